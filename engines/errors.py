@@ -1,0 +1,34 @@
+"""Every error microspot raises on purpose, each with the exit code of the command line.
+
+    MicrospotError
+    ├── UsageError      2   an option, a configuration key or a combination that does not exist
+    ├── SourceError     3   a camera, stream or file cannot be opened, or yields no frame
+    ├── EngineError     4   weights missing, changed or of another spec; a backend that is not there
+    └── DataError       5   malformed annotations, an unwritable output, a full disk
+
+The message is one line that says what to do. Anything else that escapes is a bug.
+"""
+
+from __future__ import annotations
+
+
+class MicrospotError(Exception):
+    """Base of all expected failures. `exit_code` is what the commands return."""
+
+    exit_code = 1
+
+
+class UsageError(MicrospotError):
+    exit_code = 2
+
+
+class SourceError(MicrospotError):
+    exit_code = 3
+
+
+class EngineError(MicrospotError):
+    exit_code = 4
+
+
+class DataError(MicrospotError):
+    exit_code = 5

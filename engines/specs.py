@@ -1,0 +1,152 @@
+"""What a set of weights promises: rates, sizes, windows, lags, labels, thresholds, tensor shapes.
+
+The specs travel inside `manifest.json`, are checked when weights load, and are the only home of these
+numbers. Values marked [S1]/[S2] are stated by the notes on MESNet/CMNet; all others are not from the papers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+from .errors import EngineError
+from .receptive import Conv, radius
+
+NMS_RULES = ("greedy", "author", "soft")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, dtype and shape of one engine input or output; a string in `shape` is a free dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def check(self, shape: tuple[int, ...], dtype: str) -> None:
+        """Raise EngineError unless an array of `shape` and `dtype` fits."""
+        fits = len(shape) == len(self.shape) and all(
+            isinstance(want, str) or want == got for want, got in zip(self.shape, shape, strict=True)
+        )
+        if not fits or dtype != self.dtype:
+            raise EngineError(
+                f"tensor {self.name}: expected {self.dtype}{list(self.shape)}, got {dtype}{list(shape)}"
+            )
+
+
+class _Spec:
+    """JSON round trip shared by the specs: unknown or missing keys are refused by name."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        if odd := set(values) ^ known:
+            raise EngineError(f"{cls.__name__}: manifest and code disagree on {sorted(odd)}; re-export the weights")
+        return cls(**{k: _tupled(v) for k, v in values.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class SpotterSpec(_Spec):
+    """MESNet as trained. Times in ns, lengths in ticks of 1 / grid_hz seconds."""
+
+    grid_hz: int = 30
+    side: int = 112  # crop side S in pixels
+    feature: int = 512  # L
+    lags_ns: tuple[int, ...] = (66_666_667, 166_666_667, 400_000_000)  # D earlier crops for the encoder; () = [S1]
+    windows: tuple[int, ...] = (7, 9, 11, 13, 15)  # one per CPN sub-network; five of them [S1 M25]
+    dilations: tuple[tuple[int, int], ...] = ((1, 2), (2, 2), (2, 3), (3, 3), (3, 4))
+    temporal_kernels: tuple[int, ...] = (3, 3)  # the two 1D layers of the 2+1D network [S1 M17]
+    state: int = 0  # Z, packed proposer state per camera; 0 until a network fills it in
+    refine_length: int = 16  # N_CR
+    min_ticks: int = 4
+    max_ticks: int = 17
+    t_cpn: float = 0.5
+    t_crn: float = 0.5
+    t_nms: float = 0.2
+    nms_rule: str = "greedy"
+
+    def __post_init__(self) -> None:
+        if len(self.windows) != len(self.dilations):
+            raise EngineError(f"{len(self.windows)} windows but {len(self.dilations)} dilation pairs")
+        for window, pair in zip(self.windows, self.dilations, strict=True):
+            if window != 1 + 2 * sum(pair):
+                raise EngineError(f"window {window} is not the receptive field {1 + 2 * sum(pair)} of dilations {pair}")
+        if self.nms_rule not in NMS_RULES:
+            raise EngineError(f"nms_rule {self.nms_rule!r}: expected one of {', '.join(NMS_RULES)}")
+        for name in ("t_cpn", "t_crn", "t_nms"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise EngineError(f"{name} is {getattr(self, name)}: expected 0 to 1")
+
+    @property
+    def scales(self) -> int:
+        """M, the number of window lengths."""
+        return len(self.windows)
+
+    @property
+    def radius(self) -> int:
+        """R: ticks of look-ahead a score needs after its window's last tick (receptive field of the 1D layers)."""
+        return radius([Conv(k) for k in self.temporal_kernels])
+
+    @property
+    def channels(self) -> int:
+        """3 (1 + D) pixel channels of the encoder input."""
+        return 3 * (1 + len(self.lags_ns))
+
+    @property
+    def reach(self) -> float:
+        """How far before the end of a window its refined interval can start, in ticks (architecture 2)."""
+        return max(self.windows) / 2 + self.max_ticks
+
+    def tensors(self) -> dict[str, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]:
+        """Inputs and outputs of encoder, proposer and refiner."""
+        side, width, state = self.side, self.feature, self.state
+        return {
+            "encoder": (
+                (TensorSpec("pixels", "uint8", ("B", self.channels, side, side)),),
+                (TensorSpec("features", "float32", ("B", width)),),
+            ),
+            "proposer": (
+                (
+                    TensorSpec("features", "float32", ("B", width, "n")),
+                    TensorSpec("valid", "float32", ("B", "n")),
+                    TensorSpec("state", "float32", ("B", state)),
+                ),
+                (
+                    TensorSpec("scores", "float32", ("B", self.scales, "n")),
+                    TensorSpec("state_out", "float32", ("B", state)),
+                ),
+            ),
+            "refiner": (
+                (TensorSpec("clips", "float32", ("P", width, self.refine_length)),),
+                (TensorSpec("classes", "float32", ("P", 2)), TensorSpec("offsets", "float32", ("P", 2))),
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class RecognizerSpec(_Spec):
+    """CMNet as trained."""
+
+    frames: int = 11  # N
+    side: int = 112  # S
+    labels: tuple[str, ...] = ("negative", "positive", "surprise")
+    label_floor: float = 0.4  # below this probability the label is "uncertain"
+
+    def tensors(self) -> dict[str, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]:
+        return {
+            "recognizer": (
+                (TensorSpec("clip", "uint8", ("B", self.frames, 3, self.side, self.side)),),
+                (
+                    TensorSpec("classes", "float32", ("B", len(self.labels))),
+                    TensorSpec("intensity", "float32", ("B", self.frames)),
+                ),
+            )
+        }

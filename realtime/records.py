@@ -1,0 +1,149 @@
+"""The records that flow from camera to overlay. Frozen, validated once, provenance on board.
+
+Time is stream time: integer nanoseconds since the source's first frame. `index` counts the source's frames from 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Status = Literal["provisional", "final", "withdrawn"]
+
+
+def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None, ...]) -> None:
+    """Raise ValueError with expected and actual unless `array` has `dtype` and `shape` (None = any)."""
+    fits = array.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, array.shape, strict=True))
+    if not fits or array.dtype != dtype:
+        want = "x".join("*" if w is None else str(w) for w in shape)
+        raise ValueError(f"{name}: expected {np.dtype(dtype)} {want}, got {array.dtype} {'x'.join(map(str, array.shape))}")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image of a source. `image` is HxWx3 BGR."""
+
+    source: str
+    index: int
+    captured_ns: int
+    image: Pixels
+
+    def __post_init__(self) -> None:
+        _expect("Frame.image", self.image, np.uint8, (None, None, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """One aligned face. `pixels` is 3xSxS RGB; `affine` maps frame pixels to crop pixels; `outline` Nx2 frame pixels."""
+
+    source: str
+    face: int
+    index: int
+    captured_ns: int
+    pixels: Pixels
+    affine: NDArray[np.float64]
+    quality: float
+    outline: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
+
+    def __post_init__(self) -> None:
+        _expect("Crop.pixels", self.pixels, np.uint8, (3, None, None))
+        _expect("Crop.affine", self.affine, np.float64, (2, 3))
+        if self.pixels.shape[1] != self.pixels.shape[2]:
+            raise ValueError(f"Crop.pixels: expected a square, got {self.pixels.shape[1]}x{self.pixels.shape[2]}")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """No evidence of `face` (None: of every face of the source) from start_ns to stop_ns. Flushes and resets."""
+
+    source: str
+    face: int | None
+    start_ns: int
+    stop_ns: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        if self.stop_ns < self.start_ns:
+            raise ValueError(f"Gap: stop {self.stop_ns} before start {self.start_ns}")
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """A live source's connection changed: `state` is connecting, live, lost or ended."""
+
+    source: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One micro-expression. Times in stream ns; frames are source indices, inclusive, nearest in time.
+
+    `label`, `label_scores`, `intensity` and `apex_*` are None until the event is final.
+    """
+
+    id: str
+    source: str
+    face: int
+    status: Status
+    onset_ns: int
+    offset_ns: int
+    onset_frame: int
+    offset_frame: int
+    score: float
+    emitted_ns: int
+    apex_ns: int | None = None
+    apex_frame: int | None = None
+    label: str | None = None
+    label_scores: dict[str, float] | None = None
+    intensity: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.offset_ns < self.onset_ns:
+            raise ValueError(f"Event {self.id}: offset {self.offset_ns} before onset {self.onset_ns}")
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"Event {self.id}: score {self.score}, expected 0 to 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """The `event` JSON line of the command contract; seconds to the microsecond."""
+
+        def seconds(ns: int | None) -> float | None:
+            return None if ns is None else round(ns / 1e9, 6)
+
+        return {
+            "type": "event", "id": self.id, "source": self.source, "face": self.face, "status": self.status,
+            "onset_s": seconds(self.onset_ns), "apex_s": seconds(self.apex_ns), "offset_s": seconds(self.offset_ns),
+            "onset_frame": self.onset_frame, "apex_frame": self.apex_frame, "offset_frame": self.offset_frame,
+            "score": round(self.score, 4), "label": self.label,
+            "label_scores": self.label_scores and {k: round(v, 4) for k, v in self.label_scores.items()},
+            "intensity": self.intensity and [round(v, 4) for v in self.intensity],
+            "emitted_s": seconds(self.emitted_ns),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the overlay draws for one face now. The history arrays end at `now_ns`, one column per tick.
+
+    scores: (M, H) window probabilities by the window's last tick, NaN where none;
+    refined: (H,) best refined score per tick, NaN where none.
+    """
+
+    source: str
+    face: int
+    now_ns: int
+    grid_hz: int
+    measured_hz: float
+    windows: tuple[int, ...]
+    scores: NDArray[np.float32]
+    refined: NDArray[np.float32]
+    events: tuple[Event, ...]
+    outline: NDArray[np.float32]
+    quality: float
+    latency_ms: float
+    thresholds: tuple[float, float]
