@@ -1,0 +1,173 @@
+"""Intervals on the tick axis: IoU, non-maximum suppression (Numba), offset encoding.
+
+Intervals are half-open [start, stop) in ticks, float64; nothing is rounded before an Event is made.
+The order of every decision is score descending, then start, then stop, so that no result depends on input order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import UsageError
+from .specs import NMS_RULES
+
+Floats = NDArray[np.float64]
+
+R1_RANGE = (-1.0, 0.5)  # clamps of the regression offsets: nothing reachable at IoU >= 0.5 is lost;
+R2_RANGE = (-0.5, 1.0)  # not from the paper (architecture 2), they bound how far a later window can reach
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Struct of arrays: `start`, `stop` in ticks (half-open), `score` in 0..1; all (P,) float64."""
+
+    start: Floats
+    stop: Floats
+    score: Floats
+
+    def __post_init__(self) -> None:
+        if not self.start.shape == self.stop.shape == self.score.shape or self.start.ndim != 1:
+            raise ValueError(f"Intervals: shapes {self.start.shape}, {self.stop.shape}, {self.score.shape} differ")
+        if np.any(self.stop < self.start):
+            raise ValueError("Intervals: a stop lies before its start")
+
+    @classmethod
+    def of(cls, start: ArrayLike, stop: ArrayLike, score: ArrayLike) -> Self:
+        """From anything array-like."""
+        return cls(*(np.asarray(x, np.float64).reshape(-1) for x in (start, stop, score)))
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, keep: NDArray[np.int64]) -> Intervals:
+        return Intervals(self.start[keep], self.stop[keep], self.score[keep])
+
+
+def iou(a_start: ArrayLike, a_stop: ArrayLike, b_start: ArrayLike, b_stop: ArrayLike) -> Floats:
+    """Intersection over union of half-open intervals, broadcast; 0 for disjoint or empty ones."""
+    a0, a1, b0, b1 = (np.asarray(x, np.float64) for x in (a_start, a_stop, b_start, b_stop))
+    inter = np.maximum(0.0, np.minimum(a1, b1) - np.maximum(a0, b0))
+    union = (a1 - a0) + (b1 - b0) - inter
+    return np.asarray(np.divide(inter, union, out=np.zeros_like(inter * union), where=union > 0))
+
+
+def nms(
+    intervals: Intervals, threshold: float, rule: str = "greedy", floor: float = 0.0
+) -> tuple[NDArray[np.int64], Floats]:
+    """Keep the best of overlapping intervals [S1 M37]: (indices best first, their scores).
+
+    greedy: an interval is dropped when a kept, better one has IoU >= threshold.
+    author: dropped when any other has IoU >= threshold and a strictly higher score, kept or not.
+    soft: scores of overlapping intervals decay by 1 - IoU; those under `floor` are dropped.
+    Exact duplicates (same start and stop) merge into the best. Raises UsageError for an unknown rule.
+    """
+    if rule not in NMS_RULES:
+        raise UsageError(f"nms rule {rule!r}: choose one of {', '.join(NMS_RULES)}")
+    order = np.lexsort((intervals.stop, intervals.start, -intervals.score))
+    ordered = intervals[order]
+    if rule == "soft":
+        keep, scores = _soft(ordered.start, ordered.stop, ordered.score, threshold, floor)
+        return order[keep], scores
+    keep = (_greedy if rule == "greedy" else _author)(ordered.start, ordered.stop, ordered.score, threshold)
+    return order[keep], ordered.score[keep]
+
+
+@numba.njit(cache=True, inline="always")
+def _iou(s0: float, e0: float, s1: float, e1: float) -> float:
+    inter = min(e0, e1) - max(s0, s1)
+    if inter <= 0.0:
+        return 0.0
+    return inter / ((e0 - s0) + (e1 - s1) - inter)
+
+
+@numba.njit(cache=True)
+def _greedy(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDArray[np.int64]:
+    keep = np.empty(len(start), np.int64)
+    kept = 0
+    for i in range(len(start)):
+        free = True
+        for k in range(kept):
+            j = keep[k]
+            overlap = _iou(start[i], stop[i], start[j], stop[j])
+            if (overlap > 0.0 and overlap >= threshold) or (start[i] == start[j] and stop[i] == stop[j]):
+                free = False
+                break
+        if free:
+            keep[kept] = i
+            kept += 1
+    return keep[:kept]
+
+
+@numba.njit(cache=True)
+def _author(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDArray[np.int64]:
+    keep = np.empty(len(start), np.int64)
+    kept = 0
+    for i in range(len(start)):
+        free = True
+        for j in range(i):
+            overlap = _iou(start[i], stop[i], start[j], stop[j])
+            beaten = score[j] > score[i] and overlap > 0.0 and overlap >= threshold
+            if beaten or (start[i] == start[j] and stop[i] == stop[j]):
+                free = False
+                break
+        if free:
+            keep[kept] = i
+            kept += 1
+    return keep[:kept]
+
+
+@numba.njit(cache=True)
+def _soft(
+    start: Floats, stop: Floats, score: Floats, threshold: float, floor: float
+) -> tuple[NDArray[np.int64], Floats]:
+    left = score.copy()
+    alive = np.ones(len(start), np.bool_)
+    keep = np.empty(len(start), np.int64)
+    kept = 0
+    for _ in range(len(start)):
+        best = -1
+        for i in range(len(start)):
+            # Inputs come ordered, so the first of equal scores wins: start, then stop.
+            if alive[i] and (best < 0 or left[i] > left[best]):
+                best = i
+        if best < 0 or left[best] < floor:
+            break
+        alive[best] = False
+        keep[kept] = best
+        kept += 1
+        for i in range(len(start)):
+            if alive[i]:
+                if start[i] == start[best] and stop[i] == stop[best]:
+                    alive[i] = False
+                    continue
+                overlap = _iou(start[i], stop[i], start[best], stop[best])
+                if overlap > 0.0 and overlap >= threshold:
+                    left[i] *= 1.0 - overlap
+    return keep[:kept], left[keep[:kept]]
+
+
+def encode(start: ArrayLike, stop: ArrayLike, onset: ArrayLike, offset: ArrayLike) -> Floats:
+    """Regression targets (P, 2): r1 = (onset - a) / w, r2 = (offset - b) / w, the inverse of [S1 M32]."""
+    a, b, g0, g1 = (np.asarray(x, np.float64) for x in (start, stop, onset, offset))
+    width = b - a
+    return np.stack([(g0 - a) / width, (g1 - b) / width], axis=-1)
+
+
+def decode(start: ArrayLike, stop: ArrayLike, offsets: ArrayLike) -> tuple[Floats, Floats]:
+    """[a + r1 w, b + r2 w] for offsets (P, 2) [S1 M32], clamped to the reachable range and to the stretch's start."""
+    a, b = np.asarray(start, np.float64), np.asarray(stop, np.float64)
+    r = np.asarray(offsets, np.float64)
+    width = b - a
+    onset = np.maximum(a + np.clip(r[..., 0], *R1_RANGE) * width, 0.0)
+    return onset, np.maximum(b + np.clip(r[..., 1], *R2_RANGE) * width, onset)
+
+
+def rounded(x: float) -> int:
+    """floor(x + 0.5): the one rounding from float ticks to whole ticks, when an Event is made."""
+    return math.floor(x + 0.5)

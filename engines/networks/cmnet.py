@@ -1,0 +1,159 @@
+"""CMNet: names the emotion of one ME from N frames, with motion magnified in feature space [S2].
+
+Two branches look at the same frames. FFE (`TextureEncoder`) carries what the face looks like; ICE
+(`IntensityEncoder`) carries how strong the movement is, squeezed to one number per frame and extended to a
+vector again. Their product goes through an LSTM; its last state is classified. The number is the only path
+from ICE to the product, so texture cannot leak into intensity (C2): there is no skip from h to u.
+
+    clip (B, N, 3, S, S) -> channels (B, N, 4, S, S) -> t, h (B, N, D) s = sigmoid(w . h + b) (B, N) -> e =
+    w_e s + b_e (B, N, D) -> u = t * e -> LSTM -> v (B, D) -> logits (B, C)
+
+Trunks are small convolutions for CPUs; their sizes are not from the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
+DIFFERENCE_GAIN = 8.0  # brings the luma difference of an ME (a few grey levels) near the scale of the colours
+INPUT_CHANNELS = 4  # R, G, B and the luma difference to the clip's first frame
+
+
+@dataclass(frozen=True)
+class CMNetSizes:
+    """Widths of the trunks; not from the paper."""
+
+    channels: tuple[int, int, int, int] = (16, 24, 32, 48)
+    width: int = 128  # D, also the LSTM's state
+
+
+class Recognition(NamedTuple):
+    """What CMNet says of a batch of clips; h is None without ICE, and s is then 1."""
+
+    logits: dict[str, Tensor]  # "3" -> (B, 3), "5" -> (B, 5)
+    s: Tensor  # (B, N) intensity in (0, 1)
+    h: Tensor | None  # (B, N, D) intensity clues
+
+
+def frame_channels(clip: Tensor) -> Tensor:
+    """uint8 clip (B, N, 3, S, S) -> float (B, N, 4, S, S): colours in [-0.5, 0.5] and the luma difference.
+
+    The difference is to the clip's own first frame, since "frames of one video differ only in intensity"
+    (C4). Each frame's mean difference is removed: it is light, not movement.
+    """
+    colours = clip.float() / 255  # (B, N, 3, S, S)
+    red, green, blue = LUMA
+    luma = red * colours[:, :, 0] + green * colours[:, :, 1] + blue * colours[:, :, 2]  # (B, N, S, S)
+    difference = luma - luma[:, :1]
+    difference = difference - difference.mean((-1, -2), keepdim=True)
+    return torch.cat([colours - 0.5, DIFFERENCE_GAIN * difference[:, :, None]], 2)
+
+
+class Trunk(nn.Module):
+    """Four convolutions, a pool and a linear layer that keeps places apart: (B, N, 4, S, S) -> (B, N, D)."""
+
+    def __init__(self, sizes: CMNetSizes, side: int) -> None:
+        super().__init__()
+        a, b, c, d = sizes.channels
+        cells = math.ceil(side / 32)  # five halvings, each rounded up
+        self.layers = nn.Sequential(
+            nn.Conv2d(INPUT_CHANNELS, a, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(a, b, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(b, c, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c, d, 3, stride=2, padding=1),
+            nn.ReLU(),
+        )
+        self.pool = nn.AvgPool2d(3, stride=2, padding=1)
+        self.out = nn.Linear(d * cells**2, sizes.width)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        batch, n = frames.shape[:2]
+        maps = self.layers(frames.flatten(0, 1))  # (B N, d, S / 16, S / 16)
+        cells = self.pool(maps)  # (B N, d, S / 32, S / 32)
+        features: Tensor = self.out(cells.flatten(1))  # (B N, D)
+        return features.view(batch, n, features.shape[-1])
+
+
+class TextureEncoder(Trunk):
+    """FFE: facial texture, t (B, N, D) [S2 C26]."""
+
+
+class IntensityEncoder(nn.Module):
+    """ICE with squeeze and extend [S2 C10, C22]: frames -> h (B, N, D), s (B, N), e (B, N, D)."""
+
+    def __init__(self, sizes: CMNetSizes, side: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(sizes, side)
+        self.squeeze = nn.Linear(sizes.width, 1)
+        self.extend = nn.Linear(1, sizes.width)
+        # e = s at first: pure scaling of the texture; not from the paper
+        nn.init.ones_(self.extend.weight)
+        nn.init.zeros_(self.extend.bias)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        h = self.trunk(frames)  # (B, N, D)
+        s = torch.sigmoid(self.squeeze(h))  # (B, N, 1)
+        return h, s.squeeze(-1), self.extend(s)
+
+
+class CMNet(nn.Module):
+    """The recognizer [S2] for crops of `side` pixels.
+
+    `classes`: one head per label set on the same trunk. `magnify=False` leaves ICE out (u = t), for ablation.
+    """
+
+    def __init__(
+        self,
+        side: int = 112,
+        sizes: CMNetSizes | None = None,
+        classes: Sequence[int] = (3, 5),
+        magnify: bool = True,
+    ) -> None:
+        super().__init__()
+        sizes = sizes or CMNetSizes()
+        self.texture = TextureEncoder(sizes, side)
+        self.intensity = IntensityEncoder(sizes, side) if magnify else None
+        self.lstm = nn.LSTM(sizes.width, sizes.width, batch_first=True)
+        self.heads = nn.ModuleDict({str(count): nn.Linear(sizes.width, count) for count in classes})
+
+    def forward(self, clip: Tensor) -> Recognition:
+        """clip (B, N, 3, S, S) uint8."""
+        frames = frame_channels(clip)
+        u = self.texture(frames)  # (B, N, D)
+        h, s = None, torch.ones_like(u[..., 0])
+        if self.intensity is not None:
+            h, s, e = self.intensity(frames)
+            u = u * e
+        _, (state, _) = self.lstm(u)
+        v = state[-1]  # (B, D)
+        return Recognition({name: head(v) for name, head in self.heads.items()}, s, h)
+
+    def clues(self, clip: Tensor) -> Tensor:
+        """h (B, N, D) alone, for the positives of the distillation loss (C11); the network must have ICE."""
+        if self.intensity is None:
+            raise ValueError("this CMNet was built without ICE (magnify=False): it has no intensity clues")
+        clues: Tensor = self.intensity.trunk(frame_channels(clip))
+        return clues
+
+
+class RecognizerStep(nn.Module):
+    """What is exported: clip (B, N, 3, S, S) uint8 -> class probabilities (B, C), intensity (B, N); N is fixed."""
+
+    def __init__(self, network: CMNet, labels: int) -> None:
+        super().__init__()
+        self.network, self.head = network, str(labels)
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.network(clip)
+        return F.softmax(found.logits[self.head], -1), found.s

@@ -1,0 +1,253 @@
+"""MESNet [S1]: spot micro-expression intervals in two steps, proposal and refinement, in whole and in stream form.
+
+Sized for one CPU core at camera rate: about 16 million multiplications per frame, all but 3 % in the encoder.
+Shape letters: B batch, D lags, S crop side, L spatial feature, N ticks, M window scales, P proposals, Z state.
+The notes give layer counts, 128 channels and two classes; every other size here is not from the paper.
+
+A column is one tick. Every hidden activation is multiplied by its column's validity: then columns outside a stretch
+are exactly the zero padding of the whole-sequence network, whatever the biases are (`engines/networks/streaming.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..clips import resample_positions
+from ..errors import EngineError
+from ..specs import SpotterSpec
+
+ENCODER_CHANNELS = (16, 32, 64)  # of the first three 2D layers; the fourth gives L / cells
+DIFFERENCE_GAIN = 8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+TEMPORAL_CHANNELS = 128  # [S1 M17]
+BRANCH_CHANNELS = 64
+DENSE = 128
+DROPOUT = 0.5
+PRETRAIN_LENGTH = 16  # N_pre; the name is [S1 M21]
+
+
+class SpatialEncoder(nn.Module):
+    """Four 2D convolutions, each with max pooling, on every frame alone [S1 M15].
+
+    The grid of the last layer is flattened, not averaged: MEs are local [S1 M2].
+    """
+
+    def __init__(self, spec: SpotterSpec) -> None:
+        super().__init__()
+        self.lags = len(spec.lags_ns)
+        cells = _halved(spec.side, times=5) ** 2
+        if spec.feature % cells:
+            raise EngineError(f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}")
+        widths = (3 + self.lags, *ENCODER_CHANNELS, spec.feature // cells)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(widths[i], widths[i + 1], 5 if i == 0 else 3, 2 if i == 0 else 1, 2 if i == 0 else 1)
+            for i in range(4)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels (B, 3 (1 + D), S, S) uint8 RGB, the current crop first -> features (B, L)."""
+        return self.features(self.inputs(pixels))
+
+    def inputs(self, pixels: Tensor) -> Tensor:
+        """Colours and D difference channels of stacked crops, (B, 3 + D, S, S)."""
+        values = pixels.float() / 255
+        if not self.lags:
+            return values - 0.5
+        luma = torch.cat([_luma(values[:, 3 * i : 3 * i + 3]) for i in range(1 + self.lags)], 1)
+        return torch.cat([values[:, :3] - 0.5, _difference(luma[:, :1], luma[:, 1:])], 1)
+
+    def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
+        """The same from unstacked frames (F, 3, S, S) uint8 by index, current (B,) and lags (B, D): no crop twice."""
+        values = frames.float() / 255
+        colours = values[current] - 0.5
+        if not self.lags:
+            return colours
+        luma = _luma(values)[:, 0]
+        return torch.cat([colours, _difference(luma[current][:, None], luma[lags])], 1)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """(B, 3 + D, S, S) -> (B, L)."""
+        x = inputs.to(self.convs[0].weight.dtype)  # half precision starts here: differences need float32
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            # pooling before the ReLU is the same function on a quarter of the values
+            x = F.relu(F.max_pool2d(norm(conv(x)), 2, ceil_mode=True))
+        return x.flatten(1)  # (B, L)
+
+
+def _halved(side: int, times: int) -> int:
+    for _ in range(times):
+        side = -(-side // 2)
+    return side
+
+
+def _luma(values: Tensor) -> Tensor:
+    return LUMA[0] * values[:, 0:1] + LUMA[1] * values[:, 1:2] + LUMA[2] * values[:, 2:3]  # (B, 1, S, S)
+
+
+def _difference(now: Tensor, earlier: Tensor) -> Tensor:
+    difference = now - earlier  # (B, D, S, S)
+    # the mean goes first: it is lighting, not movement
+    return torch.tanh(DIFFERENCE_GAIN * (difference - difference.mean((2, 3), keepdim=True)))
+
+
+class TemporalEncoder(nn.Module):
+    """Two 1D convolutions on the rows of F, time length kept by zero padding [S1 M17]."""
+
+    def __init__(self, spec: SpotterSpec) -> None:
+        super().__init__()
+        first, second = spec.temporal_kernels
+        self.first = nn.Conv1d(spec.feature, TEMPORAL_CHANNELS, first)
+        self.second = nn.Conv1d(TEMPORAL_CHANNELS, TEMPORAL_CHANNELS, second)
+
+    def forward(self, features: Tensor, valid: Tensor) -> Tensor:
+        """features (B, L, N), valid (B, N) of 0 and 1 -> S (B, 128, N)."""
+        mask = valid[:, None]
+        x = F.relu(self.first(_centred(features * mask, self.first))) * mask  # (B, 128, N)
+        return F.relu(self.second(_centred(x, self.second))) * mask
+
+
+def _centred(x: Tensor, conv: nn.Conv1d) -> Tensor:
+    side = (conv.kernel_size[0] - 1) // 2
+    return F.pad(x, (side, side))
+
+
+class Branch(nn.Module):
+    """One sub-network of CPN: two dilated 1D convolutions that see exactly one window of S [S1 M25, M26]."""
+
+    def __init__(self, dilations: tuple[int, int]) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(TEMPORAL_CHANNELS, BRANCH_CHANNELS, 3, dilation=dilations[0])
+        self.second = nn.Conv1d(BRANCH_CHANNELS, 1, 3, dilation=dilations[1])
+
+    @property
+    def tails(self) -> tuple[int, int]:
+        """Earlier columns of S and of the hidden layer that one new output column needs."""
+        return 2 * self.first.dilation[0], 2 * self.second.dilation[0]
+
+
+class ClipProposals(nn.Module):
+    """CPN: five parallel branches, one logit per window and position [S1 M22-M26]."""
+
+    def __init__(self, spec: SpotterSpec) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(Branch(pair) for pair in spec.dilations)
+
+    def forward(self, s: Tensor, valid: Tensor) -> Tensor:
+        """S (B, 128, N), valid (B, N) -> logits (B, M, N); [:, i, e] is the window of scale i whose last tick is e.
+
+        Logits of windows that leave the stretch are finite and meaningless: see `clips.window_mask`.
+        """
+        mask = valid[:, None]
+        logits = []
+        for branch in self.branches:
+            assert isinstance(branch, Branch)
+            first, second = branch.tails
+            hidden = F.relu(branch.first(F.pad(s, (first, 0)))) * mask  # (B, 64, N)
+            logits.append(branch.second(F.pad(hidden, (second, 0))))  # (B, 1, N)
+        return torch.cat(logits, 1)
+
+
+class ClipRefiner(nn.Module):
+    """CRN: classify a proposal and regress its boundaries from spatial features of fixed length [S1 M28-M34].
+
+    Its two 1D layers are its own [S1 M34]; two parallel output layers [S1 M13].
+    """
+
+    def __init__(self, spec: SpotterSpec) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(spec.feature, TEMPORAL_CHANNELS, 3, padding=1)
+        self.second = nn.Conv1d(TEMPORAL_CHANNELS, TEMPORAL_CHANNELS, 3, padding=1)
+        self.dense = nn.Linear(TEMPORAL_CHANNELS * spec.refine_length, DENSE)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classes = nn.Linear(DENSE, 2)
+        self.offsets = nn.Linear(DENSE, 2)
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """clips (P, L, N_CR) -> class logits (P, 2), column 1 = ME, and raw offsets (P, 2) = (r1, r2)."""
+        x = F.relu(self.second(F.relu(self.first(clips))))  # (P, 128, N_CR)
+        x = self.dropout(F.relu(self.dense(x.flatten(1))))  # (P, 128)
+        return self.classes(x), self.offsets(x)
+
+    def heads(self) -> tuple[nn.Module, nn.Module]:
+        """The two output layers, which the L2 term leaves out [S1 M31]."""
+        return self.classes, self.offsets
+
+
+class ClipClassifier(nn.Module):
+    """The 2+1D network of pre-training: whole clips of N_pre frames, ME or not [S1 M18-M21]."""
+
+    def __init__(self, spec: SpotterSpec, length: int = PRETRAIN_LENGTH) -> None:
+        super().__init__()
+        self.encoder, self.temporal = SpatialEncoder(spec), TemporalEncoder(spec)
+        self.dense = nn.Linear(TEMPORAL_CHANNELS * length, DENSE)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.last = nn.Linear(DENSE, 2)  # outside the L2 term [S1 M20]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Spatial features (B, L, N_pre) -> logits (B, 2), column 1 = ME."""
+        s = self.temporal(features, features.new_ones(features.shape[0], features.shape[2]))
+        logits: Tensor = self.last(self.dropout(F.relu(self.dense(s.flatten(1)))))
+        return logits
+
+
+class MESNet(nn.Module):
+    """Encoder, temporal encoder, CPN and CRN. `spec` is the given one with the length of the stream state in it."""
+
+    def __init__(self, spec: SpotterSpec) -> None:
+        super().__init__()
+        self.encoder, self.temporal = SpatialEncoder(spec), TemporalEncoder(spec)
+        self.proposals, self.refiner = ClipProposals(spec), ClipRefiner(spec)
+        length = sum(rows * columns for rows, columns in self.state_parts())
+        if spec.state not in (0, length):
+            raise EngineError(f"proposer state: the spec says {spec.state}, this network needs {length}")
+        self.spec = dataclasses.replace(spec, state=length)
+
+    def forward(self, features: Tensor, valid: Tensor) -> Tensor:
+        """Whole sequences: features (B, L, N), valid (B, N) -> CPN logits (B, M, N), end-aligned."""
+        logits: Tensor = self.proposals(self.temporal(features, valid), valid)
+        return logits
+
+    def state_parts(self) -> list[tuple[int, int]]:
+        """(rows, columns) of what the stream carries: F, validity, first 1D layer, S, the hidden layer of each branch."""
+        first, second = (conv.kernel_size[0] - 1 for conv in (self.temporal.first, self.temporal.second))
+        tails = [branch.tails for branch in self.proposals.branches if isinstance(branch, Branch)]
+        return [
+            (self.temporal.first.in_channels, first),
+            (1, (first + second) // 2),
+            (TEMPORAL_CHANNELS, second),
+            (TEMPORAL_CHANNELS, max(s for s, _ in tails)),
+            *((BRANCH_CHANNELS, hidden) for _, hidden in tails),
+        ]
+
+
+def resample_batch(features: Tensor, row: Tensor, start: Tensor, stop: Tensor, length: int) -> Tensor:
+    """Differentiable twin of `clips.resample`: features (B, L, N), row, start, stop (P,) -> clips (P, L, length)."""
+    left, share = resample_positions(start.cpu().numpy(), stop.cpu().numpy(), length)
+    low = torch.from_numpy(left).to(features.device)
+    weight = torch.from_numpy(share).to(features)[..., None]  # (P, length, 1)
+    columns, last = features.transpose(1, 2), features.shape[2] - 1  # (B, N, L)
+    before = columns[row[:, None], low.clamp(0, last)]
+    after = columns[row[:, None], (low + 1).clamp(0, last)]
+    return (before * (1 - weight) + after * weight).transpose(1, 2)
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write the network's tensors as safetensors."""
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+
+
+def load_mesnet(spec: SpotterSpec, path: Path) -> MESNet:
+    """MESNet with the weights of `path`, in evaluation mode. Raises EngineError when they do not fit the spec."""
+    network = MESNet(spec)
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, RuntimeError) as error:
+        raise EngineError(f"{path.name} does not hold weights of this spec: {error}; re-train or re-export") from error
+    return network.eval()

@@ -1,0 +1,146 @@
+"""From a folder of weights to engines that run: reads the manifest, verifies every file it uses, picks the backend.
+
+A folder of weights holds `manifest.json` and the files it names:
+
+    {"format": 1, "spotter": {SpotterSpec}, "recognizers": {"3": {RecognizerSpec}, "5": {...}},
+     "files": {"encoder.onnx": {"sha256": "...", "bytes": 1}, ...},
+     "training": ..., "metrics": ..., "code_version": ...}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import EngineError, UsageError
+from ..specs import RecognizerSpec, SpotterSpec
+from .engine import Engine, EngineSet
+from .onnx_engine import load_onnx
+from .torch_engine import load_torch
+
+FORMAT = 1
+BASELINE = "baseline"
+PACKAGED = Path(__file__).resolve().parent.parent / "weights"
+PREFIX = 12  # digits of a digest that a message shows
+
+Loader = Callable[[SpotterSpec, RecognizerSpec | None, int, Callable[[str], bytes]], dict[str, Engine]]
+BACKENDS: dict[str, Loader] = {"onnx": load_onnx, "torch": load_torch}
+NEEDS = {
+    "tensorrt": "an NVIDIA GPU and TensorRT (pip install tensorrt-cu13 from NVIDIA's index)",
+    "rtx": "an NVIDIA RTX GPU and TensorRT for RTX (pip install tensorrt-rtx-cu12)",
+}
+
+
+def load_engines(folder: Path | str | None = None, backend: str = "auto", labels: int = 3) -> EngineSet:
+    """Load, verify and start a set of engines.
+
+    folder: None for the packaged weights, "baseline" for the traditional method without weights, else a
+    folder with `manifest.json`. backend: auto, or one of `BACKENDS`, which never falls back. labels: 3 or 5
+    classes; weights without any recognizer give a set without one. Raises EngineError where weights are
+    missing, changed or of another spec, or the backend is not there; UsageError for a backend that does not
+    exist.
+    """
+    if folder is not None and str(folder) == BASELINE:
+        from ..baseline import load  # not at the top: the baseline is built on this package
+
+        return load()
+    chosen, reason = choose_backend(backend)
+    weights = Weights.open(PACKAGED if folder is None else Path(folder))
+    recognizer = weights.recognizer(labels)
+    engines = BACKENDS[chosen](weights.spotter, recognizer, labels, weights.read)
+    return EngineSet(
+        name="packaged" if folder is None else weights.folder.resolve().name,
+        backend=chosen,
+        spotter=weights.spotter,
+        encoder=engines["encoder"],
+        proposer=engines["proposer"],
+        refiner=engines["refiner"],
+        recognizer=engines.get("recognizer"),
+        recognizer_spec=recognizer,
+        digest=weights.digest,
+        backend_reason=reason,
+    )
+
+
+def choose_backend(backend: str) -> tuple[str, str]:
+    """(backend, reason in words). Raises EngineError for one that is not there, UsageError for an unknown name."""
+    if backend == "auto":
+        return "onnx", "auto: ONNX Runtime on the CPU, the one backend that every install has"
+    if backend in BACKENDS:
+        return backend, "asked for by name"
+    if backend in NEEDS:
+        raise EngineError(
+            f"backend {backend} needs {NEEDS[backend]} and a release of microspot that has it; this one runs "
+            f"{' or '.join(BACKENDS)}: use --backend onnx"
+        )
+    raise UsageError(f"backend {backend!r}: expected one of {', '.join(['auto', *BACKENDS, *NEEDS])}")
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A folder of weights as its manifest describes it. Nothing is trusted before `read` has verified it."""
+
+    folder: Path
+    spotter: SpotterSpec
+    recognizers: dict[str, RecognizerSpec]
+    files: dict[str, str]  # name -> SHA-256
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Parse `manifest.json`; EngineError where it is missing, malformed or of another format or spec."""
+        path = folder / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise EngineError(
+                f"no weights in {folder}: expected a manifest.json there, or use --engines baseline"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise EngineError(f"{path} cannot be read ({error}); export the weights again") from error
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+            raise EngineError(f"{path}: expected format {FORMAT}, got {found!r}; export the weights again")
+        try:
+            return cls(folder, *_parse(manifest))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise EngineError(f"{path}: malformed ({error!r}); export the weights again") from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and digests of all files: the identity of the weights on every backend."""
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def recognizer(self, labels: int) -> RecognizerSpec | None:
+        """The spec of the head with `labels` classes; None where the weights have no recognizer at all."""
+        if not self.recognizers:
+            return None
+        if str(labels) not in self.recognizers:
+            raise EngineError(f"no recognizer for {labels} labels: the weights have {', '.join(self.recognizers)}")
+        return self.recognizers[str(labels)]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file, verified. Raises EngineError where it is missing or its SHA-256 differs."""
+        if name not in self.files:
+            raise EngineError(f"{self.folder / 'manifest.json'} lists no {name}: export the weights again")
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise EngineError(f"{self.folder / name} cannot be read ({error}); install the weights again") from error
+        expected, actual = self.files[name], hashlib.sha256(content).hexdigest()
+        if actual != expected:
+            raise EngineError(
+                f"{self.folder / name} has changed: expected SHA-256 {expected[:PREFIX]}…, got {actual[:PREFIX]}…; "
+                "install the weights again"
+            )
+        return content
+
+
+def _parse(manifest: dict[str, Any]) -> tuple[SpotterSpec, dict[str, RecognizerSpec], dict[str, str]]:
+    recognizers = {key: RecognizerSpec.from_json(spec) for key, spec in manifest["recognizers"].items()}
+    files = {name: str(entry["sha256"]) for name, entry in manifest["files"].items()}
+    return SpotterSpec.from_json(manifest["spotter"]), recognizers, files

@@ -1,0 +1,99 @@
+"""PyTorch as a backend: the networks as trained, from safetensors. For development and as the yardstick of exports.
+
+Importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError
+from ..specs import RecognizerSpec, SpotterSpec
+from .engine import Array, Engine, Tensors, check_arrays, expected_tensors
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SPOTTER_FILE, RECOGNIZER_FILE = "spotter.safetensors", "recognizer.safetensors"
+
+
+def load_torch(
+    spotter: SpotterSpec, recognizer: RecognizerSpec | None, labels: int, read: Callable[[str], bytes]
+) -> dict[str, Engine]:
+    """All engines of one set, by name; `read` returns the verified bytes of a file of the weights.
+
+    Raises EngineError where torch is missing or the parameters do not fit the networks that the specs
+    describe.
+    """
+    require_torch()
+    modules = _spotter_modules(spotter, read(SPOTTER_FILE))
+    if recognizer is not None:
+        modules["recognizer"] = _recognizer_module(recognizer, labels, read(RECOGNIZER_FILE))
+    tensors = expected_tensors(spotter, recognizer)
+    return {name: TorchEngine(module, *tensors[name], name=name) for name, module in modules.items()}
+
+
+class TorchEngine:
+    """A module whose positional inputs and outputs are those of the spec, in that order. Outputs are fresh arrays."""
+
+    def __init__(self, module: nn.Module, inputs: Tensors, outputs: Tensors, name: str = "module") -> None:
+        self.inputs, self.outputs, self.name = inputs, outputs, name
+        self._module: nn.Module | None = module.eval()
+
+    def __call__(self, **arrays: Array) -> dict[str, Array]:
+        import torch
+
+        if self._module is None:
+            raise EngineError(f"{self.name} is closed: load the engines again")
+        check_arrays(self.inputs, arrays)
+        with torch.inference_mode():
+            # a copy, since torch warns about the read-only arrays that rings hand out
+            found = self._module(*(torch.tensor(arrays[spec.name]) for spec in self.inputs))
+        tensors = found if isinstance(found, tuple) else (found,)
+        results = {spec.name: tensor.numpy() for spec, tensor in zip(self.outputs, tensors, strict=True)}
+        check_arrays(self.outputs, results)
+        return results
+
+    def close(self) -> None:
+        self._module = None
+
+
+def require_torch() -> None:
+    """Raise EngineError with the install command where torch is missing."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise EngineError(
+            "backend torch needs PyTorch: pip install 'microspot[train]', or use --backend onnx"
+        ) from error
+
+
+def _spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
+    from ..networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep
+
+    network = MESNet(spec)
+    _fill(network, content, SPOTTER_FILE)
+    return {"encoder": EncoderStep(network), "proposer": ProposerStep(network), "refiner": RefinerStep(network)}
+
+
+def _recognizer_module(spec: RecognizerSpec, labels: int, content: bytes) -> nn.Module:
+    from ..networks.cmnet import CMNet, RecognizerStep
+
+    network = CMNet(spec.side)
+    _fill(network, content, RECOGNIZER_FILE)
+    return RecognizerStep(network, labels)
+
+
+def _fill(network: nn.Module, content: bytes, file: str) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        parameters: dict[str, Any] = load(content)
+        network.load_state_dict(parameters)
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise EngineError(
+            f"{file} does not fit {type(network).__name__} ({reason}); export the weights again"
+        ) from error

@@ -1,0 +1,127 @@
+"""TimeGrid: capture times (ns) to uniform ticks at the weights' rate. Integers only; no declared rate is consulted.
+
+Tick k of a stretch lies at origin + k / grid_hz, origin being the stretch's first accepted frame. A frame within a
+quarter tick of a tick is that tick; any other tick is linear in time between the frames left and right of it.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+NS = 1_000_000_000
+Item = TypeVar("Item")
+
+
+def tick_ns(origin_ns: int, tick: int, grid_hz: int) -> int:
+    """Time of a tick, rounded to the nearest nanosecond (no drift: computed from the origin, never summed)."""
+    return origin_ns + (2 * tick * NS + grid_hz) // (2 * grid_hz)
+
+
+def nearest_tick(origin_ns: int, captured_ns: int, grid_hz: int) -> int:
+    """The tick nearest to a time; halves go up."""
+    return (2 * (captured_ns - origin_ns) * grid_hz + NS) // (2 * NS)
+
+
+class Placement(NamedTuple):
+    """A tick decided by the newest frame: feature = (1 - weight) x previous frame + weight x newest frame."""
+
+    tick: int
+    weight: float
+
+
+class TimeGrid:
+    """The ticks of one stretch.
+
+    place() raises ValueError for a time that does not rise: such frames never reach the networks.
+    """
+
+    def __init__(self, grid_hz: int) -> None:
+        self.grid_hz = grid_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """The next frame opens a new stretch."""
+        self.origin_ns: int | None = None
+        self._last_ns = 0
+        self._next = 0
+
+    @property
+    def ticks(self) -> int:
+        """Ticks decided so far."""
+        return self._next
+
+    def time(self, tick: int) -> int:
+        """Stream time of a tick in ns."""
+        return tick_ns(self.origin_ns or 0, tick, self.grid_hz)
+
+    def place(self, captured_ns: int) -> list[Placement]:
+        """The ticks that this frame decides, in order: every tick up to it, and the next if it is within a quarter."""
+        if self.origin_ns is None:
+            self.origin_ns, self._last_ns, self._next = captured_ns, captured_ns, 1
+            return [Placement(0, 1.0)]
+        if captured_ns <= self._last_ns:
+            raise ValueError(f"frame at {captured_ns} ns after one at {self._last_ns} ns: times must rise")
+        quarter = NS // (4 * self.grid_hz)
+        placed = []
+        while (at := self.time(self._next)) <= captured_ns + quarter:
+            near = at >= captured_ns - quarter
+            weight = 1.0 if near else (at - self._last_ns) / (captured_ns - self._last_ns)
+            placed.append(Placement(self._next, weight))
+            self._next += 1
+        self._last_ns = captured_ns
+        return placed
+
+
+class Thinner(Generic[Item]):
+    """Of the frames nearest one tick only the nearest goes on (the earlier on a tie); `thinned` counts the rest.
+
+    A frame just before its tick is held until its successor shows that no nearer one comes. Every item comes back,
+    in order, with True when it goes on.
+    """
+
+    def __init__(self, grid_hz: int) -> None:
+        self.grid_hz = grid_hz
+        self.thinned = 0
+        self._origin: int | None = None
+        self._held: tuple[int, int, Item] | None = None  # tick, captured_ns, item
+        self._done = 0
+
+    def anchor(self, origin_ns: int | None) -> list[tuple[Item, bool]]:
+        """Set the origin of the open stretch; None while none is open, when every frame goes on.
+
+        Returns what a held frame became under the new origin.
+        """
+        held, self._held = self._held, None
+        self._origin, self._done = origin_ns, 0
+        return [] if held is None else self.push(held[1], held[2])
+
+    def push(self, captured_ns: int, item: Item) -> list[tuple[Item, bool]]:
+        """The items that are now decided, in order."""
+        if self._origin is None:
+            return [(item, True)]
+        tick = nearest_tick(self._origin, captured_ns, self.grid_hz)
+        late = captured_ns - tick_ns(self._origin, tick, self.grid_hz)
+        if tick <= self._done:
+            self.thinned += 1
+            return [(item, False)]
+        decided: list[tuple[Item, bool]] = []
+        if self._held is not None:
+            held_tick, held_ns, held = self._held
+            self._held = None
+            if held_tick == tick:
+                self.thinned += 1
+                if tick_ns(self._origin, tick, self.grid_hz) - held_ns <= abs(late):
+                    self._done = tick
+                    return [(held, True), (item, False)]
+            decided.append((held, held_tick != tick))
+        if late < 0:
+            self._held = (tick, captured_ns, item)
+        else:
+            self._done = tick
+            decided.append((item, True))
+        return decided
+
+    def flush(self) -> list[tuple[Item, bool]]:
+        """What is still held goes on; call when the stretch ends."""
+        held, self._held = self._held, None
+        return [] if held is None else [(held[2], True)]

@@ -1,0 +1,72 @@
+"""Every setting of the stream that the weights do not carry, with its default: the one home of these numbers.
+
+Option beats file beats manifest: a threshold left at None is the weights' own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engines.specs import SpotterSpec
+
+from .errors import UsageError
+
+
+class Settings(BaseModel):
+    """Settings of a run. None of these values is from the papers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
+    bridge_ms: int = Field(100, ge=34, le=500, description="longest missing stretch bridged by interpolation")
+    cluster_ticks: int = Field(300, ge=60, description="longest cluster before a barrier")
+    ring_ticks: int = Field(400, ge=64, description="crops and history kept per face; exceeds cluster_ticks")
+    threshold: float | None = Field(None, ge=0, le=1, description="T_CRN")
+    proposal_threshold: float | None = Field(None, ge=0, le=1, description="T_CPN")
+    nms_threshold: float | None = Field(None, ge=0, le=1, description="T_nms")
+    nms_rule: Literal["greedy", "author", "soft"] | None = Field(None, description="suppression rule")
+    refine: bool = Field(True, description="False scores by the proposal network alone (ablation M40)")
+    label_floor: float | None = Field(None, ge=0, le=1, description="label probability below which it is uncertain")
+    queue_frames: int = Field(64, ge=2, description="aligned frames waiting per source")
+    clock_reset_frames: int = Field(5, ge=1, description="frames running backwards before the clock is taken anew")
+    faces: int = Field(1, ge=1, le=8, description="faces followed per source")
+
+    def spotter(self, spec: SpotterSpec) -> SpotterSpec:
+        """The weights' spec with this run's thresholds in place."""
+        chosen = {
+            "t_crn": self.threshold,
+            "t_cpn": self.proposal_threshold,
+            "t_nms": self.nms_threshold,
+            "nms_rule": self.nms_rule,
+        }
+        return SpotterSpec.from_json(spec.to_json() | {k: v for k, v in chosen.items() if v is not None})
+
+    @classmethod
+    def load(cls, path: Path | None, **options: Any) -> Self:
+        """Read a TOML file and lay the options that are not None over it. Raises UsageError with one line."""
+        values: dict[str, Any] = {}
+        if path is not None:
+            try:
+                values = tomllib.loads(path.read_text())
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                raise UsageError(f"configuration {path}: {error}") from error
+        values |= {k: v for k, v in options.items() if v is not None}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise UsageError(f"configuration: {cls._explain(error)}") from error
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        if first["type"] != "extra_forbidden":
+            return f"{name}: {first['msg']}"
+        near = difflib.get_close_matches(name, cls.model_fields, n=1)
+        known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(cls.model_fields)}"
+        return f"unknown key {name!r}; {known}"

@@ -1,0 +1,197 @@
+"""Feed: the producer thread of one camera. source -> one frame per tick -> aligner -> bounded queue.
+
+It decides what counts as evidence: frames whose time does not rise never pass, of several frames nearest one tick one
+is aligned, a face missing for longer than the bridge becomes a Gap with its reason. Every frame comes out, with or
+without a crop, so that drawing sees them all. The queue blocks: a file waits; a live source, blocked, drops a whole
+stretch at its own end and says so (see `live`).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from engines.align import Aligner, Face
+
+from .clock import NS, Thinner
+from .config import Settings
+from .meter import Meter, Rate
+from .records import Crop, Frame, Gap, SourceState
+from .sources import Source
+
+POLL_S = 0.1  # how soon a closing feed notices
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """One frame of the source and the faces aligned in it (none: thinned, or no face)."""
+
+    frame: Frame
+    crops: tuple[Crop, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """The source is over; `error` if it broke."""
+
+    error: Exception | None = None
+
+
+Item = Sighting | Gap | SourceState | End
+
+
+@dataclass
+class Stretches:
+    """Which faces are open, since when unseen; turns absence into Gaps. `last` maps face -> last accepted ns."""
+
+    source: str
+    bridge_ns: int
+    last: dict[int, int] = field(default_factory=dict)
+
+    def see(self, now_ns: int, faces: set[int], reason: str | None) -> list[Gap]:
+        """Gaps that are certain at `now_ns`, given the faces aligned in this frame."""
+        gaps = []
+        for face, last in list(self.last.items()):
+            if now_ns - last > self.bridge_ns:
+                why = "frames missing" if face in faces else reason or "no face"
+                gaps.append(Gap(self.source, face, last, now_ns, why))
+                del self.last[face]
+        self.last |= dict.fromkeys(faces, now_ns)
+        return gaps
+
+
+class Feed:
+    """start, then get() until End; close() stops the thread."""
+
+    def __init__(self, source: Source, aligner: Aligner, grid_hz: int, settings: Settings, meter: Meter) -> None:
+        self.source = source
+        self.rate = Rate()
+        self.frames = 0
+        self.drops: dict[str, int] = {}
+        self._aligner, self._settings, self._meter = aligner, settings, meter
+        self._thinner: Thinner[Frame] = Thinner(grid_hz)
+        self._stretches = Stretches(source.name, settings.bridge_ms * NS // 1000)
+        self._last_ns: int | None = None
+        self._shift_ns = 0
+        self._backwards = 0
+        self._queue: queue.Queue[Item] = queue.Queue(settings.queue_frames)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"feed {source.name}", daemon=True)
+
+    def start(self, ready: threading.Event) -> None:
+        """Begin; `ready` is set whenever something can be fetched."""
+        self._ready = ready
+        self._thread.start()
+
+    def get(self, block: bool) -> Item | None:
+        """The next item; None when there is none now and `block` is False."""
+        try:
+            return self._queue.get(block)
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        """Stop the thread and release the source and the aligner."""
+        self._stop.set()
+        self.source.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            with self._aligner, self.source:
+                for item in self._items():
+                    self._put(item)
+                    if self._stop.is_set():
+                        break
+        except Exception as caught:
+            error = caught
+        finally:
+            self._put(End(error))
+
+    def _put(self, item: Item) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=POLL_S)
+            except queue.Full:
+                continue
+            self._ready.set()
+            return
+
+    def _items(self) -> Iterator[Item]:
+        records = iter(self.source)
+        while True:
+            with self._meter.time("capture"):
+                record = next(records, None)
+            if record is None:
+                break
+            if isinstance(record, Frame):
+                yield from self._frame(record)
+            elif isinstance(record, Gap):
+                yield from self._close_stretches(record)
+            else:
+                yield record
+        yield from self._decided(self._thinner.flush())
+
+    def _frame(self, frame: Frame) -> Iterator[Item]:
+        self.frames += 1
+        rising = self._rising(frame)
+        if rising is None:
+            return
+        if isinstance(rising, Gap):
+            yield from self._close_stretches(rising)
+            return
+        self.rate.add(rising.captured_ns)
+        yield from self._decided(self._thinner.push(rising.captured_ns, rising))
+
+    def _rising(self, frame: Frame) -> Frame | Gap | None:
+        """The frame on a clock that rises; None when dropped; a Gap when the source's clock was set back for good."""
+        at = frame.captured_ns + self._shift_ns
+        if self._last_ns is None or at > self._last_ns:
+            self._last_ns, self._backwards = at, 0
+            return frame if self._shift_ns == 0 else Frame(frame.source, frame.index, at, frame.image)
+        self._drop("time not rising")
+        self._backwards += 1
+        if self._backwards < self._settings.clock_reset_frames:
+            return None
+        resumed = self._last_ns + 2 * self._stretches.bridge_ns
+        self._shift_ns += resumed - at
+        self._backwards = 0
+        return Gap(frame.source, None, self._last_ns, resumed, "clock set back")
+
+    def _decided(self, decided: list[tuple[Frame, bool]]) -> Iterator[Item]:
+        for frame, goes_on in decided:
+            if goes_on:
+                yield from self._align(frame)
+            else:
+                self._drop("thinned")
+                yield Sighting(frame, ())
+
+    def _align(self, frame: Frame) -> Iterator[Item]:
+        with self._meter.time("align"):
+            found = self._aligner(frame.image, frame.captured_ns)
+        before = set(self._stretches.last)
+        gaps = self._stretches.see(frame.captured_ns, {f.face for f in found.faces}, found.rejected)
+        yield from gaps
+        yield Sighting(frame, tuple(self._crop(frame, face) for face in found.faces))
+        if not self._stretches.last:
+            yield from self._decided(self._thinner.anchor(None))
+        elif not before - {gap.face for gap in gaps}:
+            yield from self._decided(self._thinner.anchor(frame.captured_ns))
+
+    def _crop(self, frame: Frame, face: Face) -> Crop:
+        return Crop(
+            frame.source, face.face, frame.index, frame.captured_ns, face.pixels, face.affine, face.quality, face.outline
+        )
+
+    def _close_stretches(self, gap: Gap) -> Iterator[Item]:
+        yield from self._decided(self._thinner.flush())
+        self._stretches.last.clear()
+        self._thinner.anchor(None)  # nothing is held after flush
+        self._aligner.reset()
+        yield gap
+
+    def _drop(self, cause: str) -> None:
+        self.drops[cause] = self.drops.get(cause, 0) + 1

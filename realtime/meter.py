@@ -1,0 +1,76 @@
+"""Meter: how long each stage takes, from the last measurements; measured rate of a source."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .calls import Arrays, Run
+
+KEPT = 4096  # measurements per stage
+
+
+class Meter:
+    """Milliseconds per stage. Appending to a deque is atomic, so feeds and loop share one meter."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Measure the body of a with statement."""
+        began = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self.add(stage, (time.perf_counter_ns() - began) / 1e6)
+
+    def add(self, stage: str, ms: float) -> None:
+        """Record one measurement."""
+        self._stages.setdefault(stage, deque(maxlen=KEPT)).append(ms)
+
+    def wrap(self, engines: Mapping[str, Run]) -> dict[str, Run]:
+        """The same engines, each call timed under the engine's name."""
+        return {name: self._timed(name, run) for name, run in engines.items()}
+
+    def _timed(self, name: str, run: Run) -> Callable[..., Arrays]:
+        def timed(**inputs: Any) -> Arrays:
+            with self.time(name):
+                return run(**inputs)
+
+        return timed
+
+    def table(self) -> dict[str, dict[str, float]]:
+        """{stage: {ms_p50, ms_p95, ms_p99, count}}; stages in order of first use."""
+        return {name: percentiles(list(values)) for name, values in list(self._stages.items())}
+
+
+def percentiles(ms: list[float]) -> dict[str, float]:
+    """p50, p95, p99 and count of a list of milliseconds; zeros for an empty one."""
+    p50, p95, p99 = np.percentile(ms, [50, 95, 99]) if ms else (0.0, 0.0, 0.0)
+    return {"ms_p50": round(float(p50), 4), "ms_p95": round(float(p95), 4), "ms_p99": round(float(p99), 4), "count": len(ms)}
+
+
+class Rate:
+    """Frames per second of a source, from the median of its last capture intervals."""
+
+    def __init__(self, kept: int = 31) -> None:
+        self._times: deque[int] = deque(maxlen=kept)
+
+    def add(self, captured_ns: int) -> None:
+        """A frame arrived; a time that goes back starts anew."""
+        if self._times and captured_ns <= self._times[-1]:
+            self._times.clear()
+        self._times.append(captured_ns)
+
+    @property
+    def hz(self) -> float:
+        """0 until two frames have come."""
+        if len(self._times) < 2:
+            return 0.0
+        return 1e9 / float(np.median(np.diff(np.array(self._times))))

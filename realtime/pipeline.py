@@ -1,0 +1,199 @@
+"""Pipeline: K feeds, one engine set, one loop. One camera is K = 1.
+
+Each round takes what the feeds have, at most one item each, and drives all sessions' steps together, so that cameras
+share batches and none waits for another. Feeds of plain files are waited for, which makes their batches, and so their
+output bytes, the same on every run.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from engines.align import Aligner, MediaPipeAligner
+from engines.runtime.engine import EngineSet
+from engines.specs import SpotterSpec
+
+from .calls import Steps, drive
+from .config import Settings
+from .errors import MicrospotError
+from .feed import End, Feed, Item, Sighting
+from .meter import Meter
+from .records import Crop, Event, Frame, Gap, SourceState, View
+from .session import Session
+from .sources import Source
+
+IDLE_S = 0.05  # longest sleep of the loop when nothing came
+
+Draw = Callable[[Frame, list[View]], None]
+MakeAligner = Callable[[SpotterSpec, Settings], Aligner]
+
+
+@dataclass(frozen=True)
+class SourceEnd:
+    """A source is over, with its counts; `error` if it broke."""
+
+    source: str
+    frames: int
+    events: int
+    drops: dict[str, int]
+    error: MicrospotError | None = None
+
+
+Record = Event | Gap | SourceState | SourceEnd
+
+
+@dataclass(eq=False)
+class _Line:
+    """One source's feed and its sessions by face."""
+
+    feed: Feed
+    sessions: dict[int, Session] = field(default_factory=dict)
+    events: int = 0
+    faces_seen: int = 0
+    over: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return not self.feed.source.live
+
+
+def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
+    """The aligner of every run that does not bring its own."""
+    return MediaPipeAligner(side=spec.side, faces=settings.faces)
+
+
+class Pipeline:
+    """A context manager; `run` yields every record in order of decision."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        engines: EngineSet,
+        settings: Settings | None = None,
+        *,
+        aligner: MakeAligner = mediapipe_aligner,
+        draw: Draw | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.engines = engines
+        self.meter = Meter()
+        self._runs = self.meter.wrap(engines.engines)
+        self._draw, self._limit_ns = draw, None if seconds is None else int(seconds * 1e9)
+        self._ready = threading.Event()
+        spec = self.settings.spotter(engines.spotter)
+        self._lines = [
+            _Line(Feed(s, aligner(spec, self.settings), spec.grid_hz, self.settings, self.meter)) for s in sources
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for line in self._lines:
+            line.feed.close()
+
+    def run(self) -> Iterator[Record]:
+        """Every record, until all sources have ended. Provisional and withdrawn events are included."""
+        for line in self._lines:
+            line.feed.start(self._ready)
+        while any(not line.over for line in self._lines):
+            self._ready.clear()
+            round_ = [(line, item) for line in self._lines if not line.over and (item := line.feed.get(line.waits))]
+            if not round_:
+                self._ready.wait(IDLE_S)
+            yield from self._round(round_)
+
+    def finish(self) -> Iterator[Record]:
+        """After an interruption: end every open stretch, so that nothing already seen is lost."""
+        yield from self._round([(line, End()) for line in self._lines if not line.over])
+
+    def _round(self, items: list[tuple[_Line, Item]]) -> Iterator[Record]:
+        began = time.perf_counter_ns()
+        items = [(line, self._limited(line, item)) for line, item in items]
+        steps = [(line, step) for line, item in items for step in self._steps(line, item)]
+        for (line, _), events in zip(steps, drive([s for _, s in steps], self._runs), strict=True):
+            line.events += sum(event.status == "final" for event in events)
+            yield from events
+        for line, item in items:
+            if isinstance(item, Sighting):
+                self._show(line, item.frame, (time.perf_counter_ns() - began) / 1e6)
+            else:
+                yield self._close(line, item) if isinstance(item, End) else item
+
+    def _limited(self, line: _Line, item: Item) -> Item:
+        over = isinstance(item, Sighting) and self._limit_ns is not None and item.frame.captured_ns >= self._limit_ns
+        return End() if over else item
+
+    def _steps(self, line: _Line, item: Item) -> list[Steps[list[Event]]]:
+        if isinstance(item, Sighting):
+            line.faces_seen += len(item.crops)
+            return [self._session(line, crop).push_steps(crop) for crop in item.crops]
+        if isinstance(item, Gap):
+            return [self._ending(line, f) for f in sorted(line.sessions) if item.face in (None, f)]
+        return [self._ending(line, face) for face in sorted(line.sessions)] if isinstance(item, End) else []
+
+    def _session(self, line: _Line, crop: Crop) -> Session:
+        if crop.face not in line.sessions:
+            session = Session(self.engines, crop.source, crop.face, self.settings)
+            session.epoch = line.feed.source.epoch
+            line.sessions[crop.face] = session
+        return line.sessions[crop.face]
+
+    def _ending(self, line: _Line, face: int) -> Steps[list[Event]]:
+        """A Gap flushes and resets; the epoch is read anew, since a lost connection raises it."""
+        session = line.sessions[face]
+        events = yield from session.flush_steps()
+        session.reset()
+        session.epoch = line.feed.source.epoch
+        return events
+
+    def _show(self, line: _Line, frame: Frame, latency_ms: float) -> None:
+        if self._draw is None:
+            return
+        views = [s.view(line.feed.rate.hz, latency_ms) for _, s in sorted(line.sessions.items())]
+        with self.meter.time("draw"):
+            self._draw(frame, views)
+
+    def _close(self, line: _Line, end: End) -> SourceEnd:
+        line.over = True
+        if end.error is not None and not isinstance(end.error, MicrospotError):
+            raise end.error
+        source, drops = line.feed.source, dict(line.feed.drops)
+        drops |= getattr(source, "drops", {})
+        if clipped := sum(s.clipped for s in line.sessions.values()):
+            drops["boundary left the ring"] = clipped
+        return SourceEnd(source.name, line.feed.frames, line.events, drops, end.error)
+
+    def face_seen(self, source: str) -> bool:
+        """Whether any face of the source was ever aligned."""
+        return any(line.faces_seen for line in self._lines if line.feed.source.name == source)
+
+    def describe(self) -> dict[str, Any]:
+        """The `start` record: sources, backend, grid, latency bounds derived from the spec."""
+        return {
+            "type": "start",
+            "sources": [
+                {"source": line.feed.source.name, "started_utc": line.feed.source.started_utc} for line in self._lines
+            ],
+            "engines": self.engines.name,
+            "backend": self.engines.backend,
+            "grid_hz": self.engines.spotter.grid_hz,
+            "latency_ticks": latency(self.settings.spotter(self.engines.spotter), self.settings.hop),
+        }
+
+
+def latency(spec: SpotterSpec, hop: int) -> dict[str, int]:
+    """Bounds in ticks, from receptive field, hop and reach (architecture 4.2).
+
+    provisional: after the last tick of the first window that passes; final: after the last tick of an isolated event.
+    """
+    horizon = int(-(-spec.reach // 1)) - 1  # window ends after an interval's last tick until nothing can touch it
+    return {"provisional": spec.radius + hop + 1, "final": horizon + spec.radius + hop + 1}
