@@ -1,49 +1,84 @@
-"""Frames in, steady face crops out (first cut)."""
+"""Frames in, steady face crops out: MediaPipe finds the face, `register` holds it still.
+
+MediaPipe runs in IMAGE mode for one face and for several: every frame stands for itself, so the same frames give the
+same crops wherever a stream begins. (VIDEO mode with one face low-passes the landmarks and would swallow
+micro-expressions; with several it looks for further faces in every frame, and was no faster here.)
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import resources
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import EngineError, UsageError
+from .register import Affine, Pixels, RegisterOptions, Steady, compose, face_to_crop, inverse
 
-def face_to_crop(landmarks: NDArray[Any], side: int) -> NDArray[np.float64]:
-    """(N>=468, >=2) px of one face -> (2, 3) similarity frame -> crop."""
-    p = np.asarray(landmarks, float)
-    z = p[:, 0] + 1j * p[:, 1]
-    unit = 1.04 * (z[454] - z[234])
-    m = side / unit
-    t = complex(side / 2, (0.375 / 1.04) * side) - m * (z[454] + z[234]) / 2
-    return np.array([[m.real, -m.imag, t.real], [m.imag, m.real, t.imag]])
+__all__ = ["AlignOptions", "Aligner", "Alignment", "Face", "FixedAligner", "MediaPipeAligner", "face_to_crop"]
+
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+SIDES = (234, 454)  # where the mesh ends before either ear
+LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"
 
 
 @dataclass(frozen=True)
 class AlignOptions:
-    """See below."""
+    """Gates and memory of the aligner. A face comes in at the stricter value of a pair and leaves at the other.
+
+    Not from the papers.
+    """
+
+    yaw_degrees: tuple[float, float] = (30.0, 35.0)  # enter below, leave above
+    width_px: tuple[float, float] = (90.0, 80.0)  # of the mesh; enter from, leave below
+    inside: float = 0.8  # least share of the landmarks within the frame
+    bridge_ns: int = 100_000_000  # a face rejected or missing for longer starts anew: the session makes this a Gap
+    forget_ns: int = 500_000_000  # an id is kept this long for a face that is gone
+    same_face_iou: float = 0.3
+    register: RegisterOptions = field(default_factory=RegisterOptions)
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
+    """One aligned face. `pixels` (3, S, S) RGB; `affine` (2, 3) frame px -> crop px; `quality` 0..1.
+
+    `outline` (N, 2) frame px is the face oval, a closed polygon (the first point is not repeated). `placed` (2, 3) is
+    where landmarks alone would have put the crop.
+    """
+
     face: int
-    pixels: NDArray[np.uint8]
-    affine: NDArray[np.float64]
+    pixels: Pixels
+    affine: Affine
     quality: float
     outline: NDArray[np.float32]
+    placed: Affine | None = None
 
 
 @dataclass(frozen=True)
 class Alignment:
+    """The faces of one frame, by id. `rejected` is why the first face that is not there is not there."""
+
     faces: tuple[Face, ...]
     rejected: str | None
 
 
 class Aligner(Protocol):
-    def __call__(self, image_bgr: NDArray[np.uint8], captured_ns: int) -> Alignment: ...
+    """Stateful per source: one object per camera, frames in the order of capture."""
 
-    def reset(self, face: int | None = None) -> None: ...
+    def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
+        """Align one frame (H, W, 3) taken at `captured_ns`."""
+        ...
+
+    def reset(self, face: int | None = None) -> None:
+        """Start a new stretch for `face` (None: for all, and forget who they were)."""
+        ...
 
     def close(self) -> None: ...
 
@@ -52,3 +87,207 @@ class Aligner(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class _Closing:
+    """The context manager both aligners share."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FixedAligner(_Closing):
+    """One face at a given place in every frame: for tests and for footage that is cropped already.
+
+    `affine` (2, 3) maps frame px to crop px; None stretches the whole frame over the crop.
+    """
+
+    def __init__(self, affine: NDArray[Any] | None = None, side: int = 112) -> None:
+        self.side = side
+        self._affine = None if affine is None else np.array(affine, np.float64).reshape(2, 3)
+
+    def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
+        affine = self._whole(image_bgr) if self._affine is None else self._affine
+        size = (self.side, self.side)
+        crop = cv2.warpAffine(image_bgr, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        end = self.side - 0.5
+        square = np.array([[-0.5, -0.5, 1], [end, -0.5, 1], [end, end, 1], [-0.5, end, 1]])
+        outline = (square @ inverse(affine).T).astype(np.float32)
+        return Alignment((Face(0, _rgb_planes(crop), affine, 1.0, outline, affine),), None)
+
+    def _whole(self, image: Pixels) -> Affine:
+        sx, sy = self.side / image.shape[1], self.side / image.shape[0]
+        return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]])
+
+    def reset(self, face: int | None = None) -> None:
+        """There is nothing to reset."""
+
+
+@dataclass
+class _Track:
+    """What is remembered of one face."""
+
+    face: int
+    box: NDArray[np.float64]  # x0, y0, x1, y1 frame px when last seen
+    seen_ns: int
+    kept_ns: int  # last frame that gave a crop
+    inside_gates: bool = False
+    steady: Steady | None = None
+
+    def restart(self) -> None:
+        self.inside_gates, self.steady = False, None
+
+
+class MediaPipeAligner(_Closing):
+    """Up to `faces` faces per frame, ids 0..faces-1, each held still against its own reference.
+
+    Raises EngineError where MediaPipe or its model cannot be loaded.
+    """
+
+    def __init__(self, side: int = 112, faces: int = 1, options: AlignOptions | None = None) -> None:
+        if side < 16 or faces < 1:
+            raise UsageError(f"side {side}, faces {faces}: expected a side of at least 16 and at least one face")
+        self.side, self.faces = side, faces
+        self.options = options or AlignOptions()
+        self._tracks: dict[int, _Track] = {}
+        self._landmarker: Any = None
+        self._mp, self._landmarker = _open_landmarker(faces)
+
+    def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
+        meshes = self.landmarks(image_bgr)
+        self._forget(captured_ns)
+        faces: dict[int, Face] = {}
+        reasons: dict[int, str] = {}
+        for mesh, track in self._assign(meshes, captured_ns):
+            found = "registration lost" if track is None else self._face(image_bgr, mesh, track, captured_ns)
+            face = self.faces if track is None else track.face
+            if isinstance(found, Face):
+                faces[face] = found
+            else:
+                reasons[face] = found
+        if not meshes:
+            reasons[0] = "no face"
+        return Alignment(tuple(faces[i] for i in sorted(faces)), reasons[min(reasons)] if reasons else None)
+
+    def landmarks(self, image_bgr: Pixels) -> list[NDArray[np.float64]]:
+        """The meshes of one frame, each (478, 3) in frame px (z on the scale of x, smaller is nearer)."""
+        rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+        found = self._landmarker.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=rgb))
+        high, wide = image_bgr.shape[:2]
+        return [np.array([(p.x, p.y, p.z) for p in mesh]) * (wide, high, wide) for mesh in found.face_landmarks]
+
+    def reset(self, face: int | None = None) -> None:
+        if face is None:
+            self._tracks.clear()
+        elif face in self._tracks:
+            self._tracks[face].restart()
+
+    def close(self) -> None:
+        """Free the landmarker; closing twice is fine."""
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
+
+    def _forget(self, now_ns: int) -> None:
+        for track in list(self._tracks.values()):
+            if now_ns - track.seen_ns > self.options.forget_ns:
+                del self._tracks[track.face]
+            elif now_ns - track.kept_ns > self.options.bridge_ns:
+                track.restart()
+
+    def _assign(
+        self, meshes: list[NDArray[np.float64]], now_ns: int
+    ) -> list[tuple[NDArray[np.float64], _Track | None]]:
+        """Each mesh with the face it was, a new one, or None while all ids are held for faces just lost."""
+        boxes = [np.concatenate([m[:, :2].min(0), m[:, :2].max(0)]) for m in meshes]
+        ranked = sorted(
+            ((_iou(box, t.box), -t.face, i) for i, box in enumerate(boxes) for t in self._tracks.values()),
+            reverse=True,
+        )
+        owner: dict[int, _Track] = {}
+        for iou, minus_face, i in ranked:
+            track = self._tracks[-minus_face]
+            if iou >= self.options.same_face_iou and i not in owner and track not in owner.values():
+                owner[i] = track
+        for i in sorted(set(range(len(meshes))) - set(owner), key=lambda i: _area(boxes[i]), reverse=True):
+            free = next((face for face in range(self.faces) if face not in self._tracks), None)
+            if free is not None:
+                owner[i] = self._tracks[free] = _Track(free, boxes[i], now_ns, now_ns)
+        for i, track in owner.items():
+            track.box, track.seen_ns = boxes[i], now_ns
+        return [(mesh, owner.get(i)) for i, mesh in enumerate(meshes)]
+
+    def _face(self, image: Pixels, mesh: NDArray[np.float64], track: _Track, now_ns: int) -> Face | str:
+        """The face, or the reason against it."""
+        yaw, width = _yaw_degrees(mesh), float(np.linalg.norm(np.diff(mesh[SIDES, :2], axis=0)))
+        refused = self._gate(image, mesh, yaw, width, track.inside_gates)
+        track.inside_gates = refused is None
+        if refused is not None:
+            return refused
+        track.steady = track.steady or Steady(self.side, self.options.register)
+        by_landmarks = face_to_crop(mesh, self.side)
+        placed = track.steady.place(image, by_landmarks, now_ns)
+        if placed is None:
+            return "registration lost"
+        track.kept_ns = now_ns
+        frontal = max(0.0, 1 - (yaw / self.options.yaw_degrees[1]) ** 2)
+        sharp = min(1.0, float(np.hypot(*placed.affine[:, 0])) ** -1)
+        quality = frontal * sharp * min(1.0, max(0.0, placed.correlation))
+        outline = mesh[FACE_OVAL, :2].astype(np.float32)
+        return Face(track.face, _rgb_planes(placed.pixels), placed.affine, quality, outline, by_landmarks)
+
+    def _gate(
+        self, image: Pixels, mesh: NDArray[np.float64], yaw: float, width: float, stays: bool
+    ) -> str | None:
+        high, wide = image.shape[:2]
+        within = np.all((mesh[:, :2] >= 0) & (mesh[:, :2] < (wide, high)), axis=1)
+        if yaw > self.options.yaw_degrees[stays]:
+            return "turned away"
+        if width < self.options.width_px[stays]:
+            return "too small"
+        return None if within.mean() >= self.options.inside else "out of frame"
+
+
+def _open_landmarker(faces: int) -> tuple[Any, Any]:
+    """The mediapipe module and a landmarker in IMAGE mode."""
+    try:
+        import mediapipe
+    except (ImportError, OSError) as error:
+        raise EngineError(f"mediapipe cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}") from error
+    model = resources.files(__package__) / "weights" / "face_landmarker.task"
+    if not model.is_file():
+        raise EngineError("weights/face_landmarker.task is missing; install microspot again")
+    tasks = mediapipe.tasks
+    options = tasks.vision.FaceLandmarkerOptions(
+        base_options=tasks.BaseOptions(model_asset_buffer=model.read_bytes()),
+        running_mode=tasks.vision.RunningMode.IMAGE,
+        num_faces=faces,
+    )
+    return mediapipe, tasks.vision.FaceLandmarker.create_from_options(options)
+
+
+def _rgb_planes(bgr: Pixels) -> Pixels:
+    return np.ascontiguousarray(bgr[:, :, ::-1].transpose(2, 0, 1))
+
+
+def _yaw_degrees(mesh: NDArray[np.float64]) -> float:
+    """How far the head is turned to either side, from the depth of the mesh's two sides."""
+    across = mesh[SIDES[1]] - mesh[SIDES[0]]
+    return float(np.degrees(np.arctan2(abs(across[2]), np.hypot(across[0], across[1]))))
+
+
+def _area(box: NDArray[np.float64]) -> float:
+    return float(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+
+
+def _iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    both = _area(np.concatenate([np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])]))
+    return both / (_area(one) + _area(other) - both)

@@ -155,9 +155,7 @@ def sample_negatives(
 # ---- CMNet: tendency -----------------------------------------------------------------------------
 
 
-def prototype(
-    apex: Tensor, frames: int, eps: float = 0.1, step_fraction: float = 1 / 6
-) -> tuple[Tensor, Tensor]:
+def prototype(apex: Tensor, frames: int, eps: float = 0.1, step_fraction: float = 1 / 6) -> tuple[Tensor, Tensor]:
     """The wished-for intensity curve of clips as Gaussians, (mu, sigma), each (B, frames) [S2 C16-C21].
 
     apex (B,) counts from 0 and is moved to the nearest inner frame. mu rises linearly from eps to 1 at the
@@ -166,9 +164,7 @@ def prototype(
     fraction are not from the paper.
     """
     if frames < 3:
-        raise UsageError(
-            f"a prototype needs onset, apex and offset: expected at least 3 frames, got {frames}"
-        )
+        raise UsageError(f"a prototype needs onset, apex and offset: expected at least 3 frames, got {frames}")
     m = apex.clamp(1, frames - 2).float()[:, None]  # (B, 1)
     n = torch.arange(frames, device=apex.device, dtype=torch.float32)[None]  # (1, N)
     rise, fall = (1 - eps) / m, (1 - eps) / (frames - 1 - m)
@@ -222,6 +218,17 @@ def wilcoxon(
     if form == "literal":
         return F.relu(delta - log_p.exp()).mean()
     raise UsageError(f"rank-sum form {form!r}: expected one of {', '.join(FORMS)}")
+
+
+def classification_loss(logits: Tensor, labels: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Cross-entropy of emotions, weighted by class [S2 C28]; the weights are not from the paper.
+
+    logits (B, C), labels (B,) with -1 where a clip has no label in this set; 0 where none has one.
+    """
+    known = labels >= 0
+    if not bool(known.any()):
+        return logits.sum() * 0
+    return F.cross_entropy(logits[known], labels[known], weight)
 
 
 # ---- both ----------------------------------------------------------------------------------------

@@ -79,9 +79,17 @@ def rigid_weights(side: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class RegisterOptions:
-    smooth_px: float = 1.0
+    """Not from the papers. Lengths in crop px, correlations 0..1."""
+
+    smooth_px: float = 1.0  # blur of what is compared
     iterations: int = 4
     converged_px: float = 0.02
+    renew_below: float = 0.9  # correlation, as a share of the best since the reference was taken
+    lost_below: float = 0.6  # likewise
+    lost_px: float = 6.0  # from where the landmarks put a corner of the crop
+    pull_s: float = 10.0  # time constant of the return to where the landmarks put the face
+    pull_px_per_s: float = 0.5  # and its greatest speed, far below that of an ME
+    reduce_from: float = 1.7  # frame px per crop px from which blocks of pixels are averaged first
 
 
 class View:
@@ -160,3 +168,63 @@ class Reference:
         a, b = grow / self._radius, turn / self._radius
         cx, cy = self._centre
         return np.array([[1 + a, -b, tx - a * cx + b * cy], [b, 1 + a, ty - b * cx - a * cy]])
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where one frame's face is: `affine` (2, 3) frame -> crop, its `pixels` (S, S, 3) BGR, `correlation` -1..1."""
+
+    affine: Affine
+    pixels: Pixels
+    correlation: float
+
+
+class Steady:
+    """One face over one stretch: the reference, and how far registered crops are from where landmarks put them."""
+
+    def __init__(self, side: int, options: RegisterOptions) -> None:
+        self.side, self.options = side, options
+        self._reference: Reference | None = None
+        self._after = np.eye(2, 3)  # reference crop -> output crop
+        self._best = 1.0
+        self._reduce = 1
+        self._last_ns = 0
+
+    def place(self, image: Pixels, by_landmarks: Affine, captured_ns: int) -> Placed | None:
+        """The steadied crop, or None when registration fails (the reference is kept; drop the object to start anew)."""
+        if self._reference is None:
+            self._reduce = max(1, int(1 / np.hypot(*by_landmarks[:, 0]) + 2 - self.options.reduce_from))
+            view = View(image, by_landmarks, self.side, self._reduce)
+            self._take(view, by_landmarks, captured_ns)
+            return Placed(by_landmarks, view.warp(by_landmarks, gray=False), 1.0)
+        view = View(image, by_landmarks, self.side, self._reduce)
+        start = compose(inverse(self._after), by_landmarks)
+        found, correlation, _ = self._reference.register(view, start)
+        affine = compose(self._after, found)
+        off = compose(by_landmarks, inverse(affine))
+        away = _corner_shift(off, self.side)
+        self._best = max(self._best, correlation)
+        if correlation < self.options.lost_below * self._best or away > self.options.lost_px:
+            return None
+        self._pull(off, away, captured_ns)
+        if correlation < self.options.renew_below * self._best:
+            self._take(view, affine, captured_ns)
+        return Placed(affine, view.warp(affine, gray=False), correlation)
+
+    def _take(self, view: View, affine: Affine, captured_ns: int) -> None:
+        """A new reference whose pose is believed as it is, so that no step appears."""
+        self._reference = Reference(view, affine, self.options)
+        self._after = np.eye(2, 3)
+        self._best, self._last_ns = 0.0, captured_ns
+
+    def _pull(self, off: Affine, away: float, captured_ns: int) -> None:
+        elapsed = max(0.0, (captured_ns - self._last_ns) / 1e9)
+        self._last_ns = captured_ns
+        share = min(elapsed / self.options.pull_s, elapsed * self.options.pull_px_per_s / max(away, 1e-9), 1.0)
+        self._after = compose(np.eye(2, 3) + share * (off - np.eye(2, 3)), self._after)
+
+
+def _corner_shift(affine: Affine, side: int) -> float:
+    """How far, in px, `affine` moves the corner of the crop that it moves most."""
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], float)
+    return float(np.linalg.norm(corners @ affine.T - corners[:, :2], axis=1).max())

@@ -7,7 +7,7 @@ design names `push` as the verb; push is `drive` over one step.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,9 +33,10 @@ class Call:
 
 Steps = Generator[Call, Arrays, Result]
 Run = Callable[..., Arrays]
+Lookup = Callable[[str], Run]  # engine name -> engine; `EngineSet.engine` is one
 
 
-def drive(steps: Sequence[Steps[Result]], engines: Mapping[str, Run]) -> list[Result]:
+def drive(steps: Sequence[Steps[Result]], engines: Lookup) -> list[Result]:
     """Run every generator to its end, batching their calls; results in the order of `steps`."""
     results: list[Any] = [None] * len(steps)
     waiting: dict[int, Call] = {}
@@ -51,14 +52,14 @@ def drive(steps: Sequence[Steps[Result]], engines: Mapping[str, Run]) -> list[Re
     return results
 
 
-def _run(waiting: dict[int, Call], engines: Mapping[str, Run]) -> dict[int, Arrays | None]:
+def _run(waiting: dict[int, Call], engines: Lookup) -> dict[int, Arrays | None]:
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, call in waiting.items():
         groups.setdefault(call.key, []).append(i)
     answers: dict[int, Arrays | None] = {}
     for members in groups.values():
         calls = [waiting[i] for i in members]
-        run = engines[calls[0].engine]
+        run = engines(calls[0].engine)
         if len(calls) == 1:
             answers[members[0]] = run(**calls[0].inputs)
             continue

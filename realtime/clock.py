@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
-NS = 1_000_000_000
+from engines.clips import SECOND_NS as NS
+from engines.clips import SNAP_PARTS
+
 Item = TypeVar("Item")
 
 
@@ -42,7 +44,7 @@ class TimeGrid:
     def reset(self) -> None:
         """The next frame opens a new stretch."""
         self.origin_ns: int | None = None
-        self._last_ns = 0
+        self._last = 0  # newest frame, in ticks x NS from the origin
         self._next = 0
 
     @property
@@ -57,18 +59,17 @@ class TimeGrid:
     def place(self, captured_ns: int) -> list[Placement]:
         """The ticks that this frame decides, in order: every tick up to it, and the next if it is within a quarter."""
         if self.origin_ns is None:
-            self.origin_ns, self._last_ns, self._next = captured_ns, captured_ns, 1
+            self.origin_ns, self._last, self._next = captured_ns, 0, 1
             return [Placement(0, 1.0)]
-        if captured_ns <= self._last_ns:
-            raise ValueError(f"frame at {captured_ns} ns after one at {self._last_ns} ns: times must rise")
-        quarter = NS // (4 * self.grid_hz)
+        now = (captured_ns - self.origin_ns) * self.grid_hz  # in ticks x NS: exact
+        if now <= self._last:
+            raise ValueError(f"frame at {captured_ns} ns does not come after the last one: times must rise")
         placed = []
-        while (at := self.time(self._next)) <= captured_ns + quarter:
-            near = at >= captured_ns - quarter
-            weight = 1.0 if near else (at - self._last_ns) / (captured_ns - self._last_ns)
-            placed.append(Placement(self._next, weight))
+        while SNAP_PARTS * ((at := self._next * NS) - now) <= NS:
+            near = SNAP_PARTS * abs(at - now) <= NS
+            placed.append(Placement(self._next, 1.0 if near else (at - self._last) / (now - self._last)))
             self._next += 1
-        self._last_ns = captured_ns
+        self._last = now
         return placed
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from .calls import Arrays, Run
+from .calls import Arrays, Lookup, Run
 
 KEPT = 4096  # measurements per stage
 
@@ -34,16 +34,19 @@ class Meter:
         """Record one measurement."""
         self._stages.setdefault(stage, deque(maxlen=KEPT)).append(ms)
 
-    def wrap(self, engines: Mapping[str, Run]) -> dict[str, Run]:
+    def wrap(self, engines: Lookup) -> Lookup:
         """The same engines, each call timed under the engine's name."""
-        return {name: self._timed(name, run) for name, run in engines.items()}
 
-    def _timed(self, name: str, run: Run) -> Callable[..., Arrays]:
-        def timed(**inputs: Any) -> Arrays:
-            with self.time(name):
-                return run(**inputs)
+        def lookup(name: str) -> Run:
+            run = engines(name)
 
-        return timed
+            def timed(**inputs: Any) -> Arrays:
+                with self.time(name):
+                    return run(**inputs)
+
+            return timed
+
+        return lookup
 
     def table(self) -> dict[str, dict[str, float]]:
         """{stage: {ms_p50, ms_p95, ms_p99, count}}; stages in order of first use."""

@@ -83,7 +83,7 @@ class Pipeline:
         self.settings = settings or Settings()
         self.engines = engines
         self.meter = Meter()
-        self._runs = self.meter.wrap(engines.engines)
+        self._engine = self.meter.wrap(engines.engine)
         self._draw, self._limit_ns = draw, None if seconds is None else int(seconds * 1e9)
         self._ready = threading.Event()
         spec = self.settings.spotter(engines.spotter)
@@ -119,7 +119,7 @@ class Pipeline:
         began = time.perf_counter_ns()
         items = [(line, self._limited(line, item)) for line, item in items]
         steps = [(line, step) for line, item in items for step in self._steps(line, item)]
-        for (line, _), events in zip(steps, drive([s for _, s in steps], self._runs), strict=True):
+        for (line, _), events in zip(steps, drive([s for _, s in steps], self._engine), strict=True):
             line.events += sum(event.status == "final" for event in events)
             yield from events
         for line, item in items:
@@ -142,17 +142,17 @@ class Pipeline:
 
     def _session(self, line: _Line, crop: Crop) -> Session:
         if crop.face not in line.sessions:
-            session = Session(self.engines, crop.source, crop.face, self.settings)
+            line.sessions[crop.face] = Session(self.engines, crop.source, crop.face, self.settings)
+        session = line.sessions[crop.face]
+        if not session.ticks:  # a new stretch; a live source that reconnected has a new epoch
             session.epoch = line.feed.source.epoch
-            line.sessions[crop.face] = session
-        return line.sessions[crop.face]
+        return session
 
     def _ending(self, line: _Line, face: int) -> Steps[list[Event]]:
-        """A Gap flushes and resets; the epoch is read anew, since a lost connection raises it."""
+        """A Gap flushes and resets."""
         session = line.sessions[face]
         events = yield from session.flush_steps()
         session.reset()
-        session.epoch = line.feed.source.epoch
         return events
 
     def _show(self, line: _Line, frame: Frame, latency_ms: float) -> None:

@@ -54,13 +54,18 @@ class Session:
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self.reset()
 
+    @property
+    def ticks(self) -> int:
+        """Ticks of the open stretch; 0 while none is open."""
+        return self._grid.ticks
+
     def push(self, crop: Crop) -> list[Event]:
         """Take the next crop; raises ValueError when its time does not rise."""
-        return drive([self.push_steps(crop)], self.engines)[0]
+        return drive([self.push_steps(crop)], self.engines.engine)[0]
 
     def flush(self) -> list[Event]:
         """End the stretch: every event still open becomes final or withdrawn. Call `reset` before the next push."""
-        return drive([self.flush_steps()], self.engines)[0]
+        return drive([self.flush_steps()], self.engines.engine)[0]
 
     def reset(self) -> None:
         """Forget the stretch; the next crop opens a new one."""
@@ -98,15 +103,14 @@ class Session:
 
     def flush_steps(self) -> Steps[list[Event]]:
         """`flush` as a step."""
-        ticks = self._grid.ticks
-        if ticks == 0:
+        if self.ticks == 0:
             return []
         events: list[Event] = []
         if self._pending:
             columns, self._pending = np.stack(self._pending, axis=1), []
             events += yield from self._advance((yield from self._scorer.push(columns)))
         events += yield from self._advance((yield from self._scorer.flush()))
-        decisions = self._settler.flush(ticks)
+        decisions = self._settler.flush(self.ticks)
         return events + (yield from self._announce(decisions))
 
     def view(self, measured_hz: float = 0.0, latency_ms: float = 0.0) -> View:
@@ -159,7 +163,7 @@ class Session:
             out = yield Call("refiner", {"clips": np.stack(clips)})
             values, (onsets, offsets) = out["classes"][:, 1], decode(starts, ends + 1, out["offsets"])
         else:
-            values, onsets, offsets = scores.values.T[tuple(passed.T)], starts.astype(float), ends + 1.0
+            values, (onsets, offsets) = scores.values.T[tuple(passed.T)], decode(starts, ends + 1, np.zeros((len(ends), 2)))
         for row in range(len(ends)):
             length = offsets[row] - onsets[row]
             if values[row] >= self.spec.t_crn and self.spec.min_ticks <= length <= self.spec.max_ticks:
@@ -170,7 +174,7 @@ class Session:
 
     def _clip(self, start: int, stop: int) -> NDArray[np.float32]:
         """(L, N_CR) spatial features of ticks [start, stop), resampled [S1 M30]."""
-        return resample(self._features.window(start, stop).T, self.spec.refine_length)
+        return resample(self._features.window(start, stop).T, 0, stop - start, self.spec.refine_length)
 
     def _announce(self, decisions: list[Decision]) -> Steps[list[Event]]:
         events = []
@@ -200,7 +204,7 @@ class Session:
         """Name the emotion of a final event by CMNet [S2]; its apex is where the intensity peaks."""
         spec = self.engines.recognizer_spec
         assert spec is not None
-        at = np.linspace(event.onset_ns, event.offset_ns, spec.frames)
+        at = np.linspace(event.onset_ns, event.offset_ns, spec.frames, dtype=np.float64)
         frames = self._nearest(at)
         clip = np.stack([self._crops[int(i)] for i in frames])
         out = yield Call("recognizer", {"clip": clip[None]})

@@ -77,6 +77,7 @@ class Settler:
     def reset(self) -> None:
         """Forget the stretch."""
         self._open: list[_Cluster] = []
+        self._closed: list[_Cluster] = []  # behind a barrier, until their last tick has been captured
 
     def push(self, end: int, candidates: list[Candidate]) -> list[Decision]:
         """Take the candidates of all windows that end at tick `end`; call for every tick, in order."""
@@ -84,14 +85,15 @@ class Settler:
         if candidates:
             decisions += self._admit(candidates)
         horizon = end + 2 - self.spec.reach  # no window after `end` can start earlier than this
-        return decisions + self._release([c for c in self._open if c.stop <= horizon])
+        past = [c for c in self._open if c.stop <= horizon] + [c for c in self._closed if c.stop <= end + 1]
+        return decisions + self._release(past)
 
     def flush(self, ticks: int) -> list[Decision]:
         """The stretch ended after `ticks` ticks: clip to it and release everything."""
-        for cluster in self._open:
+        for cluster in self._open + self._closed:
             inside = [c._replace(stop=min(c.stop, float(ticks))) for c in cluster.members]
             cluster.members = [c for c in inside if c.stop - c.start >= self.spec.min_ticks]
-        decisions = self._release(list(self._open))
+        decisions = self._release(self._open + self._closed)
         self.reset()
         return decisions
 
@@ -104,7 +106,7 @@ class Settler:
             new = [c for c in group if c not in self._open]
             span = max(c.stop for c in group) - min(c.start for c in group)
             if old and new and span > self.limit:  # the barrier
-                decisions += self._release(old)
+                self._closed += old
                 merged += [self._merge(part, decisions) for part in _components(new)]
             else:
                 merged.append(self._merge(group, decisions))
@@ -131,6 +133,7 @@ class Settler:
 
     def _release(self, clusters: list[_Cluster]) -> list[Decision]:
         self._open = [c for c in self._open if c not in clusters]
+        self._closed = [c for c in self._closed if c not in clusters]
         decisions: list[Decision] = []
         for cluster in sorted(clusters, key=lambda c: c.key):
             survivors = judge(cluster.members, self.spec)

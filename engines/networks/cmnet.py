@@ -54,7 +54,8 @@ def frame_channels(clip: Tensor) -> Tensor:
     luma = red * colours[:, :, 0] + green * colours[:, :, 1] + blue * colours[:, :, 2]  # (B, N, S, S)
     difference = luma - luma[:, :1]
     difference = difference - difference.mean((-1, -2), keepdim=True)
-    return torch.cat([colours - 0.5, DIFFERENCE_GAIN * difference[:, :, None]], 2)
+    # bounded, since a blink or a moving head differs a hundred times more than an ME
+    return torch.cat([colours - 0.5, torch.tanh(DIFFERENCE_GAIN * difference[:, :, None])], 2)
 
 
 class Trunk(nn.Module):

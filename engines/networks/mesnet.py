@@ -5,7 +5,7 @@ Shape letters: B batch, D lags, S crop side, L spatial feature, N ticks, M windo
 The notes give layer counts, 128 channels and two classes; every other size here is not from the paper.
 
 A column is one tick. Every hidden activation is multiplied by its column's validity: then columns outside a stretch
-are exactly the zero padding of the whole-sequence network, whatever the biases are (`engines/networks/streaming.py`).
+are exactly the zero padding of the whole-sequence network, whatever the biases are. So the stream form, `ProposerStep`, equals `MESNet.forward`.
 """
 
 from __future__ import annotations
@@ -20,81 +20,15 @@ from torch.nn import functional as F
 
 from ..clips import resample_positions
 from ..errors import EngineError
+from ..intervals import R1_RANGE, R2_RANGE
 from ..specs import SpotterSpec
+from .spatial import SpatialEncoder as SpatialEncoder
 
-ENCODER_CHANNELS = (16, 32, 64)  # of the first three 2D layers; the fourth gives L / cells
-DIFFERENCE_GAIN = 8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 TEMPORAL_CHANNELS = 128  # [S1 M17]
 BRANCH_CHANNELS = 64
 DENSE = 128
 DROPOUT = 0.5
 PRETRAIN_LENGTH = 16  # N_pre; the name is [S1 M21]
-
-
-class SpatialEncoder(nn.Module):
-    """Four 2D convolutions, each with max pooling, on every frame alone [S1 M15].
-
-    The grid of the last layer is flattened, not averaged: MEs are local [S1 M2].
-    """
-
-    def __init__(self, spec: SpotterSpec) -> None:
-        super().__init__()
-        self.lags = len(spec.lags_ns)
-        cells = _halved(spec.side, times=5) ** 2
-        if spec.feature % cells:
-            raise EngineError(f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}")
-        widths = (3 + self.lags, *ENCODER_CHANNELS, spec.feature // cells)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(widths[i], widths[i + 1], 5 if i == 0 else 3, 2 if i == 0 else 1, 2 if i == 0 else 1)
-            for i in range(4)
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """pixels (B, 3 (1 + D), S, S) uint8 RGB, the current crop first -> features (B, L)."""
-        return self.features(self.inputs(pixels))
-
-    def inputs(self, pixels: Tensor) -> Tensor:
-        """Colours and D difference channels of stacked crops, (B, 3 + D, S, S)."""
-        values = pixels.float() / 255
-        if not self.lags:
-            return values - 0.5
-        luma = torch.cat([_luma(values[:, 3 * i : 3 * i + 3]) for i in range(1 + self.lags)], 1)
-        return torch.cat([values[:, :3] - 0.5, _difference(luma[:, :1], luma[:, 1:])], 1)
-
-    def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
-        """The same from unstacked frames (F, 3, S, S) uint8 by index, current (B,) and lags (B, D): no crop twice."""
-        values = frames.float() / 255
-        colours = values[current] - 0.5
-        if not self.lags:
-            return colours
-        luma = _luma(values)[:, 0]
-        return torch.cat([colours, _difference(luma[current][:, None], luma[lags])], 1)
-
-    def features(self, inputs: Tensor) -> Tensor:
-        """(B, 3 + D, S, S) -> (B, L)."""
-        x = inputs.to(self.convs[0].weight.dtype)  # half precision starts here: differences need float32
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            # pooling before the ReLU is the same function on a quarter of the values
-            x = F.relu(F.max_pool2d(norm(conv(x)), 2, ceil_mode=True))
-        return x.flatten(1)  # (B, L)
-
-
-def _halved(side: int, times: int) -> int:
-    for _ in range(times):
-        side = -(-side // 2)
-    return side
-
-
-def _luma(values: Tensor) -> Tensor:
-    return LUMA[0] * values[:, 0:1] + LUMA[1] * values[:, 1:2] + LUMA[2] * values[:, 2:3]  # (B, 1, S, S)
-
-
-def _difference(now: Tensor, earlier: Tensor) -> Tensor:
-    difference = now - earlier  # (B, D, S, S)
-    # the mean goes first: it is lighting, not movement
-    return torch.tanh(DIFFERENCE_GAIN * (difference - difference.mean((2, 3), keepdim=True)))
 
 
 class TemporalEncoder(nn.Module):
@@ -103,6 +37,8 @@ class TemporalEncoder(nn.Module):
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
         first, second = spec.temporal_kernels
+        if any(kernel < 3 or kernel % 2 == 0 for kernel in spec.temporal_kernels):
+            raise EngineError(f"temporal kernels {spec.temporal_kernels}: expected odd numbers from 3")
         self.first = nn.Conv1d(spec.feature, TEMPORAL_CHANNELS, first)
         self.second = nn.Conv1d(TEMPORAL_CHANNELS, TEMPORAL_CHANNELS, second)
 
@@ -215,7 +151,7 @@ class MESNet(nn.Module):
         return logits
 
     def state_parts(self) -> list[tuple[int, int]]:
-        """(rows, columns) of what the stream carries: F, validity, first 1D layer, S, the hidden layer of each branch."""
+        """(rows, columns) of what the stream carries: F, validity, first 1D layer, S, hidden layer of each branch."""
         first, second = (conv.kernel_size[0] - 1 for conv in (self.temporal.first, self.temporal.second))
         tails = [branch.tails for branch in self.proposals.branches if isinstance(branch, Branch)]
         return [
@@ -251,3 +187,73 @@ def load_mesnet(spec: SpotterSpec, path: Path) -> MESNet:
     except (OSError, RuntimeError) as error:
         raise EngineError(f"{path.name} does not hold weights of this spec: {error}; re-train or re-export") from error
     return network.eval()
+
+
+class EncoderStep(nn.Module):
+    """pixels (B, 3 (1 + D), S, S) uint8 -> features (B, L) float32."""
+
+    def __init__(self, network: MESNet) -> None:
+        super().__init__()
+        self.encoder = network.encoder
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features: Tensor = self.encoder(pixels)
+        return features.float()
+
+
+class ProposerStep(nn.Module):
+    """features (B, L, n), valid (B, n), state (B, Z) -> scores (B, M, n), state_out (B, Z).
+
+    scores[:, i, j] is the probability of the window of scale i whose last tick is R ticks before that of column j.
+    """
+
+    def __init__(self, network: MESNet) -> None:
+        super().__init__()
+        self.temporal, self.proposals = network.temporal, network.proposals
+        self.parts = network.state_parts()
+
+    def forward(self, features: Tensor, valid: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        past = self._unpack(state)
+        seen = torch.cat([past[1], valid[:, None]], 2)  # (B, 1, R + n)
+        n, delay = features.shape[2], self.parts[0][1] // 2
+        late = self.parts[1][1]  # R
+        f = torch.cat([past[0], features * valid[:, None]], 2)
+        x = F.relu(self.temporal.first(f)) * seen[:, :, late - delay : late - delay + n]
+        x = torch.cat([past[2], x], 2)
+        now = seen[:, :, :n]  # validity R ticks ago
+        s = torch.cat([past[3], F.relu(self.temporal.second(x)) * now], 2)
+        logits, hidden = [], []
+        for branch, before in zip(self.proposals.branches, past[4:], strict=True):
+            assert isinstance(branch, Branch)
+            h = F.relu(branch.first(s[:, :, self.parts[3][1] - branch.tails[0] :])) * now
+            hidden.append(torch.cat([before, h], 2))
+            logits.append(branch.second(hidden[-1]))
+        return torch.cat(logits, 1).sigmoid(), self._pack([f, seen, x, s, *hidden])
+
+    def _unpack(self, state: Tensor) -> list[Tensor]:
+        pieces = torch.split(state, [rows * columns for rows, columns in self.parts], 1)
+        return [piece.view(-1, *part) for piece, part in zip(pieces, self.parts, strict=True)]
+
+    def _pack(self, columns: list[Tensor]) -> Tensor:
+        tails = [x[:, :, -part[1] :].flatten(1) for x, part in zip(columns, self.parts, strict=True)]
+        return torch.cat(tails, 1)
+
+
+class RefinerStep(nn.Module):
+    """clips (P, L, N_CR) -> classes (P, 2) probabilities, offsets (P, 2) within the reachable range."""
+
+    def __init__(self, network: MESNet) -> None:
+        super().__init__()
+        self.refiner = network.refiner
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        classes, offsets = self.refiner(clips)
+        r1, r2 = offsets[:, :1].clamp(*R1_RANGE), offsets[:, 1:].clamp(*R2_RANGE)
+        return classes.softmax(1), torch.cat([r1, r2], 1)
+
+
+def steps(network: MESNet) -> dict[str, nn.Module]:
+    """The three export forms by engine name, in evaluation mode."""
+    network.eval()
+    forms = {"encoder": EncoderStep(network), "proposer": ProposerStep(network), "refiner": RefinerStep(network)}
+    return {name: form.eval() for name, form in forms.items()}

@@ -1,0 +1,110 @@
+"""Offline spotting of a whole stretch, in plain lines: the oracle that the stream must equal (law 1).
+
+Nothing here is incremental: the proposer sees the stretch in one call, clusters are sought among all candidates.
+Splitting a long video into overlapping clips [S1 M8, M38] belongs to training; a stretch is run whole.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .clips import resample
+from .intervals import Intervals, decode, nms
+from .runtime.engine import EngineSet
+from .specs import SpotterSpec
+
+
+class Window(NamedTuple):
+    """A scored window: last tick, scale, refined [start, stop) and score (before NMS)."""
+
+    end: int
+    scale: int
+    start: float
+    stop: float
+    score: float
+
+
+def propose(features: NDArray[np.float32], engines: EngineSet) -> NDArray[np.float32]:
+    """Scores (M, T) of the windows by last tick, NaN where they leave the stretch; features (L, T)."""
+    spec, ticks = engines.spotter, features.shape[1]
+    padded = np.pad(features, ((0, 0), (0, spec.radius)))
+    valid = (np.arange(ticks + spec.radius) < ticks).astype(np.float32)
+    state = np.zeros((1, spec.state), np.float32)
+    scores = engines.proposer(features=padded[None], valid=valid[None], state=state)["scores"][0, :, spec.radius :]
+    ends = np.arange(ticks)
+    return np.where(ends + 1 >= np.asarray(spec.windows)[:, None], scores, np.float32(np.nan))
+
+
+def refine(features: NDArray[np.float32], scores: NDArray[np.float32], engines: EngineSet) -> list[Window]:
+    """The windows that pass T_CPN, refined by CRN, that pass T_CRN [S1 M28-M32], by end, then scale."""
+    spec = engines.spotter
+    windows = []
+    for end, scale in np.argwhere((scores >= spec.t_cpn).T):
+        start = end + 1 - spec.windows[scale]
+        out = engines.refiner(clips=resample(features, start, end + 1, spec.refine_length)[None])
+        onset, offset = decode(start, end + 1, out["offsets"][0])
+        score = float(out["classes"][0, 1])
+        if score >= spec.t_crn and spec.min_ticks <= offset - onset <= spec.max_ticks:
+            windows.append(Window(int(end), int(scale), float(onset), float(offset), score))
+    return windows
+
+
+def clusters(windows: list[Window], limit: int) -> list[list[Window]]:
+    """Connected components under positive overlap; one that would pass `limit` ticks is cut by a barrier."""
+    open_: list[list[Window]] = []
+    closed: list[list[Window]] = []
+    for _, arriving in groupby(sorted(windows, key=lambda w: (w.end, w.scale)), key=lambda w: w.end):
+        fresh = [[w] for w in arriving]
+        joined = []
+        for group in _components(open_ + fresh):
+            old, new = [c for c in group if c in open_], [c for c in group if c not in open_]
+            if old and new and _span(group) > limit:
+                closed += old
+                joined += [sum(part, []) for part in _components(new)]
+            else:
+                joined.append(sum(group, []))
+        open_ = joined
+    return closed + open_
+
+
+def spot(features: NDArray[np.float32], engines: EngineSet, limit: int = 300) -> Intervals:
+    """Intervals of one whole stretch, features (L, T) at the grid rate, ordered by start; ticks, not rounded."""
+    spec, ticks = engines.spotter, features.shape[1]
+    found = []
+    for members in clusters(refine(features, propose(features, engines), engines), limit):
+        inside = [w._replace(stop=min(w.stop, float(ticks))) for w in members]
+        found += _judge([w for w in inside if w.stop - w.start >= spec.min_ticks], spec)
+    found.sort(key=lambda w: (w.start, w.stop, -w.score))
+    return Intervals.of([w.start for w in found], [w.stop for w in found], [w.score for w in found])
+
+
+def _judge(members: list[Window], spec: SpotterSpec) -> list[Window]:
+    intervals = Intervals.of(*np.array([(w.start, w.stop, w.score) for w in members]).reshape(-1, 3).T)
+    keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floor=spec.t_crn)
+    return [members[i]._replace(score=float(s)) for i, s in zip(keep, scores, strict=True)]
+
+
+def _span(groups: list[list[Window]]) -> float:
+    every = sum(groups, [])
+    return max(w.stop for w in every) - min(w.start for w in every)
+
+
+def _components(groups: list[list[Window]]) -> list[list[list[Window]]]:
+    """Merge groups that touch, until none do."""
+    parts = [[g] for g in groups]
+    merged = True
+    while merged:
+        merged = False
+        for i in range(len(parts)):
+            for j in range(i + 1, len(parts)):
+                if any(a.start < b.stop and b.start < a.stop for a in sum(parts[i], []) for b in sum(parts[j], [])):
+                    parts[i] += parts.pop(j)
+                    merged = True
+                    break
+            if merged:
+                break
+    return parts

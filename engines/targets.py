@@ -1,0 +1,138 @@
+"""Label assignment of MESNet: which window is an ME, and where its true boundaries lie. numpy only.
+
+Intervals are half-open [start, stop) in ticks. An annotated ME covers its onset and offset frames, so it is
+[onset, offset + 1). Only micro-expressions are truths: macro-expressions, blinks and speech are negatives [S1 M7].
+Thresholds, ratios and jitter are not from the paper; `Assignment` is their home.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .clips import SECOND_NS, window_bounds
+from .errors import UsageError
+from .intervals import encode, iou
+from .specs import SpotterSpec
+
+Labels = NDArray[np.int8]
+Floats = NDArray[np.float64]
+
+POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """How windows become training samples; none of these numbers is from the paper."""
+
+    positive_iou: float = 0.5
+    negative_iou: float = 0.4  # between the two a window is neither
+    jitter: float = 0.3  # of the length, each boundary of a copied truth
+    copies: int = 4  # jittered copies per truth
+    positives: int = 12  # CRN samples per stretch, at most
+    negatives_per_positive: float = 2.0
+    negatives: int = 6  # CRN samples of a stretch without an ME
+    hard_share: float = 0.5  # of the negatives, from windows that CPN proposes
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.negative_iou <= self.positive_iou <= 1:
+            raise UsageError(
+                f"IoU limits {self.negative_iou}, {self.positive_iou}: expected 0 <= negative <= positive <= 1"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """CRN's training samples: start, stop (P,) in ticks, labels (P,) 0 or 1, targets (P, 2), NaN for non-MEs."""
+
+    start: Floats
+    stop: Floats
+    labels: Labels
+    targets: Floats
+
+
+def to_ticks(onset_ns: ArrayLike, offset_ns: ArrayLike, origin_ns: int, grid_hz: int) -> tuple[Floats, Floats]:
+    """Times of onset and offset -> [start, stop) in ticks from the first frame, with the offset's own tick."""
+    onset, offset = (np.asarray(t, np.int64) - origin_ns for t in (onset_ns, offset_ns))
+    return onset * grid_hz / SECOND_NS, offset * grid_hz / SECOND_NS + 1
+
+
+def best_overlap(start: ArrayLike, stop: ArrayLike, onset: Floats, offset: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """For windows of any shape the largest IoU with a truth (G,), and which truth: 0 and 0 where there is none."""
+    a, b = np.asarray(start, np.float64), np.asarray(stop, np.float64)
+    if len(onset) == 0:
+        return np.zeros(a.shape), np.zeros(a.shape, np.int64)
+    overlaps = iou(a[..., None], b[..., None], onset, offset)  # (..., G)
+    return overlaps.max(-1), overlaps.argmax(-1)
+
+
+def labels_of(overlap: Floats, rule: Assignment) -> Labels:
+    """1 where IoU >= positive_iou, 0 where IoU < negative_iou, -1 (ignored) between."""
+    labels = np.full(overlap.shape, IGNORED, np.int8)
+    labels[overlap < rule.negative_iou] = NEGATIVE
+    labels[overlap >= rule.positive_iou] = POSITIVE
+    return labels
+
+
+def proposal_labels(spec: SpotterSpec, n: int, onset: Floats, offset: Floats, rule: Assignment) -> Labels:
+    """CPN's labels (M, n) by scale and last tick [S1 M26]; windows that leave the stretch are ignored."""
+    start, stop = window_bounds(spec, n)
+    labels = labels_of(best_overlap(start, stop, onset, offset)[0], rule)
+    labels[start < 0] = IGNORED
+    return labels
+
+
+def refiner_targets(
+    start: ArrayLike, stop: ArrayLike, onset: Floats, offset: Floats, rule: Assignment
+) -> tuple[Labels, Floats]:
+    """CRN's labels (P,) and r1*, r2* (P, 2) = ((onset - a) / w, (offset - b) / w) [S1 M29, M32]; NaN for non-MEs."""
+    overlap, which = best_overlap(start, stop, onset, offset)
+    labels = labels_of(overlap, rule)
+    targets = np.full((*labels.shape, 2), np.nan)
+    hit = labels == POSITIVE
+    if hit.any():
+        a, b = np.asarray(start, np.float64)[hit], np.asarray(stop, np.float64)[hit]
+        targets[hit] = encode(a, b, onset[which[hit]], offset[which[hit]])
+    return labels, targets
+
+
+def jittered(
+    onset: Floats, offset: Floats, n: int, spec: SpotterSpec, rule: Assignment, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """The truths inside [0, n) and their jittered copies, rounded to whole ticks as windows are: two (P,)."""
+    inside = (np.rint(onset) >= 0) & (np.rint(offset) <= n)
+    a, b = np.repeat(onset[inside], rule.copies + 1), np.repeat(offset[inside], rule.copies + 1)
+    moves = rng.uniform(-rule.jitter, rule.jitter, (2, len(a))) * (b - a)
+    moves[:, :: rule.copies + 1] = 0
+    start = np.clip(np.rint(a + moves[0]), 0, n)
+    stop = np.clip(np.rint(b + moves[1]), 0, n)
+    long_enough = stop - start >= spec.min_ticks
+    return start[long_enough], stop[long_enough]
+
+
+def refiner_samples(
+    spec: SpotterSpec, scores: NDArray[np.float32], onset: Floats, offset: Floats, rule: Assignment,
+    rng: np.random.Generator,
+) -> Samples:  # fmt: skip
+    """Draw CRN's samples of one stretch from CPN's scores (M, n) for its windows.
+
+    Positives: windows of IoU >= positive_iou, and the truths with their jittered copies. Negatives: `hard_share`
+    from windows with score >= t_cpn, the rest from all windows, in proportion to the positives.
+    """
+    n = scores.shape[1]
+    start, stop = window_bounds(spec, n)
+    labels = proposal_labels(spec, n, onset, offset, rule)
+    extra = jittered(onset, offset, n, spec, rule, rng)
+    positive = rng.permutation(np.flatnonzero(labels == POSITIVE))[: max(rule.positives - len(extra[0]), 0)]
+    count = len(positive) + len(extra[0])
+    wanted = max(round(rule.negatives_per_positive * count), rule.negatives)
+    negative = rng.permutation(np.flatnonzero(labels == NEGATIVE))
+    hard = negative[scores.reshape(-1)[negative] >= spec.t_cpn][: round(wanted * rule.hard_share)]
+    picked = np.concatenate([positive, hard, np.setdiff1d(negative[:wanted], hard)[: wanted - len(hard)]])
+    a = np.concatenate([extra[0], start.reshape(-1)[picked]])
+    b = np.concatenate([extra[1], stop.reshape(-1)[picked]])
+    kinds, targets = refiner_targets(a, b, onset, offset, rule)
+    used = kinds != IGNORED
+    return Samples(a[used], b[used], kinds[used], targets[used])

@@ -1,0 +1,211 @@
+"""Recorded sources, and video files among them. Every frame comes, at its own time, bounded before decoding.
+
+A file decides much about the program that opens it, so it decides little here: demuxers and protocols are
+whitelisted (a playlist named .mp4 opens nothing), sizes are checked from headers, and damaged frames are refused, not
+concealed: FFmpeg's concealment paints motion that no face made (measured on the sample with three damaged packets:
+concealing gives all 1337 frames, `err_detect=explode` refuses 8 of them, the three and those that copy from them).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Self, cast
+
+import av
+import av.container
+import av.error
+import numpy as np
+
+from .errors import SourceError
+from .intake import NS, RateCheck, SourceOptions
+from .records import Frame, Gap, Pixels, SourceState
+
+DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
+DAMAGED = "damaged"  # the cause under which undecodable frames are counted
+LATE_S = 1.0  # paced playback that falls this far behind starts counting anew instead of racing
+
+
+class Shot(NamedTuple):
+    """One position of a recording: time since an arbitrary zero, and the image unless it could not be decoded."""
+
+    at_ns: int
+    image: Pixels | None
+
+
+class Recorded:
+    """What files and folders have in common. Iterate once; close() is safe from any thread."""
+
+    live = False
+    epoch = 0
+    started_utc: str | None = None
+    rate_hz: float | None = None
+
+    def __init__(self, name: str, options: SourceOptions, pace: bool) -> None:
+        self.name, self.options, self.pace = name, options, pace
+        self.drops: dict[str, int] = {}
+        self._closed = threading.Event()
+        self._lock = threading.Lock()  # decoding and closing exclude each other
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration (wherever it is) and release the file."""
+        self._closed.set()
+        with self._lock:
+            self._release()
+
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+        check, shots, first, last_wall = RateCheck(self.options), self._shots(), None, None
+        for index, shot in enumerate(self._locked(shots)):
+            if shot.image is None:
+                self.drops[DAMAGED] = self.drops.get(DAMAGED, 0) + 1
+                continue
+            first = shot.at_ns if first is None else first
+            at_ns = shot.at_ns - first
+            last_wall = self._wait(at_ns, last_wall) if self.pace else None
+            yield Frame(self.name, index, at_ns, shot.image)
+            if warning := check.add(at_ns):
+                yield SourceState(self.name, "warning", warning)
+        if self._closed.is_set():
+            return
+        if first is None:
+            raise SourceError(f"{self.name}: no frame could be decoded; check that the source is a video")
+        yield from self._last_words(check)
+
+    def _last_words(self, check: RateCheck) -> Iterator[SourceState]:
+        if warning := check.finish():
+            yield SourceState(self.name, "warning", warning)
+        if damage := self._damage():
+            yield SourceState(self.name, DAMAGED, damage)
+
+    def _locked(self, shots: Iterator[Shot]) -> Iterator[Shot]:
+        while True:
+            with self._lock:
+                shot = None if self._closed.is_set() else next(shots, None)
+            if shot is None:
+                return
+            yield shot
+
+    def _wait(self, at_ns: int, start: float | None) -> float:
+        """Sleep until the frame is due; returns the wall time (s, monotonic) of the stream's zero."""
+        now = time.monotonic()
+        due = (now - at_ns / NS if start is None else start) + at_ns / NS
+        if now - due > LATE_S:
+            due = now
+        self._closed.wait(max(0.0, due - now))
+        return due - at_ns / NS
+
+    def _damage(self) -> str:
+        count = self.drops.get(DAMAGED, 0)
+        return f"{count} frames could not be decoded and were skipped" if count else ""
+
+    def _shots(self) -> Iterator[Shot]:
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Nothing to release by default."""
+
+
+class VideoFile(Recorded):
+    """A video file. Times are its own presentation times, exact; the declared rate is shown and never used.
+
+    Raises SourceError naming the path: not a readable file, not a video of a known kind, larger than the limits.
+    """
+
+    def __init__(self, path: Path, name: str, options: SourceOptions, pace: bool = False) -> None:
+        super().__init__(name, options, pace)
+        self.path = path
+        self._short = self._broken = ""
+        if not path.is_file():
+            raise SourceError(f"{path}: {'not a file' if path.exists() else 'no such file'}; give a video to read")
+        self._container = self._open()
+        try:
+            self._stream = self._check()
+        except SourceError:
+            self._container.close()
+            raise
+        rate = self._stream.average_rate
+        self.rate_hz = float(rate) if rate else None
+
+    def _open(self) -> av.container.InputContainer:
+        allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+        try:
+            return av.open(f"file:{self.path.absolute()}", options=allowed)
+        except (av.error.FFmpegError, OSError) as error:
+            why = error.strerror if isinstance(error, PermissionError) else "not a video that can be read"
+            raise SourceError(f"{self.path}: {why} ({DEMUXERS.split(',')[0]}, matroska, avi, mpeg …)") from error
+
+    def _check(self) -> Any:
+        if not self._container.streams.video:
+            raise SourceError(f"{self.path}: no frame: the file has no video stream")
+        stream, options = self._container.streams.video[0], self.options
+        if stream.codec_context is None:
+            raise SourceError(f"{self.path}: no frame: no decoder for its video stream")
+        if stream.width * stream.height > options.max_pixels:
+            raise SourceError(f"{self.path}: {stream.width}x{stream.height}, expected at most {options.max_pixels} pixels")
+        seconds = (self._container.duration or 0) / av.time_base
+        if seconds > options.max_seconds:
+            raise SourceError(f"{self.path}: {seconds:.0f} s long, expected at most {options.max_seconds:.0f} s; cut it")
+        stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(options.max_pixels)}
+        return stream
+
+    def _shots(self) -> Iterator[Shot]:
+        base, at_ns = self._stream.time_base, 0
+        for frame in self._decoded():
+            if frame is not None:
+                stamp = frame.pts if frame.pts is not None else frame.dts
+                if stamp is None:
+                    raise SourceError(f"{self.path}: the video carries no times; convert it to mp4 or mkv")
+                at_ns = int(stamp) * base.numerator * NS // base.denominator
+            yield Shot(at_ns, None if frame is None else self._upright(frame))
+        self._short = self._missing(at_ns)
+
+    def _decoded(self) -> Iterator[av.VideoFrame | None]:
+        """Frames in display order; None for each that cannot be decoded."""
+        packets = self._container.demux(self._stream)
+        while packet := self._next(packets):
+            try:
+                frames = [None] if packet.is_corrupt else packet.decode()
+            except (av.error.FFmpegError, OSError):
+                frames = [None]
+            for frame in frames:
+                yield None if frame is None or frame.is_corrupt else cast(av.VideoFrame, frame)
+
+    def _next(self, packets: Iterator[av.Packet]) -> av.Packet | None:
+        """The next packet; an unreadable rest ends the file, and `_missing` says how much it was."""
+        try:
+            return next(packets, None)
+        except (av.error.FFmpegError, OSError) as error:
+            self._broken = f"reading stopped: {error.strerror}"
+            return None
+
+    def _upright(self, frame: av.VideoFrame) -> Pixels:
+        """BGR pixels, turned as the file's display matrix says (quarter turns only)."""
+        image = cast(Pixels, frame.to_ndarray(format="bgr24"))
+        turns = round(frame.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+    def _missing(self, last_ns: int) -> str:
+        """How much of the promised duration never came; other streams may be longer than the video."""
+        base = self._stream.time_base
+        if self._stream.duration:
+            end_s = float(((self._stream.start_time or 0) + self._stream.duration) * base)
+        elif self._container.duration and len(self._container.streams) == 1:
+            end_s = ((self._container.start_time or 0) + self._container.duration) / av.time_base
+        else:
+            return ""
+        short = end_s - last_ns / NS
+        return f"the file ends {short:.2f} s early" if short > self.options.lost_tail_s else ""
+
+    def _damage(self) -> str:
+        return "; ".join(part for part in (self._broken, self._short, super()._damage()) if part)
+
+    def _release(self) -> None:
+        self._container.close()

@@ -1,0 +1,88 @@
+"""Laws 2, 3 and 7: latency bounds, one end for every provisional id, equal bytes on equal input."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engines import reference
+from realtime.clock import tick_ns
+from realtime.config import Settings
+from realtime.pipeline import latency
+from realtime.session import Session
+from tests import fakes
+
+
+def run(feats, hop=1, limit=300, **changes):
+    """(tick at which it came out, event) for every event of a stretch."""
+    session = Session(fakes.engine_set(**changes), "x", settings=Settings(hop=hop, cluster_ticks=limit))
+    out = []
+    for tick in range(feats.shape[1]):
+        out += [(tick, e) for e in session.push(fakes.crop(feats[:, tick], tick_ns(0, tick, 30), tick))]
+    return out + [(feats.shape[1], e) for e in session.flush()]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["greedy", "author", "soft"]), st.sampled_from([60, 300]))
+def test_every_provisional_id_ends_once(seed, rule, limit):
+    feats = fakes.features(np.random.default_rng(seed), 250, 1.5)
+    ends: dict[str, list[str]] = {}
+    for _, event in run(feats, limit=limit, nms_rule=rule):
+        ends.setdefault(event.id, []).append(event.status)
+    for statuses in ends.values():
+        closing = [s for s in statuses if s != "provisional"]
+        assert len(closing) == 1
+        assert statuses[-1] == closing[0]
+
+
+def test_only_final_events_carry_label_and_intensity():
+    events = [e for _, e in run(fakes.features(np.random.default_rng(3), 400, 0.5))]
+    assert {e.status for e in events} >= {"provisional", "final"}
+    for event in events:
+        final = event.status == "final"
+        assert (event.label is not None) == (event.intensity is not None) == (event.apex_ns is not None) == final
+        if final:
+            assert event.onset_ns <= event.apex_ns <= event.offset_ns
+            assert len(event.intensity) == 11
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_provisional_within_its_bound(seed, hop):
+    feats = fakes.features(np.random.default_rng(seed), 200, 0.2)
+    engines = fakes.engine_set()
+    bound = latency(engines.spotter, hop)["provisional"]
+    windows = reference.refine(feats, reference.propose(feats, engines), engines)
+    first = {}
+    for tick, event in run(feats, hop):
+        first.setdefault(event.id, (tick, event.status))
+    announced = sorted(tick for tick, status in first.values() if status == "provisional")
+    for members in reference.clusters(windows, 300):
+        due = min(w.end for w in members) + bound
+        assert any(min(w.end for w in members) <= tick <= due for tick in [*announced, feats.shape[1]])
+
+
+@pytest.mark.parametrize("hop", [1, 2, 4])
+def test_final_within_its_bound_after_an_isolated_event(hop):
+    feats = np.zeros((fakes.L, 300), np.float32)
+    feats[:3, 100:112] = 2.0
+    bound = latency(fakes.spec(), hop)["final"]
+    finals = [(tick, e) for tick, e in run(feats, hop) if e.status == "final"]
+    assert finals
+    last = max(e.offset_frame for _, e in finals)
+    assert max(tick for tick, _ in finals) <= last + bound
+
+
+def test_the_published_bounds_hold_for_the_default_spec():
+    bounds = latency(fakes.spec(), 1)
+    assert bounds["provisional"] <= 11
+    assert bounds["final"] <= 30
+
+
+def test_two_runs_give_equal_bytes():
+    feats = fakes.features(np.random.default_rng(11), 500, 0.5)
+    once, again = (json.dumps([e.to_json() for _, e in run(feats)]) for _ in range(2))
+    assert once == again
+    assert len(once) > 1000

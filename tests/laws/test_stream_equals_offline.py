@@ -1,0 +1,82 @@
+"""Law 1: any split, hop and batch of cameras gives what `engines.reference` says of the whole stretch."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engines import reference
+from engines.intervals import rounded
+from realtime.calls import drive
+from realtime.clock import tick_ns
+from realtime.config import Settings
+from realtime.session import Session
+from tests import fakes
+
+cases = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 260), st.integers(1, 9), st.sampled_from([0.1, 0.5, 1.5]))
+
+
+def stream(session, feats):
+    """Final events of a session fed one crop per tick."""
+    events = []
+    for tick in range(feats.shape[1]):
+        events += session.push(fakes.crop(feats[:, tick], tick_ns(0, tick, 30), tick))
+    return [e for e in events + session.flush() if e.status == "final"]
+
+
+def ticks_of(events):
+    return sorted((e.onset_frame, e.offset_frame, round(e.score, 12)) for e in events)
+
+
+def expected(engines, feats, limit=300):
+    found = reference.spot(feats, engines, limit)
+    rows = zip(found.start, found.stop, found.score, strict=True)
+    return sorted((max(rounded(a), 0), max(rounded(b) - 1, rounded(a)), round(float(s), 12)) for a, b, s in rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases)
+def test_any_hop_equals_the_reference(case):
+    seed, length, hop, activity = case
+    feats = fakes.features(np.random.default_rng(seed), length, activity)
+    engines = fakes.engine_set()
+    assert ticks_of(stream(Session(engines, "x", settings=Settings(hop=hop)), feats)) == expected(engines, feats)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["greedy", "author", "soft"]))
+def test_every_rule_and_the_barrier_equal_the_reference(seed, rule):
+    feats = fakes.features(np.random.default_rng(seed), 400, 2.5)
+    engines = fakes.engine_set(nms_rule=rule, t_crn=0.3, t_cpn=0.2)
+    session = Session(engines, "x", settings=Settings(cluster_ticks=60))
+    assert ticks_of(stream(session, feats)) == expected(engines, feats, limit=60)
+
+
+def test_the_barrier_is_really_met():
+    engines = fakes.engine_set(t_crn=0.3, t_cpn=0.2)
+    feats = fakes.features(np.random.default_rng(5), 400, 2.5)
+    windows = reference.refine(feats, reference.propose(feats, engines), engines)
+    assert len(reference.clusters(windows, 60)) > len(reference.clusters(windows, 10_000))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
+    rng = np.random.default_rng(seed)
+    streams = [fakes.features(rng, int(rng.integers(20, 120)), 0.8) for _ in range(cameras)]
+    engines = fakes.engine_set()
+    sessions = [Session(engines, "x", settings=Settings(hop=int(rng.integers(1, 4)))) for _ in streams]
+    events = [[] for _ in streams]
+    for tick in range(max(f.shape[1] for f in streams)):
+        live = [k for k, f in enumerate(streams) if tick < f.shape[1]]
+        steps = [sessions[k].push_steps(fakes.crop(streams[k][:, tick], tick_ns(0, tick, 30), tick)) for k in live]
+        for k, found in zip(live, drive(steps, engines.engine), strict=True):
+            events[k] += found
+    for k, found in enumerate(drive([s.flush_steps() for s in sessions], engines.engine)):
+        events[k] += found
+        finals = [e for e in events[k] if e.status == "final"]
+        assert ticks_of(finals) == expected(engines, streams[k])
+
+
+def test_the_fake_finds_events_at_all():
+    engines = fakes.engine_set()
+    assert len(expected(engines, fakes.features(np.random.default_rng(0), 600, 0.3))) >= 5
