@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import EngineError, UsageError
-from .register import Affine, Pixels, RegisterOptions, Steady, compose, face_to_crop, inverse
+from .register import Pixels, RegisterOptions, Steady
+from .template import Affine, face_to_crop, inverse
 
 __all__ = ["AlignOptions", "Aligner", "Alignment", "Face", "FixedAligner", "MediaPipeAligner", "face_to_crop"]
 
@@ -26,6 +27,8 @@ FACE_OVAL = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 SIDES = (234, 454)  # where the mesh ends before either ear
+Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is nearer
+
 LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"
 
 
@@ -58,7 +61,7 @@ class Face:
     affine: Affine
     quality: float
     outline: NDArray[np.float32]
-    placed: Affine | None = None
+    placed: Affine = field(default_factory=lambda: np.eye(2, 3))
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Alignment:
 
 
 class Aligner(Protocol):
-    """Stateful per source: one object per camera, frames in the order of capture."""
+    """Stateful per source: one object per camera, frames in the order of capture. A context manager."""
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
         """Align one frame (H, W, 3) taken at `captured_ns`."""
@@ -78,22 +81,9 @@ class Aligner(Protocol):
 
     def reset(self, face: int | None = None) -> None:
         """Start a new stretch for `face` (None: for all, and forget who they were)."""
-        ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-class _Closing:
-    """The context manager both aligners share."""
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Free what the aligner holds."""
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +94,7 @@ class _Closing:
         self.close()
 
 
-class FixedAligner(_Closing):
+class FixedAligner(Aligner):
     """One face at a given place in every frame: for tests and for footage that is cropped already.
 
     `affine` (2, 3) maps frame px to crop px; None stretches the whole frame over the crop.
@@ -127,9 +117,6 @@ class FixedAligner(_Closing):
         sx, sy = self.side / image.shape[1], self.side / image.shape[0]
         return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]])
 
-    def reset(self, face: int | None = None) -> None:
-        """There is nothing to reset."""
-
 
 @dataclass
 class _Track:
@@ -146,7 +133,7 @@ class _Track:
         self.inside_gates, self.steady = False, None
 
 
-class MediaPipeAligner(_Closing):
+class MediaPipeAligner(Aligner):
     """Up to `faces` faces per frame, ids 0..faces-1, each held still against its own reference.
 
     Raises EngineError where MediaPipe or its model cannot be loaded.
@@ -177,8 +164,8 @@ class MediaPipeAligner(_Closing):
             reasons[0] = "no face"
         return Alignment(tuple(faces[i] for i in sorted(faces)), reasons[min(reasons)] if reasons else None)
 
-    def landmarks(self, image_bgr: Pixels) -> list[NDArray[np.float64]]:
-        """The meshes of one frame, each (478, 3) in frame px (z on the scale of x, smaller is nearer)."""
+    def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
+        """The meshes of one frame as MediaPipe gives them."""
         rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         found = self._landmarker.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=rgb))
         high, wide = image_bgr.shape[:2]
@@ -203,21 +190,17 @@ class MediaPipeAligner(_Closing):
             elif now_ns - track.kept_ns > self.options.bridge_ns:
                 track.restart()
 
-    def _assign(
-        self, meshes: list[NDArray[np.float64]], now_ns: int
-    ) -> list[tuple[NDArray[np.float64], _Track | None]]:
+    def _assign(self, meshes: list[Mesh], now_ns: int) -> list[tuple[Mesh, _Track | None]]:
         """Each mesh with the face it was, a new one, or None while all ids are held for faces just lost."""
         boxes = [np.concatenate([m[:, :2].min(0), m[:, :2].max(0)]) for m in meshes]
-        ranked = sorted(
-            ((_iou(box, t.box), -t.face, i) for i, box in enumerate(boxes) for t in self._tracks.values()),
-            reverse=True,
-        )
+        pairs = [(_iou(box, t.box), -t.face, i) for i, box in enumerate(boxes) for t in self._tracks.values()]
         owner: dict[int, _Track] = {}
-        for iou, minus_face, i in ranked:
-            track = self._tracks[-minus_face]
-            if iou >= self.options.same_face_iou and i not in owner and track not in owner.values():
-                owner[i] = track
-        for i in sorted(set(range(len(meshes))) - set(owner), key=lambda i: _area(boxes[i]), reverse=True):
+        taken: set[int] = set()
+        for iou, minus_face, i in sorted(pairs, reverse=True):
+            if iou >= self.options.same_face_iou and i not in owner and -minus_face not in taken:
+                owner[i] = self._tracks[-minus_face]
+                taken.add(-minus_face)
+        for i in sorted(set(range(len(boxes))) - set(owner), key=lambda i: -_area(boxes[i])):
             free = next((face for face in range(self.faces) if face not in self._tracks), None)
             if free is not None:
                 owner[i] = self._tracks[free] = _Track(free, boxes[i], now_ns, now_ns)
@@ -225,7 +208,7 @@ class MediaPipeAligner(_Closing):
             track.box, track.seen_ns = boxes[i], now_ns
         return [(mesh, owner.get(i)) for i, mesh in enumerate(meshes)]
 
-    def _face(self, image: Pixels, mesh: NDArray[np.float64], track: _Track, now_ns: int) -> Face | str:
+    def _face(self, image: Pixels, mesh: Mesh, track: _Track, now_ns: int) -> Face | str:
         """The face, or the reason against it."""
         yaw, width = _yaw_degrees(mesh), float(np.linalg.norm(np.diff(mesh[SIDES, :2], axis=0)))
         refused = self._gate(image, mesh, yaw, width, track.inside_gates)
@@ -244,15 +227,13 @@ class MediaPipeAligner(_Closing):
         outline = mesh[FACE_OVAL, :2].astype(np.float32)
         return Face(track.face, _rgb_planes(placed.pixels), placed.affine, quality, outline, by_landmarks)
 
-    def _gate(
-        self, image: Pixels, mesh: NDArray[np.float64], yaw: float, width: float, stays: bool
-    ) -> str | None:
-        high, wide = image.shape[:2]
-        within = np.all((mesh[:, :2] >= 0) & (mesh[:, :2] < (wide, high)), axis=1)
+    def _gate(self, image: Pixels, mesh: Mesh, yaw: float, width: float, stays: bool) -> str | None:
+        """Why the face may not come in or, if it `stays`, why it must leave."""
         if yaw > self.options.yaw_degrees[stays]:
             return "turned away"
         if width < self.options.width_px[stays]:
             return "too small"
+        within = np.all((mesh[:, :2] >= 0) & (mesh[:, :2] < image.shape[1::-1]), axis=1)
         return None if within.mean() >= self.options.inside else "out of frame"
 
 
@@ -278,7 +259,7 @@ def _rgb_planes(bgr: Pixels) -> Pixels:
     return np.ascontiguousarray(bgr[:, :, ::-1].transpose(2, 0, 1))
 
 
-def _yaw_degrees(mesh: NDArray[np.float64]) -> float:
+def _yaw_degrees(mesh: Mesh) -> float:
     """How far the head is turned to either side, from the depth of the mesh's two sides."""
     across = mesh[SIDES[1]] - mesh[SIDES[0]]
     return float(np.degrees(np.arctan2(abs(across[2]), np.hypot(across[0], across[1]))))

@@ -1,14 +1,18 @@
-"""Metrics of recognition: UF1, UAR and the tendency of intensities.
+"""Metrics: spotting F1 by named rules, UF1, UAR, STRS, and the tendency of intensities.
 
 Confusion matrices are pooled over all folds first: the mean of per-fold figures is another, wrong, number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import DataError
+from .data.annotations import Interval
+from .errors import DataError, UsageError
 
 
 def uf1_uar(confusion: ArrayLike) -> tuple[float, float]:
@@ -40,3 +44,136 @@ def spearman(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
 def _mid_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     this, other = values[..., :, None], values[..., None, :]
     return np.asarray((other < this).sum(-1) + 0.5 * (other == this).sum(-1), np.float64)
+
+
+# ---- spotting ------------------------------------------------------------------------------------
+
+RULES = ("one_to_one", "megc2020_gt_hit", "voc_greedy", "str_eval_relaxed")
+
+
+def frame_iou(a: Interval, b: Interval) -> float:
+    """IoU of two inclusive frame intervals: both end frames count (+1) [S1 M12]; 0 for disjoint ones."""
+    inter = min(a.offset, b.offset) - max(a.onset, b.onset) + 1
+    if inter <= 0:
+        return 0.0
+    return inter / ((a.offset - a.onset + 1) + (b.offset - b.onset + 1) - inter)
+
+
+def match(truth: Sequence[Interval], found: Sequence[Interval], rule: str, iou: float) -> list[tuple[int, int]]:
+    """Pairs (truth index, found index) of one video and type.
+
+    one_to_one: best IoU first, each side once (ours). megc2020_gt_hit: each truth at most once, a spotted interval may
+    serve several. voc_greedy: by score, best truth only. str_eval_relaxed: every pair that overlaps enough.
+    Raises UsageError for an unknown rule.
+    """
+    if rule not in RULES:
+        raise UsageError(f"rule {rule!r}: choose one of {', '.join(RULES)}")
+    overlap = np.array([[frame_iou(t, f) for f in found] for t in truth]).reshape(len(truth), len(found))
+    pairs = sorted(((int(t), int(f)) for t, f in np.argwhere(overlap >= iou)), key=lambda tf: (-overlap[tf], tf))
+    if rule == "str_eval_relaxed":
+        return pairs
+    if rule == "megc2020_gt_hit":
+        return list({t: (t, f) for t, f in reversed(pairs)}.values())
+    if rule == "voc_greedy":
+        best = [(int(overlap[:, f].argmax()), f) for f in _by_score(found) if len(truth)]
+        pairs = [(t, f) for t, f in best if overlap[t, f] >= iou]
+    taken_t: set[int] = set()
+    taken_f: set[int] = set()
+    chosen = []
+    for t, f in pairs:
+        if t not in taken_t and f not in taken_f:
+            chosen.append((t, f))
+            taken_t.add(t)
+            taken_f.add(f)
+    return chosen
+
+
+def _by_score(found: Sequence[Interval]) -> list[int]:
+    return sorted(range(len(found)), key=lambda f: (-(found[f].score or 0.0), found[f].onset))
+
+
+def matches(
+    truth: Sequence[Interval], found: Sequence[Interval], rule: str, iou: float
+) -> list[tuple[Interval, Interval]]:
+    """Matched (truth, found) pairs over all videos; types are matched within themselves."""
+    pairs = []
+    for video, kind in sorted({(row.video, row.type) for row in truth}):
+        t = [row for row in truth if (row.video, row.type) == (video, kind)]
+        f = [row for row in found if (row.video, row.type) == (video, kind)]
+        pairs += [(t[i], f[j]) for i, j in match(t, f, rule, iou)]
+    return pairs
+
+
+def spotting_report(
+    truth: Sequence[Interval],
+    found: Sequence[Interval],
+    *,
+    rule: str = "one_to_one",
+    iou: float = 0.5,
+    minutes: float | None = None,
+    emits: Sequence[str] = ("micro", "macro"),
+) -> dict[str, Any]:
+    """tp fp fn precision recall f1 for micro, macro and overall, counts pooled over all videos [S1 M12].
+
+    A type the spotter does not emit is null; `false_alarms_per_min` is null without `minutes`.
+    """
+    pairs = matches(truth, found, rule, iou)
+    report: dict[str, Any] = {}
+    for kind in ("micro", "macro", "overall"):
+        kinds = ("micro", "macro") if kind == "overall" else (kind,)
+        if not set(kinds) <= set(emits):
+            report[kind] = None
+            continue
+        hits = [pair for pair in pairs if pair[0].type in kinds]
+        total_t = sum(row.type in kinds for row in truth)
+        total_f = sum(row.type in kinds for row in found)
+        report[kind] = _counts(len({id(t) for t, _ in hits}), len({id(f) for _, f in hits}), total_t, total_f, rule)
+        report[kind]["false_alarms_per_min"] = round(report[kind]["fp"] / minutes, 4) if minutes else None
+    return report
+
+
+def _counts(hit_truth: int, hit_found: int, truth: int, found: int, rule: str) -> dict[str, Any]:
+    tp = hit_truth if rule != "str_eval_relaxed" else hit_found
+    fp = max(found - tp, 0)
+    precision = tp / found if found else 0.0
+    recall = min(hit_truth / truth, 1.0) if truth else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    rounded = {"precision": round(precision, 4), "recall": round(recall, 4), "f1": round(f1, 4)}
+    return {"tp": tp, "fp": fp, "fn": truth - hit_truth, **rounded}
+
+
+def recognition_report(truth: Sequence[Interval], found: Sequence[Interval], iou: float = 0.5) -> dict[str, Any]:
+    """uf1, uar, accuracy, confusion of the labels on what was spotted, and STRS = spotting F1 x their F1.
+
+    The F1 of STRS is the harmonic mean of macro precision and macro recall over the classes (Liong et al. 2023).
+    Null where nothing labelled was spotted.
+    """
+    pairs = [(t, f) for t, f in matches(truth, found, "one_to_one", iou) if t.label and f.label]
+    if not pairs:
+        return dict.fromkeys(("uf1", "uar", "accuracy", "confusion", "strs"))
+    report = label_report([t.label or "" for t, _ in pairs], [f.label or "" for _, f in pairs])
+    spot = spotting_report(truth, found, iou=iou, emits=("micro",))["micro"]["f1"]
+    precision, recall = report.pop("macro_precision"), report["uar"]
+    analysis = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return report | {"strs": round(spot * analysis, 4)}
+
+
+def label_report(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, Any]:
+    """UF1, UAR, accuracy, macro precision and the confusion matrix {true: {predicted: count}}, pooled."""
+    if not truth or len(truth) != len(predicted):
+        raise DataError(f"labels: expected as many predictions as truths, got {len(predicted)} and {len(truth)}")
+    names = sorted(set(truth) | set(predicted))
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    for t, p in zip(truth, predicted, strict=True):
+        confusion[names.index(t), names.index(p)] += 1
+    uf1, uar = uf1_uar(confusion)
+    columns = confusion.sum(0)
+    present = confusion.sum(1) > 0
+    precision = np.divide(confusion.diagonal(), columns, out=np.zeros(len(names)), where=columns > 0)[present].mean()
+    return {
+        "uf1": round(uf1, 4),
+        "uar": round(uar, 4),
+        "accuracy": round(float(confusion.trace() / confusion.sum()), 4),
+        "macro_precision": round(float(precision), 4),
+        "confusion": {t: dict(zip(names, map(int, row), strict=True)) for t, row in zip(names, confusion, strict=True)},
+    }

@@ -16,9 +16,11 @@ from .errors import UsageError
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 HIDDEN = "***"
-_SECRET_KEY = r"(?:user|usr|usern?ame|login|pass|passw|passwd|password|pwd|token|key|apikey|api_key|auth|sig|signature|secret)"
+_SECRET_KEYS = "pass|passw|passwd|password|pwd|token|key|apikey|api_key|auth|sig|signature|secret"
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
-_SECRET_VALUE = re.compile(rf"((?<![a-z0-9]){_SECRET_KEY}=)[^&;/?#\s'\"]+", re.IGNORECASE)
+_VALUE = r"=([^&;/?#\s'\"]+)"
+_SECRET_VALUE = re.compile(rf"(?<![a-z0-9])({_SECRET_KEYS}){_VALUE}", re.IGNORECASE)
+_HIDDEN_VALUE = re.compile(rf"(?<![a-z0-9])({_SECRET_KEYS}|user|usr|username|login){_VALUE}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,21 @@ class Address:
         if self.kind != "stream":
             return text
         text = text.replace(self.target, self.name)
-        for secret in _credentials(self.target):
+        for secret in _secrets(self.target):
             text = text.replace(secret, HIDDEN)
         return redact(text)
 
 
 def redact(text: str) -> str:
     """Hide user:password@ (up to the last @: passwords contain them) and secret-looking key=value pairs of URIs."""
-    return _SECRET_VALUE.sub(rf"\g<1>{HIDDEN}", _USERINFO.sub(rf"\g<1>{HIDDEN}@", text))
+    return _HIDDEN_VALUE.sub(rf"\g<1>={HIDDEN}", _USERINFO.sub(rf"\g<1>{HIDDEN}@", text))
 
 
-def _credentials(uri: str) -> list[str]:
-    """Password (and its decoded form) of `uri`, longest first; the user name alone is too common a word to hide."""
+def _secrets(uri: str) -> list[str]:
+    """Passwords and tokens of `uri`, also decoded, longest first; a user name alone is too common a word to hide."""
     userinfo = uri.partition("://")[2].rpartition("@")[0]
-    secret = userinfo.partition(":")[2]
-    return sorted({s for s in (userinfo, secret, urllib.parse.unquote(secret)) if s}, key=len, reverse=True)
+    found = [userinfo, userinfo.partition(":")[2], *(value for _, value in _SECRET_VALUE.findall(uri))]
+    return sorted({s for f in found for s in (f, urllib.parse.unquote(f)) if s}, key=len, reverse=True)
 
 
 def parse(uri: str) -> Address:

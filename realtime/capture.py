@@ -12,6 +12,7 @@ dropped, until the queue has drained, and the frame after the hole says how many
 from __future__ import annotations
 
 import collections
+import contextlib
 import importlib
 import json
 import os
@@ -19,16 +20,22 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 LENGTH = struct.Struct(">I")
+NS = 1_000_000_000
 GRACE_S = 1.0  # to close a camera in good order before leaving anyway
 RETRY_READ_S = 0.01  # between reads of a camera that has nothing
 OVERLOAD, UNREAD, DAMAGED = "overload", "unread", "damaged"  # causes of drops
 UNTIMED = ("mpjpeg", "mjpeg")  # demuxers whose times are invented from a nominal rate
 STREAM_PROTOCOLS = "tcp,udp,rtp,srtp,rtsp,rtsps,tls,http,https,httpproxy,crypto"  # no file: playlists stay remote
-STREAM_PROBE = {"probesize": "50000", "analyzeduration": "100000"}  # the default holds back 0.8 s of video
+STREAM_OPTIONS = {
+    "rtsp_transport": "tcp",
+    "allowed_media_types": "video",  # the sound of the room is none of our business
+    "probesize": "50000",  # FFmpeg's defaults hold back 0.8 s of video
+    "analyzeduration": "100000",
+}
 
 
 class Grab(NamedTuple):
@@ -88,8 +95,8 @@ class Outbox:
                 self._write(LENGTH.pack(len(head)) + head)
                 if image is not None:
                     self._write(memoryview(image).cast("B"))
-            except BrokenPipeError:  # the parent is gone, and with it everyone who could be told
-                os._exit(0)
+            except BrokenPipeError:  # nobody is left to tell; `_watch` knows and ends the capture
+                return
 
     def _write(self, data: bytes | memoryview) -> None:
         left = memoryview(data)
@@ -97,7 +104,7 @@ class Outbox:
             left = left[os.write(self._descriptor, left) :]
 
 
-def camera(config: dict[str, Any]) -> Iterator[Grab]:
+def camera(config: dict[str, Any]) -> Generator[Grab, None, None]:
     """A local camera by index or device path; raises OSError when it cannot be opened or stops giving frames."""
     device = _device(config)
     try:
@@ -135,18 +142,18 @@ def _device(config: dict[str, Any]) -> Any:
     return device
 
 
-def stream(config: dict[str, Any]) -> Iterator[Grab]:
+def stream(config: dict[str, Any]) -> Generator[Grab, None, None]:
     """A network stream; ends where the stream ends, raises OSError or an av error where it breaks."""
     import av
 
-    options = {"rtsp_transport": "tcp", "protocol_whitelist": STREAM_PROTOCOLS, **STREAM_PROBE}
+    options = {**STREAM_OPTIONS, "protocol_whitelist": STREAM_PROTOCOLS}
     with av.open(config["target"], options=options, timeout=(config["open_s"], config["stall_s"])) as container:
         if not container.streams.video:
             raise OSError("the stream carries no video")
         video = container.streams.video[0]
         video.codec_context.options = {"err_detect": "explode", "max_pixels": str(config["max_pixels"])}
         video.codec_context.thread_type = "SLICE"  # frame threads would hold back frames
-        timed = container.format.name not in UNTIMED
+        first = 0 if container.format.name == "rtsp" else None  # its times count from there; FFmpeg omits that one
         for packet in container.demux(video):
             try:
                 frames = packet.decode()
@@ -154,28 +161,40 @@ def stream(config: dict[str, Any]) -> Iterator[Grab]:
                 yield Grab(None, cause=DAMAGED)
                 continue
             for frame in frames:
-                stamp = frame.pts if timed and frame.pts is not None and frame.time_base else None
-                pts_ns = None if stamp is None else int(stamp * frame.time_base * 1_000_000_000)
-                yield Grab(None, cause=DAMAGED) if frame.is_corrupt else Grab(frame.to_ndarray(format="bgr24"), pts_ns)
+                stamp, first = first if frame.pts is None else frame.pts, None
+                yield Grab(None, cause=DAMAGED) if frame.is_corrupt else _timed(frame, stamp, container.format.name)
+
+
+def _timed(frame: Any, stamp: int | None, demuxer: str) -> Grab:
+    if stamp is None or demuxer in UNTIMED:
+        return Grab(frame.to_ndarray(format="bgr24"))
+    base = frame.time_base
+    return Grab(frame.to_ndarray(format="bgr24"), stamp * base.numerator * NS // base.denominator)
 
 
 def run(config: dict[str, Any], outbox: Outbox, stop: threading.Event) -> str:
     """Capture until told to stop; returns why it ended."""
-    source = camera(config) if config["kind"] == "camera" else stream(config)
     try:
-        for index, grab in enumerate(source):
-            if stop.is_set():
-                return "stopped"
-            if grab.image is None:
-                outbox.miss(grab.cause)
-                continue
-            height, width = grab.image.shape[:2]
-            stamp = {"at_ns": time.monotonic_ns(), "pts_ns": grab.pts_ns, "index": index}
-            outbox.put({"type": "frame", "height": height, "width": width, **stamp}, _plain(grab.image))
+        importlib.import_module("cv2" if config["kind"] == "camera" and not config["camera"] else "av")
+        outbox.put({"type": "ready"})
+        with contextlib.closing(camera(config) if config["kind"] == "camera" else stream(config)) as source:
+            return _pump(source, outbox, stop)
     except Exception as error:  # whatever it is, the parent hears of it and decides
         return f"{error}" or type(error).__name__
-    finally:
-        source.close()  # type: ignore[attr-defined]
+
+
+def _pump(source: Iterator[Grab], outbox: Outbox, stop: threading.Event) -> str:
+    index = -1
+    for grab in source:
+        if stop.is_set():
+            return "stopped"
+        index += grab.cause != UNREAD
+        if grab.image is None:
+            outbox.miss(grab.cause)
+            continue
+        height, width = grab.image.shape[:2]
+        stamp = {"at_ns": time.monotonic_ns(), "pts_ns": grab.pts_ns, "index": index}
+        outbox.put({"type": "frame", "height": height, "width": width, **stamp}, _plain(grab.image))
     return "the stream ended"
 
 
@@ -215,8 +234,6 @@ def main() -> None:
     stop = threading.Event()
     threading.Thread(target=_watch, args=(stop,), name="watch", daemon=True).start()
     outbox = Outbox(out, config["queue_frames"], config["queue_bytes"])
-    importlib.import_module("cv2" if config["kind"] == "camera" and not config["camera"] else "av")
-    outbox.put({"type": "ready"})
     outbox.put({"type": "end", "detail": run(config, outbox, stop)})
     outbox.close()
     os._exit(0)  # other threads sit in reads that never return

@@ -183,7 +183,14 @@ class Feed:
 
     def _crop(self, frame: Frame, face: Face) -> Crop:
         return Crop(
-            frame.source, face.face, frame.index, frame.captured_ns, face.pixels, face.affine, face.quality, face.outline
+            frame.source,
+            face.face,
+            frame.index,
+            frame.captured_ns,
+            face.pixels,
+            face.affine,
+            face.quality,
+            face.outline,
         )
 
     def _close_stretches(self, gap: Gap) -> Iterator[Item]:

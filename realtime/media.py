@@ -2,8 +2,9 @@
 
 A file decides much about the program that opens it, so it decides little here: demuxers and protocols are
 whitelisted (a playlist named .mp4 opens nothing), sizes are checked from headers, and damaged frames are refused, not
-concealed: FFmpeg's concealment paints motion that no face made (measured on the sample with three damaged packets:
-concealing gives all 1337 frames, `err_detect=explode` refuses 8 of them, the three and those that copy from them).
+concealed: FFmpeg's concealment paints motion that no face made (measured on the sample with bytes flipped in three
+packets: concealing gives all 1337 frames as if nothing were wrong, `err_detect=explode` refuses 8, two of the three
+and those that copy from them).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from .errors import SourceError
 from .intake import NS, RateCheck, SourceOptions
 from .records import Frame, Gap, Pixels, SourceState
+from .roll import Roll
 
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
 DAMAGED = "damaged"  # the cause under which undecodable frames are counted
@@ -149,36 +151,44 @@ class VideoFile(Recorded):
         if stream.codec_context is None:
             raise SourceError(f"{self.path}: no frame: no decoder for its video stream")
         if stream.width * stream.height > options.max_pixels:
-            raise SourceError(f"{self.path}: {stream.width}x{stream.height}, expected at most {options.max_pixels} pixels")
+            raise SourceError(
+                f"{self.path}: {stream.width}x{stream.height}, expected at most {options.max_pixels} pixels"
+            )
         seconds = (self._container.duration or 0) / av.time_base
         if seconds > options.max_seconds:
-            raise SourceError(f"{self.path}: {seconds:.0f} s long, expected at most {options.max_seconds:.0f} s; cut it")
+            raise SourceError(
+                f"{self.path}: {seconds:.0f} s long, expected at most {options.max_seconds:.0f} s; cut it"
+            )
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(options.max_pixels)}
         return stream
 
     def _shots(self) -> Iterator[Shot]:
         base, at_ns = self._stream.time_base, 0
-        for frame in self._decoded():
+        for stamp, frame in self._decoded():
             if frame is not None:
-                stamp = frame.pts if frame.pts is not None else frame.dts
                 if stamp is None:
                     raise SourceError(f"{self.path}: the video carries no times; convert it to mp4 or mkv")
-                at_ns = int(stamp) * base.numerator * NS // base.denominator
+                at_ns = stamp * base.numerator * NS // base.denominator
             yield Shot(at_ns, None if frame is None else self._upright(frame))
         self._short = self._missing(at_ns)
 
-    def _decoded(self) -> Iterator[av.VideoFrame | None]:
-        """Frames in display order; None for each that cannot be decoded."""
-        packets = self._container.demux(self._stream)
+    def _decoded(self) -> Iterator[tuple[int | None, av.VideoFrame | None]]:
+        """Time stamps and frames in display order; no frame where it cannot be decoded."""
+        roll, packets = Roll(self._container.format.name == "avi"), self._container.demux(self._stream)
         while packet := self._next(packets):
+            roll.expect(packet)
             try:
-                frames = [None] if packet.is_corrupt else packet.decode()
+                frames = [] if packet.is_corrupt else packet.decode()
             except (av.error.FFmpegError, OSError):
-                frames = [None]
+                frames = []
+                roll.trouble = True
             for frame in frames:
-                yield None if frame is None or frame.is_corrupt else cast(av.VideoFrame, frame)
+                stamp = roll.stamp(frame)
+                yield from [(None, None)] * roll.missing(stamp, frame.key_frame)
+                yield stamp, None if frame.is_corrupt else frame
+        yield from [(None, None)] * roll.missing(None)
 
-    def _next(self, packets: Iterator[av.Packet]) -> av.Packet | None:
+    def _next(self, packets: Iterator[Any]) -> Any:
         """The next packet; an unreadable rest ends the file, and `_missing` says how much it was."""
         try:
             return next(packets, None)

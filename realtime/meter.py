@@ -56,7 +56,12 @@ class Meter:
 def percentiles(ms: list[float]) -> dict[str, float]:
     """p50, p95, p99 and count of a list of milliseconds; zeros for an empty one."""
     p50, p95, p99 = np.percentile(ms, [50, 95, 99]) if ms else (0.0, 0.0, 0.0)
-    return {"ms_p50": round(float(p50), 4), "ms_p95": round(float(p95), 4), "ms_p99": round(float(p99), 4), "count": len(ms)}
+    return {
+        "ms_p50": round(float(p50), 4),
+        "ms_p95": round(float(p95), 4),
+        "ms_p99": round(float(p99), 4),
+        "count": len(ms),
+    }
 
 
 class Rate:

@@ -20,7 +20,9 @@ def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None
     fits = array.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, array.shape, strict=True))
     if not fits or array.dtype != dtype:
         want = "x".join("*" if w is None else str(w) for w in shape)
-        raise ValueError(f"{name}: expected {np.dtype(dtype)} {want}, got {array.dtype} {'x'.join(map(str, array.shape))}")
+        raise ValueError(
+            f"{name}: expected {np.dtype(dtype)} {want}, got {array.dtype} {'x'.join(map(str, array.shape))}"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,12 +163,17 @@ class Session:
             out = yield Call("refiner", {"clips": np.stack(clips)})
             values, (onsets, offsets) = out["classes"][:, 1], decode(starts, ends + 1, out["offsets"])
         else:
-            values, (onsets, offsets) = scores.values.T[tuple(passed.T)], decode(starts, ends + 1, np.zeros((len(ends), 2)))
+            values, (onsets, offsets) = (
+                scores.values.T[tuple(passed.T)],
+                decode(starts, ends + 1, np.zeros((len(ends), 2))),
+            )
         for row in range(len(ends)):
             length = offsets[row] - onsets[row]
             if values[row] >= self.spec.t_crn and self.spec.min_ticks <= length <= self.spec.max_ticks:
                 end = int(ends[row])
-                candidate = Candidate(end, int(scales[row]), float(onsets[row]), float(offsets[row]), float(values[row]))
+                candidate = Candidate(
+                    end, int(scales[row]), float(onsets[row]), float(offsets[row]), float(values[row])
+                )
                 found.setdefault(end, []).append(candidate)
         return found
 
@@ -241,4 +246,3 @@ class Session:
     def _show(self, event: Event) -> None:
         others = [e for e in self._events if e.id != event.id]
         self._events = deque(others if event.status == "withdrawn" else [*others, event], SHOWN_EVENTS)
-

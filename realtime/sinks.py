@@ -1,4 +1,4 @@
-"""Where records and pictures go: `open_sink(uri)` and the five kinds it knows.
+"""Where records and pictures go: `open_sink(uri)` and the kinds it knows.
 
 A sink takes the JSON-line records of the command (start, event, gap, state, end) through `write`; those that draw
 also take frames through `draw`. Only final events are recorded: a sink that wants provisional and withdrawn ones
@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 from . import overlay
 from .errors import DataError, UsageError
 from .records import Frame, View
-from .video import Screen, VideoWriter
+from .video import Screen, VideoWriter, reason
 
 CSV_COLUMNS = ("subject", "video", "onset", "apex", "offset", "type", "label", "score", "fps")
 Write = Callable[[dict[str, Any]], None]
@@ -66,7 +66,7 @@ class LineFile:
         try:
             self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (lives as long as the sink)
         except OSError as error:
-            raise DataError(f"cannot write {path}: {_reason(error)}") from error
+            raise DataError(f"cannot write {path}: {reason(error)}") from error
 
     def append(self, line: str) -> None:
         """Write `line` (with its end) whole; raises DataError with the file as it was before."""
@@ -79,7 +79,7 @@ class LineFile:
             self._size -= len(line.encode("utf-8", "surrogateescape"))
             if self._file.seekable() and self.path.is_file():
                 self._file.truncate(self._size)
-            raise DataError(f"cannot write {self.path}: {_reason(error)}; what was written before is kept") from error
+            raise DataError(f"cannot write {self.path}: {reason(error)}; what was written before is kept") from error
 
     def close(self) -> None:
         self._file.close()
@@ -98,16 +98,10 @@ class _Stdout:
         except OSError as error:
             # The unwritten rest stays in Python's buffer and would fail again, noisily, when the interpreter exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            raise DataError(f"cannot write standard output: {_reason(error)}") from error
+            raise DataError(f"cannot write standard output: {reason(error)}") from error
 
     def close(self) -> None:
         pass
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "its directory does not exist; create it first"
-    return error.strerror or str(error)
 
 
 class JsonLinesSink(Sink):
@@ -135,7 +129,11 @@ class CsvSink(Sink):
     def __init__(self, path: Path) -> None:
         self._lines = LineFile(path)
         self._fps: dict[str, Any] = {}
-        self._row(CSV_COLUMNS)
+        try:
+            self._row(CSV_COLUMNS)
+        except DataError:
+            self._lines.close()
+            raise
 
     def write(self, record: dict[str, Any]) -> None:
         if record["type"] == "start":
@@ -181,7 +179,7 @@ class VideoSink(Sink):
 class Window(Sink):
     """The overlay in a window per source. Raises UsageError without a display.
 
-    `closed` turns true when the person presses q or Escape, or closes a window; later frames are not drawn.
+    q, Escape or closing the window ends the run as ctrl-C does: `draw` raises KeyboardInterrupt.
     """
 
     draws = True
@@ -189,14 +187,11 @@ class Window(Sink):
     def __init__(self) -> None:
         self._screen = Screen()
 
-    @property
-    def closed(self) -> bool:
-        return self._screen.closed
-
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
-        if not self.closed:
-            image = overlay.draw(frame.image, views, now_ns=frame.captured_ns, notes=self.notes)
-            self._screen.show(f"microspot: {frame.source}", image)
+        image = overlay.draw(frame.image, views, now_ns=frame.captured_ns, notes=self.notes)
+        self._screen.show(f"microspot: {frame.source}", image)
+        if self._screen.closed:
+            raise KeyboardInterrupt
 
     def close(self) -> None:
         self._screen.close()
@@ -220,22 +215,23 @@ SINKS: dict[str, Callable[[Any, bool], Sink]] = {
     ".csv": lambda uri, provisional: CsvSink(Path(uri)),
     ".mp4": lambda uri, provisional: VideoSink(Path(uri)),
     "callback": CallbackSink,
+    "window": lambda uri, provisional: Window(),
 }
 
 
 def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
-    """The sink that `uri` names: '-' or 'stdout', a path that ends in .jsonl, .csv or .mp4, or a Python callable.
+    """The sink of `uri`: '-' or 'stdout', 'window', a path that ends in .jsonl, .csv or .mp4, or a Python callable.
 
     Raises UsageError for another kind, DataError when the output cannot be opened.
     """
     if callable(uri):
         kind = "callback"
-    elif uri in ("-", "stdout"):
-        kind = "-"
+    elif uri in ("-", "stdout", "window"):
+        kind = uri.replace("stdout", "-")
     else:
         kind = "" if "://" in uri else Path(uri).suffix.lower()
     if kind not in SINKS:
-        raise UsageError(f"--out {uri}: expected '-' (JSON lines on stdout) or a path ending in {_endings()}")
+        raise UsageError(f"--out {uri}: expected '-' (JSON lines on stdout), 'window' or a path ending in {_endings()}")
     return SINKS[kind](uri, provisional)
 
 

@@ -8,6 +8,7 @@ stutters in the file as it did.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Self
 
 import av
 import cv2
+import numpy as np
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
@@ -30,7 +32,8 @@ KEYFRAME_EVERY = 30  # frames per fragment: what a crash can cost
 CODEC_OPTIONS = {"preset": "veryfast", "crf": "21", "bf": "0"}  # no B frames: the first frame is at time 0
 BT709 = 1  # H.264's code for the colours that browsers assume of HD video
 PROBE_S = 20  # time a display has to answer
-WATCHED_KEYS = (ord("q"), 27)  # q and Escape close the windows
+CLOSING_KEYS = (ord("q"), 27)  # q and Escape
+PROBE = "import cv2; cv2.namedWindow('microspot'); cv2.destroyAllWindows()"
 
 
 class VideoWriter:
@@ -43,9 +46,11 @@ class VideoWriter:
         self.path, self.frames, self.skipped = path, 0, 0
         self._first_ns, self._last_pts = 0, -1
         self._stream: VideoStream | None = None
+        options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
         try:
-            options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
-            self._file: OutputContainer | None = av.open(str(path), "w", format="mp4", options=options)
+            path.open("wb").close()  # PyAV opens at the first frame; a wrong path is better known now
+            # An absolute path cannot be taken for one of FFmpeg's network protocols.
+            self._file: OutputContainer | None = av.open(str(path.absolute()), "w", format="mp4", options=options)
         except OSError as error:
             raise self._refusal(error) from error
 
@@ -61,19 +66,23 @@ class VideoWriter:
         frame = av.VideoFrame.from_ndarray(_fitted(image, stream.width, stream.height), format="bgr24")
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts, frame.time_base = pts, TIME_BASE
-        self._mux(frame)
+        self._mux(self._file, stream, frame)
         self._last_pts, self.frames = pts, self.frames + 1
 
     def close(self) -> None:
         """Finish the file; one without a frame is removed. Raises DataError when the disk is full."""
-        if self._file is None:
+        file, self._file = self._file, None
+        if file is None:
             return
         try:
             if self._stream is not None:
-                self._mux(None)
-                self._end()
-        finally:
-            self._end()
+                file.mux(self._stream.encode(None))
+            file.close()
+        except OSError as error:
+            _abandon(file)
+            raise self._refusal(error) from error
+        if not self.frames and self.path.is_file():
+            self.path.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -82,3 +91,88 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _begin(self, file: OutputContainer, image: Pixels, captured_ns: int) -> VideoStream:
+        if "libx264" not in av.codecs_available:
+            raise DataError(f"cannot write {self.path}: this PyAV has no libx264; install PyAV's wheel from PyPI")
+        stream = file.add_stream("libx264", rate=NOMINAL_HZ, options=CODEC_OPTIONS | {"g": str(KEYFRAME_EVERY)})
+        stream.height, stream.width = (size + size % 2 for size in image.shape[:2])
+        stream.pix_fmt = "yuv420p"
+        codec = stream.codec_context
+        codec.time_base, codec.thread_count = TIME_BASE, 1  # one thread per stage
+        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
+        codec.color_range = av.video.reformatter.ColorRange.MPEG
+        self._stream, self._first_ns = stream, captured_ns
+        return stream
+
+    def _mux(self, file: OutputContainer, stream: VideoStream, frame: av.VideoFrame) -> None:
+        try:
+            file.mux(stream.encode(frame))
+        except OSError as error:
+            self._file = None
+            _abandon(file)
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> DataError:
+        return DataError(f"cannot write {self.path}: {reason(error)}")
+
+
+def reason(error: OSError) -> str:
+    """What to tell a person of an output that failed."""
+    if isinstance(error, FileNotFoundError):
+        return "its directory does not exist; create it first"
+    return error.strerror or str(error)
+
+
+def _abandon(file: OutputContainer) -> None:
+    """Let go of a file whose failure is being reported; closing it meets the same error once more."""
+    with contextlib.suppress(OSError):
+        file.close()
+
+
+def _fitted(image: Pixels, width: int, height: int) -> Pixels:
+    """`image` inside width x height: as it is, padded by the pixel that evens it, or scaled with black bars."""
+    rows, columns = image.shape[:2]
+    if not (0 <= height - rows <= 1 and 0 <= width - columns <= 1):
+        scale = min(width / columns, height / rows)
+        columns, rows = max(1, int(columns * scale)), max(1, int(rows * scale))
+        image = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    out = np.zeros((height, width, 3), np.uint8)
+    out[:rows, :columns] = image
+    return out
+
+
+class Screen:
+    """Windows on the display, one per title. Raises UsageError when there is none; use it from the main thread."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._titles: set[str] = set()
+        if trouble := _display_trouble():
+            raise UsageError(f"no window can be opened ({trouble}); leave --show out and use --out overlay.mp4")
+
+    def show(self, title: str, image: Pixels) -> None:
+        """Show BGR `image` now; notes a pressed key or a closed window in `closed`."""
+        if title not in self._titles:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.resizeWindow(title, image.shape[1], image.shape[0])
+            self._titles.add(title)
+        cv2.imshow(title, image)
+        pressed = cv2.waitKey(1) & 0xFF in CLOSING_KEYS
+        self.closed = pressed or cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1
+
+    def close(self) -> None:
+        if self._titles:
+            cv2.destroyAllWindows()
+        self._titles.clear()
+
+
+def _display_trouble() -> str:
+    """Why no window can open, or "". Tried in a child process, since Qt without a display aborts the process."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "neither DISPLAY nor WAYLAND_DISPLAY is set"
+    try:
+        child = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, timeout=PROBE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"the display did not answer within {PROBE_S} s"
+    return "" if child.returncode == 0 else "OpenCV cannot reach the display"

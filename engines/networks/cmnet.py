@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
 DIFFERENCE_GAIN = 8.0  # brings the luma difference of an ME (a few grey levels) near the scale of the colours
+FORGET_BIAS = 2.0  # of the LSTM's forget gate at the start: keeps 0.88 of its state per frame
 INPUT_CHANNELS = 4  # R, G, B and the luma difference to the clip's first frame
 
 
@@ -58,6 +59,12 @@ def frame_channels(clip: Tensor) -> Tensor:
     return torch.cat([colours - 0.5, torch.tanh(DIFFERENCE_GAIN * difference[:, :, None])], 2)
 
 
+def _halve(channels: int, width: int, kernel: int = 3) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """One convolution of stride 2. Its norm folds into it on export; without one, training stands still at first."""
+    conv = nn.Conv2d(channels, width, kernel, stride=2, padding=kernel // 2, bias=False)
+    return conv, nn.BatchNorm2d(width), nn.ReLU()
+
+
 class Trunk(nn.Module):
     """Four convolutions, a pool and a linear layer that keeps places apart: (B, N, 4, S, S) -> (B, N, D)."""
 
@@ -65,16 +72,7 @@ class Trunk(nn.Module):
         super().__init__()
         a, b, c, d = sizes.channels
         cells = math.ceil(side / 32)  # five halvings, each rounded up
-        self.layers = nn.Sequential(
-            nn.Conv2d(INPUT_CHANNELS, a, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(a, b, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(b, c, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(c, d, 3, stride=2, padding=1),
-            nn.ReLU(),
-        )
+        self.layers = nn.Sequential(*_halve(INPUT_CHANNELS, a, kernel=5), *_halve(a, b), *_halve(b, c), *_halve(c, d))
         self.pool = nn.AvgPool2d(3, stride=2, padding=1)
         self.out = nn.Linear(d * cells**2, sizes.width)
 
@@ -126,6 +124,9 @@ class CMNet(nn.Module):
         self.texture = TextureEncoder(sizes, side)
         self.intensity = IntensityEncoder(sizes, side) if magnify else None
         self.lstm = nn.LSTM(sizes.width, sizes.width, batch_first=True)
+        # the last frame is neutral again: without memory of the apex there is nothing to classify
+        with torch.no_grad():
+            self.lstm.bias_ih_l0[sizes.width : 2 * sizes.width] = FORGET_BIAS
         self.heads = nn.ModuleDict({str(count): nn.Linear(sizes.width, count) for count in classes})
 
     def forward(self, clip: Tensor) -> Recognition:

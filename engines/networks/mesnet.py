@@ -5,7 +5,7 @@ Shape letters: B batch, D lags, S crop side, L spatial feature, N ticks, M windo
 The notes give layer counts, 128 channels and two classes; every other size here is not from the paper.
 
 A column is one tick. Every hidden activation is multiplied by its column's validity: then columns outside a stretch
-are exactly the zero padding of the whole-sequence network, whatever the biases are. So the stream form, `ProposerStep`, equals `MESNet.forward`.
+are exactly the zero padding of the whole-sequence network, whatever the biases are, and `ProposerStep` is exact.
 """
 
 from __future__ import annotations

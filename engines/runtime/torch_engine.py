@@ -70,8 +70,7 @@ def require_torch() -> None:
 
 
 def _spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
-    from ..networks.mesnet import MESNet
-    from ..networks.streaming import EncoderStep, ProposerStep, RefinerStep
+    from ..networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep
 
     network = MESNet(spec)
     _fill(network, content, SPOTTER_FILE)

@@ -1,0 +1,90 @@
+"""Face images with landmarks: from any folder of portraits. Split by a stable rule, never by chance of the run."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+VALIDATION_SHARE = 0.12
+MOUTH_CLOSED, EYES_OPEN = 0.06, 0.055  # openings over inter-ocular distance: a neutral face to start from
+LANDMARKS = "landmarks468.npz"  # optional, beside the images: array L (images, 468, 3) px in order of file name
+ORIGINS = "faces.csv"  # optional: columns file, repo
+VALIDATION_REPO = "SFHQ-dataset"  # the more webcam-like portraits stay unseen in training
+
+
+@dataclass(frozen=True, eq=False)
+class FaceAsset:
+    """One portrait: image (H, W, 3) uint8 BGR, landmarks (468 or 478, 3) px."""
+
+    name: str
+    split: str
+    image: NDArray[np.uint8]
+    landmarks: NDArray[np.float64]
+
+
+def split_of(name: str, origin: str = "") -> str:
+    """train or validation: by origin where it is known, else by a hash of the name."""
+    if origin.endswith(VALIDATION_REPO):
+        return "validation"
+    share = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8
+    return "validation" if share < VALIDATION_SHARE else "train"
+
+
+def is_neutral(landmarks: NDArray[np.float64]) -> bool:
+    """Mouth closed and eyes open."""
+
+    def distance(a: int, b: int) -> float:
+        return float(np.hypot(*(landmarks[a, :2] - landmarks[b, :2])))
+
+    scale = distance(33, 263)
+    eyes = min(distance(159, 145), distance(386, 374))
+    return distance(13, 14) / scale < MOUTH_CLOSED and eyes / scale > EYES_OPEN
+
+
+def find_faces(folder: Path) -> list[tuple[Path, NDArray[np.float64], str]]:
+    """(image path, landmarks, split) of every usable portrait, by name. Raises DataError where there is none."""
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    if not paths:
+        raise DataError(f"{folder}: no face images; give a folder of .jpg or .png portraits")
+    origins = _origins(folder / ORIGINS)
+    stored = folder / LANDMARKS
+    found = zip(paths, np.load(stored)["L"], strict=True) if stored.exists() else _detect(paths)
+    usable = [(p, np.asarray(mesh, np.float64), split_of(p.name, origins.get(p.name, ""))) for p, mesh in found]
+    return [face for face in usable if is_neutral(face[1])]
+
+
+def load_face(path: Path, landmarks: NDArray[np.float64], split: str) -> FaceAsset:
+    """Read the image. Raises DataError where it cannot be decoded."""
+    image: Any = cv2.imread(str(path))
+    if image is None:
+        raise DataError(f"{path} cannot be read as an image; remove it from the folder")
+    return FaceAsset(path.name, split, image, landmarks)
+
+
+def _origins(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row.get("repo", "") for row in csv.DictReader(file)}
+
+
+def _detect(paths: list[Path]) -> Iterator[tuple[Path, NDArray[np.float64]]]:
+    from ..align import MediaPipeAligner
+
+    with MediaPipeAligner() as aligner:
+        for path in paths:
+            image: Any = cv2.imread(str(path))
+            meshes = [] if image is None else aligner.landmarks(image)
+            if meshes:
+                yield path, meshes[0]

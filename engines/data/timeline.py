@@ -1,0 +1,254 @@
+"""What a synthetic face does and when: movements with truth, and the strength of every action unit over time.
+
+Durations, apex positions, shares of units by emotion and rates follow published interval tables of spontaneous
+micro-expression sets; the shapes of the curves are our own. Nothing here is from the papers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Unit = tuple[str, str]  # (action unit, side)
+Strengths = dict[Unit, float]
+Curve = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Rates per minute, strengths and noise of a synthetic clip."""
+
+    micro_per_min: float = 12.0
+    macro_per_min: float = 4.0
+    blink_per_min: float = 18.0
+    speech_per_min: float = 2.5
+    gaze_per_min: float = 10.0
+    swallow_per_min: float = 1.5
+    turn_per_min: float = 5.0
+    micro_s: tuple[float, float, float, float] = (0.36, 0.10, 0.13, 0.50)  # mean, sd, least, most
+    apex: tuple[float, float, float, float] = (0.48, 0.14, 0.20, 0.80)
+    macro_s: tuple[float, float, float] = (1.15, 0.55, 4.0)  # median, least, most
+    micro_px: tuple[float, float] = (0.35, 1.9)  # peak displacement at 112 px, log-uniform
+    macro_px: tuple[float, float] = (1.2, 6.0)
+    margin_s: float = 0.25  # between two MEs
+    hz: tuple[float, ...] = (30.0, 30.0, 25.0, 25.0, 15.0, 60.0)
+    time_jitter: float = 0.06  # of a frame, sd
+    lost_frames: float = 0.01
+    noise: tuple[float, float] = (0.5, 4.0)
+    jpeg: tuple[int, int] = (45, 95)
+    skip_blocks: float = 0.4  # share of clips with a codec that freezes quiet blocks
+    shrink: tuple[float, float] = (0.55, 1.3)  # source pixels per crop pixel
+    jitter_px: tuple[float, float] = (0.02, 0.12)  # white alignment jitter
+    drift_px: float = 0.4
+    drift_s: float = 0.8
+    light: float = 0.06
+    flicker: float = 0.4  # share of clips
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One movement with truth. Times in ns; `peak_px` at crop resolution; labels None but for MEs."""
+
+    kind: str
+    onset_ns: int
+    apex_ns: int
+    offset_ns: int
+    units: tuple[str, ...]
+    label3: str | None = None
+    label5: str | None = None
+    peak_px: float = 0.0
+
+
+@dataclass(frozen=True)
+class Action:
+    """A movement and how strong each of its units is at time t (s)."""
+
+    movement: Movement
+    strengths: Strengths
+    curve: Curve = field(repr=False)
+
+
+# Emotion tables: (label5, label3, [(units, weight, share that is one-sided)]).
+EMOTIONS: tuple[tuple[str, str | None, float, tuple[tuple[tuple[str, ...], float, float], ...]], ...] = (
+    ("happiness", "positive", 0.24, ((("AU12",), 0.55, 0.41), (("AU6", "AU12"), 0.30, 0.2), (("AU12", "AU14"), 0.15, 0.4))),
+    ("surprise", "surprise", 0.22, (
+        (("AU1", "AU2"), 0.50, 0.35), (("AU1",), 0.15, 0.4), (("AU2",), 0.20, 0.56), (("AU1", "AU2", "AU5", "AU25"), 0.15, 0.0),
+    )),
+    ("disgust", "negative", 0.22, (
+        (("AU4", "AU7"), 0.45, 0.1), (("AU4", "AU9"), 0.15, 0.0), (("AU4", "AU10"), 0.20, 0.1), (("AU9",), 0.10, 0.1),
+        (("AU10",), 0.10, 0.3),
+    )),
+    ("repression", "negative", 0.20, (
+        (("AU17",), 0.45, 0.0), (("AU15",), 0.20, 0.2), (("AU15", "AU17"), 0.20, 0.0), (("AU14",), 0.15, 0.5),
+    )),
+    ("others", None, 0.12, ((("AU4",), 0.6, 0.1), (("AU14",), 0.12, 0.8), (("AU24",), 0.14, 0.0), (("AU20",), 0.14, 0.2))),
+)  # fmt: skip
+MACRO = (
+    ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"), ("AU15", "AU17"),
+    ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
+)  # fmt: skip
+
+
+def rise_and_fall(onset: float, apex: float, offset: float, up: float, down: float, hold: float = 0.0) -> Curve:
+    """0 at onset and offset, 1 at apex, smooth; `up` and `down` bend the flanks; `hold` seconds at the top."""
+
+    def curve(t: float) -> float:
+        if not onset < t < offset:
+            return 0.0
+        if t < apex:
+            return float((0.5 - 0.5 * math.cos(math.pi * (t - onset) / (apex - onset))) ** up)
+        top = min(apex + hold, offset - 1e-3)
+        if t <= top:
+            return 1.0
+        return float((0.5 + 0.5 * math.cos(math.pi * (t - top) / (offset - top))) ** down)
+
+    return curve
+
+
+def _between(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
+    while True:
+        if low <= (x := rng.normal(mean, sd)) <= high:
+            return float(x)
+
+
+def _starts(rng: np.random.Generator, per_min: float, seconds: float) -> list[float]:
+    count = rng.poisson(per_min * seconds / 60)
+    return sorted(rng.uniform(0.2, max(seconds - 0.2, 0.3), count).tolist())
+
+
+def _ns(t: float) -> int:
+    return round(t * 1e9)
+
+
+def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
+    """One ME at `start`; `peak` gives the peak displacement in px of unit strengths."""
+    duration = _between(rng, *recipe.micro_s)
+    apex = start + duration * _between(rng, *recipe.apex)
+    emotion = EMOTIONS[rng.choice(len(EMOTIONS), p=[e[2] for e in EMOTIONS])]
+    combos = emotion[3]
+    units, _, one_sided = combos[rng.choice(len(combos), p=[c[1] for c in combos])]
+    sides = [("L",), ("R",)][rng.integers(2)] if rng.random() < one_sided else ("L", "R")
+    lean = rng.uniform(0.75, 1.0)
+    shape: Strengths = {}
+    for unit in units:
+        share = rng.uniform(0.6, 1.0)
+        for side in sides:
+            shape[unit, side] = share * (lean if side == "L" else 1.0)
+    target = math.exp(rng.uniform(*np.log(recipe.micro_px)))
+    scale = target / max(peak(shape), 1e-6)
+    names = tuple(u + (sides[0] if len(sides) == 1 else "") for u in units)
+    movement = Movement(
+        "micro", _ns(start), _ns(apex), _ns(start + duration), names, emotion[1], emotion[0], round(target, 3)
+    )
+    curve = rise_and_fall(start, apex, start + duration, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
+    return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
+
+
+def draw_micros(rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> list[Action]:
+    """MEs that never overlap each other."""
+    actions: list[Action] = []
+    end = -recipe.margin_s
+    for start in _starts(rng, recipe.micro_per_min, seconds - recipe.micro_s[3]):
+        if start >= end + recipe.margin_s:
+            actions.append(draw_micro(rng, start, recipe, peak))
+            end = actions[-1].movement.offset_ns / 1e9
+    return actions
+
+
+def draw_macro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
+    """A macro-expression: longer, stronger, often held; some begin as fast as an ME."""
+    median, least, most = recipe.macro_s
+    duration = float(np.clip(median * math.exp(rng.normal(0, 0.45)), least, most))
+    rise = rng.uniform(0.12, 0.25) if rng.random() < 0.5 else duration * rng.uniform(0.2, 0.5)
+    units = MACRO[rng.integers(len(MACRO))]
+    sides = ("L", "R") if rng.random() < 0.9 else (str(rng.choice(["L", "R"])),)
+    shape = {(u, s): float(rng.uniform(0.5, 1.0)) for u in units for s in sides}
+    target = math.exp(rng.uniform(*np.log(recipe.macro_px)))
+    scale = target / max(peak(shape), 1e-6)
+    fall = rng.uniform(0.2, 0.6) * (duration - rise)
+    movement = Movement("macro", _ns(start), _ns(start + rise), _ns(start + duration), units, peak_px=round(target, 3))
+    curve = rise_and_fall(start, start + rise, start + duration, 1.0, 1.0, hold=duration - rise - fall)
+    return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
+
+
+def draw_blink(rng: np.random.Generator, start: float) -> Action:
+    """A blink, full or partial; the lid closes faster than it opens."""
+    duration = float(rng.uniform(0.13, 0.42))
+    apex = start + duration * rng.uniform(0.3, 0.45)
+    depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.3, 0.8)
+    shape = {("AU43", "L"): depth * rng.uniform(0.92, 1.0), ("AU43", "R"): depth * rng.uniform(0.92, 1.0)}
+    shape |= {("AU4", s): rng.uniform(0, 0.10) for s in ("L", "R")} | {("AU6", s): rng.uniform(0, 0.12) for s in ("L", "R")}
+    movement = Movement("blink", _ns(start), _ns(apex), _ns(start + duration), ("AU43",))
+    return Action(movement, shape, rise_and_fall(start, apex, start + duration, 0.7, 0.8))
+
+
+def draw_speech(rng: np.random.Generator, start: float, seconds: float) -> list[Action]:
+    """A bout of speech: overlapping mouth openings and shapes at about four a second; one movement of truth."""
+    stop = min(start + rng.uniform(0.8, 4.0), seconds)
+    actions, t = [], start
+    while t < stop:
+        duration = float(rng.uniform(0.12, 0.42))
+        unit = [("AU25",), ("AU25", "AU26"), ("AU20", "AU25"), ("AU23",), ("AU24",), ("AU10", "AU25"), ("AU17", "AU24")][rng.integers(7)]
+        shape = {(u, s): float(rng.uniform(0.1, 0.7)) for u in unit for s in ("L", "R")}
+        apex = t + duration * rng.uniform(0.35, 0.65)
+        movement = Movement("speech", _ns(t), _ns(apex), _ns(t + duration), unit)
+        actions.append(Action(movement, shape, rise_and_fall(t, apex, t + duration, 1.0, 1.0)))
+        t += duration * rng.uniform(0.55, 1.2)
+    return actions
+
+
+def draw_gaze(rng: np.random.Generator, start: float) -> Action:
+    """The irises jump aside, stay, and come back."""
+    duration, rise = float(rng.uniform(0.4, 2.0)), 0.05
+    strength = float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0))
+    shape = {("GAZE", "L"): strength, ("GAZE", "R"): strength}
+    movement = Movement("gaze", _ns(start), _ns(start + rise), _ns(start + duration), ("GAZE",))
+    return Action(movement, shape, rise_and_fall(start, start + rise, start + duration, 1, 1, duration - 2 * rise))
+
+
+def draw_swallow(rng: np.random.Generator, start: float) -> Action:
+    """The chin and the corners of the mouth."""
+    duration = float(rng.uniform(0.6, 1.1))
+    shape = {("SWALLOW", s): float(rng.uniform(0.4, 1.0)) for s in ("L", "R")}
+    movement = Movement("swallow", _ns(start), _ns(start + duration / 2), _ns(start + duration), ("SWALLOW",))
+    return Action(movement, shape, rise_and_fall(start, start + duration / 2, start + duration, 1, 1))
+
+
+def draw_turn(rng: np.random.Generator, start: float) -> Action:
+    """What alignment leaves of a nod or turn: near parts move against far ones."""
+    duration = float(rng.uniform(0.4, 2.5))
+    unit = str(rng.choice(["TURN", "NOD"]))
+    strength = float(rng.choice([-1, 1]) * rng.uniform(0.2, 1.6))
+    shape = {(unit, "L"): strength, (unit, "R"): strength}
+    apex = start + duration * rng.uniform(0.3, 0.7)
+    movement = Movement("turn", _ns(start), _ns(apex), _ns(start + duration), (unit,))
+    return Action(movement, shape, rise_and_fall(start, apex, start + duration, 1, 1))
+
+
+def draw_actions(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]
+) -> list[Action]:
+    """Everything a face does in `seconds`, in order of onset."""
+    actions = draw_micros(rng, seconds, recipe, peak)
+    actions += [draw_macro(rng, t, recipe, peak) for t in _starts(rng, recipe.macro_per_min, seconds)]
+    actions += [draw_blink(rng, t) for t in _starts(rng, recipe.blink_per_min, seconds)]
+    for start in _starts(rng, recipe.speech_per_min, seconds):
+        actions += draw_speech(rng, start, seconds)
+    actions += [draw_gaze(rng, t) for t in _starts(rng, recipe.gaze_per_min, seconds)]
+    actions += [draw_swallow(rng, t) for t in _starts(rng, recipe.swallow_per_min, seconds)]
+    actions += [draw_turn(rng, t) for t in _starts(rng, recipe.turn_per_min, seconds)]
+    return sorted(actions, key=lambda a: a.movement.onset_ns)
+
+
+def capture_times(rng: np.random.Generator, seconds: float, recipe: Recipe) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Capture times (ns) of a camera of the recipe: rate, jitter, lost frames; strictly rising from 0."""
+    hz = float(recipe.hz[rng.integers(len(recipe.hz))])
+    count = max(int(seconds * hz), 2)
+    jitter = np.clip(rng.normal(0, recipe.time_jitter, count), -0.4, 0.4) if rng.random() < 0.6 else np.zeros(count)
+    times = np.round((np.arange(count) + jitter) * 1e9 / hz).astype(np.int64)
+    keep = rng.random(count) >= (recipe.lost_frames if rng.random() < 0.5 else 0.0)
+    keep[:2] = True
+    return np.asarray(times[keep] - times[0])

@@ -1,0 +1,220 @@
+"""What CMNet learns from: the configuration, micro-expressions of a synthesised set, batches and positives.
+
+A set is a folder with `crops.npy` (total, 3, S, S) uint8 and `index.json`, whose clips name face, split,
+start, count, times_ns and movements. Only micro movements are used. Each is sampled as the stream will
+sample it: N captured crops nearest to even positions on an interval that is as wrong at both ends as the
+spotter's.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import DataError, UsageError
+
+DEFAULTS = Path(__file__).with_name("recognizer.toml")
+HEADS = ("3", "5")  # one per label set
+PARTS = ("classes", "distillation", "tendency")  # the three losses of [S2 C28]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class RecognizerConfig:
+    """Every number of the training; `recognizer.toml` is its only home and says what each means."""
+
+    data: str
+    out: str
+    frames: int
+    side: int
+    labels3: tuple[str, ...]
+    labels5: tuple[str, ...]
+    magnify: bool
+    seed: int
+    epochs: int
+    batch: int
+    rate: float
+    warmup: int
+    decay: float
+    clip_gradient: float
+    threads: int
+    device: str
+    bfloat16: bool
+    validate_epochs: int
+    jitter: float
+    flip: float
+    coefficients: dict[str, float]
+    tau: float
+    strategy: str
+    temperature: float
+    positives: float
+    eps: float
+    draws: int
+    delta: float
+    kappa: tuple[float, float]
+    scope: str
+    form: str
+    jitter_light: float
+    jitter_hue: float
+    jitter_probability: float
+    gray_probability: float
+    blur_probability: float
+    blur_sigma: tuple[float, float]
+    blur_share: float
+
+    @classmethod
+    def read(cls, data: Path | str, out: Path | str, file: Path | None = None, **changes: Any) -> Self:
+        """The defaults, then `file` (TOML), then `changes`. Raises UsageError for a key that does not exist."""
+        values: dict[str, Any] = {"data": str(data), "out": str(out)}
+        for source in (DEFAULTS, file):
+            values |= tomllib.loads(source.read_text(encoding="utf-8")) if source else {}
+        values |= changes
+        if odd := set(values) - {f.name for f in fields(cls)}:
+            raise UsageError(f"recognizer configuration has no {', '.join(sorted(odd))}: see {DEFAULTS.name}")
+        settled: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**settled)
+
+    def __post_init__(self) -> None:
+        if (len(self.labels3), len(self.labels5)) != (3, 5):
+            raise UsageError(f"label sets: expected 3 and 5 names, got {len(self.labels3)} and {len(self.labels5)}")
+        if set(self.coefficients) != set(PARTS):
+            raise UsageError(f"coefficients: expected {', '.join(PARTS)}, got {', '.join(self.coefficients)}")
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One ME: where its clip lies in the crops, when it happens, its class in each label set (-1: none)."""
+
+    start: int
+    times_ns: NDArray[np.int64]
+    onset_ns: int
+    apex_ns: int
+    offset_ns: int
+    label3: int
+    label5: int
+
+
+def open_crops(config: RecognizerConfig) -> Pixels:
+    """All crops of the set (total, 3, S, S), mapped, not read. Raises DataError where they do not fit `side`."""
+    path = Path(config.data) / "crops.npy"
+    try:
+        crops: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); synthesize the set again") from error
+    want = (3, config.side, config.side)
+    if crops.dtype != np.uint8 or crops.shape[1:] != want:
+        raise DataError(f"{path}: expected uint8 crops of {want}, got {crops.dtype} {crops.shape[1:]}")
+    return crops
+
+
+def read_samples(config: RecognizerConfig, split: str) -> list[Sample]:
+    """The micro movements of a split. Raises DataError where the index is missing or malformed, or none is there."""
+    path = Path(config.data) / "index.json"
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        clips = index["clips"] if isinstance(index, dict) else index
+        samples = [sample for clip in clips if clip["split"] == split for sample in _samples(clip, config)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be used ({error!r}); synthesize the set again") from error
+    if not samples:
+        raise DataError(f"{path} has no micro movement in split {split!r}; synthesize a larger set")
+    return samples
+
+
+def _samples(clip: dict[str, Any], config: RecognizerConfig) -> Iterator[Sample]:
+    times = np.asarray(clip["times_ns"], np.int64)
+    for move in clip["movements"]:
+        if move["kind"] != "micro":
+            continue
+        labels = [
+            names.index(move[key]) if move.get(key) is not None else -1
+            for key, names in (("label3", config.labels3), ("label5", config.labels5))
+        ]
+        yield Sample(clip["start"], times, move["onset_ns"], move["apex_ns"], move["offset_ns"], *labels)
+
+
+def clip_frames(times_ns: NDArray[np.int64], start_ns: float, stop_ns: float, frames: int) -> NDArray[np.int64]:
+    """Indices (N,) of the captured frames nearest to even positions on an interval, the earlier on a tie."""
+    wanted = np.linspace(start_ns, stop_ns, frames)
+    after = np.clip(np.searchsorted(times_ns, wanted), 0, len(times_ns) - 1)
+    before = np.maximum(after - 1, 0)
+    earlier = np.abs(wanted - times_ns[before]) <= np.abs(times_ns[after] - wanted)
+    return np.where(earlier, before, after)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """clips (B, N, 3, S, S) uint8, source frame of each position (B, N), apex position (B,), labels by head (B,)."""
+
+    clips: Tensor
+    indices: Tensor
+    apex: Tensor
+    labels: dict[str, Tensor]
+
+
+def make_batch(crops: Pixels, samples: list[Sample], config: RecognizerConfig, seed: int) -> Batch:
+    """Sample clips on jittered intervals, mirrored at random; the same seed gives the same batch."""
+    random = np.random.default_rng(seed)
+    clips, indices, apexes = [], [], []
+    for sample in samples:
+        length = sample.offset_ns - sample.onset_ns
+        first, last = random.uniform(-config.jitter, config.jitter, 2) * length
+        start = max(sample.onset_ns + first, float(sample.times_ns[0]))
+        stop = min(sample.offset_ns + last, float(sample.times_ns[-1]))
+        chosen = clip_frames(sample.times_ns, start, stop, config.frames)
+        clip = crops[sample.start + chosen]  # (N, 3, S, S)
+        clips.append(clip[..., ::-1] if random.random() < config.flip else clip)
+        indices.append(chosen)
+        apexes.append(int(np.abs(sample.times_ns[chosen] - sample.apex_ns).argmin()))
+    stacked = torch.from_numpy(np.stack(clips)).to(config.device)
+    labels = {"3": [s.label3 for s in samples], "5": [s.label5 for s in samples]}
+    return Batch(
+        stacked,
+        torch.from_numpy(np.stack(indices)).to(config.device),
+        torch.tensor(apexes, device=config.device),
+        {name: torch.tensor(values, device=config.device) for name, values in labels.items()},
+    )
+
+
+def class_weights(samples: list[Sample], config: RecognizerConfig) -> dict[str, Tensor]:
+    """Inverse frequency of each class, mean 1 over the samples that have a label; absent classes weigh 1."""
+    weights = {}
+    for name, names in (("3", config.labels3), ("5", config.labels5)):
+        labels = np.array([s.label3 if name == "3" else s.label5 for s in samples])
+        counts = np.bincount(labels[labels >= 0], minlength=len(names))
+        share = counts.sum() / np.maximum(counts, 1) / max((counts > 0).sum(), 1)
+        weights[name] = torch.tensor(np.where(counts > 0, share, 1.0), dtype=torch.float32, device=config.device)
+    return weights
+
+
+def positive_clips(clips: Tensor, config: RecognizerConfig) -> Tensor:
+    """x+ of [S2 C11, C29]: colour, grey and blur, the same for all frames of a clip; (B, N, 3, S, S) uint8.
+
+    One choice per clip, since the network sees differences within it; no geometry, which would change the
+    intensity.
+    """
+    from kornia import augmentation as K  # not at the top: a second of import that evaluation does not need
+
+    kernel = 2 * round(config.blur_share * config.side / 2) + 1
+    light = config.jitter_light
+    change = K.VideoSequential(
+        K.ColorJitter(light, light, light, config.jitter_hue, p=config.jitter_probability),
+        K.RandomGrayscale(p=config.gray_probability),
+        K.RandomGaussianBlur((kernel, kernel), config.blur_sigma, p=config.blur_probability),
+        data_format="BTCHW",
+        same_on_frame=True,
+    )
+    changed: Tensor = change(clips.float() / 255)
+    return (changed.clamp(0, 1) * 255).round().to(torch.uint8)

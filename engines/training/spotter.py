@@ -1,0 +1,289 @@
+"""Train MESNet in two stages [S1]: the 2+1D network on short clips (M18-M21), then CPN and CRN together (M22-M35).
+
+    python -m engines.training.spotter --data SET --out RUN [--minutes 60] [--config mine.toml] [--resume]
+
+Writes RUN/spotter.safetensors (best F1 on the validation faces), spotter.json (spec with tuned thresholds, metrics),
+log.csv and checkpoint.safetensors. Every step draws from a generator of (seed, stage, step): a resumed run sees the
+same samples. Norm layers learn their statistics in pre-training and keep them in joint training, whose batches
+hold too few faces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..clips import window_mask
+from ..losses import cpn_loss, crn_loss, l2, pretrain_loss, regularised, total
+from ..networks.mesnet import PRETRAIN_LENGTH, ClipClassifier, MESNet, resample_batch, save_weights
+from ..specs import SpotterSpec
+from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
+from .spotter_config import (
+    DEFAULT,
+    Progress,
+    SpotterTraining,
+    load_checkpoint,
+    load_config,
+    read_progress,
+    save_checkpoint,
+)
+from .spotter_data import Batch, Clip, ClipSet, collate, draw, encode_frames, span, tick_features
+from .spotter_eval import validate
+
+STAGES = ("pretrain", "joint")
+COLUMNS = ("stage", "step", "minutes", "loss", "cpn", "crn", "clip", "l2", "frames_per_s", "f1", "precision", "recall",
+           "false_alarms_per_min", "truths")  # fmt: skip
+TRIES = 20  # to place a negative clip beside every ME
+JITTER = 0.1  # of a positive clip's boundaries in pre-training, of its length
+
+Losses = dict[str, Tensor]
+Say = Callable[[str], None]
+
+
+def pretrain_batch(
+    clips: list[Clip], data: ClipSet, config: SpotterTraining, step: int
+) -> tuple[Batch, Tensor, Tensor]:
+    """Half MEs, half windows that touch none [S1 M18]: batch, positions (B N_pre,) of the frames, labels (B,)."""
+    rng = np.random.default_rng([config.seed, 0, step])
+    with_me = [clip for clip in clips if len(clip.micro_ns)]
+    stretches, current, base = [], [], 0
+    labels = torch.arange(config.pretrain_clips) % 2
+    for label in labels.tolist():
+        clip = with_me[rng.integers(len(with_me))]
+        onset, offset = clip.micro_ns[rng.integers(len(clip.micro_ns))]
+        if label:
+            onset, offset = (onset, offset) + JITTER * (offset - onset) * rng.uniform(-1, 1, 2)
+        else:
+            clip, onset, offset = quiet_span(clips, int(offset - onset), config.pretrain_hard, rng)
+        stretch, nearest = span(clip, config.spec, int(onset), int(offset), PRETRAIN_LENGTH)
+        stretches.append(stretch)
+        current.append(nearest + base)
+        base += len(stretch.rows)
+    batch = collate(stretches, data.crops, config.augmentation, rng)
+    return batch, torch.from_numpy(np.concatenate(current)), labels
+
+
+def quiet_span(clips: list[Clip], length_ns: int, hard: float, rng: np.random.Generator) -> tuple[Clip, int, int]:
+    """A random clip and a span in it that touches no ME; in a share `hard` of cases on another movement [S1 M7]."""
+    while True:
+        clip = clips[rng.integers(len(clips))]
+        for _ in range(TRIES):
+            low, high = int(clip.times_ns[0]), int(clip.times_ns[-1]) - length_ns
+            if len(clip.other_ns) and rng.random() < hard:
+                onset, offset = clip.other_ns[rng.integers(len(clip.other_ns))]
+                low, high = max(low, int(onset) - length_ns // 2), min(high, int(offset) - length_ns // 2)
+            start = low + int(rng.random() * max(high - low, 0))
+            if not np.any((clip.micro_ns[:, 0] <= start + length_ns) & (clip.micro_ns[:, 1] >= start)):
+                return clip, start, start + length_ns
+
+
+def pretrain_losses(network: ClipClassifier, batch: Batch, current: Tensor, labels: Tensor, bfloat16: bool) -> Losses:
+    """Cross-entropy of clips of N_pre frames [S1 M19]."""
+    features = encode_frames(network.encoder, batch, bfloat16, current)  # (B N_pre, L)
+    clips = features.unflatten(0, (len(labels), -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
+    return {"clip": pretrain_loss(network(clips), labels)}
+
+
+def joint_losses(
+    network: MESNet, batch: Batch, config: SpotterTraining, frozen: bool, rng: np.random.Generator
+) -> Losses:
+    """CPN's balanced loss and CRN's classification and regression loss on windows sampled from CPN's output."""
+    with torch.set_grad_enabled(not frozen):
+        frames = encode_frames(network.encoder, batch, config.bfloat16)
+    features, valid = tick_features(frames, batch)  # (B, L, N), (B, N)
+    logits = network(features, valid)  # (B, M, N)
+    labels = np.full(logits.shape, IGNORED, np.int8)
+    spec, rule = network.spec, config.assignment
+    scores = logits.detach().sigmoid().numpy()
+    samples = []
+    for i, stretch in enumerate(batch.stretches):
+        n = len(stretch.weights)
+        labels[i, :, :n] = proposal_labels(spec, n, stretch.onset, stretch.offset, rule)
+        shown = np.where(window_mask(spec, n), scores[i, :, :n], 0)
+        samples.append(refiner_samples(spec, shown, stretch.onset, stretch.offset, rule, rng))
+    truth = torch.from_numpy(labels)
+    proposals = cpn_loss(logits, truth == POSITIVE, truth != IGNORED)
+    return {"cpn": proposals, "crn": refine_loss(network, features, samples)}
+
+
+def refine_loss(network: MESNet, features: Tensor, samples: list[Samples]) -> Tensor:
+    """CRN's loss on the samples of all stretches of a batch; features (B, L, N)."""
+    row = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.start) for s in samples]))
+    start, stop, labels, targets = (
+        torch.from_numpy(np.concatenate([getattr(s, name) for s in samples]))
+        for name in ("start", "stop", "labels", "targets")
+    )
+    clips = resample_batch(features, row, start, stop, network.spec.refine_length)
+    classes, offsets = network.refiner(clips)
+    return crn_loss(classes, offsets, labels, targets)
+
+
+class Trainer:
+    """One run: its data, its clock, its files. `say` gets one line of progress at a time."""
+
+    def __init__(
+        self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print
+    ) -> None:
+        self.config, self.out, self.minutes, self.say = config, out, minutes, say
+        self.data = ClipSet.open(data, config.spec)
+        self.clips = self.data.split("train")
+        self.watched = self.data.split("validation")[: config.validation_clips]
+        self.progress = Progress()
+        self.metrics: dict[str, float] = {}
+        out.mkdir(parents=True, exist_ok=True)
+
+    def run(self, resume: bool = False) -> MESNet:
+        """Both stages; the network of the last step. Raises DataError for an unfit set or checkpoint."""
+        torch.manual_seed(self.config.seed)
+        classifier, network = ClipClassifier(self.config.spec), MESNet(self.config.spec)
+        checkpoint = self.out / "checkpoint.safetensors"
+        if resume:
+            self.progress = read_progress(checkpoint)
+        if self.progress.stage == "pretrain":
+            self._stage(classifier, self._pretrain_step, resume)
+            network.encoder.load_state_dict(classifier.encoder.state_dict())
+            network.temporal.load_state_dict(classifier.temporal.state_dict())
+            self.progress = Progress("joint", seconds=self.progress.seconds)
+            resume = False
+        self._stage(network, self._joint_step, resume)
+        self._validate(network)
+        return network
+
+    def _stage(self, network: nn.Module, step: Callable[[nn.Module, int], tuple[Losses, int]], resume: bool) -> None:
+        config, now = self.config, self.progress
+        optimizer = torch.optim.Adam(self._groups(network))
+        checkpoint = self.out / "checkpoint.safetensors"
+        if resume:
+            load_checkpoint(checkpoint, network, optimizer)
+        excluded = network.refiner.heads() if isinstance(network, MESNet) else (network.last,)
+        weighed = regularised(network, excluded)  # type: ignore[arg-type]
+        coefficients = {"cpn": 1.0, "crn": config.lambda_crn, "clip": 1.0, "l2": 1.0}
+        watched = saved = time.monotonic()
+        while (done := self._done()) < 1:
+            began = time.monotonic()
+            network.train()
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * self._rate(done)
+            losses, frames = step(network, now.step)
+            losses["l2"] = l2(weighed, config.l2)
+            loss = total(losses, {name: coefficients[name] for name in losses})
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            optimizer.step()
+            now.step += 1
+            self._tick(began)
+            self._report(loss, losses, frames / (time.monotonic() - began))
+            if isinstance(network, MESNet) and time.monotonic() - watched > 60 * config.validate_minutes:
+                began = watched = time.monotonic()
+                self._validate(network)
+                self._tick(began)
+            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                saved = time.monotonic()
+                save_checkpoint(checkpoint, network, optimizer, now)
+        save_checkpoint(checkpoint, network, optimizer, now)
+
+    def _pretrain_step(self, network: nn.Module, step: int) -> tuple[Losses, int]:
+        assert isinstance(network, ClipClassifier)
+        batch, current, labels = pretrain_batch(self.clips, self.data, self.config, step)
+        return pretrain_losses(network, batch, current, labels, self.config.bfloat16), len(current)
+
+    def _joint_step(self, network: nn.Module, step: int) -> tuple[Losses, int]:
+        assert isinstance(network, MESNet)
+        config = self.config
+        rng = np.random.default_rng([config.seed, 1, step])
+        chosen = rng.choice(len(self.clips), min(config.joint_clips, len(self.clips)), replace=False)
+        clips = [self.clips[i] for i in chosen]
+        stretches = [draw(clip, config.spec, config.joint_ticks, config.augmentation, rng) for clip in clips]
+        batch = collate(stretches, self.data.crops, config.augmentation, rng)
+        network.encoder.eval()  # norm statistics stay as pre-training left them
+        return joint_losses(network, batch, config, step < config.frozen_steps, rng), len(batch.pixels)
+
+    def _groups(self, network: nn.Module) -> Iterator[dict[str, object]]:
+        joint = isinstance(network, MESNet)
+        peak = self.config.joint_lr if joint else self.config.pretrain_lr
+        slow = [p for name, p in network.named_parameters() if name.startswith(("encoder", "temporal"))]
+        fast = [p for name, p in network.named_parameters() if not name.startswith(("encoder", "temporal"))]
+        yield {"params": slow, "peak": peak * (self.config.encoder_scale if joint else 1)}
+        yield {"params": fast, "peak": peak}
+
+    def _done(self) -> float:
+        config, now = self.config, self.progress
+        steps, share = (
+            (config.pretrain_steps, config.pretrain_share)
+            if now.stage == "pretrain"
+            else (config.joint_steps, 1 - config.pretrain_share)
+        )
+        by_time = 0.0 if self.minutes is None else now.stage_seconds / (60 * self.minutes * share)
+        return max(now.step / steps, by_time)
+
+    def _rate(self, done: float) -> float:
+        return min(1.0, (self.progress.step + 1) / self.config.warm_steps) * (1 + math.cos(math.pi * done)) / 2
+
+    def _tick(self, began: float) -> None:
+        spent = time.monotonic() - began
+        self.progress.seconds += spent
+        self.progress.stage_seconds += spent
+
+    def _report(self, loss: Tensor, losses: Losses, speed: float) -> None:
+        now, done = self.progress, max(self._done(), 1e-9)
+        left = now.stage_seconds * (1 - done) / done / 60
+        parts = {name: round(value.item(), 4) for name, value in losses.items()}
+        self._log({"loss": round(loss.item(), 4), "frames_per_s": round(speed), **parts})
+        shown = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        f1 = f" F1 {self.metrics['f1']:.3f}" if self.metrics else ""
+        self.say(
+            f"{now.stage} {now.step} {100 * done:.0f}% {shown}{f1} {speed:.0f} frames/s, {max(left, 0):.1f} min left"
+        )
+
+    def _log(self, values: dict[str, float]) -> None:
+        path, now = self.out / "log.csv", self.progress
+        fresh = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if fresh:
+                writer.writeheader()
+            minutes = round(now.seconds / 60, 3)
+            writer.writerow({"stage": now.stage, "step": now.step, "minutes": minutes, **values})
+
+    def _validate(self, network: MESNet) -> None:
+        spec, self.metrics = validate(network, self.watched, self.data.crops)
+        self._log({name: round(value, 4) for name, value in self.metrics.items()})
+        self.say(f"validation at T_CPN {spec.t_cpn}, T_CRN {spec.t_crn}: {self.metrics}")
+        if self.metrics["f1"] >= self.progress.best_f1:
+            self.progress.best_f1 = self.metrics["f1"]
+            self._save(network, spec)
+
+    def _save(self, network: MESNet, spec: SpotterSpec) -> None:
+        save_weights(network, self.out / "spotter.safetensors")
+        training = {"seed": self.config.seed, "step": self.progress.step, "minutes": self.progress.seconds / 60}
+        content = {"spotter": spec.to_json(), "training": training, "metrics": self.metrics}
+        (self.out / "spotter.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command above."""
+    parser = argparse.ArgumentParser(description="Train MESNet on a set of clips.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with crops.npy and index.json")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=DEFAULT)
+    parser.add_argument("--minutes", type=float, help="time budget; else the steps of the configuration")
+    parser.add_argument("--threads", type=int, help="over the configuration's")
+    parser.add_argument("--resume", action="store_true")
+    chosen = parser.parse_args(arguments)
+    config = load_config(chosen.config)
+    torch.set_num_threads(chosen.threads or config.threads)
+    Trainer(config, chosen.data, chosen.out, chosen.minutes, lambda line: print(line, flush=True)).run(chosen.resume)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Training clips of the spotter: a set on disk, stretches cut from it, batches with one vector per captured frame.
+
+A set is `crops.npy`, uint8 (total, 3, S, S) RGB, and `index.json`, {"clips": [...]}, one object per clip: face, split
+("train" or "validation"), start, count, times_ns, movements [{kind, onset_ns, offset_ns, ...}].
+Every stretch is cut, thinned, lagged and laid on the tick grid by the functions of engines/clips.py, as in the stream.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..clips import SECOND_NS, lag_indices, thin, tick_weights
+from ..errors import DataError
+from ..networks.mesnet import MESNet, SpatialEncoder
+from ..specs import SpotterSpec
+from ..targets import to_ticks
+
+MICRO = "micro"
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Drawn once per clip, the same for all its frames; not from the paper."""
+
+    flip: float = 0.5
+    brightness: float = 0.1  # of 255
+    contrast: float = 0.15
+    shift_px: int = 2
+    stretch_time: float = 0.1  # durations times 1 +- this
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One recorded clip: its rows in crops.npy, its capture times and its movements."""
+
+    split: str
+    start: int
+    times_ns: Indices
+    micro_ns: Indices  # (G, 2) onset and offset
+    other_ns: Indices  # (H, 2) of every other movement
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSet:
+    """A set on disk; crops stay there until a stretch is read."""
+
+    crops: Pixels
+    clips: tuple[Clip, ...]
+
+    @classmethod
+    def open(cls, folder: Path, spec: SpotterSpec) -> ClipSet:
+        """Raises DataError when a file is missing or does not fit the spec."""
+        try:
+            crops = np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False)
+            entries = json.loads((folder / "index.json").read_text())["clips"]
+            clips = tuple(_clip(entry) for entry in entries)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder.name} is no clip set ({error!r}): make one with the synthesiser") from error
+        if crops.dtype != np.uint8 or crops.shape[1:] != (3, spec.side, spec.side):
+            raise DataError(f"crops.npy: expected uint8 (total, 3, {spec.side}, {spec.side}), got {crops.shape}")
+        if any(clip.start + len(clip.times_ns) > len(crops) for clip in clips):
+            raise DataError(f"index.json names frames beyond the {len(crops)} of crops.npy: make the set again")
+        return cls(crops, clips)
+
+    def split(self, name: str) -> list[Clip]:
+        """Clips of one split. Raises DataError when there are none."""
+        if not (found := [clip for clip in self.clips if clip.split == name]):
+            raise DataError(f"the set has no {name} clips: synthesise more faces")
+        return found
+
+
+def _clip(entry: dict[str, Any]) -> Clip:
+    spans: dict[bool, list[list[int]]] = {True: [], False: []}
+    for movement in entry["movements"]:
+        spans[movement["kind"] == MICRO].append([movement["onset_ns"], movement["offset_ns"]])
+    micro, other = (np.asarray(spans[key], np.int64).reshape(-1, 2) for key in (True, False))
+    times = np.asarray(entry["times_ns"], np.int64)
+    return Clip(entry["split"], int(entry["start"]), times, micro, other)
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """A run of frames as the stream would see it: K kept frames, T ticks, G truths in ticks."""
+
+    rows: Indices  # (K,) in crops.npy
+    lags: Indices  # (K, D) positions among the K
+    weights: NDArray[np.float32]  # (T, K)
+    onset: Floats  # (G,)
+    offset: Floats
+
+
+def cut(clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None, pace: float = 1.0) -> Stretch:
+    """The stretch that begins at frame `first` and lasts at most `ticks` ticks; `pace` > 1 slows everything down."""
+    times = np.rint((clip.times_ns[first:] - clip.times_ns[first]) * pace).astype(np.int64)
+    if ticks is not None:
+        times = times[times * spec.grid_hz <= (ticks - 1) * SECOND_NS]
+    kept = thin(times, spec.grid_hz)
+    times = times[kept]
+    spans = np.rint((clip.micro_ns - clip.times_ns[first]) * pace).astype(np.int64)
+    onset, offset = to_ticks(spans[:, 0], spans[:, 1], 0, spec.grid_hz)
+    weights = tick_weights(times, spec.grid_hz)
+    near = (offset > 0) & (onset < len(weights))
+    lags = lag_indices(times, spec.lags_ns)
+    return Stretch(clip.start + first + kept, lags, weights, onset[near], offset[near])
+
+
+def draw(clip: Clip, spec: SpotterSpec, ticks: int, augmentation: Augmentation, rng: np.random.Generator) -> Stretch:
+    """A random stretch of at most `ticks` ticks at a random pace."""
+    pace = 1 + augmentation.stretch_time * rng.uniform(-1, 1)
+    length = ticks * SECOND_NS / spec.grid_hz / pace
+    late = np.flatnonzero(clip.times_ns <= clip.times_ns[-1] - length)
+    first = int(rng.integers(len(late))) if len(late) else 0
+    return cut(clip, spec, first, ticks, pace)
+
+
+def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> Pixels:
+    """crops (K, 3, S, S) -> the same clip mirrored, lit otherwise and moved, all frames alike."""
+    gain = 1 + settings.contrast * rng.uniform(-1, 1)
+    lift = 255 * settings.brightness * rng.uniform(-1, 1)
+    table = np.clip(np.rint((np.arange(256) - 127.5) * gain + 127.5 + lift), 0, 255).astype(np.uint8)
+    out = table[crops]
+    if rng.random() < settings.flip:
+        out = out[..., ::-1]
+    if shift := settings.shift_px:
+        side = crops.shape[-1]
+        y, x = rng.integers(0, 2 * shift + 1, 2)
+        padded = np.pad(out, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="edge")
+        out = padded[:, :, y : y + side, x : x + side]
+    return np.ascontiguousarray(out)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Frames of several stretches on end: pixels (F, 3, S, S) uint8, lags (F, D) into F, and the stretches."""
+
+    pixels: Tensor
+    lags: Tensor
+    stretches: tuple[Stretch, ...]
+
+
+def collate(
+    stretches: list[Stretch], crops: Pixels, augmentation: Augmentation | None, rng: np.random.Generator
+) -> Batch:
+    """Read the frames of `stretches`, each augmented alone (None: not at all)."""
+    pixels, lags, base = [], [], 0
+    for stretch in stretches:
+        frames = np.asarray(crops[stretch.rows])
+        pixels.append(frames if augmentation is None else augment(frames, augmentation, rng))
+        lags.append(stretch.lags + base)
+        base += len(stretch.rows)
+    return Batch(torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(lags)), tuple(stretches))
+
+
+def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current: Tensor | None = None) -> Tensor:
+    """Features (F, L) of every frame of the batch, or of the frames `current` with their lags."""
+    now = torch.arange(len(batch.pixels)) if current is None else current
+    with torch.no_grad():
+        inputs = encoder.inputs_of(batch.pixels, now, batch.lags[now])
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        return encoder.features(inputs).float()
+
+
+def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Frame features (F, L) -> tick features (B, L, N) of the longest stretch and validity (B, N)."""
+    longest = max(len(stretch.weights) for stretch in batch.stretches)
+    rows, valid = [], torch.zeros(len(batch.stretches), longest)
+    parts = torch.split(features, [len(stretch.rows) for stretch in batch.stretches])
+    for i, (stretch, part) in enumerate(zip(batch.stretches, parts, strict=True)):
+        ticks = torch.from_numpy(stretch.weights) @ part  # (T, L)
+        rows.append(torch.nn.functional.pad(ticks, (0, 0, 0, longest - len(ticks))))
+        valid[i, : len(ticks)] = 1
+    return torch.stack(rows).transpose(1, 2), valid
+
+
+def stretch_features(network: MESNet, stretch: Stretch, crops: Pixels, bfloat16: bool = False) -> Tensor:
+    """Tick features (L, T) of one stretch, without gradients."""
+    with torch.no_grad():
+        batch = collate([stretch], crops, None, np.random.default_rng(0))
+        return tick_features(encode_frames(network.encoder, batch, bfloat16), batch)[0][0]
+
+
+def span(clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: int) -> tuple[Stretch, Indices]:
+    """`length` frames nearest to even times from onset to offset [S1 M21], with the frames that their lags need.
+
+    Returns a stretch without ticks and the positions (length,) in it.
+    """
+    early = onset_ns - max(spec.lags_ns, default=0)
+    inside = np.flatnonzero((clip.times_ns >= early) & (clip.times_ns <= offset_ns))
+    inside = inside[thin(clip.times_ns[inside], spec.grid_hz)]
+    times = clip.times_ns[inside]
+    wanted = np.linspace(onset_ns, offset_ns, length)
+    nearest = np.abs(times[None] - wanted[:, None]).argmin(1)
+    nothing = np.empty((0, len(inside)), np.float32)
+    lags = lag_indices(times, spec.lags_ns)
+    return Stretch(clip.start + inside, lags, nothing, np.empty(0), np.empty(0)), nearest

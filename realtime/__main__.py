@@ -1,0 +1,186 @@
+"""Command `microspot`: watch, evaluate, bench. Errors are one line and the exit code of `errors`; --debug tells more."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import MicrospotError, UsageError
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Spot micro-expressions live: from a camera, stream or file to onset, apex, offset and emotion.",
+)
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(help="0 | /dev/video0 | rtsp://… | http(s)://… | clip.mp4 | frames/ | sample[:synthetic[:SEED]]"),
+]
+Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")]
+Backend = Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")]
+Labels = Annotated[int, typer.Option(help="emotion classes: 3 or 5")]
+Threshold = Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")]
+Config = Annotated[Path | None, typer.Option(help="TOML file of settings")]
+Faces = Annotated[int | None, typer.Option(help="faces followed per source")]
+Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout")]
+
+
+@app.command()
+def watch(
+    sources: Sources,
+    engines: Engines = None,
+    backend: Backend = "auto",
+    out: Annotated[list[str] | None, typer.Option(help="events.jsonl | events.csv | overlay.mp4; repeatable")] = None,
+    show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
+    faces: Faces = None,
+    labels: Labels = 3,
+    threshold: Threshold = None,
+    config: Config = None,
+    fps: Annotated[float | None, typer.Option(help="rate asked of a camera, or of an image folder")] = None,
+    size: Annotated[str | None, typer.Option(help="WxH asked of a camera")] = None,
+    pace: Annotated[bool, typer.Option("--pace", help="play files in real time")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="wait for a live source that is not there yet")] = False,
+    seconds: Annotated[float | None, typer.Option(help="stop after this much stream time")] = None,
+    provisional: Annotated[
+        bool, typer.Option("--provisional", help="print provisional and withdrawn events too")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Watch sources and report each micro-expression: JSON lines, or a live table on a terminal."""
+    from engines.runtime.select import load_engines
+
+    from .config import Settings
+    from .sinks import open_sink
+    from .sources import open_source
+    from .table import LiveTable
+    from .watch import watch as run
+
+    settings = Settings.load(config, threshold=threshold, faces=faces)
+    with load_engines(engines, backend, labels) as loaded:
+        opened = [open_source(uri, fps=fps, size=_size(size), pace=pace, wait=wait) for uri in sources]
+        names = [*(out or []), *(["window"] if show else [])]
+        plain = as_json or not sys.stdout.isatty()
+        sinks = [open_sink("-", provisional=provisional) if plain else LiveTable(), *map(open_sink, names)]
+        outcome = run(opened, loaded, sinks, settings, seconds=seconds)
+    for line in outcome.warnings:
+        typer.echo(f"microspot: {line}", err=True)
+    raise typer.Exit(outcome.code)
+
+
+@app.command()
+def evaluate(
+    sources: Sources,
+    truth: Annotated[
+        Path | None, typer.Option(help="table of true intervals: subject,video,onset,apex,offset,type,label")
+    ] = None,
+    engines: Engines = None,
+    backend: Backend = "auto",
+    labels: Labels = 3,
+    threshold: Threshold = None,
+    config: Config = None,
+    rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
+    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = 0.5,
+    as_json: Json = False,
+) -> None:
+    """Run the live pipeline over annotated video and score its events. sample:synthetic knows its truth."""
+    from engines.runtime.select import load_engines
+
+    from .config import Settings
+    from .evaluate import evaluate as run
+
+    settings = Settings.load(config, threshold=threshold)
+    with load_engines(engines, backend, labels) as loaded:
+        report = run(sources, loaded, settings, truth=truth, rule=rule, iou=iou)
+    _print(report, as_json)
+
+
+@app.command()
+def bench(
+    source: Annotated[str, typer.Argument(help="a file, or sample")] = "sample",
+    engines: Engines = None,
+    backend: Backend = "auto",
+    as_json: Json = False,
+) -> None:
+    """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory."""
+    from engines.runtime.select import load_engines
+
+    from .bench import bench as run
+
+    with load_engines(engines, backend) as loaded:
+        report = run(source, loaded)
+    _print(report, as_json)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise UsageError(f"--size {text!r}: write it as WIDTHxHEIGHT, such as 640x480") from None
+    return width, height
+
+
+def _print(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("measure", "value", box=None)
+    for name, value in _flat("", report):
+        table.add_row(name, str(value))
+    Console().print(table)
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [row for key, item in value.items() for row in _flat(f"{prefix}.{key}".strip("."), item)]
+
+
+def run_command(application: Callable[..., Any], name: str) -> None:
+    """Run a typer application under the exit codes of the contract; used by every command of the project."""
+    argv = [arg for arg in sys.argv[1:] if arg != "--debug"]
+    debug = len(argv) < len(sys.argv) - 1
+    try:
+        code = application(args=argv, prog_name=name, standalone_mode=False)
+    except MicrospotError as error:
+        code = _report(name, str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # the reader of stdout went away: nothing more to say
+        sys.stderr.close()
+        code = 0
+    except Exception as error:
+        import click
+
+        if not isinstance(error, click.ClickException):
+            raise
+        code = _report(name, error.format_message(), 2, debug)
+    sys.exit(code or 0)
+
+
+def _report(name: str, message: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def main() -> None:
+    """Entry point of `microspot`."""
+    run_command(app, "microspot")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""When a live frame was taken: the camera's own times on the host's monotonic clock.
+
+Arrival times jitter with network and decoder; the camera's times do not, but they start anywhere and drift. Arrival
+minus camera time is an offset plus a delay that is never negative, so the least of it over a while shows the drift.
+It is followed slowly, since a step would look like motion to the time grid. The first frames come late, held back
+while a stream is probed; that makes stream time lead by a constant, which harms nothing, and is left alone.
+Nothing here is from the papers.
+"""
+
+from __future__ import annotations
+
+BLOCK_NS = 10_000_000_000  # drift is measured between the least offsets of blocks this long
+SLEW = 0.005  # of elapsed time: a 33 ms interval changes by 0.17 ms at most
+BACK_NS = 1_000_000_000  # camera time that steps back further than this was set anew
+AHEAD_NS = 1_000_000_000  # so was one that runs this far ahead of arrival from one frame to the next
+
+
+class ArrivalClock:
+    """One connection's clock. Times in ns; host times given out lie after `floor_ns`."""
+
+    def __init__(self, floor_ns: int = 0) -> None:
+        self._floor = floor_ns
+        self._offset: int | None = None
+        self._target = 0  # where the offset is heading
+        self._low = 0  # least arrival minus camera time in this block
+        self._past: int | None = None  # and in the one before
+        self._block_from = self._last_pts = self._last_at = 0
+
+    def place(self, pts_ns: int | None, at_ns: int) -> tuple[int, bool]:
+        """Host time of a frame with camera time `pts_ns` (None: it has none) that arrived at `at_ns`.
+
+        The flag says that the camera's clock jumped before this frame. Where the camera's time repeats or steps back
+        a little, so does the result; the caller drops such frames.
+        """
+        jumped = False
+        if pts_ns is None:
+            host = max(at_ns, self._floor + 1)
+        else:
+            jumped = self._offset is not None and self._jumps(pts_ns, at_ns)
+            if self._offset is None or jumped:
+                offset = self._anchor(pts_ns, at_ns)
+            else:
+                offset = self._follow(pts_ns, at_ns, self._offset)
+            host, self._offset, self._last_at = pts_ns + offset, offset, at_ns
+        self._floor = max(self._floor, host)
+        return host, jumped
+
+    def _jumps(self, pts_ns: int, at_ns: int) -> bool:
+        step = pts_ns - self._last_pts
+        return step < -BACK_NS or step > at_ns - self._last_at + AHEAD_NS
+
+    def _anchor(self, pts_ns: int, at_ns: int) -> int:
+        self._target = max(at_ns, self._floor + 1) - pts_ns
+        self._low, self._past = at_ns - pts_ns, None
+        self._block_from = self._last_pts = pts_ns
+        return self._target
+
+    def _follow(self, pts_ns: int, at_ns: int, offset: int) -> int:
+        """The offset, moved a little towards its target; the target moves by the drift from block to block."""
+        self._low = min(self._low, at_ns - pts_ns)
+        if pts_ns - self._block_from >= BLOCK_NS:
+            if self._past is not None:
+                self._target += self._low - self._past
+            self._past, self._low, self._block_from = self._low, at_ns - pts_ns, pts_ns
+        step = int(SLEW * max(0, pts_ns - self._last_pts))
+        self._last_pts = max(self._last_pts, pts_ns)
+        return offset + max(-step, min(step, self._target - offset))

@@ -1,0 +1,121 @@
+"""Where frames come from: `open_source(uri)` gives a context manager that yields frames, gaps and states.
+
+    with open_source("clip.mp4") as source:
+        for record in source: ...            # Frame | Gap | SourceState
+
+Files (`media`, `images`) give every frame at its own time; cameras and streams (`live`) are read by a process of
+their own. `SOURCES` below is the whole choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Protocol, Self
+
+from .address import Address, parse
+from .errors import UsageError
+from .images import ImageFolder
+from .intake import SourceOptions
+from .live import LiveSource
+from .media import VideoFile
+from .records import Frame, Gap, SourceState
+
+__all__ = ["SOURCES", "Opening", "Source", "SourceOptions", "open_source"]
+
+FOLDER_FPS = 30.0
+
+
+class Source(Protocol):
+    """One camera, stream or file. Iterate once. `close` may come from another thread and ends the iteration.
+
+    name: shown everywhere, without credentials; live: whether frames that are not fetched are lost; epoch: 0 for
+    recordings, else UTC ns of the current connection, rising; rate_hz: declared, for display only; drops: frames
+    that were not delivered, by cause.
+    """
+
+    name: str
+    live: bool
+    epoch: int
+    started_utc: str | None
+    rate_hz: float | None
+    drops: dict[str, int]
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a source was asked to open."""
+
+    address: Address
+    fps: float | None
+    size: tuple[int, int] | None
+    pace: bool
+    wait: bool
+    options: SourceOptions
+
+
+def _live(asked: Opening) -> Source:
+    return LiveSource(asked.address, asked.options, fps=asked.fps, size=asked.size, wait=asked.wait)
+
+
+def _file(asked: Opening) -> Source:
+    return VideoFile(Path(asked.address.target), asked.address.name, asked.options, asked.pace)
+
+
+def _folder(asked: Opening) -> Source:
+    fps = FOLDER_FPS if asked.fps is None else asked.fps
+    return ImageFolder(Path(asked.address.target), asked.address.name, fps, asked.options, asked.pace)
+
+
+def sample_clip() -> Path:
+    """The clip of a talking face that comes with the package."""
+    return Path(str(resources.files("realtime") / "sample" / "webcam.mp4"))
+
+
+def _sample(asked: Opening) -> Source:
+    return VideoFile(sample_clip(), asked.address.name, asked.options, asked.pace)
+
+
+SOURCES: dict[str, Callable[[Opening], Source]] = {
+    "camera": _live,
+    "stream": _live,
+    "file": _file,
+    "folder": _folder,
+    "sample": _sample,
+}
+_TAKES_FPS = ("camera", "folder")
+_TAKES_SIZE = ("camera",)
+
+
+def open_source(
+    uri: str,
+    *,
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+    pace: bool = False,
+    wait: bool = False,
+    options: SourceOptions | None = None,
+) -> Source:
+    """The source behind `uri`: 0, /dev/video0, rtsp://…, http(s)://…, env:NAME, clip.mp4, frames/, sample[:synthetic].
+
+    fps: asked of a camera, or the rate of an image folder (30). size: (width, height) asked of a camera.
+    pace: recordings play in real time. wait: keep trying a live source that cannot be opened at first.
+    Raises UsageError for an address or option that makes no sense, SourceError when a recording cannot be opened;
+    a live source raises SourceError on iteration.
+    """
+    address = parse(uri)
+    if fps is not None and (address.kind not in _TAKES_FPS or not 0 < fps < float("inf")):
+        raise UsageError(f"{address.name}: --fps {fps:g} needs a camera or a folder of images, and more than 0")
+    if size is not None and (address.kind not in _TAKES_SIZE or min(size) < 1):
+        raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs a camera, and at least 1x1")
+    return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options or SourceOptions()))

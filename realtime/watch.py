@@ -1,0 +1,112 @@
+"""`microspot watch`: from sources to sinks. Everything the command does, as functions a program can call.
+
+with open_engines() as engines, Pipeline([open_source("0")], engines) as pipeline:
+    for record in pipeline.run(): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from engines.runtime.engine import EngineSet
+
+from .config import Settings
+from .errors import DataError, MicrospotError, SourceError
+from .pipeline import Pipeline, Record, SourceEnd
+from .records import Event, Frame, Gap, SourceState, View
+from .sinks import Sink
+from .sources import Source
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: exit code of the contract and the lines to print on stderr."""
+
+    code: int
+    warnings: tuple[str, ...]
+
+
+def watch(
+    sources: Sequence[Source],
+    engines: EngineSet,
+    sinks: Sequence[Sink],
+    settings: Settings,
+    *,
+    seconds: float | None = None,
+) -> Outcome:
+    """Run until every source ends (or is interrupted) and write every record to every sink that wants it.
+
+    Interruption ends the open stretches first, so that nothing already seen is lost. Raises what a sink raises.
+    """
+    drawers = [sink for sink in sinks if sink.draws]
+
+    def draw(frame: Frame, views: list[View]) -> None:
+        for sink in drawers:
+            sink.draw(frame, views)
+
+    warnings: list[str] = []
+    errors: list[MicrospotError] = []
+    interrupted = False
+    with ExitStack() as stack:
+        for sink in sinks:
+            stack.enter_context(sink)
+        pipeline = stack.enter_context(
+            Pipeline(sources, engines, settings, draw=draw if drawers else None, seconds=seconds)
+        )
+        _write(sinks, pipeline.describe())
+        try:
+            _pass_on(pipeline.run(), sinks, pipeline, warnings, errors)
+        except KeyboardInterrupt:
+            interrupted = True
+            _pass_on(pipeline.finish(), sinks, pipeline, warnings, errors)
+    warnings += [str(error) for error in errors]
+    code = 130 if interrupted else errors[0].exit_code if errors else 0
+    return Outcome(code, tuple(warnings))
+
+
+def _pass_on(
+    records: Iterable[Record],
+    sinks: Sequence[Sink],
+    pipeline: Pipeline,
+    warnings: list[str],
+    errors: list[MicrospotError],
+) -> None:
+    for record in records:
+        _write(sinks, to_json(record))
+        if isinstance(record, SourceState) and record.state in ("warning", "damaged"):
+            warnings.append(f"{record.source}: {record.detail}")
+        if isinstance(record, SourceEnd):
+            if record.error is not None:
+                errors.append(record.error)
+            elif record.frames == 0:
+                errors.append(SourceError(f"{record.source}: no frame could be read; check that it holds video"))
+            elif not pipeline.face_seen(record.source):
+                warnings.append(f"{record.source}: no face was seen; a face must be frontal and at least 90 px wide")
+
+
+def _write(sinks: Sequence[Sink], record: dict[str, Any]) -> None:
+    for sink in sinks:
+        final = record["type"] != "event" or record["status"] == "final"
+        if final or sink.wants_provisional:
+            sink.write(record)
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """The JSON line of a record (architecture 7), key `type` first."""
+    if isinstance(record, Event):
+        return record.to_json()
+    if isinstance(record, Gap):
+        return {
+            "type": "gap", "source": record.source, "face": record.face, "reason": record.reason,
+            "start_s": round(record.start_ns / 1e9, 6), "stop_s": round(record.stop_ns / 1e9, 6),
+        }  # fmt: skip
+    if isinstance(record, SourceState):
+        return {"type": "state", "source": record.source, "state": record.state, "detail": record.detail}
+    ended = {"type": "end", "source": record.source, "frames": record.frames, "events": record.events}
+    return ended | {"drops": record.drops} | ({"error": str(record.error)} if record.error else {})
+
+
+__all__ = ["DataError", "Outcome", "to_json", "watch"]

@@ -1,0 +1,192 @@
+"""The training of the spotter on a set small enough for a test: data, both stages, resuming, validation."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engines.errors import DataError, UsageError
+from engines.networks.mesnet import load_mesnet
+from engines.specs import SpotterSpec
+from engines.targets import Assignment
+from engines.training.spotter import PRETRAIN_LENGTH, Trainer, pretrain_batch, quiet_span
+from engines.training.spotter_config import SpotterTraining, load_config
+from engines.training.spotter_data import Augmentation, ClipSet, augment, collate, cut, encode_frames, tick_features
+from engines.training.spotter_eval import Candidates, score
+
+SIDE, FRAMES = 32, 60
+SPEC = SpotterSpec(side=SIDE, feature=32)
+CONFIG = SpotterTraining(
+    bfloat16=False, pretrain_steps=2, pretrain_clips=6, joint_steps=3, joint_clips=2, joint_ticks=50, frozen_steps=1,
+    warm_steps=1, validation_clips=2, spec=SPEC,
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three clips of noise at 30, 60 and 20 Hz: two to train on, one to validate; an ME and a macro in each."""
+    random = np.random.default_rng(0)
+    clips = []
+    for i, (rate, split) in enumerate([(30, "train"), (60, "train"), (20, "validation")]):
+        times = (np.arange(FRAMES) * 1_000_000_000 // rate).tolist()
+        middle, tenth = times[FRAMES // 3], 100_000_000
+        movements = [
+            {"kind": "micro", "onset_ns": middle, "offset_ns": middle + 3 * tenth},
+            {"kind": "macro", "onset_ns": 0, "offset_ns": tenth},
+        ]
+        entry = {"face": f"f{i}", "split": split, "start": i * FRAMES, "count": FRAMES}
+        clips.append(entry | {"times_ns": times, "movements": movements})
+    data = tmp_path / "set"
+    data.mkdir()
+    np.save(data / "crops.npy", random.integers(0, 256, (3 * FRAMES, 3, SIDE, SIDE), np.uint8))
+    (data / "index.json").write_text(json.dumps({"clips": clips}))
+    return data
+
+
+def test_a_set_that_is_none_is_refused(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(DataError, match="is no clip set"):
+        ClipSet.open(tmp_path, SPEC)
+    with pytest.raises(DataError, match=r"expected uint8 \(total, 3, 112, 112\)"):
+        ClipSet.open(folder, SpotterSpec())
+
+
+@pytest.mark.parametrize(("index", "kept", "ticks"), [(0, 60, 60), (1, 30, 30), (2, 60, 89)])
+def test_any_frame_rate_comes_to_the_same_grid(folder: Path, index: int, kept: int, ticks: int) -> None:
+    clip = ClipSet.open(folder, SPEC).clips[index]
+    stretch = cut(clip, SPEC)
+    assert stretch.weights.shape == (ticks, kept)
+    np.testing.assert_allclose(stretch.weights.sum(1), 1, atol=1e-6)
+    assert stretch.offset - stretch.onset == pytest.approx(10)  # 300 ms are 9 ticks, and the offset's own
+    assert stretch.onset[0] == pytest.approx(clip.micro_ns[0, 0] * 30 / 1e9)
+
+
+def test_a_later_cut_moves_the_truth_with_it(folder: Path) -> None:
+    clip = ClipSet.open(folder, SPEC).clips[0]
+    stretch = cut(clip, SPEC, first=5, ticks=30)
+    assert stretch.weights.shape == (30, 30)
+    assert stretch.onset[0] == pytest.approx(15)
+    assert stretch.rows[0] == 5
+    assert (stretch.lags[0] == 0).all(), "nothing before the stretch's first frame"
+
+
+def test_batched_tick_features_equal_each_stretch_alone(folder: Path) -> None:
+    torch.manual_seed(0)
+    data, random = ClipSet.open(folder, SPEC), np.random.default_rng(0)
+    encoder = load_network().encoder.eval()
+    stretches = [cut(data.clips[1], SPEC), cut(data.clips[2], SPEC)]
+    with torch.no_grad():
+        batch = collate(stretches, data.crops, None, random)
+        features, valid = tick_features(encode_frames(encoder, batch, False), batch)
+        assert valid.sum(1).tolist() == [30, 89]
+        assert not features[0, :, 30:].any()
+        for i, stretch in enumerate(stretches):
+            alone = collate([stretch], data.crops, None, random)
+            wanted = tick_features(encode_frames(encoder, alone, False), alone)[0][0]
+            torch.testing.assert_close(features[i, :, : wanted.shape[1]], wanted, atol=1e-5, rtol=0)
+
+
+def load_network() -> torch.nn.Module:
+    from engines.networks.mesnet import MESNet
+
+    return MESNet(SPEC)
+
+
+def test_augmentation_treats_all_frames_alike() -> None:
+    still = np.random.default_rng(1).integers(0, 256, (1, 3, SIDE, SIDE), np.uint8).repeat(4, 0)
+    changed = augment(still, Augmentation(), np.random.default_rng(2))
+    assert changed.shape == still.shape
+    assert (changed == changed[:1]).all(), "a face at rest stays at rest"
+    assert (changed != still).any()
+
+
+def test_pretraining_negatives_touch_no_me(folder: Path) -> None:
+    clips, random = ClipSet.open(folder, SPEC).clips, np.random.default_rng(3)
+    for _ in range(50):
+        clip, onset, offset = quiet_span(list(clips), 200_000_000, 0.5, random)
+        assert offset < clip.micro_ns[0, 0] or onset > clip.micro_ns[0, 1]
+
+
+def test_pretraining_clips_are_sampled_to_n_pre(folder: Path) -> None:
+    data = ClipSet.open(folder, SPEC)
+    batch, current, labels = pretrain_batch(list(data.clips), data, CONFIG, 0)
+    assert len(current) == CONFIG.pretrain_clips * PRETRAIN_LENGTH
+    assert labels.tolist() == [0, 1] * 3
+    assert int(current.max()) < len(batch.pixels)
+
+
+def test_a_run_trains_both_stages_and_writes_its_files(folder: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    Trainer(CONFIG, folder, tmp_path / "run", say=said.append).run()
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    assert [row["stage"] for row in rows] == ["pretrain"] * 2 + ["joint"] * 4
+    assert all(np.isfinite(float(row["loss"])) for row in rows[:-1])
+    assert rows[-1]["f1"] != ""
+    assert "min left" in said[0]
+    written = json.loads((tmp_path / "run" / "spotter.json").read_text())
+    spec = SpotterSpec.from_json(written["spotter"])
+    load_mesnet(spec, tmp_path / "run" / "spotter.safetensors")
+    assert spec.state > 0
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(folder: Path, tmp_path: Path) -> None:
+    steady = dataclasses.replace(CONFIG, joint_steps=4, joint_lr=1e-3)
+    torch.use_deterministic_algorithms(True)
+    try:
+        whole = Trainer(steady, folder, tmp_path / "a", say=str).run()
+        broken = Trainer(steady, folder, tmp_path / "b", say=str)
+        broken.minutes = None
+        stop_after(broken, 2)
+        with pytest.raises(KeyboardInterrupt):
+            broken.run()
+        resumed = Trainer(steady, folder, tmp_path / "b", say=str).run(resume=True)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for (name, wanted), found in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0, msg=name)
+
+
+def stop_after(trainer: Trainer, steps: int) -> None:
+    """Interrupt joint training before its step number `steps`, with a checkpoint of the step before."""
+    trainer.config = dataclasses.replace(trainer.config, checkpoint_minutes=0)
+    step = trainer._joint_step
+
+    def counted(network: torch.nn.Module, number: int) -> object:
+        if number == steps:
+            raise KeyboardInterrupt
+        return step(network, number)
+
+    trainer._joint_step = counted  # type: ignore[method-assign, assignment]
+
+
+def test_resuming_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no checkpoint to resume"):
+        Trainer(CONFIG, folder, tmp_path / "run", say=str).run(resume=True)
+
+
+def test_f1_counts_each_truth_once() -> None:
+    windows = np.array([10.0, 11, 40]), np.array([20.0, 21, 50])
+    found = Candidates(
+        *windows, proposal=np.ones(3), score=np.array([0.9, 0.8, 0.7]), offsets=np.zeros((3, 2)),
+        onset=np.array([10.0, 80]), offset=np.array([20.0, 90]), ticks=1800,
+    )  # fmt: skip
+    result = score([found], dataclasses.replace(SPEC, t_nms=1.0))
+    assert result == pytest.approx(
+        {"f1": 2 / 5, "precision": 1 / 3, "recall": 1 / 2, "false_alarms_per_min": 2, "truths": 2}
+    )
+    assert score([found], SPEC)["precision"] == pytest.approx(1 / 2), "NMS removes the second window of the same ME"
+
+
+def test_the_shipped_configuration_loads_and_unknown_keys_do_not(tmp_path: Path) -> None:
+    assert load_config().spec == SpotterSpec()
+    path = tmp_path / "mine.toml"
+    path.write_text("joint_lr = 0.1\n[assignment]\ncopies = 2\n")
+    assert load_config(path).assignment == Assignment(copies=2)
+    path.write_text("joint_rate = 0.1\n")
+    with pytest.raises(UsageError, match="joint_rate"):
+        load_config(path)

@@ -1,0 +1,407 @@
+"""Live sources against a camera of our own, over the network and injected: losses, returns, and nothing left behind."""
+
+from __future__ import annotations
+
+import http.server
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime import capture
+from realtime.arrival import ArrivalClock
+from realtime.errors import SourceError
+from realtime.live import Backoff, LiveSource
+from realtime.records import Frame, Gap, SourceState
+from realtime.sources import SourceOptions, open_source
+from tests.rtsp_server import RtspServer, number_image, read_number, write_clip
+
+Record = Frame | Gap | SourceState
+QUICK: dict[str, Any] = {"open_s": 3.0, "stall_s": 3.0, "retry_s": 0.1, "retry_max_s": 0.3}
+IMPATIENT = {**QUICK, "stall_s": 0.6}
+HZ = 100
+
+
+class FakeCamera:
+    """Numbered frames at HZ; every `every`-th read fails, reads after `dead_from` fail, after `hang_from` hang."""
+
+    def __init__(self, every: int = 0, dead_from: int = 10**9, hang_from: int = 10**9) -> None:
+        self.every, self.dead_from, self.hang_from = every, dead_from, hang_from
+        self.reads = self.frames = 0
+        self.next = time.monotonic()
+
+    def read(self) -> tuple[bool, np.ndarray[Any, Any] | None]:
+        self.next += 1 / HZ
+        time.sleep(max(0.0, self.next - time.monotonic()))
+        self.reads += 1
+        if self.reads > self.hang_from:
+            time.sleep(3600)
+        if self.reads > self.dead_from or (self.every and self.reads % self.every == 0):
+            return False, None
+        self.frames += 1
+        return True, number_image(self.frames - 1, 40, 30)
+
+    def release(self) -> None:
+        self.next = 0
+
+
+def steady(target: str, fps: float | None, size: tuple[int, int] | None) -> FakeCamera:
+    return FakeCamera()
+
+
+def dropping(*_: object) -> FakeCamera:
+    return FakeCamera(every=3)
+
+
+def dying(*_: object) -> FakeCamera:
+    return FakeCamera(dead_from=20)
+
+
+def hanging(*_: object) -> FakeCamera:
+    return FakeCamera(hang_from=20)
+
+
+def dead(*_: object) -> FakeCamera:
+    return FakeCamera(dead_from=0)
+
+
+def broken(*_: object) -> FakeCamera:
+    raise RuntimeError("no such device in this test")
+
+
+def injected(camera: Callable[..., FakeCamera], **options: Any) -> SourceOptions:
+    return SourceOptions(camera=f"{__name__}:{camera.__name__}", **{**QUICK, **options})
+
+
+def children() -> set[str]:
+    found = (Path(f"/proc/self/task/{task}/children").read_text().split() for task in os.listdir("/proc/self/task"))
+    return set(itertools.chain.from_iterable(found))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    threads, processes, files = set(threading.enumerate()), children(), len(os.listdir("/proc/self/fd"))
+    yield
+    assert set(threading.enumerate()) == threads
+    assert children() == processes
+    assert len(os.listdir("/proc/self/fd")) <= files
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("rtsp") / "clip.mp4", 45)
+
+
+def states(records: list[Record]) -> list[str]:
+    return [r.state for r in records if isinstance(r, SourceState)]
+
+
+def frames(records: list[Record]) -> list[Frame]:
+    return [r for r in records if isinstance(r, Frame)]
+
+
+def until(source: Iterator[Record], stop: Callable[[Record], bool]) -> list[Record]:
+    """The records up to and with the first that `stop` accepts."""
+    records = []
+    for record in source:
+        records.append(record)
+        if stop(record):
+            break
+    return records
+
+
+def is_state(name: str) -> Callable[[Record], bool]:
+    return lambda record: isinstance(record, SourceState) and record.state == name
+
+
+def test_rtsp_gives_every_frame_then_loses_and_finds_the_camera_again(clip: Path) -> None:
+    with RtspServer(clip) as server, open_source(server.url, options=SourceOptions(**QUICK)) as source:
+        assert (source.live, source.epoch) == (True, 0)
+        stream = iter(source)
+        first = until(stream, lambda r: isinstance(r, Gap))
+        epoch = source.epoch
+        again = until(stream, lambda r: isinstance(r, Frame) and read_number(r.image) == 9)
+    assert states(first) == ["connecting", "live", "lost"]
+    got = frames(first)
+    assert [read_number(f.image) for f in got] == [f.index for f in got] == list(range(45))
+    assert [f.captured_ns for f in got] == [i * 10**9 // 30 for i in range(45)]
+    gap = first[-1]
+    assert isinstance(gap, Gap)
+    assert (gap.face, gap.start_ns, gap.reason) == (None, got[-1].captured_ns, "connection lost")
+    assert states(again) == ["connecting", "live"]
+    assert [read_number(f.image) for f in frames(again)] == list(range(10))
+    assert [f.index for f in frames(again)] == list(range(45, 55))
+    assert frames(again)[0].captured_ns > gap.stop_ns
+    assert 0 < epoch < source.epoch
+    assert source.drops == {}
+
+
+def test_killed_server_is_retried_until_it_is_back(clip: Path) -> None:
+    with RtspServer(clip, loop=True) as server, open_source(server.url, options=SourceOptions(**QUICK)) as source:
+        stream = iter(source)
+        records = until(stream, lambda r: isinstance(r, Frame) and r.index == 9)
+        server.stop()
+        records += until(stream, is_state("lost"))
+        records += until(itertools.islice(stream, 4), lambda r: False)  # the gap, and attempts that fail
+        server.start()
+        records += until(stream, lambda r: isinstance(r, Frame))
+    names = states(records)
+    assert names[:3] == ["connecting", "live", "lost"]
+    assert names[3:-1] == ["connecting"] * (len(names) - 4)
+    assert names[-1] == "live"
+    times = [f.captured_ns for f in frames(records)]
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert [(g.start_ns, g.reason) for g in records if isinstance(g, Gap)] == [(times[-2], "connection lost")]
+
+
+def test_stalled_server_is_noticed_in_time(clip: Path) -> None:
+    with RtspServer(clip, loop=True) as server, open_source(server.url, options=SourceOptions(**IMPATIENT)) as source:
+        stream = iter(source)
+        until(stream, lambda r: isinstance(r, Frame) and r.index == 9)
+        server.stall()
+        began = time.monotonic()
+        records = until(stream, is_state("lost"))
+        assert 0.4 < time.monotonic() - began < 3
+        assert "0.6 s" in records[-1].detail or "timed out" in records[-1].detail.lower()  # type: ignore[union-attr]
+        server.resume()
+        assert states(until(stream, is_state("live")))[-1] == "live"
+
+
+def test_dead_server_is_an_error_without_credentials() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    shown = rf"rtsp://\*\*\*@127.0.0.1:{port}/x: .*refused"
+    with (
+        open_source(f"rtsp://me:secret@127.0.0.1:{port}/x", options=SourceOptions(**QUICK)) as source,
+        pytest.raises(SourceError, match=shown) as caught,
+    ):
+        list(source)
+    assert "secret" not in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_mute_server_is_an_error_within_the_time_out(scheme: str) -> None:
+    options = SourceOptions(**{**QUICK, "open_s": 0.7})
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"{scheme}://127.0.0.1:{mute.getsockname()[1]}/x"
+        began = time.monotonic()
+        with open_source(url, options=options) as source, pytest.raises(SourceError):
+            list(source)
+        assert time.monotonic() - began < 6
+
+
+def test_motion_jpeg_over_http_is_timed_by_arrival() -> None:
+    class Camera(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
+            self.end_headers()
+            began = time.monotonic()
+            for number in range(80):
+                time.sleep(max(0.0, began + number / 50 - time.monotonic()))
+                coded = cv2.imencode(".jpg", number_image(number))[1].tobytes()
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(coded)}\r\n\r\n"
+                self.wfile.write(head.encode() + coded + b"\r\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Camera) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with open_source(f"http://127.0.0.1:{server.server_port}/", options=SourceOptions(**QUICK)) as source:
+            records = until(iter(source), is_state("lost"))
+        thread.join()
+    got = frames(records)
+    assert [read_number(f.image) for f in got] == list(range(80))
+    assert np.median(np.diff([f.captured_ns for f in got[40:]])) == pytest.approx(20e6, rel=0.2)
+
+
+def test_wait_keeps_trying(clip: Path) -> None:
+    server = RtspServer(clip)
+    with server:
+        pass
+    with open_source(server.url, wait=True, options=SourceOptions(**QUICK)) as source:
+        stream = iter(source)
+        assert states(list(itertools.islice(stream, 2))) == ["connecting", "connecting"]
+        with server:
+            assert isinstance(until(stream, lambda r: isinstance(r, Frame))[-1], Frame)
+
+
+def test_camera_that_does_not_exist_is_an_error() -> None:
+    with open_source("97") as source, pytest.raises(SourceError, match="camera 97 cannot be opened"):
+        list(source)
+
+
+def test_camera_gives_its_frames_in_time() -> None:
+    with open_source("0", fps=HZ, size=(64, 48), options=injected(steady)) as source:
+        records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 60)
+    assert [read_number(f.image) for f in frames(records)] == list(range(61))
+    seconds = frames(records)[-1].captured_ns / 1e9
+    assert 0.55 < seconds < 1.5
+    assert states(records) == ["connecting", "live", "warning"]
+    assert "asked for 64x48, the camera gives 40x30" in next(r.detail for r in records if is_state("warning")(r))  # type: ignore[union-attr]
+
+
+def test_failed_reads_are_counted_and_are_no_frames() -> None:
+    with open_source("0", options=injected(dropping)) as source:
+        records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 30)
+    assert [read_number(f.image) for f in frames(records)] == list(range(31))
+    assert states(records) == ["connecting", "live"]
+    assert 14 <= source.drops["unread"] <= 16
+
+
+@pytest.mark.parametrize(("camera", "why"), [(dying, "stopped giving frames"), (hanging, "no frame for 0.6 s")])
+def test_camera_that_fails_later_is_lost_and_reopened(camera: Callable[..., FakeCamera], why: str) -> None:
+    with open_source("0", options=injected(camera, stall_s=0.6)) as source:
+        records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 25)
+    assert states(records) == ["connecting", "live", "lost", "connecting", "live"]
+    lost = next(r for r in records if is_state("lost")(r))
+    assert isinstance(lost, SourceState)
+    assert why in lost.detail
+    assert [read_number(f.image) for f in frames(records)] == [*range(20), *range(6)]
+
+
+@pytest.mark.parametrize(("camera", "why"), [(dead, "stopped giving frames"), (broken, "no such device in this test")])
+def test_camera_that_fails_at_first_is_an_error(camera: Callable[..., FakeCamera], why: str) -> None:
+    with open_source("0", options=injected(camera)) as source, pytest.raises(SourceError, match=why):
+        list(source)
+
+
+def test_overload_drops_one_whole_stretch_and_says_so() -> None:
+    options = injected(steady, queue_frames=8)
+    with open_source("0", options=options) as source:
+        stream = iter(source)
+        until(stream, lambda r: isinstance(r, Frame) and r.index == 5)
+        time.sleep(1.5)  # 150 frames; the queue and the pipe hold about 25
+        *early, gap = until(stream, lambda r: isinstance(r, Gap))
+        late = frames(list(itertools.islice(stream, 30)))
+    before, after = [f.index for f in frames(early)], [f.index for f in late]
+    assert before == list(range(6, 6 + len(before)))
+    assert after == list(range(after[0], after[0] + 30))
+    lost = after[0] - before[-1] - 1
+    assert lost > 50
+    assert source.drops == {"overload": lost}
+    assert gap == Gap("0", None, frames(early)[-1].captured_ns, late[0].captured_ns, "overload")
+    assert "lost" not in states(early)
+
+
+def test_close_from_another_thread_ends_the_iteration() -> None:
+    source = open_source("0", options=injected(hanging, stall_s=60))
+    timer = threading.Timer(1.5, source.close)
+    began = time.monotonic()
+    timer.start()
+    records = list(source)
+    timer.join()
+    assert time.monotonic() - began < 8
+    assert states(records)[0] == "connecting"
+    assert list(source) == []
+
+
+def test_abandoned_iteration_ends_the_worker() -> None:
+    source = open_source("0", options=injected(steady))
+    stream = iter(source)
+    until(stream, lambda r: isinstance(r, Frame))
+    assert children()
+    del stream
+    source.close()
+
+
+def test_killed_worker_is_replaced() -> None:
+    before = children()
+    with open_source("0", options=injected(steady)) as source:
+        stream = iter(source)
+        until(stream, lambda r: isinstance(r, Frame))
+        (worker,) = children() - before
+        os.kill(int(worker), signal.SIGKILL)
+        records = until(stream, is_state("live"))
+    assert states(records) == ["lost", "connecting", "live"]
+
+
+def test_worker_leaves_when_its_parent_is_gone() -> None:
+    config = {"kind": "camera", "target": "0", "fps": None, "size": None, "camera": f"{__name__}:hanging",
+              "unread_frames": 5, "queue_frames": 8, "queue_bytes": 1 << 20, "path": sys.path}  # fmt: skip
+    worker = subprocess.Popen(
+        [sys.executable, "-P", capture.__file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert worker.stdin
+    with worker, worker.stdin as pipe:
+        pipe.write(json.dumps(config).encode() + b"\n")
+        pipe.flush()
+        time.sleep(0.5)
+        assert worker.poll() is None
+        pipe.close()
+        assert worker.wait(10) == 0
+
+
+def test_low_rate_of_a_camera_is_warned_of() -> None:
+    with open_source("0", options=injected(steady, low_hz=200.0, rate_window_s=0.2)) as source:
+        records = until(iter(source), is_state("warning"))
+    assert "frames/s measured" in records[-1].detail  # type: ignore[union-attr]
+
+
+def test_pauses_double_up_to_a_limit_and_start_anew_after_success() -> None:
+    backoff = Backoff(SourceOptions(retry_s=0.5, retry_max_s=30, retry_jitter=0.25))
+    for full in (0.5, 1, 2, 4, 8, 16, 30, 30):
+        assert 0.75 * full <= backoff.pause(0) <= full
+    assert backoff.pause(31) <= 0.5
+
+
+NS = 1_000_000_000
+STEP = NS // 30
+
+
+def test_camera_time_is_kept_whatever_arrival_does() -> None:
+    clock, rng = ArrivalClock(), np.random.default_rng(1)
+    delays = rng.integers(1_000_000, 60_000_000, 600)
+    placed = [clock.place(5 * NS + i * STEP, 77 * NS + i * STEP + int(d)) for i, d in enumerate(delays)]
+    assert np.abs(np.diff([host for host, _ in placed]) - STEP).max() <= 0.0051 * STEP
+    assert not any(jumped for _, jumped in placed)
+
+
+def test_drift_of_the_camera_clock_is_followed() -> None:
+    clock, late = ArrivalClock(), []
+    for i in range(30 * 600):  # ten minutes; the camera's second is 200 ppm short: 120 ms in all
+        at = i * STEP + 5_000_000 + (i * 7919 % 13) * 1_000_000
+        host, _ = clock.place(i * STEP * 9998 // 10_000, at)
+        late.append(at - host)
+    assert max(late) - min(late) < 30_000_000
+
+
+@pytest.mark.parametrize("jump", [-3 * NS, 40 * NS])
+def test_jump_of_the_camera_clock_is_told(jump: int) -> None:
+    clock = ArrivalClock()
+    placed = [clock.place(9 * NS + i * STEP + jump * (i >= 50), 80 * NS + i * STEP) for i in range(100)]
+    assert [i for i, (_, jumped) in enumerate(placed) if jumped] == [50]
+    assert min(np.diff([host for host, _ in placed])) > 0
+    assert placed[-1][0] - placed[0][0] <= 99 * STEP + 2
+
+
+def test_repeated_times_stay_repeated_and_reconnects_stay_behind_the_floor() -> None:
+    clock = ArrivalClock()
+    hosts = [clock.place(pts, at)[0] for pts, at in ((NS, 10), (NS, 20), (NS + STEP, 30), (NS, 40))]
+    assert hosts[1] <= hosts[0] < hosts[2]
+    assert hosts[3] <= hosts[2]
+    later = ArrivalClock(floor_ns=1000)
+    assert later.place(5, 900)[0] == 1001
+    assert later.place(None, 950)[0] == 1002
+
+
+def test_live_source_has_a_start_and_a_type() -> None:
+    with open_source("0") as source:
+        assert isinstance(source, LiveSource)
+        assert source.started_utc
+        assert source.started_utc.endswith("+00:00")

@@ -1,0 +1,240 @@
+"""A camera for tests: RTSP over TCP on 127.0.0.1, in this process, with the ways in which cameras fail.
+
+    write_clip(path, 60)                     # frames that carry their number, see read_number
+    with RtspServer(path) as server: ...     # server.url; server.stop(), start(), stall(), resume()
+
+Every PLAY sends the file once, from its first key frame, at its own pace, and then ends the connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import numpy as np
+from av.bitstream import BitStreamFilterContext
+
+BITS = 10  # a frame carries its number as this many black or white bars
+PAYLOAD = 1400  # bytes of a NAL unit in one RTP packet
+CLOCK = 90_000
+FIRST_STAMP = 12_345  # FFmpeg takes 0 for a time that is not set
+METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
+
+
+def number_image(number: int, width: int = 160, height: int = 120) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(height, width, 3) BGR image that shows `number` as bars, lowest bit on the left."""
+    bars = np.array([255 * (number >> bit & 1) for bit in range(BITS)], np.uint8)
+    row = bars[np.arange(width) * BITS // width]
+    return np.ascontiguousarray(np.broadcast_to(row[None, :, None], (height, width, 3)))
+
+
+def read_number(image: np.ndarray[Any, Any]) -> int:
+    """The number that `number_image` drew."""
+    height, width = image.shape[:2]
+    centres = ((np.arange(BITS) + 0.5) * width / BITS).astype(int)
+    return sum(1 << bit for bit, x in enumerate(centres) if image[height // 2, x].mean() > 127)
+
+
+def write_clip(
+    path: Path,
+    frames: int,
+    *,
+    pts: Sequence[int] | None = None,
+    time_base: Fraction = Fraction(1, 30),
+    codec: str = "libx264",
+    container: dict[str, str] | None = None,
+) -> Path:
+    """Encode numbered frames; `pts` in units of `time_base` (default one unit apart). A key frame every 15."""
+    options = {"tune": "zerolatency", "preset": "ultrafast", "g": "15"} if codec == "libx264" else {}
+    with av.open(str(path), "w", options=container or {}) as out:
+        stream: Any = out.add_stream(codec, rate=30)
+        stream.width, stream.height, stream.pix_fmt, stream.options = 160, 120, "yuv420p", options
+        stream.codec_context.time_base = time_base
+        for number, at in enumerate(range(frames) if pts is None else pts):
+            frame = av.VideoFrame.from_ndarray(number_image(number), format="bgr24")
+            frame.pts, frame.time_base = at, time_base
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def access_units(path: Path) -> list[tuple[float, list[bytes]]]:
+    """(seconds, NAL units) of every frame of an H.264 file from its first key frame; parameter sets come first."""
+    units: list[tuple[float, list[bytes]]] = []
+    with av.open(str(path)) as source:
+        stream = source.streams.video[0]
+        to_annex_b = BitStreamFilterContext("h264_mp4toannexb", stream)
+        for packet in source.demux(stream):
+            for plain in to_annex_b.filter(packet) if packet.size else ():
+                nals = [nal for nal in re.split(rb"\x00\x00\x00?\x01", bytes(plain)) if nal]
+                if units or plain.is_keyframe:
+                    units.append((float(plain.pts * stream.time_base), nals))
+    return units
+
+
+def interleave(payload: bytes, sequence: int, stamp: int, last: bool) -> bytes:
+    """One RTP packet of payload type 96 in RTSP's `$` framing on channel 0; `last` marks the end of a frame."""
+    rtp = struct.pack(">BBHII", 0x80, 96 | last << 7, sequence & 0xFFFF, stamp & 0xFFFFFFFF, 0x5EED) + payload
+    return struct.pack(">cBH", b"$", 0, len(rtp)) + rtp
+
+
+def fragments(nal: bytes) -> list[bytes]:
+    """RTP payloads of a NAL unit: itself, or FU-A pieces (RFC 6184, 5.8)."""
+    if len(nal) <= PAYLOAD:
+        return [nal]
+    indicator, kind = nal[0] & 0xE0 | 28, nal[0] & 0x1F
+    starts = range(1, len(nal), PAYLOAD)
+    edges = {starts[0]: 0x80, starts[-1]: 0x40}
+    return [bytes([indicator, kind | edges.get(at, 0)]) + nal[at : at + PAYLOAD] for at in starts]
+
+
+class RtspServer:
+    """Context manager. `plays` counts PLAY requests; `loop` repeats the file without end."""
+
+    def __init__(self, path: Path, *, loop: bool = False) -> None:
+        self.units, self.loop, self.plays, self.port = access_units(path), loop, 0, 0
+        self._stalled = threading.Event()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/live"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen: on a free port at first, on the same one after a stop."""
+        self._stopping.clear()
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener.settimeout(0.05)
+        self.port = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, name="rtsp accept")]
+        self._threads[0].start()
+
+    def stop(self) -> None:
+        """Hang up on everyone and stop listening, as a camera without power does."""
+        self._stopping.set()
+        self._stalled.clear()
+        for thread in list(self._threads):
+            thread.join()
+        self._listener.close()
+
+    def stall(self) -> None:
+        """Keep connections and send nothing more."""
+        self._stalled.set()
+
+    def resume(self) -> None:
+        self._stalled.clear()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            thread = threading.Thread(target=self._serve, args=(client,), name="rtsp client")
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        client.settimeout(5)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with client, client.makefile("rb") as lines:
+            try:
+                while not self._stopping.is_set() and (request := self._request(client, lines)):
+                    method, url, sequence = request
+                    client.sendall(self._reply(method, url, sequence))
+                    if method == "PLAY":
+                        self.plays += 1
+                        self._play(client)
+                        return
+            except (ConnectionError, TimeoutError):
+                return  # the client hung up, as tested clients do
+
+    def _request(self, client: socket.socket, lines: Any) -> tuple[str, str, str] | None:
+        head: list[str] = []
+        while not self._stopping.is_set():
+            if not head and not select.select([client], [], [], 0.05)[0]:
+                continue
+            line = lines.readline()
+            if not line:
+                return None
+            if text := line.decode().strip():
+                head.append(text)
+            elif head:
+                method, url, _ = head[0].split()
+                fields = dict(item.lower().split(": ", 1) for item in head[1:])
+                return method, url, fields["cseq"]
+        return None
+
+    def _reply(self, method: str, url: str, sequence: str) -> bytes:
+        extra = {
+            "OPTIONS": f"Public: {METHODS}\r\n",
+            "SETUP": "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 7;timeout=60\r\n",
+            "PLAY": "Session: 7\r\n",
+        }.get(method, "")
+        body = ""
+        if method == "DESCRIBE":
+            body = self._describe()
+            extra = f"Content-Base: {url}/\r\nContent-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"
+        return f"RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{extra}\r\n{body}".encode()
+
+    def _describe(self) -> str:
+        sets = [nal for nal in self.units[0][1] if nal[0] & 0x1F in (7, 8)]
+        sprop = ",".join(base64.b64encode(nal).decode() for nal in sets)
+        lines = (
+            "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=test", "t=0 0", "m=video 0 RTP/AVP 96", "c=IN IP4 0.0.0.0",
+            "a=rtpmap:96 H264/90000", f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sprop}", "a=control:v",
+        )  # fmt: skip
+        return "\r\n".join(lines) + "\r\n"
+
+    def _play(self, client: socket.socket) -> None:
+        sequence, begun, turn_s = 0, time.monotonic(), 0.0
+        while True:
+            for seconds, nals in self.units:
+                if not self._due(client, begun + turn_s + seconds):
+                    return
+                parts = [part for nal in nals for part in fragments(nal)]
+                stamp = FIRST_STAMP + round((turn_s + seconds) * CLOCK)
+                client.sendall(
+                    b"".join(interleave(p, sequence + i, stamp, p is parts[-1]) for i, p in enumerate(parts))
+                )
+                sequence += len(parts)
+            if not self.loop:
+                break
+            turn_s += self.units[-1][0] + 1 / 30
+        client.shutdown(socket.SHUT_WR)
+        while not self._stopping.is_set() and self._listen(client, 0.05):
+            pass
+
+    def _due(self, client: socket.socket, when: float) -> bool:
+        """Wait until `when` (monotonic s) and while stalled; False when either side is gone."""
+        while not self._stopping.is_set():
+            left = when - time.monotonic()
+            if left <= 0 and not self._stalled.is_set():
+                return True
+            if not self._listen(client, min(max(left, 0.0), 0.05) or 0.01):
+                return False
+        return False
+
+    @staticmethod
+    def _listen(client: socket.socket, seconds: float) -> bool:
+        """Read away what the client says (receiver reports); False when it hung up."""
+        readable, _, _ = select.select([client], [], [], seconds)
+        return not readable or bool(client.recv(4096))
