@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .errors import EngineError, UsageError
 from .register import Pixels, RegisterOptions, Steady
 from .template import Affine, face_to_crop, inverse
+from .tracks import Track, Tracks
 
 __all__ = ["AlignOptions", "Aligner", "Alignment", "Face", "FixedAligner", "MediaPipeAligner", "face_to_crop"]
 
@@ -118,21 +119,6 @@ class FixedAligner(Aligner):
         return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]])
 
 
-@dataclass
-class _Track:
-    """What is remembered of one face."""
-
-    face: int
-    box: NDArray[np.float64]  # x0, y0, x1, y1 frame px when last seen
-    seen_ns: int
-    kept_ns: int  # last frame that gave a crop
-    inside_gates: bool = False
-    steady: Steady | None = None
-
-    def restart(self) -> None:
-        self.inside_gates, self.steady = False, None
-
-
 class MediaPipeAligner(Aligner):
     """Up to `faces` faces per frame, ids 0..faces-1, each held still against its own reference.
 
@@ -144,24 +130,24 @@ class MediaPipeAligner(Aligner):
             raise UsageError(f"side {side}, faces {faces}: expected a side of at least 16 and at least one face")
         self.side, self.faces = side, faces
         self.options = options or AlignOptions()
-        self._tracks: dict[int, _Track] = {}
+        self._tracks = Tracks(faces, self.options.forget_ns, self.options.same_face_iou)
         self._landmarker: Any = None
         self._mp, self._landmarker = _open_landmarker(faces)
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
         meshes = self.landmarks(image_bgr)
-        self._forget(captured_ns)
+        tracks = self._tracks.assign([np.concatenate([m[:, :2].min(0), m[:, :2].max(0)]) for m in meshes], captured_ns)
+        self._restart_unbridged(captured_ns)
         faces: dict[int, Face] = {}
-        reasons: dict[int, str] = {}
-        for mesh, track in self._assign(meshes, captured_ns):
+        reasons: dict[int, str] = {} if meshes else {0: "no face"}
+        for mesh, track in zip(meshes, tracks, strict=True):
+            # without a track the face is new, and all ids are still held for faces just lost
             found = "registration lost" if track is None else self._face(image_bgr, mesh, track, captured_ns)
             face = self.faces if track is None else track.face
             if isinstance(found, Face):
                 faces[face] = found
             else:
                 reasons[face] = found
-        if not meshes:
-            reasons[0] = "no face"
         return Alignment(tuple(faces[i] for i in sorted(faces)), reasons[min(reasons)] if reasons else None)
 
     def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
@@ -169,13 +155,15 @@ class MediaPipeAligner(Aligner):
         rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         found = self._landmarker.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=rgb))
         high, wide = image_bgr.shape[:2]
-        return [np.array([(p.x, p.y, p.z) for p in mesh]) * (wide, high, wide) for mesh in found.face_landmarks]
+        scale = (wide, high, wide)
+        flat = (np.array([c for p in mesh for c in (p.x, p.y, p.z)]) for mesh in found.face_landmarks)
+        return [mesh.reshape(-1, 3) * scale for mesh in flat]
 
     def reset(self, face: int | None = None) -> None:
         if face is None:
             self._tracks.clear()
-        elif face in self._tracks:
-            self._tracks[face].restart()
+        else:
+            self._tracks.restart(face)
 
     def close(self) -> None:
         """Free the landmarker; closing twice is fine."""
@@ -183,32 +171,13 @@ class MediaPipeAligner(Aligner):
             self._landmarker.close()
             self._landmarker = None
 
-    def _forget(self, now_ns: int) -> None:
-        for track in list(self._tracks.values()):
-            if now_ns - track.seen_ns > self.options.forget_ns:
-                del self._tracks[track.face]
-            elif now_ns - track.kept_ns > self.options.bridge_ns:
+    def _restart_unbridged(self, now_ns: int) -> None:
+        """A face rejected for a frame or two keeps its reference: the session bridges that, and would see a step."""
+        for track in self._tracks:
+            if now_ns - track.kept_ns > self.options.bridge_ns:
                 track.restart()
 
-    def _assign(self, meshes: list[Mesh], now_ns: int) -> list[tuple[Mesh, _Track | None]]:
-        """Each mesh with the face it was, a new one, or None while all ids are held for faces just lost."""
-        boxes = [np.concatenate([m[:, :2].min(0), m[:, :2].max(0)]) for m in meshes]
-        pairs = [(_iou(box, t.box), -t.face, i) for i, box in enumerate(boxes) for t in self._tracks.values()]
-        owner: dict[int, _Track] = {}
-        taken: set[int] = set()
-        for iou, minus_face, i in sorted(pairs, reverse=True):
-            if iou >= self.options.same_face_iou and i not in owner and -minus_face not in taken:
-                owner[i] = self._tracks[-minus_face]
-                taken.add(-minus_face)
-        for i in sorted(set(range(len(boxes))) - set(owner), key=lambda i: -_area(boxes[i])):
-            free = next((face for face in range(self.faces) if face not in self._tracks), None)
-            if free is not None:
-                owner[i] = self._tracks[free] = _Track(free, boxes[i], now_ns, now_ns)
-        for i, track in owner.items():
-            track.box, track.seen_ns = boxes[i], now_ns
-        return [(mesh, owner.get(i)) for i, mesh in enumerate(meshes)]
-
-    def _face(self, image: Pixels, mesh: Mesh, track: _Track, now_ns: int) -> Face | str:
+    def _face(self, image: Pixels, mesh: Mesh, track: Track, now_ns: int) -> Face | str:
         """The face, or the reason against it."""
         yaw, width = _yaw_degrees(mesh), float(np.linalg.norm(np.diff(mesh[SIDES, :2], axis=0)))
         refused = self._gate(image, mesh, yaw, width, track.inside_gates)
@@ -263,12 +232,3 @@ def _yaw_degrees(mesh: Mesh) -> float:
     """How far the head is turned to either side, from the depth of the mesh's two sides."""
     across = mesh[SIDES[1]] - mesh[SIDES[0]]
     return float(np.degrees(np.arctan2(abs(across[2]), np.hypot(across[0], across[1]))))
-
-
-def _area(box: NDArray[np.float64]) -> float:
-    return float(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
-
-
-def _iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    both = _area(np.concatenate([np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])]))
-    return both / (_area(one) + _area(other) - both)

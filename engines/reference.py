@@ -73,9 +73,14 @@ def clusters(windows: list[Window], limit: int) -> list[list[Window]]:
 
 def spot(features: NDArray[np.float32], engines: EngineSet, limit: int = 300) -> Intervals:
     """Intervals of one whole stretch, features (L, T) at the grid rate, ordered by start; ticks, not rounded."""
-    spec, ticks = engines.spotter, features.shape[1]
+    windows = refine(features, propose(features, engines), engines)
+    return settle(windows, features.shape[1], engines.spotter, limit)
+
+
+def settle(windows: list[Window], ticks: int, spec: SpotterSpec, limit: int = 300) -> Intervals:
+    """What NMS keeps of the windows of a stretch of `ticks` ticks, cluster by cluster, ordered by start."""
     found = []
-    for members in clusters(refine(features, propose(features, engines), engines), limit):
+    for members in clusters(windows, limit):
         inside = [w._replace(stop=min(w.stop, float(ticks))) for w in members]
         found += _judge([w for w in inside if w.stop - w.start >= spec.min_ticks], spec)
     found.sort(key=lambda w: (w.start, w.stop, -w.score))

@@ -35,13 +35,12 @@ _PLACES = np.array([complex(*xy) for xy in TEMPLATE.values()])
 _FIT = np.conj(_PLACES - _PLACES.mean()) / np.sum(np.abs(_PLACES - _PLACES.mean()) ** 2)
 
 # What is compared between frames, closed polygons, mirrored: the nose from its root to its base with the inner eye
-# corners, and a strip from beside the outer eye corner down to the cheekbone. Not the forehead, which rises with the
+# corners, and a strip from the outer eye corner down to the cheekbone. Not the forehead, which rises with the
 # brows; not the lids, cheeks or wings of the nose; nothing near the outline of the face, behind which a room stands.
 RIGID = (
     ((0.0, -0.18), (0.05, -0.17), (0.06, -0.13), (0.14, -0.12), (0.14, -0.06), (0.10, -0.02), (0.13, 0.08),
      (0.11, 0.21), (0.0, 0.22)),
-    ((0.345, -0.16), (0.46, -0.16), (0.46, 0.08), (0.40, 0.12), (0.31, 0.12), (0.30, 0.05), (0.38, 0.02),
-     (0.38, -0.05), (0.345, -0.06)),
+    ((0.33, -0.15), (0.46, -0.15), (0.46, 0.09), (0.40, 0.12), (0.31, 0.12), (0.30, 0.05), (0.33, 0.0)),
 )  # fmt: skip
 RIGID_EDGE = 0.012  # standard deviation of the mask's soft edge, crop sides
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .errors import MicrospotError, UsageError
+from .errors import UsageError
 
 app = typer.Typer(
     add_completion=False,
@@ -146,39 +145,10 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
     return [row for key, item in value.items() for row in _flat(f"{prefix}.{key}".strip("."), item)]
 
 
-def run_command(application: Callable[..., Any], name: str) -> None:
-    """Run a typer application under the exit codes of the contract; used by every command of the project."""
-    argv = [arg for arg in sys.argv[1:] if arg != "--debug"]
-    debug = len(argv) < len(sys.argv) - 1
-    try:
-        code = application(args=argv, prog_name=name, standalone_mode=False)
-    except MicrospotError as error:
-        code = _report(name, str(error), error.exit_code, debug)
-    except KeyboardInterrupt:
-        code = 130
-    except BrokenPipeError:  # the reader of stdout went away: nothing more to say
-        sys.stderr.close()
-        code = 0
-    except Exception as error:
-        import click
-
-        if not isinstance(error, click.ClickException):
-            raise
-        code = _report(name, error.format_message(), 2, debug)
-    sys.exit(code or 0)
-
-
-def _report(name: str, message: str, code: int, debug: bool) -> int:
-    if debug:
-        import traceback
-
-        traceback.print_exc()
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
-    return code
-
-
 def main() -> None:
     """Entry point of `microspot`."""
+    from engines.commands import run_command
+
     run_command(app, "microspot")
 
 

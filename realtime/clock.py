@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
-from engines.clips import SECOND_NS as NS
-from engines.clips import SNAP_PARTS
+from engines.clips import SECOND_NS, SNAP_PARTS
+
+NS = SECOND_NS
 
 Item = TypeVar("Item")
 

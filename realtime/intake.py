@@ -39,7 +39,7 @@ class SourceOptions:
     queue_bytes: int = 256 << 20
     unread_frames: int = 10  # reads of a camera that may fail in a row
     camera: str | None = None
-    synthetic_s: float = 20.0
+    synthetic_s: float = 30.0  # length of sample:synthetic
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -181,7 +181,8 @@ class Pipeline:
         return {
             "type": "start",
             "sources": [
-                {"source": line.feed.source.name, "started_utc": line.feed.source.started_utc} for line in self._lines
+                {"source": source.name, "started_utc": source.started_utc, "fps": source.rate_hz}
+                for source in (line.feed.source for line in self._lines)
             ],
             "engines": self.engines.name,
             "backend": self.engines.backend,

@@ -78,6 +78,7 @@ class Session:
         self._pending: list[NDArray[np.float32]] = []
         self._previous: NDArray[np.float32] | None = None
         self._last: Crop | None = None
+        self._settled = 0  # ticks whose windows have been decided
 
     def push_steps(self, crop: Crop) -> Steps[list[Event]]:
         """`push` as a step."""
@@ -117,7 +118,8 @@ class Session:
         """What the overlay draws now: score history, events, outline; all owned by the caller."""
         crop = self._last
         rows = self.spec.scales + 1
-        history = np.stack(self._history, axis=1) if self._history else np.empty((rows, 0), np.float32)
+        undecided = [np.full(rows, np.nan, np.float32)] * (self.ticks - self._settled)  # scores lag the newest tick
+        history = np.stack([*self._history, *undecided], axis=1) if self._history else np.empty((rows, 0), np.float32)
         return View(
             source=self.source, face=self.face, now_ns=crop.captured_ns if crop else 0, grid_hz=self.spec.grid_hz,
             measured_hz=measured_hz, windows=self.spec.windows, scores=history[:-1], refined=history[-1],
@@ -144,6 +146,7 @@ class Session:
             end = scores.first + column
             here = candidates.get(end, [])
             if end >= 0:
+                self._settled = end + 1
                 best = max((c.score for c in here), default=np.nan)
                 self._history.append(np.append(scores.values[:, column], np.float32(best)))
             events += yield from self._announce(self._settler.push(end, here))

@@ -22,10 +22,12 @@ from .intake import SourceOptions
 from .live import LiveSource
 from .media import VideoFile
 from .records import Frame, Gap, SourceState
+from .synthetic import SyntheticClip
 
 __all__ = ["SOURCES", "Opening", "Source", "SourceOptions", "open_source"]
 
 FOLDER_FPS = 30.0
+DEFAULT_SEED = 0
 
 
 class Source(Protocol):
@@ -83,6 +85,10 @@ def sample_clip() -> Path:
 
 
 def _sample(asked: Opening) -> Source:
+    _, *synthetic = asked.address.target.split(":")
+    if synthetic:
+        seed = int(synthetic[1]) if len(synthetic) > 1 else DEFAULT_SEED
+        return SyntheticClip(sample_clip(), seed, asked.address.name, asked.options, asked.pace)
     return VideoFile(sample_clip(), asked.address.name, asked.options, asked.pace)
 
 

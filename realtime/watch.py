@@ -17,7 +17,7 @@ from .config import Settings
 from .errors import DataError, MicrospotError, SourceError
 from .pipeline import Pipeline, Record, SourceEnd
 from .records import Event, Frame, Gap, SourceState, View
-from .sinks import Sink
+from .sinks import Sink, announce
 from .sources import Source
 
 
@@ -56,6 +56,7 @@ def watch(
         pipeline = stack.enter_context(
             Pipeline(sources, engines, settings, draw=draw if drawers else None, seconds=seconds)
         )
+        announce(sinks)
         _write(sinks, pipeline.describe())
         try:
             _pass_on(pipeline.run(), sinks, pipeline, warnings, errors)

@@ -18,6 +18,8 @@ Field = NDArray[np.float32]
 
 MESH_WIDTH_CM = 15.3  # between landmarks 234 and 454
 EDGE_CM = 0.08  # half width of the step at the mouth line
+EDGE_WIDENS = 0.9  # cm of step per cm beyond the corners: cheeks are not torn
+MIDLINE = ("AU17", "AU24", "AU25", "AU26", "NOD", "TURN")  # their halves lie on each other: each is half of the peak
 
 
 class Blob(NamedTuple):
@@ -117,19 +119,21 @@ def motion_field(geometry: Geometry, unit: str, side: str) -> Field:
         if blob.part:
             weight *= _beside_mouth(geometry, blob.part)
         sign = 1 if side == "L" or unit in ("GAZE", "TURN") else -1
+        weight *= np.float32(0.5 if unit in MIDLINE else 1.0)
         total += geometry.image(weight * np.float32(sign * blob.dx), weight * np.float32(blob.dy))
     return total
 
 
 def _beside_mouth(geometry: Geometry, part: str) -> Field:
-    """1 on one side of the line between the lips, 0 on the other, with a narrow step."""
+    """1 on one side of the line between the lips, 0 on the other: a narrow step that fades out beyond the corners."""
     inner = geometry.landmarks[[13, 14]].mean(0)
     corners = geometry.landmarks[[78, 308]].mean(0)
     u, v = geometry.local(inner)
     sag = float((corners - inner) @ geometry.down) / geometry.px_per_cm
     half = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78]))) / 2 / geometry.px_per_cm
     line = sag * np.clip(u / max(half, 0.5), -1.5, 1.5) ** 2
-    step = 1 / (1 + np.exp(-np.clip((v - line) / EDGE_CM, -30, 30)))
+    edge = EDGE_CM + EDGE_WIDENS * np.maximum(np.abs(u) - half, 0)
+    step = 1 / (1 + np.exp(-np.clip((v - line) / edge, -30, 30)))
     return np.asarray(step if part == "lower" else 1 - step, np.float32)
 
 
@@ -146,12 +150,3 @@ def _lid(geometry: Geometry, side: str) -> Field:
     fall = np.where(v < 0, np.exp(-0.5 * (v / (0.65 * opening + 0.08)) ** 2), np.exp(-0.5 * (v / 0.12) ** 2))
     down = (across * fall * (opening + 0.12)).astype(np.float32)
     return geometry.image(np.zeros_like(down), down)
-
-
-def combine(parts: dict[tuple[str, str], float], fields: dict[tuple[str, str], Field]) -> Field:
-    """Sum of strengths times fields, (H, W, 2)."""
-    first = next(iter(fields.values()))
-    total = np.zeros_like(first)
-    for key, strength in parts.items():
-        total += np.float32(strength) * fields[key]
-    return total

@@ -59,7 +59,7 @@ def find_faces(folder: Path) -> list[tuple[Path, NDArray[np.float64], str]]:
         raise DataError(f"{folder}: no face images; give a folder of .jpg or .png portraits")
     origins = _origins(folder / ORIGINS)
     stored = folder / LANDMARKS
-    found = zip(paths, np.load(stored)["L"], strict=True) if stored.exists() else _detect(paths)
+    found = _stored(paths, stored) if stored.exists() else _detect(paths)
     usable = [(p, np.asarray(mesh, np.float64), split_of(p.name, origins.get(p.name, ""))) for p, mesh in found]
     return [face for face in usable if is_neutral(face[1])]
 
@@ -70,6 +70,13 @@ def load_face(path: Path, landmarks: NDArray[np.float64], split: str) -> FaceAss
     if image is None:
         raise DataError(f"{path} cannot be read as an image; remove it from the folder")
     return FaceAsset(path.name, split, image, landmarks)
+
+
+def _stored(paths: list[Path], stored: Path) -> Iterator[tuple[Path, NDArray[np.float64]]]:
+    meshes = np.load(stored)["L"]
+    if len(meshes) != len(paths):
+        raise DataError(f"{stored}: {len(meshes)} meshes for {len(paths)} images; remove it to find landmarks anew")
+    return zip(paths, meshes, strict=True)
 
 
 def _origins(path: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A set of synthetic clips on disk, made by all cores: what training reads.
 
-    OUT/crops.npy    uint8 (total, 3, S, S) RGB
-    OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements}], "recipe", "seed", "seconds"}
+OUT/crops.npy    uint8 (total, 3, S, S) RGB
+OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements}], "recipe", "seed", "seconds"}
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def _tasks(faces: Path, clips: int, seconds: float, seed: int, side: int, recipe
     found = find_faces(faces)
     rng = np.random.default_rng(seed)
     tasks: list[Task] = []
-    for split, count in (("validation", round(clips * VALIDATION_CLIPS)), ("train", clips - round(clips * VALIDATION_CLIPS))):
+    held_out = round(clips * VALIDATION_CLIPS)
+    for split, count in (("validation", held_out), ("train", clips - held_out)):
         pool = [face for face in found if face[2] == split]
         if not pool:
             raise DataError(f"{faces}: no {split} face among {len(found)} usable ones; give more portraits")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..align import face_to_crop
-from .actions import SIDES, UNITS, Field, Geometry, motion_field
+from .actions import SIDES, Field, Geometry, motion_field
 from .faces import FaceAsset
 from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times, draw_actions
 
@@ -83,7 +83,7 @@ class Motion:
 
 
 def strengths_at(actions: list[Action], t: float) -> Strengths:
-    """Every unit's strength at time t (s); overlapping movements add up, a lid closes once."""
+    """Every unit's strength at time t (s); overlapping movements add up, but no eye closes or turns twice."""
     total: Strengths = {}
     for action in actions:
         level = action.curve(t)
@@ -91,8 +91,9 @@ def strengths_at(actions: list[Action], t: float) -> Strengths:
             for unit, strength in action.strengths.items():
                 total[unit] = total.get(unit, 0.0) + level * strength
     for side in SIDES:
-        if ("AU43", side) in total:
-            total["AU43", side] = min(total["AU43", side], 1.0)
+        for name in ("AU43", "GAZE"):
+            if (name, side) in total:
+                total[name, side] = min(max(total[name, side], -1.0), 1.0)
     return total
 
 
@@ -105,7 +106,9 @@ class Renderer:
         size = side + 2 * MARGIN
         shifted = affine + np.array([[0, 0, MARGIN], [0, 0, MARGIN]])
         reduced, shifted = _reduce(face.image, shifted)
-        self._base: Any = cv2.warpAffine(reduced, shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        self._base: Any = cv2.warpAffine(
+            reduced, shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
         points = face.landmarks[:, :2] @ affine[:, :2].T + affine[:, 2]
         self._motion = Motion(Geometry.of(points, side, side))
         y, x = np.mgrid[:side, :side].astype(np.float32)
@@ -129,7 +132,7 @@ class Renderer:
 
     def _render(self, base: NDArray[np.uint8], flow: Field, pose: NDArray[np.float32]) -> NDArray[np.uint8]:
         at = self._grid @ pose[:, :2].T + pose[:, 2] - flow + np.float32(MARGIN)
-        image: Any = cv2.remap(base, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[call-overload]
+        image: Any = cv2.remap(base, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         _shade(image, flow)
         self._motion.open_mouth(image, flow, 1.0)
         return np.asarray(image, np.uint8)
@@ -170,8 +173,9 @@ def _poses(rng: np.random.Generator, times: NDArray[np.int64], recipe: Recipe, s
     kicks = rng.normal(0, 1, (count, 4)) * np.sqrt(1 - keep**2)[:, None]
     for i in range(1, count):
         drift[i] = keep[i] * drift[i - 1] + kicks[i]
-    spread = np.array([recipe.drift_px, recipe.drift_px, recipe.drift_px * 2 / side, recipe.drift_px * 2 / side])
-    amount = drift * spread * rng.uniform(0, 1) + rng.normal(0, 1, (count, 4)) * white * np.array([1, 1, 1 / side, 1 / side])
+    slow = recipe.drift_px * np.array([1, 1, 2 / side, 2 / side]) * rng.uniform(0, 1)
+    fast = white * np.array([1, 1, 1 / side, 1 / side])
+    amount = drift * slow + rng.normal(0, 1, (count, 4)) * fast
     place = rng.normal(0, 1, 4) * np.array([2.0, 2.0, 0.03, 0.03])
     dx, dy, turn, zoom = (amount + place).T
     half = side / 2
@@ -203,7 +207,8 @@ class Camera:
     def __call__(self, image: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
         """The image as the camera and its codec give it at time t (s)."""
         amount, hz, phase = self._drift
-        gain = self._gain * (1 + amount * math.sin(6.28 * hz * t + phase) + self._flicker[0] * math.sin(6.28 * self._flicker[1] * t))
+        depth, rate = self._flicker
+        gain = self._gain * (1 + amount * math.sin(6.28 * hz * t + phase) + depth * math.sin(6.28 * rate * t))
         row, column = self._rng.integers(0, 3 * self._side, 2)
         noise = self._noise[row : row + self._side, column : column + self._side]
         lit = image * (np.float32(gain) * (1 + np.float32(self._ramp) * self._x)) + noise * self._sigma
@@ -227,8 +232,8 @@ class Camera:
 
 
 VIDEO_RECIPE = Recipe(
-    micro_per_min=20.0, macro_per_min=2.0, blink_per_min=12.0, speech_per_min=0.0, turn_per_min=0.0, swallow_per_min=0.0,
-    micro_px=(0.9, 1.9), margin_s=1.2,
+    micro_per_min=20.0, macro_per_min=2.0, blink_per_min=12.0, speech_per_min=0.0, turn_per_min=0.0,
+    swallow_per_min=0.0, micro_px=(0.9, 1.9), margin_s=1.2,
 )  # fmt: skip
 SWAY_PX, SWAY_RAD, SWAY_HZ = 3.0, 0.012, (0.1, 0.35)
 VIDEO_NOISE = 2.0  # grey levels
@@ -262,7 +267,7 @@ def render_video(
         for i in range(int(seconds * hz)):
             t = i / hz
             flow = motion.total(strengths_at(actions, t))
-            moved: Any = cv2.remap(image, grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[call-overload]
+            moved: Any = cv2.remap(image, grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
             _shade(moved, flow)
             motion.open_mouth(moved, flow, 1 / to_crop)
             dx, dy, turn = (a * math.sin(6.28 * f * t + p) for f, p, a in waves)
@@ -274,6 +279,3 @@ def render_video(
             yield round(i * 1e9 / hz), np.clip(noisy, 0, 255).astype(np.uint8)
 
     return [a.movement for a in actions], frames()
-
-
-KNOWN_UNITS = tuple(UNITS)

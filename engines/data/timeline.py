@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 Unit = tuple[str, str]  # (action unit, side)
 Strengths = dict[Unit, float]
@@ -32,8 +33,10 @@ class Recipe:
     apex: tuple[float, float, float, float] = (0.48, 0.14, 0.20, 0.80)
     macro_s: tuple[float, float, float] = (1.15, 0.55, 4.0)  # median, least, most
     micro_px: tuple[float, float] = (0.35, 1.9)  # peak displacement at 112 px, log-uniform
-    macro_px: tuple[float, float] = (1.2, 6.0)
-    margin_s: float = 0.25  # between two MEs
+    macro_px: tuple[float, float] = (0.6, 6.0)  # log-uniform; weak ones teach that an ME is brief, not small
+    turn: tuple[float, float] = (0.08, 3.0)  # strength, log-uniform
+    margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
+    macro_tries: int = 12  # draws of a macro-expression before its place among the MEs is given up
     hz: tuple[float, ...] = (30.0, 30.0, 25.0, 25.0, 15.0, 60.0)
     time_jitter: float = 0.06  # of a frame, sd
     lost_frames: float = 0.01
@@ -73,9 +76,12 @@ class Action:
 
 # Emotion tables: (label5, label3, [(units, weight, share that is one-sided)]).
 EMOTIONS: tuple[tuple[str, str | None, float, tuple[tuple[tuple[str, ...], float, float], ...]], ...] = (
-    ("happiness", "positive", 0.24, ((("AU12",), 0.55, 0.41), (("AU6", "AU12"), 0.30, 0.2), (("AU12", "AU14"), 0.15, 0.4))),
+    ("happiness", "positive", 0.24, (
+        (("AU12",), 0.55, 0.41), (("AU6", "AU12"), 0.30, 0.2), (("AU12", "AU14"), 0.15, 0.4),
+    )),
     ("surprise", "surprise", 0.22, (
-        (("AU1", "AU2"), 0.50, 0.35), (("AU1",), 0.15, 0.4), (("AU2",), 0.20, 0.56), (("AU1", "AU2", "AU5", "AU25"), 0.15, 0.0),
+        (("AU1", "AU2"), 0.50, 0.35), (("AU1",), 0.15, 0.4), (("AU2",), 0.20, 0.56),
+        (("AU1", "AU2", "AU5", "AU25"), 0.15, 0.0),
     )),
     ("disgust", "negative", 0.22, (
         (("AU4", "AU7"), 0.45, 0.1), (("AU4", "AU9"), 0.15, 0.0), (("AU4", "AU10"), 0.20, 0.1), (("AU9",), 0.10, 0.1),
@@ -84,11 +90,16 @@ EMOTIONS: tuple[tuple[str, str | None, float, tuple[tuple[tuple[str, ...], float
     ("repression", "negative", 0.20, (
         (("AU17",), 0.45, 0.0), (("AU15",), 0.20, 0.2), (("AU15", "AU17"), 0.20, 0.0), (("AU14",), 0.15, 0.5),
     )),
-    ("others", None, 0.12, ((("AU4",), 0.6, 0.1), (("AU14",), 0.12, 0.8), (("AU24",), 0.14, 0.0), (("AU20",), 0.14, 0.2))),
+    ("others", None, 0.12, (
+        (("AU4",), 0.6, 0.1), (("AU14",), 0.12, 0.8), (("AU24",), 0.14, 0.0), (("AU20",), 0.14, 0.2),
+    )),
 )  # fmt: skip
 MACRO = (
-    ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"), ("AU15", "AU17"),
-    ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
+    ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"),
+    ("AU15", "AU17"), ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
+)  # fmt: skip
+SPEECH = (
+    ("AU25",), ("AU25", "AU26"), ("AU20", "AU25"), ("AU23",), ("AU24",), ("AU10", "AU25"), ("AU17", "AU24"),
 )  # fmt: skip
 
 
@@ -147,7 +158,9 @@ def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Cal
     return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
 
 
-def draw_micros(rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> list[Action]:
+def draw_micros(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]
+) -> list[Action]:
     """MEs that never overlap each other."""
     actions: list[Action] = []
     end = -recipe.margin_s
@@ -174,13 +187,31 @@ def draw_macro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Cal
     return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
 
 
+def draw_macros(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float], micros: list[Action]
+) -> list[Action]:
+    """Macro-expressions clear of every ME: one on top of an ME would leave its onset and offset undefined."""
+    margin = _ns(recipe.margin_s)
+    taken = [(a.movement.onset_ns - margin, a.movement.offset_ns + margin) for a in micros]
+    actions: list[Action] = []
+    for _ in _starts(rng, recipe.macro_per_min, seconds):
+        for _ in range(recipe.macro_tries):
+            action = draw_macro(rng, float(rng.uniform(0.2, max(seconds - 0.2, 0.3))), recipe, peak)
+            move = action.movement
+            if all(move.offset_ns <= first or move.onset_ns >= last for first, last in taken):
+                actions.append(action)
+                break
+    return actions
+
+
 def draw_blink(rng: np.random.Generator, start: float) -> Action:
     """A blink, full or partial; the lid closes faster than it opens."""
     duration = float(rng.uniform(0.13, 0.42))
     apex = start + duration * rng.uniform(0.3, 0.45)
     depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.3, 0.8)
     shape = {("AU43", "L"): depth * rng.uniform(0.92, 1.0), ("AU43", "R"): depth * rng.uniform(0.92, 1.0)}
-    shape |= {("AU4", s): rng.uniform(0, 0.10) for s in ("L", "R")} | {("AU6", s): rng.uniform(0, 0.12) for s in ("L", "R")}
+    for side in ("L", "R"):
+        shape |= {("AU4", side): rng.uniform(0, 0.10), ("AU6", side): rng.uniform(0, 0.12)}
     movement = Movement("blink", _ns(start), _ns(apex), _ns(start + duration), ("AU43",))
     return Action(movement, shape, rise_and_fall(start, apex, start + duration, 0.7, 0.8))
 
@@ -191,7 +222,7 @@ def draw_speech(rng: np.random.Generator, start: float, seconds: float) -> list[
     actions, t = [], start
     while t < stop:
         duration = float(rng.uniform(0.12, 0.42))
-        unit = [("AU25",), ("AU25", "AU26"), ("AU20", "AU25"), ("AU23",), ("AU24",), ("AU10", "AU25"), ("AU17", "AU24")][rng.integers(7)]
+        unit = SPEECH[rng.integers(len(SPEECH))]
         shape = {(u, s): float(rng.uniform(0.1, 0.7)) for u in unit for s in ("L", "R")}
         apex = t + duration * rng.uniform(0.35, 0.65)
         movement = Movement("speech", _ns(t), _ns(apex), _ns(t + duration), unit)
@@ -217,11 +248,11 @@ def draw_swallow(rng: np.random.Generator, start: float) -> Action:
     return Action(movement, shape, rise_and_fall(start, start + duration / 2, start + duration, 1, 1))
 
 
-def draw_turn(rng: np.random.Generator, start: float) -> Action:
+def draw_turn(rng: np.random.Generator, start: float, recipe: Recipe) -> Action:
     """What alignment leaves of a nod or turn: near parts move against far ones."""
     duration = float(rng.uniform(0.4, 2.5))
     unit = str(rng.choice(["TURN", "NOD"]))
-    strength = float(rng.choice([-1, 1]) * rng.uniform(0.2, 1.6))
+    strength = float(rng.choice([-1, 1])) * math.exp(rng.uniform(*np.log(recipe.turn)))
     shape = {(unit, "L"): strength, (unit, "R"): strength}
     apex = start + duration * rng.uniform(0.3, 0.7)
     movement = Movement("turn", _ns(start), _ns(apex), _ns(start + duration), (unit,))
@@ -233,17 +264,17 @@ def draw_actions(
 ) -> list[Action]:
     """Everything a face does in `seconds`, in order of onset."""
     actions = draw_micros(rng, seconds, recipe, peak)
-    actions += [draw_macro(rng, t, recipe, peak) for t in _starts(rng, recipe.macro_per_min, seconds)]
+    actions += draw_macros(rng, seconds, recipe, peak, actions)
     actions += [draw_blink(rng, t) for t in _starts(rng, recipe.blink_per_min, seconds)]
     for start in _starts(rng, recipe.speech_per_min, seconds):
         actions += draw_speech(rng, start, seconds)
     actions += [draw_gaze(rng, t) for t in _starts(rng, recipe.gaze_per_min, seconds)]
     actions += [draw_swallow(rng, t) for t in _starts(rng, recipe.swallow_per_min, seconds)]
-    actions += [draw_turn(rng, t) for t in _starts(rng, recipe.turn_per_min, seconds)]
+    actions += [draw_turn(rng, t, recipe) for t in _starts(rng, recipe.turn_per_min, seconds)]
     return sorted(actions, key=lambda a: a.movement.onset_ns)
 
 
-def capture_times(rng: np.random.Generator, seconds: float, recipe: Recipe) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def capture_times(rng: np.random.Generator, seconds: float, recipe: Recipe) -> NDArray[np.int64]:
     """Capture times (ns) of a camera of the recipe: rate, jitter, lost frames; strictly rising from 0."""
     hz = float(recipe.hz[rng.integers(len(recipe.hz))])
     count = max(int(seconds * hz), 2)

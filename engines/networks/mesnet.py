@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..clips import resample_positions
 from ..errors import EngineError
 from ..intervals import R1_RANGE, R2_RANGE
 from ..specs import SpotterSpec
@@ -161,17 +160,6 @@ class MESNet(nn.Module):
             (TEMPORAL_CHANNELS, max(s for s, _ in tails)),
             *((BRANCH_CHANNELS, hidden) for _, hidden in tails),
         ]
-
-
-def resample_batch(features: Tensor, row: Tensor, start: Tensor, stop: Tensor, length: int) -> Tensor:
-    """Differentiable twin of `clips.resample`: features (B, L, N), row, start, stop (P,) -> clips (P, L, length)."""
-    left, share = resample_positions(start.cpu().numpy(), stop.cpu().numpy(), length)
-    low = torch.from_numpy(left).to(features.device)
-    weight = torch.from_numpy(share).to(features)[..., None]  # (P, length, 1)
-    columns, last = features.transpose(1, 2), features.shape[2] - 1  # (B, N, L)
-    before = columns[row[:, None], low.clamp(0, last)]
-    after = columns[row[:, None], (low + 1).clamp(0, last)]
-    return (before * (1 - weight) + after * weight).transpose(1, 2)
 
 
 def save_weights(network: nn.Module, path: Path) -> None:

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from ..clips import window_mask
-from ..losses import cpn_loss, crn_loss, l2, pretrain_loss, regularised, total
-from ..networks.mesnet import PRETRAIN_LENGTH, ClipClassifier, MESNet, resample_batch, save_weights
+from ..losses import cpn_loss, crn_loss, l2, regularised, total
+from ..networks.mesnet import ClipClassifier, MESNet, save_weights
 from ..specs import SpotterSpec
 from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
 from .spotter_config import (
@@ -36,61 +36,16 @@ from .spotter_config import (
     read_progress,
     save_checkpoint,
 )
-from .spotter_data import Batch, Clip, ClipSet, collate, draw, encode_frames, span, tick_features
+from .spotter_data import Batch, ClipSet, collate, draw, encode_frames, resample_batch, tick_features
 from .spotter_eval import validate
+from .spotter_pretrain import Losses, pretrain_batch, pretrain_losses
 
 STAGES = ("pretrain", "joint")
 COLUMNS = ("stage", "step", "minutes", "loss", "cpn", "crn", "clip", "l2", "frames_per_s", "f1", "precision", "recall",
            "false_alarms_per_min", "truths")  # fmt: skip
-TRIES = 20  # to place a negative clip beside every ME
-JITTER = 0.1  # of a positive clip's boundaries in pre-training, of its length
 
-Losses = dict[str, Tensor]
+Step = Callable[[nn.Module, int], tuple[Losses, int]]
 Say = Callable[[str], None]
-
-
-def pretrain_batch(
-    clips: list[Clip], data: ClipSet, config: SpotterTraining, step: int
-) -> tuple[Batch, Tensor, Tensor]:
-    """Half MEs, half windows that touch none [S1 M18]: batch, positions (B N_pre,) of the frames, labels (B,)."""
-    rng = np.random.default_rng([config.seed, 0, step])
-    with_me = [clip for clip in clips if len(clip.micro_ns)]
-    stretches, current, base = [], [], 0
-    labels = torch.arange(config.pretrain_clips) % 2
-    for label in labels.tolist():
-        clip = with_me[rng.integers(len(with_me))]
-        onset, offset = clip.micro_ns[rng.integers(len(clip.micro_ns))]
-        if label:
-            onset, offset = (onset, offset) + JITTER * (offset - onset) * rng.uniform(-1, 1, 2)
-        else:
-            clip, onset, offset = quiet_span(clips, int(offset - onset), config.pretrain_hard, rng)
-        stretch, nearest = span(clip, config.spec, int(onset), int(offset), PRETRAIN_LENGTH)
-        stretches.append(stretch)
-        current.append(nearest + base)
-        base += len(stretch.rows)
-    batch = collate(stretches, data.crops, config.augmentation, rng)
-    return batch, torch.from_numpy(np.concatenate(current)), labels
-
-
-def quiet_span(clips: list[Clip], length_ns: int, hard: float, rng: np.random.Generator) -> tuple[Clip, int, int]:
-    """A random clip and a span in it that touches no ME; in a share `hard` of cases on another movement [S1 M7]."""
-    while True:
-        clip = clips[rng.integers(len(clips))]
-        for _ in range(TRIES):
-            low, high = int(clip.times_ns[0]), int(clip.times_ns[-1]) - length_ns
-            if len(clip.other_ns) and rng.random() < hard:
-                onset, offset = clip.other_ns[rng.integers(len(clip.other_ns))]
-                low, high = max(low, int(onset) - length_ns // 2), min(high, int(offset) - length_ns // 2)
-            start = low + int(rng.random() * max(high - low, 0))
-            if not np.any((clip.micro_ns[:, 0] <= start + length_ns) & (clip.micro_ns[:, 1] >= start)):
-                return clip, start, start + length_ns
-
-
-def pretrain_losses(network: ClipClassifier, batch: Batch, current: Tensor, labels: Tensor, bfloat16: bool) -> Losses:
-    """Cross-entropy of clips of N_pre frames [S1 M19]."""
-    features = encode_frames(network.encoder, batch, bfloat16, current)  # (B N_pre, L)
-    clips = features.unflatten(0, (len(labels), -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
-    return {"clip": pretrain_loss(network(clips), labels)}
 
 
 def joint_losses(
@@ -158,28 +113,21 @@ class Trainer:
         self._validate(network)
         return network
 
-    def _stage(self, network: nn.Module, step: Callable[[nn.Module, int], tuple[Losses, int]], resume: bool) -> None:
+    def _stage(self, network: nn.Module, step: Step, resume: bool) -> None:
         config, now = self.config, self.progress
         optimizer = torch.optim.Adam(self._groups(network))
         checkpoint = self.out / "checkpoint.safetensors"
         if resume:
             load_checkpoint(checkpoint, network, optimizer)
-        excluded = network.refiner.heads() if isinstance(network, MESNet) else (network.last,)
-        weighed = regularised(network, excluded)  # type: ignore[arg-type]
-        coefficients = {"cpn": 1.0, "crn": config.lambda_crn, "clip": 1.0, "l2": 1.0}
         watched = saved = time.monotonic()
         while (done := self._done()) < 1:
             began = time.monotonic()
-            network.train()
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * self._rate(done)
+            torch.manual_seed(config.seed + 2 * now.step + STAGES.index(now.stage))  # dropout, also when resumed
+            network.train()
             losses, frames = step(network, now.step)
-            losses["l2"] = l2(weighed, config.l2)
-            loss = total(losses, {name: coefficients[name] for name in losses})
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-            optimizer.step()
+            loss = self._update(network, optimizer, losses)
             now.step += 1
             self._tick(began)
             self._report(loss, losses, frames / (time.monotonic() - began))
@@ -191,6 +139,18 @@ class Trainer:
                 saved = time.monotonic()
                 save_checkpoint(checkpoint, network, optimizer, now)
         save_checkpoint(checkpoint, network, optimizer, now)
+
+    def _update(self, network: nn.Module, optimizer: torch.optim.Optimizer, losses: Losses) -> Tensor:
+        assert isinstance(network, MESNet | ClipClassifier)
+        excluded = network.refiner.heads() if isinstance(network, MESNet) else (network.last,)  # [S1 M20, M31]
+        losses["l2"] = l2(regularised(network, excluded), self.config.l2)
+        weights = {"cpn": 1.0, "crn": self.config.lambda_crn, "clip": 1.0, "l2": 1.0}
+        loss = total(losses, {name: weights[name] for name in losses})
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm)
+        optimizer.step()
+        return loss
 
     def _pretrain_step(self, network: nn.Module, step: int) -> tuple[Losses, int]:
         assert isinstance(network, ClipClassifier)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..clips import SECOND_NS, lag_indices, thin, tick_weights
+from ..clips import SECOND_NS, SNAP_PARTS, lag_indices, resample_positions, thin, tick_weights
 from ..errors import DataError
 from ..networks.mesnet import MESNet, SpatialEncoder
 from ..specs import SpotterSpec
@@ -105,7 +105,7 @@ def cut(clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None,
     """The stretch that begins at frame `first` and lasts at most `ticks` ticks; `pace` > 1 slows everything down."""
     times = np.rint((clip.times_ns[first:] - clip.times_ns[first]) * pace).astype(np.int64)
     if ticks is not None:
-        times = times[times * spec.grid_hz <= (ticks - 1) * SECOND_NS]
+        times = times[SNAP_PARTS * times * spec.grid_hz <= (SNAP_PARTS * (ticks - 1) + 1) * SECOND_NS]
     kept = thin(times, spec.grid_hz)
     times = times[kept]
     spans = np.rint((clip.micro_ns - clip.times_ns[first]) * pace).astype(np.int64)
@@ -205,3 +205,14 @@ def span(clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: i
     nothing = np.empty((0, len(inside)), np.float32)
     lags = lag_indices(times, spec.lags_ns)
     return Stretch(clip.start + inside, lags, nothing, np.empty(0), np.empty(0)), nearest
+
+
+def resample_batch(features: Tensor, row: Tensor, start: Tensor, stop: Tensor, length: int) -> Tensor:
+    """Differentiable twin of `clips.resample`: features (B, L, N), row, start, stop (P,) -> clips (P, L, length)."""
+    left, share = resample_positions(start.cpu().numpy(), stop.cpu().numpy(), length)
+    low = torch.from_numpy(left).to(features.device)
+    weight = torch.from_numpy(share).to(features)[..., None]  # (P, length, 1)
+    columns, last = features.transpose(1, 2), features.shape[2] - 1  # (B, N, L)
+    before = columns[row[:, None], low.clamp(0, last)]
+    after = columns[row[:, None], (low + 1).clamp(0, last)]
+    return (before * (1 - weight) + after * weight).transpose(1, 2)

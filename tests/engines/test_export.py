@@ -70,7 +70,7 @@ def test_a_spec_that_does_not_match_is_refused(network: MESNet, folder: Path) ->
     with pytest.raises(EngineError, match=r"float32\['free', 32, 17\], the file has float32\['free', 32, 16\]"):
         check_file(path, "refiner", (longer, outputs))
     frozen = (dataclasses.replace(inputs[0], shape=(3, 32, 16)),)
-    with pytest.raises(EngineError, match="refiner.clips"):
+    with pytest.raises(EngineError, match=r"refiner\.clips"):
         check_file(path, "refiner", (frozen, outputs))
 
 

@@ -20,6 +20,7 @@ from realtime.errors import SourceError, UsageError
 from realtime.images import image_size
 from realtime.records import Frame, SourceState
 from realtime.sources import SourceOptions, open_source
+from realtime.synthetic import SyntheticClip
 from tests.rtsp_server import number_image, read_number, write_clip
 
 FAST_START = {"movflags": "faststart"}
@@ -303,3 +304,16 @@ def test_sample_is_there() -> None:
     assert [(f.source, f.index) for f in frames] == [("sample", i) for i in range(30)]
     assert frames[0].image.shape == (300, 400, 3)
     assert [f.captured_ns for f in frames] == [i * 40_000_000 for i in range(30)]
+
+
+def test_synthetic_sample_knows_its_truth_and_repeats_itself() -> None:
+    options = SourceOptions(synthetic_s=1.5)
+    runs = [read(f"sample:synthetic:{seed}", options=options)[0] for seed in (3, 3, 4)]
+    assert [len(frames) for frames in runs] == [45] * 3
+    assert [f.captured_ns for f in runs[0]] == [round(i * 1e9 / 30) for i in range(45)]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(runs[0], runs[1], strict=True))
+    assert not np.array_equal(runs[0][5].image, runs[2][5].image)
+    with open_source("sample:synthetic", options=SourceOptions(synthetic_s=30)) as source:
+        assert isinstance(source, SyntheticClip)
+        assert {"micro"} <= {movement.kind for movement in source.truth}
+        assert len(source.truth) > 5

@@ -1,0 +1,192 @@
+"""Command `microspot-engines`: what makes, checks and scores the engines, away from any camera."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import DataError, MicrospotError, UsageError
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, help="Make, check and score the engines of microspot."
+)
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What is installed, which backend would run, whether the shipped weights are whole."""
+    from .runtime.select import load_engines
+
+    report: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    for package in ("numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx"):
+        try:
+            report[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            report[package] = "not installed"
+    report["gpu"] = "NVIDIA driver present" if Path("/proc/driver/nvidia/version").exists() else "no NVIDIA driver"
+    try:
+        with load_engines() as engines:
+            report |= {"backend": engines.backend, "why": engines.backend_reason, "weights": engines.digest[:12]}
+    except MicrospotError as error:
+        report["weights"] = f"broken: {error}"
+    report["face_model"] = _face_model()
+    _print(report, as_json)
+
+
+def _face_model() -> str:
+    """Open the landmarker once: its first failing import names a missing system library."""
+    try:
+        from .align import MediaPipeAligner
+
+        MediaPipeAligner().close()
+    except (OSError, ImportError, MicrospotError) as error:
+        return f"cannot start ({error}); on Debian: apt-get install libegl1 libgles2 libgl1 libglib2.0-0"
+    return "ready"
+
+
+@app.command()
+def synthesize(
+    faces: Annotated[Path, typer.Option(help="folder of portraits")],
+    out: Annotated[Path, typer.Option(help="folder of the set")],
+    clips: Annotated[int, typer.Option(help="clips to render")] = 1400,
+    seconds: Annotated[float, typer.Option(help="length of a clip")] = 6.0,
+    seed: Annotated[int, typer.Option(help="everything follows from it")] = 7,
+    workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
+) -> None:
+    """Render a set of synthetic clips with truth, from any folder of face images."""
+    from rich.progress import Progress
+
+    from .data.synthesize import synthesize as run
+
+    with Progress(disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("clips", total=clips)
+        run(faces, out, clips=clips, seconds=seconds, seed=seed, workers=workers,
+            progress=lambda done, total: bar.update(task, completed=done))  # fmt: skip
+
+
+@app.command()
+def train(
+    network: Annotated[str, typer.Argument(help="spotter or recognizer")],
+    data: Annotated[Path, typer.Option(help="a set made by synthesize")],
+    out: Annotated[Path, typer.Option(help="folder of the run")],
+    config: Annotated[Path | None, typer.Option(help="TOML file; default: how the shipped weights were made")] = None,
+    minutes: Annotated[float | None, typer.Option(help="time budget")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
+) -> None:
+    """Train one network; progress, checkpoints and a log in OUT."""
+    _need("torch", "train")
+    if network == "spotter":
+        from .training.spotter import run
+    elif network == "recognizer":
+        from .training.recognizer import run
+    else:
+        raise UsageError(f"train {network!r}: choose spotter or recognizer")
+    run(data, out, config=config, minutes=minutes, threads=threads, resume=resume)
+
+
+@app.command()
+def export(
+    spotter: Annotated[Path, typer.Option(help="run of the spotter")],
+    recognizer: Annotated[Path, typer.Option(help="run of the recognizer")],
+    out: Annotated[Path, typer.Option(help="folder of weights to write")],
+) -> None:
+    """Turn two training runs into a folder of weights: safetensors, ONNX checked against torch, manifest."""
+    _need("torch", "train")
+    from .training.package import package
+
+    package(spotter, recognizer, out)
+
+
+@app.command()
+def calibrate(
+    engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
+    data: Annotated[Path, typer.Option(help="a set made by synthesize; its validation clips are used")],
+    as_json: Json = False,
+) -> None:
+    """Best threshold and its F1 on the validation clips, by one rule for the networks and the baseline."""
+    from .calibrate import calibrate as run
+    from .runtime.select import load_engines
+
+    with load_engines(engines) as loaded:
+        _print(run(loaded, data), as_json)
+
+
+@app.command()
+def score(
+    truth: Annotated[Path | None, typer.Option(help="table of true intervals")] = None,
+    pred: Annotated[Path | None, typer.Option(help="table of spotted intervals")] = None,
+    videos: Annotated[Path | None, typer.Option(help="table video,fps,frames: enables per-minute figures")] = None,
+    labels: Annotated[Path | None, typer.Option(help="table fold,true,pred: recognition only")] = None,
+    rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
+    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = 0.5,
+    as_json: Json = False,
+) -> None:
+    """Score tables of intervals (spotting, STRS) or of labels (UF1, UAR, accuracy, confusion)."""
+    from .data.annotations import read_table
+    from .metrics import label_report, recognition_report, spotting_report
+
+    if labels is not None:
+        rows = _rows(labels, ("fold", "true", "pred"))
+        report = label_report([r["true"] for r in rows], [r["pred"] for r in rows])
+        report.pop("macro_precision")
+    elif truth is not None and pred is not None:
+        wanted, found = read_table(truth), read_table(pred)
+        minutes = _minutes(videos) if videos else None
+        report = {"rule": rule, "iou": iou} | spotting_report(wanted, found, rule=rule, iou=iou, minutes=minutes)
+        report |= {"decision_delay_s": None} | recognition_report(wanted, found, iou)
+    else:
+        raise UsageError("score needs --truth and --pred, or --labels")
+    _print(report, as_json)
+
+
+def _minutes(path: Path) -> float:
+    try:
+        return sum(float(r["frames"]) / float(r["fps"]) for r in _rows(path, ("video", "fps", "frames"))) / 60
+    except (ValueError, ZeroDivisionError) as error:
+        raise DataError(f"{path}: frames and fps must be numbers, fps above 0 ({error})") from error
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if missing := set(columns) - set(reader.fieldnames or ()):
+                raise DataError(f"{path}: column {sorted(missing)[0]!r} is missing; the header is {','.join(columns)}")
+            return list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
+
+
+def _need(package: str, extra: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"this command needs {package}: pip install 'microspot[{extra}]'")
+
+
+def _print(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    for name, value in report.items():
+        typer.echo(f"{name:24} {value}")
+
+
+def main() -> None:
+    """Entry point of `microspot-engines`."""
+    from .commands import run_command
+
+    run_command(app, "microspot-engines")
+
+
+if __name__ == "__main__":
+    main()

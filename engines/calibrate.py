@@ -1,0 +1,108 @@
+"""Thresholds by one rule for every engine set, networks or baseline: best F1 at IoU 0.5 on clips of unseen faces.
+
+Each window is scored once; the thresholds are then swept over the stored scores. Not from the papers, which name
+T_CRN and T_nms but no values.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import reference
+from .clips import lag_indices, thin, tick_weights
+from .errors import DataError
+from .intervals import Intervals, iou
+from .runtime.engine import EngineSet
+
+T_CPN_GRID = (0.3, 0.5, 0.7, 0.85)
+T_CRN_GRID = tuple(round(0.05 * k, 2) for k in range(6, 20))
+HIT_IOU = 0.5  # T_eval [S1 M12]
+SPLIT = "validation"
+CHUNK = 32  # frames encoded at a time
+
+
+def clip_features(
+    crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines: EngineSet
+) -> NDArray[np.float32]:
+    """(L, T) tick features of one clip, by the rules of the stream: thinned, with lags, on the grid."""
+    spec = engines.spotter
+    kept = thin(times_ns, spec.grid_hz)
+    times = times_ns[kept]
+    lags = lag_indices(times, spec.lags_ns)
+    features = []
+    for start in range(0, len(kept), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(kept)))
+        stack = np.concatenate([crops[kept[rows]], *(crops[kept[lags[rows, d]]] for d in range(lags.shape[1]))], axis=1)
+        features.append(engines.encoder(pixels=np.ascontiguousarray(stack))["features"].copy())
+    ticks = tick_weights(times, spec.grid_hz) @ np.concatenate(features)
+    return np.asarray(ticks.T, np.float32)
+
+
+def calibrate(engines: EngineSet, data: Path) -> dict[str, Any]:
+    """{t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips} of the best thresholds.
+
+    data: a set made by `microspot-engines synthesize`. Raises DataError where it is not one.
+    """
+    clips, crops = _validation(data)
+    lowest = replace(engines, spotter=replace(engines.spotter, t_cpn=min(T_CPN_GRID), t_crn=0.0))
+    scored = []
+    for clip in clips:
+        rows = crops[clip["start"] : clip["start"] + clip["count"]]
+        features = clip_features(rows, np.asarray(clip["times_ns"], np.int64), engines)
+        scores = reference.propose(features, lowest)
+        scored.append((scores, reference.refine(features, scores, lowest), features.shape[1], _truth(clip, engines)))
+    found = [_at(engines, scored, t_cpn, t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID]
+    return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
+
+
+def _validation(data: Path) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
+    try:
+        index = json.loads((data / "index.json").read_text())
+        crops = np.load(data / "crops.npy", mmap_mode="r")
+        clips = [clip for clip in index["clips"] if clip["split"] == SPLIT]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{data} is no clip set ({error!r}): make one with microspot-engines synthesize") from error
+    if not clips:
+        raise DataError(f"{data} has no {SPLIT} clips: synthesize more faces")
+    return clips, crops
+
+
+def _truth(clip: dict[str, Any], engines: EngineSet) -> NDArray[np.float64]:
+    """(G, 2) MEs as [start, stop) in ticks."""
+    spans = [(m["onset_ns"], m["offset_ns"]) for m in clip["movements"] if m["kind"] == "micro"]
+    return np.asarray(spans, np.float64).reshape(-1, 2) * engines.spotter.grid_hz / 1e9
+
+
+def _at(engines: EngineSet, scored: list[Any], t_cpn: float, t_crn: float) -> dict[str, Any]:
+    spec = replace(engines.spotter, t_cpn=t_cpn, t_crn=t_crn)
+    hits = spotted = truths = ticks = 0
+    for scores, windows, length, truth in scored:
+        passed = [w for w in windows if scores[w.scale, w.end] >= t_cpn and w.score >= t_crn]
+        kept = reference.settle(passed, length, spec)
+        spotted, truths, ticks = spotted + len(kept), truths + len(truth), ticks + length
+        hits += _hits(kept, truth)
+    precision, recall = hits / spotted if spotted else 0.0, hits / truths if truths else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+    minutes = ticks / spec.grid_hz / 60
+    return {
+        "t_cpn": t_cpn, "t_crn": t_crn, "f1": round(f1, 4), "precision": round(precision, 4),
+        "recall": round(recall, 4), "false_alarms_per_min": round((spotted - hits) / minutes, 3),
+        "truths": truths, "minutes": round(minutes, 2), "clips": len(scored),
+    }  # fmt: skip
+
+
+def _hits(kept: Intervals, truth: NDArray[np.float64]) -> int:
+    """Truths matched one to one, best overlap first."""
+    overlap = iou(kept.start[:, None], kept.stop[:, None], truth[None, :, 0], truth[None, :, 1])
+    hits = 0
+    while overlap.size and overlap.max() >= HIT_IOU:
+        i, j = np.unravel_index(overlap.argmax(), overlap.shape)
+        overlap[i, :] = overlap[:, j] = 0
+        hits += 1
+    return hits

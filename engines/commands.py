@@ -1,0 +1,39 @@
+"""What the project's commands share: exit codes of the contract, one line an error, --debug for the traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .errors import MicrospotError, UsageError
+
+
+def run_command(application: Callable[..., Any], name: str) -> None:
+    """Run a typer application under the exit codes of the contract; used by every command of the project."""
+    argv = [arg for arg in sys.argv[1:] if arg != "--debug"]
+    debug = len(argv) < len(sys.argv) - 1
+    try:
+        code = application(args=argv, prog_name=name, standalone_mode=False)
+    except MicrospotError as error:
+        code = _report(name, str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # the reader of stdout went away: nothing more to say
+        sys.stderr.close()
+        code = 0
+    except Exception as error:
+        explain = getattr(error, "format_message", None)  # a usage error of the command-line library
+        if explain is None:
+            raise
+        code = _report(name, explain(), UsageError.exit_code, debug)
+    sys.exit(code or 0)
+
+
+def _report(name: str, message: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,346 @@
+"""The aligner on the sample clip, on rendered motion with known truth, and on scripted meshes for its rules."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import realtime
+from engines.align import AlignOptions, FixedAligner, MediaPipeAligner, face_to_crop
+from engines.errors import DataError, UsageError
+from engines.register import RegisterOptions, Steady
+from engines.steadiness import measure
+from engines.template import TEMPLATE, compose, inverse, rigid_weights, template_px
+
+SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+NEUTRAL = 1140
+TICK = 40_000_000
+
+
+@pytest.fixture(scope="module")
+def clip() -> list[np.ndarray]:
+    """The sample from its neutral frame on, 12 frames of 400x300."""
+    with av.open(str(SAMPLE)) as file:
+        stream = file.streams.video[0]
+        file.seek(int((NEUTRAL - 2) / stream.average_rate / stream.time_base), stream=stream)
+        found = [
+            (round(f.time * float(stream.average_rate)), f.to_ndarray(format="bgr24")) for f in _until(file, stream)
+        ]
+    return [image for index, image in found if index >= NEUTRAL]
+
+
+def _until(file: Any, stream: Any) -> Iterator[Any]:
+    for frame in file.decode(stream):
+        yield frame
+        if round(frame.time * float(stream.average_rate)) >= NEUTRAL + 11:
+            return
+
+
+@pytest.fixture(scope="module")
+def aligner() -> Iterator[MediaPipeAligner]:
+    with MediaPipeAligner() as shared:
+        yield shared
+
+
+class Scripted(MediaPipeAligner):
+    """Meshes from a list instead of MediaPipe: what the gates and identities do with them is ours."""
+
+    def __init__(self, faces: int = 1, options: AlignOptions | None = None) -> None:
+        super().__init__(faces=faces, options=options)
+        self.meshes: list[np.ndarray] = []
+
+    def landmarks(self, image_bgr: np.ndarray) -> list[np.ndarray]:
+        return self.meshes
+
+
+@pytest.fixture(scope="module")
+def mesh(aligner: MediaPipeAligner, clip: list[np.ndarray]) -> np.ndarray:
+    return aligner.landmarks(clip[0])[0]
+
+
+def turned(mesh: np.ndarray, degrees: float) -> np.ndarray:
+    """The mesh turned about the vertical so that its depth says `degrees`; its width in the picture is kept."""
+    out = mesh.copy()
+    out[:, 2] = np.tan(np.deg2rad(degrees)) * (mesh[:, 0] - mesh[:, 0].mean())
+    return out
+
+
+def moved(mesh: np.ndarray, right: float) -> np.ndarray:
+    return mesh + np.array([right, 0.0, 0.0])
+
+
+def scaled(mesh: np.ndarray, width: float) -> np.ndarray:
+    middle = mesh[:, :2].mean(0)
+    out = mesh.copy()
+    out[:, :2] = middle + (mesh[:, :2] - middle) * (width / np.linalg.norm(mesh[234, :2] - mesh[454, :2]))
+    return out
+
+
+@pytest.mark.parametrize("side", [64, 112])
+def test_face_to_crop_recovers_a_known_similarity(side: int) -> None:
+    points = np.zeros((468, 3))
+    for index, place in TEMPLATE.items():
+        points[index, :2] = template_px(np.array(place), side)
+    turn = np.deg2rad(17)
+    truth = 0.7 * np.array([[np.cos(turn), -np.sin(turn), 12.0], [np.sin(turn), np.cos(turn), -30.0]])
+    points[:, :2] = points[:, :2] @ inverse(truth)[:, :2].T + inverse(truth)[:, 2]
+    np.testing.assert_allclose(face_to_crop(points, side), truth, atol=1e-9)
+
+
+def test_face_to_crop_does_not_follow_brows_lids_mouth_and_chin() -> None:
+    expressive = {66, 107, 336, 296, 105, 334, 159, 145, 386, 374, 13, 14, 61, 291, 152}
+    assert not expressive & set(TEMPLATE)
+
+
+def test_rigid_mask_leaves_brows_lids_and_mouth_out() -> None:
+    weights = rigid_weights(112)
+    for name, place, low, high in [
+        ("nose bridge", (0.0, -0.05), 0.9, 1.0),
+        ("brow", (0.24, -0.265), 0.0, 0.01),
+        ("upper lid", (0.23, -0.125), 0.0, 0.05),
+        ("mouth corner", (0.19, 0.39), 0.0, 0.01),
+    ]:
+        x, y = np.rint(template_px(np.array(place), 112)).astype(int)
+        assert low <= weights[y, x] <= high, name
+
+
+def test_finds_the_face_and_reports_it(aligner: MediaPipeAligner, clip: list[np.ndarray]) -> None:
+    aligner.reset()
+    found = aligner(clip[0], 0)
+    (face,) = found.faces
+    assert found.rejected is None
+    assert face.face == 0
+    assert face.pixels.shape == (3, 112, 112)
+    assert face.pixels.dtype == np.uint8
+    assert face.pixels[0].mean() > face.pixels[2].mean() + 20, "skin is redder than blue: the planes are RGB"
+    assert 0.5 < face.quality <= 1
+    assert face.outline.dtype == np.float32
+    eyes = aligner.landmarks(clip[0])[0][[33, 263], :2]
+    for eye in eyes:
+        assert cv2.pointPolygonTest(face.outline, tuple(map(float, eye)), False) > 0
+    assert face.pixels.flags.c_contiguous
+
+
+def test_pixels_are_one_warp_of_the_frame_by_the_affine(aligner: MediaPipeAligner, clip: list[np.ndarray]) -> None:
+    aligner.reset()
+    for i, image in enumerate(clip[:4]):
+        (face,) = aligner(image, i * TICK).faces
+    again = cv2.warpAffine(image, face.affine, (112, 112), flags=cv2.INTER_LINEAR)
+    assert np.abs(again[:, :, ::-1].transpose(2, 0, 1).astype(int) - face.pixels).max() <= 2
+
+
+def test_sensor_noise_moves_landmarks_but_not_the_crop(aligner: MediaPipeAligner, clip: list[np.ndarray]) -> None:
+    aligner.reset()
+    rng = np.random.default_rng(0)
+    noisy = [np.clip(clip[0] + rng.normal(0, 8, clip[0].shape), 0, 255).astype(np.uint8) for _ in range(12)]
+    faces = [aligner(image, i * TICK).faces[0] for i, image in enumerate(noisy)]
+    bridge = np.append(aligner.landmarks(clip[0])[0][168, :2], 1)
+    by_landmarks, registered = (
+        np.std([a @ bridge for a in way], axis=0).max()
+        for way in ([f.placed for f in faces], [f.affine for f in faces])
+    )
+    assert registered < 0.06
+    assert registered < 0.5 * by_landmarks
+
+
+def test_same_frames_give_the_same_crops(aligner: MediaPipeAligner, clip: list[np.ndarray]) -> None:
+    runs = []
+    for _ in range(2):
+        aligner.reset()
+        runs.append([aligner(image, i * TICK).faces[0] for i, image in enumerate(clip[:4])])
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_array_equal(one.affine, other.affine)
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+def test_noise_holds_no_face(aligner: MediaPipeAligner) -> None:
+    aligner.reset()
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    found = aligner(noise, 0)
+    assert found.faces == ()
+    assert found.rejected == "no face"
+
+
+def test_a_large_face_is_averaged_not_sampled(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    big = cv2.resize(clip[0], None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    noisy = np.clip(big + np.random.default_rng(0).normal(0, 12, big.shape), 0, 255).astype(np.uint8)
+    affine = face_to_crop(mesh[:, :2] * 4, 112)
+    crops = [Steady(112, RegisterOptions()).place(image, affine, 0) for image in (big, noisy)]
+    left = np.std(crops[1].pixels.astype(float) - crops[0].pixels)
+    assert left < 6, "plain bilinear sampling leaves noise of about 8"
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        (
+            [(29, 100, None), (34, 100, None), (36, 100, "turned away"), (33, 100, "turned away"), (29, 100, None)],
+            "yaw",
+        ),
+        ([(-36, 100, "turned away")], "either side"),
+        ([(0, 85, "too small"), (0, 91, None), (0, 81, None), (0, 79, "too small"), (0, 85, "too small")], "width"),
+    ],
+)
+def test_gates_have_hysteresis(
+    clip: list[np.ndarray], mesh: np.ndarray, steps: list[tuple[float, float, str | None]], why: str
+) -> None:
+    with Scripted(options=AlignOptions(register=RegisterOptions(lost_below=-9, lost_px=1e9))) as aligner:
+        for i, (yaw, width, expected) in enumerate(steps):
+            aligner.meshes = [turned(scaled(mesh, width), yaw)]
+            assert aligner(clip[0], i * TICK).rejected == expected, f"{why}, step {i}"
+
+
+def test_a_face_leaving_the_picture_is_rejected(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    with Scripted() as aligner:
+        aligner.meshes = [moved(mesh, -mesh[:, 0].min() - 40)]
+        assert aligner(clip[0], 0).rejected == "out of frame"
+
+
+@pytest.mark.parametrize(("away", "steady"), [(2, True), (5, False)])
+def test_a_short_rejection_keeps_the_reference_and_a_long_one_does_not(
+    clip: list[np.ndarray], mesh: np.ndarray, away: int, steady: bool
+) -> None:
+    with Scripted() as aligner:
+        aligner.meshes = [mesh]
+        aligner(clip[0], 0)
+        aligner.meshes = [turned(mesh, 50)]
+        for i in range(1, away + 1):
+            assert aligner(clip[0], i * 30_000_000).rejected == "turned away"
+        shifted = moved(mesh, 1)  # landmarks that err by a pixel; the picture has not moved
+        aligner.meshes = [shifted]
+        (face,) = aligner(clip[0], (away + 1) * 30_000_000).faces
+        error = np.abs(face.affine - face_to_crop(mesh, 112))[:, 2].max()
+        assert (error < 0.1) == steady
+
+
+def test_registration_that_fails_is_rejected_until_the_stretch_ends(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    other = 255 - clip[0]
+    with Scripted() as aligner:
+        aligner.meshes = [mesh]
+        aligner(clip[0], 0)
+        assert aligner(other, TICK).rejected == "registration lost"
+        assert aligner(clip[0], 2 * TICK).rejected is None
+        reasons = [aligner(other, (3 + i) * TICK).rejected for i in range(4)]
+        assert reasons == ["registration lost", "registration lost", None, None]
+
+
+def test_reset_takes_a_new_reference(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    with Scripted() as aligner:
+        aligner.meshes = [mesh]
+        aligner(clip[0], 0)
+        aligner.meshes = [moved(mesh, 1)]
+        assert np.abs(aligner(clip[0], TICK).faces[0].affine - face_to_crop(mesh, 112)).max() < 0.1
+        aligner.reset(0)
+        np.testing.assert_array_equal(aligner(clip[0], 2 * TICK).faces[0].affine, face_to_crop(moved(mesh, 1), 112))
+
+
+def test_a_change_of_light_moves_nothing(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    steady = Steady(112, RegisterOptions())
+    home = face_to_crop(mesh, 112)
+    steady.place(clip[0], home, 0)
+    ramp = np.linspace(0.75, 1.05, clip[0].shape[1])[None, :, None]
+    dimmed = np.clip(clip[0] * ramp + 10, 0, 255).astype(np.uint8)
+    placed = steady.place(dimmed, compose(np.array([[1, 0, 0.8], [0, 1, -0.6]]), home), TICK)
+    assert placed is not None
+    assert np.abs(placed.affine - home)[:, 2].max() < 0.1
+
+
+def test_a_renewed_reference_makes_no_step(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    home = face_to_crop(mesh, 112)
+    still = Steady(112, RegisterOptions(renew_below=-9))
+    renewing = Steady(112, RegisterOptions(renew_below=9))
+    for i, image in enumerate(clip):
+        one, other = still.place(image, home, i * TICK), renewing.place(image, home, i * TICK)
+        assert one is not None
+        assert other is not None
+        assert np.abs(one.affine - other.affine)[:, 2].max() < 0.25
+
+
+def test_identities_follow_overlap_and_free_numbers_return(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    wide = np.concatenate([clip[0], clip[0]], axis=1)
+    left, right = mesh, moved(mesh, 400)
+    with Scripted(faces=2) as aligner:
+
+        def ids(meshes: list[np.ndarray], now: int) -> list[tuple[int, bool]]:
+            aligner.meshes = meshes
+            return [(f.face, bool(f.outline[:, 0].mean() > 400)) for f in aligner(wide, now).faces]
+
+        assert ids([left, scaled(right, 110)], 0) == [(0, True), (1, False)], "the largest face is 0"
+        assert ids([right, left], TICK) == [(0, True), (1, False)], "MediaPipe's order does not matter"
+        assert ids([left], 2 * TICK) == [(1, False)]
+        assert ids([left, right], 3 * TICK) == [(0, True), (1, False)]
+        for i in range(4, 20):
+            ids([left], i * TICK)
+        assert ids([left, moved(right, -150)], 20 * TICK) == [(0, True), (1, False)], "0 is free again"
+
+
+def test_a_cut_to_another_place_waits_until_the_number_is_free(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    wide = np.concatenate([clip[0], clip[0]], axis=1)
+    with Scripted() as aligner:
+        aligner.meshes = [mesh]
+        aligner(wide, 0)
+        aligner.meshes = [moved(mesh, 400)]
+        assert aligner(wide, TICK).rejected == "registration lost"
+        assert aligner(wide, 600_000_000).rejected is None
+
+
+def test_fixed_aligner_cuts_where_it_is_told() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    with FixedAligner(np.array([[1, 0, -5], [0, 1, -3]]), side=32) as aligner:
+        (face,) = aligner(image, 0).faces
+    np.testing.assert_array_equal(face.pixels, image[3:35, 5:37, ::-1].transpose(2, 0, 1))
+    np.testing.assert_allclose(face.outline, [[4.5, 2.5], [36.5, 2.5], [36.5, 34.5], [4.5, 34.5]])
+
+
+def test_fixed_aligner_takes_the_whole_frame_by_default() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (112, 112, 3), dtype=np.uint8)
+    (face,) = FixedAligner()(image, 0).faces
+    np.testing.assert_array_equal(face.pixels, image[:, :, ::-1].transpose(2, 0, 1))
+
+
+def test_steadiness_is_within_the_contract(clip: list[np.ndarray]) -> None:
+    found = measure(clip[0], MediaPipeAligner, seconds=3)
+    assert found.motion_px_rms <= 0.15
+    assert found.motion_px_rms < 0.6 * found.unregistered_px_rms
+    assert 0.9 <= found.me_survival <= 1.1
+
+
+class Lazy(MediaPipeAligner):
+    """Smooths crops over time, as no aligner may."""
+
+    def __call__(self, image_bgr: np.ndarray, captured_ns: int) -> Any:
+        found = super().__call__(image_bgr, captured_ns)
+        (face,) = found.faces
+        self.mean = 0.7 * getattr(self, "mean", face.pixels) + 0.3 * face.pixels
+        object.__setattr__(face, "pixels", self.mean.astype(np.uint8))
+        return found
+
+
+def test_steadiness_sees_through_smoothing(clip: list[np.ndarray]) -> None:
+    assert measure(clip[0], Lazy, seconds=1.5).me_survival < 0.8
+
+
+def test_steadiness_needs_a_face() -> None:
+    with pytest.raises(DataError, match="near-frontal"):
+        measure(np.zeros((200, 200, 3), np.uint8), MediaPipeAligner, seconds=1)
+
+
+def test_impossible_sizes_are_refused() -> None:
+    with pytest.raises(UsageError, match="faces 0"):
+        MediaPipeAligner(faces=0)
+
+
+def test_closes_twice_and_leaves_nothing_behind(clip: list[np.ndarray]) -> None:
+    aligner = MediaPipeAligner()
+    aligner(clip[0], 0)
+    aligner.close()
+    aligner.close()
+    del aligner
+    gc.collect()
