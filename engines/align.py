@@ -2,7 +2,7 @@
 
 MediaPipe runs in IMAGE mode for one face and for several: every frame stands for itself, so the same frames give the
 same crops wherever a stream begins. (VIDEO mode with one face low-passes the landmarks and would swallow
-micro-expressions; with several it looks for further faces in every frame, and was no faster here.)
+micro-expressions; with more it searches every frame for the faces that are missing: 6.2 ms against 5.7 for one face.)
 """
 
 from __future__ import annotations

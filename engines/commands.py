@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ def run_command(application: Callable[..., Any], name: str) -> None:
     """Run a typer application under the exit codes of the contract; used by every command of the project."""
     argv = [arg for arg in sys.argv[1:] if arg != "--debug"]
     debug = len(argv) < len(sys.argv) - 1
+    if not debug:
+        _quiet_native_libraries()
     try:
         code = application(args=argv, prog_name=name, standalone_mode=False)
     except MicrospotError as error:
@@ -28,6 +31,15 @@ def run_command(application: Callable[..., Any], name: str) -> None:
             raise
         code = _report(name, explain(), UsageError.exit_code, debug)
     sys.exit(code or 0)
+
+
+def _quiet_native_libraries() -> None:
+    """Point file descriptor 2 at nothing and keep Python's stderr: C++ libraries chat there past any setting."""
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _report(name: str, message: str, code: int, debug: bool) -> int:

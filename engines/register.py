@@ -3,19 +3,20 @@
 Landmarks jitter by 0.2-0.35 px RMS (S = 112, a swaying picture with sensor noise in H.264) and follow expressions:
 a blink moves them by 0.5-1.3 px, a brow raise of 1 px by 0.1-0.3 px. So they only place the crop, and the rigid regions
 of the template are then registered to a reference by inverse-compositional Gauss-Newton over shift, growth and turn,
-with gain, level and slopes of the light solved along (the solver is computed once per reference). On that clip:
+with the light solved along: gain, level and the slopes of both (without slopes a ramp of light across the face moved
+the crop by 0.2-0.7 px, with them by 0.01). The solver is computed once per reference. On that clip:
 
 | | px RMS over 0.5 Hz, 104 px face at 0.26 Mbit/s | 300 px face | ms, one thread |
 |---|---|---|---|
 | landmarks alone | 0.30 | 0.16 | - |
 | cv2.findTransformECC, Euclidean, masked | 0.27-0.35 | 0.12-0.20 | 1.1-1.6 |
 | cv2.calcOpticalFlowPyrLK, 80 points, RANSAC | 0.15 | 0.07 | 0.7 |
-| this | 0.13 | 0.05 | 0.5 |
+| this | 0.12 | 0.05 | 0.4 |
 
-The rest is in the decoded pixels: without the codec this is at 0.06. Robust reweighting, other blurs and a reference
-averaged over many frames changed nothing; more of the face (forehead, lids, cheeks) is steadier on a still face but
-follows expressions. The final crop is one bilinear warp of the frame: cubic and Lanczos shimmered as much under
-known motion and cost 3 and 12 times the time. Not from the papers.
+The rest is in the decoded pixels: without the codec it is 0.05, at 1.6 Mbit/s 0.09. Robust reweighting, other blurs and
+a reference averaged over many frames changed nothing; more of the face (forehead, lids, cheeks) is steadier on a still
+face but follows expressions. The final crop is one bilinear warp of the frame: cubic and Lanczos shimmered as much
+under known motion and cost 3 and 12 times the time. Not from the papers.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Reference:
     def _design(
         self, patch: NDArray[np.float32], dx: NDArray[np.float64], dy: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(8, n) least-squares solver for gain, light (level and slope along x, y), shift, growth and turn; and
+        """(10, n) least-squares solver for light (gain, level, and the slopes of both), shift, growth and turn; and
         (n,) the weighted patch of zero mean and length one, for the correlation."""
         r, gx, gy = (
             a.ravel()[self._where].astype(np.float64)
@@ -129,7 +130,8 @@ class Reference:
             )
         )
         w = self._w.astype(np.float64)
-        columns = np.stack([r, np.ones_like(r), dx, dy, gx, gy, gx * dx + gy * dy, gy * dx - gx * dy])
+        light = [r, r * dx, r * dy, np.ones_like(r), dx, dy]
+        columns = np.stack([*light, gx, gy, gx * dx + gy * dy, gy * dx - gx * dy])
         weighted = columns * w * w
         normal = weighted @ columns.T
         ridge = RIDGE * np.diag(np.diag(normal)) + 1e-9 * np.eye(len(normal))  # a blank patch must not divide by zero
@@ -147,8 +149,8 @@ class Reference:
         """Affine that lays the view on the reference, and the correlation -1..1."""
         for _ in range(self.options.iterations):
             values = self._patch(view, affine).ravel()[self._where] - GREY
-            gain, _, _, _, tx, ty, grow, turn = (float(v) for v in self._solve @ values)
-            tx, ty, grow, turn = (v / max(gain, LEAST_GAIN) for v in (tx, ty, grow, turn))
+            solved = (self._solve @ values).astype(float)
+            tx, ty, grow, turn = solved[-4:] / max(solved[0], LEAST_GAIN)
             affine = compose(self._step(tx, ty, grow, turn), affine)
             if max(abs(tx), abs(ty), abs(grow), abs(turn)) < self.options.converged_px:
                 break

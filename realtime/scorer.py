@@ -49,6 +49,8 @@ class IncrementalScorer:
 
     def _step(self, columns: Floats32, valid: float) -> Steps[Scores]:
         n = columns.shape[1]
+        if n == 0:  # a network without look-ahead has nothing to flush
+            return Scores(self._ticks, np.empty((self.spec.scales, 0), np.float32))
         out = yield Call(
             "proposer",
             {

@@ -126,7 +126,7 @@ class CMNet(nn.Module):
         self.lstm = nn.LSTM(sizes.width, sizes.width, batch_first=True)
         # the last frame is neutral again: without memory of the apex there is nothing to classify
         with torch.no_grad():
-            self.lstm.bias_ih_l0[sizes.width : 2 * sizes.width] = FORGET_BIAS
+            self.lstm.get_parameter("bias_ih_l0")[sizes.width : 2 * sizes.width] = FORGET_BIAS
         self.heads = nn.ModuleDict({str(count): nn.Linear(sizes.width, count) for count in classes})
 
     def forward(self, clip: Tensor) -> Recognition:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import EngineError
+from ..losses import LUMA
 from ..specs import SpotterSpec
 
 ENCODER_CHANNELS = (16, 32, 64)  # of the first three 2D layers; the fourth gives L / cells
 DIFFERENCE_GAIN = 8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 CHUNK = 32  # crops prepared at a time in training: twice as fast as all at once, for the cache's sake
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,21 +24,10 @@ from torch import Tensor
 
 from .. import losses
 from ..errors import DataError, UsageError
-from ..networks.cmnet import CMNet, Recognition
-from .recognizer_data import (
-    HEADS,
-    PARTS,
-    Batch,
-    Pixels,
-    RecognizerConfig,
-    Sample,
-    class_weights,
-    make_batch,
-    open_crops,
-    positive_clips,
-    read_samples,
-)
+from ..networks.cmnet import CMNet
+from .recognizer_data import PARTS, Pixels, RecognizerConfig, Sample, make_batch, open_crops, read_samples
 from .recognizer_eval import FIGURES, standing, validate
+from .recognizer_step import batch_losses, class_weights
 
 TRAIN, VALIDATION = "train", "validation"
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
@@ -47,137 +36,146 @@ SEED_STRIDE = 1_000_003  # keeps the seeds of neighbouring runs apart
 FREE = ("data", "out", "threads", "device")  # settings that may differ when a run goes on
 
 
-# ---- one step ------------------------------------------------------------------------------------
-
-
-def batch_losses(
-    network: CMNet, batch: Batch, weights: dict[str, Tensor], config: RecognizerConfig, done: float, seed: int
-) -> dict[str, Tensor]:
-    """The losses whose coefficients are not zero, by name; `done` in [0, 1] anneals kappa."""
-    with torch.autocast(config.device, torch.bfloat16, enabled=config.bfloat16):
-        found = network(batch.clips)
-    active = {name for name, value in config.coefficients.items() if value}
-    parts = {"classes": _classes(found, batch, weights)}
-    random = torch.Generator(device=batch.clips.device).manual_seed(seed)
-    if "tendency" in active and found.h is not None:
-        mu, sigma = losses.prototype(batch.apex, config.frames, config.eps)
-        draws = losses.draw_prototype(mu, sigma, config.draws, random)
-        kappa = config.kappa[0] + (config.kappa[1] - config.kappa[0]) * done
-        parts["tendency"] = losses.wilcoxon(found.s.float(), draws, config.delta, kappa, config.scope, config.form)
-    if "distillation" in active and found.h is not None:
-        parts["distillation"] = _distillation(network, found.h, batch, config, random)
-    return parts
-
-
-def _classes(found: Recognition, batch: Batch, weights: dict[str, Tensor]) -> Tensor:
-    parts = [losses.classification_loss(found.logits[n].float(), batch.labels[n], weights[n]) for n in HEADS]
-    return torch.stack(parts).mean()
-
-
-def _distillation(network: CMNet, h: Tensor, batch: Batch, config: RecognizerConfig, random: torch.Generator) -> Tensor:
-    count = max(1, math.ceil(config.positives * len(h)))
-    clips, indices = batch.clips[:count], batch.indices[:count]
-    negatives = losses.sample_negatives(clips, config.strategy, None, config.temperature, random)
-    # a short ME fills N positions with fewer captured frames: a copy of the anchor is no negative
-    negatives = negatives & (indices[:, :, None] != indices[:, None, :])
-    with torch.autocast(config.device, torch.bfloat16, enabled=config.bfloat16):
-        positive = network.clues(positive_clips(clips, config))
-    return losses.intensity_distillation(h[:count].float(), positive.float(), negatives, config.tau)
-
-
-# ---- the run -------------------------------------------------------------------------------------
+# ---- the run ----------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Run:
-    """What a checkpoint holds: network, optimiser, steps done and the best validation so far."""
+    """What a checkpoint holds: network, optimiser, steps and seconds done, the best validation so far."""
 
     network: CMNet
     optimiser: torch.optim.Adam
     step: int = 0
+    seconds: float = 0.0
     best: float = -math.inf
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How much is to be done: `steps`, or fewer where `minutes` of training pass first."""
+
+    steps: int
+    minutes: float | None
+
+    def share(self, run: Run) -> float:
+        """Done so far, 0 to 1; it drives the learning rate and kappa."""
+        timed = run.seconds / (60 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(run.step / self.steps, timed))
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The set, opened."""
+
+    crops: Pixels
+    train: list[Sample]
+    validation: list[Sample]
+    weights: dict[str, Tensor]
+
+    @classmethod
+    def open(cls, config: RecognizerConfig) -> Self:
+        samples = read_samples(config, TRAIN)
+        return cls(open_crops(config), samples, read_samples(config, VALIDATION), class_weights(samples, config))
+
+
+def run(
+    data: Path,
+    out: Path,
+    *,
+    config: Path | None = None,
+    minutes: float | None = None,
+    threads: int | None = None,
+    resume: bool = False,
+) -> dict[str, float]:
+    """The command `train recognizer`. Raises UsageError where OUT holds a run that `resume` does not ask for."""
+    settings = RecognizerConfig.read(data, out, config, **({} if threads is None else {"threads": threads}))
+    if _checkpoint(settings).exists() and not resume:
+        raise UsageError(f"{out} holds a run: add --resume to go on with it, or choose another folder")
+    return train(settings, minutes=minutes)
+
+
 def train(
-    config: RecognizerConfig, until_step: int | None = None, say: Callable[[str], None] = print
+    config: RecognizerConfig,
+    until_step: int | None = None,
+    minutes: float | None = None,
+    say: Callable[[str], None] = print,
 ) -> dict[str, float]:
     """Train, or go on from the checkpoint in `config.out`; returns the last validation.
 
-    Writes there `recognizer.safetensors` (the best validation so far), `recognizer.json` (its metrics and
-    the configuration), `recognizer.csv` (one row per epoch) and the checkpoint. `until_step` stops earlier;
-    the next call goes on. Sets torch's thread count. Raises DataError for the set, UsageError where the
-    checkpoint's configuration is another.
+    Writes there `recognizer.safetensors` (the best validation so far), `recognizer.json` (its metrics and the
+    configuration), `recognizer.csv` (one row per epoch) and the checkpoint. `until_step` stops earlier and the next
+    call goes on; `minutes` shortens the whole run, its schedules with it. Sets torch's thread count. Raises DataError
+    for the set, UsageError where the checkpoint's configuration is another.
     """
     torch.set_num_threads(config.threads)
     Path(config.out).mkdir(parents=True, exist_ok=True)
-    crops, samples, held_out = open_crops(config), read_samples(config, TRAIN), read_samples(config, VALIDATION)
-    run, weights = _start(config), class_weights(samples, config)
-    per_epoch = math.ceil(len(samples) / config.batch)
-    last = config.epochs * per_epoch if until_step is None else min(until_step, config.epochs * per_epoch)
-    say(f"recognizer: {len(samples)} training and {len(held_out)} validation MEs, step {run.step} of {last}")
+    material, now = Material.open(config), _start(config)
+    per_epoch = math.ceil(len(material.train) / config.batch)
+    budget = Budget(config.epochs * per_epoch, minutes)
+    last = budget.steps if until_step is None else min(until_step, budget.steps)
+    say(
+        f"recognizer: {len(material.train)} training and {len(material.validation)} validation MEs, from step {now.step}"
+    )
     checked: dict[str, float] = {}
-    while run.step < last:
-        means = _epoch(run, crops, samples, weights, config, min(last, per_epoch * (run.step // per_epoch + 1)), say)
-        epoch = run.step // per_epoch
-        if run.step % per_epoch == 0:
-            if epoch % config.validate_epochs == 0 or epoch == config.epochs:
-                checked = validate(run.network, crops, held_out, config)
-                _keep_best(run, checked, config)
-            _log(Path(config.out) / "recognizer.csv", {"epoch": epoch, "step": run.step, **means, **checked}, say)
-        _save(run, config)
-    return checked or validate(run.network, crops, held_out, config)
+    while now.step < last and budget.share(now) < 1:
+        stop = min(last, per_epoch * (now.step // per_epoch + 1))
+        means = _epoch(now, material, config, budget, stop, say)
+        epoch, over = now.step / per_epoch, budget.share(now) == 1
+        if over or epoch % config.validate_epochs == 0:
+            checked = validate(now.network, material.crops, material.validation, config)
+            _keep_best(now, checked, config)
+        if over or epoch.is_integer():
+            _log(Path(config.out) / "recognizer.csv", {"epoch": epoch, "step": now.step, **means, **checked}, say)
+        _save(now, config)
+    return checked or validate(now.network, material.crops, material.validation, config)
 
 
 def _epoch(
-    run: Run,
-    crops: Pixels,
-    samples: list[Sample],
-    weights: dict[str, Tensor],
-    config: RecognizerConfig,
-    stop: int,
-    say: Callable[[str], None],
+    now: Run, material: Material, config: RecognizerConfig, budget: Budget, stop: int, say: Callable[[str], None]
 ) -> dict[str, float]:
     """Steps up to `stop`, all within one epoch; means of the losses, and samples per second."""
-    per_epoch = math.ceil(len(samples) / config.batch)
-    order = np.random.default_rng([config.seed, run.step // per_epoch]).permutation(len(samples))
+    per_epoch = math.ceil(len(material.train) / config.batch)
+    order = np.random.default_rng([config.seed, now.step // per_epoch]).permutation(len(material.train))
     sums: dict[str, float] = {}
-    began, first = time.perf_counter(), run.step
-    while run.step < stop:
-        at = run.step % per_epoch * config.batch
-        chosen = [samples[i] for i in order[at : at + config.batch]]
-        for name, value in _step(run, crops, chosen, weights, config, config.epochs * per_epoch).items():
+    first, before = now.step, now.seconds
+    while now.step < stop and budget.share(now) < 1:
+        began = time.perf_counter()
+        at = now.step % per_epoch * config.batch
+        chosen = [material.train[i] for i in order[at : at + config.batch]]
+        for name, value in _step(now, material, chosen, config, budget.share(now)).items():
             sums[name] = sums.get(name, 0.0) + value
-        if run.step % PROGRESS_STEPS == 0:
-            say(f"step {run.step}: loss {sums['loss'] / (run.step - first):.3f}")
-    count = run.step - first
-    speed = count * config.batch / (time.perf_counter() - began)
+        now.seconds += time.perf_counter() - began
+        if now.step % PROGRESS_STEPS == 0:
+            say(f"step {now.step}: loss {sums['loss'] / (now.step - first):.3f}")
+    count = now.step - first
+    speed = count * config.batch / (now.seconds - before)
     return {name: value / count for name, value in sums.items()} | {"samples_per_s": speed}
 
 
 def _step(
-    run: Run, crops: Pixels, chosen: list[Sample], weights: dict[str, Tensor], config: RecognizerConfig, steps: int
+    now: Run, material: Material, chosen: list[Sample], config: RecognizerConfig, share: float
 ) -> dict[str, float]:
-    seed = config.seed * SEED_STRIDE + run.step
-    for group in run.optimiser.param_groups:
-        group["lr"] = config.rate * _schedule(run.step, config.warmup, steps)
-    batch = make_batch(crops, chosen, config, seed)
+    seed = config.seed * SEED_STRIDE + now.step
+    for group in now.optimiser.param_groups:
+        group["lr"] = config.rate * _schedule(now.step, config.warmup, share)
+    batch = make_batch(material.crops, chosen, config, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # kornia draws from the global generator
-        parts = batch_losses(run.network, batch, weights, config, run.step / steps, seed)
+        parts = batch_losses(now.network, batch, material.weights, config, share, seed)
     loss = losses.total(parts, {name: config.coefficients[name] for name in parts})
     if not bool(torch.isfinite(loss)):
-        raise DataError(f"the loss is {loss.item()} at step {run.step}: lower the rate or look at the set")
-    run.optimiser.zero_grad()
+        raise DataError(f"the loss is {loss.item()} at step {now.step}: lower the rate or look at the set")
+    now.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(run.network.parameters(), config.clip_gradient)
-    run.optimiser.step()
-    run.step += 1
+    torch.nn.utils.clip_grad_norm_(now.network.parameters(), config.clip_gradient)
+    now.optimiser.step()
+    now.step += 1
     return {"loss": loss.item(), **{name: part.item() for name, part in parts.items()}}
 
 
-def _schedule(step: int, warmup: int, steps: int) -> float:
+def _schedule(step: int, warmup: int, share: float) -> float:
     """Linear warm-up, then half a cosine to zero."""
-    return min(1.0, (step + 1) / max(warmup, 1)) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    return min(1.0, (step + 1) / max(warmup, 1)) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -199,10 +197,10 @@ def _start(config: RecognizerConfig) -> Run:
     network = CMNet(config.side, classes=(len(config.labels3), len(config.labels5)), magnify=config.magnify)
     network.to(config.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster on a CPU
-    run = Run(network, torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay))
+    now = Run(network, torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay))
     path = _checkpoint(config)
     if not path.exists():
-        return run
+        return now
     with safe_open(path, "pt", device=config.device) as file:
         state = json.loads(file.metadata()["run"])
         # safe_open is no mapping, whatever its method is called
@@ -215,30 +213,30 @@ def _start(config: RecognizerConfig) -> Run:
         if name.startswith("adam."):
             _, index, key = name.split(".")
             moments.setdefault(int(index), {})[key] = tensor
-    run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": moments})
-    run.step, run.best = state["step"], state["best"]
-    return run
+    now.optimiser.load_state_dict({**now.optimiser.state_dict(), "state": moments})
+    now.step, now.seconds, now.best = state["step"], state["seconds"], state["best"]
+    return now
 
 
-def _save(run: Run, config: RecognizerConfig) -> None:
+def _save(now: Run, config: RecognizerConfig) -> None:
     """Replace the checkpoint in one move, so that a kill leaves the old one or the new one."""
-    tensors = {f"net.{k}": v.contiguous() for k, v in run.network.state_dict().items()}
-    for index, moments in run.optimiser.state_dict()["state"].items():
+    tensors = {f"net.{k}": v.contiguous() for k, v in now.network.state_dict().items()}
+    for index, moments in now.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{k}": v.contiguous() for k, v in moments.items()}
-    state = {"step": run.step, "best": run.best, "settings": _settings(config)}
+    state = {"step": now.step, "seconds": now.seconds, "best": now.best, "settings": _settings(config)}
     path = _checkpoint(config)
     save_file(tensors, path.with_suffix(".new"), {"run": json.dumps(state)})
     os.replace(path.with_suffix(".new"), path)
 
 
-def _keep_best(run: Run, checked: dict[str, float], config: RecognizerConfig) -> None:
+def _keep_best(now: Run, checked: dict[str, float], config: RecognizerConfig) -> None:
     """Write the weights where their standing is the best so far."""
     figure = standing(checked)
-    if figure <= run.best:
+    if figure <= now.best:
         return
-    run.best, out = figure, Path(config.out)
-    save_file({k: v.contiguous() for k, v in run.network.state_dict().items()}, out / "recognizer.safetensors")
-    report = {"step": run.step, "metrics": checked, "config": asdict(config)}
+    now.best, out = figure, Path(config.out)
+    save_file({k: v.contiguous() for k, v in now.network.state_dict().items()}, out / "recognizer.safetensors")
+    report = {"step": now.step, "metrics": checked, "config": asdict(config)}
     (out / "recognizer.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 

@@ -1,4 +1,5 @@
-"""What CMNet learns from: the configuration, micro-expressions of a synthesised set, batches and positives.
+"""What CMNet learns from: the configuration, the micro-expressions of a synthesised set,
+and batches.
 
 A set is a folder with `crops.npy` (total, 3, S, S) uint8 and `index.json`, whose clips name face, split,
 start, count, times_ns and movements. Only micro movements are used. Each is sampled as the stream will
@@ -186,35 +187,3 @@ def make_batch(crops: Pixels, samples: list[Sample], config: RecognizerConfig, s
         torch.tensor(apexes, device=config.device),
         {name: torch.tensor(values, device=config.device) for name, values in labels.items()},
     )
-
-
-def class_weights(samples: list[Sample], config: RecognizerConfig) -> dict[str, Tensor]:
-    """Inverse frequency of each class, mean 1 over the samples that have a label; absent classes weigh 1."""
-    weights = {}
-    for name, names in (("3", config.labels3), ("5", config.labels5)):
-        labels = np.array([s.label3 if name == "3" else s.label5 for s in samples])
-        counts = np.bincount(labels[labels >= 0], minlength=len(names))
-        share = counts.sum() / np.maximum(counts, 1) / max((counts > 0).sum(), 1)
-        weights[name] = torch.tensor(np.where(counts > 0, share, 1.0), dtype=torch.float32, device=config.device)
-    return weights
-
-
-def positive_clips(clips: Tensor, config: RecognizerConfig) -> Tensor:
-    """x+ of [S2 C11, C29]: colour, grey and blur, the same for all frames of a clip; (B, N, 3, S, S) uint8.
-
-    One choice per clip, since the network sees differences within it; no geometry, which would change the
-    intensity.
-    """
-    from kornia import augmentation as K  # not at the top: a second of import that evaluation does not need
-
-    kernel = 2 * round(config.blur_share * config.side / 2) + 1
-    light = config.jitter_light
-    change = K.VideoSequential(
-        K.ColorJitter(light, light, light, config.jitter_hue, p=config.jitter_probability),
-        K.RandomGrayscale(p=config.gray_probability),
-        K.RandomGaussianBlur((kernel, kernel), config.blur_sigma, p=config.blur_probability),
-        data_format="BTCHW",
-        same_on_frame=True,
-    )
-    changed: Tensor = change(clips.float() / 255)
-    return (changed.clamp(0, 1) * 255).round().to(torch.uint8)

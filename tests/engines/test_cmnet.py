@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,21 @@ import torch
 from safetensors.torch import load_file
 
 from engines.errors import DataError, UsageError
+from engines.export import export
 from engines.metrics import spearman, uf1_uar
 from engines.networks.cmnet import CMNet, CMNetSizes, RecognizerStep, frame_channels
 from engines.runtime.onnx_engine import OnnxEngine
 from engines.specs import RecognizerSpec
-from engines.training.recognizer import train
+from engines.training.recognizer import run, train
 from engines.training.recognizer_data import (
     RecognizerConfig,
-    class_weights,
     clip_frames,
     make_batch,
     open_crops,
-    positive_clips,
     read_samples,
 )
 from engines.training.recognizer_eval import FIGURES, validate
+from engines.training.recognizer_step import class_weights, positive_clips
 
 SIDE, FRAMES = 48, 7
 TICK = 33_333_333
@@ -104,27 +103,17 @@ def test_difference_channel_sees_movement_not_light_nor_face() -> None:
     assert difference[2, 11, 11] > 0 > difference[2, 21, 11]
 
 
-@pytest.mark.parametrize("labels", [3, 5])
-def test_export_keeps_the_batch_free_and_the_numbers(tmp_path: Path, labels: int) -> None:
+def test_export_keeps_the_batch_free_and_the_numbers(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    spec = RecognizerSpec(frames=FRAMES, side=SIDE, labels=tuple("abcde"[:labels]))
-    step, path = RecognizerStep(CMNet(SIDE, SMALL), labels).eval(), tmp_path / "recognizer.onnx"
-    batch = torch.export.Dim("B")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own, of no consequence once the numbers agree
-        torch.onnx.export(
-            step, (clips(),), path, dynamo=True, external_data=False, dynamic_shapes=({0: batch},), verbose=False,
-            input_names=["clip"], output_names=["classes", "intensity"],
-        )  # fmt: skip
-    engine = OnnxEngine(path.read_bytes(), *spec.tensors()["recognizer"])
-    for count in (1, 2, 5):
-        clip = clips(count, seed=count)
-        with torch.inference_mode():
-            classes, intensity = step(clip)
-        found = engine(clip=clip.numpy())
-        np.testing.assert_allclose(found["classes"], classes.numpy(), atol=1e-6)
-        np.testing.assert_allclose(found["intensity"], intensity.numpy(), atol=1e-6)
-        np.testing.assert_allclose(found["classes"].sum(1), 1, atol=1e-6)
+    spec = RecognizerSpec(frames=FRAMES, side=SIDE, labels=tuple("abcde"))
+    step, path = RecognizerStep(CMNet(SIDE, SMALL), 5).eval(), tmp_path / "recognizer-5.onnx"
+    export(step, "recognizer", spec.tensors()["recognizer"], None, path)  # compares with torch itself
+    found = OnnxEngine(path.read_bytes(), *spec.tensors()["recognizer"])(clip=clips(4).numpy())
+    with torch.inference_mode():
+        classes, intensity = step(clips(4))
+    np.testing.assert_allclose(found["classes"], classes.numpy(), atol=1e-6)
+    np.testing.assert_allclose(found["intensity"], intensity.numpy(), atol=1e-6)
+    np.testing.assert_allclose(found["classes"].sum(1), 1, atol=1e-6)
 
 
 # ---- data ------------------------------------------------------------------------------------------------------
@@ -247,6 +236,17 @@ def test_training_learns_resumes_exactly_and_writes_its_files(toy: Path, tmp_pat
     report = json.loads((tmp_path / "whole" / "recognizer.json").read_text())
     again = validate(network, open_crops(whole), read_samples(whole, "validation"), whole)
     assert again["uf1_3"] == pytest.approx(report["metrics"]["uf1_3"])
+
+
+def test_command_respects_a_time_budget_and_an_old_run(toy: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f"side = {SIDE}\nframes = {FRAMES}\nbatch = 8\nepochs = 1000\nvalidate_epochs = 1000\n")
+    assert set(run(toy, tmp_path / "run", config=file, minutes=0.01, threads=1)) == set(FIGURES)
+    report = json.loads((tmp_path / "run" / "recognizer.json").read_text())
+    assert 0 < report["step"] < 1000
+    with pytest.raises(UsageError, match="holds a run: add --resume"):
+        run(toy, tmp_path / "run", config=file)
+    run(toy, tmp_path / "run", config=file, minutes=0.01, resume=True)  # nothing is left to do
 
 
 @pytest.mark.parametrize(

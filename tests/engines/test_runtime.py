@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -20,6 +21,7 @@ from safetensors.torch import save
 
 from engines.errors import EngineError, UsageError
 from engines.networks.cmnet import CMNet, RecognizerStep
+from engines.networks.mesnet import EncoderStep, MESNet
 from engines.runtime.engine import EngineSet, FunctionEngine, check_arrays
 from engines.runtime.onnx_engine import OnnxEngine
 from engines.runtime.select import BACKENDS, NEEDS, load_engines
@@ -27,7 +29,8 @@ from engines.runtime.torch_engine import TorchEngine, load_torch
 from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
 
 SIDE, FRAMES = 48, 4
-SPOTTER = SpotterSpec(side=SIDE, feature=6, state=3)
+NETWORK = MESNet(SpotterSpec(side=SIDE, feature=8))
+SPOTTER = NETWORK.spec
 RECOGNIZERS = {
     "3": RecognizerSpec(frames=FRAMES, side=SIDE),
     "5": RecognizerSpec(frames=FRAMES, side=SIDE, labels=("happiness", "disgust", "repression", "surprise", "others")),
@@ -76,6 +79,7 @@ def write_weights(folder: Path, recognizers: dict[str, RecognizerSpec] = RECOGNI
     for key, spec in recognizers.items():
         contents[f"recognizer-{key}.onnx"] = model(*spec.tensors()["recognizer"], constant=int(key))
     contents["recognizer.safetensors"] = save(CMNet(SIDE).state_dict())
+    contents["spotter.safetensors"] = save(NETWORK.state_dict())
     manifest = {
         "format": 1,
         "spotter": SPOTTER.to_json(),
@@ -149,7 +153,7 @@ def test_engine_set_holds_its_engines_to_the_spec() -> None:
         engines.engine("recognizer")
     with pytest.raises(EngineError, match="expected one of encoder"):
         engines.engine("digest")
-    other = SpotterSpec(side=SIDE, feature=6, state=3, refine_length=8)
+    other = dataclasses.replace(SPOTTER, refine_length=8)
     with pytest.raises(EngineError, match=r"refiner of fake: expected clips.*16\], got clips.*8\]"):
         EngineSet("fake", "function", SPOTTER, **parts | {"refiner": fake(other.tensors()["refiner"])})
     with pytest.raises(EngineError, match="or neither"):
@@ -202,7 +206,7 @@ def test_load_engines_from_a_folder(weights: Path, labels: int) -> None:
         assert engines.spotter == SPOTTER
         assert engines.recognizer_spec == RECOGNIZERS[str(labels)]
         features = engines.encoder(pixels=np.zeros((2, SPOTTER.channels, SIDE, SIDE), np.uint8))["features"]
-        assert features.shape == (2, 6)
+        assert features.shape == (2, 8)
         clip = np.zeros((1, FRAMES, 3, SIDE, SIDE), np.uint8)
         found = engines.engine("recognizer")(clip=clip)
         np.testing.assert_array_equal(found["classes"], np.full((1, labels), labels, np.float32))
@@ -240,7 +244,7 @@ def test_a_changed_file_is_refused_with_both_digests(weights: Path) -> None:
         (lambda m: m.pop("files"), "malformed.*files"),
         (lambda m: m["files"].pop("encoder.onnx"), "lists no encoder.onnx"),
         (lambda m: m["spotter"].update(colour=1), "disagree on .'colour'."),
-        (lambda m: m["spotter"].update(feature=7), r"encoder.onnx outputs: .*'B', 7.*got .*'B', 6"),
+        (lambda m: m["spotter"].update(feature=12), r"encoder.onnx outputs: .*'B', 12.*got .*'B', 8"),
         (lambda m: m["recognizers"].pop("3"), "no recognizer for 3 labels: the weights have 5"),
     ],
 )
@@ -308,6 +312,24 @@ def test_torch_engine_runs_a_module_under_the_same_contract() -> None:
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         engine(clip=clip)
+
+
+def test_torch_backend_runs_the_networks_as_trained(weights: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SPOTTER.channels, SIDE, SIDE), np.uint8)
+    with load_engines(weights, "torch", labels=5) as engines:
+        assert (engines.backend, engines.digest) == ("torch", load_engines(weights).digest)
+        features = engines.encoder(pixels=pixels)["features"]
+        with torch.inference_mode():
+            expected = EncoderStep(NETWORK).eval()(torch.from_numpy(pixels))
+        np.testing.assert_allclose(features, expected.numpy(), atol=1e-6)
+        stretch = np.repeat(features[:, :, None], 5, 2)
+        state = np.zeros((2, SPOTTER.state), np.float32)
+        found = engines.proposer(features=stretch, valid=np.ones((2, 5), np.float32), state=state)
+        assert found["scores"].shape == (2, SPOTTER.scales, 5)
+        assert engines.engine("recognizer")(clip=np.zeros((1, FRAMES, 3, SIDE, SIDE), np.uint8))["classes"].shape == (
+            1,
+            5,
+        )
 
 
 def test_torch_loader_refuses_parameters_of_another_network() -> None:
