@@ -87,12 +87,15 @@ def train(
     """Train one network; progress, checkpoints and a log in OUT."""
     _need("torch", "train")
     if network == "spotter":
-        from .training.spotter import run
+        from .training.spotter import run as train_spotter
+
+        train_spotter(data, out, config=config, minutes=minutes, threads=threads, resume=resume)
     elif network == "recognizer":
-        from .training.recognizer import run
+        from .training.recognizer import run as train_recognizer
+
+        train_recognizer(data, out, config=config, minutes=minutes, threads=threads, resume=resume)
     else:
         raise UsageError(f"train {network!r}: choose spotter or recognizer")
-    run(data, out, config=config, minutes=minutes, threads=threads, resume=resume)
 
 
 @app.command()
@@ -100,12 +103,26 @@ def export(
     spotter: Annotated[Path, typer.Option(help="run of the spotter")],
     recognizer: Annotated[Path, typer.Option(help="run of the recognizer")],
     out: Annotated[Path, typer.Option(help="folder of weights to write")],
+    data: Annotated[Path | None, typer.Option(help="a set to calibrate the thresholds on")] = None,
 ) -> None:
     """Turn two training runs into a folder of weights: safetensors, ONNX checked against torch, manifest."""
     _need("torch", "train")
     from .training.package import package
 
     package(spotter, recognizer, out)
+    if data is not None:
+        _calibrated(out, data)
+
+
+def _calibrated(folder: Path, data: Path) -> None:
+    from .calibrate import calibrate as run
+    from .runtime.select import load_engines
+    from .training.package import set_thresholds
+
+    with load_engines(folder) as loaded:
+        best = run(loaded, data)
+    set_thresholds(folder, best["t_cpn"], best["t_crn"], best)
+    _print(best, as_json=False)
 
 
 @app.command()

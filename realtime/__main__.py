@@ -61,8 +61,8 @@ def watch(
     from .watch import watch as run
 
     settings = Settings.load(config, threshold=threshold, faces=faces)
+    opened = [open_source(uri, fps=fps, size=_size(size), pace=pace, wait=wait) for uri in sources]
     with load_engines(engines, backend, labels) as loaded:
-        opened = [open_source(uri, fps=fps, size=_size(size), pace=pace, wait=wait) for uri in sources]
         names = [*(out or []), *(["window"] if show else [])]
         plain = as_json or not sys.stdout.isatty()
         sinks = [open_sink("-", provisional=provisional) if plain else LiveTable(), *map(open_sink, names)]

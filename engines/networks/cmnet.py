@@ -5,8 +5,8 @@ Two branches look at the same frames. FFE (`TextureEncoder`) carries what the fa
 vector again. Their product goes through an LSTM; its last state is classified. The number is the only path
 from ICE to the product, so texture cannot leak into intensity (C2): there is no skip from h to u.
 
-    clip (B, N, 3, S, S) -> channels (B, N, 4, S, S) -> t, h (B, N, D) s = sigmoid(w . h + b) (B, N) -> e =
-    w_e s + b_e (B, N, D) -> u = t * e -> LSTM -> v (B, D) -> logits (B, C)
+    clip (B, N, 3, S, S) -> channels (B, N, 4, S, S) -> t, h (B, N, D)
+    s = sigmoid(w . h + b) (B, N) -> e = w_e s + b_e (B, N, D) -> u = t * e -> LSTM -> v (B, D) -> logits (B, C)
 
 Trunks are small convolutions for CPUs; their sizes are not from the paper.
 """
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
 DIFFERENCE_GAIN = 8.0  # brings the luma difference of an ME (a few grey levels) near the scale of the colours
 FORGET_BIAS = 2.0  # of the LSTM's forget gate at the start: keeps 0.88 of its state per frame
-INPUT_CHANNELS = 4  # R, G, B and the luma difference to the clip's first frame
+FIRST_KERNEL = 5
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,37 @@ def frame_channels(clip: Tensor) -> Tensor:
 
 def _halve(channels: int, width: int, kernel: int = 3) -> tuple[nn.Module, nn.Module, nn.Module]:
     """One convolution of stride 2. Its norm folds into it on export; without one, training stands still at first."""
-    conv = nn.Conv2d(channels, width, kernel, stride=2, padding=kernel // 2, bias=False)
-    return conv, nn.BatchNorm2d(width), nn.ReLU()
+    return _conv(channels, width, kernel), nn.BatchNorm2d(width), nn.ReLU()
+
+
+def _conv(channels: int, width: int, kernel: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, width, kernel, stride=2, padding=kernel // 2, bias=False)
+
+
+class _Apart(nn.Module):
+    """First layer of FFE: a quarter of its filters see colours, the others the difference.
+
+    Mixed, the colours drown the difference and faces are learnt by heart: on 525 synthesised MEs, 80 px and 392 steps,
+    UF1 of 5 classes 0.54 mixed, 0.60 apart (and 0.60 without colours).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.colours = _conv(3, width // 4, FIRST_KERNEL)
+        self.difference = _conv(1, width - width // 4, FIRST_KERNEL)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return torch.cat([self.colours(frames[:, :3]), self.difference(frames[:, 3:])], 1)
 
 
 class Trunk(nn.Module):
-    """Four convolutions, a pool and a linear layer that keeps places apart: (B, N, 4, S, S) -> (B, N, D)."""
+    """Four convolutions, a pool and a linear layer that keeps places apart: (B, N, C, S, S) -> (B, N, D)."""
 
-    def __init__(self, sizes: CMNetSizes, side: int) -> None:
+    def __init__(self, sizes: CMNetSizes, side: int, first: nn.Module) -> None:
         super().__init__()
         a, b, c, d = sizes.channels
         cells = math.ceil(side / 32)  # five halvings, each rounded up
-        self.layers = nn.Sequential(*_halve(INPUT_CHANNELS, a, kernel=5), *_halve(a, b), *_halve(b, c), *_halve(c, d))
+        self.layers = nn.Sequential(first, nn.BatchNorm2d(a), nn.ReLU(), *_halve(a, b), *_halve(b, c), *_halve(c, d))
         self.pool = nn.AvgPool2d(3, stride=2, padding=1)
         self.out = nn.Linear(d * cells**2, sizes.width)
 
@@ -85,15 +104,18 @@ class Trunk(nn.Module):
 
 
 class TextureEncoder(Trunk):
-    """FFE: facial texture, t (B, N, D) [S2 C26]."""
+    """FFE: facial texture, t (B, N, D), from all channels [S2 C26]."""
+
+    def __init__(self, sizes: CMNetSizes, side: int) -> None:
+        super().__init__(sizes, side, _Apart(sizes.channels[0]))
 
 
 class IntensityEncoder(nn.Module):
-    """ICE with squeeze and extend [S2 C10, C22]: frames -> h (B, N, D), s (B, N), e (B, N, D)."""
+    """ICE with squeeze and extend [S2 C10, C22]. Sees only the difference: intensity clues carry no texture (C2)."""
 
     def __init__(self, sizes: CMNetSizes, side: int) -> None:
         super().__init__()
-        self.trunk = Trunk(sizes, side)
+        self.trunk = Trunk(sizes, side, _conv(1, sizes.channels[0], FIRST_KERNEL))
         self.squeeze = nn.Linear(sizes.width, 1)
         self.extend = nn.Linear(1, sizes.width)
         # e = s at first: pure scaling of the texture; not from the paper
@@ -101,9 +123,15 @@ class IntensityEncoder(nn.Module):
         nn.init.zeros_(self.extend.bias)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        h = self.trunk(frames)  # (B, N, D)
+        """Channels (B, N, 4, S, S) -> h (B, N, D), s (B, N), e (B, N, D)."""
+        h = self.clues(frames)
         s = torch.sigmoid(self.squeeze(h))  # (B, N, 1)
         return h, s.squeeze(-1), self.extend(s)
+
+    def clues(self, frames: Tensor) -> Tensor:
+        """h (B, N, D)."""
+        h: Tensor = self.trunk(frames[:, :, 3:])
+        return h
 
 
 class CMNet(nn.Module):
@@ -145,8 +173,7 @@ class CMNet(nn.Module):
         """h (B, N, D) alone, for the positives of the distillation loss (C11); the network must have ICE."""
         if self.intensity is None:
             raise ValueError("this CMNet was built without ICE (magnify=False): it has no intensity clues")
-        clues: Tensor = self.intensity.trunk(frame_channels(clip))
-        return clues
+        return self.intensity.clues(frame_channels(clip))
 
 
 class RecognizerStep(nn.Module):

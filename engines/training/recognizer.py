@@ -113,19 +113,20 @@ def train(
     per_epoch = math.ceil(len(material.train) / config.batch)
     budget = Budget(config.epochs * per_epoch, minutes)
     last = budget.steps if until_step is None else min(until_step, budget.steps)
-    say(
-        f"recognizer: {len(material.train)} training and {len(material.validation)} validation MEs, from step {now.step}"
-    )
+    counts = f"{len(material.train)} training and {len(material.validation)} validation MEs"
+    say(f"recognizer: {counts}, step {now.step} of at most {last}")
     checked: dict[str, float] = {}
     while now.step < last and budget.share(now) < 1:
         stop = min(last, per_epoch * (now.step // per_epoch + 1))
         means = _epoch(now, material, config, budget, stop, say)
         epoch, over = now.step / per_epoch, budget.share(now) == 1
+        row = {"epoch": epoch, "step": now.step, **means}
         if over or epoch % config.validate_epochs == 0:
             checked = validate(now.network, material.crops, material.validation, config)
+            row |= checked
             _keep_best(now, checked, config)
         if over or epoch.is_integer():
-            _log(Path(config.out) / "recognizer.csv", {"epoch": epoch, "step": now.step, **means, **checked}, say)
+            _log(Path(config.out) / "recognizer.csv", row, say)
         _save(now, config)
     return checked or validate(now.network, material.crops, material.validation, config)
 
@@ -241,7 +242,7 @@ def _keep_best(now: Run, checked: dict[str, float], config: RecognizerConfig) ->
 
 
 def _log(path: Path, row: dict[str, float], say: Callable[[str], None]) -> None:
-    """One row per epoch; a validation's figures stand until the next."""
+    """One row per epoch; the figures of a validation only where there was one."""
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")

@@ -1,6 +1,6 @@
 """Train MESNet in two stages [S1]: the 2+1D network on short clips (M18-M21), then CPN and CRN together (M22-M35).
 
-    python -m engines.training.spotter --data SET --out RUN [--minutes 60] [--config mine.toml] [--resume]
+    microspot-engines train spotter --data SET --out RUN [--minutes 60] [--config mine.toml] [--resume]
 
 Writes RUN/spotter.safetensors (best F1 on the validation faces), spotter.json (spec with tuned thresholds, metrics),
 log.csv and checkpoint.safetensors. Every step draws from a generator of (seed, stage, step): a resumed run sees the
@@ -10,7 +10,6 @@ hold too few faces.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import math
@@ -230,20 +229,16 @@ class Trainer:
         (self.out / "spotter.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command above."""
-    parser = argparse.ArgumentParser(description="Train MESNet on a set of clips.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with crops.npy and index.json")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--config", type=Path, default=DEFAULT)
-    parser.add_argument("--minutes", type=float, help="time budget; else the steps of the configuration")
-    parser.add_argument("--threads", type=int, help="over the configuration's")
-    parser.add_argument("--resume", action="store_true")
-    chosen = parser.parse_args(arguments)
-    config = load_config(chosen.config)
-    torch.set_num_threads(chosen.threads or config.threads)
-    Trainer(config, chosen.data, chosen.out, chosen.minutes, lambda line: print(line, flush=True)).run(chosen.resume)
-
-
-if __name__ == "__main__":
-    main()
+def run(
+    data: Path,
+    out: Path,
+    *,
+    config: Path | None = None,
+    minutes: float | None = None,
+    threads: int | None = None,
+    resume: bool = False,
+) -> None:
+    """What `microspot-engines train spotter` does; sets torch's thread count."""
+    chosen = load_config(config or DEFAULT)
+    torch.set_num_threads(threads or chosen.threads)
+    Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True)).run(resume)

@@ -1,0 +1,205 @@
+"""From sources to events, end to end: streams equal files, runs equal each other, nothing leaves the machine."""
+
+import itertools
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from engines.runtime.select import load_engines
+from realtime.config import Settings
+from realtime.pipeline import Pipeline, SourceEnd
+from realtime.records import Event, Frame, Gap
+from realtime.sources import open_source
+from realtime.watch import watch
+from tests.clips import write_clip
+from tests.rtsp_server import RtspServer
+
+SECONDS = 9
+
+
+@pytest.fixture(scope="module")
+def engines():
+    with load_engines() as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """The start of `sample:synthetic:7`, without B-frames, as cameras send it."""
+    with open_source("sample:synthetic:7") as source:
+        images = [r.image for r in itertools.islice(source, SECONDS * 30) if isinstance(r, Frame)]
+    return write_clip(tmp_path_factory.mktemp("clip") / "face.mp4", images)
+
+
+def finals(uri, engines, **options):
+    """Final events and every other record of a run."""
+    events, others = [], []
+    with Pipeline([open_source(uri)], engines, Settings(), **options) as pipeline:
+        for record in pipeline.run():
+            if not isinstance(record, Event):
+                others.append(record)
+            elif record.status == "final":
+                events.append(record)
+    return events, others
+
+
+def test_a_stream_gives_the_events_of_its_file(clip, engines):
+    expected, _ = finals(str(clip), engines)
+    assert expected
+    with RtspServer(clip) as server:
+        found, others = finals(server.url, engines, seconds=SECONDS - 0.5)
+    cut = (SECONDS - 1.5) * 1e9  # the run stops before the stream ends, which a live source takes for a loss
+    expected = [e for e in expected if e.offset_ns < cut]
+    found = [e for e in found if e.offset_ns < cut]
+    tick = 1e9 / 30
+    assert len(found) == len(expected)
+    assert not [r for r in others if isinstance(r, Gap)]
+    for one, other in zip(expected, found, strict=True):
+        assert abs(one.onset_ns - other.onset_ns) <= tick + 1
+        assert abs(one.offset_ns - other.offset_ns) <= tick + 1
+        assert one.label == other.label
+
+
+def test_a_server_that_dies_and_comes_back_is_survived_with_a_gap(clip, engines):
+    gaps, states, after = [], [], 0
+    with RtspServer(clip) as server, Pipeline([open_source(server.url)], engines, seconds=12) as pipeline:
+        timer = threading.Timer(3.0, lambda: (server.stop(), server.start()))
+        timer.start()
+        for record in pipeline.run():
+            if isinstance(record, Gap):
+                gaps.append(record)
+            elif getattr(record, "state", None):
+                states.append(record.state)
+            if gaps and isinstance(record, Event):
+                after += 1
+            if states.count("live") == 2 and after:
+                break
+        timer.join()
+    assert [g.reason for g in gaps][0] == "connection lost"
+    assert states[:4] == ["connecting", "live", "lost", "connecting"] or "lost" in states
+    assert states.count("live") >= 2
+
+
+def test_two_runs_give_equal_bytes():
+    command = [sys.executable, "-m", "realtime", "watch", "sample:synthetic:3", "--json", "--provisional", "--seconds", "8"]
+    one, two = (subprocess.run(command, capture_output=True, check=True, timeout=120).stdout for _ in range(2))
+    assert one == two
+    assert b'"status": "final"' in one
+
+
+def test_several_sources_run_as_one_and_equal_themselves_alone(clip, engines):
+    alone, _ = finals(str(clip), engines)
+    together: dict[str, list[Event]] = {}
+    copies = [open_source(str(clip)) for _ in range(2)]
+    with Pipeline(copies, engines) as pipeline:
+        ends = 0
+        for record in pipeline.run():
+            ends += isinstance(record, SourceEnd)
+            if isinstance(record, Event) and record.status == "final":
+                together.setdefault(record.source, []).append(record)
+    assert ends == 2
+    spans = sorted((e.onset_frame, e.offset_frame) for e in alone)
+    assert sorted((e.onset_frame, e.offset_frame) for e in together[clip.name]) == sorted(spans * 2)
+
+
+def test_every_line_of_a_run_is_what_the_contract_says(clip, engines):
+    lines: list[dict] = []
+
+    class Keep:
+        """A sink that keeps every record."""
+
+        wants_provisional, draws, note, notes = True, False, "", ()
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda self, *_: None  # noqa: E731
+
+        def write(self, record):
+            lines.append(json.loads(json.dumps(record)))
+
+    outcome = watch([open_source(str(clip))], engines, [Keep()], Settings())
+    assert outcome.code == 0
+    assert next(iter(lines[0])) == "type"
+    assert lines[0]["type"] == "start"
+    assert lines[0]["latency_ticks"]["final"] <= 30
+    assert lines[-1]["type"] == "end"
+    assert lines[-1]["frames"] == SECONDS * 30
+    final = [line for line in lines if line["type"] == "event" and line["status"] == "final"]
+    assert lines[-1]["events"] == len(final) > 0
+    for line in final:
+        assert line["onset_s"] <= line["apex_s"] <= line["offset_s"] <= line["emitted_s"]
+        assert line["onset_frame"] <= line["apex_frame"] <= line["offset_frame"]
+        assert len(line["intensity"]) == 11
+        assert line["label"] in {*line["label_scores"], "uncertain"}
+
+
+def test_nothing_connects_anywhere(clip, engines, monkeypatch):
+    def refuse(self, address):
+        raise AssertionError(f"the pipeline tried to connect to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    events, _ = finals(str(clip), engines, seconds=3)
+    assert isinstance(events, list)
+
+
+def can_cut_the_network():
+    return shutil.which("unshare") and subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_cut_the_network(), reason="unshare -n is not allowed here")
+def test_the_whole_pipeline_runs_with_the_network_cut_off(clip):
+    command = ["unshare", "-n", sys.executable, "-m", "realtime", "watch", str(clip), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert '"type": "end"' in done.stdout
+
+
+def test_files_are_never_dropped_from(clip, engines):
+    seen: list[int] = []
+    _, others = finals(str(clip), engines, draw=lambda frame, views: seen.append(frame.index))
+    assert seen == list(range(SECONDS * 30))
+    end = [r for r in others if isinstance(r, SourceEnd)][0]
+    assert end.drops == {}
+
+
+class Jumpy:
+    """A source whose clock repeats, jumps ahead and is set back for good."""
+
+    name, live, epoch, started_utc, rate_hz = "jumpy", False, 0, None, None
+
+    def __init__(self, path, times):
+        self.times, self.drops = times, {}
+        with open_source(str(path)) as source:
+            self.image = next(r for r in source if isinstance(r, Frame)).image
+
+    __enter__ = lambda self: self  # noqa: E731
+    __exit__ = lambda self, *_: None  # noqa: E731
+
+    def __iter__(self):
+        return iter([Frame("jumpy", i, t, self.image) for i, t in enumerate(self.times)])
+
+    def close(self):
+        pass
+
+
+def test_times_that_jump_repeat_or_go_back_never_reach_the_networks(clip, engines):
+    step = 33_333_333
+    times = [k * step for k in range(20)]
+    times += [times[-1], times[-1] - step]  # repeated, one back
+    times += [times[19] + 2_000_000_000 + k * step for k in range(10)]  # a jump ahead
+    times += [k * step for k in range(15)]  # set back for good
+    gaps, drops = [], {}
+    with Pipeline([Jumpy(clip, times)], engines) as pipeline:
+        for record in pipeline.run():
+            if isinstance(record, Gap):
+                gaps.append(record.reason)
+            if isinstance(record, SourceEnd):
+                drops = record.drops
+    assert gaps == ["frames missing", "clock set back"]
+    assert drops["time not rising"] == 2 + Settings().clock_reset_frames
+    assert np.all(np.diff(np.array(times[:20])) > 0)

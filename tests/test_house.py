@@ -1,0 +1,75 @@
+"""The house rules: imports run one way, importing does nothing, public names are what they are."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import engines
+import realtime
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT = {"engines": {"engines"}, "realtime": {"engines", "realtime"}, "demo": {"engines", "realtime", "demo"}}
+FORBIDDEN = {"realtime": {"torch", "tensorrt", "tensorrt_rtx", "gradio"}, "engines": {"gradio"}, "demo": set()}
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_only_run_to_the_right(package):
+    paths = sorted((ROOT / package).rglob("*.py"))
+    assert paths
+    for path in paths:
+        names = set(imported(path))
+        assert not (names & set(MAY_IMPORT)) - MAY_IMPORT[package], path
+        assert not names & FORBIDDEN[package], path
+
+
+@pytest.mark.parametrize("module", ["engines", "realtime"])
+def test_importing_does_nothing(module):
+    code = (
+        "import json, sys, threading\n"
+        f"import {module}\n"
+        "heavy = {'torch', 'mediapipe', 'cv2', 'onnxruntime', 'numba', 'av'} & set(sys.modules)\n"
+        "print(json.dumps([threading.active_count(), sorted(heavy)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(done.stdout) == [1, []]
+
+
+WITHOUT_TORCH = [
+    "engines.align", "engines.intervals", "engines.specs", "engines.metrics", "engines.baseline", "engines.reference",
+    "engines.data.synthetic", "engines.runtime.onnx_engine", "engines.runtime.select", "realtime.pipeline",
+]  # fmt: skip
+
+
+def test_a_base_install_needs_no_torch():
+    code = "import sys; sys.modules['torch'] = None\n" + "\n".join(f"import {name}" for name in WITHOUT_TORCH)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("package", [engines, realtime])
+def test_public_names_are_sorted_and_there(package):
+    assert package.__all__ == sorted(package.__all__)
+    for name in package.__all__:
+        assert getattr(package, name).__name__ == name
+    with pytest.raises(AttributeError):
+        package.nothing_of_the_kind  # noqa: B018
+
+
+def test_nothing_is_unpickled():
+    for package in MAY_IMPORT:
+        for path in (ROOT / package).rglob("*.py"):
+            assert "pickle" not in set(imported(path)), path
+            assert "allow_pickle=True" not in path.read_text(), path
+            assert "torch.load(" not in path.read_text(), path
