@@ -27,7 +27,11 @@ def doctor(as_json: Json = False) -> None:
     """What is installed, which backend would run, whether the shipped weights are whole."""
     from .runtime.select import load_engines
 
-    report: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    report: dict[str, Any] = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
     for package in ("numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx"):
         try:
             report[package] = importlib.metadata.version(package)

@@ -27,9 +27,7 @@ SPLIT = "validation"
 CHUNK = 32  # frames encoded at a time
 
 
-def clip_features(
-    crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines: EngineSet
-) -> NDArray[np.float32]:
+def clip_features(crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines: EngineSet) -> NDArray[np.float32]:
     """(L, T) tick features of one clip, by the rules of the stream: thinned, with lags, on the grid."""
     spec = engines.spotter
     kept = thin(times_ns, spec.grid_hz)

@@ -6,7 +6,7 @@ Splitting a long video into overlapping clips [S1 M8, M38] belongs to training; 
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import chain, groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -64,9 +64,9 @@ def clusters(windows: list[Window], limit: int) -> list[list[Window]]:
             old, new = [c for c in group if c in open_], [c for c in group if c not in open_]
             if old and new and _span(group) > limit:
                 closed += old
-                joined += [sum(part, []) for part in _components(new)]
+                joined += [list(chain.from_iterable(part)) for part in _components(new)]
             else:
-                joined.append(sum(group, []))
+                joined.append(list(chain.from_iterable(group)))
         open_ = joined
     return closed + open_
 
@@ -94,22 +94,19 @@ def _judge(members: list[Window], spec: SpotterSpec) -> list[Window]:
 
 
 def _span(groups: list[list[Window]]) -> float:
-    every = sum(groups, [])
+    every = list(chain.from_iterable(groups))
     return max(w.stop for w in every) - min(w.start for w in every)
 
 
 def _components(groups: list[list[Window]]) -> list[list[list[Window]]]:
-    """Merge groups that touch, until none do."""
-    parts = [[g] for g in groups]
-    merged = True
-    while merged:
-        merged = False
-        for i in range(len(parts)):
-            for j in range(i + 1, len(parts)):
-                if any(a.start < b.stop and b.start < a.stop for a in sum(parts[i], []) for b in sum(parts[j], [])):
-                    parts[i] += parts.pop(j)
-                    merged = True
-                    break
-            if merged:
-                break
+    """Put groups together that touch, until none do."""
+    parts: list[list[list[Window]]] = []
+    for group in groups:
+        touching = [part for part in parts if any(_touch(group, other) for other in part)]
+        parts = [part for part in parts if part not in touching]
+        parts.append([group, *chain.from_iterable(touching)])
     return parts
+
+
+def _touch(one: list[Window], other: list[Window]) -> bool:
+    return any(a.start < b.stop and b.start < a.stop for a in one for b in other)

@@ -30,9 +30,7 @@ class TensorSpec:
             isinstance(want, str) or want == got for want, got in zip(self.shape, shape, strict=True)
         )
         if not fits or dtype != self.dtype:
-            raise EngineError(
-                f"tensor {self.name}: expected {self.dtype}{list(self.shape)}, got {dtype}{list(shape)}"
-            )
+            raise EngineError(f"tensor {self.name}: expected {self.dtype}{list(self.shape)}, got {dtype}{list(shape)}")
 
 
 class _Spec:

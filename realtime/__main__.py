@@ -1,4 +1,4 @@
-"""Command `microspot`: watch, evaluate, bench. Errors are one line and the exit code of `errors`; --debug tells more."""
+"""Command `microspot`: watch, evaluate, bench. Errors are one line and an exit code; --debug tells more."""
 
 from __future__ import annotations
 

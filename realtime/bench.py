@@ -177,7 +177,11 @@ def neutral_frame() -> np.ndarray[Any, np.dtype[np.uint8]]:
 def machine(engines: EngineSet) -> dict[str, Any]:
     """What the figures belong to."""
     info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    names = (
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        if info.exists()
+        else []
+    )
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),

@@ -40,7 +40,7 @@ def drive(steps: Sequence[Steps[Result]], engines: Lookup) -> list[Result]:
     """Run every generator to its end, batching their calls; results in the order of `steps`."""
     results: list[Any] = [None] * len(steps)
     waiting: dict[int, Call] = {}
-    answers: dict[int, Arrays | None] = {i: None for i in range(len(steps))}
+    answers: dict[int, Arrays | None] = dict.fromkeys(range(len(steps)))
     while answers:
         for i, answer in answers.items():
             try:

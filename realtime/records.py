@@ -40,7 +40,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """One aligned face. `pixels` is 3xSxS RGB; `affine` maps frame pixels to crop pixels; `outline` Nx2 frame pixels."""
+    """One aligned face. `pixels` is 3xSxS RGB; `affine` maps frame to crop pixels; `outline` Nx2 frame pixels."""
 
     source: str
     face: int

@@ -133,7 +133,9 @@ def test_nms_laws(seed, count, threshold, rule):
     shuffled = x[shuffle]
     assert as_rows(shuffled, *nms(shuffled, threshold, rule, floor=0.05)) == as_rows(x, keep, scores)
     if rule != "soft":
-        assert as_rows(x, keep, scores) == as_rows(x, numpy_nms(x, threshold, rule), x.score[numpy_nms(x, threshold, rule)])
+        assert as_rows(x, keep, scores) == as_rows(
+            x, numpy_nms(x, threshold, rule), x.score[numpy_nms(x, threshold, rule)]
+        )
         again, _ = nms(x[keep], threshold, rule)
         assert len(again) == len(keep)
 

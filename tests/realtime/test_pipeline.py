@@ -81,13 +81,23 @@ def test_a_server_that_dies_and_comes_back_is_survived_with_a_gap(clip, engines)
             if states.count("live") == 2 and after:
                 break
         timer.join()
-    assert [g.reason for g in gaps][0] == "connection lost"
+    assert next(g.reason for g in gaps) == "connection lost"
     assert states[:4] == ["connecting", "live", "lost", "connecting"] or "lost" in states
     assert states.count("live") >= 2
 
 
 def test_two_runs_give_equal_bytes():
-    command = [sys.executable, "-m", "realtime", "watch", "sample:synthetic:3", "--json", "--provisional", "--seconds", "8"]
+    command = [
+        sys.executable,
+        "-m",
+        "realtime",
+        "watch",
+        "sample:synthetic:3",
+        "--json",
+        "--provisional",
+        "--seconds",
+        "8",
+    ]
     one, two = (subprocess.run(command, capture_output=True, check=True, timeout=120).stdout for _ in range(2))
     assert one == two
     assert b'"status": "final"' in one
@@ -163,7 +173,7 @@ def test_files_are_never_dropped_from(clip, engines):
     seen: list[int] = []
     _, others = finals(str(clip), engines, draw=lambda frame, views: seen.append(frame.index))
     assert seen == list(range(SECONDS * 30))
-    end = [r for r in others if isinstance(r, SourceEnd)][0]
+    end = next(r for r in others if isinstance(r, SourceEnd))
     assert end.drops == {}
 
 
