@@ -26,6 +26,8 @@ def package(spotter: Path, recognizer: Path, out: Path) -> None:
     network = load_mesnet(SpotterSpec.from_json(spot["spotter"]), spotter / "spotter.safetensors")
     spec = export_spotter(network, out)
     specs = _export_recognizer(recognizer / "recognizer.safetensors", name["config"], out)
+    for path in out.iterdir():
+        path.chmod(0o644)  # safetensors writes for its owner alone; weights are for whoever installs them
     training = {"spotter": spot["training"], "recognizer": _portable(name["config"]) | {"step": name["step"]}}
     write_manifest(out, spec, specs, training, {"spotter": spot["metrics"], "recognizer": name["metrics"]})
 
