@@ -63,6 +63,15 @@ def tick_weights(times_ns: ArrayLike, grid_hz: int) -> NDArray[np.float32]:
     return weights
 
 
+def nearest_frames(times_ns: ArrayLike, wanted_ns: ArrayLike) -> Indices:
+    """The frame nearest in time to each wanted time, the earlier on a tie: (N,) rising, (K,) -> (K,)."""
+    times, wanted = np.asarray(times_ns), np.asarray(wanted_ns)
+    after = np.clip(np.searchsorted(times, wanted), 0, len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    earlier = np.abs(wanted - times[before]) <= np.abs(times[after] - wanted)
+    return np.where(earlier, before, after).astype(np.int64)
+
+
 def _increasing(times_ns: ArrayLike) -> Indices:
     times = np.asarray(times_ns, np.int64).reshape(-1)
     if len(times) == 0 or np.any(np.diff(times) <= 0):

@@ -56,12 +56,15 @@ def watch(
 
     from .config import Settings
     from .sinks import open_sink
-    from .sources import open_source
+    from .sources import open_sources
     from .table import LiveTable
     from .watch import watch as run
 
     settings = Settings.load(config, threshold=threshold, faces=faces)
-    opened = [open_source(uri, fps=fps, size=_size(size), pace=pace, wait=wait) for uri in sources]
+    if seconds is not None and not seconds > 0:
+        raise UsageError(f"--seconds {seconds}: give a positive number")
+    _spare_the_sources(sources, out or [])
+    opened = open_sources(sources, fps=fps, size=_size(size), pace=pace, wait=wait)
     with load_engines(engines, backend, labels) as loaded:
         names = [*(out or []), *(["window"] if show else [])]
         plain = as_json or not sys.stdout.isatty()
@@ -114,6 +117,15 @@ def bench(
     with load_engines(engines, backend) as loaded:
         report = run(source, loaded)
     _print(report, as_json)
+
+
+def _spare_the_sources(sources: list[str], outputs: list[str]) -> None:
+    """Refuse to write over what is being read."""
+    read = [Path(uri) for uri in sources if Path(uri).exists()]
+    for name in outputs:
+        path = Path(name)
+        if path.exists() and any(path.samefile(r) or path.resolve().parent == r.resolve() for r in read):
+            raise UsageError(f"--out {name} is one of the sources: choose another file")
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

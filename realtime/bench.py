@@ -25,6 +25,7 @@ from engines.steadiness import measure
 
 from .calls import drive
 from .config import Settings
+from .errors import SourceError
 from .meter import Meter, percentiles
 from .records import Crop, Frame
 from .session import Session
@@ -50,6 +51,8 @@ def bench(uri: str, engines: EngineSet) -> dict[str, Any]:
         heads = head_times(engines)
         incremental, recompute = window_times(engines)
         steady = measure(neutral_frame(), lambda: MediaPipeAligner(side=engines.spotter.side))
+    if not step:
+        raise SourceError(f"{uri}: a benchmark needs more than {WARM} frames")
     pipeline = percentiles(step)
     return {
         "pipeline": pipeline | {"fps_one_core": round(1000 / pipeline["ms_p50"], 1)},

@@ -61,12 +61,17 @@ def _run(waiting: dict[int, Call], engines: Lookup) -> dict[int, Arrays | None]:
         calls = [waiting[i] for i in members]
         run = engines(calls[0].engine)
         if len(calls) == 1:
-            answers[members[0]] = run(**calls[0].inputs)
+            answers[members[0]] = _kept(run(**calls[0].inputs), len(groups))
             continue
         sizes = [len(next(iter(call.inputs.values()))) for call in calls]
         cuts = np.cumsum(sizes)[:-1]
         outputs = run(**{name: np.concatenate([c.inputs[name] for c in calls]) for name in calls[0].inputs})
-        parts = {name: np.split(array, cuts) for name, array in outputs.items()}
+        parts = {name: np.split(array, cuts) for name, array in _kept(outputs, len(groups)).items()}
         for at, i in enumerate(members):
             answers[i] = {name: part[at] for name, part in parts.items()}
     return {i: answers[i] for i in sorted(answers)}
+
+
+def _kept(outputs: Arrays, groups: int) -> Arrays:
+    """Outputs that outlive the engine's next call, which may reuse its buffers."""
+    return outputs if groups == 1 else {name: array.copy() for name, array in outputs.items()}

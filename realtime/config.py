@@ -10,11 +10,13 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engines.specs import SpotterSpec
 
 from .errors import UsageError
+
+RING_SPARE_TICKS = 60  # beyond a cluster: the reach of its last window, lags of the encoder, look-ahead
 
 
 class Settings(BaseModel):
@@ -33,8 +35,15 @@ class Settings(BaseModel):
     refine: bool = Field(True, description="False scores by the proposal network alone (ablation M40)")
     label_floor: float | None = Field(None, ge=0, le=1, description="label probability below which it is uncertain")
     queue_frames: int = Field(64, ge=2, description="aligned frames waiting per source")
+    queue_mb: int = Field(128, ge=8, description="and their images together, in MB")
     clock_reset_frames: int = Field(5, ge=1, description="frames running backwards before the clock is taken anew")
     faces: int = Field(1, ge=1, le=8, description="faces followed per source")
+
+    @model_validator(mode="after")
+    def _ring_holds_a_cluster(self) -> Self:
+        if self.ring_ticks < self.cluster_ticks + RING_SPARE_TICKS:
+            raise ValueError(f"ring_ticks {self.ring_ticks}: expected cluster_ticks + {RING_SPARE_TICKS} or more")
+        return self
 
     def spotter(self, spec: SpotterSpec) -> SpotterSpec:
         """The weights' spec with this run's thresholds in place."""

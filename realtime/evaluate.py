@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engines.data.annotations import Interval, read_table
-from engines.metrics import recognition_report, spotting_report
+from engines.metrics import match, recognition_report, spotting_report
 from engines.runtime.engine import EngineSet
 
 from .config import Settings
-from .errors import UsageError
+from .errors import DataError, UsageError
 from .pipeline import Pipeline, SourceEnd
 from .records import Event
-from .sources import Source, open_source
+from .sources import Source, open_sources
 
 
 def evaluate(
@@ -33,13 +34,13 @@ def evaluate(
     truth: a table of true intervals whose `video` is the source's name; None takes what the source itself knows
     (sample:synthetic). Raises UsageError where neither is there.
     """
+    match([], [], rule, iou)  # refuses a wrong rule before any video runs
     known = None if truth is None else read_table(truth)
     wanted: list[Interval] = []
     found: list[Interval] = []
     delays: list[float] = []
     seconds = 0.0
-    for uri in uris:
-        source = open_source(uri)
+    for source in open_sources(uris):
         events, times = observe(source, engines, settings)
         wanted += _truth_of(source, known, times)
         found += [as_interval(event) for event in events]
@@ -72,9 +73,17 @@ def as_interval(event: Event) -> Interval:
     )  # fmt: skip
 
 
+def _some(rows: list[Interval]) -> str:
+    names = sorted({row.video for row in rows})
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+
+
 def _truth_of(source: Source, known: list[Interval] | None, times: list[int]) -> list[Interval]:
     if known is not None:
-        return [row for row in known if row.video == source.name]
+        rows = [row for row in known if row.video == source.name]
+        if not rows and not any(row.video == Path(source.name).stem for row in known):
+            raise DataError(f"the truth table has no video {source.name!r}: its videos are {_some(known)}")
+        return rows or [replace(row, video=source.name) for row in known if row.video == Path(source.name).stem]
     movements = getattr(source, "truth", None)
     if movements is None:
         raise UsageError(f"{source.name} does not know its truth: give --truth TABLE.csv, or use sample:synthetic")

@@ -26,10 +26,11 @@ POLL_S = 0.1  # how soon a closing feed notices
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
-    """One frame of the source and the faces aligned in it (none: thinned, or no face)."""
+    """One frame of the source and the faces aligned in it; `dropped` says why it was not looked at."""
 
     frame: Frame
-    crops: tuple[Crop, ...]
+    crops: tuple[Crop, ...] = ()
+    dropped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,37 @@ Item = Sighting | Gap | SourceState | End
 
 @dataclass
 class Stretches:
-    """Which faces are open, since when unseen; turns absence into Gaps. `last` maps face -> last accepted ns."""
+    """Which faces are open, since when unseen; turns absence into Gaps. `last` maps face -> last accepted ns.
+
+    An absence gives a Gap as soon as it is certain, which ends the stretch, and another for the rest when the face
+    comes back: together they cover it.
+    """
 
     source: str
     bridge_ns: int
     last: dict[int, int] = field(default_factory=dict)
+    away: dict[int, Gap] = field(default_factory=dict)
 
     def see(self, now_ns: int, faces: set[int], reason: str | None) -> list[Gap]:
         """Gaps that are certain at `now_ns`, given the faces aligned in this frame."""
         gaps = []
+        for face in sorted(faces & self.away.keys()):
+            known = self.away.pop(face)
+            gaps.append(Gap(self.source, face, known.stop_ns, now_ns, known.reason))
         for face, last in list(self.last.items()):
             if now_ns - last > self.bridge_ns:
                 why = "frames missing" if face in faces else reason or "no face"
                 gaps.append(Gap(self.source, face, last, now_ns, why))
+                if face not in faces:
+                    self.away[face] = gaps[-1]
                 del self.last[face]
         self.last |= dict.fromkeys(faces, now_ns)
         return gaps
+
+    def clear(self) -> None:
+        """The source itself was interrupted: every face starts anew."""
+        self.last.clear()
+        self.away.clear()
 
 
 class Feed:
@@ -68,8 +84,6 @@ class Feed:
     def __init__(self, source: Source, aligner: Aligner, grid_hz: int, settings: Settings, meter: Meter) -> None:
         self.source = source
         self.rate = Rate()
-        self.frames = 0
-        self.drops: dict[str, int] = {}
         self._aligner, self._settings, self._meter = aligner, settings, meter
         self._thinner: Thinner[Frame] = Thinner(grid_hz)
         self._stretches = Stretches(source.name, settings.bridge_ms * NS // 1000)
@@ -96,7 +110,10 @@ class Feed:
         """Stop the thread and release the source and the aligner."""
         self._stop.set()
         self.source.close()
-        self._thread.join()
+        if self._thread.ident is None:  # never started: the thread would have closed it
+            self._aligner.close()
+        else:
+            self._thread.join()
 
     def _run(self) -> None:
         error: Exception | None = None
@@ -112,8 +129,12 @@ class Feed:
             self._put(End(error))
 
     def _put(self, item: Item) -> None:
+        size = item.frame.image.nbytes if isinstance(item, Sighting) else 0
         while not self._stop.is_set():
             try:
+                if self._queue.qsize() * size > self._settings.queue_mb * 1_000_000:
+                    self._stop.wait(POLL_S / 10)
+                    continue
                 self._queue.put(item, timeout=POLL_S)
             except queue.Full:
                 continue
@@ -136,12 +157,11 @@ class Feed:
         yield from self._decided(self._thinner.flush())
 
     def _frame(self, frame: Frame) -> Iterator[Item]:
-        self.frames += 1
         rising = self._rising(frame)
-        if rising is None:
-            return
         if isinstance(rising, Gap):
             yield from self._close_stretches(rising)
+        if not isinstance(rising, Frame):
+            yield Sighting(frame, dropped="time not rising")
             return
         self.rate.add(rising.captured_ns)
         yield from self._decided(self._thinner.push(rising.captured_ns, rising))
@@ -152,7 +172,6 @@ class Feed:
         if self._last_ns is None or at > self._last_ns:
             self._last_ns, self._backwards = at, 0
             return frame if self._shift_ns == 0 else Frame(frame.source, frame.index, at, frame.image)
-        self._drop("time not rising")
         self._backwards += 1
         if self._backwards < self._settings.clock_reset_frames:
             return None
@@ -166,8 +185,7 @@ class Feed:
             if goes_on:
                 yield from self._align(frame)
             else:
-                self._drop("thinned")
-                yield Sighting(frame, ())
+                yield Sighting(frame, dropped="thinned")
 
     def _align(self, frame: Frame) -> Iterator[Item]:
         with self._meter.time("align"):
@@ -195,10 +213,7 @@ class Feed:
 
     def _close_stretches(self, gap: Gap) -> Iterator[Item]:
         yield from self._decided(self._thinner.flush())
-        self._stretches.last.clear()
+        self._stretches.clear()
         self._thinner.anchor(None)  # nothing is held after flush
         self._aligner.reset()
         yield gap
-
-    def _drop(self, cause: str) -> None:
-        self.drops[cause] = self.drops.get(cause, 0) + 1

@@ -46,6 +46,7 @@ class LiveSource:
     """
 
     live = True
+    pace = True
 
     def __init__(
         self,

@@ -10,23 +10,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from engines.align import Aligner, MediaPipeAligner
+from engines.align import Aligner, AlignOptions, MediaPipeAligner
 from engines.runtime.engine import EngineSet
 from engines.specs import SpotterSpec
 
 from .calls import Steps, drive
 from .config import Settings
-from .errors import MicrospotError
+from .errors import MicrospotError, UsageError
 from .feed import End, Feed, Item, Sighting
 from .meter import Meter
 from .records import Crop, Event, Frame, Gap, SourceState, View
 from .session import Session
 from .sources import Source
 
+STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
 IDLE_S = 0.05  # longest sleep of the loop when nothing came
 
 Draw = Callable[[Frame, list[View]], None]
@@ -53,18 +55,25 @@ class _Line:
 
     feed: Feed
     sessions: dict[int, Session] = field(default_factory=dict)
+    frames: int = 0
     events: int = 0
     faces_seen: int = 0
+    drops: dict[str, int] = field(default_factory=dict)
     over: bool = False
+    cut: bool = False  # ended by `seconds`, not by the source
 
-    @property
-    def waits(self) -> bool:
-        return not self.feed.source.live
+    def take(self, sighting: Sighting) -> None:
+        """Count a frame when the loop takes it: the feed's thread reads ahead, and a count must not depend on that."""
+        self.frames += 1
+        self.faces_seen += len(sighting.crops)
+        if sighting.dropped:
+            self.drops[sighting.dropped] = self.drops.get(sighting.dropped, 0) + 1
 
 
 def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
     """The aligner of every run that does not bring its own."""
-    return MediaPipeAligner(side=spec.side, faces=settings.faces)
+    options = AlignOptions(bridge_ns=settings.bridge_ms * 1_000_000)
+    return MediaPipeAligner(side=spec.side, faces=settings.faces, options=options)
 
 
 class Pipeline:
@@ -86,6 +95,11 @@ class Pipeline:
         self._engine = self.meter.wrap(engines.engine)
         self._draw, self._limit_ns = draw, None if seconds is None else int(seconds * 1e9)
         self._ready = threading.Event()
+        self._stopping = False
+        names = [source.name for source in sources]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise UsageError(f"two sources are called {sorted(twice)[0]}: open them with open_sources, which renames")
+        self._waits = not any(source.pace for source in sources)
         spec = self.settings.spotter(engines.spotter)
         self._lines = [
             _Line(Feed(s, aligner(spec, self.settings), spec.grid_hz, self.settings, self.meter)) for s in sources
@@ -97,19 +111,27 @@ class Pipeline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for line in self._lines:
-            line.feed.close()
+        with ExitStack() as stack:  # one feed that fails to close does not keep the others open
+            for line in self._lines:
+                stack.callback(line.feed.close)
 
     def run(self) -> Iterator[Record]:
         """Every record, until all sources have ended. Provisional and withdrawn events are included."""
         for line in self._lines:
             line.feed.start(self._ready)
         while any(not line.over for line in self._lines):
+            if self._stopping:
+                yield from self.finish()
+                return
             self._ready.clear()
-            round_ = [(line, item) for line in self._lines if not line.over and (item := line.feed.get(line.waits))]
+            round_ = [(line, item) for line in self._lines if not line.over and (item := line.feed.get(self._waits))]
             if not round_:
                 self._ready.wait(IDLE_S)
             yield from self._round(round_)
+
+    def stop(self) -> None:
+        """End after the current round, every open stretch with it; may be called from a signal handler."""
+        self._stopping = True
 
     def finish(self) -> Iterator[Record]:
         """After an interruption: end every open stretch, so that nothing already seen is lost."""
@@ -124,17 +146,19 @@ class Pipeline:
             yield from events
         for line, item in items:
             if isinstance(item, Sighting):
-                self._show(line, item.frame, (time.perf_counter_ns() - began) / 1e6)
+                if item.dropped != "time not rising":
+                    self._show(line, item.frame, (time.perf_counter_ns() - began) / 1e6)
             else:
                 yield self._close(line, item) if isinstance(item, End) else item
 
     def _limited(self, line: _Line, item: Item) -> Item:
         over = isinstance(item, Sighting) and self._limit_ns is not None and item.frame.captured_ns >= self._limit_ns
+        line.cut = line.cut or over
         return End() if over else item
 
     def _steps(self, line: _Line, item: Item) -> list[Steps[list[Event]]]:
         if isinstance(item, Sighting):
-            line.faces_seen += len(item.crops)
+            line.take(item)
             return [self._session(line, crop).push_steps(crop) for crop in item.crops]
         if isinstance(item, Gap):
             return [self._ending(line, f) for f in sorted(line.sessions) if item.face in (None, f)]
@@ -158,7 +182,8 @@ class Pipeline:
     def _show(self, line: _Line, frame: Frame, latency_ms: float) -> None:
         if self._draw is None:
             return
-        views = [s.view(line.feed.rate.hz, latency_ms) for _, s in sorted(line.sessions.items())]
+        recent = [s for _, s in sorted(line.sessions.items()) if frame.captured_ns - s.seen_ns < STALE_NS]
+        views = [session.view(line.feed.rate.hz, latency_ms) for session in recent]
         with self.meter.time("draw"):
             self._draw(frame, views)
 
@@ -166,11 +191,12 @@ class Pipeline:
         line.over = True
         if end.error is not None and not isinstance(end.error, MicrospotError):
             raise end.error
-        source, drops = line.feed.source, dict(line.feed.drops)
-        drops |= getattr(source, "drops", {})
+        source, drops = line.feed.source, dict(line.drops)
+        if not line.cut:
+            drops |= source.drops
         if clipped := sum(s.clipped for s in line.sessions.values()):
             drops["boundary left the ring"] = clipped
-        return SourceEnd(source.name, line.feed.frames, line.events, drops, end.error)
+        return SourceEnd(source.name, line.frames, line.events, drops, end.error)
 
     def face_seen(self, source: str) -> bool:
         """Whether any face of the source was ever aligned."""
@@ -186,6 +212,7 @@ class Pipeline:
             ],
             "engines": self.engines.name,
             "backend": self.engines.backend,
+            "why": self.engines.backend_reason,
             "grid_hz": self.engines.spotter.grid_hz,
             "latency_ticks": latency(self.settings.spotter(self.engines.spotter), self.settings.hop),
         }

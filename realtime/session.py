@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.clips import resample
+from engines.clips import nearest_frames, resample
 from engines.intervals import decode, rounded
 from engines.runtime.engine import EngineSet
 
@@ -42,6 +42,7 @@ class Session:
         self.settings = settings or Settings()
         self.spec = self.settings.spotter(engines.spotter)
         self.epoch = 0
+        self.seen_ns = 0  # time of the newest crop, kept across resets
         self.clipped = 0  # events whose boundary had left the ring
         capacity = self.settings.ring_ticks
         self._grid = TimeGrid(self.spec.grid_hz)
@@ -85,7 +86,7 @@ class Session:
         placements = self._grid.place(crop.captured_ns)  # first, since it refuses times that do not rise
         self._crops.append(crop.pixels)
         self._times.append(np.array([crop.captured_ns, crop.index]))
-        self._last = crop
+        self._last, self.seen_ns = crop, crop.captured_ns
         out = yield Call("encoder", {"pixels": self._stack()[None]})
         feature = out["features"][0].copy()
         previous = feature if self._previous is None else self._previous
@@ -204,6 +205,8 @@ class Session:
             onset_ns=times[0], offset_ns=times[1], onset_frame=sources[0], offset_frame=sources[1],
             score=candidate.score, emitted_ns=self._grid.time(self._grid.ticks - 1),
         )  # fmt: skip
+        if decision.status == "final" and times[0] < int(self._times[self._times.start][0]):
+            self.clipped += 1
         if decision.status != "final" or self.engines.recognizer is None:
             return event
         return (yield from self._recognize(event))
@@ -229,14 +232,9 @@ class Session:
         )
 
     def _nearest(self, times_ns: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
-        """Indices of the captured crops nearest in time (the earlier on a tie); clipped to the ring and counted."""
+        """Indices of the captured crops nearest in time, within the ring."""
         held = self._times.window(self._times.start, self._times.stop)[:, 0]
-        if times_ns[0] < held[0]:
-            self.clipped += 1
-        after = np.clip(np.searchsorted(held, times_ns), 0, len(held) - 1)
-        before = np.maximum(after - 1, 0)
-        earlier = np.abs(times_ns - held[before]) <= np.abs(held[after] - times_ns)
-        return np.asarray(self._times.start + np.where(earlier, before, after), np.int64)
+        return self._times.start + nearest_frames(held, times_ns)
 
     def _source_frames(self, indices: NDArray[np.int64]) -> list[int]:
         return [int(self._times[int(i)][1]) for i in indices]

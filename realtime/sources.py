@@ -9,14 +9,14 @@ their own. `SOURCES` below is the whole choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from .address import Address, parse
-from .errors import UsageError
+from .errors import SourceError, UsageError
 from .images import ImageFolder
 from .intake import SourceOptions
 from .live import LiveSource
@@ -24,7 +24,7 @@ from .media import VideoFile
 from .records import Frame, Gap, SourceState
 from .synthetic import SyntheticClip
 
-__all__ = ["SOURCES", "Opening", "Source", "SourceOptions", "open_source"]
+__all__ = ["SOURCES", "Opening", "Source", "SourceOptions", "open_source", "open_sources"]
 
 FOLDER_FPS = 30.0
 DEFAULT_SEED = 0
@@ -35,11 +35,12 @@ class Source(Protocol):
 
     name: shown everywhere, without credentials; live: whether frames that are not fetched are lost; epoch: 0 for
     recordings, else UTC ns of the current connection, rising; rate_hz: declared, for display only; drops: frames
-    that were not delivered, by cause.
+    that were not delivered, by cause; pace: frames come at their own pace, so nothing else may wait for them.
     """
 
     name: str
     live: bool
+    pace: bool
     epoch: int
     started_utc: str | None
     rate_hz: float | None
@@ -125,3 +126,49 @@ def open_source(
     if size is not None and (address.kind not in _TAKES_SIZE or min(size) < 1):
         raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs a camera, and at least 1x1")
     return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options or SourceOptions()))
+
+
+class Unopened:
+    """A recording that could not be opened, among others that could: it fails when its turn comes, they go on."""
+
+    live, pace, epoch = False, False, 0
+    started_utc: str | None = None
+    rate_hz: float | None = None
+
+    def __init__(self, name: str, error: SourceError) -> None:
+        self.name, self.error, self.drops = name, error, dict[str, int]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+        raise self.error
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def open_sources(uris: Sequence[str], **options: Any) -> list[Source]:
+    """`open_source` for several at once: one that cannot be opened fails in its turn, equal names are told apart.
+
+    Raises SourceError only where a single source was asked for.
+    """
+    opened: list[Source] = []
+    for uri in uris:
+        try:
+            source = open_source(uri, **options)
+        except SourceError as error:
+            if len(uris) == 1:
+                raise
+            source = Unopened(parse(uri).name, error)
+        taken = {other.name for other in opened}
+        if source.name in taken:
+            source.name = f"{Path(uri).parent.name}/{source.name}"  # data sets call many videos alike
+        base, turn = source.name, 2
+        while source.name in taken:
+            source.name, turn = f"{base}#{turn}", turn + 1
+        opened.append(source)
+    return opened

@@ -6,15 +6,17 @@ with open_engines() as engines, Pipeline([open_source("0")], engines) as pipelin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from engines.runtime.engine import EngineSet
 
 from .config import Settings
-from .errors import DataError, MicrospotError, SourceError
+from .errors import MicrospotError, SourceError
 from .pipeline import Pipeline, Record, SourceEnd
 from .records import Event, Frame, Gap, SourceState, View
 from .sinks import Sink, announce
@@ -49,7 +51,6 @@ def watch(
 
     warnings: list[str] = []
     errors: list[MicrospotError] = []
-    interrupted = False
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
@@ -59,13 +60,35 @@ def watch(
         announce(sinks)
         _write(sinks, pipeline.describe())
         try:
-            _pass_on(pipeline.run(), sinks, pipeline, warnings, errors)
-        except KeyboardInterrupt:
-            interrupted = True
+            with _interrupts(pipeline) as interrupts:
+                _pass_on(pipeline.run(), sinks, pipeline, warnings, errors)
+        except KeyboardInterrupt:  # a window was closed
+            interrupts.append(signal.SIGINT)
             _pass_on(pipeline.finish(), sinks, pipeline, warnings, errors)
     warnings += [str(error) for error in errors]
-    code = 130 if interrupted else errors[0].exit_code if errors else 0
+    code = 130 if interrupts else errors[0].exit_code if errors else 0
     return Outcome(code, tuple(warnings))
+
+
+@contextmanager
+def _interrupts(pipeline: Pipeline) -> Iterator[list[int]]:
+    """The first interruption ends the run after its round, so that nothing decided is lost; a second one at once."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def stop(number: int, _: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        pipeline.stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _pass_on(
@@ -108,6 +131,3 @@ def to_json(record: Record) -> dict[str, Any]:
         return {"type": "state", "source": record.source, "state": record.state, "detail": record.detail}
     ended = {"type": "end", "source": record.source, "frames": record.frames, "events": record.events}
     return ended | {"drops": record.drops} | ({"error": str(record.error)} if record.error else {})
-
-
-__all__ = ["DataError", "Outcome", "to_json", "watch"]

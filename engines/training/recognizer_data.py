@@ -21,7 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..clips import nearest_frames, thin
 from ..errors import DataError, UsageError
+from ..specs import SpotterSpec
 
 DEFAULTS = Path(__file__).with_name("recognizer.toml")
 HEADS = ("3", "5")  # one per label set
@@ -147,12 +149,9 @@ def _samples(clip: dict[str, Any], config: RecognizerConfig) -> Iterator[Sample]
 
 
 def clip_frames(times_ns: NDArray[np.int64], start_ns: float, stop_ns: float, frames: int) -> NDArray[np.int64]:
-    """Indices (N,) of the captured frames nearest to even positions on an interval, the earlier on a tie."""
-    wanted = np.linspace(start_ns, stop_ns, frames)
-    after = np.clip(np.searchsorted(times_ns, wanted), 0, len(times_ns) - 1)
-    before = np.maximum(after - 1, 0)
-    earlier = np.abs(wanted - times_ns[before]) <= np.abs(times_ns[after] - wanted)
-    return np.where(earlier, before, after)
+    """Indices (N,) of the frames that the stream would hold nearest to even positions on an interval."""
+    held = thin(times_ns, SpotterSpec.grid_hz)
+    return held[nearest_frames(times_ns[held], np.linspace(start_ns, stop_ns, frames))]
 
 
 @dataclass(frozen=True, eq=False)

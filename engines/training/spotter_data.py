@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..clips import SECOND_NS, SNAP_PARTS, lag_indices, resample_positions, thin, tick_weights
+from ..clips import SECOND_NS, SNAP_PARTS, lag_indices, nearest_frames, resample_positions, thin, tick_weights
 from ..errors import DataError
 from ..networks.mesnet import MESNet, SpatialEncoder
 from ..specs import SpotterSpec
@@ -200,8 +200,7 @@ def span(clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: i
     inside = np.flatnonzero((clip.times_ns >= early) & (clip.times_ns <= offset_ns))
     inside = inside[thin(clip.times_ns[inside], spec.grid_hz)]
     times = clip.times_ns[inside]
-    wanted = np.linspace(onset_ns, offset_ns, length)
-    nearest = np.abs(times[None] - wanted[:, None]).argmin(1)
+    nearest = nearest_frames(times, np.linspace(onset_ns, offset_ns, length))
     nothing = np.empty((0, len(inside)), np.float32)
     lags = lag_indices(times, spec.lags_ns)
     return Stretch(clip.start + inside, lags, nothing, np.empty(0), np.empty(0)), nearest

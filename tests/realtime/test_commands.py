@@ -1,8 +1,10 @@
 """The commands as a user types them: exit codes, one line on stderr, JSON lines on stdout."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -32,7 +34,9 @@ def only_line(text, *words):
         (["watch", "sample", "--backend", "cuda"], 2, ["onnx"]),  # no such backend
         (["watch", "sample", "--out", "events.xyz"], 2, ["events.xyz"]),  # no such sink
         (["watch", "sample", "--out", "/nonexistent/e.jsonl"], 5, ["/nonexistent"]),  # unwritable
-        (["watch", "sample", "--size", "big"], 2, ["640x480"]),  # malformed size
+        (["watch", "sample", "--size", "640by480"], 2, ["640x480"]),  # malformed size
+        (["watch", "sample", "--seconds", "nan"], 2, ["--seconds"]),  # not a number
+        (["watch", "a.mp4", "b.mp4", "--out", "o.mp4"], 2, ["one source"]),  # a video shows one source
         (["evaluate", "sample"], 2, ["--truth"]),  # no truth known
         (["watch", "sample", "--config", "missing.toml"], 2, ["missing.toml"]),
     ],
@@ -42,6 +46,35 @@ def test_bad_input_is_one_line_and_its_exit_code(arguments, code, words):
     assert done.returncode == code, done.stderr
     only_line(done.stderr, "microspot", *words)
     assert done.stdout == "" or json.loads(done.stdout.splitlines()[0])
+
+
+def test_an_output_never_replaces_its_source(tmp_path):
+    clip = write_still(tmp_path / "wall.mp4", frames=10, value=90)
+    before = clip.read_bytes()
+    done = microspot("watch", clip, "--engines", "baseline", "--out", clip)
+    assert done.returncode == 2
+    only_line(done.stderr, "is one of the sources")
+    assert clip.read_bytes() == before
+
+
+def test_one_bad_source_does_not_stop_the_others(tmp_path):
+    clip = write_still(tmp_path / "wall.mp4", frames=10, value=90)
+    done = microspot("watch", clip, tmp_path / "nosuch.mp4", "--engines", "baseline", "--json")
+    assert done.returncode == 3
+    assert "nosuch.mp4" in done.stderr
+    ends = [line for line in map(json.loads, done.stdout.splitlines()) if line["type"] == "end"]
+    assert {end["source"]: end["frames"] for end in ends} == {"wall.mp4": 10, "nosuch.mp4": 0}
+
+
+def test_an_interruption_ends_what_is_open_and_says_130(tmp_path):
+    command = [sys.executable, "-m", "realtime", "watch", "sample", "--pace", "--engines", "baseline", "--json"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert json.loads(running.stdout.readline())["type"] == "start"
+    time.sleep(4)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert json.loads(out.splitlines()[-1])["type"] == "end"
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path):
