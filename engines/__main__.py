@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import platform
 import sys
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import DataError, MicrospotError, UsageError
+from .errors import DataError, MicrospotError, UsageError, missing_library
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Make, check and score the engines of microspot."
@@ -54,7 +54,7 @@ def _face_model() -> str:
 
         MediaPipeAligner().close()
     except (OSError, ImportError, MicrospotError) as error:
-        return f"cannot start ({error}); on Debian: apt-get install libegl1 libgles2 libgl1 libglib2.0-0"
+        return f"cannot start: {missing_library(error) or error}"
     return "ready"
 
 
@@ -154,11 +154,11 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score tables of intervals (spotting, STRS) or of labels (UF1, UAR, accuracy, confusion)."""
-    from .data.annotations import read_table
+    from .data.annotations import read_rows, read_table
     from .metrics import label_report, recognition_report, spotting_report
 
     if labels is not None:
-        rows = _rows(labels, ("fold", "true", "pred"))
+        rows = [row for _, row in read_rows(labels, ("fold", "true", "pred"))]
         report = label_report([r["true"] for r in rows], [r["pred"] for r in rows])
         report.pop("macro_precision")
     elif truth is not None and pred is not None:
@@ -172,21 +172,16 @@ def score(
 
 
 def _minutes(path: Path) -> float:
+    from .data.annotations import read_rows
+
+    rows = read_rows(path, ("video", "fps", "frames"))
     try:
-        return sum(float(r["frames"]) / float(r["fps"]) for r in _rows(path, ("video", "fps", "frames"))) / 60
+        seconds = [float(row["frames"]) / float(row["fps"]) for _, row in rows]
     except (ValueError, ZeroDivisionError) as error:
         raise DataError(f"{path}: frames and fps must be numbers, fps above 0 ({error})") from error
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if missing := set(columns) - set(reader.fieldnames or ()):
-                raise DataError(f"{path}: column {sorted(missing)[0]!r} is missing; the header is {','.join(columns)}")
-            return list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
+    if not all(0 <= length < math.inf for length in seconds):
+        raise DataError(f"{path}: frames and fps must be finite, fps above 0")
+    return sum(seconds) / 60
 
 
 def _need(package: str, extra: str) -> None:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import EngineError, UsageError
+from .errors import EngineError, UsageError, missing_library
 from .register import Pixels, RegisterOptions, Steady
 from .template import Affine, face_to_crop, inverse
 from .tracks import Track, Tracks
@@ -29,8 +29,6 @@ FACE_OVAL = (
 )  # fmt: skip
 SIDES = (234, 454)  # where the mesh ends before either ear
 Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is nearer
-
-LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"
 
 
 @dataclass(frozen=True)
@@ -208,20 +206,21 @@ class MediaPipeAligner(Aligner):
 
 def _open_landmarker(faces: int) -> tuple[Any, Any]:
     """The mediapipe module and a landmarker in IMAGE mode."""
-    try:
-        import mediapipe
-    except (ImportError, OSError) as error:
-        raise EngineError(f"mediapipe cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}") from error
     model = resources.files(__package__) / "weights" / "face_landmarker.task"
     if not model.is_file():
         raise EngineError("weights/face_landmarker.task is missing; install microspot again")
-    tasks = mediapipe.tasks
-    options = tasks.vision.FaceLandmarkerOptions(
-        base_options=tasks.BaseOptions(model_asset_buffer=model.read_bytes()),
-        running_mode=tasks.vision.RunningMode.IMAGE,
-        num_faces=faces,
-    )
-    return mediapipe, tasks.vision.FaceLandmarker.create_from_options(options)
+    try:
+        import mediapipe
+
+        tasks = mediapipe.tasks
+        options = tasks.vision.FaceLandmarkerOptions(
+            base_options=tasks.BaseOptions(model_asset_buffer=model.read_bytes()),
+            running_mode=tasks.vision.RunningMode.IMAGE,
+            num_faces=faces,
+        )
+        return mediapipe, tasks.vision.FaceLandmarker.create_from_options(options)  # loads the library
+    except (ImportError, OSError) as error:
+        raise missing_library(error) or EngineError(f"mediapipe cannot be loaded: {error}") from error
 
 
 def _rgb_planes(bgr: Pixels) -> Pixels:

@@ -7,7 +7,8 @@ T_CRN and T_nms but no values.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,55 @@ from numpy.typing import NDArray
 from . import reference
 from .clips import lag_indices, thin, tick_weights
 from .errors import DataError
-from .intervals import Intervals, iou
+from .intervals import iou
+from .metrics import one_to_one
 from .runtime.engine import EngineSet
+from .specs import SpotterSpec
+from .targets import to_ticks
 
 T_CPN_GRID = (0.3, 0.5, 0.7, 0.85)
 T_CRN_GRID = tuple(round(0.05 * k, 2) for k in range(6, 20))
 HIT_IOU = 0.5  # T_eval [S1 M12]
 SPLIT = "validation"
 CHUNK = 32  # frames encoded at a time
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One clip: CPN's scores (M, T), the windows refined under the lowest thresholds, MEs [start, stop) in ticks."""
+
+    scores: NDArray[np.float32]
+    windows: list[reference.Window]
+    start: Floats
+    stop: Floats
+
+
+def calibrate(engines: EngineSet, data: Path) -> dict[str, Any]:
+    """{t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips} of the best thresholds.
+
+    data: a set made by `microspot-engines synthesize`. Raises DataError where it is not one.
+    """
+    clips, crops = _validation(data)
+    scored = []
+    for clip in clips:
+        rows = crops[clip["start"] : clip["start"] + clip["count"]]
+        spans = [(m["onset_ns"], m["offset_ns"]) for m in clip["movements"] if m["kind"] == "micro"]
+        micro = np.asarray(spans, np.int64).reshape(-1, 2)
+        scored.append(score_clip(engines, rows, np.asarray(clip["times_ns"], np.int64), micro))
+    return best_thresholds(scored, engines.spotter)
+
+
+def score_clip(
+    engines: EngineSet, crops: NDArray[np.uint8], times_ns: NDArray[np.int64], micro_ns: NDArray[np.int64]
+) -> Scored:
+    """Run a clip (N, 3, S, S) as one stretch; micro_ns (G, 2) are onset and offset of its MEs."""
+    features = clip_features(crops, times_ns, engines)
+    lowest = replace(engines, spotter=replace(engines.spotter, t_cpn=min(T_CPN_GRID), t_crn=0.0))
+    scores = reference.propose(features, lowest)
+    truth = to_ticks(micro_ns[:, 0], micro_ns[:, 1], int(times_ns[0]), engines.spotter.grid_hz)
+    return Scored(scores, reference.refine(features, scores, lowest), *truth)
 
 
 def clip_features(crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines: EngineSet) -> NDArray[np.float32]:
@@ -42,21 +84,31 @@ def clip_features(crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines
     return np.asarray(ticks.T, np.float32)
 
 
-def calibrate(engines: EngineSet, data: Path) -> dict[str, Any]:
-    """{t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips} of the best thresholds.
-
-    data: a set made by `microspot-engines synthesize`. Raises DataError where it is not one.
-    """
-    clips, crops = _validation(data)
-    lowest = replace(engines, spotter=replace(engines.spotter, t_cpn=min(T_CPN_GRID), t_crn=0.0))
-    scored = []
-    for clip in clips:
-        rows = crops[clip["start"] : clip["start"] + clip["count"]]
-        features = clip_features(rows, np.asarray(clip["times_ns"], np.int64), engines)
-        scores = reference.propose(features, lowest)
-        scored.append((scores, reference.refine(features, scores, lowest), features.shape[1], _truth(clip, engines)))
-    found = [_at(engines, scored, t_cpn, t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID]
+def best_thresholds(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
+    """The report of `calibrate` at the thresholds of the best F1; ties go to fewer false alarms."""
+    trials = [replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID]
+    found = [report_at(scored, trial) for trial in trials]
     return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
+
+
+def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
+    """The same figures at the thresholds of `spec`, all clips together."""
+    hits = spotted = truths = ticks = 0
+    for clip in scored:
+        length = clip.scores.shape[1]
+        passed = [w for w in clip.windows if clip.scores[w.scale, w.end] >= spec.t_cpn and w.score >= spec.t_crn]
+        kept = reference.settle(passed, length, spec)
+        overlap = iou(kept.start[:, None], kept.stop[:, None], clip.start, clip.stop)
+        hits += len(one_to_one(overlap, HIT_IOU))
+        spotted, truths, ticks = spotted + len(kept), truths + len(clip.start), ticks + length
+    precision, recall = hits / spotted if spotted else 0.0, hits / truths if truths else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+    minutes = ticks / spec.grid_hz / 60
+    return {
+        "t_cpn": spec.t_cpn, "t_crn": spec.t_crn, "f1": round(f1, 4), "precision": round(precision, 4),
+        "recall": round(recall, 4), "false_alarms_per_min": round((spotted - hits) / minutes, 3),
+        "truths": truths, "minutes": round(minutes, 2), "clips": len(scored),
+    }  # fmt: skip
 
 
 def _validation(data: Path) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
@@ -69,38 +121,3 @@ def _validation(data: Path) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
     if not clips:
         raise DataError(f"{data} has no {SPLIT} clips: synthesize more faces")
     return clips, crops
-
-
-def _truth(clip: dict[str, Any], engines: EngineSet) -> NDArray[np.float64]:
-    """(G, 2) MEs as [start, stop) in ticks."""
-    spans = [(m["onset_ns"], m["offset_ns"]) for m in clip["movements"] if m["kind"] == "micro"]
-    return np.asarray(spans, np.float64).reshape(-1, 2) * engines.spotter.grid_hz / 1e9
-
-
-def _at(engines: EngineSet, scored: list[Any], t_cpn: float, t_crn: float) -> dict[str, Any]:
-    spec = replace(engines.spotter, t_cpn=t_cpn, t_crn=t_crn)
-    hits = spotted = truths = ticks = 0
-    for scores, windows, length, truth in scored:
-        passed = [w for w in windows if scores[w.scale, w.end] >= t_cpn and w.score >= t_crn]
-        kept = reference.settle(passed, length, spec)
-        spotted, truths, ticks = spotted + len(kept), truths + len(truth), ticks + length
-        hits += _hits(kept, truth)
-    precision, recall = hits / spotted if spotted else 0.0, hits / truths if truths else 0.0
-    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
-    minutes = ticks / spec.grid_hz / 60
-    return {
-        "t_cpn": t_cpn, "t_crn": t_crn, "f1": round(f1, 4), "precision": round(precision, 4),
-        "recall": round(recall, 4), "false_alarms_per_min": round((spotted - hits) / minutes, 3),
-        "truths": truths, "minutes": round(minutes, 2), "clips": len(scored),
-    }  # fmt: skip
-
-
-def _hits(kept: Intervals, truth: NDArray[np.float64]) -> int:
-    """Truths matched one to one, best overlap first."""
-    overlap = iou(kept.start[:, None], kept.stop[:, None], truth[None, :, 0], truth[None, :, 1])
-    hits = 0
-    while overlap.size and overlap.max() >= HIT_IOU:
-        i, j = np.unravel_index(overlap.argmax(), overlap.shape)
-        overlap[i, :] = overlap[:, j] = 0
-        hits += 1
-    return hits

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import DataError
+from .errors import DataError, UsageError
 from .specs import SpotterSpec
 
 SECOND_NS = 1_000_000_000
@@ -70,6 +70,21 @@ def nearest_frames(times_ns: ArrayLike, wanted_ns: ArrayLike) -> Indices:
     before = np.maximum(after - 1, 0)
     earlier = np.abs(wanted - times[before]) <= np.abs(times[after] - wanted)
     return np.where(earlier, before, after).astype(np.int64)
+
+
+def split(
+    length: int, clip: int = 128, overlap: int = 32, longest: int = SpotterSpec.max_ticks
+) -> list[tuple[int, int]]:
+    """Overlapping clips [start, stop) that cover `length` ticks, the last aligned to the end [S1 M8].
+
+    For training on long videos; a stretch of the stream is run whole and needs none. An interval of up to `overlap`
+    + 1 ticks lies whole in some clip wherever it begins, so raises UsageError unless longest - 1 <= overlap < clip
+    [S1 M38]. The default sizes are not from the paper.
+    """
+    if not longest - 1 <= overlap < clip:
+        raise UsageError(f"overlap {overlap}: expected at least {longest - 1} (the longest ME less 1) and below {clip}")
+    starts = [*range(0, length - clip, clip - overlap), max(length - clip, 0)]
+    return [(start, min(start + clip, length)) for start in starts]
 
 
 def _increasing(times_ns: ArrayLike) -> Indices:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .errors import MicrospotError, UsageError
+from .errors import MicrospotError, UsageError, missing_library
 
 
 def run_command(application: Callable[..., Any], name: str) -> None:
@@ -18,19 +18,31 @@ def run_command(application: Callable[..., Any], name: str) -> None:
         _quiet_native_libraries()
     try:
         code = application(args=argv, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
     except MicrospotError as error:
         code = _report(name, str(error), error.exit_code, debug)
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # the reader of stdout went away: nothing more to say
-        sys.stderr.close()
-        code = 0
+    except (SystemExit, BrokenPipeError) as error:
+        code = _reader_left(error)
     except Exception as error:
         explain = getattr(error, "format_message", None)  # a usage error of the command-line library
-        if explain is None:
+        if explain is not None:
+            code = _report(name, explain(), UsageError.exit_code, debug)
+        elif (missing := missing_library(error)) is not None:
+            code = _report(name, str(missing), missing.exit_code, debug)
+        else:
             raise
-        code = _report(name, explain(), UsageError.exit_code, debug)
     sys.exit(code or 0)
+
+
+def _reader_left(error: BaseException) -> int:
+    """Exit code 0 where the reader of stdout went away (`| head`); typer and rich make SystemExit of that."""
+    if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+        raise error
+    # what Python still holds for stdout would fail again, noisily, when the interpreter exits
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _quiet_native_libraries() -> None:

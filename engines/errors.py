@@ -11,6 +11,8 @@ The message is one line that says what to do. Anything else that escapes is a bu
 
 from __future__ import annotations
 
+import re
+
 
 class MicrospotError(Exception):
     """Base of all expected failures. `exit_code` is what the commands return."""
@@ -32,3 +34,13 @@ class EngineError(MicrospotError):
 
 class DataError(MicrospotError):
     exit_code = 5
+
+
+LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"  # what MediaPipe and OpenCV ask of the system
+
+
+def missing_library(error: Exception) -> EngineError | None:
+    """The EngineError to raise where `error` says that a shared library cannot be loaded, else None."""
+    if isinstance(error, ImportError | OSError) and re.search(r"\.so\b", str(error)):
+        return EngineError(f"a system library cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}")
+    return None

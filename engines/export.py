@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .errors import DataError, EngineError
-from .networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep, save_weights
+from .networks.mesnet import MESNet, save_weights, steps
+from .runtime.select import FORMAT
 from .specs import RecognizerSpec, SpotterSpec, TensorSpec
 
 OPSET = 20
 TRACED, CHECKED = 3, (1, 2, 5)  # sizes of free dimensions: 1 while tracing would be taken for a constant
 TOLERANCE = 1e-5  # largest difference from torch, FP32
 HALF_TOLERANCE = 5e-3  # the same for FP16, relative to the largest value
-FORMAT = 1
 SHIPPED = ("*.onnx", "*.safetensors", "*.task")
 
 Tensors = tuple[Sequence[TensorSpec], Sequence[TensorSpec]]
@@ -142,10 +142,8 @@ class HalfStep(nn.Module):
 def export_spotter(network: MESNet, folder: Path) -> SpotterSpec:
     """Write encoder.onnx, proposer.onnx, refiner.onnx and spotter.safetensors; the spec with the state's length."""
     folder.mkdir(parents=True, exist_ok=True)
-    network.eval()
     tensors = network.spec.tensors()
-    forms = {"encoder": EncoderStep(network), "proposer": ProposerStep(network), "refiner": RefinerStep(network)}
-    for name, form in forms.items():
+    for name, form in steps(network).items():
         export(form, name, tensors[name], None, folder / f"{name}.onnx")
     save_weights(network, folder / "spotter.safetensors")
     return network.spec

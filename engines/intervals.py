@@ -6,11 +6,12 @@ The order of every decision is score descending, then start, then stop, so that 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -72,13 +73,27 @@ def nms(
     order = np.lexsort((intervals.stop, intervals.start, -intervals.score))
     ordered = intervals[order]
     if rule == "soft":
-        keep, scores = _soft(ordered.start, ordered.stop, ordered.score, threshold, floor)
+        keep, scores = _compiled(_soft)(ordered.start, ordered.stop, ordered.score, threshold, floor)
         return order[keep], scores
-    keep = (_greedy if rule == "greedy" else _author)(ordered.start, ordered.stop, ordered.score, threshold)
+    judge = _compiled(_greedy if rule == "greedy" else _author)
+    keep = judge(ordered.start, ordered.stop, ordered.score, threshold)
     return order[keep], ordered.score[keep]
 
 
-@numba.njit(cache=True, inline="always")
+@functools.cache
+def _compiled(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`rule` under Numba, from its first use on: importing opens no file. Cached on disk where that can be written."""
+    import numba
+    from numba.extending import register_jitable
+
+    register_jitable(_iou)
+    try:
+        compiled: Callable[..., Any] = numba.njit(cache=True)(rule)
+    except RuntimeError:  # there is nowhere to write a cache
+        compiled = numba.njit(rule)
+    return compiled
+
+
 def _iou(s0: float, e0: float, s1: float, e1: float) -> float:
     inter = min(e0, e1) - max(s0, s1)
     if inter <= 0.0:
@@ -86,7 +101,6 @@ def _iou(s0: float, e0: float, s1: float, e1: float) -> float:
     return inter / ((e0 - s0) + (e1 - s1) - inter)
 
 
-@numba.njit(cache=True)
 def _greedy(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDArray[np.int64]:
     keep = np.empty(len(start), np.int64)
     kept = 0
@@ -104,7 +118,6 @@ def _greedy(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDA
     return keep[:kept]
 
 
-@numba.njit(cache=True)
 def _author(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDArray[np.int64]:
     keep = np.empty(len(start), np.int64)
     kept = 0
@@ -122,7 +135,6 @@ def _author(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDA
     return keep[:kept]
 
 
-@numba.njit(cache=True)
 def _soft(
     start: Floats, stop: Floats, score: Floats, threshold: float, floor: float
 ) -> tuple[NDArray[np.int64], Floats]:

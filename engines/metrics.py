@@ -5,7 +5,7 @@ Confusion matrices are pooled over all folds first: the mean of per-fold figures
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,28 +64,42 @@ def match(truth: Sequence[Interval], found: Sequence[Interval], rule: str, iou: 
 
     one_to_one: best IoU first, each side once (ours). megc2020_gt_hit: each truth at most once, a spotted interval may
     serve several. voc_greedy: by score, best truth only. str_eval_relaxed: every pair that overlaps enough.
-    Raises UsageError for an unknown rule.
+    Raises UsageError for an unknown rule and for an IoU outside (0, 1].
     """
-    if rule not in RULES:
-        raise UsageError(f"rule {rule!r}: choose one of {', '.join(RULES)}")
+    _check(rule, iou)
     overlap = np.array([[frame_iou(t, f) for f in found] for t in truth]).reshape(len(truth), len(found))
-    pairs = sorted(((int(t), int(f)) for t, f in np.argwhere(overlap >= iou)), key=lambda tf: (-overlap[tf], tf))
-    if rule == "str_eval_relaxed":
-        return pairs
-    if rule == "megc2020_gt_hit":
-        return list({t: (t, f) for t, f in reversed(pairs)}.values())
+    if rule == "one_to_one":
+        return one_to_one(overlap, iou)
     if rule == "voc_greedy":
         best = [(int(overlap[:, f].argmax()), f) for f in _by_score(found) if len(truth)]
-        pairs = [(t, f) for t, f in best if overlap[t, f] >= iou]
-    taken_t: set[int] = set()
-    taken_f: set[int] = set()
-    chosen = []
+        return _each_once([(t, f) for t, f in best if overlap[t, f] >= iou])
+    pairs = _best_first(overlap, iou)
+    return pairs if rule == "str_eval_relaxed" else list({t: (t, f) for t, f in reversed(pairs)}.values())
+
+
+def one_to_one(overlap: NDArray[np.float64], iou: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) of an IoU table (T, P) that reach `iou`: best first, each row and column once."""
+    return _each_once(_best_first(overlap, iou))
+
+
+def _best_first(overlap: NDArray[np.float64], iou: float) -> list[tuple[int, int]]:
+    return sorted(((int(t), int(f)) for t, f in np.argwhere(overlap >= iou)), key=lambda tf: (-overlap[tf], tf))
+
+
+def _each_once(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pairs of which no earlier one took either side."""
+    chosen: list[tuple[int, int]] = []
     for t, f in pairs:
-        if t not in taken_t and f not in taken_f:
+        if all(t != other_t and f != other_f for other_t, other_f in chosen):
             chosen.append((t, f))
-            taken_t.add(t)
-            taken_f.add(f)
     return chosen
+
+
+def _check(rule: str, iou: float) -> None:
+    if rule not in RULES:
+        raise UsageError(f"rule {rule!r}: choose one of {', '.join(RULES)}")
+    if not 0 < iou <= 1:
+        raise UsageError(f"iou {iou}: expected above 0, at most 1")
 
 
 def _by_score(found: Sequence[Interval]) -> list[int]:
@@ -95,13 +109,29 @@ def _by_score(found: Sequence[Interval]) -> list[int]:
 def matches(
     truth: Sequence[Interval], found: Sequence[Interval], rule: str, iou: float
 ) -> list[tuple[Interval, Interval]]:
-    """Matched (truth, found) pairs over all videos; types are matched within themselves."""
+    """Matched (truth, found) pairs over all videos; types are matched within themselves.
+
+    Subjects are told apart where every row names its subject. Raises DataError where the truth needs that (two
+    subjects have a video of one name) and the rows do not, UsageError as `match`.
+    """
+    _check(rule, iou)
+    key = _key(truth, found)
     pairs = []
-    for video, kind in sorted({(row.video, row.type) for row in truth}):
-        t = [row for row in truth if (row.video, row.type) == (video, kind)]
-        f = [row for row in found if (row.video, row.type) == (video, kind)]
+    for group in sorted({key(row) for row in truth}):
+        t, f = ([row for row in rows if key(row) == group] for rows in (truth, found))
         pairs += [(t[i], f[j]) for i, j in match(t, f, rule, iou)]
     return pairs
+
+
+def _key(truth: Sequence[Interval], found: Sequence[Interval]) -> Callable[[Interval], tuple[str, ...]]:
+    if all(row.subject for row in (*truth, *found)):
+        return lambda row: (row.subject, row.video, row.type)
+    subjects: dict[str, str] = {}
+    for row in truth:
+        if row.subject and subjects.setdefault(row.video, row.subject) != row.subject:
+            raise DataError(f"video {row.video!r} is of subjects {subjects[row.video]!r} and {row.subject!r}: "
+                            "give every row of both tables its subject")  # fmt: skip
+    return lambda row: (row.video, row.type)
 
 
 def spotting_report(

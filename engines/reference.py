@@ -55,6 +55,26 @@ def refine(features: NDArray[np.float32], scores: NDArray[np.float32], engines: 
 
 def clusters(windows: list[Window], limit: int) -> list[list[Window]]:
     """Connected components under positive overlap; one that would pass `limit` ticks is cut by a barrier."""
+    found = []
+    for island in _islands(windows):
+        found += [island] if _span([island]) <= limit else _barred(island, limit)
+    return found
+
+
+def _islands(windows: list[Window]) -> list[list[Window]]:
+    """Connected components without a barrier."""
+    parts: list[list[Window]] = []
+    reach = float("-inf")
+    for window in sorted(windows, key=lambda w: w.start):
+        if window.start >= reach:
+            parts.append([])
+        parts[-1].append(window)
+        reach = max(reach, window.stop)
+    return parts
+
+
+def _barred(windows: list[Window], limit: int) -> list[list[Window]]:
+    """Clusters as they grow window by window, cut where one would pass `limit` ticks."""
     open_: list[list[Window]] = []
     closed: list[list[Window]] = []
     for _, arriving in groupby(sorted(windows, key=lambda w: (w.end, w.scale)), key=lambda w: w.end):

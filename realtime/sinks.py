@@ -95,6 +95,8 @@ class _Stdout:
         try:
             self._stream.write(line)
             self._stream.flush()
+        except BrokenPipeError:  # the reader went away: no failure, see `engines.commands`
+            raise
         except OSError as error:
             # The unwritten rest stays in Python's buffer and would fail again, noisily, when the interpreter exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())

@@ -6,8 +6,9 @@ Frames are inclusive source frames; type is micro or macro; `score` and `fps` ma
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
@@ -37,40 +38,37 @@ class Interval:
             raise DataError(f"{self.video}: type {self.type!r}, expected micro or macro")
 
 
-COLUMNS = tuple(field.name for field in fields(Interval))
-
-
 def read_table(path: Path) -> list[Interval]:
     """Read a table; DataError names the file, the line and what is wrong there."""
+    return [_interval(path, line, row) for line, row in read_rows(path, REQUIRED)]
+
+
+def read_rows(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a CSV file with a header, and their lines. DataError where a required column, or a cell of it, is not."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            missing = set(REQUIRED) - set(reader.fieldnames or ())
-            if missing:
-                raise DataError(f"{path}: column {sorted(missing)[0]!r} is missing; the header is {','.join(COLUMNS)}")
-            return [_row(path, reader.line_num, row) for row in reader]
+            if missing := sorted(set(required) - set(reader.fieldnames or ())):
+                raise DataError(f"{path}: column {missing[0]!r} is missing; the header is {','.join(required)}")
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
+    for line, row in rows:
+        if short := [name for name in required if row[name] is None]:
+            raise DataError(f"{path} line {line}: the row ends before column {short[0]!r}")
+    return rows
 
 
-def write_table(path: Path, rows: Iterable[Interval]) -> None:
-    """Write rows with all columns; DataError where the file cannot be written."""
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows([["" if (v := getattr(row, c)) is None else v for c in COLUMNS] for row in rows])
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error}") from error
-
-
-def _row(path: Path, line: int, row: dict[str, str]) -> Interval:
+def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
     def number(name: str) -> float | None:
         text = (row.get(name) or "").strip()
         try:
-            return float(text) if text else None
+            value = float(text) if text else None
         except ValueError:
-            raise DataError(f"{path} line {line}: {name} is {text!r}, expected a number") from None
+            value = math.nan
+        if value is not None and not math.isfinite(value):
+            raise DataError(f"{path} line {line}: {name} is {text!r}, expected a number")
+        return value
 
     onset, offset, apex = number("onset"), number("offset"), number("apex")
     if onset is None or offset is None:

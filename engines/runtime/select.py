@@ -24,6 +24,7 @@ from .torch_engine import load_torch
 
 FORMAT = 1
 BASELINE = "baseline"
+LABELS = (3, 5)
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
 PREFIX = 12  # digits of a digest that a message shows
 
@@ -42,13 +43,15 @@ def load_engines(folder: Path | str | None = None, backend: str = "auto", labels
     folder with `manifest.json`. backend: auto, or one of `BACKENDS`, which never falls back. labels: 3 or 5
     classes; weights without any recognizer give a set without one. Raises EngineError where weights are
     missing, changed or of another spec, or the backend is not there; UsageError for a backend that does not
-    exist.
+    exist and for another number of labels.
     """
+    chosen, reason = choose_backend(backend)
+    if labels not in LABELS:
+        raise UsageError(f"labels {labels}: expected {' or '.join(map(str, LABELS))}")
     if folder is not None and str(folder) == BASELINE:
         from ..baseline import load  # not at the top: the baseline is built on this package
 
         return load()
-    chosen, reason = choose_backend(backend)
     weights = Weights.open(PACKAGED if folder is None else Path(folder))
     recognizer = weights.recognizer(labels)
     engines = BACKENDS[chosen](weights.spotter, recognizer, labels, weights.read)

@@ -70,11 +70,11 @@ def require_torch() -> None:
 
 
 def _spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
-    from ..networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep
+    from ..networks.mesnet import MESNet, steps
 
     network = MESNet(spec)
     _fill(network, content, SPOTTER_FILE)
-    return {"encoder": EncoderStep(network), "proposer": ProposerStep(network), "refiner": RefinerStep(network)}
+    return steps(network)
 
 
 def _recognizer_module(spec: RecognizerSpec, labels: int, content: bytes) -> nn.Module:

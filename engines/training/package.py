@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..export import export, export_spotter, write_manifest
 from ..networks.cmnet import CMNet, RecognizerStep
 from ..networks.mesnet import load_mesnet
@@ -19,9 +19,12 @@ from ..specs import RecognizerSpec, SpotterSpec
 def package(spotter: Path, recognizer: Path, out: Path) -> None:
     """Write `out` from the runs' folders; thresholds are those of the spotter's run until `calibrate` sets them.
 
-    Raises DataError where a run is incomplete, EngineError where an exported graph differs from torch.
+    Raises DataError where a run is incomplete, UsageError where it is an ablation without ICE, EngineError where an
+    exported graph differs from torch.
     """
     spot, name = _read(spotter / "spotter.json"), _read(recognizer / "recognizer.json")
+    if not name["config"]["magnify"]:
+        raise UsageError(f"{recognizer} was trained with magnify = false, which no backend runs: train one with it")
     out.mkdir(parents=True, exist_ok=True)
     network = load_mesnet(SpotterSpec.from_json(spot["spotter"]), spotter / "spotter.safetensors")
     spec = export_spotter(network, out)
@@ -42,7 +45,7 @@ def set_thresholds(folder: Path, t_cpn: float, t_crn: float, metrics: dict[str, 
 
 
 def _export_recognizer(weights: Path, config: dict[str, Any], out: Path) -> dict[str, RecognizerSpec]:
-    network = CMNet(config["side"], magnify=config["magnify"])
+    network = CMNet(config["side"])
     network.load_state_dict(load_file(weights))
     network.eval()
     specs = {}

@@ -91,7 +91,7 @@ class Trainer:
         self.data = ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
         self.watched = self.data.split("validation")[: config.validation_clips]
-        self.progress = Progress()
+        self.progress = Progress(STAGES[0] if config.pretrain_steps else STAGES[1])  # without pre-training: ablation
         self.metrics: dict[str, float] = {}
         out.mkdir(parents=True, exist_ok=True)
 
@@ -180,7 +180,7 @@ class Trainer:
         steps, share = (
             (config.pretrain_steps, config.pretrain_share)
             if now.stage == "pretrain"
-            else (config.joint_steps, 1 - config.pretrain_share)
+            else (config.joint_steps, 1 - config.pretrain_share * bool(config.pretrain_steps))
         )
         by_time = 0.0 if self.minutes is None else now.stage_seconds / (60 * self.minutes * share)
         return max(now.step / steps, by_time)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..clips import SECOND_NS, SNAP_PARTS, lag_indices, nearest_frames, resample_positions, thin, tick_weights
 from ..errors import DataError
-from ..networks.mesnet import MESNet, SpatialEncoder
+from ..networks.mesnet import SpatialEncoder
 from ..specs import SpotterSpec
 from ..targets import to_ticks
 
@@ -182,13 +182,6 @@ def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         rows.append(torch.nn.functional.pad(ticks, (0, 0, 0, longest - len(ticks))))
         valid[i, : len(ticks)] = 1
     return torch.stack(rows).transpose(1, 2), valid
-
-
-def stretch_features(network: MESNet, stretch: Stretch, crops: Pixels, bfloat16: bool = False) -> Tensor:
-    """Tick features (L, T) of one stretch, without gradients."""
-    with torch.no_grad():
-        batch = collate([stretch], crops, None, np.random.default_rng(0))
-        return tick_features(encode_frames(network.encoder, batch, bfloat16), batch)[0][0]
 
 
 def span(clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: int) -> tuple[Stretch, Indices]:

@@ -182,10 +182,13 @@ def test_samples_are_the_micro_movements_of_a_split(toy: Path, tmp_path: Path) -
         ([0, 10, 20, 30, 40], (10, 20), [1, 1, 1, 2, 2], "few frames are repeated; a tie goes to the earlier"),
         ([0, 11, 19, 33, 52], (5, 45), [0, 1, 2, 3, 4], "nearest in time"),
         ([0, 10, 20], (-30, 90), [0, 0, 2, 2, 2], "positions outside take the edge"),
+        ([0, 5, 10, 15, 20], (0, 20), [0, 0, 2, 2, 4], "at 60 Hz only the frames that the stream holds"),
     ],
 )
 def test_clip_frames(times: list[int], interval: tuple[int, int], expected: list[int], reason: str) -> None:
-    assert clip_frames(np.array(times), *interval, frames=5).tolist() == expected, reason
+    tenth = TICK // 10
+    found = clip_frames(np.array(times) * tenth, interval[0] * tenth, interval[1] * tenth, frames=5)
+    assert found.tolist() == expected, reason
 
 
 def test_batches_hold_the_clip_around_the_apex(toy: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from engines.targets import Assignment
 from engines.training.spotter import Trainer
 from engines.training.spotter_config import SpotterTraining, load_config
 from engines.training.spotter_data import Augmentation, ClipSet, augment, collate, cut, encode_frames, tick_features
-from engines.training.spotter_eval import Candidates, score
+from engines.training.spotter_eval import validate
 from engines.training.spotter_pretrain import PRETRAIN_LENGTH, pretrain_batch, quiet_span
 
 SIDE, FRAMES = 32, 60
@@ -165,17 +165,20 @@ def test_resuming_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
         Trainer(CONFIG, folder, tmp_path / "run", say=str).run(resume=True)
 
 
-def test_f1_counts_each_truth_once() -> None:
-    windows = np.array([10.0, 11, 40]), np.array([20.0, 21, 50])
-    found = Candidates(
-        *windows, proposal=np.ones(3), score=np.array([0.9, 0.8, 0.7]), offsets=np.zeros((3, 2)),
-        onset=np.array([10.0, 80]), offset=np.array([20.0, 90]), ticks=1800,
-    )  # fmt: skip
-    result = score([found], dataclasses.replace(SPEC, t_nms=1.0))
-    assert result == pytest.approx(
-        {"f1": 2 / 5, "precision": 1 / 3, "recall": 1 / 2, "false_alarms_per_min": 2, "truths": 2}
-    )
-    assert score([found], SPEC)["precision"] == pytest.approx(1 / 2), "NMS removes the second window of the same ME"
+def test_validation_judges_as_the_export_will_be_judged(folder: Path) -> None:
+    torch.manual_seed(0)
+    data, network = ClipSet.open(folder, SPEC), load_network().train()
+    spec, figures = validate(network, data.clips, data.crops)
+    assert network.training
+    assert figures["truths"] == 3
+    assert spec == dataclasses.replace(network.spec, t_cpn=spec.t_cpn, t_crn=spec.t_crn)
+
+
+def test_without_pretraining_a_run_begins_with_joint_training(folder: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, pretrain_steps=0)
+    Trainer(config, folder, tmp_path / "run", minutes=60, say=str).run()
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [row["stage"] for row in rows] == ["joint"] * 4
 
 
 def test_the_shipped_configuration_loads_and_unknown_keys_do_not(tmp_path: Path) -> None:
