@@ -18,7 +18,7 @@ GRID = 14  # blocks per side; 8 px each at S = 112
 WINDOW = 13  # ticks, the median ME
 HALF_SCORE = 2.0  # grey levels of block difference that score 0.5
 STRONGEST = 0.05  # share of blocks that decide: MEs are local
-THRESHOLD = 0.5
+T_CPN, T_CRN = 0.3, 0.6  # printed by `microspot-engines calibrate --engines baseline` on the set of the first weights
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -31,8 +31,8 @@ def spec() -> SpotterSpec:
         dilations=((3, 3),),
         temporal_kernels=(1, 1),
         state=GRID * GRID * (WINDOW - 1),
-        t_cpn=THRESHOLD,
-        t_crn=THRESHOLD,
+        t_cpn=T_CPN,
+        t_crn=T_CRN,
     )
 
 

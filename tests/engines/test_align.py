@@ -14,7 +14,7 @@ import pytest
 
 import realtime
 from engines.align import AlignOptions, FixedAligner, MediaPipeAligner, face_to_crop
-from engines.errors import DataError, UsageError
+from engines.errors import DataError, EngineError, UsageError
 from engines.register import RegisterOptions, Steady
 from engines.steadiness import measure
 from engines.template import TEMPLATE, compose, inverse, rigid_weights, template_px
@@ -345,3 +345,14 @@ def test_closes_twice_and_leaves_nothing_behind(clip: list[np.ndarray]) -> None:
     aligner.close()
     del aligner
     gc.collect()
+
+
+def test_a_missing_system_library_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mediapipe
+
+    def missing(*_: Any) -> None:
+        raise OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(mediapipe.tasks.vision.FaceLandmarker, "create_from_options", missing)
+    with pytest.raises(EngineError, match=r"libGLESv2.*apt install .*libgles2"):
+        MediaPipeAligner()

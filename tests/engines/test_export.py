@@ -13,10 +13,11 @@ import onnxruntime
 import pytest
 import torch
 
-from engines.errors import EngineError
+from engines.errors import EngineError, UsageError
 from engines.export import HalfStep, check_file, check_numbers, export, export_spotter, write_manifest
 from engines.networks.mesnet import MESNet, ProposerStep, RefinerStep
 from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
+from engines.training.package import package
 
 SMALL = SpotterSpec(side=32, feature=32)
 
@@ -106,6 +107,14 @@ def test_half_precision_keeps_float_ends(network: MESNet, tmp_path: Path) -> Non
     with torch.no_grad():
         wanted = RefinerStep(network)(torch.from_numpy(clips))[0].numpy()
     np.testing.assert_allclose(classes, wanted, atol=5e-3)
+
+
+def test_a_recognizer_without_ice_is_not_packaged(tmp_path: Path) -> None:
+    (tmp_path / "spotter.json").write_text("{}")
+    (tmp_path / "recognizer.json").write_text(json.dumps({"config": {"magnify": False}}))
+    with pytest.raises(UsageError, match="magnify = false"):
+        package(tmp_path, tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_manifest_names_every_weight_file(network: MESNet, folder: Path) -> None:

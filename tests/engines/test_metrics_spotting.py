@@ -1,14 +1,16 @@
 """Matching rules and pooled counts, each row with its reason."""
 
+from math import nan
+
 import pytest
 
-from engines.data.annotations import Interval, read_table, write_table
+from engines.data.annotations import Interval, read_table
 from engines.errors import DataError, UsageError
-from engines.metrics import frame_iou, label_report, match, recognition_report, spotting_report
+from engines.metrics import frame_iou, label_report, match, matches, recognition_report, spotting_report
 
 
-def row(onset, offset, label=None, score=None, video="v", kind="micro"):
-    return Interval("s", video, onset, None, offset, kind, label, score)
+def row(onset, offset, label=None, score=None, video="v", kind="micro", subject="s"):
+    return Interval(subject, video, onset, None, offset, kind, label, score)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +58,25 @@ def test_a_type_that_is_not_emitted_is_null():
     assert report["micro"]["false_alarms_per_min"] is None
 
 
-def test_unknown_rule_is_refused():
-    with pytest.raises(UsageError, match="one_to_one"):
-        match([row(0, 9)], [row(0, 9)], "best", 0.5)
+@pytest.mark.parametrize("truth", [[], [row(0, 9)]])
+@pytest.mark.parametrize(
+    ("rule", "iou", "message"),
+    [("best", 0.5, "one_to_one"), ("one_to_one", 0, "iou 0"), ("one_to_one", 1.01, "1.01"), ("voc_greedy", nan, "nan")],
+)
+def test_a_rule_or_an_iou_that_is_none_is_refused(truth, rule, iou, message):
+    for call in (match, matches):
+        with pytest.raises(UsageError, match=message):
+            call(truth, [row(0, 9)], rule, iou)
+
+
+def test_videos_of_one_name_are_told_apart_by_subject():
+    truth = [row(0, 9, subject="a"), row(0, 9, subject="b")]
+    assert spotting_report(truth, [row(0, 9, subject="b")])["micro"]["tp"] == 1
+    assert spotting_report(truth, [row(0, 9, subject="c")])["micro"]["tp"] == 0
+    with pytest.raises(DataError, match="'v' is of subjects 'a' and 'b'"):
+        spotting_report(truth, [row(0, 9, subject="")])
+    assert spotting_report(truth[:1], [row(0, 9, subject="")])["micro"]["tp"] == 1, "a camera knows no subjects"
+    assert spotting_report([row(0, 9, subject="")], [row(0, 9)])["micro"]["tp"] == 1
 
 
 def test_labels_pool_and_strs_multiplies():
@@ -70,17 +88,21 @@ def test_labels_pool_and_strs_multiplies():
     assert recognition_report(truth, [])["uf1"] is None
 
 
-def test_table_round_trip_and_its_errors(tmp_path):
+def test_a_table_and_its_errors(tmp_path):
     path = tmp_path / "t.csv"
-    rows = [Interval("007", "0101", 3, 5, 9, "micro", "surprise", 0.5, 30.0), row(1, 2)]
-    write_table(path, rows)
-    assert read_table(path) == rows
+    header = "subject,video,onset,apex,offset,type,label"
+    path.write_text(f"{header},score,fps\n007,0101,3,5,9,micro,surprise,0.5,30\ns,v,1,,2,micro,,,\n")
+    assert read_table(path) == [Interval("007", "0101", 3, 5, 9, "micro", "surprise", 0.5, 30.0), row(1, 2)]
     path.write_text("subject,video,onset\n")
     with pytest.raises(DataError, match="apex"):
         read_table(path)
-    path.write_text("subject,video,onset,apex,offset,type,label\ns,v,9,,3,micro,\n")
-    with pytest.raises(DataError, match="line 2"):
-        read_table(path)
-    path.write_text("subject,video,onset,apex,offset,type,label\ns,v,x,,3,micro,\n")
-    with pytest.raises(DataError, match="onset is 'x'"):
-        read_table(path)
+    for text, message in (
+        ("s,v,9,,3,micro,", "line 2"),
+        ("s,v,x,,3,micro,", "onset is 'x'"),
+        ("s,v,nan,,3,micro,", "line 2: onset is 'nan'"),
+        ("s,v,1,1e999,3,micro,", "apex is '1e999'"),
+        ("s,v,1,,3,micro", "line 2: the row ends before column 'label'"),
+    ):
+        path.write_text(f"{header}\n{text}\n")
+        with pytest.raises(DataError, match=message):
+            read_table(path)

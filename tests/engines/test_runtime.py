@@ -279,6 +279,13 @@ def test_an_unknown_backend_is_a_usage_error(weights: Path) -> None:
         load_engines(weights, "cuda")
 
 
+@pytest.mark.parametrize("folder", ["baseline", None])
+def test_what_does_not_exist_is_a_usage_error_for_the_baseline_too(weights: Path, folder: str | None) -> None:
+    for arguments, message in ((("cuda", 3), "'cuda'"), (("auto", 4), "labels 4: expected 3 or 5")):
+        with pytest.raises(UsageError, match=message):
+            load_engines(folder or weights, *arguments)
+
+
 def test_torch_missing_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
