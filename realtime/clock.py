@@ -75,7 +75,7 @@ class TimeGrid:
 
 
 class Thinner(Generic[Item]):
-    """Of the frames nearest one tick only the nearest goes on (the earlier on a tie); `thinned` counts the rest.
+    """Of the frames nearest one tick only the nearest goes on, the earlier on a tie.
 
     A frame just before its tick is held until its successor shows that no nearer one comes. Every item comes back,
     in order, with True when it goes on.
@@ -83,7 +83,6 @@ class Thinner(Generic[Item]):
 
     def __init__(self, grid_hz: int) -> None:
         self.grid_hz = grid_hz
-        self.thinned = 0
         self._origin: int | None = None
         self._held: tuple[int, int, Item] | None = None  # tick, captured_ns, item
         self._done = 0
@@ -104,14 +103,12 @@ class Thinner(Generic[Item]):
         tick = nearest_tick(self._origin, captured_ns, self.grid_hz)
         late = captured_ns - tick_ns(self._origin, tick, self.grid_hz)
         if tick <= self._done:
-            self.thinned += 1
             return [(item, False)]
         decided: list[tuple[Item, bool]] = []
         if self._held is not None:
             held_tick, held_ns, held = self._held
             self._held = None
             if held_tick == tick:
-                self.thinned += 1
                 if tick_ns(self._origin, tick, self.grid_hz) - held_ns <= abs(late):
                     self._done = tick
                     return [(held, True), (item, False)]

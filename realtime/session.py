@@ -96,12 +96,11 @@ class Session:
             self._features.append(column)
             self._pending.append(column)
         self._previous = feature
-        events: list[Event] = []
-        hop = self.settings.hop
-        while len(self._pending) >= hop:
-            columns, self._pending = np.stack(self._pending[:hop], axis=1), self._pending[hop:]
-            events += yield from self._advance((yield from self._scorer.push(columns)))
-        return events
+        ready = len(self._pending) - len(self._pending) % self.settings.hop
+        if not ready:
+            return []
+        columns, self._pending = np.stack(self._pending[:ready], axis=1), self._pending[ready:]
+        return (yield from self._advance((yield from self._scorer.push(columns))))
 
     def flush_steps(self) -> Steps[list[Event]]:
         """`flush` as a step."""
