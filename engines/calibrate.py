@@ -24,7 +24,7 @@ from .runtime.engine import EngineSet
 from .specs import SpotterSpec
 from .targets import to_ticks
 
-T_CPN_GRID = (0.3, 0.5, 0.7, 0.85)
+T_CPN_GRID = (0.3, 0.5, 0.7, 0.85, 0.95)
 T_CRN_GRID = tuple(round(0.05 * k, 2) for k in range(6, 20))
 HIT_IOU = 0.5  # T_eval [S1 M12]
 SPLIT = "validation"

@@ -43,13 +43,14 @@ def refine(features: NDArray[np.float32], scores: NDArray[np.float32], engines: 
     """The windows that pass T_CPN, refined by CRN, that pass T_CRN [S1 M28-M32], by end, then scale."""
     spec = engines.spotter
     windows = []
-    for end, scale in np.argwhere((scores >= spec.t_cpn).T):
-        start = end + 1 - spec.windows[scale]
-        out = engines.refiner(clips=resample(features, start, end + 1, spec.refine_length)[None])
-        onset, offset = decode(start, end + 1, out["offsets"][0])
-        score = float(out["classes"][0, 1])
-        if score >= spec.t_crn and spec.min_ticks <= offset - onset <= spec.max_ticks:
-            windows.append(Window(int(end), int(scale), float(onset), float(offset), score))
+    for end in np.flatnonzero((scores >= spec.t_cpn).any(0)):
+        scales = np.flatnonzero(scores[:, end] >= spec.t_cpn)
+        starts, stops = end + 1 - np.asarray(spec.windows)[scales], np.full(len(scales), end + 1)
+        out = engines.refiner(clips=resample(features, starts, stops, spec.refine_length))
+        onsets, offsets = decode(starts, stops, out["offsets"])
+        for scale, onset, offset, score in zip(scales, onsets, offsets, out["classes"][:, 1], strict=True):
+            if score >= spec.t_crn and spec.min_ticks <= offset - onset <= spec.max_ticks:
+                windows.append(Window(int(end), int(scale), float(onset), float(offset), float(score)))
     return windows
 
 

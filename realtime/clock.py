@@ -108,10 +108,9 @@ class Thinner(Generic[Item]):
         if self._held is not None:
             held_tick, held_ns, held = self._held
             self._held = None
-            if held_tick == tick:
-                if tick_ns(self._origin, tick, self.grid_hz) - held_ns <= abs(late):
-                    self._done = tick
-                    return [(held, True), (item, False)]
+            if held_tick == tick and tick_ns(self._origin, tick, self.grid_hz) - held_ns <= abs(late):
+                self._done = tick
+                return [(held, True), (item, False)]
             decided.append((held, held_tick != tick))
         if late < 0:
             self._held = (tick, captured_ns, item)

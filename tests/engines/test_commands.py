@@ -37,7 +37,7 @@ def test_a_reader_that_leaves_ends_a_watch_in_silence(tmp_path: Path) -> None:
     assert closed_after_a_line("realtime", "watch", str(clip), "--json", "--engines", "baseline") == (0, b"")
 
 
-@pytest.mark.parametrize("write", ["typer.echo('x' * 10**6)", "print('x' * 10)", "rich.print('x' * 10**6)"])
+@pytest.mark.parametrize("write", ["typer.echo('x' * 10**6)", "print('x' * 10)", "rich.print('x' * 1000)"])
 def test_a_reader_that_left_is_no_failure_whoever_writes(write: str) -> None:
     body = LOADS.replace("raise {error}", f"{write}; print('y')").replace("import typer", "import rich, typer")
     code = f"import os; r, w = os.pipe(); os.dup2(w, 1); os.close(r); os.close(w)\n{body}"
