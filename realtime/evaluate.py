@@ -68,7 +68,7 @@ def observe(source: Source, engines: EngineSet, settings: Settings) -> tuple[lis
 def as_interval(event: Event) -> Interval:
     """An event as a row of the table format: inclusive source frames."""
     return Interval(
-        subject=str(event.face), video=event.source, onset=event.onset_frame, apex=event.apex_frame,
+        subject="", video=event.source, onset=event.onset_frame, apex=event.apex_frame,
         offset=event.offset_frame, type="micro", label=event.label, score=event.score,
     )  # fmt: skip
 
@@ -95,5 +95,5 @@ def _truth_of(source: Source, known: list[Interval] | None, times: list[int]) ->
         onset, apex, offset = (
             int(np.abs(captured - at).argmin()) for at in (movement.onset_ns, movement.apex_ns, movement.offset_ns)
         )
-        rows.append(Interval("0", source.name, onset, apex, offset, movement.kind, movement.label3))
+        rows.append(Interval("", source.name, onset, apex, offset, movement.kind, movement.label3))
     return rows
