@@ -11,11 +11,13 @@ hold too few faces.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -224,7 +226,8 @@ class Trainer:
 
     def _save(self, network: MESNet, spec: SpotterSpec) -> None:
         save_weights(network, self.out / "spotter.safetensors")
-        training = {"seed": self.config.seed, "step": self.progress.step, "minutes": self.progress.seconds / 60}
+        training: dict[str, Any] = {"step": self.progress.step, "minutes": round(self.progress.seconds / 60, 1)}
+        training["config"] = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "spec"}
         content = {"spotter": spec.to_json(), "training": training, "metrics": self.metrics}
         (self.out / "spotter.json").write_text(json.dumps(content, indent=1) + "\n")
 
