@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .session import Session
     from .sinks import open_sink
     from .sources import open_source
-    from .watch import watch
 
 __all__ = [
     "Crop",
@@ -38,7 +37,6 @@ __all__ = [
     "View",
     "open_sink",
     "open_source",
-    "watch",
 ]
 _HOMES = {
     "config": ("Settings",),
@@ -47,7 +45,6 @@ _HOMES = {
     "session": ("Session",),
     "sinks": ("open_sink",),
     "sources": ("open_source",),
-    "watch": ("watch",),
 }
 
 

@@ -159,7 +159,8 @@ def _marks(canvas: Canvas, plot: Box, event: Event) -> None:
 
 
 def _status_rows(canvas: Canvas, x0: float, x1: float, y: float, view: View) -> None:
-    rate = f"{view.measured_hz:.1f} Hz, trained at {view.grid_hz} Hz"
+    measured = f"{view.measured_hz:.1f} Hz" if view.measured_hz else "measuring"  # one frame has no rate yet
+    rate = f"{measured}, trained at {view.grid_hz} Hz"
     rows = [("rate", rate, _rate_color(view)), ("latency", f"{view.latency_ms:.0f} ms", INK)]
     for i, (name, value, tint) in enumerate([*rows, ("face quality", f"{view.quality:.2f}", INK)]):
         canvas.text(x0, y + 21 * i, name, DIM, 12)
@@ -167,7 +168,7 @@ def _status_rows(canvas: Canvas, x0: float, x1: float, y: float, view: View) -> 
 
 
 def _rate_color(view: View) -> Color:
-    return INK if abs(view.measured_hz / view.grid_hz - 1) <= RATE_TOLERANCE else WARN
+    return INK if not view.measured_hz or abs(view.measured_hz / view.grid_hz - 1) <= RATE_TOLERANCE else WARN
 
 
 def _mixed(tint: Color, ground: Color, share: float) -> Color:
