@@ -121,7 +121,7 @@ class Session:
         undecided = [np.full(rows, np.nan, np.float32)] * (self.ticks - self._settled)  # scores lag the newest tick
         history = np.stack([*self._history, *undecided], axis=1) if self._history else np.empty((rows, 0), np.float32)
         return View(
-            source=self.source, face=self.face, now_ns=crop.captured_ns if crop else 0, grid_hz=self.spec.grid_hz,
+            source=self.source, face=self.face, now_ns=self.seen_ns, grid_hz=self.spec.grid_hz,
             measured_hz=measured_hz, windows=self.spec.windows, scores=history[:-1], refined=history[-1],
             events=tuple(self._events), outline=crop.outline if crop else np.empty((0, 2), np.float32),
             quality=crop.quality if crop else 0.0, latency_ms=latency_ms,
