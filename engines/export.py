@@ -66,12 +66,26 @@ def export(module: nn.Module, name: str, tensors: Tensors, example_inputs: Seque
         )
     assert program is not None
     program.save(str(path), external_data=False)
+    _strip(path)
     try:
         check_file(path, name, tensors)
         check_numbers(path, name, module, tensors)
     except EngineError:
         path.unlink()
         raise
+
+
+def _strip(path: Path) -> None:
+    """Drop what the exporter notes about the source code it traced: paths of the machine have no place in weights."""
+    model = onnx.load(path, load_external_data=False)
+    graphs = [model.graph, *model.functions]
+    for holder in [model, *graphs, *(node for graph in graphs for node in graph.node), *model.graph.value_info]:
+        holder.doc_string = ""
+        del holder.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    onnx.save(model, path)
 
 
 def random_inputs(inputs: Iterable[TensorSpec], size: int | Mapping[str, int], seed: int = 0) -> tuple[Tensor, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
@@ -37,7 +38,7 @@ class Shot(NamedTuple):
     image: Pixels | None
 
 
-class Recorded:
+class Recorded(ABC):
     """What files and folders have in common. Iterate once; close() is safe from any thread."""
 
     live = False
@@ -108,11 +109,12 @@ class Recorded:
         count = self.drops.get(DAMAGED, 0)
         return f"{count} frames could not be decoded and were skipped" if count else ""
 
+    @abstractmethod
     def _shots(self) -> Iterator[Shot]:
-        raise NotImplementedError
+        """Frames as they are decoded."""
 
-    def _release(self) -> None:
-        """Nothing to release by default."""
+    def _release(self) -> None:  # noqa: B027 most hold nothing
+        """Let go of what is open."""
 
 
 class VideoFile(Recorded):

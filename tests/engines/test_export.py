@@ -16,6 +16,7 @@ import torch
 from engines.errors import EngineError, UsageError
 from engines.export import HalfStep, check_file, check_numbers, export, export_spotter, write_manifest
 from engines.networks.mesnet import MESNet, ProposerStep, RefinerStep
+from engines.runtime.select import PACKAGED
 from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
 from engines.training.package import package
 
@@ -128,3 +129,10 @@ def test_manifest_names_every_weight_file(network: MESNet, folder: Path) -> None
     content = (folder / "encoder.onnx").read_bytes()
     entry = manifest["files"]["encoder.onnx"]
     assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def test_shipped_graphs_carry_no_trace_of_the_machine_that_made_them() -> None:
+    paths = sorted(PACKAGED.glob("*.onnx"))
+    assert len(paths) == 5
+    for path in paths:
+        assert b".py" not in path.read_bytes(), path
