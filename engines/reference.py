@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .clips import resample
 from .intervals import Intervals, decode, nms
 from .runtime.engine import EngineSet
-from .specs import SpotterSpec
+from .specs import CLUSTER_TICKS, SpotterSpec
 
 
 class Window(NamedTuple):
@@ -92,13 +92,13 @@ def _barred(windows: list[Window], limit: int) -> list[list[Window]]:
     return closed + open_
 
 
-def spot(features: NDArray[np.float32], engines: EngineSet, limit: int = 300) -> Intervals:
+def spot(features: NDArray[np.float32], engines: EngineSet, limit: int = CLUSTER_TICKS) -> Intervals:
     """Intervals of one whole stretch, features (L, T) at the grid rate, ordered by start; ticks, not rounded."""
     windows = refine(features, propose(features, engines), engines)
     return settle(windows, features.shape[1], engines.spotter, limit)
 
 
-def settle(windows: list[Window], ticks: int, spec: SpotterSpec, limit: int = 300) -> Intervals:
+def settle(windows: list[Window], ticks: int, spec: SpotterSpec, limit: int = CLUSTER_TICKS) -> Intervals:
     """What NMS keeps of the windows of a stretch of `ticks` ticks, cluster by cluster, ordered by start."""
     found = []
     for members in clusters(windows, limit):

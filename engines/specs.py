@@ -14,6 +14,7 @@ from .errors import EngineError
 from .receptive import Conv, radius
 
 NMS_RULES = ("greedy", "author", "soft")
+CLUSTER_TICKS = 300  # longest cluster of overlapping intervals before a barrier; not from the papers
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from engines.specs import SpotterSpec
+from engines.specs import CLUSTER_TICKS, SpotterSpec
 
 from .errors import UsageError
 
@@ -26,7 +26,7 @@ class Settings(BaseModel):
 
     hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
     bridge_ms: int = Field(100, ge=34, le=500, description="longest missing stretch bridged by interpolation")
-    cluster_ticks: int = Field(300, ge=60, description="longest cluster before a barrier")
+    cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, description="longest cluster before a barrier")
     ring_ticks: int = Field(400, ge=64, description="crops and history kept per face; exceeds cluster_ticks")
     threshold: float | None = Field(None, ge=0, le=1, description="T_CRN")
     proposal_threshold: float | None = Field(None, ge=0, le=1, description="T_CPN")

@@ -19,7 +19,7 @@ from .config import Settings
 from .errors import MicrospotError, SourceError
 from .pipeline import Pipeline, Record, SourceEnd
 from .records import Event, Frame, Gap, SourceState, View
-from .sinks import Sink, announce
+from .sinks import Sink, announce, unwanted
 from .sources import Source
 
 
@@ -113,8 +113,7 @@ def _pass_on(
 
 def _write(sinks: Sequence[Sink], record: dict[str, Any]) -> None:
     for sink in sinks:
-        final = record["type"] != "event" or record["status"] == "final"
-        if final or sink.wants_provisional:
+        if not unwanted(record, sink.wants_provisional):
             sink.write(record)
 
 

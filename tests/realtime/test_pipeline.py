@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pytest
 
 from engines.runtime.select import load_engines
@@ -82,8 +81,9 @@ def test_a_server_that_dies_and_comes_back_is_survived_with_a_gap(clip, engines)
                 break
         timer.join()
     assert next(g.reason for g in gaps) == "connection lost"
-    assert states[:4] == ["connecting", "live", "lost", "connecting"] or "lost" in states
+    assert states[:3] == ["connecting", "live", "lost"]
     assert states.count("live") >= 2
+    assert after  # events go on once the server is back
 
 
 def test_two_runs_give_equal_bytes():
@@ -215,4 +215,3 @@ def test_times_that_jump_repeat_or_go_back_never_reach_the_networks(clip, engine
                 drops = record.drops
     assert gaps == ["frames missing", "clock set back"], gaps
     assert drops["time not rising"] == 2 + Settings().clock_reset_frames
-    assert np.all(np.diff(np.array(times[:20])) > 0)
