@@ -14,6 +14,7 @@ from .errors import EngineError
 from .receptive import Conv, radius
 
 NMS_RULES = ("greedy", "author", "soft")
+MOTIONS = ("flow", "difference")
 CLUSTER_TICKS = 300  # longest cluster of overlapping intervals before a barrier; not from the papers
 
 
@@ -60,6 +61,7 @@ class SpotterSpec(_Spec):
     side: int = 112  # crop side S in pixels
     feature: int = 512  # L
     lags_ns: tuple[int, ...] = (66_666_667, 166_666_667, 400_000_000)  # D earlier crops for the encoder; () = [S1]
+    motion: str = "flow"  # what the encoder sees of its lags: engines/networks/motion.py
     windows: tuple[int, ...] = (7, 9, 11, 13, 15)  # one per CPN sub-network; five of them [S1 M25]
     dilations: tuple[tuple[int, int], ...] = ((1, 2), (2, 2), (2, 3), (3, 3), (3, 4))
     temporal_kernels: tuple[int, ...] = (3, 3)  # the two 1D layers of the 2+1D network [S1 M17]
@@ -78,8 +80,9 @@ class SpotterSpec(_Spec):
         for window, pair in zip(self.windows, self.dilations, strict=True):
             if window != 1 + 2 * sum(pair):
                 raise EngineError(f"window {window} is not the receptive field {1 + 2 * sum(pair)} of dilations {pair}")
-        if self.nms_rule not in NMS_RULES:
-            raise EngineError(f"nms_rule {self.nms_rule!r}: expected one of {', '.join(NMS_RULES)}")
+        for value, known in ((self.nms_rule, NMS_RULES), (self.motion, MOTIONS)):
+            if value not in known:
+                raise EngineError(f"{value!r}: expected one of {', '.join(known)}")
         for name in ("t_cpn", "t_crn", "t_nms"):
             if not 0 <= getattr(self, name) <= 1:
                 raise EngineError(f"{name} is {getattr(self, name)}: expected 0 to 1")

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ..errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-VALIDATION_SHARE = 0.12
+HELD_OUT = {"validation": 0.06, "test": 0.06}  # validation chooses thresholds and when to stop; test only measures
 MOUTH_CLOSED, EYES_OPEN = 0.06, 0.055  # openings over inter-ocular distance: a neutral face to start from
 LANDMARKS = "landmarks468.npz"  # optional, beside the images: array L (images, 468, 3) px in order of file name
 ORIGINS = "faces.csv"  # optional: columns file, repo
-VALIDATION_REPO = "SFHQ-dataset"  # the more webcam-like portraits stay unseen in training
+HELD_OUT_REPO = "SFHQ-dataset"  # the more webcam-like portraits stay unseen in training
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +34,15 @@ class FaceAsset:
 
 
 def split_of(name: str, origin: str = "") -> str:
-    """train or validation: by origin where it is known, else by a hash of the name."""
-    if origin.endswith(VALIDATION_REPO):
-        return "validation"
+    """train, validation or test: by a hash of the name; nothing of a held-out origin is trained on."""
     share = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8
-    return "validation" if share < VALIDATION_SHARE else "train"
+    if origin.endswith(HELD_OUT_REPO):
+        share *= sum(HELD_OUT.values())
+    for split, width in HELD_OUT.items():
+        if share < width:
+            return split
+        share -= width
+    return "train"
 
 
 def is_neutral(landmarks: NDArray[np.float64]) -> bool:

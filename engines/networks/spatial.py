@@ -1,7 +1,7 @@
 """The spatial encoder of MESNet [S1 M15]: one vector per frame, with its preprocessing inside.
 
-The paper's encoder sees a still frame (D = 0). With lags it also sees how the face differs from a moment ago: in a
-first experiment on synthetic clips the still-frame encoder stayed at chance where this one reached AP 0.87.
+The paper's encoder sees a still frame (D = 0). With lags it also sees how the face differs from a moment ago, as grey
+levels ("difference") or as the displacement that explains them ("flow"): see `engines/networks/motion.py`.
 Shape letters: B batch, F unstacked frames, D lags, S crop side, L spatial feature. Sizes are not from the paper.
 """
 
@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import EngineError
-from ..losses import LUMA
 from ..specs import SpotterSpec
+from .motion import Flow, bounded, luma
 
 ENCODER_CHANNELS = (16, 32, 64)  # of the first three 2D layers; the fourth gives L / cells
-DIFFERENCE_GAIN = 8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
 CHUNK = 32  # crops prepared at a time in training: twice as fast as all at once, for the cache's sake
 
 
@@ -29,12 +28,15 @@ class SpatialEncoder(nn.Module):
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
         self.lags = len(spec.lags_ns)
+        self.flow = Flow(spec.side) if self.lags and spec.motion == "flow" else None
         cells = _halved(spec.side, times=5) ** 2
         if spec.feature % cells:
             raise EngineError(f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}")
-        widths = (3 + self.lags, *ENCODER_CHANNELS, spec.feature // cells)
+        first = 1 + 3 * self.lags if self.flow else 3 + self.lags
+        widths = (first, *ENCODER_CHANNELS, spec.feature // cells)
+        stride = 1 if self.flow else 2  # flow comes at half the resolution
         self.convs = nn.ModuleList(
-            nn.Conv2d(widths[i], widths[i + 1], 5 if i == 0 else 3, 2 if i == 0 else 1, 2 if i == 0 else 1)
+            nn.Conv2d(widths[i], widths[i + 1], 5 if i == 0 else 3, stride if i == 0 else 1, 2 if i == 0 else 1)
             for i in range(4)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
@@ -44,26 +46,33 @@ class SpatialEncoder(nn.Module):
         return self.features(self.inputs(pixels))
 
     def inputs(self, pixels: Tensor) -> Tensor:
-        """Colours and D difference channels of stacked crops, (B, 3 + D, S, S)."""
+        """What the convolutions see of stacked crops: colours and D differences, or grey, D differences and D flows."""
         values = pixels.float() / 255
         if not self.lags:
             return values - 0.5
-        luma = torch.cat([_luma(values[:, 3 * i : 3 * i + 3]) for i in range(1 + self.lags)], 1)
-        return torch.cat([values[:, :3] - 0.5, _difference(luma[:, :1], luma[:, 1:])], 1)
+        grey = torch.cat([luma(values[:, 3 * i : 3 * i + 3]) for i in range(1 + self.lags)], 1)
+        if self.flow is None:
+            return torch.cat([values[:, :3] - 0.5, bounded(grey[:, :1] - grey[:, 1:])], 1)
+        seen = self.flow.prepare(grey)
+        return self.flow(seen[:, :1], seen[:, 1:])
 
     def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
         """The same from unstacked frames (F, 3, S, S) uint8 by index, current (B,) and lags (B, D): no crop twice."""
-        shape = (len(current), 3 + self.lags, *frames.shape[2:])
-        out = torch.empty(shape, memory_format=torch.channels_last)
-        luma = torch.cat([_luma(part.float() / 255) for part in torch.split(frames, CHUNK)])[:, 0]  # (F, S, S)
-        for piece, now, earlier in zip(*(torch.split(x, CHUNK) for x in (out, current, lags)), strict=True):
-            piece[:, :3] = frames[now].float().div_(255).sub_(0.5)
-            if self.lags:
-                piece[:, 3:] = _difference(luma[now][:, None], luma[earlier])
-        return out
+        chunks = [luma(part.float() / 255) for part in torch.split(frames, CHUNK)]
+        if self.flow is not None:
+            chunks = [self.flow.prepare(chunk) for chunk in chunks]
+        grey = torch.cat(chunks)[:, 0]  # (F, S, S), or half of S
+        out = []
+        for now, earlier in zip(torch.split(current, CHUNK), torch.split(lags, CHUNK), strict=True):
+            if self.flow is not None:
+                out.append(self.flow(grey[now][:, None], grey[earlier]))
+                continue
+            colours = frames[now].float() / 255 - 0.5
+            out.append(torch.cat([colours, bounded(grey[now][:, None] - grey[earlier])], 1) if self.lags else colours)
+        return torch.cat(out).contiguous(memory_format=torch.channels_last)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """(B, 3 + D, S, S) -> (B, L)."""
+        """(B, channels, height, width) -> (B, L)."""
         x = inputs.to(next(self.parameters()).dtype)  # half precision starts here: differences need float32
         for conv, norm in zip(self.convs, self.norms, strict=True):
             # pooling before the ReLU is the same function on a quarter of the values
@@ -75,13 +84,3 @@ def _halved(side: int, times: int) -> int:
     for _ in range(times):
         side = -(-side // 2)
     return side
-
-
-def _luma(values: Tensor) -> Tensor:
-    return LUMA[0] * values[:, 0:1] + LUMA[1] * values[:, 1:2] + LUMA[2] * values[:, 2:3]  # (B, 1, S, S)
-
-
-def _difference(now: Tensor, earlier: Tensor) -> Tensor:
-    difference = now - earlier  # (B, D, S, S)
-    # the mean goes first: it is lighting, not movement
-    return torch.tanh(DIFFERENCE_GAIN * (difference - difference.mean((2, 3), keepdim=True)))

@@ -241,7 +241,7 @@ def test_split_is_by_name_or_origin_and_stable() -> None:
     share = np.mean([split_of(n) == "validation" for n in names])
     assert share == pytest.approx(0.12, abs=0.03)
     assert [split_of(n) for n in names[:4]] == [split_of(n) for n in names[:4]]
-    assert {split_of(n, "SelfishGene/SFHQ-dataset") for n in names} == {"validation"}
+    assert {split_of(n, "SelfishGene/SFHQ-dataset") for n in names} == {"validation", "test"}
 
 
 def _folder(tmp_path: Path, face: FaceAsset, count: int) -> Path:

@@ -1,0 +1,94 @@
+"""What moved between two crops of one face: bounded grey differences, or the displacement that explains them.
+
+A difference depends on the face (a dark brow gives ten times that of a pale one), so a network that sees only
+differences must learn every face anew. `Flow` divides that out: the least-squares displacement of Lucas and Kanade
+(IJCAI 1981), one step of it, at every place of the crop. It is linear in the difference, needs no iteration, exports
+to plain matrix products, and is the best linear estimate under sensor noise. What the whole crop does together (shift,
+turn and growth that alignment left over) is taken away first: an ME is local [S1 M2].
+Not from the papers. Shape letters: B batch, D lags, S crop side, H = S / 2.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..losses import LUMA
+
+DIFFERENCE_GAIN = 8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
+FLOW_GAIN = 1.0  # per pixel of the full crop
+LOCAL_MEAN = 6.0  # standard deviation, half-resolution px; what is slower is light, not movement
+WINDOW = 2.5  # of the least squares, likewise: about 2 cm of face
+RIDGE = 1e-4  # of the gradient's energy ((grey level / 255 per px)^2): flat skin says nothing and gets no flow
+CLAMP = 0.06  # of the change that shift, turn and growth are fitted to: a blink or an open mouth must not steer them
+
+
+def luma(colours: Tensor) -> Tensor:
+    """(B, 3, S, S) RGB -> (B, 1, S, S)."""
+    return LUMA[0] * colours[:, 0:1] + LUMA[1] * colours[:, 1:2] + LUMA[2] * colours[:, 2:3]
+
+
+def bounded(difference: Tensor) -> Tensor:
+    """(B, D, ...) grey differences in -1..1, each less its mean, which is light; a blink is bounded like an ME."""
+    return torch.tanh(DIFFERENCE_GAIN * (difference - difference.mean((2, 3), keepdim=True)))
+
+
+class Flow(nn.Module):
+    """Grey crops of one side -> (B, 1 + 3 D, H, H): the grey itself, D bounded differences, D flows in x, D in y."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        half = -(-side // 2)
+        place = torch.arange(half) - (half - 1) / 2
+        smooth = _band(half, 0.7)
+        ahead = torch.cat([torch.eye(half)[1:], torch.eye(half)[-1:]])
+        for name, matrix in (
+            ("local", _band(half, LOCAL_MEAN)),
+            ("window", _band(half, WINDOW)),
+            ("smooth", smooth),
+            ("slope", (ahead - ahead.flip(0, 1)) / 2 @ smooth),
+            ("x", (place / half)[None, :].expand(half, half)),
+            ("y", (place / half)[:, None].expand(half, half)),
+        ):
+            self.register_buffer(name, matrix.contiguous(), persistent=False)
+        self.local: Tensor
+        self.window: Tensor
+        self.smooth: Tensor
+        self.slope: Tensor
+        self.x: Tensor
+        self.y: Tensor
+
+    def prepare(self, grey: Tensor) -> Tensor:
+        """(B, C, S, S) -> (B, C, H, H): half the resolution, less the local mean."""
+        half = F.avg_pool2d(grey, 2, ceil_mode=True)
+        return half - self.local @ half @ self.local.T
+
+    def forward(self, now: Tensor, earlier: Tensor) -> Tensor:
+        """Prepared crops: now (B, 1, H, H), earlier (B, D, H, H)."""
+        gx, gy = self.smooth @ now @ self.slope.T, self.slope @ now @ self.smooth.T  # (B, 1, H, H)
+        change = now - earlier  # (B, D, H, H)
+        local = self._without_common(gx, gy, self.smooth @ change @ self.smooth.T)
+        lags = change.shape[1]
+        sums = self.window @ torch.cat([gx * gx, gx * gy, gy * gy, gx * local, gy * local], 1) @ self.window.T
+        xx, xy, yy = sums[:, 0:1] + RIDGE, sums[:, 1:2], sums[:, 2:3] + RIDGE
+        xt, yt = sums[:, 3 : 3 + lags], sums[:, 3 + lags :]
+        scale = -2 * FLOW_GAIN / (xx * yy - xy * xy)  # half-resolution pixels are two of the crop
+        across, down = scale * (yy * xt - xy * yt), scale * (xx * yt - xy * xt)
+        return torch.cat([now, torch.tanh(DIFFERENCE_GAIN * change), torch.tanh(across), torch.tanh(down)], 1)
+
+    def _without_common(self, gx: Tensor, gy: Tensor, change: Tensor) -> Tensor:
+        """The change less what a shift, a turn and a growth of the whole crop explain of it, one after the other."""
+        for basis in (gx, gy, gy * self.x - gx * self.y, gx * self.x + gy * self.y):
+            held = change.clamp(-CLAMP, CLAMP)
+            share = (held * basis).sum((2, 3), keepdim=True) / ((basis * basis).sum((2, 3), keepdim=True) + RIDGE)
+            change = change - share * basis
+        return change
+
+
+def _band(size: int, spread: float) -> Tensor:
+    """(size, size) Gaussian smoothing whose rows sum to 1, up to the edges."""
+    place = torch.arange(size, dtype=torch.float32)
+    away = (place[:, None] - place[None, :]) / spread
+    weights = torch.where(away.abs() < 4, torch.exp(-0.5 * away**2), 0)  # denormal tails would slow every product
+    return weights / weights.sum(1, keepdim=True)
