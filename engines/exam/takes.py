@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,6 @@ def _by_displacement(verdicts: Sequence[Verdict], side: int) -> dict[str, str]:
         for i, movement in enumerate(verdict.take.micros()):
             bin_ = int(np.searchsorted(edges, movement.peak_px * REFERENCE_SIDE / side, side="right")) - 1
             counts[:, bin_] += (i in caught, 1)
-    names = [f"< {BINS_PX[0]:g}", *(f"{a:g}-{b:g}" for a, b in zip(BINS_PX, BINS_PX[1:], strict=False)),
+    names = [f"< {BINS_PX[0]:g}", *(f"{a:g}-{b:g}" for a, b in pairwise(BINS_PX)),
              f"> {BINS_PX[-1]:g}"]  # fmt: skip
     return {name: f"{hit}/{all_}" for name, hit, all_ in zip(names, *counts.tolist(), strict=True) if all_}

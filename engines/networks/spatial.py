@@ -54,7 +54,8 @@ class SpatialEncoder(nn.Module):
         if self.flow is None:
             return torch.cat([values[:, :3] - 0.5, bounded(grey[:, :1] - grey[:, 1:])], 1)
         seen = self.flow.prepare(grey)
-        return self.flow(seen[:, :1], seen[:, 1:])
+        moved: Tensor = self.flow(seen[:, :1], seen[:, 1:])
+        return moved
 
     def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
         """The same from unstacked frames (F, 3, S, S) uint8 by index, current (B,) and lags (B, D): no crop twice."""
