@@ -19,7 +19,7 @@ Field = NDArray[np.float32]
 MESH_WIDTH_CM = 15.3  # between landmarks 234 and 454
 EDGE_CM = 0.08  # half width of the step at the mouth line
 EDGE_WIDENS = 0.9  # cm of step per cm beyond the corners: cheeks are not torn
-MIDLINE = ("AU17", "AU24", "AU25", "AU26", "NOD", "TURN")  # their halves lie on each other: each is half of the peak
+MIDLINE = ("AU17", "AU24", "AU25", "AU26")  # their halves lie on each other: each is half of the peak
 
 
 class Blob(NamedTuple):
@@ -58,13 +58,11 @@ UNITS: dict[str, tuple[Blob, ...]] = {
     "AU43": (),  # the lid: see `_lid`
     "GAZE": (Blob((473,), 0.22, 0.0, 0.42, 0.28),),
     "SWALLOW": (Blob((152, 199), 0.0, -0.22, 2.0, 1.2), Blob((291,), 0.08, 0.06, 1.0, 0.7)),
-    "TURN": (Blob((4, 1), 0.35, 0.0, 2.6, 3.0), Blob((366,), -0.10, 0.0, 2.0, 4.0)),
-    "NOD": (Blob((4, 1), 0.0, 0.30, 3.0, 2.6), Blob((291, 199), 0.0, 0.12, 3.0, 2.0)),
 }
 MIRROR = {
     336: 107, 285: 55, 296: 66, 293: 63, 334: 105, 283: 53, 295: 65, 386: 159, 280: 50, 352: 123, 374: 145, 358: 129,
-    423: 203, 417: 193, 267: 37, 391: 165, 291: 61, 425: 205, 287: 57, 262: 32, 314: 84, 473: 468, 366: 137,
-    263: 33, 362: 133, 199: 199, 152: 152, 17: 17, 14: 14, 13: 13, 4: 4, 1: 1,
+    423: 203, 417: 193, 267: 37, 391: 165, 291: 61, 425: 205, 287: 57, 262: 32, 314: 84, 473: 468,
+    263: 33, 362: 133, 199: 199, 152: 152, 17: 17, 14: 14, 13: 13,
 }  # fmt: skip
 SIDES = ("L", "R")
 
@@ -118,7 +116,7 @@ def motion_field(geometry: Geometry, unit: str, side: str) -> Field:
         weight = np.exp(-0.5 * ((u / blob.sx) ** 2 + (v / blob.sy) ** 2))
         if blob.part:
             weight *= _beside_mouth(geometry, blob.part)
-        sign = 1 if side == "L" or unit in ("GAZE", "TURN") else -1
+        sign = 1 if side == "L" or unit == "GAZE" else -1
         weight *= np.float32(0.5 if unit in MIDLINE else 1.0)
         total += geometry.image(weight * np.float32(sign * blob.dx), weight * np.float32(blob.dy))
     return total

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from ..align import face_to_crop
 from .actions import SIDES, Field, Geometry, motion_field
+from .camera import SWIM_HZ, SWIMS, Held, Sensor, Waves, coded, parallax, similarity, swims
 from .faces import FaceAsset
 from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times, draw_actions
 
 MARGIN = 16  # px of face kept around the crop, so that motion brings in real pixels
+SHADE_LIMIT = 0.4  # of the divergence
 SHADING = 0.25  # brightness follows the divergence of the motion: stretched skin is brighter
 MOUTH_COLOUR = (38, 30, 58)  # BGR of an open mouth's inside
 MOUTH_OPEN_PX = 0.5  # at crop resolution
-BLOCK = 8  # codec block
-QUIET_LEVELS = (0.6, 1.8)  # grey levels under which a block is frozen
+TURN_PER_PX = 0.004  # radians of roll that go with a px of sway
+GROWTH_PER_PX = 0.002  # likewise, the share by which the face comes nearer
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +44,9 @@ class Clip:
 class Motion:
     """The motion fields of one face, made when first needed."""
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, ready: Mapping[Unit, Field] | None = None) -> None:
         self.geometry = geometry
-        self._fields: dict[Unit, Field] = {}
+        self._fields: dict[Unit, Field] = dict(ready or {})
         self._mouth = geometry.landmarks[[13, 14]].mean(0)
         self._mouth_half = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78]))) / 2
 
@@ -103,15 +105,18 @@ class Renderer:
     def __init__(self, face: FaceAsset, side: int = 112, recipe: Recipe | None = None) -> None:
         self.face, self.side, self.recipe = face, side, recipe or Recipe()
         affine = face_to_crop(face.landmarks, side)
-        size = side + 2 * MARGIN
-        shifted = affine + np.array([[0, 0, MARGIN], [0, 0, MARGIN]])
-        reduced, shifted = _reduce(face.image, shifted)
+        self._size = side + 2 * MARGIN
+        reduced, shifted = _reduce(face.image, affine + np.array([[0, 0, MARGIN], [0, 0, MARGIN]]))
         self._base: Any = cv2.warpAffine(
-            reduced, shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            reduced, shifted, (self._size, self._size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
-        points = face.landmarks[:, :2] @ affine[:, :2].T + affine[:, 2]
-        self._motion = Motion(Geometry.of(points, side, side))
-        y, x = np.mgrid[:side, :side].astype(np.float32)
+        points = face.landmarks[:, :2] @ affine[:, :2].T + affine[:, 2] + MARGIN
+        geometry = Geometry.of(points, self._size, self._size)
+        self._held = Held(side, MARGIN)
+        depth = face.landmarks[:468, 2] * math.hypot(*affine[0, :2])
+        yaw, pitch = (self._held(field) for field in parallax(geometry, depth))
+        self._motion = Motion(geometry, {("YAW", ""): yaw, ("PITCH", ""): pitch})
+        y, x = np.mgrid[: self._size, : self._size].astype(np.float32)
         self._grid = np.stack([x, y], axis=-1)
 
     def clip(self, seed: int, seconds: float) -> Clip:
@@ -120,22 +125,65 @@ class Renderer:
         recipe = self.recipe
         actions = draw_actions(rng, seconds, recipe, self._motion.peak)
         times = capture_times(rng, seconds, recipe)
-        base = _soften(self._base, float(rng.uniform(*recipe.shrink)))
-        poses = _poses(rng, times, recipe, self.side)
-        camera = Camera(rng, recipe, self.side)
-        crops = np.empty((len(times), 3, self.side, self.side), np.uint8)
-        for i, at in enumerate(times):
-            flow = self._motion.total(strengths_at(actions, float(at) / 1e9))
-            image = self._render(base, flow, poses[i])
-            crops[i] = camera(image, float(at) / 1e9)[:, :, ::-1].transpose(2, 0, 1)
+        at = times / 1e9
+        always, amounts = self._restless(rng, at)
+        scale = math.exp(rng.uniform(*np.log(recipe.shrink)))
+        size = 2 * round(self._size * scale / 2)
+        poses = self._poses(rng, at, size)
+        sensor = Sensor(rng, recipe, size)
+        taken = []
+        for i, t in enumerate(at.tolist()):
+            flow = self._motion.total(strengths_at(actions, t))
+            for field, amount in zip(always, amounts[i].tolist(), strict=True):
+                cv2.scaleAdd(field, amount, flow, flow)
+            moved = self._moved(flow)
+            picture = cv2.warpAffine(moved, poses[i], (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                                     borderMode=cv2.BORDER_REFLECT)  # fmt: skip
+            taken.append(sensor(np.asarray(picture, np.uint8), t))
+        frames = coded(taken, rng, recipe, 1e9 / float(np.median(np.diff(times))))
+        crops = self._aligned(frames, poses, rng, np.diff(at, prepend=at[0]))
         return Clip(self.face.name, self.face.split, times, crops, tuple(a.movement for a in actions))
 
-    def _render(self, base: NDArray[np.uint8], flow: Field, pose: NDArray[np.float32]) -> NDArray[np.uint8]:
-        at = self._grid @ pose[:, :2].T + pose[:, 2] - flow + np.float32(MARGIN)
-        image: Any = cv2.remap(base, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    def _restless(self, rng: np.random.Generator, at: NDArray[np.float64]) -> tuple[list[Field], NDArray[np.float64]]:
+        """What never rests: fields, and how much of each at every time (T, fields)."""
+        recipe = self.recipe
+        fields = [self._motion.field(("YAW", "")), self._motion.field(("PITCH", ""))]
+        fields += [self._held(field) for field in swims(rng, self._size)]
+        turning, swimming = (math.exp(rng.uniform(*np.log(span))) for span in (recipe.sway_rad, recipe.swim_px))
+        share = swimming / math.sqrt(SWIMS)
+        return fields, np.hstack([Waves(rng, 2)(at) * turning, Waves(rng, SWIMS, SWIM_HZ)(at) * share])
+
+    def _moved(self, flow: Field) -> NDArray[np.uint8]:
+        image: Any = cv2.remap(self._base, self._grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         _shade(image, flow)
         self._motion.open_mouth(image, flow, 1.0)
         return np.asarray(image, np.uint8)
+
+    def _poses(self, rng: np.random.Generator, at: NDArray[np.float64], size: int) -> list[NDArray[np.float64]]:
+        """(2, 3) from the picture of `size` px to the face's own px, for every time."""
+        amount = math.exp(rng.uniform(*np.log(self.recipe.sway_px)))
+        waves = Waves(rng, 4)(at) * amount
+        zoom = np.diag([self._size / size, self._size / size, 1.0])
+        zoom[:2, 2] = (self._size / size - 1) / 2
+        waves[:, 2:] *= TURN_PER_PX, GROWTH_PER_PX
+        return [similarity(wave[:2], wave[2], wave[3], self._size) @ zoom for wave in waves]
+
+    def _aligned(
+        self, frames: Sequence[NDArray[np.uint8]], poses: list[NDArray[np.float64]], rng: np.random.Generator,
+        steps: NDArray[np.float64],
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """(N, 3, S, S) RGB: each picture cut out along its true pose and the aligner's error."""
+        crops = np.empty((len(frames), 3, self.side, self.side), np.uint8)
+        errors = _errors(rng, steps, self.recipe, self.side)
+        into = np.array([[1.0, 0, MARGIN], [0, 1, MARGIN], [0, 0, 1]])
+        for i, (frame, pose) in enumerate(zip(frames, poses, strict=True)):
+            wrong = similarity(errors[i, :2], errors[i, 2], errors[i, 3], self.side)
+            back = np.linalg.inv(np.vstack([pose, [0, 0, 1]]))[:2]  # the face's px -> the picture's
+            place = back @ into @ np.vstack([wrong, [0, 0, 1]])
+            crop = cv2.warpAffine(frame, place, (self.side, self.side), borderMode=cv2.BORDER_REFLECT,
+                                  flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)  # fmt: skip
+            crops[i] = crop[:, :, ::-1].transpose(2, 0, 1)
+        return crops
 
 
 def _reduce(image: NDArray[np.uint8], affine: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
@@ -147,88 +195,21 @@ def _reduce(image: NDArray[np.uint8], affine: NDArray[np.float64]) -> tuple[Any,
     return result, affine
 
 
-def _soften(base: NDArray[np.uint8], shrink: float) -> NDArray[np.uint8]:
-    """What a smaller face in the frame would keep of the detail."""
-    if shrink >= 1:
-        return base
-    small = cv2.resize(base, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, base.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
 def _shade(image: NDArray[np.uint8], flow: Field) -> None:
-    if not flow.any():
-        return
-    divergence = np.gradient(flow[..., 0], axis=1) + np.gradient(flow[..., 1], axis=0)
-    gain = 1 + SHADING * np.clip(divergence, -0.4, 0.4)
-    np.clip(image * gain[..., None], 0, 255, out=image, casting="unsafe")
+    gain = cv2.Scharr(flow[..., 0], cv2.CV_32F, 1, 0) + cv2.Scharr(flow[..., 1], cv2.CV_32F, 0, 1)
+    np.clip(gain, -32 * SHADE_LIMIT, 32 * SHADE_LIMIT, out=gain)
+    gain *= np.float32(SHADING / 32)  # Scharr's weights sum to 16, over two pixels
+    gain += 1
+    cv2.multiply(image, cv2.merge([gain, gain, gain]), dst=image, dtype=cv2.CV_8U)
 
 
-def _poses(rng: np.random.Generator, times: NDArray[np.int64], recipe: Recipe, side: int) -> NDArray[np.float32]:
-    """(N, 2, 3) output -> face maps: what alignment leaves, white jitter and a slow drift, in shift, turn and zoom."""
-    count = len(times)
+def _errors(rng: np.random.Generator, steps: NDArray[np.float64], recipe: Recipe, side: int) -> NDArray[np.float64]:
+    """(N, 4) shift in px, turn and growth that the aligner is wrong by: white jitter on a slow drift from a place."""
+    unit = np.array([1, 1, 1 / side, 1 / side])
     white = float(rng.uniform(*recipe.jitter_px))
-    steps = np.diff(times, prepend=times[0]) / 1e9
-    keep = np.exp(-steps / recipe.drift_s)
-    drift = np.zeros((count, 4))
-    kicks = rng.normal(0, 1, (count, 4)) * np.sqrt(1 - keep**2)[:, None]
-    for i in range(1, count):
-        drift[i] = keep[i] * drift[i - 1] + kicks[i]
-    slow = recipe.drift_px * np.array([1, 1, 2 / side, 2 / side]) * rng.uniform(0, 1)
-    fast = white * np.array([1, 1, 1 / side, 1 / side])
-    amount = drift * slow + rng.normal(0, 1, (count, 4)) * fast
-    place = rng.normal(0, 1, 4) * np.array([2.0, 2.0, 0.03, 0.03])
-    dx, dy, turn, zoom = (amount + place).T
-    half = side / 2
-    cos, sin = (1 + zoom) * np.cos(turn), (1 + zoom) * np.sin(turn)
-    shift_x = dx + half - cos * half + sin * half
-    shift_y = dy + half - sin * half - cos * half
-    return np.stack([np.stack([cos, -sin, shift_x], 1), np.stack([sin, cos, shift_y], 1)], 1).astype(np.float32)
-
-
-class Camera:
-    """Light, sensor noise and codec of one clip."""
-
-    def __init__(self, rng: np.random.Generator, recipe: Recipe, side: int) -> None:
-        self._rng = rng
-        self._noise = rng.normal(0, 1, (4 * side, 4 * side, 3)).astype(np.float32)
-        if rng.random() < 0.5:
-            self._noise = cv2.GaussianBlur(self._noise, (0, 0), 0.6) * np.float32(1.6)
-        self._sigma = np.float32(rng.uniform(*recipe.noise))
-        self._quality = int(rng.integers(*recipe.jpeg))
-        self._freezes = rng.random() < recipe.skip_blocks
-        self._quiet = float(rng.uniform(*QUIET_LEVELS))
-        self._gain, self._ramp = rng.uniform(0.75, 1.2), rng.normal(0, 0.08)
-        self._drift = recipe.light * rng.uniform(0, 1), rng.uniform(0.05, 0.6), rng.uniform(0, 6.28)
-        self._flicker = (rng.uniform(0.002, 0.02) if rng.random() < recipe.flicker else 0.0), rng.uniform(2, 14)
-        self._side = side
-        self._x = np.linspace(-0.5, 0.5, side, dtype=np.float32)[None, :, None]
-        self._last: NDArray[np.uint8] | None = None
-
-    def __call__(self, image: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
-        """The image as the camera and its codec give it at time t (s)."""
-        amount, hz, phase = self._drift
-        depth, rate = self._flicker
-        gain = self._gain * (1 + amount * math.sin(6.28 * hz * t + phase) + depth * math.sin(6.28 * rate * t))
-        row, column = self._rng.integers(0, 3 * self._side, 2)
-        noise = self._noise[row : row + self._side, column : column + self._side]
-        lit = image * (np.float32(gain) * (1 + np.float32(self._ramp) * self._x)) + noise * self._sigma
-        seen = np.clip(lit, 0, 255).astype(np.uint8)
-        _, packed = cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
-        decoded = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
-        if self._freezes:
-            decoded = self._freeze(decoded)
-        self._last = decoded
-        return decoded
-
-    def _freeze(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Blocks that hardly changed keep their last content, as video codecs at low bitrate do."""
-        if self._last is None:
-            return image
-        change = cv2.absdiff(image, self._last).mean(-1, dtype=np.float32)
-        blocks = cv2.resize(change, (self._side // BLOCK, self._side // BLOCK), interpolation=cv2.INTER_AREA)
-        quiet = blocks < self._quiet * (1 + float(self._sigma) / 2)
-        mask: Any = cv2.resize(quiet.astype(np.uint8), (self._side, self._side), interpolation=cv2.INTER_NEAREST)
-        return np.where(mask[..., None] > 0, self._last, image)
+    drift = Waves(rng, 4)(np.cumsum(steps)) * rng.uniform(0, 1) * recipe.drift_px
+    place = rng.normal(0, 1, 4) * recipe.place_px * np.array([1, 1, 0.015 / 2, 0.015])
+    return np.asarray((drift + rng.normal(0, white, (len(steps), 4))) * unit + place)
 
 
 VIDEO_RECIPE = Recipe(

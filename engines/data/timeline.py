@@ -32,23 +32,33 @@ class Recipe:
     micro_s: tuple[float, float, float, float] = (0.36, 0.10, 0.13, 0.50)  # mean, sd, least, most
     apex: tuple[float, float, float, float] = (0.48, 0.14, 0.20, 0.80)
     macro_s: tuple[float, float, float] = (1.15, 0.55, 4.0)  # median, least, most
-    micro_px: tuple[float, float] = (0.35, 1.9)  # peak displacement at 112 px, log-uniform
+    micro_px: tuple[float, float] = (0.35, 2.4)  # peak displacement at 112 px, log-uniform
     macro_px: tuple[float, float] = (0.6, 6.0)  # log-uniform; weak ones teach that an ME is brief, not small
-    turn: tuple[float, float] = (0.08, 3.0)  # strength, log-uniform
+    turn: tuple[float, float] = (0.02, 0.25)  # radians, log-uniform
     margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
     macro_tries: int = 12  # draws of a macro-expression before its place among the MEs is given up
-    hz: tuple[float, ...] = (30.0, 30.0, 25.0, 25.0, 15.0, 60.0)
+    # the head and the skin, all the time: RMS of a clip, log-uniform
+    sway_rad: tuple[float, float] = (0.004, 0.06)  # yaw and pitch
+    sway_px: tuple[float, float] = (0.5, 8.0)  # of the head in the picture, in crop px
+    swim_px: tuple[float, float] = (0.02, 0.30)  # smooth random deformation
+    # the camera
+    hz: tuple[float, ...] = (30.0, 30.0, 30.0, 25.0, 25.0, 25.0, 20.0, 15.0, 60.0)
     time_jitter: float = 0.06  # of a frame, sd
     lost_frames: float = 0.01
-    noise: tuple[float, float] = (0.5, 4.0)
-    jpeg: tuple[int, int] = (45, 95)
-    skip_blocks: float = 0.4  # share of clips with a codec that freezes quiet blocks
-    shrink: tuple[float, float] = (0.55, 1.3)  # source pixels per crop pixel
-    jitter_px: tuple[float, float] = (0.02, 0.12)  # white alignment jitter
-    drift_px: float = 0.4
-    drift_s: float = 0.8
+    repeated_frames: float = 0.02
+    smears: float = 0.4  # share of clips with long exposure or temporal denoising
+    smear: tuple[float, float] = (0.05, 0.4)  # share of the last picture that stays
+    noise: tuple[float, float] = (0.5, 5.0)  # grey levels, log-uniform
     light: float = 0.06
     flicker: float = 0.4  # share of clips
+    shrink: tuple[float, float] = (0.7, 1.25)  # picture pixels per crop pixel, log-uniform
+    codecs: tuple[float, float, float] = (0.6, 0.3, 0.1)  # shares of H.264, JPEG, none
+    crf: tuple[int, int] = (16, 33)
+    jpeg: tuple[int, int] = (45, 95)
+    # the aligner
+    jitter_px: tuple[float, float] = (0.02, 0.12)  # white
+    drift_px: float = 0.3
+    place_px: float = 2.0  # from clip to clip; as much in turn and growth
 
 
 @dataclass(frozen=True)
@@ -249,14 +259,13 @@ def draw_swallow(rng: np.random.Generator, start: float) -> Action:
 
 
 def draw_turn(rng: np.random.Generator, start: float, recipe: Recipe) -> Action:
-    """What alignment leaves of a nod or turn: near parts move against far ones."""
+    """A nod or turn of the head, in radians: what alignment leaves of it is parallax."""
     duration = float(rng.uniform(0.4, 2.5))
-    unit = str(rng.choice(["TURN", "NOD"]))
+    unit = str(rng.choice(["YAW", "PITCH"]))
     strength = float(rng.choice([-1, 1])) * math.exp(rng.uniform(*np.log(recipe.turn)))
-    shape = {(unit, "L"): strength, (unit, "R"): strength}
     apex = start + duration * rng.uniform(0.3, 0.7)
     movement = Movement("turn", _ns(start), _ns(apex), _ns(start + duration), (unit,))
-    return Action(movement, shape, rise_and_fall(start, apex, start + duration, 1, 1))
+    return Action(movement, {(unit, ""): strength}, rise_and_fall(start, apex, start + duration, 1, 1))
 
 
 def draw_actions(

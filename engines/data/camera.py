@@ -1,0 +1,186 @@
+"""How a moved face reaches the crop: head motion, exposure, sensor, codec, and what the aligner leaves of it all.
+
+The picture is taken at the scale of the camera with the head swaying through it, coded as a stream, and only then cut
+out along the true pose plus the aligner's error, so that codec blocks slide over the face as they do in real footage.
+Ranges are fitted to real clips: between frames 0.17 s apart a resting face moves by 0.2 to 0.5 px (mean over the crop,
+S = 112) in ways that no similarity explains. Not from the papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..template import rigid_weights
+from .actions import Field, Geometry
+from .timeline import Recipe
+
+Pixels = NDArray[np.uint8]
+Affines = NDArray[np.float64]
+
+SINES = 6  # per channel of a `Waves`
+SWAY_HZ = (0.08, 1.6)
+SWIM_HZ = (0.15, 2.5)
+FADE = 0.7  # amplitude falls with frequency to this power
+SWIMS = 4  # random fields of a clip
+SWIM_CELLS = (3, 8)  # their grid: from a third of the crop to an eighth
+GOP = (12, 250)  # frames between key frames
+PRESETS = ("ultrafast", "superfast", "veryfast")
+CODECS = ("h264", "jpeg", "none")
+
+
+class Waves:
+    """`channels` smooth random signals of RMS 1: sums of sines, weaker the faster."""
+
+    def __init__(self, rng: np.random.Generator, channels: int, hz: tuple[float, float] = SWAY_HZ) -> None:
+        self._hz = np.exp(rng.uniform(*np.log(hz), (channels, SINES)))
+        weight = self._hz**-FADE * rng.uniform(0.3, 1.0, (channels, SINES))
+        self._weight = weight * np.sqrt(2 / (weight**2).sum(1, keepdims=True))
+        self._phase = rng.uniform(0, 2 * np.pi, (channels, SINES))
+
+    def __call__(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(T,) s -> (T, channels)."""
+        angle = 2 * np.pi * self._hz * times_s[:, None, None] + self._phase
+        return np.asarray((self._weight * np.sin(angle)).sum(-1), np.float64)
+
+
+class Held:
+    """What the aligner takes out of a motion field: the similarity that explains it best on the rigid regions."""
+
+    def __init__(self, side: int, margin: int) -> None:
+        size = side + 2 * margin
+        weight = np.zeros((size, size), np.float64)
+        weight[margin : margin + side, margin : margin + side] = rigid_weights(side)
+        y, x = np.mgrid[:size, :size] - (size - 1) / 2
+        one, none = np.ones_like(x), np.zeros_like(x)
+        parts = ((one, none), (none, one), (x / size, y / size), (-y / size, x / size))
+        self._basis = np.stack([np.stack(part, -1) for part in parts])  # (4, size, size, 2)
+        weighted = self._basis * weight[..., None]
+        flat = weighted.reshape(4, -1)
+        self._solve = np.linalg.solve(flat @ self._basis.reshape(4, -1).T, flat)
+
+    def __call__(self, field: Field) -> Field:
+        """The field (H, W, 2) without it."""
+        share = self._solve @ field.reshape(-1)
+        return (field - np.tensordot(share, self._basis, 1)).astype(np.float32)
+
+
+def parallax(geometry: Geometry, depth: NDArray[np.float64]) -> tuple[Field, Field]:
+    """What a yaw and a pitch of one radian do to each pixel: near parts move against far ones.
+
+    depth: (N,) px of the landmarks, smaller is nearer. Between landmarks it is a normalised blur.
+    """
+    size = (geometry.height, geometry.width)
+    sums, counts = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    at = np.rint(geometry.landmarks[: len(depth)]).astype(int)
+    inside = ((at >= 0) & (at < (size[1], size[0]))).all(1)
+    np.add.at(sums, (at[inside, 1], at[inside, 0]), depth[inside])
+    np.add.at(counts, (at[inside, 1], at[inside, 0]), 1.0)
+    spread = 0.4 * geometry.px_per_cm
+    far = float(np.quantile(depth, 0.9))  # beside the face
+    weight = cv2.GaussianBlur(counts, (0, 0), spread) + 1e-5
+    z = (cv2.GaussianBlur(sums, (0, 0), spread) + 1e-5 * far) / weight
+    right, down = geometry.right.astype(np.float32), geometry.down.astype(np.float32)
+    return z[..., None] * right, z[..., None] * down
+
+
+def swims(rng: np.random.Generator, size: int) -> list[Field]:
+    """Smooth random fields (size, size, 2) of RMS 1 px: what skin, hair and mesh do that no action unit does."""
+    fields = []
+    for _ in range(SWIMS):
+        cells = int(rng.integers(*SWIM_CELLS))
+        coarse = rng.normal(0, 1, (cells, cells, 2)).astype(np.float32)
+        field = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+        fields.append((field / np.sqrt((field**2).mean())).astype(np.float32))
+    return fields
+
+
+def similarity(shift: NDArray[np.float64], turn: float, growth: float, size: float) -> Affines:
+    """(2, 3) about the middle of a picture of `size`; turn in radians, growth as a share."""
+    cos, sin = (1 + growth) * np.cos(turn), (1 + growth) * np.sin(turn)
+    half = (size - 1) / 2
+    return np.array([
+        [cos, -sin, shift[0] + half - cos * half + sin * half],
+        [sin, cos, shift[1] + half - sin * half - cos * half],
+    ])  # fmt: skip
+
+
+class Sensor:
+    """Exposure, light and noise of one clip; pictures of `size` px."""
+
+    def __init__(self, rng: np.random.Generator, recipe: Recipe, size: int) -> None:
+        self._rng = rng
+        noise = rng.normal(0, 1, (2 * size, 2 * size, 3)).astype(np.float32)
+        if rng.random() < 0.5:
+            noise = cv2.GaussianBlur(noise, (0, 0), 0.6) * np.float32(1.6)
+        self._noise = noise * np.float32(np.exp(rng.uniform(*np.log(recipe.noise))) if recipe.noise[1] else 0)
+        self._size = size
+        self._gain, ramp = rng.uniform(0.75, 1.2), rng.normal(0, 0.08)
+        row = 1 + ramp * np.linspace(-0.5, 0.5, size, dtype=np.float32)
+        self._ramp = np.repeat(np.repeat(row[None, :, None], size, 0), 3, 2).astype(np.float32)
+        self._drift = recipe.light * rng.uniform(0, 1), rng.uniform(0.05, 0.6), rng.uniform(0, 6.28)
+        self._flicker = (rng.uniform(0.002, 0.02) if rng.random() < recipe.flicker else 0.0), rng.uniform(2, 14)
+        self._smear = rng.uniform(*recipe.smear) if rng.random() < recipe.smears else 0.0
+        self._repeats = recipe.repeated_frames if rng.random() < 0.5 else 0.0
+        self._last: NDArray[np.float32] | None = None
+        self._shown: Pixels | None = None
+
+    def __call__(self, image: Pixels, t: float) -> Pixels:
+        """The picture taken at time t (s): smeared into the last one, lit, noisy; at times the last one again."""
+        if self._shown is not None and self._rng.random() < self._repeats:
+            return self._shown
+        amount, hz, phase = self._drift
+        depth, rate = self._flicker
+        gain = self._gain * (1 + amount * np.sin(6.28 * hz * t + phase) + depth * np.sin(6.28 * rate * t))
+        lit: Any = cv2.multiply(image, self._ramp, scale=gain, dtype=cv2.CV_32F)
+        if self._smear and self._last is not None:
+            lit = cv2.addWeighted(lit, 1 - self._smear, self._last, self._smear, 0)
+        self._last = lit
+        y, x = self._rng.integers(0, self._size, 2)
+        noise = self._noise[y : y + self._size, x : x + self._size]
+        self._shown = np.asarray(cv2.add(lit, noise, dtype=cv2.CV_8U), np.uint8)
+        return self._shown
+
+
+def coded(frames: Sequence[Pixels], rng: np.random.Generator, recipe: Recipe, hz: float) -> Sequence[Pixels]:
+    """The frames (H, W, 3) BGR of even sides as a codec drawn from the recipe leaves them."""
+    codec = CODECS[rng.choice(len(CODECS), p=recipe.codecs)]
+    if codec == "h264":
+        options = {
+            "preset": PRESETS[rng.integers(len(PRESETS))], "tune": "zerolatency",
+            "crf": str(int(rng.integers(*recipe.crf))), "g": str(int(rng.integers(*GOP))),
+        }  # fmt: skip
+        return h264(frames, round(hz), options)
+    if codec == "jpeg":
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*recipe.jpeg))]
+        packets = (cv2.imencode(".jpg", frame, quality)[1] for frame in frames)
+        return [np.asarray(cv2.imdecode(packet, cv2.IMREAD_COLOR), np.uint8) for packet in packets]
+    return frames
+
+
+def h264(frames: Sequence[Pixels], hz: int, options: dict[str, str]) -> list[Pixels]:
+    """Encode and decode in memory; one thread, since the bytes depend on the number of threads."""
+    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder.height, encoder.width = frames[0].shape[:2]
+    encoder.pix_fmt, encoder.time_base, encoder.options = "yuv420p", Fraction(1, hz), options
+    decoder: Any = av.CodecContext.create("h264", "r")
+    encoder.thread_count = decoder.thread_count = 1
+    out: list[Pixels] = []
+
+    def decode(packets: list[Any]) -> None:
+        for packet in packets:
+            for frame in decoder.decode(packet):
+                out.append(np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8))
+
+    for i, image in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        frame.pts = i
+        decode(encoder.encode(frame))
+    decode([*encoder.encode(None), None])
+    return out
