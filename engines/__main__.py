@@ -65,6 +65,8 @@ def synthesize(
     clips: Annotated[int, typer.Option(help="clips to render")] = 1400,
     seconds: Annotated[float, typer.Option(help="length of a clip")] = 6.0,
     seed: Annotated[int, typer.Option(help="everything follows from it")] = 7,
+    basis: Annotated[Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")] = None,
+    carriers: Annotated[Path | None, typer.Option(help="folder of real video to warp movements into")] = None,
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
     """Render a set of synthetic clips with truth, from any folder of face images."""
@@ -74,7 +76,7 @@ def synthesize(
 
     with Progress(disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("clips", total=clips)
-        run(faces, out, clips=clips, seconds=seconds, seed=seed, workers=workers,
+        run(faces, out, clips=clips, seconds=seconds, seed=seed, basis=basis, carriers=carriers, workers=workers,
             progress=lambda done, total: bar.update(task, completed=done))  # fmt: skip
 
 

@@ -39,7 +39,7 @@ class Waves:
     """`channels` smooth random signals of RMS 1: sums of sines, weaker the faster."""
 
     def __init__(self, rng: np.random.Generator, channels: int, hz: tuple[float, float] = SWAY_HZ) -> None:
-        self._hz = np.exp(rng.uniform(*np.log(hz), (channels, SINES)))
+        self._hz = np.exp(rng.uniform(np.log(hz[0]), np.log(hz[1]), (channels, SINES)))
         weight = self._hz**-FADE * rng.uniform(0.3, 1.0, (channels, SINES))
         self._weight = weight * np.sqrt(2 / (weight**2).sum(1, keepdims=True))
         self._phase = rng.uniform(0, 2 * np.pi, (channels, SINES))

@@ -2,6 +2,9 @@
 
 OUT/crops.npy    uint8 (total, 3, S, S) RGB
 OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements}], "recipe", "seed", "seconds"}
+
+A tenth of the clips is of validation faces, half are moved by the external basis where one is given, and a share of the
+training clips is real video with MEs warped in where some is given.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import dataclasses
 import json
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +23,37 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from .basis import Basis
+from .carriers import Carrier, carrier_clip, read_carriers
 from .faces import find_faces, load_face
 from .synthetic import Clip, Renderer
 from .timeline import Recipe
 
 VALIDATION_CLIPS = 0.1  # share of the clips
+BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
+CARRIER_CLIPS = 0.12  # share of the training clips that are real video
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")
 
-Task = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One clip to render: of a face, or of the carriers where there is none."""
+
+    seed: int
+    split: str
+    face: tuple[Path, NDArray[np.float64]] | None
+    basis: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What every worker holds."""
+
+    recipe: Recipe
+    seconds: float
+    side: int
+    basis: Basis | None
+    carriers: tuple[Carrier, ...]
 
 
 def synthesize(
@@ -37,27 +65,31 @@ def synthesize(
     seed: int,
     side: int = 112,
     recipe: Recipe | None = None,
+    basis: Path | None = None,
+    carriers: Path | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Render `clips` clips of `seconds` each, a tenth of them of validation faces; reproducible from `seed`.
+    """Render `clips` clips of `seconds` each; reproducible from `seed`.
 
-    Raises DataError where the faces are missing or OUT cannot be written.
+    basis: an external motion basis (`Basis.open`). carriers: a folder of videos without spontaneous MEs.
+    Raises DataError where faces, basis or videos are missing or OUT cannot be written.
     """
     chosen = recipe or Recipe()
-    tasks = _tasks(faces, clips, seconds, seed, side, chosen)
+    source = Source(chosen, seconds, side, Basis.open(basis) if basis else None, _carriers(carriers, side))
+    tasks = _tasks(faces, clips, seed, source)
     highest = int(seconds * max(chosen.hz)) + 2
     partial = out / "crops.partial.npy"
     index: list[dict[str, Any]] = []
     total = 0
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread) as pool:
+        with multiprocessing.get_context("spawn").Pool(workers, _start, (source,)) as pool:
             store = open_memmap(partial, mode="w+", dtype=np.uint8, shape=(clips * highest, 3, side, side))
             for done, (task, clip) in enumerate(zip(tasks, pool.imap(_render, tasks, chunksize=2), strict=True), 1):
                 count = len(clip.crops)
                 store[total : total + count] = clip.crops
-                index.append(_entry(clip, task[3], total))
+                index.append(_entry(clip, task.seed, total))
                 total += count
                 progress(done, len(tasks))
             store.flush()
@@ -68,7 +100,17 @@ def synthesize(
         raise DataError(f"{out} cannot be written: {error}") from error
 
 
-def _tasks(faces: Path, clips: int, seconds: float, seed: int, side: int, recipe: Recipe) -> list[Task]:
+def _carriers(folder: Path | None, side: int) -> tuple[Carrier, ...]:
+    if folder is None:
+        return ()
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
+    found = tuple(carrier for path in paths for carrier in read_carriers(path, side=side))
+    if not found:
+        raise DataError(f"{folder}: no face held for a second in {len(paths)} videos; give more, or none")
+    return found
+
+
+def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[Task]:
     found = find_faces(faces)
     rng = np.random.default_rng(seed)
     tasks: list[Task] = []
@@ -79,18 +121,28 @@ def _tasks(faces: Path, clips: int, seconds: float, seed: int, side: int, recipe
             raise DataError(f"{faces}: no {split} face among {len(found)} usable ones; give more portraits")
         order = [pool[i] for i in rng.permutation(len(pool))]
         for i in range(count):
-            path, mesh, _ = order[i % len(order)]
-            tasks.append((path, mesh, split, int(rng.integers(2**31)), seconds, side, recipe))
+            carried = bool(source.carriers) and split == "train" and rng.random() < CARRIER_CLIPS
+            moved = source.basis is not None and rng.random() < BASIS_CLIPS
+            face = None if carried else order[i % len(order)][:2]
+            tasks.append(Task(int(rng.integers(2**31)), split, face, moved))
     return tasks
 
 
-def _one_thread() -> None:
+_source: Source  # of a worker process
+
+
+def _start(source: Source) -> None:
+    global _source
+    _source = source
     cv2.setNumThreads(1)
 
 
 def _render(task: Task) -> Clip:
-    path, mesh, split, seed, seconds, side, recipe = task
-    return Renderer(load_face(path, mesh, split), side, recipe).clip(seed, seconds)
+    basis = _source.basis if task.basis else None
+    if task.face is None:
+        return carrier_clip(_source.carriers, task.seed, _source.seconds, _source.recipe, basis)
+    face = load_face(*task.face, task.split)
+    return Renderer(face, _source.side, _source.recipe, basis).clip(task.seed, _source.seconds)
 
 
 def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..align import face_to_crop
 from .actions import SIDES, Field, Geometry, motion_field
+from .basis import Basis
 from .camera import SWIM_HZ, SWIMS, Held, Sensor, Waves, coded, parallax, similarity, swims
 from .faces import FaceAsset
 from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times, draw_actions
@@ -44,8 +45,10 @@ class Clip:
 class Motion:
     """The motion fields of one face, made when first needed."""
 
-    def __init__(self, geometry: Geometry, ready: Mapping[Unit, Field] | None = None) -> None:
-        self.geometry = geometry
+    def __init__(
+        self, geometry: Geometry, ready: Mapping[Unit, Field] | None = None, basis: Basis | None = None
+    ) -> None:
+        self.geometry, self._basis = geometry, basis
         self._fields: dict[Unit, Field] = dict(ready or {})
         self._mouth = geometry.landmarks[[13, 14]].mean(0)
         self._mouth_half = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78]))) / 2
@@ -53,7 +56,8 @@ class Motion:
     def field(self, unit: Unit) -> Field:
         """(H, W, 2) px at full strength."""
         if unit not in self._fields:
-            self._fields[unit] = motion_field(self.geometry, *unit)
+            given = None if self._basis is None else self._basis.field(self.geometry, unit)
+            self._fields[unit] = motion_field(self.geometry, *unit) if given is None else given
         return self._fields[unit]
 
     def total(self, strengths: Strengths) -> Field:
@@ -100,9 +104,11 @@ def strengths_at(actions: list[Action], t: float) -> Strengths:
 
 
 class Renderer:
-    """Training clips of one face at crop resolution `side`."""
+    """Training clips of one face at crop resolution `side`, moved by an external basis where one is given."""
 
-    def __init__(self, face: FaceAsset, side: int = 112, recipe: Recipe | None = None) -> None:
+    def __init__(
+        self, face: FaceAsset, side: int = 112, recipe: Recipe | None = None, basis: Basis | None = None
+    ) -> None:
         self.face, self.side, self.recipe = face, side, recipe or Recipe()
         affine = face_to_crop(face.landmarks, side)
         self._size = side + 2 * MARGIN
@@ -115,7 +121,7 @@ class Renderer:
         self._held = Held(side, MARGIN)
         depth = face.landmarks[:468, 2] * math.hypot(*affine[0, :2])
         yaw, pitch = (self._held(field) for field in parallax(geometry, depth))
-        self._motion = Motion(geometry, {("YAW", ""): yaw, ("PITCH", ""): pitch})
+        self._motion = Motion(geometry, {("YAW", ""): yaw, ("PITCH", ""): pitch}, basis)
         y, x = np.mgrid[: self._size, : self._size].astype(np.float32)
         self._grid = np.stack([x, y], axis=-1)
 

@@ -51,7 +51,7 @@ class Recipe:
     noise: tuple[float, float] = (0.5, 5.0)  # grey levels, log-uniform
     light: float = 0.06
     flicker: float = 0.4  # share of clips
-    shrink: tuple[float, float] = (0.7, 1.25)  # picture pixels per crop pixel, log-uniform
+    shrink: tuple[float, float] = (0.6, 1.25)  # picture pixels per crop pixel, log-uniform
     codecs: tuple[float, float, float] = (0.6, 0.3, 0.1)  # shares of H.264, JPEG, none
     crf: tuple[int, int] = (16, 33)
     jpeg: tuple[int, int] = (45, 95)

@@ -7,8 +7,9 @@ quiet. They annotate for statistics over many seconds and are no truth frame by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import AlignOptions, Mesh, MediaPipeAligner
+from ..align import AlignOptions, MediaPipeAligner, Mesh
 from ..clips import SECOND_NS
 from ..errors import DataError
 from ..register import Pixels
@@ -26,6 +27,8 @@ DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
 SMALL_FACES = AlignOptions(width_px=(45.0, 40.0))  # gates for faces half as wide as the live ones allow
+LEAST_ALIGNED = 0.5  # of a clip's frames by the live gates; below it the gates for small faces are used
+USED_FROM_S = {"webcam.mp4": 25.0}  # clips whose beginning set thresholds and rules
 
 LIDS = ((159, 145, 33, 133), (386, 374, 263, 362))  # upper, lower, outer corner, inner corner
 LIPS = (13, 14)  # inner edges
@@ -69,7 +72,8 @@ class Footage:
     """One video: `times_ns` (F,) of all frames since the file's first; what follows is of the N aligned ones.
 
     `aligned` (N,) are their indices; crops (N, 3, S, S) uint8 RGB; affines (N, 2, 3) frame px -> crop px; landmarks
-    (N, 478, 2) frame px. `frames` are F images (H, W, 3) BGR, or none where they were not kept.
+    (N, 478, 2) frame px. `meshes` are MediaPipe's answers to all F frames, `frames` the images (H, W, 3) BGR, or none
+    where they were not kept. `options` are the gates it was aligned with.
     """
 
     name: str
@@ -79,6 +83,8 @@ class Footage:
     crops: NDArray[np.uint8]
     affines: NDArray[np.float64]
     landmarks: NDArray[np.float64]
+    meshes: list[Mesh | None] = field(repr=False)
+    options: AlignOptions
 
     @property
     def at_ns(self) -> NDArray[np.int64]:
@@ -95,7 +101,7 @@ class Footage:
         """Rows [first, stop) between breaks of the alignment that the stream makes a Gap of; two frames at least."""
         cuts = np.flatnonzero(np.diff(self.at_ns) > AlignOptions().bridge_ns) + 1
         edges = [0, *cuts.tolist(), len(self.aligned)]
-        return [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a > 1]
+        return [(a, b) for a, b in pairwise(edges) if b - a > 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,32 +119,61 @@ def read_footage(
     stop_s: float | None = None,
     aligner: MeshAligner | None = None,
     keep_frames: bool = True,
+    known: Sequence[Mesh | None] = (),
 ) -> Footage:
     """Decode and align [start_s, stop_s) of a video, in seconds from its first frame.
 
     aligner: closed by the caller; None makes one with the live gates. Raises DataError for a file that cannot be read,
     holds no frame there, or is longer than MAX_SECONDS or, where frames are kept, larger than MAX_FRAME_BYTES.
     """
-    if aligner is None:
-        with MeshAligner() as own:
-            return read_footage(path, start_s, stop_s, own, keep_frames)
-    times, frames, rows = [], [], []
-    for at_ns, image in _decoded(path, start_s, stop_s):
+    shots = _decoded(path, start_s, stop_s)
+    if aligner is not None:
+        return align_shots(path.name, shots, aligner, keep_frames, known)
+    with MeshAligner() as own:
+        return align_shots(path.name, shots, own, keep_frames, known)
+
+
+def read_clip(path: Path, keep_frames: bool = True) -> Footage:
+    """A clip as the examinations use it: from USED_FROM_S on, with gates for small faces where the live ones shut."""
+    start_s = USED_FROM_S.get(path.name, 0.0)
+    footage = read_footage(path, start_s, keep_frames=keep_frames)
+    if len(footage.aligned) >= LEAST_ALIGNED * len(footage.times_ns):
+        return footage
+    with MeshAligner(options=SMALL_FACES) as aligner:
+        return read_footage(path, start_s, None, aligner, keep_frames, footage.meshes)
+
+
+def align_shots(
+    name: str,
+    shots: Iterable[tuple[int, Pixels]],
+    aligner: MeshAligner,
+    keep_frames: bool = True,
+    known: Sequence[Mesh | None] = (),
+) -> Footage:
+    """Align (time in ns, image) one by one; `known` meshes by frame spare MediaPipe the frames it has seen.
+
+    Raises DataError where there is no frame, and where kept frames are larger than MAX_FRAME_BYTES.
+    """
+    frames: list[Pixels] = []
+    times, meshes, rows = [], [], []
+    for i, (at_ns, image) in enumerate(shots):
         if keep_frames and len(frames) * image.nbytes > MAX_FRAME_BYTES:
-            raise DataError(f"{path}: more than {MAX_FRAME_BYTES >> 20} MiB of frames; examine a shorter part")
-        found = aligner(image, at_ns).faces
-        if found and aligner.mesh is not None:
-            rows.append((len(times), found[0].pixels, found[0].affine, aligner.mesh[:, :2]))
+            raise DataError(f"{name}: more than {MAX_FRAME_BYTES >> 20} MiB of frames; examine a shorter part")
+        aligner.given = known[i] if i < len(known) else None
+        rows += [(i, face.pixels, face.affine) for face in aligner(image, at_ns).faces[:1]]
         times.append(at_ns)
+        meshes.append(aligner.mesh)
         frames += [image] if keep_frames else []
     if not times:
-        raise DataError(f"{path}: no frame from {start_s:g} s on; give a longer video")
+        raise DataError(f"{name}: no frame there; give a longer video")
     side, count = aligner.side, len(rows)
+    aligned = np.array([row[0] for row in rows], np.int64)
     return Footage(
-        path.name, frames, np.array(times, np.int64), np.array([row[0] for row in rows], np.int64),
+        name, frames, np.array(times, np.int64), aligned,
         np.array([row[1] for row in rows], np.uint8).reshape(count, 3, side, side),
         np.array([row[2] for row in rows]).reshape(count, 2, 3),
-        np.array([row[3] for row in rows]).reshape(count, MESH_POINTS, 2),
+        np.array([cast(Mesh, meshes[i])[:, :2] for i in aligned]).reshape(count, MESH_POINTS, 2),
+        meshes, aligner.options,
     )  # fmt: skip
 
 
@@ -246,6 +281,6 @@ def _joined(flags: Flags, at: NDArray[np.float64]) -> Flags:
     """The same with breaks shorter than BRIDGED_S filled."""
     joined = flags.copy()
     for first, stop in runs(~flags, (0, len(flags))):
-        if 0 < first and stop < len(flags) and at[stop - 1] - at[first] < BRIDGED_S:
+        if first > 0 and stop < len(flags) and at[stop - 1] - at[first] < BRIDGED_S:
             joined[first:stop] = True
     return joined

@@ -10,6 +10,7 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,38 +20,20 @@ from numpy.typing import NDArray
 
 from ..align import AlignOptions
 from ..calibrate import calibrate
-from ..clips import SECOND_NS, nearest_frames, thin
 from ..data.faces import find_faces, load_face
 from ..data.synthetic import Clip, Renderer
 from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
-from ..intervals import rounded
-from ..metrics import spearman, uf1_uar
 from ..runtime.engine import EngineSet
+from .hits import Reading, read_hit, recognition
 from .takes import Take, Verdict, examine, report
 
-# 0.42 to 2.1 px at 112 px are 0.5 to 2.5 px (within a bin of rounding 0.6 to 3.0) at the 160 px of takes.REFERENCE_SIDE
-EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, micro_px=(0.42, 2.1))
+# px of a crop of 112: 0.5 to 2.5 px at the 160 px of takes.REFERENCE_SIDE
+EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, micro_px=(0.35, 1.75))
 SEED = 2026
-EPS = 0.1  # prototype at onset and offset; ranks, and so Spearman, are the same for any value below 1
-LABEL_FIELDS = {3: "label3", 5: "label5"}
 
 Task = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a recogniser said of one hit: true and predicted class (None: the set has no such label), and its curve.
-
-    follows: Spearman with the prototype; misses: |peak - apex| as a share of the found interval's length.
-    """
-
-    truth: int | None
-    predicted: int
-    sure: bool
-    follows: float
-    misses: float
 
 
 @dataclass(eq=False)
@@ -160,7 +143,7 @@ def stretches(take: Take) -> list[Take]:
     """
     cuts = np.flatnonzero(np.diff(take.times_ns) > AlignOptions().bridge_ns) + 1
     edges = [0, *cuts.tolist(), len(take.times_ns)]
-    rows = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a > 1]
+    rows = [slice(a, b) for a, b in pairwise(edges) if b - a > 1]
     if len(rows) == 1 and not len(cuts):
         return [take]
     spans = [(int(take.times_ns[r.start]), int(take.times_ns[r.stop - 1])) for r in rows]
@@ -183,62 +166,6 @@ def without_pixels(verdict: Verdict) -> Verdict:
     return replace(verdict, take=replace(verdict.take, crops=empty))
 
 
-# ---- recognition -------------------------------------------------------------------------------------------------
-
-
-def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Reading:
-    """Run the recogniser on a found interval by the stream's rule (realtime/session.py) and compare with the truth.
-
-    The interval is rounded to ticks, the offset's own tick inclusive; of the crops that the stream holds, the nearest
-    to N even positions are taken. The prototype [S2 C16-C21] is linear through the true onset (EPS), apex (1) and
-    offset (EPS), read at the times of the positions, EPS outside. Ranks and apex as in [S2 C31], reading ours.
-    """
-    spec, take, movement = engines.recognizer_spec, verdict.take, verdict.take.micros()[truth]
-    assert spec is not None
-    at = positions(verdict, found, spec.frames, engines.spotter.grid_hz)
-    held = thin(take.times_ns, engines.spotter.grid_hz)
-    clip = take.crops[held[nearest_frames(take.times_ns[held], at)]]
-    out = engines.engine("recognizer")(clip=np.ascontiguousarray(clip)[None])
-    probabilities, curve = out["classes"][0], out["intensity"][0]
-    mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
-    label = getattr(movement, LABEL_FIELDS[len(spec.labels)])
-    return Reading(
-        truth=spec.labels.index(label) if label in spec.labels else None,
-        predicted=int(probabilities.argmax()),
-        sure=bool(probabilities.max() >= spec.label_floor),
-        follows=float(np.nan_to_num(spearman(curve, mu))),  # a constant curve follows nothing
-        misses=float(abs(at[int(curve.argmax())] - movement.apex_ns) / max(at[-1] - at[0], 1.0)),
-    )
-
-
-def positions(verdict: Verdict, found: int, frames: int, grid_hz: int) -> NDArray[np.float64]:
-    """(N,) even times (ns) from onset to offset of a found interval, as the event would have them."""
-    onset = max(rounded(float(verdict.found.start[found])), 0)
-    offset = max(rounded(float(verdict.found.stop[found])) - 1, onset)
-    origin = int(verdict.take.times_ns[0])
-    first, last = (origin + (2 * tick * SECOND_NS + grid_hz) // (2 * grid_hz) for tick in (onset, offset))
-    return np.linspace(first, last, frames, dtype=np.float64)
-
-
-def recognition(readings: Sequence[Reading], labels: Sequence[str]) -> dict[str, Any]:
-    """UF1, UAR and confusion {true: {predicted: count}} over the labelled hits, curve figures over all hits.
-
-    `uncertain` counts labelled hits under the label floor; they are judged by their best label all the same. Figures
-    are None where there is nothing to judge.
-    """
-    matrix = np.zeros((len(labels), len(labels)), int)
-    known = [r for r in readings if r.truth is not None]
-    np.add.at(matrix, ([r.truth for r in known], [r.predicted for r in known]), 1)
-    uf1, uar = (round(x, 4) for x in uf1_uar(matrix)) if known else (None, None)
-    return {
-        "hits": len(readings), "labelled": len(known), "uf1": uf1, "uar": uar,
-        "uncertain": sum(not r.sure for r in known),
-        "confusion": {t: dict(zip(labels, row, strict=True)) for t, row in zip(labels, matrix.tolist(), strict=True)},
-        "spearman": round(float(np.mean([r.follows for r in readings])), 4) if readings else None,
-        "apex_error": round(float(np.mean([r.misses for r in readings])), 4) if readings else None,
-    }  # fmt: skip
-
-
 # ---- report ------------------------------------------------------------------------------------------------------
 
 
@@ -251,7 +178,7 @@ def _columns(engines: Sequence[EngineSet]) -> list[Column]:
 
 def _so_far(columns: Sequence[Column]) -> str:
     def counts(column: Column) -> str:
-        hits, found = (sum(len(x) for x in every) for every in zip(*((v.hits, v.found) for v in column.verdicts)))
+        hits, found = sum(len(v.hits) for v in column.verdicts), sum(len(v.found) for v in column.verdicts)
         return f"{column.sets[0].name} {hits} hits of {found} found"
 
     truths = sum(len(v.take.micros()) for v in columns[0].verdicts)

@@ -67,7 +67,7 @@ def joint_losses(
         shown = np.where(window_mask(spec, n), scores[i, :, :n], 0)
         samples.append(refiner_samples(spec, shown, stretch.onset, stretch.offset, rule, rng))
     truth = torch.from_numpy(labels)
-    proposals = cpn_loss(logits, truth == POSITIVE, truth != IGNORED)
+    proposals = cpn_loss(logits, truth == POSITIVE, truth != IGNORED, config.beta_max)
     return {"cpn": proposals, "crn": refine_loss(network, features, samples)}
 
 

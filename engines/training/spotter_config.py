@@ -47,6 +47,7 @@ class SpotterTraining:
     warm_steps: int = 30
     l2: float = 1e-4
     lambda_crn: float = 1.0
+    beta_max: float = 20.0  # most that CPN's positives may weigh; 1 turns balancing off
     clip_norm: float = 5.0
     validation_clips: int = 60
     validate_minutes: float = 5.0

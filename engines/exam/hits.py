@@ -1,0 +1,87 @@
+"""What a recogniser makes of the hits: it is given the intervals as the spotter found them, not the true ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..clips import SECOND_NS, nearest_frames, thin
+from ..intervals import rounded
+from ..metrics import spearman, uf1_uar
+from ..runtime.engine import EngineSet
+from .takes import Verdict
+
+EPS = 0.1  # prototype at onset and offset; ranks, and so Spearman, are the same for any value below 1
+LABEL_FIELDS = {3: "label3", 5: "label5"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a recogniser said of one hit: true and predicted class (None: the set has no such label), and its curve.
+
+    follows: Spearman with the prototype; misses: |peak - apex| as a share of the found interval's length.
+    """
+
+    truth: int | None
+    predicted: int
+    sure: bool
+    follows: float
+    misses: float
+
+
+def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Reading:
+    """Run the recogniser on a found interval by the stream's rule (realtime/session.py) and compare with the truth.
+
+    The interval is rounded to ticks, the offset's own tick inclusive; of the crops that the stream holds, the nearest
+    to N even positions are taken. The prototype [S2 C16-C21] is linear through the true onset (EPS), apex (1) and
+    offset (EPS), read at the times of the positions, EPS outside. Ranks and apex as in [S2 C31], reading ours.
+    """
+    spec, take, movement = engines.recognizer_spec, verdict.take, verdict.take.micros()[truth]
+    assert spec is not None
+    at = positions(verdict, found, spec.frames, engines.spotter.grid_hz)
+    held = thin(take.times_ns, engines.spotter.grid_hz)
+    clip = take.crops[held[nearest_frames(take.times_ns[held], at)]]
+    out = engines.engine("recognizer")(clip=np.ascontiguousarray(clip)[None])
+    probabilities, curve = out["classes"][0], out["intensity"][0]
+    mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
+    label = getattr(movement, LABEL_FIELDS[len(spec.labels)])
+    return Reading(
+        truth=spec.labels.index(label) if label in spec.labels else None,
+        predicted=int(probabilities.argmax()),
+        sure=bool(probabilities.max() >= spec.label_floor),
+        follows=float(np.nan_to_num(spearman(curve, mu))),  # a constant curve follows nothing
+        misses=float(abs(at[int(curve.argmax())] - movement.apex_ns) / max(at[-1] - at[0], 1.0)),
+    )
+
+
+def positions(verdict: Verdict, found: int, frames: int, grid_hz: int) -> NDArray[np.float64]:
+    """(N,) even times (ns) from onset to offset of a found interval, as the event would have them."""
+    onset = max(rounded(float(verdict.found.start[found])), 0)
+    offset = max(rounded(float(verdict.found.stop[found])) - 1, onset)
+    origin = int(verdict.take.times_ns[0])
+    first, last = (origin + (2 * tick * SECOND_NS + grid_hz) // (2 * grid_hz) for tick in (onset, offset))
+    return np.linspace(first, last, frames, dtype=np.float64)
+
+
+def recognition(readings: Sequence[Reading], labels: Sequence[str]) -> dict[str, Any]:
+    """UF1, UAR and confusion {true: {predicted: count}} over the labelled hits, curve figures over all hits.
+
+    `uncertain` counts labelled hits under the label floor; they are judged by their best label all the same. Figures
+    are None where there is nothing to judge.
+    """
+    matrix = np.zeros((len(labels), len(labels)), int)
+    known = [r for r in readings if r.truth is not None]
+    for r in known:
+        matrix[r.truth, r.predicted] += 1
+    uf1, uar = (round(x, 4) for x in uf1_uar(matrix)) if known else (None, None)
+    return {
+        "hits": len(readings), "labelled": len(known), "uf1": uf1, "uar": uar,
+        "uncertain": sum(not r.sure for r in known),
+        "confusion": {t: dict(zip(labels, row, strict=True)) for t, row in zip(labels, matrix.tolist(), strict=True)},
+        "spearman": round(float(np.mean([r.follows for r in readings])), 4) if readings else None,
+        "apex_error": round(float(np.mean([r.misses for r in readings])), 4) if readings else None,
+    }  # fmt: skip

@@ -1,0 +1,186 @@
+"""How much camera is enough: the same faces and movements at several frame rates, face sizes and bitrates.
+
+Rates are rendered at crop resolution. Sizes and bitrates go the whole way: a portrait moves in a frame of a webcam's
+size, through a real codec, decoder and aligner; where the aligner lets the face go, its micro-expressions are missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..align import SIDES
+from ..clips import SECOND_NS
+from ..data.faces import FaceAsset, find_faces, load_face
+from ..data.synthetic import VIDEO_RECIPE, render_video
+from ..data.timeline import Movement
+from ..errors import DataError, UsageError
+from ..intervals import Intervals
+from ..runtime.engine import EngineSet
+from .heldout import EXAM_RECIPE, SEED, exam_tasks, rendered, stretches, without_pixels
+from .link import Pixels, Receiver
+from .takes import Take, Verdict, examine, report
+
+MICRO_PER_MIN = 8.0  # more than in a long examination: a sweep is short
+RATE_RECIPE = replace(EXAM_RECIPE, micro_per_min=MICRO_PER_MIN)
+VIDEO = replace(VIDEO_RECIPE, micro_per_min=MICRO_PER_MIN, micro_px=EXAM_RECIPE.micro_px)  # few distractors
+CANVAS = (640, 480)  # width, height
+FRAME_HZ = 30
+SIZE_BITRATE = 1_500_000  # bit/s of the size axis
+BITRATE_WIDTH = 200  # mesh width of the bitrate axis, px
+
+Say = Callable[[str], None]
+Row = dict[str, Any]
+Film = tuple[tuple[int, ...], int, tuple[int, ...]]  # values of the axis, width, and the bitrate of each value
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is varied, and how much is looked at: `clips` faces for `seconds` at each value."""
+
+    values: tuple[int, ...]
+    clips: int
+    seconds: float
+
+
+AXES = {
+    "rate": Axis((15, 25, 30, 60, 200), clips=8, seconds=30.0),  # Hz
+    "size": Axis((80, 100, 150, 200, 400), clips=4, seconds=30.0),  # px of the mesh from side to side
+    "bitrate": Axis((200_000, 500_000, 1_000_000, 4_000_000), clips=6, seconds=30.0),  # bit/s
+}
+
+
+def examine_sweep(
+    engines: EngineSet,
+    faces: Path,
+    *,
+    axis: str,
+    values: Sequence[int] | None = None,
+    clips: int | None = None,
+    seconds: float | None = None,
+    seed: int = SEED,
+    workers: int = 1,
+    progress: Say = lambda line: None,
+) -> list[Row]:
+    """One row per value of `axis` (rate, size, bitrate): the fields of `takes.report` and the share of frames aligned.
+
+    Faces are of the test split, movements the same at every value. Sizes and bitrates take the widest faces, since
+    enlarging a small one adds no detail, and also report the measured `kbit_s`; their `minutes` are what was filmed,
+    their false alarms per minute of what was aligned. `workers` processes render rates. Raises UsageError for another
+    axis, DataError where the folder has no test face. Not from the papers.
+    """
+    if axis not in AXES:
+        raise UsageError(f"axis {axis!r}: choose one of {', '.join(AXES)}")
+    usual = AXES[axis]
+    plan = Axis(tuple(values or usual.values), clips or usual.clips, seconds or usual.seconds)
+    if axis == "rate":
+        return [_rate(engines, faces, hz, plan, seed, workers, progress) for hz in plan.values]
+    return _videos(engines, _widest(faces, plan.clips), axis, plan, seed, progress)
+
+
+# ---- rates -------------------------------------------------------------------------------------------------------
+
+
+def _rate(engines: EngineSet, faces: Path, hz: int, plan: Axis, seed: int, workers: int, progress: Say) -> Row:
+    side = engines.spotter.side
+    recipe = replace(RATE_RECIPE, hz=(float(hz),))
+    verdicts = []
+    for clip in rendered(exam_tasks(faces, plan.clips, plan.seconds, seed, "test", side, recipe), workers):
+        verdicts += judge(Take(clip.face, clip.times_ns, clip.crops, clip.movements), engines)
+    progress(f"rate {hz} Hz done")
+    return {"axis": "rate", "value": hz, **report(verdicts, side), "aligned": 1.0}
+
+
+def judge(take: Take, engines: EngineSet) -> list[Verdict]:
+    """The verdict of every stretch, without pixels; of a take without one, that nothing was found."""
+    verdicts = [without_pixels(examine(part, engines)) for part in stretches(take)]
+    return verdicts or [without_pixels(Verdict(take, Intervals.of([], [], []), ()))]
+
+
+# ---- sizes and bitrates ------------------------------------------------------------------------------------------
+
+
+def _videos(
+    engines: EngineSet, faces: Sequence[FaceAsset], axis: str, plan: Axis, seed: int, progress: Say
+) -> list[Row]:
+    """Every face is filmed once per size, or once for all bitrates."""
+    verdicts: dict[int, list[Verdict]] = {value: [] for value in plan.values}
+    links: dict[int, list[tuple[int, int, int]]] = {value: [] for value in plan.values}
+    films: list[Film] = [((v,), v, (SIZE_BITRATE,)) for v in plan.values]
+    if axis == "bitrate":
+        films = [(plan.values, BITRATE_WIDTH, plan.values)]
+    for i in range(plan.clips):
+        face = faces[i % len(faces)]
+        for values, width, bitrates in films:
+            received, movements = film(face, width, bitrates, seed + i, plan.seconds, engines.spotter.side)
+            for value, receiver in zip(values, received, strict=True):
+                verdicts[value] += judge(_or_watched(receiver, face.name, movements, plan), engines)
+                links[value].append((receiver.aligned, receiver.sent, receiver.bits))
+            progress(f"{axis} {', '.join(map(str, values))}: face {i + 1}/{plan.clips}")
+    return [_row(axis, value, verdicts[value], links[value], engines.spotter.side) for value in plan.values]
+
+
+def film(
+    face: FaceAsset, width: int, bitrates: Sequence[int], seed: int, seconds: float, side: int
+) -> tuple[list[Receiver], list[Movement]]:
+    """Film a face with a mesh `width` px wide, received at every bitrate (receivers closed), and the truth."""
+    image, mesh = compose(face, width)
+    receivers = [Receiver(bitrate, CANVAS, FRAME_HZ, side) for bitrate in bitrates]
+    try:
+        movements, frames = render_video(image, mesh, seed, seconds, FRAME_HZ, VIDEO, side)
+        for at_ns, frame in frames:
+            for receiver in receivers:
+                receiver.push(at_ns, frame)
+        for receiver in receivers:
+            receiver.push(0, None)
+    finally:
+        for receiver in receivers:
+            receiver.close()
+    return receivers, movements
+
+
+def compose(face: FaceAsset, width: float) -> tuple[Pixels, NDArray[np.float64]]:
+    """The portrait scaled to a mesh `width` px wide, centred on CANVAS, mirrored at its edges; and its landmarks."""
+    scale = width / _width(face.landmarks)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    scaled: Any = cv2.resize(face.image, None, fx=scale, fy=scale, interpolation=how)
+    mesh = face.landmarks * scale
+    mesh[:, :2] += 0.5 * (scale - 1)  # pixel centres
+    middle = (mesh[:, :2].min(0) + mesh[:, :2].max(0)) / 2
+    shift = np.round((np.array(CANVAS) - 1) / 2 - middle)
+    affine = np.concatenate([np.eye(2), shift[:, None]], axis=1)
+    mesh[:, :2] += shift
+    return np.asarray(cv2.warpAffine(scaled, affine, CANVAS, borderMode=cv2.BORDER_REFLECT), np.uint8), mesh
+
+
+def _width(mesh: NDArray[np.float64]) -> float:
+    """As the aligner's gate measures it."""
+    return float(np.linalg.norm(mesh[SIDES[1], :2] - mesh[SIDES[0], :2]))
+
+
+def _widest(faces: Path, count: int) -> list[FaceAsset]:
+    found = [face for face in find_faces(faces) if face[2] == "test"]
+    if not found:
+        raise DataError(f"{faces}: no usable test face; give more portraits")
+    return [load_face(*face) for face in sorted(found, key=lambda face: -_width(face[1]))[:count]]
+
+
+def _or_watched(receiver: Receiver, name: str, movements: list[Movement], plan: Axis) -> Take:
+    """What was received; of a face that never came through, a take without crops as long as the clip."""
+    take = receiver.take(name, movements)
+    if receiver.aligned > 1:
+        return take
+    return replace(take, times_ns=np.array([0, round(plan.seconds * SECOND_NS)]), crops=take.crops[:0])
+
+
+def _row(axis: str, value: int, verdicts: list[Verdict], links: list[tuple[int, int, int]], side: int) -> Row:
+    aligned, sent, bits = (sum(column) for column in zip(*links, strict=True))
+    seconds = sent / FRAME_HZ
+    return {"axis": axis, "value": value, **report(verdicts, side), "minutes": round(seconds / 60, 2),
+            "aligned": round(aligned / sent, 4), "kbit_s": round(bits / seconds / 1000)}  # fmt: skip
