@@ -28,7 +28,7 @@ from .takes import Take, Verdict, examine
 
 SHARES = {"quiet": 0.4, "speech": 0.3, "blinks": 0.3}  # of the composites' minutes
 TAKE_S = 30.0  # of one composite
-LEAST_S = {"quiet": 0.8, "speech": 0.8}  # of a stretch worth playing to and fro
+LEAST_S = {"quiet": 0.6, "speech": 0.6}  # of a stretch worth playing to and fro
 PART_S = (1.5, 5.0)  # of a longer stretch, drawn anew for every composite
 CONTEXT_S = 1.0  # before and after a blink
 NOISE = (1.0, 3.0)  # sd in grey levels, of fresh sensor noise
@@ -247,12 +247,12 @@ def _camera(rng: np.random.Generator, side: int) -> Callable[[NDArray[np.uint8],
         row, column = rng.integers(0, 3 * side, 2)
         gain = np.float32(1 + depth * math.sin(2 * math.pi * hz * t + phase))
         lit: NDArray[Any] = crop * gain + noise[:, row : row + side, column : column + side]
-        image = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+        image = np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
         if not quality:
             return image
         pixels = np.ascontiguousarray(image[::-1].transpose(1, 2, 0))
         _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        decoded: NDArray[np.uint8] = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
-        return decoded[:, :, ::-1].transpose(2, 0, 1)
+        decoded = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+        return np.ascontiguousarray(decoded[:, :, ::-1].transpose(2, 0, 1))
 
     return seen

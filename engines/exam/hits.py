@@ -16,6 +16,7 @@ from ..runtime.engine import EngineSet
 from .takes import Verdict
 
 EPS = 0.1  # prototype at onset and offset; ranks, and so Spearman, are the same for any value below 1
+Floats = NDArray[np.float64]
 LABEL_FIELDS = {3: "label3", 5: "label5"}
 
 
@@ -34,31 +35,41 @@ class Reading:
 
 
 def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Reading:
-    """Run the recogniser on a found interval by the stream's rule (realtime/session.py) and compare with the truth.
+    """Name a found interval and compare with the micro-expression that it hit.
 
-    The interval is rounded to ticks, the offset's own tick inclusive; of the crops that the stream holds, the nearest
-    to N even positions are taken. The prototype [S2 C16-C21] is linear through the true onset (EPS), apex (1) and
-    offset (EPS), read at the times of the positions, EPS outside. Ranks and apex as in [S2 C31], reading ours.
+    The prototype [S2 C16-C21] is linear through the true onset (EPS), apex (1) and offset (EPS), read at the times of
+    the N positions of the found interval, EPS outside. What is compared follows [S2 C31], the measures are ours.
     """
-    spec, take, movement = engines.recognizer_spec, verdict.take, verdict.take.micros()[truth]
-    assert spec is not None
-    at = positions(verdict, found, spec.frames, engines.spotter.grid_hz)
-    held = thin(take.times_ns, engines.spotter.grid_hz)
-    clip = take.crops[held[nearest_frames(take.times_ns[held], at)]]
-    out = engines.engine("recognizer")(clip=np.ascontiguousarray(clip)[None])
-    probabilities, curve = out["classes"][0], out["intensity"][0]
+    assert engines.recognizer_spec is not None
+    labels = engines.recognizer_spec.labels
+    movement = verdict.take.micros()[truth]
+    at, probabilities, curve = recognize(verdict, found, engines)
     mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
-    label = getattr(movement, LABEL_FIELDS[len(spec.labels)])
+    label = getattr(movement, LABEL_FIELDS[len(labels)])
     return Reading(
-        truth=spec.labels.index(label) if label in spec.labels else None,
+        truth=labels.index(label) if label in labels else None,
         predicted=int(probabilities.argmax()),
-        sure=bool(probabilities.max() >= spec.label_floor),
+        sure=bool(probabilities.max() >= engines.recognizer_spec.label_floor),
         follows=float(np.nan_to_num(spearman(curve, mu))),  # a constant curve follows nothing
         misses=float(abs(at[int(curve.argmax())] - movement.apex_ns) / max(at[-1] - at[0], 1.0)),
     )
 
 
-def positions(verdict: Verdict, found: int, frames: int, grid_hz: int) -> NDArray[np.float64]:
+def recognize(verdict: Verdict, found: int, engines: EngineSet) -> tuple[Floats, Floats, Floats]:
+    """Times (N,) in ns, class probabilities (C,) and intensities (N,) of a found interval, as the stream has them.
+
+    Of the crops that the stream holds, those nearest to N even positions are taken (realtime/session.py).
+    """
+    assert engines.recognizer_spec is not None
+    grid_hz, take = engines.spotter.grid_hz, verdict.take
+    at = positions(verdict, found, engines.recognizer_spec.frames, grid_hz)
+    held = thin(take.times_ns, grid_hz)
+    clip = take.crops[held[nearest_frames(take.times_ns[held], at)]]
+    out = engines.engine("recognizer")(clip=np.ascontiguousarray(clip)[None])
+    return at, out["classes"][0].astype(np.float64), out["intensity"][0].astype(np.float64)
+
+
+def positions(verdict: Verdict, found: int, frames: int, grid_hz: int) -> Floats:
     """(N,) even times (ns) from onset to offset of a found interval, as the event would have them."""
     onset = max(rounded(float(verdict.found.start[found])), 0)
     offset = max(rounded(float(verdict.found.stop[found])) - 1, onset)

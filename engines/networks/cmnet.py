@@ -5,7 +5,7 @@ Two branches look at the same frames. FFE (`TextureEncoder`) carries what the fa
 vector again. Their product goes through an LSTM; its last state is classified. The number is the only path
 from ICE to the product, so texture cannot leak into intensity (C2): there is no skip from h to u.
 
-    clip (B, N, 3, S, S) -> channels (B, N, 4, S, S) -> t, h (B, N, D)
+    clip (B, N, 3, S, S) -> channels (B, N, 4, H, H) -> t, h (B, N, D)
     s = sigmoid(w . h + b) (B, N) -> e = w_e s + b_e (B, N, D) -> u = t * e -> LSTM -> v (B, D) -> logits (B, C)
 
 Trunks are small convolutions for CPUs; their sizes are not from the paper.
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
-DIFFERENCE_GAIN = 8.0  # brings the luma difference of an ME (a few grey levels) near the scale of the colours
+from .motion import Flow, luma
+
 FORGET_BIAS = 2.0  # of the LSTM's forget gate at the start: keeps 0.88 of its state per frame
 FIRST_KERNEL = 5
 
@@ -44,53 +44,55 @@ class Recognition(NamedTuple):
     h: Tensor | None  # (B, N, D) intensity clues
 
 
-def frame_channels(clip: Tensor) -> Tensor:
-    """uint8 clip (B, N, 3, S, S) -> float (B, N, 4, S, S): colours in [-0.5, 0.5] and the luma difference.
+class FrameChannels(nn.Module):
+    """uint8 clip (B, N, 3, S, S) -> float (B, N, 4, H, H), H = S / 2: grey, its difference, the flow in x and in y.
 
-    The difference is to the clip's own first frame, since "frames of one video differ only in intensity"
-    (C4). Each frame's mean difference is removed: it is light, not movement.
+    Difference and flow are to the clip's own first frame, since "frames of one video differ only in intensity" (C4).
     """
-    colours = clip.float() / 255  # (B, N, 3, S, S)
-    red, green, blue = LUMA
-    luma = red * colours[:, :, 0] + green * colours[:, :, 1] + blue * colours[:, :, 2]  # (B, N, S, S)
-    difference = luma - luma[:, :1]
-    difference = difference - difference.mean((-1, -2), keepdim=True)
-    # bounded, since a blink or a moving head differs a hundred times more than an ME
-    return torch.cat([colours - 0.5, torch.tanh(DIFFERENCE_GAIN * difference[:, :, None])], 2)
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.flow = Flow(side)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        batch, n = clip.shape[:2]
+        grey = self.flow.prepare(luma(clip.flatten(0, 1).float() / 255))  # (B N, 1, H, H)
+        first = grey.view(batch, n, *grey.shape[1:])[:, :1].expand(-1, n, -1, -1, -1).reshape(grey.shape)
+        channels: Tensor = self.flow(grey, first)
+        return channels.view(batch, n, *channels.shape[1:])
 
 
 def _halve(channels: int, width: int, kernel: int = 3) -> tuple[nn.Module, nn.Module, nn.Module]:
     """One convolution of stride 2. Its norm folds into it on export; without one, training stands still at first."""
-    return _conv(channels, width, kernel), nn.BatchNorm2d(width), nn.ReLU()
+    return _conv(channels, width, kernel, 2), nn.BatchNorm2d(width), nn.ReLU()
 
 
-def _conv(channels: int, width: int, kernel: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, width, kernel, stride=2, padding=kernel // 2, bias=False)
+def _conv(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
 
 
 class _Apart(nn.Module):
-    """First layer of FFE: a quarter of its filters see colours, the others the difference.
+    """First layer of FFE: a quarter of its filters see the face, the others what moved.
 
-    Mixed, the colours drown the difference and faces are learnt by heart: one run each on 440 synthesised MEs (144
-    held out, 392 steps) gave UF1 of 5 classes 0.54 and Spearman 0.26 with both branches mixed, 0.60 and 0.36 as here.
+    Mixed, the face drowns the movement and is learnt by heart.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.colours = _conv(3, width // 4, FIRST_KERNEL)
-        self.difference = _conv(1, width - width // 4, FIRST_KERNEL)
+        self.face = _conv(1, width // 4, FIRST_KERNEL)
+        self.motion = _conv(3, width - width // 4, FIRST_KERNEL)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return torch.cat([self.colours(frames[:, :3]), self.difference(frames[:, 3:])], 1)
+        return torch.cat([self.face(frames[:, :1]), self.motion(frames[:, 1:])], 1)
 
 
 class Trunk(nn.Module):
-    """Four convolutions, a pool and a linear layer that keeps places apart: (B, N, C, S, S) -> (B, N, D)."""
+    """Four convolutions, a pool and a linear layer that keeps places apart: (B, N, C, H, H) -> (B, N, D)."""
 
     def __init__(self, sizes: CMNetSizes, side: int, first: nn.Module) -> None:
         super().__init__()
         a, b, c, d = sizes.channels
-        cells = math.ceil(side / 32)  # five halvings, each rounded up
+        cells = math.ceil(side / 32)  # five halvings, the first in the channels, each rounded up
         self.layers = nn.Sequential(first, nn.BatchNorm2d(a), nn.ReLU(), *_halve(a, b), *_halve(b, c), *_halve(c, d))
         self.pool = nn.AvgPool2d(3, stride=2, padding=1)
         self.out = nn.Linear(d * cells**2, sizes.width)
@@ -111,11 +113,11 @@ class TextureEncoder(Trunk):
 
 
 class IntensityEncoder(nn.Module):
-    """ICE with squeeze and extend [S2 C10, C22]. Sees only the difference: intensity clues carry no texture (C2)."""
+    """ICE with squeeze and extend [S2 C10, C22]. Sees only what moved: intensity clues carry no texture (C2)."""
 
     def __init__(self, sizes: CMNetSizes, side: int) -> None:
         super().__init__()
-        self.trunk = Trunk(sizes, side, _conv(1, sizes.channels[0], FIRST_KERNEL))
+        self.trunk = Trunk(sizes, side, _conv(3, sizes.channels[0], FIRST_KERNEL))
         self.squeeze = nn.Linear(sizes.width, 1)
         self.extend = nn.Linear(1, sizes.width)
         # e = s at first: pure scaling of the texture; not from the paper
@@ -123,14 +125,14 @@ class IntensityEncoder(nn.Module):
         nn.init.zeros_(self.extend.bias)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Channels (B, N, 4, S, S) -> h (B, N, D), s (B, N), e (B, N, D)."""
+        """Channels (B, N, 4, H, H) -> h (B, N, D), s (B, N), e (B, N, D)."""
         h = self.clues(frames)
         s = torch.sigmoid(self.squeeze(h))  # (B, N, 1)
         return h, s.squeeze(-1), self.extend(s)
 
     def clues(self, frames: Tensor) -> Tensor:
         """h (B, N, D)."""
-        h: Tensor = self.trunk(frames[:, :, 3:])
+        h: Tensor = self.trunk(frames[:, :, 1:])
         return h
 
 
@@ -149,6 +151,7 @@ class CMNet(nn.Module):
     ) -> None:
         super().__init__()
         sizes = sizes or CMNetSizes()
+        self.channels = FrameChannels(side)
         self.texture = TextureEncoder(sizes, side)
         self.intensity = IntensityEncoder(sizes, side) if magnify else None
         self.lstm = nn.LSTM(sizes.width, sizes.width, batch_first=True)
@@ -159,7 +162,10 @@ class CMNet(nn.Module):
 
     def forward(self, clip: Tensor) -> Recognition:
         """clip (B, N, 3, S, S) uint8."""
-        frames = frame_channels(clip)
+        return self.recognise(self.channels(clip))
+
+    def recognise(self, frames: Tensor) -> Recognition:
+        """Channels (B, N, 4, H, H); half precision may start here, differences need float32."""
         u = self.texture(frames)  # (B, N, D)
         h, s = None, torch.ones_like(u[..., 0])
         if self.intensity is not None:
@@ -169,11 +175,11 @@ class CMNet(nn.Module):
         v = state[-1]  # (B, D)
         return Recognition({name: head(v) for name, head in self.heads.items()}, s, h)
 
-    def clues(self, clip: Tensor) -> Tensor:
+    def clues(self, frames: Tensor) -> Tensor:
         """h (B, N, D) alone, for the positives of the distillation loss (C11); the network must have ICE."""
         if self.intensity is None:
             raise ValueError("this CMNet was built without ICE (magnify=False): it has no intensity clues")
-        return self.intensity.clues(frame_channels(clip))
+        return self.intensity.clues(frames)
 
 
 class RecognizerStep(nn.Module):

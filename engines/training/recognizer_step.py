@@ -49,8 +49,10 @@ def batch_losses(
     network: CMNet, batch: Batch, weights: dict[str, Tensor], config: RecognizerConfig, done: float, seed: int
 ) -> dict[str, Tensor]:
     """The losses whose coefficients are not zero, by name; `done` in [0, 1] anneals kappa."""
+    with torch.no_grad():
+        frames = network.channels(batch.clips)
     with torch.autocast(config.device, torch.bfloat16, enabled=config.bfloat16):
-        found = network(batch.clips)
+        found = network.recognise(frames)
     active = {name for name, value in config.coefficients.items() if value}
     parts = {"classes": _classes(found, batch, weights)}
     random = torch.Generator(device=batch.clips.device).manual_seed(seed)
@@ -75,6 +77,8 @@ def _distillation(network: CMNet, h: Tensor, batch: Batch, config: RecognizerCon
     negatives = losses.sample_negatives(clips, config.strategy, None, config.temperature, random)
     # a short ME fills N positions with fewer captured frames: a copy of the anchor is no negative
     negatives = negatives & (indices[:, :, None] != indices[:, None, :])
+    with torch.no_grad():
+        frames = network.channels(positive_clips(clips, config))
     with torch.autocast(config.device, torch.bfloat16, enabled=config.bfloat16):
-        positive = network.clues(positive_clips(clips, config))
+        positive = network.clues(frames)
     return losses.intensity_distillation(h[:count].float(), positive.float(), negatives, config.tau)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from engines.errors import DataError, UsageError
 from engines.export import export
 from engines.metrics import spearman, uf1_uar
-from engines.networks.cmnet import CMNet, CMNetSizes, RecognizerStep, frame_channels
+from engines.networks.cmnet import CMNet, CMNetSizes, RecognizerStep
 from engines.runtime.onnx_engine import OnnxEngine
 from engines.specs import RecognizerSpec
 from engines.training.recognizer import run, train
@@ -76,18 +76,19 @@ def test_only_one_number_per_frame_reaches_the_product() -> None:
 def test_intensity_never_sees_the_face() -> None:
     """The clues come from change alone [S2 C2, C4]: another face with the same change gives the same clues."""
     network = CMNet(SIDE, SMALL).eval()
-    frames = frame_channels(clips())
+    frames = network.channels(clips())
     other = frames.clone()
-    other[:, :, :3] = torch.rand_like(other[:, :, :3])
+    other[:, :, :1] = torch.rand_like(other[:, :, :1])
     assert torch.equal(network.intensity.clues(other), network.intensity.clues(frames))
     assert not torch.equal(network.texture(other), network.texture(frames))
 
 
 def test_magnification_starts_as_pure_scaling() -> None:
     network = CMNet(SIDE, SMALL)
-    h, s, e = network.intensity(frame_channels(clips()))
+    frames = network.channels(clips())
+    h, s, e = network.intensity(frames)
     torch.testing.assert_close(e, s[..., None].expand_as(e))
-    torch.testing.assert_close(network.clues(clips()), h)
+    torch.testing.assert_close(network.clues(frames), h)
 
 
 def test_without_ice_the_texture_stands_alone() -> None:
@@ -97,20 +98,18 @@ def test_without_ice_the_texture_stands_alone() -> None:
     assert (found.s == 1).all()
     assert not any("intensity" in name for name, _ in network.named_parameters())
     with pytest.raises(ValueError, match="without ICE"):
-        network.clues(clips())
+        network.clues(network.channels(clips()))
 
 
-def test_difference_channel_sees_movement_not_light_nor_face() -> None:
+def test_motion_channels_are_of_the_change_since_the_first_frame() -> None:
+    channels = CMNet(SIDE, SMALL).channels
     still = clips(1, 1).expand(1, 4, -1, -1, -1)
-    assert not frame_channels(still)[:, :, 3].any()
-    lit = (still.float() * 0.5 + torch.tensor([0, 10, 20, 30]).view(1, 4, 1, 1, 1)).to(torch.uint8)
-    assert frame_channels(lit)[:, :, 3].abs().max() < 1e-2 * 8
+    assert not channels(still)[:, :, 1:].any()
     moved = still.clone()
     moved[0, 2, :, 10:14, 10:14] = 255
-    moved[0, 2, :, 20:24, 10:14] = 0
-    difference = frame_channels(moved)[0, :, 3]
-    assert not difference[[0, 1, 3]].any()
-    assert difference[2, 11, 11] > 0 > difference[2, 21, 11]
+    found = channels(moved)[0, :, 1:]
+    assert not found[[0, 1, 3]].any()
+    assert found[2, 0, 6, 6] > 0
 
 
 def test_export_keeps_the_batch_free_and_the_numbers(tmp_path: Path) -> None:

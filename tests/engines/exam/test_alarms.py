@@ -1,0 +1,108 @@
+"""False alarms by category: the statistics, the composites, and which alarm counts as what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+import realtime
+from engines.exam import alarms
+from engines.exam.alarms import Source, Tally, compose_take, examine_alarms, poisson_interval
+from engines.exam.footage import Annotation, Footage, read_footage
+from engines.exam.semireal import cut
+from engines.exam.takes import Verdict
+from engines.intervals import Intervals
+from engines.runtime.select import load_engines
+
+SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+
+
+@pytest.fixture(scope="module")
+def blinking() -> Footage:
+    """2.4 s with one blink at 0.6 s."""
+    return read_footage(SAMPLE, 25.0, 27.4, keep_frames=False)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 40, 700])
+def test_the_interval_is_exact(count: int) -> None:
+    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+    assert poisson_interval(count) == pytest.approx((low, chi2.ppf(0.975, 2 * count + 2) / 2), rel=1e-6)
+
+
+def _source(count: int = 20) -> Source:
+    crops = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 32, 32), np.uint8) * 4
+    return Source("clip:0", crops, np.arange(count) % 20 == 5, 40_000_000)
+
+
+def test_a_composite_plays_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alarms, "NOISE", (0.0, 0.0))
+    monkeypatch.setattr(alarms, "GAIN", (0.0, 0.0))
+    monkeypatch.setattr(alarms, "JPEG_SHARE", 0.0)
+    take, blink = compose_take(np.random.default_rng(0), _source(), "quiet")
+    shown = take.crops[:, 0, 0, 0] // 4
+    assert shown[:42].tolist() == [*range(20), *range(18, -1, -1), 1, 2, 3]
+    assert take.minutes == pytest.approx(0.5, abs=0.001)
+    assert np.array_equal(blink, shown == 5)
+    assert take.name == "composite:quiet:clip:0"
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_composite_has_fresh_noise_and_colours_in_their_places(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alarms, "JPEG_SHARE", share)
+    crops = np.tile(np.array([200, 120, 40], np.uint8)[:, None, None], (2, 1, 32, 32))
+    take, _ = compose_take(np.random.default_rng(0), Source("c", crops, np.zeros(2, bool), 40_000_000), "quiet")
+    assert not np.array_equal(take.crops[0], take.crops[2])
+    assert take.crops.mean((0, 2, 3)) == pytest.approx([200, 120, 40], rel=0.1)
+    assert 0.3 < (take.crops[0].astype(float) - take.crops[2])[0].std() < 6
+
+
+def test_alarms_are_sorted_by_what_they_overlap(blinking: Footage) -> None:
+    at = np.arange(60)
+    notes = Annotation(blink=(at >= 15) & (at < 20), mouth=(at >= 30) & (at < 40), quiet=at < 12)
+    ticks = at * 30 / 25
+    spans = [(2, 8), (13, 17), (18.5, 22), (12, 40), (33, 37), (ticks[50], ticks[55])]
+    found = Intervals.of(*np.array([(a, b, 0.9) for a, b in spans]).T)
+    tally = {name: Tally() for name in alarms.CATEGORIES}
+    (take,) = cut(blinking)
+    assert alarms._count_real(Verdict(take, found, ()), 30, blinking, notes, tally) == 6
+    assert {name: t.alarms for name, t in tally.items()} == {"quiet": 1, "blinks": 2, "speech": 1, "other": 2}
+    assert (tally["blinks"].blinks, tally["blinks"].on_blinks) == (1, 1)  # (18.5, 22) lies in it, (12, 40) around it
+    alarms._count_seconds(blinking, notes, tally)
+    assert {name: round(t.seconds, 2) for name, t in tally.items()} == {
+        "quiet": 0.48, "blinks": 0.2, "speech": 0.4, "other": 1.28,
+    }  # fmt: skip
+
+
+def test_the_sources_of_a_clip_with_one_blink(blinking: Footage) -> None:
+    found = alarms._sources(blinking, alarms.annotate(blinking))
+    (blink,) = found["blinks"]
+    assert blink.blink.any()
+    assert not blink.blink[[0, -1]].any()
+    assert blink.period_ns == 40_000_000
+    assert not found["speech"]
+    assert all(not source.blink.any() for source in found["quiet"])
+    talking = Annotation(*(np.ones(60, bool) for _ in range(2)), np.zeros(60, bool))
+    assert not any(alarms._sources(blinking, replace(talking, mouth=np.arange(60) < 60)).values())
+
+
+def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alarms, "read_clip", lambda _, keep_frames: blinking)
+    monkeypatch.setattr(alarms, "TAKE_S", 6.0)
+    said: list[str] = []
+    with load_engines("baseline") as engines:
+        report = examine_alarms(engines, [SAMPLE], 1, 0.4, said.append)
+    real, made = report["real"], report["composites"]
+    assert sum(part["minutes"] for part in real.values()) == pytest.approx(blinking.minutes, abs=0.003)
+    assert sum(part["alarms"] for part in real.values()) == report["clips"]["webcam.mp4"]["alarms"]
+    assert real["blinks"]["blinks"] == 1
+    assert made["speech"] == {
+        "minutes": 0.0, "alarms": 0, "sources": 0, "per_min": None, "low": None, "high": None,
+    }  # fmt: skip
+    assert made["blinks"]["blinks"] >= 3
+    assert made["blinks"]["minutes"] == pytest.approx(0.2, abs=0.01)
+    assert made["blinks"]["low"] <= made["blinks"]["per_min"] <= made["blinks"]["high"]
+    assert said
