@@ -41,6 +41,7 @@ LEVEL_S = 0.8  # before and after, over which the open level of the lids is take
 LEVEL_QUANTILE = 0.75
 SHUT = 0.68  # of the open level: below it somewhere, a blink
 CLOSING = 0.88  # of the open level: a blink reaches to where the lids rise above it
+LEAST_BLINK_S = 0.06  # from first to last frame; what is shorter is a mesh that slipped
 CLOSING_S = 0.16  # to either side of where the lids are shut, at most
 PARTED = 0.07  # of the distance between the eyes: inner lips further apart are an open mouth
 MOVING_S = 0.4  # over which movements are judged
@@ -250,7 +251,8 @@ def _blinks(mesh: NDArray[np.float64], at: NDArray[np.float64]) -> Flags:
     for first, stop in runs(closing, (0, len(at))):
         core = at[first:stop][shut[first:stop]]
         if len(core):
-            found[first:stop] = (at[first:stop] >= core[0] - CLOSING_S) & (at[first:stop] <= core[-1] + CLOSING_S)
+            near = (at[first:stop] >= core[0] - CLOSING_S) & (at[first:stop] <= core[-1] + CLOSING_S)
+            found[first:stop] = near & (np.ptp(at[first:stop][near]) >= LEAST_BLINK_S)
     return found
 
 

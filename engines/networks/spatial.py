@@ -34,11 +34,9 @@ class SpatialEncoder(nn.Module):
             raise EngineError(f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}")
         first = 1 + 3 * self.lags if self.flow else 3 + self.lags
         widths = (first, *ENCODER_CHANNELS, spec.feature // cells)
-        stride = 1 if self.flow else 2  # flow comes at half the resolution
-        self.convs = nn.ModuleList(
-            nn.Conv2d(widths[i], widths[i + 1], 5 if i == 0 else 3, stride if i == 0 else 1, 2 if i == 0 else 1)
-            for i in range(4)
-        )
+        kernel, stride = (3, 1) if self.flow else (5, 2)  # of the first layer: flow comes at half the resolution
+        self.convs = nn.ModuleList([nn.Conv2d(widths[0], widths[1], kernel, stride, kernel // 2)])
+        self.convs.extend(nn.Conv2d(widths[i], widths[i + 1], 3, padding=1) for i in range(1, 4))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
 
     def forward(self, pixels: Tensor) -> Tensor:

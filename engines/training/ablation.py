@@ -58,7 +58,7 @@ def spotter_runs(base: SpotterTraining) -> dict[str, SpotterTraining]:
         "spotter-difference": replace(base, spec=replace(spec, motion="difference")),
         "spotter-no-balancing": replace(base, beta_max=1.0),
         # a frozen encoder that nothing has trained would only cost time
-        "spotter-no-pretraining": replace(base, pretrain_steps=0, frozen_steps=0),
+        "spotter-no-pretraining": replace(base, pretrain_steps=0),
         "spotter-three-scales": replace(base, spec=replace(spec, windows=THREE_WINDOWS, dilations=THREE_DILATIONS)),
     }
 

@@ -1,4 +1,4 @@
-"""Train MESNet in two stages [S1]: the 2+1D network on short clips (M18-M21), then CPN and CRN together (M22-M35).
+"""Train MESNet in its stages [S1]: the 2+1D network on short clips (M18-M21), CPN (M22-M27), CRN (M28-M34), all (M35).
 
     microspot-engines train spotter --data SET --out RUN [--minutes 60] [--config mine.toml] [--resume]
 
@@ -49,11 +49,25 @@ Step = Callable[[nn.Module, int], tuple[Losses, int]]
 Say = Callable[[str], None]
 
 
+def phase_of(step: int, config: SpotterTraining) -> str:
+    """What joint training does at a step: CPN alone, then CRN alone, then everything together."""
+    if step < config.cpn_steps:
+        return "cpn"
+    return "crn" if step < config.cpn_steps + config.crn_steps else "joint"
+
+
+def hold(network: MESNet, phase: str) -> None:
+    """Let only the parts of a phase learn. Without a gradient they are out of the L2 term too, which moves as well."""
+    learning = {"cpn": ("temporal", "proposals"), "crn": ("refiner",)}
+    for name, part in network.named_children():
+        part.requires_grad_(phase == "joint" or name in learning[phase])
+
+
 def joint_losses(
-    network: MESNet, batch: Batch, config: SpotterTraining, frozen: bool, rng: np.random.Generator
+    network: MESNet, batch: Batch, config: SpotterTraining, phase: str, rng: np.random.Generator
 ) -> Losses:
-    """CPN's balanced loss and CRN's classification and regression loss on windows sampled from CPN's output."""
-    with torch.set_grad_enabled(not frozen):
+    """CPN's balanced loss, CRN's classification and regression loss on windows sampled from CPN's output, or both."""
+    with torch.set_grad_enabled(phase == "joint"):
         frames = encode_frames(network.encoder, batch, config.bfloat16)
     features, valid = tick_features(frames, batch)  # (B, L, N), (B, N)
     logits = network(features, valid)  # (B, M, N)
@@ -66,9 +80,13 @@ def joint_losses(
         labels[i, :, :n] = proposal_labels(spec, n, stretch.onset, stretch.offset, rule)
         shown = np.where(window_mask(spec, n), scores[i, :, :n], 0)
         samples.append(refiner_samples(spec, shown, stretch.onset, stretch.offset, rule, rng))
-    truth = torch.from_numpy(labels)
-    proposals = cpn_loss(logits, truth == POSITIVE, truth != IGNORED, config.beta_max)
-    return {"cpn": proposals, "crn": refine_loss(network, features, samples)}
+    losses: Losses = {}
+    if phase != "crn":
+        truth = torch.from_numpy(labels)
+        losses["cpn"] = cpn_loss(logits, truth == POSITIVE, truth != IGNORED, config.beta_max)
+    if phase != "cpn":
+        losses["crn"] = refine_loss(network, features, samples)
+    return losses
 
 
 def refine_loss(network: MESNet, features: Tensor, samples: list[Samples]) -> Tensor:
@@ -167,7 +185,9 @@ class Trainer:
         stretches = [draw(clip, config.spec, config.joint_ticks, config.augmentation, rng) for clip in clips]
         batch = collate(stretches, self.data.crops, config.augmentation, rng)
         network.encoder.eval()  # norm statistics stay as pre-training left them
-        return joint_losses(network, batch, config, step < config.frozen_steps, rng), len(batch.pixels)
+        phase = phase_of(step, config)
+        hold(network, phase)
+        return joint_losses(network, batch, config, phase, rng), len(batch.pixels)
 
     def _groups(self, network: nn.Module) -> Iterator[dict[str, object]]:
         joint = isinstance(network, MESNet)

@@ -33,24 +33,25 @@ class SpotterTraining:
     seed: int = 20
     threads: int = 2
     bfloat16: bool = True
-    pretrain_steps: int = 600
-    pretrain_clips: int = 48
+    pretrain_steps: int = 1200
+    pretrain_clips: int = 32
     pretrain_lr: float = 1e-3
     pretrain_hard: float = 0.5
-    pretrain_share: float = 0.2
-    joint_steps: int = 2000
-    joint_clips: int = 8
+    pretrain_share: float = 0.25
+    joint_steps: int = 6000
+    joint_clips: int = 4
     joint_ticks: int = 150
     joint_lr: float = 1e-3
-    encoder_scale: float = 0.3
-    frozen_steps: int = 50
+    encoder_scale: float = 0.5
+    cpn_steps: int = 60
+    crn_steps: int = 60
     warm_steps: int = 30
     l2: float = 1e-4
     lambda_crn: float = 1.0
     beta_max: float = 20.0  # most that CPN's positives may weigh; 1 turns balancing off
     clip_norm: float = 5.0
     validation_clips: int = 60
-    validate_minutes: float = 5.0
+    validate_minutes: float = 10.0
     checkpoint_minutes: float = 5.0
     spec: SpotterSpec = field(default_factory=SpotterSpec)
     assignment: Assignment = field(default_factory=Assignment)

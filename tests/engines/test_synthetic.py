@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from engines.align import MediaPipeAligner, face_to_crop
 from engines.data.actions import MIRROR, SIDES, UNITS, Geometry, motion_field
+from engines.data.basis import Basis
+from engines.data.camera import CODECS, coded
 from engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
 from engines.data.synthesize import synthesize
 from engines.data.synthetic import Clip, Motion, Renderer, render_video, strengths_at
@@ -27,9 +29,11 @@ NEUTRAL_S = 1140 / 25  # mouth closed, eyes open, facing the camera
 ONLY_MICRO = Recipe(
     macro_per_min=0, blink_per_min=0, speech_per_min=0, gaze_per_min=0, swallow_per_min=0, turn_per_min=0
 )  # fmt: skip
+TINY = (1e-6, 2e-6)
 STILL_CAMERA = dataclasses.replace(
-    ONLY_MICRO, hz=(30.0,), time_jitter=0, lost_frames=0, noise=(0.0, 0.0), jpeg=(95, 96), skip_blocks=0,
-    shrink=(1.0, 1.0), jitter_px=(0.0, 0.0), drift_px=0, light=0, flicker=0, micro_px=(1.2, 1.9),
+    ONLY_MICRO, hz=(30.0,), time_jitter=0, lost_frames=0, repeated_frames=0, smears=0, noise=TINY, light=0, flicker=0,
+    shrink=(1.0, 1.0 + 1e-9), codecs=(0.0, 0.0, 1.0), sway_rad=TINY, sway_px=TINY, swim_px=TINY, jitter_px=(0.0, 0.0),
+    drift_px=0, place_px=0, micro_px=(1.2, 1.9),
 )  # fmt: skip
 
 
@@ -188,10 +192,8 @@ def test_a_blink_closes_the_eye(face: FaceAsset, motion: Motion) -> None:
 def test_parted_lips_are_dark_inside(face: FaceAsset, motion: Motion) -> None:
     renderer = Renderer(face, 112, STILL_CAMERA)
     parted = {("AU25", s): 1.0 for s in SIDES} | {("AU26", s): 0.6 for s in SIDES}
-    pose = np.eye(2, 3, dtype=np.float32)
-    rest = renderer._render(renderer._base, motion.total({}), pose)
-    said = renderer._render(renderer._base, motion.total(parted), pose)
-    x, y = motion.geometry.landmarks[[13, 14]].mean(0).round().astype(int)
+    rest, said = (renderer._moved(renderer._motion.total(strengths)) for strengths in ({}, parted))
+    x, y = renderer._motion.geometry.landmarks[[13, 14]].mean(0).round().astype(int)
     assert said[y + 3, x].mean() < 0.75 * rest[y + 3, x].mean()
 
 
@@ -213,6 +215,70 @@ def test_capture_times_rise_from_zero_at_a_rate_of_the_recipe(seed: int) -> None
     assert (np.diff(times) > 0).all()
     assert min(abs(hz / rate - 1) for rate in recipe.hz) < 0.05
     assert 0.9 < len(times) / (20 * hz) <= 1.02
+
+
+def test_a_still_face_moves_as_much_as_the_recipe_says(face: FaceAsset) -> None:
+    """The head turns and the skin swims: pixels change, more with more of either."""
+    levels = []
+    for rad, px in ((1e-6, 1e-6), (0.05, 1e-6), (1e-6, 0.4)):
+        recipe = dataclasses.replace(STILL_CAMERA, micro_per_min=0, sway_rad=(rad, rad), swim_px=(px, px))
+        levels.append(float(change(Renderer(face, 112, recipe).clip(3, 4.0).crops)[20:].mean()))
+    assert levels[0] < 0.5
+    assert min(levels[1:]) > 5 * max(levels[0], 0.2)
+
+
+def test_head_turns_leave_parallax_but_no_similarity(face: FaceAsset) -> None:
+    renderer = Renderer(face, 112)
+    yaw = renderer._motion.field(("YAW", ""))
+    size = np.hypot(*np.moveaxis(yaw, -1, 0))
+    x, y = renderer._motion.geometry.landmarks[1].round().astype(int)
+    assert size.max() * 0.05 > 0.3, "three degrees move something by a third of a pixel"
+    np.testing.assert_allclose(renderer._held(yaw), yaw, atol=1e-3)
+    side_x, side_y = renderer._motion.geometry.landmarks[454].round().astype(int)
+    assert yaw[y, x, 0] * yaw[side_y, side_x, 0] < 0, "the nose goes one way, the side of the face the other"
+
+
+@pytest.mark.parametrize("codec", ["h264", "jpeg", "none"])
+def test_every_codec_gives_back_every_frame(codec: str) -> None:
+    shares = tuple(float(codec == name) for name in CODECS)
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 255, 64, dtype=np.uint8)[None, :, None].repeat(48, 0).repeat(3, 2)
+    frames = [np.roll(ramp, i, axis=1) for i in range(20)]
+    out = coded(frames, rng, dataclasses.replace(Recipe(), codecs=shares), 25.0)
+    assert [f.shape for f in out] == [f.shape for f in frames]
+    errors = [np.abs(a.astype(int) - b).mean() for a, b in zip(frames, out, strict=True)]
+    assert max(errors) < 12
+    assert (max(errors) == 0) == (codec == "none")
+
+
+def _basis_file(path: Path, names: tuple[str, ...] = ("browInnerUp_L", "mouthShrugLower")) -> Path:
+    shapes = np.zeros((len(names), 468, 3), np.float16)
+    shapes[0, [296, 334, 336, 285, 9], 1] = 0.5  # up
+    shapes[-1, [199, 200, 18, 17], 1] = 0.8
+    np.savez(path, D=shapes, names=np.array(names))
+    return path
+
+
+def test_an_external_basis_moves_what_it_has(tmp_path: Path, motion: Motion) -> None:
+    basis = Basis.open(_basis_file(tmp_path / "basis.npz"))
+    own = Motion(motion.geometry, basis=basis)
+    brow = own.field(("AU1", "L"))
+    at = motion.geometry.landmarks[296].round().astype(int)
+    assert brow[at[1], at[0], 1] < -0.2 * motion.geometry.px_per_cm
+    below = motion.geometry.landmarks[199].round().astype(int)
+    assert np.abs(brow[below[1] - 4, below[0]]).max() < 0.1
+    halves = [own.field(("AU17", side)) for side in SIDES]
+    np.testing.assert_array_equal(*halves)
+    np.testing.assert_array_equal(own.field(("AU12", "L")), motion.field(("AU12", "L")))  # not in the file
+
+
+def test_a_file_that_is_no_basis_says_so(tmp_path: Path) -> None:
+    for name, content in (("wrong.npz", {"D": np.zeros((2, 5, 3)), "names": np.array(["a", "b"])}), ("x.npz", {"y": 1})):
+        np.savez(tmp_path / name, **content)
+        with pytest.raises(DataError, match=name):
+            Basis.open(tmp_path / name)
+    with pytest.raises(DataError, match="ARKit"):
+        Basis.open(_basis_file(tmp_path / "odd.npz", ("one", "two")))
 
 
 def test_video_keeps_its_size_times_background_and_seed(face: FaceAsset) -> None:

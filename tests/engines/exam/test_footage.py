@@ -120,6 +120,9 @@ def test_eyes_that_return_from_wide_have_not_blinked(blinking: Footage) -> None:
     for upper, lower, _, _ in subject.LIDS:
         mesh[40:43, upper] = mesh[40:43, lower] + (0.0, -1.0)
     assert subject.openness(mesh, at)[40:43].max() < subject.SHUT
+    assert np.flatnonzero(subject._blinks(mesh, at)).tolist() == [40, 41, 42]
+    mesh[41:43] = mesh[45]
+    assert not subject._blinks(mesh, at).any()  # one frame is no blink
 
 
 def test_small_faces_are_read_with_their_own_gates(tmp_path: Path) -> None:

@@ -30,9 +30,11 @@ def dense(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semireal, "EVERY_S", 1.0)
 
 
-def test_a_warp_moves_the_face_as_far_as_asked_and_nothing_else(quiet: Footage) -> None:
-    frame, affine = quiet.frames[0], quiet.affines[0]
-    warp = Warp(quiet.landmarks[0], affine, 112)
+@pytest.mark.parametrize("zoom", [1, 2], ids=["as filmed", "twice as large"])
+def test_a_warp_moves_the_face_as_far_as_asked_and_nothing_else(quiet: Footage, zoom: int) -> None:
+    frame = cv2.resize(quiet.frames[0], None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    affine = quiet.affines[0] * [1 / zoom, 1 / zoom, 1]
+    warp = Warp(quiet.landmarks[0] * zoom, affine, 112)
     strengths = {unit: 2.0 / warp.peak(BROWS) for unit in BROWS}
     moved = warp.apply(frame, affine, strengths)
     before, after = (cv2.cvtColor(cv2.warpAffine(f, affine, (112, 112)), cv2.COLOR_BGR2GRAY) for f in (frame, moved))
