@@ -26,10 +26,10 @@ from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
 from ..runtime.engine import EngineSet
 from .hits import Reading, read_hit, recognition
-from .takes import Take, Verdict, examine, report
+from .takes import Take, Verdict, crop_px, examine, report
 
-# px of a crop of 112: 0.5 to 2.5 px at the 160 px of takes.REFERENCE_SIDE
-EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, micro_px=(0.35, 1.75))
+# 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
+EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
 SEED = 2026
 
 Task = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]

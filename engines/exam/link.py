@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -25,6 +26,7 @@ class Receiver:
 
     def __init__(self, bitrate: int, size: tuple[int, int], hz: int, side: int) -> None:
         self.codec, self.bits, self.sent = Codec(bitrate, size, hz), 0, 0
+        self.rejected: Counter[str] = Counter()  # frames without a crop, by the aligner's reason
         self.aligner = MediaPipeAligner(side)
         self._times: list[int] = []
         self._kept: list[tuple[int, Pixels]] = []
@@ -38,7 +40,10 @@ class Receiver:
         self.bits += 8 * sum(packet.size for packet in packets)
         for seen in self.codec.decode(packets, last=image is None):
             at = self._times.pop(0)
-            self._kept += [(at, face.pixels) for face in self.aligner(seen, at).faces[:1]]
+            alignment = self.aligner(seen, at)
+            self._kept += [(at, face.pixels) for face in alignment.faces[:1]]
+            if alignment.rejected is not None:
+                self.rejected[alignment.rejected] += 1
 
     def take(self, name: str, movements: Sequence[Movement]) -> Take:
         """Crops of the frames that were aligned."""

@@ -24,9 +24,9 @@ from ..register import Pixels
 from ..runtime.engine import EngineSet
 from ..template import Affine, inverse
 from .footage import Annotation, Footage, MeshAligner, align_shots, annotate, read_clip, runs
-from .takes import REFERENCE_SIDE, Take, Verdict, examine, report
+from .takes import Take, Verdict, crop_px, examine, report
 
-DISPLACEMENT_PX = (0.5, 3.0)  # at REFERENCE_SIDE, log-uniform
+DISPLACEMENT_PX = (0.5, 3.0)  # reference px, log-uniform
 EVERY_S = 3.0  # of a quiet stretch, one ME on average
 CLEAR_S = 0.1  # between an ME and a blink, a mouth movement or any other end of the quiet
 LEAD_S = 0.5  # between an ME and the ends of the aligned stretch, which the lags reach over
@@ -89,7 +89,7 @@ def _box(back: Affine, size: int, shape: tuple[int, ...]) -> tuple[int, int, int
 
 def draw_into(rng: np.random.Generator, first_s: float, stop_s: float, warp: Warp, side: int) -> list[Action]:
     """MEs that lie whole in [first_s, stop_s), apart from each other; about one per EVERY_S."""
-    weakest, strongest = (px * side / REFERENCE_SIDE for px in DISPLACEMENT_PX)
+    weakest, strongest = (crop_px(px, side) for px in DISPLACEMENT_PX)
     recipe = Recipe(micro_px=(weakest, strongest))
     least = recipe.micro_s[2]
     if stop_s - first_s <= least:

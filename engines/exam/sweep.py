@@ -6,10 +6,11 @@ size, through a real codec, decoder and aligner; where the aligner lets the face
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -42,17 +43,29 @@ Film = tuple[tuple[int, ...], int, tuple[int, ...]]  # values of the axis, width
 
 @dataclass(frozen=True)
 class Axis:
-    """What is varied, and how much is looked at: `clips` faces for `seconds` at each value."""
+    """What is varied, and how much is looked at: `clips` faces for `seconds` at each value.
+
+    The defaults below take about eight minutes an axis on one core.
+    """
 
     values: tuple[int, ...]
     clips: int
     seconds: float
 
 
+class Link(NamedTuple):
+    """What one film was worth: frames aligned and sent, bits, and frames rejected by reason."""
+
+    aligned: int
+    sent: int
+    bits: int
+    rejected: Counter[str]
+
+
 AXES = {
-    "rate": Axis((15, 25, 30, 60, 200), clips=8, seconds=30.0),  # Hz
-    "size": Axis((80, 100, 150, 200, 400), clips=4, seconds=30.0),  # px of the mesh from side to side
-    "bitrate": Axis((200_000, 500_000, 1_000_000, 4_000_000), clips=6, seconds=30.0),  # bit/s
+    "rate": Axis((15, 25, 30, 60, 200), clips=14, seconds=30.0),  # Hz; 40 MEs each
+    "size": Axis((80, 100, 150, 200, 400), clips=3, seconds=30.0),  # px of the mesh from side to side; 9 MEs
+    "bitrate": Axis((200_000, 500_000, 1_000_000, 4_000_000), clips=4, seconds=30.0),  # bit/s; 11 MEs
 }
 
 
@@ -71,9 +84,10 @@ def examine_sweep(
     """One row per value of `axis` (rate, size, bitrate): the fields of `takes.report` and the share of frames aligned.
 
     Faces are of the test split, movements the same at every value. Sizes and bitrates take the widest faces, since
-    enlarging a small one adds no detail, and also report the measured `kbit_s`; their `minutes` are what was filmed,
-    their false alarms per minute of what was aligned. `workers` processes render rates. Raises UsageError for another
-    axis, DataError where the folder has no test face. Not from the papers.
+    enlarging a small one adds no detail, and also report why frames were `rejected` (shares by reason) and the
+    measured `kbit_s`; their `minutes` are what was filmed, their false alarms per minute of what was aligned.
+    `workers` processes render rates. Raises UsageError for another axis, DataError where the folder has no test face.
+    Not from the papers.
     """
     if axis not in AXES:
         raise UsageError(f"axis {axis!r}: choose one of {', '.join(AXES)}")
@@ -111,7 +125,7 @@ def _videos(
 ) -> list[Row]:
     """Every face is filmed once per size, or once for all bitrates."""
     verdicts: dict[int, list[Verdict]] = {value: [] for value in plan.values}
-    links: dict[int, list[tuple[int, int, int]]] = {value: [] for value in plan.values}
+    links: dict[int, list[Link]] = {value: [] for value in plan.values}
     films: list[Film] = [((v,), v, (SIZE_BITRATE,)) for v in plan.values]
     if axis == "bitrate":
         films = [(plan.values, BITRATE_WIDTH, plan.values)]
@@ -121,7 +135,7 @@ def _videos(
             received, movements = film(face, width, bitrates, seed + i, plan.seconds, engines.spotter.side)
             for value, receiver in zip(values, received, strict=True):
                 verdicts[value] += judge(_or_watched(receiver, face.name, movements, plan), engines)
-                links[value].append((receiver.aligned, receiver.sent, receiver.bits))
+                links[value].append(Link(receiver.aligned, receiver.sent, receiver.bits, receiver.rejected))
             progress(f"{axis} {', '.join(map(str, values))}: face {i + 1}/{plan.clips}")
     return [_row(axis, value, verdicts[value], links[value], engines.spotter.side) for value in plan.values]
 
@@ -179,8 +193,12 @@ def _or_watched(receiver: Receiver, name: str, movements: list[Movement], plan: 
     return replace(take, times_ns=np.array([0, round(plan.seconds * SECOND_NS)]), crops=take.crops[:0])
 
 
-def _row(axis: str, value: int, verdicts: list[Verdict], links: list[tuple[int, int, int]], side: int) -> Row:
-    aligned, sent, bits = (sum(column) for column in zip(*links, strict=True))
+def _row(axis: str, value: int, verdicts: list[Verdict], links: list[Link], side: int) -> Row:
+    aligned, sent, bits = (sum(getattr(link, name) for link in links) for name in ("aligned", "sent", "bits"))
+    rejected = sum((link.rejected for link in links), Counter[str]())
     seconds = sent / FRAME_HZ
-    return {"axis": axis, "value": value, **report(verdicts, side), "minutes": round(seconds / 60, 2),
-            "aligned": round(aligned / sent, 4), "kbit_s": round(bits / seconds / 1000)}  # fmt: skip
+    return {
+        "axis": axis, "value": value, **report(verdicts, side), "minutes": round(seconds / 60, 2),
+        "aligned": round(aligned / sent, 4), "rejected": {why: round(n / sent, 4) for why, n in rejected.items()},
+        "kbit_s": round(bits / seconds / 1000),
+    }  # fmt: skip

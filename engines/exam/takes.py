@@ -16,16 +16,28 @@ from numpy.typing import NDArray
 
 from ..calibrate import clip_features
 from ..clips import SECOND_NS
+from ..data.actions import MESH_WIDTH_CM
 from ..data.timeline import Movement
 from ..intervals import Intervals, iou
 from ..metrics import one_to_one
 from ..reference import spot
 from ..runtime.engine import EngineSet
 from ..targets import to_ticks
+from ..template import SPAN
 
 HIT_IOU = 0.5  # T_eval [S1 M12]
-REFERENCE_SIDE = 160  # displacements are reported in px of a crop of this side, as the field measures them
-BINS_PX = (0.5, 1.0, 2.0)  # lower edges of the reported displacements at REFERENCE_SIDE
+REFERENCE_PX_PER_CM = 8.4  # displacements are reported in px of a 160 px crop that is 19 cm wide, as the field does
+BINS_PX = (0.5, 1.0, 2.0)  # lower edges of the reported displacements
+
+
+def reference_px(px: float, side: int) -> float:
+    """Crop px of our template at `side` -> px of the reference crop: both are cm of one mean face."""
+    return px * REFERENCE_PX_PER_CM * SPAN * MESH_WIDTH_CM / side
+
+
+def crop_px(px: float, side: int) -> float:
+    """The way back."""
+    return px * side / (REFERENCE_PX_PER_CM * SPAN * MESH_WIDTH_CM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +111,13 @@ def _hits(verdict: Verdict) -> int:
 
 
 def _by_displacement(verdicts: Sequence[Verdict], side: int) -> dict[str, str]:
-    """ "0.5-1": "hits/truths" by the peak displacement at REFERENCE_SIDE."""
+    """ "0.5-1": "hits/truths" by the peak displacement in reference px."""
     edges = [0.0, *BINS_PX, np.inf]
     counts = np.zeros((2, len(edges) - 1), int)
     for verdict in verdicts:
         caught = {truth for _, truth in verdict.hits}
         for i, movement in enumerate(verdict.take.micros()):
-            bin_ = int(np.searchsorted(edges, movement.peak_px * REFERENCE_SIDE / side, side="right")) - 1
+            bin_ = int(np.searchsorted(edges, reference_px(movement.peak_px, side), side="right")) - 1
             counts[:, bin_] += (i in caught, 1)
     names = [f"< {BINS_PX[0]:g}", *(f"{a:g}-{b:g}" for a, b in pairwise(BINS_PX)),
              f"> {BINS_PX[-1]:g}"]  # fmt: skip

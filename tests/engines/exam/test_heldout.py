@@ -17,7 +17,7 @@ from engines.data.timeline import Movement
 from engines.errors import DataError, UsageError
 from engines.exam.heldout import EXAM_RECIPE, exam_tasks, examine_heldout, rendered, stretches, without_pixels
 from engines.exam.hits import Reading, read_hit, recognition, recognize
-from engines.exam.takes import REFERENCE_SIDE, Take, Verdict, examine
+from engines.exam.takes import Take, Verdict, examine, reference_px
 from engines.intervals import Intervals
 from engines.runtime.engine import EngineSet, FunctionEngine
 from engines.specs import RecognizerSpec
@@ -153,7 +153,7 @@ def test_what_is_kept_of_a_verdict_holds_no_pixels() -> None:
 
 
 def test_the_displacements_are_those_that_the_field_names() -> None:
-    assert [px * REFERENCE_SIDE / 112 for px in EXAM_RECIPE.micro_px] == pytest.approx([0.5, 2.5])
+    assert [reference_px(px, 112) for px in EXAM_RECIPE.micro_px] == pytest.approx([0.5, 2.5])
 
 
 def test_all_columns_see_the_same_clips_and_a_shared_spotter_spots_once(faces: Path) -> None:
