@@ -15,10 +15,12 @@ from typing import Annotated, Any
 import typer
 
 from .errors import DataError, MicrospotError, UsageError, missing_library
+from .exam.commands import exam
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Make, check and score the engines of microspot."
 )
+app.add_typer(exam, name="exam")
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
 
@@ -105,44 +107,57 @@ def train(
 
 
 @app.command()
+def ablate(
+    data: Annotated[Path, typer.Option(help="a set made by synthesize")],
+    out: Annotated[Path, typer.Option(help="folder of the runs and of ablation.csv")],
+    minutes: Annotated[float, typer.Option(help="training time of each run")] = 15.0,
+    only: Annotated[list[str] | None, typer.Option(help="names of runs; default: all")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+) -> None:
+    """The papers' experiments: short trainings with one switch changed each, and their table. Goes on where it was."""
+    _need("torch", "train")
+    from .training.ablation import run_ablation, table
+
+    rows = run_ablation(data, out, minutes, only, threads, progress=_progress)
+    typer.echo(table(rows))
+
+
+def _progress(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@app.command()
 def export(
     spotter: Annotated[Path, typer.Option(help="run of the spotter")],
     recognizer: Annotated[Path, typer.Option(help="run of the recognizer")],
     out: Annotated[Path, typer.Option(help="folder of weights to write")],
-    data: Annotated[Path | None, typer.Option(help="a set to calibrate the thresholds on")] = None,
 ) -> None:
     """Turn two training runs into a folder of weights: safetensors, ONNX checked against torch, manifest."""
     _need("torch", "train")
     from .training.package import package
 
     package(spotter, recognizer, out)
-    if data is not None:
-        _calibrated(out, data)
-
-
-def _calibrated(folder: Path, data: Path) -> None:
-    from .calibrate import calibrate as run
-    from .runtime.select import load_engines
-    from .training.package import set_thresholds
-
-    with load_engines(folder) as loaded:
-        best = run(loaded, data)
-    set_thresholds(folder, best["t_cpn"], best["t_crn"], best)
-    _print(best, as_json=False)
 
 
 @app.command()
 def calibrate(
     engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
-    data: Annotated[Path, typer.Option(help="a set made by synthesize; its validation clips are used")],
+    faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
+    alarms: Annotated[float | None, typer.Option(help="most false alarms a minute; default: no limit")] = None,
+    write: Annotated[bool, typer.Option("--write", help="into the manifest of the weights")] = False,
+    clips: Annotated[int, typer.Option(help="clips of a minute")] = 30,
+    workers: Annotated[int, typer.Option(help="processes that render")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Best threshold and its F1 on the validation clips, by one rule for the networks and the baseline."""
-    from .calibrate import calibrate as run
-    from .runtime.select import load_engines
+    """Thresholds of the best F1 on minutes of validation faces, by one rule for the networks and the baseline."""
+    from .exam.heldout import calibrate_on_faces
+    from .runtime.select import load_engines, set_thresholds
 
     with load_engines(engines) as loaded:
-        _print(run(loaded, data), as_json)
+        best = calibrate_on_faces(loaded, faces, clips=clips, alarms=alarms, workers=workers, progress=_progress)
+    if write:
+        set_thresholds(Path(engines), best)
+    _print(best, as_json)
 
 
 @app.command()

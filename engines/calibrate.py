@@ -1,15 +1,13 @@
 """Thresholds by one rule for every engine set, networks or baseline: best F1 at IoU 0.5 on clips of unseen faces.
 
-Each window is scored once; the thresholds are then swept over the stored scores. Not from the papers, which name
-T_CRN and T_nms but no values.
+An operating point limits the false alarms a minute. Each window is scored once; the thresholds are then swept over the
+stored scores. Not from the papers, which name T_CRN and T_nms but no values.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +15,15 @@ from numpy.typing import NDArray
 
 from . import reference
 from .clips import lag_indices, thin, tick_weights
-from .errors import DataError
 from .intervals import iou
 from .metrics import one_to_one
 from .runtime.engine import EngineSet
 from .specs import SpotterSpec
 from .targets import to_ticks
 
-T_CPN_GRID = (0.3, 0.5, 0.7, 0.85, 0.95)
-T_CRN_GRID = tuple(round(0.05 * k, 2) for k in range(6, 20))
+T_CPN_GRID = (0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
+T_CRN_GRID = (*(round(0.05 * k, 2) for k in range(6, 20)), 0.97, 0.98, 0.99)
 HIT_IOU = 0.5  # T_eval [S1 M12]
-SPLIT = "validation"
 CHUNK = 32  # frames encoded at a time
 
 Floats = NDArray[np.float64]
@@ -41,21 +37,6 @@ class Scored:
     windows: list[reference.Window]
     start: Floats
     stop: Floats
-
-
-def calibrate(engines: EngineSet, data: Path) -> dict[str, Any]:
-    """{t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips} of the best thresholds.
-
-    data: a set made by `microspot-engines synthesize`. Raises DataError where it is not one.
-    """
-    clips, crops = _validation(data)
-    scored = []
-    for clip in clips:
-        rows = crops[clip["start"] : clip["start"] + clip["count"]]
-        spans = [(m["onset_ns"], m["offset_ns"]) for m in clip["movements"] if m["kind"] == "micro"]
-        micro = np.asarray(spans, np.int64).reshape(-1, 2)
-        scored.append(score_clip(engines, rows, np.asarray(clip["times_ns"], np.int64), micro))
-    return best_thresholds(scored, engines.spotter)
 
 
 def score_clip(
@@ -84,11 +65,24 @@ def clip_features(crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines
     return np.asarray(ticks.T, np.float32)
 
 
-def best_thresholds(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
-    """The report of `calibrate` at the thresholds of the best F1; ties go to fewer false alarms."""
+def best_thresholds(scored: Sequence[Scored], spec: SpotterSpec, alarms: float | None = None) -> dict[str, Any]:
+    """The report of the thresholds of the best F1 with at most `alarms` false alarms a minute (None: any number).
+
+    {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to fewer false alarms;
+    where nothing keeps the limit, the fewest false alarms win.
+    """
     trials = [replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID]
     found = [report_at(scored, trial) for trial in trials]
-    return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
+    limit = np.inf if alarms is None else max(alarms, min(r["false_alarms_per_min"] for r in found))
+    allowed = [r for r in found if r["false_alarms_per_min"] <= limit]
+    return max(allowed, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
+
+
+def curve(scored: Sequence[Scored], spec: SpotterSpec) -> list[dict[str, Any]]:
+    """Where `--threshold` leads: {t_crn, precision, recall, f1, false_alarms_per_min} at the T_CPN of `spec`."""
+    kept = ("t_crn", "precision", "recall", "f1", "false_alarms_per_min")
+    reports = (report_at(scored, replace(spec, t_crn=t_crn)) for t_crn in T_CRN_GRID)
+    return [{name: report[name] for name in kept} for report in reports]
 
 
 def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
@@ -109,15 +103,3 @@ def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
         "recall": round(recall, 4), "false_alarms_per_min": round((spotted - hits) / minutes, 3),
         "truths": truths, "minutes": round(minutes, 2), "clips": len(scored),
     }  # fmt: skip
-
-
-def _validation(data: Path) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
-    try:
-        index = json.loads((data / "index.json").read_text())
-        crops = np.load(data / "crops.npy", mmap_mode="r")
-        clips = [clip for clip in index["clips"] if clip["split"] == SPLIT]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{data} is no clip set ({error!r}): make one with microspot-engines synthesize") from error
-    if not clips:
-        raise DataError(f"{data} has no {SPLIT} clips: synthesize more faces")
-    return clips, crops

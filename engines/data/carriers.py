@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..align import AlignOptions
-from ..exam.footage import MeshAligner, read_footage
 from .actions import Geometry
 from .basis import Basis
+from .footage import MeshAligner, read_footage
 from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Recipe, draw_micros
 

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..clips import SECOND_NS
+from ..data.footage import Footage, Rows, read_clip
 from ..runtime.engine import EngineSet
 from ..targets import to_ticks
-from .footage import Annotation, Flags, Footage, Rows, annotate, read_clip, runs
+from .notes import Annotation, Flags, annotate, runs
 from .semireal import Progress, cut, seconds, silent
 from .takes import Take, Verdict, examine
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..align import AlignOptions
-from ..calibrate import calibrate
+from ..calibrate import best_thresholds, curve, score_clip
 from ..data.faces import find_faces, load_face
 from ..data.synthetic import Clip, Renderer
 from ..data.timeline import Movement, Recipe
@@ -92,10 +92,21 @@ def examine_heldout(
     }  # fmt: skip
 
 
-def calibrated(engines: EngineSet, data: Path) -> EngineSet:
-    """The set with the thresholds that `calibrate` finds best on a clip set's validation clips: one rule for all."""
-    best = calibrate(engines, data)
-    return replace(engines, spotter=replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"]))
+def calibrate_on_faces(
+    engines: EngineSet, faces: Path, *, clips: int = 30, seconds: float = 60.0, alarms: float | None = None,
+    workers: int = 1, progress: Say = lambda line: None,
+) -> dict[str, Any]:  # fmt: skip
+    """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`."""
+    tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
+    scored = []
+    for done, clip in enumerate(rendered(tasks, workers), 1):
+        for take in stretches(Take(clip.face, clip.times_ns, clip.crops, clip.movements)):
+            spans = np.asarray([(m.onset_ns, m.offset_ns) for m in take.micros()], np.int64).reshape(-1, 2)
+            scored.append(score_clip(engines, take.crops, take.times_ns, spans))
+        progress(f"clip {done}/{clips}")
+    best = best_thresholds(scored, engines.spotter, alarms)
+    spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
+    return best | {"alarms_limit": alarms, "curve": curve(scored, spec)}
 
 
 # ---- clips -------------------------------------------------------------------------------------------------------

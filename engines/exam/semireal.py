@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from ..clips import SECOND_NS
 from ..data.actions import Geometry
+from ..data.footage import Footage, MeshAligner, align_shots, read_clip
 from ..data.synthetic import Motion, strengths_at
 from ..data.timeline import Action, Movement, Recipe, Strengths, draw_micro
 from ..register import Pixels
 from ..runtime.engine import EngineSet
 from ..template import Affine, inverse
-from .footage import Annotation, Footage, MeshAligner, align_shots, annotate, read_clip, runs
+from .notes import Annotation, annotate, runs
 from .takes import Take, Verdict, crop_px, examine, report
 
 DISPLACEMENT_PX = (0.5, 3.0)  # reference px, log-uniform

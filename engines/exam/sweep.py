@@ -45,7 +45,7 @@ Film = tuple[tuple[int, ...], int, tuple[int, ...]]  # values of the axis, width
 class Axis:
     """What is varied, and how much is looked at: `clips` faces for `seconds` at each value.
 
-    The defaults below take about eight minutes an axis on one core.
+    The defaults below take five to ten minutes an axis on one core.
     """
 
     values: tuple[int, ...]

@@ -83,6 +83,19 @@ def choose_backend(backend: str) -> tuple[str, str]:
     raise UsageError(f"backend {backend!r}: expected one of {', '.join(['auto', *BACKENDS, *NEEDS])}")
 
 
+def set_thresholds(folder: Path, calibration: dict[str, Any]) -> None:
+    """Write t_cpn and t_crn of a calibration, and the calibration itself, into the manifest of a folder of weights.
+
+    Raises EngineError where the folder holds no weights.
+    """
+    Weights.open(folder)  # refuses what is no manifest
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["spotter"] |= {name: calibration[name] for name in ("t_cpn", "t_crn")}
+    manifest["metrics"]["calibration"] = calibration
+    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
 @dataclass(frozen=True, eq=False)
 class Weights:
     """A folder of weights as its manifest describes it. Nothing is trusted before `read` has verified it."""

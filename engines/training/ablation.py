@@ -57,8 +57,8 @@ def spotter_runs(base: SpotterTraining) -> dict[str, SpotterTraining]:
         "spotter-still-frame": replace(base, spec=replace(spec, lags_ns=())),  # [S1]'s own input
         "spotter-difference": replace(base, spec=replace(spec, motion="difference")),
         "spotter-no-balancing": replace(base, beta_max=1.0),
-        # a frozen encoder that nothing has trained would only cost time
-        "spotter-no-pretraining": replace(base, pretrain_steps=0),
+        # CPN and CRN alone, on an encoder that nothing has trained, would only cost time
+        "spotter-no-pretraining": replace(base, pretrain_steps=0, cpn_steps=0, crn_steps=0),
         "spotter-three-scales": replace(base, spec=replace(spec, windows=THREE_WINDOWS, dilations=THREE_DILATIONS)),
     }
 

@@ -35,15 +35,6 @@ def package(spotter: Path, recognizer: Path, out: Path) -> None:
     write_manifest(out, spec, specs, training, {"spotter": spot["metrics"], "recognizer": name["metrics"]})
 
 
-def set_thresholds(folder: Path, t_cpn: float, t_crn: float, metrics: dict[str, Any]) -> None:
-    """Write calibrated thresholds, and what they were calibrated to, into a folder's manifest."""
-    path = folder / "manifest.json"
-    manifest = _read(path)
-    manifest["spotter"] |= {"t_cpn": t_cpn, "t_crn": t_crn}
-    manifest["metrics"]["calibration"] = metrics
-    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
 def _export_recognizer(weights: Path, config: dict[str, Any], out: Path) -> dict[str, RecognizerSpec]:
     network = CMNet(config["side"])
     network.load_state_dict(load_file(weights))

@@ -27,8 +27,8 @@ from engines.training.spotter_config import SpotterTraining, load_config
 SIDE, FRAMES, TICK = 32, 60, 33_333_333
 LABELS = [("negative", "disgust"), ("positive", "happiness"), ("surprise", "surprise")]
 SPOTTER = SpotterTraining(
-    bfloat16=False, pretrain_steps=1, pretrain_clips=4, joint_steps=2, joint_clips=2, joint_ticks=50, cpn_steps=1, crn_steps=1,
-    warm_steps=1, validation_clips=2, spec=SpotterSpec(side=SIDE, feature=16),
+    bfloat16=False, pretrain_steps=1, pretrain_clips=4, joint_steps=2, joint_clips=2, joint_ticks=50, cpn_steps=1,
+    crn_steps=1, warm_steps=1, validation_clips=2, spec=SpotterSpec(side=SIDE, feature=16),
 )  # fmt: skip
 
 

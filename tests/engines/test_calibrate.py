@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engines import reference
-from engines.calibrate import Scored, best_thresholds, calibrate, report_at, score_clip
-from engines.errors import DataError
+from engines.calibrate import T_CPN_GRID, T_CRN_GRID, Scored, best_thresholds, curve, report_at, score_clip
 from engines.reference import Window
+from engines.specs import SpotterSpec
 from tests import fakes
 
 SPEC = fakes.spec(t_cpn=0.3, t_crn=0.3)
@@ -77,16 +76,27 @@ def test_a_dense_clip_settles_at_once() -> None:
     assert time.process_time() - began < 0.1
 
 
-def test_a_set_is_calibrated_and_nothing_else_is(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no clip set"):
-        calibrate(fakes.engine_set(), tmp_path)
+def test_an_operating_point_limits_the_false_alarms() -> None:
+    """Two clips whose every window passes at first: a limit on the alarms costs recall, and is kept where it can be."""
     random = np.random.default_rng(3)
-    movement = {"kind": "micro", "onset_ns": 20 * TICK, "offset_ns": 30 * TICK}
-    clip = {"split": "validation", "start": 0, "count": 90, "times_ns": [t * TICK for t in range(90)]}
-    (tmp_path / "index.json").write_text(json.dumps({"clips": [clip | {"movements": [movement]}]}))
-    np.save(tmp_path / "crops.npy", random.integers(0, 60, (90, 3, fakes.SIDE, fakes.SIDE), np.uint8))
-    report = calibrate(fakes.engine_set(), tmp_path)
-    assert (report["truths"], report["clips"], report["minutes"]) == (1, 1, 0.05)
+    crops = random.integers(0, 60, (2, 90, 3, fakes.SIDE, fakes.SIDE), np.uint8)
+    times = np.arange(90, dtype=np.int64) * TICK
+    engines = fakes.engine_set()
+    scored = [score_clip(engines, clip, times, np.array([[20 * TICK, 30 * TICK]], np.int64)) for clip in crops]
+    free = best_thresholds(scored, engines.spotter)
+    assert (free["truths"], free["clips"], free["minutes"]) == (2, 2, 0.1)
+    fewest = min(report["false_alarms_per_min"] for report in every_report(scored, engines.spotter))
+    for limit in (0.0, fewest + 1, 1e9):
+        held = best_thresholds(scored, engines.spotter, limit)
+        assert held["false_alarms_per_min"] <= max(limit, fewest)
+        assert held["f1"] <= free["f1"]
+    steps = curve(scored, replace(engines.spotter, t_cpn=free["t_cpn"]))
+    assert free["f1"] in [step["f1"] for step in steps]
+    assert all(a["false_alarms_per_min"] >= b["false_alarms_per_min"] - 20 for a, b in itertools.pairwise(steps))
+
+
+def every_report(scored: list[Scored], spec: SpotterSpec) -> list[dict[str, float]]:
+    return [report_at(scored, replace(spec, t_cpn=a, t_crn=b)) for a in T_CPN_GRID for b in T_CRN_GRID]
 
 
 def test_calibration_needs_no_torch() -> None:

@@ -24,8 +24,8 @@ from engines.training.spotter_pretrain import PRETRAIN_LENGTH, pretrain_batch, q
 SIDE, FRAMES = 32, 60
 SPEC = SpotterSpec(side=SIDE, feature=32)
 CONFIG = SpotterTraining(
-    bfloat16=False, pretrain_steps=2, pretrain_clips=6, joint_steps=3, joint_clips=2, joint_ticks=50, cpn_steps=1, crn_steps=1,
-    warm_steps=1, validation_clips=2, spec=SPEC,
+    bfloat16=False, pretrain_steps=2, pretrain_clips=6, joint_steps=3, joint_clips=2, joint_ticks=50,
+    cpn_steps=1, crn_steps=1, warm_steps=1, validation_clips=2, spec=SPEC,
 )  # fmt: skip
 
 

@@ -273,7 +273,8 @@ def test_an_external_basis_moves_what_it_has(tmp_path: Path, motion: Motion) -> 
 
 
 def test_a_file_that_is_no_basis_says_so(tmp_path: Path) -> None:
-    for name, content in (("wrong.npz", {"D": np.zeros((2, 5, 3)), "names": np.array(["a", "b"])}), ("x.npz", {"y": 1})):
+    wrong = {"D": np.zeros((2, 5, 3)), "names": np.array(["a", "b"])}
+    for name, content in (("wrong.npz", wrong), ("none.npz", {"other": 1})):
         np.savez(tmp_path / name, **content)
         with pytest.raises(DataError, match=name):
             Basis.open(tmp_path / name)

@@ -10,9 +10,10 @@ import pytest
 from scipy.stats import chi2
 
 import realtime
+from engines.data.footage import Footage, read_footage
 from engines.exam import alarms
 from engines.exam.alarms import Source, Tally, compose_take, examine_alarms, poisson_interval
-from engines.exam.footage import Annotation, Footage, read_footage
+from engines.exam.notes import Annotation
 from engines.exam.semireal import cut
 from engines.exam.takes import Verdict
 from engines.intervals import Intervals

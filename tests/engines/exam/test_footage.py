@@ -11,19 +11,10 @@ import numpy as np
 import pytest
 
 import realtime
+from engines.data import footage as subject
+from engines.data.footage import SMALL_FACES, Footage, MeshAligner, align_shots, read_clip, read_footage
 from engines.errors import DataError
-from engines.exam import footage as subject
-from engines.exam.footage import (
-    SMALL_FACES,
-    Annotation,
-    Footage,
-    MeshAligner,
-    align_shots,
-    annotate,
-    read_clip,
-    read_footage,
-    runs,
-)
+from engines.exam.notes import Annotation, annotate, runs
 
 SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
 FRAME_NS = 40_000_000

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import realtime
+from engines.data.footage import Footage, read_footage
 from engines.exam import semireal
-from engines.exam.footage import Footage, annotate, read_footage
+from engines.exam.notes import annotate
 from engines.exam.semireal import PAD, Warp, cut, draw_into, examine_semireal, plan, realign, warped
 from engines.exam.takes import crop_px
 from engines.runtime.select import load_engines
