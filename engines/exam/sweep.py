@@ -160,7 +160,10 @@ def film(
 
 
 def compose(face: FaceAsset, width: float) -> tuple[Pixels, NDArray[np.float64]]:
-    """The portrait scaled to a mesh `width` px wide, centred on CANVAS, mirrored at its edges; and its landmarks."""
+    """The portrait scaled to a mesh `width` px wide, centred on CANVAS, and its landmarks.
+
+    Its edges are drawn out to fill the canvas: mirrored, they would show more faces.
+    """
     scale = width / _width(face.landmarks)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled: Any = cv2.resize(face.image, None, fx=scale, fy=scale, interpolation=how)
@@ -170,7 +173,7 @@ def compose(face: FaceAsset, width: float) -> tuple[Pixels, NDArray[np.float64]]
     shift = np.round((np.array(CANVAS) - 1) / 2 - middle)
     affine = np.concatenate([np.eye(2), shift[:, None]], axis=1)
     mesh[:, :2] += shift
-    return np.asarray(cv2.warpAffine(scaled, affine, CANVAS, borderMode=cv2.BORDER_REFLECT), np.uint8), mesh
+    return np.asarray(cv2.warpAffine(scaled, affine, CANVAS, borderMode=cv2.BORDER_REPLICATE), np.uint8), mesh
 
 
 def _width(mesh: NDArray[np.float64]) -> float:

@@ -18,8 +18,9 @@ from engines.align import MediaPipeAligner, face_to_crop
 from engines.data.actions import MIRROR, SIDES, UNITS, Geometry, motion_field
 from engines.data.basis import Basis
 from engines.data.camera import CODECS, coded
+from engines.data.carriers import Carrier
 from engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
-from engines.data.synthesize import synthesize
+from engines.data.synthesize import BASIS_CLIPS, CARRIER_CLIPS, Source, _tasks, synthesize
 from engines.data.synthetic import Clip, Motion, Renderer, render_video, strengths_at
 from engines.data.timeline import EMOTIONS, Action, Recipe, capture_times, draw_actions, draw_micro
 from engines.errors import DataError
@@ -361,3 +362,18 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
     clip = Renderer(load_face(path, mesh, split)).clip(entry["seed"], 1.5)
     assert np.array_equal(crops[entry["start"] : entry["start"] + entry["count"]], clip.crops)
     assert clip.times_ns.tolist() == entry["times_ns"]
+
+
+def test_basis_and_carriers_take_their_share_of_a_set(tmp_path: Path, face: FaceAsset) -> None:
+    folder = _folder(tmp_path, face, 2)
+    np.savez(folder / "landmarks468.npz", L=np.repeat(face.landmarks[None, :468], 2, 0))
+    (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    with pytest.raises(DataError, match="0 videos"):
+        synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1, carriers=videos)
+    tasks = _tasks(folder, 400, 1, Source(Recipe(), 1.0, 112, Basis({}), (Carrier("v", *[np.zeros(0)] * 3),)))
+    train = [task for task in tasks if task.split == "train"]
+    assert np.mean([task.face is None for task in train]) == pytest.approx(CARRIER_CLIPS, abs=0.05)
+    assert np.mean([task.basis for task in tasks]) == pytest.approx(BASIS_CLIPS, abs=0.08)
+    assert all(task.face is not None for task in tasks if task.split == "validation")

@@ -14,6 +14,7 @@ import realtime
 from engines.data import footage as subject
 from engines.data.footage import SMALL_FACES, Footage, MeshAligner, align_shots, read_clip, read_footage
 from engines.errors import DataError
+from engines.exam import notes
 from engines.exam.notes import Annotation, annotate, runs
 
 SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
@@ -104,16 +105,16 @@ def test_a_break_of_more_than_the_bridge_ends_a_stretch(blinking: Footage) -> No
 def test_eyes_that_return_from_wide_have_not_blinked(blinking: Footage) -> None:
     at = np.arange(60) / 25
     mesh = np.tile(blinking.landmarks[0], (60, 1, 1))
-    for upper, lower, _, _ in subject.LIDS:
+    for upper, lower, _, _ in notes.LIDS:
         mesh[:, upper] = mesh[:, lower] + (0.0, -4.0)
         mesh[:30, upper] = mesh[:30, lower] + (0.0, -8.0)
-    assert subject.openness(mesh, at)[30:].min() > 0.99
-    for upper, lower, _, _ in subject.LIDS:
+    assert notes.openness(mesh, at)[30:].min() > 0.99
+    for upper, lower, _, _ in notes.LIDS:
         mesh[40:43, upper] = mesh[40:43, lower] + (0.0, -1.0)
-    assert subject.openness(mesh, at)[40:43].max() < subject.SHUT
-    assert np.flatnonzero(subject._blinks(mesh, at)).tolist() == [40, 41, 42]
+    assert notes.openness(mesh, at)[40:43].max() < notes.SHUT
+    assert np.flatnonzero(notes._blinks(mesh, at)).tolist() == [40, 41, 42]
     mesh[41:43] = mesh[45]
-    assert not subject._blinks(mesh, at).any()  # one frame is no blink
+    assert not notes._blinks(mesh, at).any()  # one frame is no blink
 
 
 def test_small_faces_are_read_with_their_own_gates(tmp_path: Path) -> None:
