@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .motion import Flow, luma
+from .motion import Flow
 
 FORGET_BIAS = 2.0  # of the LSTM's forget gate at the start: keeps 0.88 of its state per frame
 FIRST_KERNEL = 5
@@ -56,7 +56,7 @@ class FrameChannels(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         batch, n = clip.shape[:2]
-        grey = self.flow.prepare(luma(clip.flatten(0, 1).float() / 255))  # (B N, 1, H, H)
+        grey = self.flow.prepare(clip.flatten(0, 1))  # (B N, 1, H, H)
         first = grey.view(batch, n, *grey.shape[1:])[:, :1].expand(-1, n, -1, -1, -1).reshape(grey.shape)
         channels: Tensor = self.flow(grey, first)
         return channels.view(batch, n, *channels.shape[1:])

@@ -35,15 +35,17 @@ def bounded(difference: Tensor) -> Tensor:
 
 
 class Flow(nn.Module):
-    """Grey crops of one side -> (B, 1 + 3 D, H, H): the grey itself, D bounded differences, D flows in x, D in y."""
+    """Crops of one side -> (B, 1 + 3 D, H, H): the grey itself, D bounded differences, D flows in x, D in y."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
-        half = -(-side // 2)
+        self.odd = side % 2
+        half = (side + self.odd) // 2
         place = torch.arange(half) - (half - 1) / 2
         smooth = _band(half, 0.7)
         ahead = torch.cat([torch.eye(half)[1:], torch.eye(half)[-1:]])
         for name, matrix in (
+            ("halve", torch.tensor(LUMA)[None, :, None, None].expand(1, 3, 2, 2) / (4 * 255)),
             ("local", _band(half, LOCAL_MEAN)),
             ("window", _band(half, WINDOW)),
             ("smooth", smooth),
@@ -52,6 +54,7 @@ class Flow(nn.Module):
             ("y", (place / half)[:, None].expand(half, half)),
         ):
             self.register_buffer(name, matrix.contiguous(), persistent=False)
+        self.halve: Tensor
         self.local: Tensor
         self.window: Tensor
         self.smooth: Tensor
@@ -59,9 +62,13 @@ class Flow(nn.Module):
         self.x: Tensor
         self.y: Tensor
 
-    def prepare(self, grey: Tensor) -> Tensor:
-        """(B, C, S, S) -> (B, C, H, H): half the resolution, less the local mean."""
-        half = F.avg_pool2d(grey, 2, ceil_mode=True)
+    def prepare(self, pixels: Tensor) -> Tensor:
+        """RGB crops (B, 3 C, S, S), 0 to 255 -> (B, C, H, H): grey at half the resolution, less the local mean."""
+        values = pixels.float()
+        if self.odd:
+            values = F.pad(values, (0, 1, 0, 1), mode="replicate")
+        count = pixels.shape[1] // 3
+        half = F.conv2d(values, self.halve.expand(count, 3, 2, 2), stride=2, groups=count)
         return half - self.local @ half @ self.local.T
 
     def forward(self, now: Tensor, earlier: Tensor) -> Tensor:

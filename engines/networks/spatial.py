@@ -45,22 +45,20 @@ class SpatialEncoder(nn.Module):
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """What the convolutions see of stacked crops: colours and D differences, or grey, D differences and D flows."""
+        if self.flow is not None:
+            seen = self.flow.prepare(pixels)
+            moved: Tensor = self.flow(seen[:, :1], seen[:, 1:])
+            return moved
         values = pixels.float() / 255
         if not self.lags:
             return values - 0.5
         grey = torch.cat([luma(values[:, 3 * i : 3 * i + 3]) for i in range(1 + self.lags)], 1)
-        if self.flow is None:
-            return torch.cat([values[:, :3] - 0.5, bounded(grey[:, :1] - grey[:, 1:])], 1)
-        seen = self.flow.prepare(grey)
-        moved: Tensor = self.flow(seen[:, :1], seen[:, 1:])
-        return moved
+        return torch.cat([values[:, :3] - 0.5, bounded(grey[:, :1] - grey[:, 1:])], 1)
 
     def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
         """The same from unstacked frames (F, 3, S, S) uint8 by index, current (B,) and lags (B, D): no crop twice."""
-        chunks = [luma(part.float() / 255) for part in torch.split(frames, CHUNK)]
-        if self.flow is not None:
-            chunks = [self.flow.prepare(chunk) for chunk in chunks]
-        grey = torch.cat(chunks)[:, 0]  # (F, S, S), or half of S
+        grey_of = self.flow.prepare if self.flow is not None else lambda part: luma(part.float() / 255)
+        grey = torch.cat([grey_of(part) for part in torch.split(frames, CHUNK)])[:, 0]  # (F, S, S), or half of S
         out = []
         for now, earlier in zip(torch.split(current, CHUNK), torch.split(lags, CHUNK), strict=True):
             if self.flow is not None:

@@ -24,7 +24,12 @@ def texture() -> NDArray[np.float32]:
 def moved(image: NDArray[np.float32], dx: NDArray[np.float32] | float, dy: NDArray[np.float32] | float) -> torch.Tensor:
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     out = cv2.remap(image, x - np.float32(dx), y - np.float32(dy), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return torch.from_numpy(out)[None, None]
+    return colours(out)
+
+
+def colours(grey: NDArray[np.float32]) -> torch.Tensor:
+    """(1, 3, S, S), 0 to 255."""
+    return torch.from_numpy(np.repeat(255 * grey[None, None], 3, 1))
 
 
 def patch() -> NDArray[np.float32]:
@@ -63,12 +68,20 @@ def test_what_the_whole_crop_does_is_taken_away(texture: NDArray[np.float32]) ->
 
 def test_light_is_no_movement(texture: NDArray[np.float32]) -> None:
     ramp = np.linspace(0, 0.1, SIDE, dtype=np.float32)[None, :]
-    found = flow_of(torch.from_numpy(texture + ramp)[None, None], moved(texture, 0, 0))
+    found = flow_of(colours(texture + ramp), moved(texture, 0, 0))
     assert np.hypot(*found[:, 8:-8, 8:-8]).mean() < 0.05
 
 
 def test_flat_skin_says_nothing() -> None:
     flat = np.full((SIDE, SIDE), 0.5, np.float32)
     noisy = flat + np.random.default_rng(1).normal(0, 1 / 255, flat.shape).astype(np.float32)
-    found = flow_of(torch.from_numpy(noisy)[None, None], torch.from_numpy(flat)[None, None])
+    found = flow_of(colours(noisy), colours(flat))
     assert np.hypot(*found).max() < 0.1
+
+
+def test_an_odd_side_is_rounded_up() -> None:
+    crop = torch.randint(0, 256, (1, 6, 33, 33), dtype=torch.uint8)
+    flow = Flow(33)
+    seen = flow.prepare(crop)
+    assert seen.shape == (1, 2, 17, 17)
+    assert flow(seen[:, :1], seen[:, 1:]).shape == (1, 4, 17, 17)
