@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from engines.errors import DataError, UsageError
-from engines.networks.mesnet import load_mesnet
+from engines.networks.mesnet import ClipClassifier, MESNet, load_mesnet
 from engines.specs import SpotterSpec
 from engines.targets import Assignment
-from engines.training.spotter import Trainer
+from engines.training.spotter import Trainer, phase_of
 from engines.training.spotter_config import SpotterTraining, load_config
 from engines.training.spotter_data import Augmentation, ClipSet, augment, collate, cut, encode_frames, tick_features
 from engines.training.spotter_eval import validate
@@ -189,3 +189,25 @@ def test_the_shipped_configuration_loads_and_unknown_keys_do_not(tmp_path: Path)
     path.write_text("joint_rate = 0.1\n")
     with pytest.raises(UsageError, match="joint_rate"):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("phase", "moves"), [("cpn", {"temporal", "proposals"}), ("crn", {"refiner"}), ("joint", None)]
+)
+def test_each_phase_moves_only_its_own_parts(folder: Path, tmp_path: Path, phase: str, moves: set[str] | None) -> None:
+    """Not even the L2 term may move what is held: under Adam its small gradient is a full step."""
+    steps = {"cpn": (3, 0), "crn": (0, 3), "joint": (0, 0)}[phase]
+    config = dataclasses.replace(
+        CONFIG, pretrain_steps=0, joint_steps=2, cpn_steps=steps[0], crn_steps=steps[1], l2=0.1
+    )
+    torch.manual_seed(config.seed)
+    ClipClassifier(SPEC)  # the trainer draws its weights after those of the pre-training network
+    before = {name: value.clone() for name, value in MESNet(SPEC).named_parameters()}
+    after = Trainer(config, folder, tmp_path / "run", say=lambda line: None).run()
+    moved = {name.split(".")[0] for name, value in after.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == (moves or {"encoder", "temporal", "proposals", "refiner"})
+
+
+def test_phases_follow_each_other() -> None:
+    config = dataclasses.replace(CONFIG, cpn_steps=2, crn_steps=1)
+    assert [phase_of(step, config) for step in range(5)] == ["cpn", "cpn", "crn", "joint", "joint"]
