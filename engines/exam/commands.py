@@ -102,6 +102,19 @@ def sweep(
     _print({"axis": axis, "rows": rows}, as_json)
 
 
+@exam.command()
+def aligner(
+    faces: Annotated[Path, typer.Option(help="folder of portraits")],
+    share: Annotated[float, typer.Option(help="of the portraits")] = 0.05,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The real aligner's jitter on a sample of portraits, beside what the generator assumes."""
+    from .aligner import examine_aligner
+
+    _print(examine_aligner(faces, share=share, seed=seed, progress=_progress), as_json)
+
+
 def _files(paths: Sequence[Path]) -> list[Path]:
     """Videos, and those of folders, by name. Raises DataError where there is none."""
     found: list[Path] = []
