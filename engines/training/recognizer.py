@@ -28,6 +28,7 @@ from ..networks.cmnet import CMNet
 from .recognizer_data import PARTS, Pixels, RecognizerConfig, Sample, make_batch, open_crops, read_samples
 from .recognizer_eval import FIGURES, standing, validate
 from .recognizer_step import batch_losses, class_weights
+from .team import Team
 
 TRAIN, VALIDATION = "train", "validation"
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
@@ -41,10 +42,11 @@ FREE = ("data", "out", "threads", "device")  # settings that may differ when a r
 
 @dataclass
 class Run:
-    """What a checkpoint holds: network, optimiser, steps and seconds done, the best validation so far."""
+    """What a checkpoint holds: network, optimiser, steps and seconds done, the best validation so far; and the team."""
 
     network: CMNet
     optimiser: torch.optim.Adam
+    team: Team
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
@@ -88,10 +90,12 @@ def run(
     resume: bool = False,
 ) -> dict[str, float]:
     """The command `train recognizer`. Raises UsageError where OUT holds a run that `resume` does not ask for."""
-    settings = RecognizerConfig.read(data, out, config, **({} if threads is None else {"threads": threads}))
+    team = Team.join()
+    changes: dict[str, Any] = {"device": str(team.device)} | ({} if threads is None else {"threads": threads})
+    settings = RecognizerConfig.read(data, out, config, **changes)
     if _checkpoint(settings).exists() and not resume:
         raise UsageError(f"{out} holds a run: add --resume to go on with it, or choose another folder")
-    return train(settings, minutes=minutes)
+    return train(settings, minutes=minutes, team=team)
 
 
 def train(
@@ -99,6 +103,7 @@ def train(
     until_step: int | None = None,
     minutes: float | None = None,
     say: Callable[[str], None] = print,
+    team: Team | None = None,
 ) -> dict[str, float]:
     """Train, or go on from the checkpoint in `config.out`; returns the last validation.
 
@@ -109,17 +114,23 @@ def train(
     """
     torch.set_num_threads(config.threads)
     Path(config.out).mkdir(parents=True, exist_ok=True)
-    material, now = Material.open(config), _start(config)
-    per_epoch = math.ceil(len(material.train) / config.batch)
+    now = _start(config, team or Team())
+    material = Material.open(config)
+    leads = now.team.leads
+    per_epoch = math.ceil(len(material.train) / (config.batch * now.team.size))
     budget = Budget(config.epochs * per_epoch, minutes)
     last = budget.steps if until_step is None else min(until_step, budget.steps)
+    say = say if leads else lambda line: None
     counts = f"{len(material.train)} training and {len(material.validation)} validation MEs"
     say(f"recognizer: {counts}, step {now.step} of at most {last}")
     checked: dict[str, float] = {}
-    while now.step < last and budget.share(now) < 1:
+    while now.step < last and now.team.agree(budget.share(now)) < 1:
         stop = min(last, per_epoch * (now.step // per_epoch + 1))
         means = _epoch(now, material, config, budget, stop, say)
+        now.team.average_statistics(now.network)
         epoch, over = now.step / per_epoch, budget.share(now) == 1
+        if not leads:
+            continue
         row = {"epoch": epoch, "step": now.step, **means}
         if over or epoch % config.validate_epochs == 0:
             checked = validate(now.network, material.crops, material.validation, config)
@@ -128,35 +139,38 @@ def train(
         if over or epoch.is_integer():
             _log(Path(config.out) / "recognizer.csv", row, say)
         _save(now, config)
-    return checked or validate(now.network, material.crops, material.validation, config)
+    return checked or validate(now.network, material.crops, material.validation, config) if leads else {}
 
 
 def _epoch(
     now: Run, material: Material, config: RecognizerConfig, budget: Budget, stop: int, say: Callable[[str], None]
 ) -> dict[str, float]:
     """Steps up to `stop`, all within one epoch; means of the losses, and samples per second."""
-    per_epoch = math.ceil(len(material.train) / config.batch)
+    team = now.team
+    together = config.batch * team.size
+    per_epoch = math.ceil(len(material.train) / together)
     order = np.random.default_rng([config.seed, now.step // per_epoch]).permutation(len(material.train))
     sums: dict[str, float] = {}
     first, before = now.step, now.seconds
-    while now.step < stop and budget.share(now) < 1:
+    while now.step < stop and team.agree(budget.share(now)) < 1:
         began = time.perf_counter()
-        at = now.step % per_epoch * config.batch
-        chosen = [material.train[i] for i in order[at : at + config.batch]]
+        at = now.step % per_epoch * together
+        mine = order[at : at + together][team.rank :: team.size]
+        chosen = [material.train[i] for i in (mine if len(mine) else order[: config.batch])]
         for name, value in _step(now, material, chosen, config, budget.share(now)).items():
             sums[name] = sums.get(name, 0.0) + value
         now.seconds += time.perf_counter() - began
         if now.step % PROGRESS_STEPS == 0:
             say(f"step {now.step}: loss {sums['loss'] / (now.step - first):.3f}")
     count = now.step - first
-    speed = count * config.batch / (now.seconds - before)
+    speed = count * together / (now.seconds - before)
     return {name: value / count for name, value in sums.items()} | {"samples_per_s": speed}
 
 
 def _step(
     now: Run, material: Material, chosen: list[Sample], config: RecognizerConfig, share: float
 ) -> dict[str, float]:
-    seed = config.seed * SEED_STRIDE + now.step
+    seed = config.seed * SEED_STRIDE + now.step * now.team.size + now.team.rank
     for group in now.optimiser.param_groups:
         group["lr"] = config.rate * _schedule(now.step, config.warmup, share)
     batch = make_batch(material.crops, chosen, config, seed)
@@ -168,6 +182,7 @@ def _step(
         raise DataError(f"the loss is {loss.item()} at step {now.step}: lower the rate or look at the set")
     now.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
+    now.team.average_gradients(now.network)
     torch.nn.utils.clip_grad_norm_(now.network.parameters(), config.clip_gradient)
     now.optimiser.step()
     now.step += 1
@@ -192,13 +207,13 @@ def _settings(config: RecognizerConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in FREE}
 
 
-def _start(config: RecognizerConfig) -> Run:
+def _start(config: RecognizerConfig, team: Team) -> Run:
     """A new run, or the one that the checkpoint holds."""
     torch.manual_seed(config.seed)
     network = CMNet(config.side, classes=(len(config.labels3), len(config.labels5)), magnify=config.magnify)
     network.to(config.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster on a CPU
-    now = Run(network, torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay))
+    now = Run(network, torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay), team)
     path = _checkpoint(config)
     if not path.exists():
         return now

@@ -51,7 +51,7 @@ def batch_losses(
     """The losses whose coefficients are not zero, by name; `done` in [0, 1] anneals kappa."""
     with torch.no_grad():
         frames = network.channels(batch.clips)
-    with torch.autocast(config.device, torch.bfloat16, enabled=config.bfloat16):
+    with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bfloat16):
         found = network.recognise(frames)
     active = {name for name, value in config.coefficients.items() if value}
     parts = {"classes": _classes(found, batch, weights)}
@@ -79,6 +79,6 @@ def _distillation(network: CMNet, h: Tensor, batch: Batch, config: RecognizerCon
     negatives = negatives & (indices[:, :, None] != indices[:, None, :])
     with torch.no_grad():
         frames = network.channels(positive_clips(clips, config))
-    with torch.autocast(config.device, torch.bfloat16, enabled=config.bfloat16):
+    with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bfloat16):
         positive = network.clues(frames)
     return losses.intensity_distillation(h[:count].float(), positive.float(), negatives, config.tau)

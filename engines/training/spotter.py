@@ -2,6 +2,8 @@
 
     microspot-engines train spotter --data SET --out RUN [--minutes 60] [--config mine.toml] [--resume]
 
+Several processes share the work where torchrun starts them (`engines/training/team.py`).
+
 Writes RUN/spotter.safetensors (best F1 on the validation faces), spotter.json (spec with tuned thresholds, metrics),
 log.csv and checkpoint.safetensors. Every step draws from a generator of (seed, stage, step): a resumed run sees the
 same samples. Norm layers learn their statistics in pre-training and keep them in joint training, whose batches
@@ -40,6 +42,7 @@ from .spotter_config import (
 from .spotter_data import Batch, ClipSet, collate, draw, encode_frames, resample_batch, tick_features
 from .spotter_eval import validate
 from .spotter_pretrain import Losses, pretrain_batch, pretrain_losses
+from .team import Team
 
 STAGES = ("pretrain", "joint")
 COLUMNS = ("stage", "step", "minutes", "loss", "cpn", "crn", "clip", "l2", "frames_per_s", "f1", "precision", "recall",
@@ -73,7 +76,7 @@ def joint_losses(
     logits = network(features, valid)  # (B, M, N)
     labels = np.full(logits.shape, IGNORED, np.int8)
     spec, rule = network.spec, config.assignment
-    scores = logits.detach().sigmoid().numpy()
+    scores = logits.detach().sigmoid().cpu().numpy()
     samples = []
     for i, stretch in enumerate(batch.stretches):
         n = len(stretch.weights)
@@ -82,7 +85,7 @@ def joint_losses(
         samples.append(refiner_samples(spec, shown, stretch.onset, stretch.offset, rule, rng))
     losses: Losses = {}
     if phase != "crn":
-        truth = torch.from_numpy(labels)
+        truth = torch.from_numpy(labels).to(logits.device)
         losses["cpn"] = cpn_loss(logits, truth == POSITIVE, truth != IGNORED, config.beta_max)
     if phase != "cpn":
         losses["crn"] = refine_loss(network, features, samples)
@@ -91,9 +94,10 @@ def joint_losses(
 
 def refine_loss(network: MESNet, features: Tensor, samples: list[Samples]) -> Tensor:
     """CRN's loss on the samples of all stretches of a batch; features (B, L, N)."""
-    row = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.start) for s in samples]))
+    device = features.device
+    row = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.start) for s in samples])).to(device)
     start, stop, labels, targets = (
-        torch.from_numpy(np.concatenate([getattr(s, name) for s in samples]))
+        torch.from_numpy(np.concatenate([getattr(s, name) for s in samples])).to(device)
         for name in ("start", "stop", "labels", "targets")
     )
     clips = resample_batch(features, row, start, stop, network.spec.refine_length)
@@ -105,9 +109,11 @@ class Trainer:
     """One run: its data, its clock, its files. `say` gets one line of progress at a time."""
 
     def __init__(
-        self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print
-    ) -> None:
+        self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print,
+        team: Team | None = None,
+    ) -> None:  # fmt: skip
         self.config, self.out, self.minutes, self.say = config, out, minutes, say
+        self.team = team or Team()
         self.data = ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
         self.watched = self.data.split("validation")[: config.validation_clips]
@@ -118,18 +124,21 @@ class Trainer:
     def run(self, resume: bool = False) -> MESNet:
         """Both stages; the network of the last step. Raises DataError for an unfit set or checkpoint."""
         torch.manual_seed(self.config.seed)
-        classifier, network = ClipClassifier(self.config.spec), MESNet(self.config.spec)
+        device = self.team.device
+        classifier, network = ClipClassifier(self.config.spec).to(device), MESNet(self.config.spec).to(device)
         checkpoint = self.out / "checkpoint.safetensors"
         if resume:
             self.progress = read_progress(checkpoint)
         if self.progress.stage == "pretrain":
             self._stage(classifier, self._pretrain_step, resume)
+            self.team.average_statistics(classifier)
             network.encoder.load_state_dict(classifier.encoder.state_dict())
             network.temporal.load_state_dict(classifier.temporal.state_dict())
             self.progress = Progress("joint", seconds=self.progress.seconds)
             resume = False
         self._stage(network, self._joint_step, resume)
-        self._validate(network)
+        if self.team.leads:
+            self._validate(network)
         return network
 
     def _stage(self, network: nn.Module, step: Step, resume: bool) -> None:
@@ -139,17 +148,20 @@ class Trainer:
         if resume:
             load_checkpoint(checkpoint, network, optimizer)
         watched = saved = time.monotonic()
-        while (done := self._done()) < 1:
+        while (done := self.team.agree(self._done())) < 1:
             began = time.monotonic()
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * self._rate(done)
-            torch.manual_seed(config.seed + 2 * now.step + STAGES.index(now.stage))  # dropout, also when resumed
+            drawn = now.step * self.team.size + self.team.rank
+            torch.manual_seed(config.seed + 2 * drawn + STAGES.index(now.stage))  # dropout, also when resumed
             network.train()
-            losses, frames = step(network, now.step)
+            losses, frames = step(network, drawn)
             loss = self._update(network, optimizer, losses)
             now.step += 1
             self._tick(began)
-            self._report(loss, losses, frames / (time.monotonic() - began))
+            if not self.team.leads:
+                continue
+            self._report(loss, losses, self.team.size * frames / (time.monotonic() - began))
             if isinstance(network, MESNet) and time.monotonic() - watched > 60 * config.validate_minutes:
                 began = watched = time.monotonic()
                 self._validate(network)
@@ -157,7 +169,8 @@ class Trainer:
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                 saved = time.monotonic()
                 save_checkpoint(checkpoint, network, optimizer, now)
-        save_checkpoint(checkpoint, network, optimizer, now)
+        if self.team.leads:
+            save_checkpoint(checkpoint, network, optimizer, now)
 
     def _update(self, network: nn.Module, optimizer: torch.optim.Optimizer, losses: Losses) -> Tensor:
         assert isinstance(network, MESNet | ClipClassifier)
@@ -167,25 +180,28 @@ class Trainer:
         loss = total(losses, {name: weights[name] for name in losses})
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self.team.average_gradients(network)
         nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm)
         optimizer.step()
         return loss
 
-    def _pretrain_step(self, network: nn.Module, step: int) -> tuple[Losses, int]:
+    def _pretrain_step(self, network: nn.Module, drawn: int) -> tuple[Losses, int]:
         assert isinstance(network, ClipClassifier)
-        batch, current, labels = pretrain_batch(self.clips, self.data, self.config, step)
+        device = self.team.device
+        batch, current, labels = pretrain_batch(self.clips, self.data, self.config, drawn)
+        batch, current, labels = batch.to(device), current.to(device), labels.to(device)
         return pretrain_losses(network, batch, current, labels, self.config.bfloat16), len(current)
 
-    def _joint_step(self, network: nn.Module, step: int) -> tuple[Losses, int]:
+    def _joint_step(self, network: nn.Module, drawn: int) -> tuple[Losses, int]:
         assert isinstance(network, MESNet)
         config = self.config
-        rng = np.random.default_rng([config.seed, 1, step])
+        rng = np.random.default_rng([config.seed, 1, drawn])
         chosen = rng.choice(len(self.clips), min(config.joint_clips, len(self.clips)), replace=False)
         clips = [self.clips[i] for i in chosen]
         stretches = [draw(clip, config.spec, config.joint_ticks, config.augmentation, rng) for clip in clips]
-        batch = collate(stretches, self.data.crops, config.augmentation, rng)
+        batch = collate(stretches, self.data.crops, config.augmentation, rng).to(self.team.device)
         network.encoder.eval()  # norm statistics stay as pre-training left them
-        phase = phase_of(step, config)
+        phase = phase_of(self.progress.step, config)
         hold(network, phase)
         return joint_losses(network, batch, config, phase, rng), len(batch.pixels)
 
@@ -262,6 +278,6 @@ def run(
     resume: bool = False,
 ) -> None:
     """What `microspot-engines train spotter` does; sets torch's thread count."""
-    chosen = load_config(config or DEFAULT)
-    torch.set_num_threads(threads or chosen.threads)
-    Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True)).run(resume)
+    chosen, team = load_config(config or DEFAULT), Team.join()
+    torch.set_num_threads(threads or max(1, chosen.threads // team.size))
+    Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team).run(resume)

@@ -149,6 +149,10 @@ class Batch:
     lags: Tensor
     stretches: tuple[Stretch, ...]
 
+    def to(self, device: torch.device) -> Batch:
+        """The same, its tensors elsewhere."""
+        return Batch(self.pixels.to(device), self.lags.to(device), self.stretches)
+
 
 def collate(
     stretches: list[Stretch], crops: Pixels, augmentation: Augmentation | None, rng: np.random.Generator
@@ -165,20 +169,20 @@ def collate(
 
 def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current: Tensor | None = None) -> Tensor:
     """Features (F, L) of every frame of the batch, or of the frames `current` with their lags."""
-    now = torch.arange(len(batch.pixels)) if current is None else current
+    now = torch.arange(len(batch.pixels), device=batch.pixels.device) if current is None else current
     with torch.no_grad():
         inputs = encoder.inputs_of(batch.pixels, now, batch.lags[now])
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=bfloat16):
         return encoder.features(inputs).float()
 
 
 def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Frame features (F, L) -> tick features (B, L, N) of the longest stretch and validity (B, N)."""
     longest = max(len(stretch.weights) for stretch in batch.stretches)
-    rows, valid = [], torch.zeros(len(batch.stretches), longest)
+    rows, valid = [], torch.zeros(len(batch.stretches), longest, device=features.device)
     parts = torch.split(features, [len(stretch.rows) for stretch in batch.stretches])
     for i, (stretch, part) in enumerate(zip(batch.stretches, parts, strict=True)):
-        ticks = torch.from_numpy(stretch.weights) @ part  # (T, L)
+        ticks = torch.from_numpy(stretch.weights).to(part.device) @ part  # (T, L)
         rows.append(torch.nn.functional.pad(ticks, (0, 0, 0, longest - len(ticks))))
         valid[i, : len(ticks)] = 1
     return torch.stack(rows).transpose(1, 2), valid

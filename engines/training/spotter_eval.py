@@ -5,6 +5,7 @@ Thresholds and figures are those of `engines.calibrate`, so that a run is judged
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 
@@ -20,13 +21,11 @@ FIGURES = ("f1", "precision", "recall", "false_alarms_per_min", "truths")
 
 def validate(network: MESNet, clips: Sequence[Clip], crops: Pixels) -> tuple[SpotterSpec, dict[str, float]]:
     """The spec with the thresholds of the best F1 on `clips`, and its figures there."""
-    was_training = network.training
-    engines = _as_engines(network)
+    engines = _as_engines(copy.deepcopy(network).cpu())  # engines run on the CPU
     scored = [
         score_clip(engines, crops[clip.start : clip.start + len(clip.times_ns)], clip.times_ns, clip.micro_ns)
         for clip in clips
     ]
-    network.train(was_training)
     best = best_thresholds(scored, network.spec)
     spec = dataclasses.replace(network.spec, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     return spec, {name: best[name] for name in FIGURES}

@@ -1,0 +1,68 @@
+"""Several processes that train as one, started by torchrun, one for each GPU or CPU core.
+
+    torchrun --nproc-per-node 2 --no-python microspot-engines train spotter --data SET --out RUN
+
+Each draws its own samples; gradients are averaged before every step, so all hold the same weights. The leader alone
+validates and writes; the others wait for it. A process on its own is a team of one, and nothing of this happens.
+Not from the papers.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among `size`, and where its tensors live."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default=CPU)
+
+    @classmethod
+    def join(cls) -> Team:
+        """As torchrun's environment says; a GPU of one's own where there is one."""
+        rank, size, local = (int(os.environ.get(name, default)) for name, default in
+                             (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))  # fmt: skip
+        device = torch.device("cuda", local) if torch.cuda.is_available() else CPU
+        if size > 1 and not dist.is_initialized():
+            dist.init_process_group("gloo" if device == CPU else "nccl")
+        return cls(rank, size, device)
+
+    @property
+    def leads(self) -> bool:
+        """True for the one that validates, reports and writes."""
+        return self.rank == 0
+
+    def average_gradients(self, network: nn.Module) -> None:
+        """Every gradient becomes its mean over the team."""
+        if self.size > 1:
+            self._average([p.grad for p in network.parameters() if p.grad is not None])
+
+    def average_statistics(self, network: nn.Module) -> None:
+        """Norm statistics become their means: each member has seen other faces."""
+        if self.size > 1:
+            self._average([b for b in network.buffers() if b.is_floating_point()])
+
+    def agree(self, value: float) -> float:
+        """The leader's value, for all; whoever is early waits."""
+        if self.size == 1:
+            return value
+        held = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(held, 0)
+        return float(held)
+
+    def _average(self, tensors: list[Tensor]) -> None:
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for tensor, mean in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
