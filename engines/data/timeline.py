@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .actions import SIDES
+
 Unit = tuple[str, str]  # (action unit, side)
 Strengths = dict[Unit, float]
 Curve = Callable[[float], float]
@@ -22,7 +24,7 @@ Curve = Callable[[float], float]
 class Recipe:
     """Rates per minute, strengths and noise of a synthetic clip."""
 
-    micro_per_min: float = 12.0
+    micro_per_min: float = 20.0
     macro_per_min: float = 4.0
     blink_per_min: float = 18.0
     speech_per_min: float = 2.5
@@ -36,7 +38,7 @@ class Recipe:
     macro_px: tuple[float, float] = (0.6, 6.0)  # log-uniform; weak ones teach that an ME is brief, not small
     turn: tuple[float, float] = (0.02, 0.25)  # radians, log-uniform
     margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
-    macro_tries: int = 12  # draws of a macro-expression before its place among the MEs is given up
+    tries: int = 12  # draws of a micro- or macro-expression before its place beside the others is given up
     # the head and the skin, all the time: RMS of a clip, log-uniform
     sway_rad: tuple[float, float] = (0.004, 0.06)  # yaw and pitch
     sway_px: tuple[float, float] = (0.5, 8.0)  # of the head in the picture, in crop px
@@ -108,9 +110,8 @@ MACRO = (
     ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"),
     ("AU15", "AU17"), ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
 )  # fmt: skip
-SPEECH = (
-    ("AU25",), ("AU25", "AU26"), ("AU20", "AU25"), ("AU23",), ("AU24",), ("AU10", "AU25"), ("AU17", "AU24"),
-)  # fmt: skip
+SPEECH = ("AU20", "AU23", "AU24", "AU10", "AU17")  # what lips do beside opening
+SYLLABLE_SHAPES = 0.6  # share of syllables with one of these
 
 
 def rise_and_fall(onset: float, apex: float, offset: float, up: float, down: float, hold: float = 0.0) -> Curve:
@@ -172,12 +173,27 @@ def draw_micros(
     rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]
 ) -> list[Action]:
     """MEs that never overlap each other."""
+    return _apart(rng, recipe, recipe.micro_per_min, seconds, seconds - 0.2 - recipe.micro_s[3], [],
+                  lambda start: draw_micro(rng, start, recipe, peak))  # fmt: skip
+
+
+def _apart(
+    rng: np.random.Generator, recipe: Recipe, per_min: float, seconds: float, latest: float, others: list[Action],
+    draw: Callable[[float], Action],
+) -> list[Action]:  # fmt: skip
+    """Actions at `per_min`, each at least the recipe's margin from `others`, and from each other if they are MEs."""
+    margin = _ns(recipe.margin_s)
+    taken = [(a.movement.onset_ns - margin, a.movement.offset_ns + margin) for a in others]
     actions: list[Action] = []
-    end = -recipe.margin_s
-    for start in _starts(rng, recipe.micro_per_min, seconds - recipe.micro_s[3]):
-        if start >= end + recipe.margin_s:
-            actions.append(draw_micro(rng, start, recipe, peak))
-            end = actions[-1].movement.offset_ns / 1e9
+    for _ in range(rng.poisson(per_min * seconds / 60)):
+        for _ in range(recipe.tries):
+            action = draw(float(rng.uniform(0.2, max(latest, 0.3))))
+            move = action.movement
+            if all(move.offset_ns <= first or move.onset_ns >= last for first, last in taken):
+                actions.append(action)
+                if move.kind == "micro":
+                    taken.append((move.onset_ns - margin, move.offset_ns + margin))
+                break
     return actions
 
 
@@ -201,17 +217,8 @@ def draw_macros(
     rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float], micros: list[Action]
 ) -> list[Action]:
     """Macro-expressions clear of every ME: one on top of an ME would leave its onset and offset undefined."""
-    margin = _ns(recipe.margin_s)
-    taken = [(a.movement.onset_ns - margin, a.movement.offset_ns + margin) for a in micros]
-    actions: list[Action] = []
-    for _ in _starts(rng, recipe.macro_per_min, seconds):
-        for _ in range(recipe.macro_tries):
-            action = draw_macro(rng, float(rng.uniform(0.2, max(seconds - 0.2, 0.3))), recipe, peak)
-            move = action.movement
-            if all(move.offset_ns <= first or move.onset_ns >= last for first, last in taken):
-                actions.append(action)
-                break
-    return actions
+    return _apart(rng, recipe, recipe.macro_per_min, seconds, seconds - 0.2, micros,
+                  lambda start: draw_macro(rng, start, recipe, peak))  # fmt: skip
 
 
 def draw_blink(rng: np.random.Generator, start: float) -> Action:
@@ -227,15 +234,26 @@ def draw_blink(rng: np.random.Generator, start: float) -> Action:
 
 
 def draw_speech(rng: np.random.Generator, start: float, seconds: float) -> list[Action]:
-    """A bout of speech: overlapping mouth openings and shapes at about four a second; one movement of truth."""
+    """A bout of speech: lips apart all along, and on top of it about four syllables a second that open and shape them.
+
+    Whoever speaks opens the mouth: lips that only press or stretch for a moment are no speech.
+    """
     stop = min(start + rng.uniform(0.8, 4.0), seconds)
-    actions, t = [], start
+    ajar = {("AU25", side): float(rng.uniform(0.1, 0.35)) for side in SIDES}
+    whole = Movement("speech", _ns(start), _ns((start + stop) / 2), _ns(stop), ("AU25",))
+    hold = max(stop - start - 0.3, 0.0)
+    actions = [Action(whole, ajar, rise_and_fall(start, start + 0.15, stop, 1.0, 1.0, hold))]
+    t = start
     while t < stop:
         duration = float(rng.uniform(0.12, 0.42))
-        unit = SPEECH[rng.integers(len(SPEECH))]
-        shape = {(u, s): float(rng.uniform(0.1, 0.7)) for u in unit for s in ("L", "R")}
+        shape: Strengths = {}
+        for unit, low, high in (("AU25", 0.1, 0.6), ("AU26", 0.0, 0.5)):
+            shape |= {(unit, side): float(rng.uniform(low, high)) for side in SIDES}
+        if rng.random() < SYLLABLE_SHAPES:
+            unit = SPEECH[rng.integers(len(SPEECH))]
+            shape |= {(unit, side): float(rng.uniform(0.1, 0.7)) for side in SIDES}
         apex = t + duration * rng.uniform(0.35, 0.65)
-        movement = Movement("speech", _ns(t), _ns(apex), _ns(t + duration), unit)
+        movement = Movement("speech", _ns(t), _ns(apex), _ns(t + duration), tuple(sorted({u for u, _ in shape})))
         actions.append(Action(movement, shape, rise_and_fall(t, apex, t + duration, 1.0, 1.0)))
         t += duration * rng.uniform(0.55, 1.2)
     return actions
