@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from ..align import AlignOptions
 from .actions import Geometry
 from .basis import Basis
+from .behaviour import draw_micros
 from .footage import MeshAligner, read_footage
 from .synthetic import Clip, Motion, strengths_at
-from .timeline import Action, Recipe, draw_micros
+from .timeline import Action, Recipe
 
 SHORTEST_S = 1.0  # of a stretch that is used
 WIDTH_PX = (45.0, 40.0)  # gates of the mesh width: smaller faces than live, for there is little open video

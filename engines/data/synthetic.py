@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from ..align import face_to_crop
 from .actions import SIDES, Field, Geometry, motion_field
 from .basis import Basis
+from .behaviour import draw_actions
 from .camera import SWIM_HZ, SWIMS, Held, Sensor, Waves, coded, parallax, similarity, swims
 from .faces import FaceAsset
-from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times, draw_actions
+from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times
 
 MARGIN = 16  # px of face kept around the crop, so that motion brings in real pixels
 SHADE_LIMIT = 0.4  # of the divergence

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from ..clips import SECOND_NS
 from ..data.actions import Geometry
+from ..data.behaviour import draw_micro
 from ..data.footage import Footage, MeshAligner, align_shots, read_clip
 from ..data.synthetic import Motion, strengths_at
-from ..data.timeline import Action, Movement, Recipe, Strengths, draw_micro
+from ..data.timeline import Action, Movement, Recipe, Strengths
 from ..register import Pixels
 from ..runtime.engine import EngineSet
 from ..template import Affine, inverse

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from engines.align import MediaPipeAligner, face_to_crop
 from engines.data.actions import MIRROR, SIDES, UNITS, Geometry, motion_field
 from engines.data.basis import Basis
+from engines.data.behaviour import EMOTIONS, draw_actions, draw_micro
 from engines.data.camera import CODECS, coded
 from engines.data.carriers import Carrier
 from engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
 from engines.data.synthesize import BASIS_CLIPS, CARRIER_CLIPS, Source, _tasks, synthesize
 from engines.data.synthetic import Clip, Motion, Renderer, render_video, strengths_at
-from engines.data.timeline import EMOTIONS, Action, Recipe, capture_times, draw_actions, draw_micro
+from engines.data.timeline import Action, Recipe, capture_times
 from engines.errors import DataError
 
 SAMPLE = Path(__file__).parents[2] / "realtime" / "sample" / "webcam.mp4"
