@@ -1,6 +1,6 @@
 """How a face behaves: micro- and macro-expressions, blinks, speech, gaze, swallowing and head turns, drawn at random.
 
-Shares of units by emotion follow published tables of spontaneous micro-expression sets. Nothing here is from the papers.
+Shares of units by emotion follow published tables of spontaneous MEs. Nothing here is from the papers.
 """
 
 from __future__ import annotations
