@@ -143,18 +143,23 @@ def export(
 def calibrate(
     engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
     faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
-    alarms: Annotated[float | None, typer.Option(help="most false alarms a minute; default: no limit")] = None,
+    alarms: Annotated[float | None, typer.Option(help="most false alarms a minute; default: best F1")] = None,
+    footage: Annotated[Path | None, typer.Option(help="real video for tuning, MEs warped in")] = None,
+    footage_stop: Annotated[float, typer.Option(help="seconds of it that are used")] = 25.0,
     write: Annotated[bool, typer.Option("--write", help="into the manifest of the weights")] = False,
     clips: Annotated[int, typer.Option(help="clips of a minute")] = 30,
     workers: Annotated[int, typer.Option(help="processes that render")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Thresholds of the best F1 on minutes of validation faces, by one rule for the networks and the baseline."""
+    """Thresholds on minutes of validation faces: the best F1, or the most recall at a limit of false alarms."""
     from .exam.heldout import calibrate_on_faces
     from .runtime.select import load_engines, set_thresholds
 
     with load_engines(engines) as loaded:
-        best = calibrate_on_faces(loaded, faces, clips=clips, alarms=alarms, workers=workers, progress=_progress)
+        best = calibrate_on_faces(
+            loaded, faces, clips=clips, alarms=alarms, footage=[(footage, footage_stop)] if footage else [],
+            workers=workers, progress=_progress,
+        )  # fmt: skip
     if write:
         set_thresholds(Path(engines), best)
     _print(best, as_json)

@@ -21,7 +21,7 @@ from .runtime.engine import EngineSet
 from .specs import SpotterSpec
 from .targets import to_ticks
 
-T_CPN_GRID = (0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
+T_CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98)
 T_CRN_GRID = (*(round(0.05 * k, 2) for k in range(6, 20)), 0.97, 0.98, 0.99)
 HIT_IOU = 0.5  # T_eval [S1 M12]
 CHUNK = 32  # frames encoded at a time
@@ -66,16 +66,18 @@ def clip_features(crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines
 
 
 def best_thresholds(scored: Sequence[Scored], spec: SpotterSpec, alarms: float | None = None) -> dict[str, Any]:
-    """The report of the thresholds of the best F1 with at most `alarms` false alarms a minute (None: any number).
+    """The report of the thresholds of the best F1, or of the most recall at `alarms` false alarms a minute at most.
 
     {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to fewer false alarms;
     where nothing keeps the limit, the fewest false alarms win.
     """
     trials = [replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID]
     found = [report_at(scored, trial) for trial in trials]
-    limit = np.inf if alarms is None else max(alarms, min(r["false_alarms_per_min"] for r in found))
-    allowed = [r for r in found if r["false_alarms_per_min"] <= limit]
-    return max(allowed, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
+    if alarms is None:
+        return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
+    limit = max(alarms, min(report["false_alarms_per_min"] for report in found))
+    allowed = [report for report in found if report["false_alarms_per_min"] <= limit]
+    return max(allowed, key=lambda report: (report["recall"], -report["false_alarms_per_min"]))
 
 
 def curve(scored: Sequence[Scored], spec: SpotterSpec) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from .takes import Take, Verdict, examine
 
 SHARES = {"quiet": 0.4, "speech": 0.3, "blinks": 0.3}  # of the composites' minutes
 TAKE_S = 30.0  # of one composite
-LEAST_S = {"quiet": 0.6, "speech": 0.6}  # of a stretch worth playing to and fro
+LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of a stretch: to and fro in less is a movement as brief as an ME
 PART_S = (1.5, 5.0)  # of a longer stretch, drawn anew for every composite
 CONTEXT_S = 1.0  # before and after a blink
 NOISE = (1.0, 3.0)  # sd in grey levels, of fresh sensor noise

@@ -19,18 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..align import AlignOptions
-from ..calibrate import best_thresholds, curve, score_clip
+from ..calibrate import Scored, best_thresholds, curve, score_clip
 from ..data.faces import find_faces, load_face
+from ..data.footage import read_footage
 from ..data.synthetic import Clip, Renderer
 from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
 from ..runtime.engine import EngineSet
 from .hits import Reading, read_hit, recognition
+from .notes import annotate
+from .semireal import passes
 from .takes import Take, Verdict, crop_px, examine, report
 
 # 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
 EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
 SEED = 2026
+FOOTAGE_PASSES = 20
 
 Task = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]
 Say = Callable[[str], None]
@@ -94,19 +98,32 @@ def examine_heldout(
 
 def calibrate_on_faces(
     engines: EngineSet, faces: Path, *, clips: int = 30, seconds: float = 60.0, alarms: float | None = None,
-    workers: int = 1, progress: Say = lambda line: None,
+    footage: Sequence[tuple[Path, float]] = (), workers: int = 1, progress: Say = lambda line: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`."""
+    """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
+
+    footage: real video that no examination uses, each with the second it is used up to: FOOTAGE_PASSES of it, with MEs
+    warped in (`semireal`), count beside the clips.
+    """
     tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
     scored = []
     for done, clip in enumerate(rendered(tasks, workers), 1):
         for take in stretches(Take(clip.face, clip.times_ns, clip.crops, clip.movements)):
-            spans = np.asarray([(m.onset_ns, m.offset_ns) for m in take.micros()], np.int64).reshape(-1, 2)
-            scored.append(score_clip(engines, take.crops, take.times_ns, spans))
+            scored.append(_scored(engines, take))
         progress(f"clip {done}/{clips}")
+    for path, stop_s in footage:
+        seen = read_footage(path, 0.0, stop_s)
+        for takes, _ in passes(seen, annotate(seen), [[SEED, repeat] for repeat in range(FOOTAGE_PASSES)]):
+            scored += [_scored(engines, take) for take in takes]
+        progress(f"{path.name}: {FOOTAGE_PASSES} passes")
     best = best_thresholds(scored, engines.spotter, alarms)
     spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     return best | {"alarms_limit": alarms, "curve": curve(scored, spec)}
+
+
+def _scored(engines: EngineSet, take: Take) -> Scored:
+    spans = np.asarray([(m.onset_ns, m.offset_ns) for m in take.micros()], np.int64).reshape(-1, 2)
+    return score_clip(engines, take.crops, take.times_ns, spans)
 
 
 # ---- clips -------------------------------------------------------------------------------------------------------

@@ -175,9 +175,10 @@ def examine_semireal(
 ) -> dict[str, Any]:
     """Precision, recall, F1, false alarms per minute and recall by displacement, over `repeats` passes of the clips.
 
-    `baseline_found_per_min` is what is found per minute where nothing is warped in: real brief movements and false
-    alarms, which also stand among the false alarms here. `clips` holds per clip {minutes of one pass, quiet_s, truths,
-    found, hits, unaligned, found_unwarped}. Raises DataError for a clip that cannot be read.
+    A clip without room for an ME is seen once, as it is. `baseline_found_per_min` is what is found per minute where
+    nothing is warped in: real brief movements and false alarms, which also stand among the false alarms here. `clips`
+    holds per clip {minutes of one pass, quiet_s, truths, found, hits, unaligned, found_unwarped}. Raises DataError for
+    a clip that cannot be read.
     """
     every: list[Verdict] = []
     unwarped: list[Verdict] = []
@@ -186,7 +187,12 @@ def examine_semireal(
         footage = read_clip(path)
         notes = annotate(footage)
         plain = [lean(examine(take, engines)) for take in cut(footage)]
-        mine, lost = _passes(engines, footage, notes, plain, [[seed, index, repeat] for repeat in range(repeats)])
+        mine: list[Verdict] = []
+        lost = 0
+        for takes, missing in passes(footage, notes, [[seed, index, repeat] for repeat in range(repeats)]):
+            mine += [lean(examine(take, engines)) for take in takes]
+            lost += missing
+        mine = mine or plain
         counts[path.name] = _counts(footage, notes, mine, plain) | {"unaligned": lost}
         progress(f"{path.name}: {counts[path.name]}")
         every, unwarped = every + mine, unwarped + plain
@@ -199,22 +205,17 @@ def examine_semireal(
     }  # fmt: skip
 
 
-def _passes(
-    engines: EngineSet, footage: Footage, notes: Annotation, plain: list[Verdict], seeds: Sequence[Sequence[int]]
-) -> tuple[list[Verdict], int]:
-    """Verdicts of one pass per seed, and how many MEs lie where the warped footage could not be aligned."""
-    verdicts: list[Verdict] = []
-    lost = 0
+def passes(footage: Footage, notes: Annotation, seeds: Sequence[Sequence[int]]) -> Iterator[tuple[list[Take], int]]:
+    """The footage with other MEs for every seed, aligned anew, and how many of them lie where it could not be.
+
+    A seed that draws no ME gives nothing.
+    """
     for seed in seeds:
         plans = plan(np.random.default_rng(seed), footage, notes)
-        if not plans:
-            verdicts += plain  # nothing moves, nothing changes
-            continue
-        movements = [a.movement for _, actions in plans for a in actions]
-        takes = cut(realign(footage, warped(footage, plans)), movements)
-        lost += len(movements) - sum(len(take.movements) for take in takes)
-        verdicts += [lean(examine(take, engines)) for take in takes]
-    return verdicts, lost
+        if plans:
+            movements = [a.movement for _, actions in plans for a in actions]
+            takes = cut(realign(footage, warped(footage, plans)), movements)
+            yield takes, len(movements) - sum(len(take.movements) for take in takes)
 
 
 def _counts(footage: Footage, notes: Annotation, mine: Sequence[Verdict], plain: Sequence[Verdict]) -> dict[str, float]:
