@@ -92,7 +92,7 @@ def test_two_runs_give_equal_bytes():
         "-m",
         "realtime",
         "watch",
-        "sample:synthetic:3",
+        "sample:synthetic:7",
         "--json",
         "--provisional",
         "--seconds",
