@@ -19,6 +19,7 @@ from ..errors import DataError
 from ..register import Pixels
 
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")  # what a folder of videos is searched for
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
 SMALL_FACES = AlignOptions(width_px=(45.0, 40.0))  # gates for faces half as wide as the live ones allow

@@ -26,13 +26,13 @@ from ..errors import DataError
 from .basis import Basis
 from .carriers import Carrier, carrier_clip, read_carriers
 from .faces import find_faces, load_face
+from .footage import VIDEOS
 from .synthetic import Clip, Renderer
 from .timeline import Recipe
 
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
 CARRIER_CLIPS = 0.12  # share of the training clips that are real video
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")
 
 
 @dataclass(frozen=True, eq=False)

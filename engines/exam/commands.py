@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..data.footage import VIDEOS
 from ..errors import DataError
 
 exam = typer.Typer(help="Measure what weights are worth, on faces and footage that no training has seen.")
@@ -21,7 +22,6 @@ Seed = Annotated[int, typer.Option(help="everything follows from it")]
 Workers = Annotated[int, typer.Option(help="processes that render")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
-SUFFIXES = (".mp4", ".mpg", ".mkv", ".avi", ".mov", ".webm")
 SEED = 2026
 
 
@@ -119,10 +119,10 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     """Videos, and those of folders, by name. Raises DataError where there is none."""
     found: list[Path] = []
     for path in paths:
-        inside = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        inside = (p for p in path.rglob("*") if p.suffix.lower() in VIDEOS)
         found += sorted(inside) if path.is_dir() else [path]
     if not found:
-        raise DataError(f"no video among {', '.join(map(str, paths))}; give files or folders of {', '.join(SUFFIXES)}")
+        raise DataError(f"no video among {', '.join(map(str, paths))}; give files or folders of {', '.join(VIDEOS)}")
     return found
 
 

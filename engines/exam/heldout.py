@@ -29,7 +29,7 @@ from ..runtime.engine import EngineSet
 from .hits import Reading, read_hit, recognition
 from .notes import annotate
 from .semireal import passes
-from .takes import Take, Verdict, crop_px, examine, report
+from .takes import Take, Verdict, crop_px, examine, report, without_pixels
 
 # 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
 EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
@@ -186,12 +186,6 @@ def stretches(take: Take) -> list[Take]:
 def _owner(movement: Movement, spans: list[tuple[int, int]]) -> int:
     overlaps = [min(movement.offset_ns, last) - max(movement.onset_ns, first) for first, last in spans]
     return max(range(len(spans)), key=overlaps.__getitem__, default=-1)
-
-
-def without_pixels(verdict: Verdict) -> Verdict:
-    """The same, its crops given back."""
-    empty = np.empty((0, *verdict.take.crops.shape[1:]), np.uint8)
-    return replace(verdict, take=replace(verdict.take, crops=empty))
 
 
 # ---- report ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ cubic interpolation of `cv2.remap` moves in steps of 1/32 px and slightly smooth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from ..register import Pixels
 from ..runtime.engine import EngineSet
 from ..template import Affine, inverse
 from .notes import Annotation, annotate, runs
-from .takes import Take, Verdict, crop_px, examine, report
+from .takes import Take, Verdict, crop_px, examine, report, without_pixels
 
 DISPLACEMENT_PX = (0.5, 3.0)  # reference px, log-uniform
 EVERY_S = 3.0  # of a quiet stretch, one ME on average
@@ -165,11 +164,6 @@ def cut(footage: Footage, movements: Sequence[Movement] = ()) -> list[Take]:
     return takes
 
 
-def lean(verdict: Verdict) -> Verdict:
-    """The same without the crops, so that many can be kept."""
-    return replace(verdict, take=replace(verdict.take, crops=verdict.take.crops[:0]))
-
-
 def examine_semireal(
     engines: EngineSet, clips: Sequence[Path], seed: int, repeats: int, progress: Progress = silent
 ) -> dict[str, Any]:
@@ -186,11 +180,11 @@ def examine_semireal(
     for index, path in enumerate(clips):
         footage = read_clip(path)
         notes = annotate(footage)
-        plain = [lean(examine(take, engines)) for take in cut(footage)]
+        plain = [without_pixels(examine(take, engines)) for take in cut(footage)]
         mine: list[Verdict] = []
         lost = 0
         for takes, missing in passes(footage, notes, [[seed, index, repeat] for repeat in range(repeats)]):
-            mine += [lean(examine(take, engines)) for take in takes]
+            mine += [without_pixels(examine(take, engines)) for take in takes]
             lost += missing
         mine = mine or plain
         counts[path.name] = _counts(footage, notes, mine, plain) | {"unaligned": lost}

@@ -24,9 +24,9 @@ from ..data.timeline import Movement
 from ..errors import DataError, UsageError
 from ..intervals import Intervals
 from ..runtime.engine import EngineSet
-from .heldout import EXAM_RECIPE, SEED, exam_tasks, rendered, stretches, without_pixels
+from .heldout import EXAM_RECIPE, SEED, exam_tasks, rendered, stretches
 from .link import Pixels, Receiver
-from .takes import Take, Verdict, examine, report
+from .takes import Take, Verdict, examine, report, without_pixels
 
 MICRO_PER_MIN = 8.0  # more than in a long examination: a sweep is short
 RATE_RECIPE = replace(EXAM_RECIPE, micro_per_min=MICRO_PER_MIN)

@@ -7,7 +7,7 @@ how faint a movement may be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -74,6 +74,12 @@ def examine(take: Take, engines: EngineSet) -> Verdict:
     start, stop = to_ticks(spans[:, 0], spans[:, 1], int(take.times_ns[0]), engines.spotter.grid_hz)
     overlap = iou(found.start[:, None], found.stop[:, None], start, stop)
     return Verdict(take, found, tuple(one_to_one(overlap, HIT_IOU)))
+
+
+def without_pixels(verdict: Verdict) -> Verdict:
+    """The same, its crops given back, so that many can be kept."""
+    empty = np.empty((0, *verdict.take.crops.shape[1:]), np.uint8)  # a view would keep them all
+    return replace(verdict, take=replace(verdict.take, crops=empty))
 
 
 def report(verdicts: Sequence[Verdict], side: int) -> dict[str, Any]:

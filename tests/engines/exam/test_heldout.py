@@ -15,9 +15,9 @@ from engines.baseline import load
 from engines.data.faces import split_of
 from engines.data.timeline import Movement
 from engines.errors import DataError, UsageError
-from engines.exam.heldout import EXAM_RECIPE, exam_tasks, examine_heldout, rendered, stretches, without_pixels
+from engines.exam.heldout import EXAM_RECIPE, exam_tasks, examine_heldout, rendered, stretches
 from engines.exam.hits import Reading, read_hit, recognition, recognize
-from engines.exam.takes import Take, Verdict, examine, reference_px
+from engines.exam.takes import Take, Verdict, examine, reference_px, without_pixels
 from engines.intervals import Intervals
 from engines.runtime.engine import EngineSet, FunctionEngine
 from engines.specs import RecognizerSpec
