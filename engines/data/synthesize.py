@@ -32,7 +32,7 @@ from .timeline import Recipe
 
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
-CARRIER_CLIPS = 0.12  # share of the training clips that are real video
+CARRIER_CLIPS = 0.2  # share of the training clips that are real video
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ class Recipe:
     micro_per_min: float = 20.0
     macro_per_min: float = 4.0
     blink_per_min: float = 18.0
-    speech_per_min: float = 2.5
+    speech_per_min: float = 5.0
     gaze_per_min: float = 10.0
     swallow_per_min: float = 1.5
     turn_per_min: float = 5.0

@@ -32,7 +32,7 @@ from .semireal import passes
 from .takes import Take, Verdict, crop_px, examine, report, without_pixels
 
 # 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
-EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
+EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, speech_per_min=2.5, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
 SEED = 2026
 FOOTAGE_PASSES = 20
 

@@ -5,7 +5,7 @@ differences must learn every face anew. `Flow` divides that out: the least-squar
 (IJCAI 1981), one step of it, at every place of the crop. It is linear in the difference, needs no iteration, exports
 to plain matrix products, and is the best linear estimate under sensor noise. What the whole crop does together (shift,
 turn and growth that alignment left over) is taken away first: an ME is local [S1 M2].
-Not from the papers. Shape letters: B batch, D lags, S crop side, H = S / 2.
+Not from the papers. Shape letters: B batch, D lags, S crop side, H = S / 2, Q = H / step.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ FLOW_GAIN = 1.0  # per pixel of the full crop
 LOCAL_MEAN = 6.0  # standard deviation, half-resolution px; what is slower is light, not movement
 WINDOW = 2.5  # of the least squares, likewise: about 2 cm of face
 RIDGE = 1e-4  # of the gradient's energy ((grey level / 255 per px)^2): flat skin says nothing and gets no flow
+SPARSE = 2  # every second pixel each way is enough to fit the common movement
 CLAMP = 0.06  # of the change that shift, turn and growth are fitted to: a blink or an open mouth must not steer them
 
 
@@ -35,32 +36,38 @@ def bounded(difference: Tensor) -> Tensor:
 
 
 class Flow(nn.Module):
-    """Crops of one side -> (B, 1 + 3 D, H, H): the grey itself, D bounded differences, D flows in x, D in y."""
+    """Crops of one side -> (B, 1 + 3 D, Q, Q): the grey itself, D bounded differences, D flows in x, D in y.
 
-    def __init__(self, side: int) -> None:
+    step: of the places, in half-resolution px: Q = H / step. With 2 the flow loses nothing, since its window has no
+    detail finer than that, and everything behind it costs a quarter.
+    """
+
+    def __init__(self, side: int, step: int = 1) -> None:
         super().__init__()
         self.odd = side % 2
         half = (side + self.odd) // 2
-        place = torch.arange(half) - (half - 1) / 2
-        smooth = _band(half, 0.7)
+        smooth, mean = _band(half, 0.7), _blocks(half, step)
         ahead = torch.cat([torch.eye(half)[1:], torch.eye(half)[-1:]])
+        place = (torch.arange(half) - (half - 1) / 2) / half
         for name, matrix in (
             ("halve", torch.tensor(LUMA)[None, :, None, None].expand(1, 3, 2, 2) / (4 * 255)),
             ("local", _band(half, LOCAL_MEAN)),
-            ("window", _band(half, WINDOW)),
+            ("mean", mean),
+            ("window", mean @ _band(half, WINDOW)),
             ("smooth", smooth),
             ("slope", (ahead - ahead.flip(0, 1)) / 2 @ smooth),
-            ("x", (place / half)[None, :].expand(half, half)),
-            ("y", (place / half)[:, None].expand(half, half)),
+            ("place", place[::SPARSE]),
+            ("coarse_place", mean @ place),
         ):
             self.register_buffer(name, matrix.contiguous(), persistent=False)
         self.halve: Tensor
         self.local: Tensor
+        self.mean: Tensor
         self.window: Tensor
         self.smooth: Tensor
         self.slope: Tensor
-        self.x: Tensor
-        self.y: Tensor
+        self.place: Tensor
+        self.coarse_place: Tensor
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """RGB crops (B, 3 C, S, S), 0 to 255 -> (B, C, H, H): grey at half the resolution, less the local mean."""
@@ -75,22 +82,38 @@ class Flow(nn.Module):
         """Prepared crops: now (B, 1, H, H), earlier (B, D, H, H)."""
         gx, gy = self.smooth @ now @ self.slope.T, self.slope @ now @ self.smooth.T  # (B, 1, H, H)
         change = now - earlier  # (B, D, H, H)
-        local = self._without_common(gx, gy, self.smooth @ change @ self.smooth.T)
+        even = self.smooth @ change @ self.smooth.T
         lags = change.shape[1]
-        sums = self.window @ torch.cat([gx * gx, gx * gy, gy * gy, gx * local, gy * local], 1) @ self.window.T
-        xx, xy, yy = sums[:, 0:1] + RIDGE, sums[:, 1:2], sums[:, 2:3] + RIDGE
-        xt, yt = sums[:, 3 : 3 + lags], sums[:, 3 + lags :]
+        sums = self.window @ torch.cat([gx * gx, gx * gy, gy * gy, gx * even, gy * even], 1) @ self.window.T
+        xx, xy, yy = sums[:, 0:1], sums[:, 1:2], sums[:, 2:3]  # (B, 1, Q, Q)
+        u, v = self._common(gx, gy, even)
+        xt, yt = sums[:, 3 : 3 + lags] - xx * u - xy * v, sums[:, 3 + lags :] - xy * u - yy * v
+        xx, yy = xx + RIDGE, yy + RIDGE
         scale = -2 * FLOW_GAIN / (xx * yy - xy * xy)  # half-resolution pixels are two of the crop
         across, down = scale * (yy * xt - xy * yt), scale * (xx * yt - xy * xt)
-        return torch.cat([now, torch.tanh(DIFFERENCE_GAIN * change), torch.tanh(across), torch.tanh(down)], 1)
+        seen, changed = self.mean @ torch.cat([now, change], 1) @ self.mean.T, DIFFERENCE_GAIN
+        return torch.cat([seen[:, :1], torch.tanh(torch.cat([changed * seen[:, 1:], across, down], 1))], 1)
 
-    def _without_common(self, gx: Tensor, gy: Tensor, change: Tensor) -> Tensor:
-        """The change less what a shift, a turn and a growth of the whole crop explain of it, one after the other."""
-        for basis in (gx, gy, gy * self.x - gx * self.y, gx * self.x + gy * self.y):
+    def _common(self, gx: Tensor, gy: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift, turn and growth of the whole crop, fitted one after the other: u, v (B, D, Q, Q) at every place."""
+        gx, gy, change = (part[..., ::SPARSE, ::SPARSE] for part in (gx, gy, change))
+        x, y = self.place, self.place[:, None]
+        shares = []
+        for basis in (gx, gy, gy * x - gx * y, gx * x + gy * y):
             held = change.clamp(-CLAMP, CLAMP)
-            share = (held * basis).sum((2, 3), keepdim=True) / ((basis * basis).sum((2, 3), keepdim=True) + RIDGE)
-            change = change - share * basis
-        return change
+            energy = (basis * basis).sum((2, 3), keepdim=True) + RIDGE
+            shares.append((held * basis).sum((2, 3), keepdim=True) / energy)  # (B, D, 1, 1)
+            change = change - shares[-1] * basis
+        across, down, turn, growth = shares
+        x, y = self.coarse_place, self.coarse_place[:, None]
+        return across - turn * y + growth * x, down + turn * x + growth * y
+
+
+def _blocks(size: int, step: int) -> Tensor:
+    """(size / step, size) means of neighbours; the last block may be smaller."""
+    block = torch.arange(size) // step
+    member = (block[None, :] == torch.arange(int(block[-1]) + 1)[:, None]).float()
+    return member / member.sum(1, keepdim=True)
 
 
 def _band(size: int, spread: float) -> Tensor:

@@ -16,6 +16,7 @@ from ..specs import SpotterSpec
 from .motion import Flow, bounded, luma
 
 ENCODER_CHANNELS = (16, 32, 64)  # of the first three 2D layers; the fourth gives L / cells
+FLOW_STEP = 2  # flow comes at a quarter of the crop's resolution
 CHUNK = 32  # crops prepared at a time in training: twice as fast as all at once, for the cache's sake
 
 
@@ -28,13 +29,14 @@ class SpatialEncoder(nn.Module):
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
         self.lags = len(spec.lags_ns)
-        self.flow = Flow(spec.side) if self.lags and spec.motion == "flow" else None
+        self.flow = Flow(spec.side, FLOW_STEP) if self.lags and spec.motion == "flow" else None
         cells = _halved(spec.side, times=5) ** 2
         if spec.feature % cells:
             raise EngineError(f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}")
         first = 1 + 3 * self.lags if self.flow else 3 + self.lags
         widths = (first, *ENCODER_CHANNELS, spec.feature // cells)
-        kernel, stride = (3, 1) if self.flow else (5, 2)  # of the first layer: flow comes at half the resolution
+        kernel, stride = (3, 1) if self.flow else (5, 2)  # of the first layer
+        self.pool = (3, 1, 1) if self.flow else (2, 2, 0)  # behind it: kernel, stride, padding; flow is coarse already
         self.convs = nn.ModuleList([nn.Conv2d(widths[0], widths[1], kernel, stride, kernel // 2)])
         self.convs.extend(nn.Conv2d(widths[i], widths[i + 1], 3, padding=1) for i in range(1, 4))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
@@ -71,10 +73,27 @@ class SpatialEncoder(nn.Module):
     def features(self, inputs: Tensor) -> Tensor:
         """(B, channels, height, width) -> (B, L)."""
         x = inputs.to(next(self.parameters()).dtype)  # half precision starts here: differences need float32
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            # pooling before the ReLU is the same function on a quarter of the values
-            x = F.relu(F.max_pool2d(norm(conv(x)), 2, ceil_mode=True))
+        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            kernel, stride, padding = self.pool if i == 0 else (2, 2, 0)
+            # pooling before the ReLU is the same function on fewer values
+            x = F.relu(F.max_pool2d(_normed(x, conv, norm), kernel, stride, padding, ceil_mode=True))
         return x.flatten(1)  # (B, L)
+
+
+def _normed(x: Tensor, conv: nn.Module, norm: nn.Module) -> Tensor:
+    """Convolution and norm; where the statistics are fixed the norm is folded in, which saves a pass each way."""
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    if norm.training:
+        normed: Tensor = norm(conv(x))
+        return normed
+    assert conv.bias is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    weight = conv.weight * scale[:, None, None, None]
+    bias = (conv.bias - norm.running_mean) * scale + norm.bias
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding)
 
 
 def _halved(side: int, times: int) -> int:

@@ -4,10 +4,10 @@
 
 Several processes share the work where torchrun starts them (`engines/training/team.py`).
 
-Writes RUN/spotter.safetensors (best F1 on the validation faces), spotter.json (spec with tuned thresholds, metrics),
-log.csv and checkpoint.safetensors. Every step draws from a generator of (seed, stage, step): a resumed run sees the
-same samples. Norm layers learn their statistics in pre-training and keep them in joint training, whose batches
-hold too few faces.
+Writes RUN/log.csv and checkpoint.safetensors on the way, and at the end spotter.safetensors (the last weights: the rate
+has come down to zero, and no look at the validation faces chooses among them) and spotter.json (spec, metrics).
+Every step draws from a generator of (seed, stage, step): a resumed run sees the same samples. Norm layers learn their
+statistics in pre-training and keep them in joint training, whose batches hold too few faces.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Trainer:
             resume = False
         self._stage(network, self._joint_step, resume)
         if self.team.leads:
-            self._validate(network)
+            self._save(network, self._validate(network))
         return network
 
     def _stage(self, network: nn.Module, step: Step, resume: bool) -> None:
@@ -252,13 +252,11 @@ class Trainer:
             minutes = round(now.seconds / 60, 3)
             writer.writerow({"stage": now.stage, "step": now.step, "minutes": minutes, **values})
 
-    def _validate(self, network: MESNet) -> None:
+    def _validate(self, network: MESNet) -> SpotterSpec:
         spec, self.metrics = validate(network, self.watched, self.data.crops)
         self._log({name: round(value, 4) for name, value in self.metrics.items()})
         self.say(f"validation at T_CPN {spec.t_cpn}, T_CRN {spec.t_crn}: {self.metrics}")
-        if self.metrics["f1"] >= self.progress.best_f1:
-            self.progress.best_f1 = self.metrics["f1"]
-            self._save(network, spec)
+        return spec
 
     def _save(self, network: MESNet, spec: SpotterSpec) -> None:
         save_weights(network, self.out / "spotter.safetensors")

@@ -33,7 +33,7 @@ class SpotterTraining:
     seed: int = 20
     threads: int = 2
     bfloat16: bool = True
-    pretrain_steps: int = 1200
+    pretrain_steps: int = 600
     pretrain_clips: int = 32
     pretrain_lr: float = 1e-3
     pretrain_hard: float = 0.5
@@ -50,7 +50,7 @@ class SpotterTraining:
     lambda_crn: float = 1.0
     beta_max: float = 20.0  # most that CPN's positives may weigh; 1 turns balancing off
     clip_norm: float = 5.0
-    validation_clips: int = 60
+    validation_clips: int = 120
     validate_minutes: float = 10.0
     checkpoint_minutes: float = 5.0
     spec: SpotterSpec = field(default_factory=SpotterSpec)
@@ -82,7 +82,6 @@ class Progress:
     step: int = 0
     stage_seconds: float = 0.0
     seconds: float = 0.0
-    best_f1: float = -1.0
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:

@@ -20,6 +20,7 @@ from engines.networks.mesnet import (
     load_mesnet,
     save_weights,
 )
+from engines.networks.spatial import _normed
 from engines.specs import SpotterSpec
 
 SMALL = SpotterSpec(side=32, feature=32)  # one cell of 32 channels: the same network, quick to run
@@ -47,7 +48,7 @@ def test_sizes_at_the_shipped_spec() -> None:
         features = network.encoder(pixels(2, network.spec))
     assert features.shape == (2, 512)
     assert network.temporal(torch.zeros(1, 512, 9), torch.ones(1, 9)).shape == (1, 128, 9)  # [S1 M17]
-    assert network.spec.state == 2 * 512 + 2 + 2 * 128 + 6 * 128 + 28 * 64
+    assert network.spec.state == 4 * 512 + 4 + 4 * 128 + 6 * 128 + 28 * 64
 
 
 @pytest.mark.parametrize("spec", [SMALL, STILL, DIFFERENCE], ids=["flow", "still", "difference"])
@@ -88,6 +89,19 @@ def test_lighting_is_removed_and_movement_is_seen() -> None:
     moved = brighter.clone()
     moved[:, :3, 8:10, 8:10] += 20
     assert 0.3 < encoder.inputs(moved)[:, 3:].max() < 0.8, "20 grey levels at an edge come out near 0.5"
+
+
+def test_a_folded_norm_is_the_norm() -> None:
+    torch.manual_seed(1)
+    conv, norm = torch.nn.Conv2d(3, 5, 3, padding=1), torch.nn.BatchNorm2d(5)
+    for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
+        assert values is not None
+        torch.nn.init.uniform_(values, 0.5, 2)
+    x = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(_normed(x, conv, norm.eval()), norm(conv(x)))
+    before = norm.running_mean.clone() if norm.running_mean is not None else x
+    _normed(x, conv, norm.train())
+    assert not torch.equal(before, norm.running_mean), "in training the statistics are learnt"
 
 
 def test_a_feature_length_that_the_grid_cannot_give_is_refused() -> None:

@@ -66,6 +66,17 @@ def test_what_the_whole_crop_does_is_taken_away(texture: NDArray[np.float32]) ->
     assert np.hypot(*local).max() > 0.5, "a local movement stays"
 
 
+def test_at_half_as_many_places_the_flow_is_the_same(texture: NDArray[np.float32]) -> None:
+    now, earlier = moved(texture, 0.5 * patch() + 0.2, -0.4 * patch()), moved(texture, 0, 0)
+    fine, coarse = Flow(SIDE), Flow(SIDE, step=2)
+    seen = fine.prepare(now), fine.prepare(earlier)
+    wanted = torch.nn.functional.avg_pool2d(fine(*seen), 2)
+    found = coarse(*seen)
+    assert found.shape == (1, 4, SIDE // 4, SIDE // 4)
+    torch.testing.assert_close(found[:, 2:], wanted[:, 2:], atol=0.05, rtol=0)
+    torch.testing.assert_close(found[:, 0], wanted[:, 0], atol=1e-6, rtol=0)
+
+
 def test_light_is_no_movement(texture: NDArray[np.float32]) -> None:
     ramp = np.linspace(0, 0.1, SIDE, dtype=np.float32)[None, :]
     found = flow_of(colours(texture + ramp), moved(texture, 0, 0))
@@ -85,3 +96,4 @@ def test_an_odd_side_is_rounded_up() -> None:
     seen = flow.prepare(crop)
     assert seen.shape == (1, 2, 17, 17)
     assert flow(seen[:, :1], seen[:, 1:]).shape == (1, 4, 17, 17)
+    assert Flow(33, step=2)(seen[:, :1], seen[:, 1:]).shape == (1, 4, 9, 9)
