@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..graphs import Graph
-from .builder import Target, build, load_module
+from .apart import build_apart
+from .builder import Target, load_module
 from .cache import MODEL, PLAN, Cache, Entry, digest
 
 
@@ -24,7 +25,7 @@ def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False) 
 
     def make() -> dict[str, bytes]:
         model = graph.model
-        return {MODEL: model, PLAN: build(model, graph.name, graph.tensors, target)[0]}
+        return {MODEL: model, PLAN: build_apart(model, graph.name, graph.tensors, target).plan}
 
     entry = cache.entry(graph.name, fields, make, again)
     if entry.built:
@@ -33,9 +34,20 @@ def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False) 
 
 
 def rung_c(cache: Cache, graph: Graph, target: Target) -> dict[str, Any]:
-    """Parse, audit of types, ahead-of-time build, and a second build that must give the same bytes."""
+    """Parse, audit of types, ahead-of-time build, and a second build that must give the same bytes.
+
+    Where the system does not let a process fix its addresses, bytes differ by nature: `identical` says so, and passes.
+    """
     entry = plan_entry(cache, graph, target)
-    plan, types = build(graph.model, graph.name, graph.tensors, target)
-    result = {"passed": digest(plan) == entry.sha256(PLAN), "types": types, "bytes": len(plan), "sha256": digest(plan)}
+    built = build_apart(graph.model, graph.name, graph.tensors, target)
+    identical = digest(built.plan) == entry.sha256(PLAN)
+    result = {
+        "passed": identical or not built.repeatable,
+        "identical": identical,
+        "repeatable": built.repeatable,
+        "types": built.types,
+        "bytes": len(built.plan),
+        "sha256": digest(built.plan),
+    }
     entry.record({"C": result})
     return result
