@@ -2,62 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import json
 import math
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .errors import DataError, MicrospotError, UsageError, missing_library
+from .errors import DataError, UsageError
 from .exam.commands import exam
+from .runtime.commands import COMMANDS
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Make, check and score the engines of microspot."
 )
 app.add_typer(exam, name="exam")
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """What is installed, which backend would run, whether the shipped weights are whole."""
-    from .runtime.select import load_engines
+    """What is installed, which backend would run and why, what is missing, whether the shipped weights are whole."""
+    from .doctor import examine
 
-    report: dict[str, Any] = {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-    }
-    for package in ("numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx"):
-        try:
-            report[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            report[package] = "not installed"
-    report["gpu"] = "NVIDIA driver present" if Path("/proc/driver/nvidia/version").exists() else "no NVIDIA driver"
-    try:
-        with load_engines() as engines:
-            report |= {"backend": engines.backend, "why": engines.backend_reason, "weights": engines.digest[:12]}
-    except MicrospotError as error:
-        report["weights"] = f"broken: {error}"
-    report["face_model"] = _face_model()
-    _print(report, as_json)
-
-
-def _face_model() -> str:
-    """Open the landmarker once: its first failing import names a missing system library."""
-    try:
-        from .align import MediaPipeAligner
-
-        MediaPipeAligner().close()
-    except (OSError, ImportError, MicrospotError) as error:
-        return f"cannot start: {missing_library(error) or error}"
-    return "ready"
+    _print(examine(), as_json)
 
 
 @app.command()

@@ -7,12 +7,13 @@ dimension, 1 among them. `half` makes the FP16 variant, whose inputs and outputs
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import importlib.metadata
 import json
+import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .errors import DataError, EngineError
+from .half import HalfStep, products_as_convolutions
 from .networks.mesnet import MESNet, save_weights, steps
+from .runtime.builder import LIMITS
 from .runtime.select import FORMAT
 from .specs import RecognizerSpec, SpotterSpec, TensorSpec
 
@@ -50,9 +53,7 @@ def export(module: nn.Module, name: str, tensors: Tensors, example_inputs: Seque
     traced = random_inputs(inputs, TRACED) if example_inputs is None else tuple(example_inputs)
     free = {dim: torch.export.Dim(dim) for spec in inputs for dim in spec.shape if isinstance(dim, str)}
     shapes = tuple({i: free[dim] for i, dim in enumerate(s.shape) if isinstance(dim, str)} for s in inputs)
-    with warnings.catch_warnings():
-        # the exporter's own internals warn about its own deprecations; ours are caught by the checks below
-        warnings.simplefilter("ignore")
+    with _quiet_exporter():
         program = torch.onnx.export(
             module,
             traced,
@@ -67,12 +68,28 @@ def export(module: nn.Module, name: str, tensors: Tensors, example_inputs: Seque
     assert program is not None
     program.save(str(path), external_data=False)
     _strip(path)
+    if isinstance(module, HalfStep):
+        products_as_convolutions(path)
     try:
         check_file(path, name, tensors)
         check_numbers(path, name, module, tensors)
     except EngineError:
         path.unlink()
         raise
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter's internals warn about their own deprecations and packages; `check_file` and its like catch ours."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _strip(path: Path) -> None:
@@ -122,7 +139,8 @@ def check_numbers(path: Path, name: str, module: nn.Module, tensors: Tensors) ->
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     free = sorted({dim for spec in tensors[0] for dim in spec.shape if isinstance(dim, str)})
     worst = 0.0
-    for seed, sizes in enumerate(product(CHECKED, repeat=len(free))):
+    largest = tuple(LIMITS[dim][2] for dim in free)  # what engines are built for; their least and usual size is 1
+    for seed, sizes in enumerate([*product(CHECKED, repeat=len(free)), largest]):
         given = random_inputs(tensors[0], dict(zip(free, sizes, strict=True)), seed)
         with torch.no_grad():
             wanted = module(*given)
@@ -139,18 +157,6 @@ def check_numbers(path: Path, name: str, module: nn.Module, tensors: Tensors) ->
                 raise EngineError(f"{name}.{spec.name}: ONNX Runtime differs from torch by {difference:.2g} at {sizes}")
             worst = max(worst, difference)
     return worst
-
-
-class HalfStep(nn.Module):
-    """A module in FP16 behind float32 inputs and outputs; bytes go in as they are."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = copy.deepcopy(module).half().eval()
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        found = self.module(*(x.half() if x.is_floating_point() else x for x in inputs))
-        return tuple(x.float() for x in (found if isinstance(found, tuple) else (found,)))
 
 
 def export_spotter(network: MESNet, folder: Path) -> SpotterSpec:

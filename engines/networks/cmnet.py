@@ -166,14 +166,24 @@ class CMNet(nn.Module):
 
     def recognise(self, frames: Tensor) -> Recognition:
         """Channels (B, N, 4, H, H); half precision may start here, differences need float32."""
-        u = self.texture(frames)  # (B, N, D)
-        h, s = None, torch.ones_like(u[..., 0])
-        if self.intensity is not None:
-            h, s, e = self.intensity(frames)
-            u = u * e
-        _, (state, _) = self.lstm(u)
-        v = state[-1]  # (B, D)
+        u, s, h = self.magnified(frames)
+        v = self.last_state(u)
         return Recognition({name: head(v) for name, head in self.heads.items()}, s, h)
+
+    def magnified(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Channels (B, N, 4, H, H) -> u (B, N, D), s (B, N), h (B, N, D) or None without ICE."""
+        frames = frames.to(self.lstm.get_parameter("weight_ih_l0").dtype)
+        t = self.texture(frames)  # (B, N, D)
+        if self.intensity is None:
+            return t, torch.ones_like(t[..., 0]), None
+        h, s, e = self.intensity(frames)
+        return t * e, s, h
+
+    def last_state(self, u: Tensor) -> Tensor:
+        """u (B, N, D) -> v (B, D)."""
+        _, (state, _) = self.lstm(u)
+        v: Tensor = state[-1]
+        return v
 
     def clues(self, frames: Tensor) -> Tensor:
         """h (B, N, D) alone, for the positives of the distillation loss (C11); the network must have ICE."""
@@ -192,3 +202,30 @@ class RecognizerStep(nn.Module):
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         found = self.network(clip)
         return F.softmax(found.logits[self.head], -1), found.s
+
+
+class FramesStep(nn.Module):
+    """The convolutions alone: clip (B, N, 3, S, S) uint8 -> product u (B, N, D), intensity (B, N); B N frames a batch.
+
+    It takes clips, not frames, since every frame is compared with the first of its own clip (C4).
+    """
+
+    def __init__(self, network: CMNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        u, s, _ = self.network.magnified(self.network.channels(clip.float()))  # TensorRT cannot reshape bytes
+        return u, s
+
+
+class HeadStep(nn.Module):
+    """LSTM and all heads: product (B, N, D) -> class probabilities (B, C) of each label set, in order; N is fixed."""
+
+    def __init__(self, network: CMNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, product: Tensor) -> tuple[Tensor, ...]:
+        v = self.network.last_state(product)
+        return tuple(F.softmax(head(v), -1) for head in self.network.heads.values())

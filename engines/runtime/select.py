@@ -13,39 +13,46 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from ..errors import EngineError, UsageError
 from ..specs import RecognizerSpec, SpotterSpec
+from .builder import MODULES, PRECISIONS
 from .engine import Engine, EngineSet
+from .nvidia import find_gpu
 from .onnx_engine import load_onnx
+from .tensorrt_set import PRECISION, load_on_gpu, missing
 from .torch_engine import load_torch
 
 FORMAT = 1
 BASELINE = "baseline"
+AUTO = "auto"
 LABELS = (3, 5)
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
 PREFIX = 12  # digits of a digest that a message shows
 
 Loader = Callable[[SpotterSpec, RecognizerSpec | None, int, Callable[[str], bytes]], dict[str, Engine]]
-BACKENDS: dict[str, Loader] = {"onnx": load_onnx, "torch": load_torch}
-NEEDS = {
-    "tensorrt": "an NVIDIA GPU and TensorRT (pip install tensorrt-cu13 from NVIDIA's index)",
-    "rtx": "an NVIDIA RTX GPU and TensorRT for RTX (pip install tensorrt-rtx-cu12)",
+BACKENDS: dict[str, Loader] = {
+    "onnx": load_onnx,
+    "tensorrt": partial(load_on_gpu, "tensorrt"),
+    "rtx": partial(load_on_gpu, "rtx"),
+    "torch": load_torch,
 }
+CPU = "onnx"
 
 
 def load_engines(folder: Path | str | None = None, backend: str = "auto", labels: int = 3) -> EngineSet:
     """Load, verify and start a set of engines.
 
     folder: None for the packaged weights, "baseline" for the traditional method without weights, else a
-    folder with `manifest.json`. backend: auto, or one of `BACKENDS`, which never falls back. labels: 3 or 5
-    classes; weights without any recognizer give a set without one. Raises EngineError where weights are
-    missing, changed or of another spec, or the backend is not there; UsageError for a backend that does not
-    exist and for another number of labels.
+    folder with `manifest.json`. backend: auto, or one of `BACKENDS`, which never falls back; tensorrt and rtx
+    compute in FP16, or in float32 as `rtx:fp32`. labels: 3 or 5 classes; weights without any recognizer give a
+    set without one. Raises EngineError where weights are missing, changed or of another spec, or the backend is
+    not there; UsageError for a backend that does not exist and for another number of labels.
     """
-    chosen, reason = choose_backend(backend)
+    chosen, precision, reason = choose_backend(backend)
     if labels not in LABELS:
         raise UsageError(f"labels {labels}: expected {' or '.join(map(str, LABELS))}")
     if folder is not None and str(folder) == BASELINE:
@@ -54,7 +61,13 @@ def load_engines(folder: Path | str | None = None, backend: str = "auto", labels
         return load()
     weights = Weights.open(PACKAGED if folder is None else Path(folder))
     recognizer = weights.recognizer(labels)
-    engines = BACKENDS[chosen](weights.spotter, recognizer, labels, weights.read)
+    try:
+        engines = _loader(chosen, precision)(weights.spotter, recognizer, labels, weights.read)
+    except EngineError as error:
+        if backend != AUTO or chosen == CPU:
+            raise
+        reason = f"auto: ONNX Runtime on the CPU, since {chosen} cannot run: {error}"
+        chosen, engines = CPU, load_onnx(weights.spotter, recognizer, labels, weights.read)
     return EngineSet(
         name="packaged" if folder is None else weights.folder.resolve().name,
         backend=chosen,
@@ -69,18 +82,34 @@ def load_engines(folder: Path | str | None = None, backend: str = "auto", labels
     )
 
 
-def choose_backend(backend: str) -> tuple[str, str]:
-    """(backend, reason in words). Raises EngineError for one that is not there, UsageError for an unknown name."""
-    if backend == "auto":
-        return "onnx", "auto: ONNX Runtime on the CPU, the one backend that every install has"
-    if backend in BACKENDS:
-        return backend, "asked for by name"
-    if backend in NEEDS:
-        raise EngineError(
-            f"backend {backend} needs {NEEDS[backend]} and a release of microspot that has it; this one runs "
-            f"{' or '.join(BACKENDS)}: use --backend onnx"
-        )
-    raise UsageError(f"backend {backend!r}: expected one of {', '.join(['auto', *BACKENDS, *NEEDS])}")
+def choose_backend(backend: str) -> tuple[str, str, str]:
+    """(backend, precision, reason in words) for `auto`, a backend, or `rtx:fp32` and the like; precision "" on a CPU.
+
+    Raises UsageError for what does not exist. Whether a backend named here can run is seen when it loads.
+    """
+    name, colon, precision = backend.partition(":")
+    if backend == AUTO:
+        return _automatic()
+    if name not in BACKENDS or (colon and (name not in MODULES or precision not in PRECISIONS)):
+        known = [AUTO, *BACKENDS, *(f"{name}:{precision}" for name in MODULES for precision in PRECISIONS)]
+        raise UsageError(f"backend {backend!r}: expected one of {', '.join(known)}")
+    return name, precision or (PRECISION if name in MODULES else ""), "asked for by name"
+
+
+def _automatic() -> tuple[str, str, str]:
+    """TensorRT, then TensorRT for RTX, then the CPU; the driver is asked first."""
+    gpu = find_gpu()
+    if isinstance(gpu, str):
+        return CPU, "", f"auto: ONNX Runtime on the CPU ({gpu})"
+    for backend in MODULES:
+        if not missing(backend):
+            return backend, PRECISION, f"auto: {backend} in {PRECISION} on {gpu.name} (SM {gpu.sm})"
+    lacks = "; ".join(f"{backend} needs {' and '.join(missing(backend))}" for backend in MODULES)
+    return CPU, "", f"auto: ONNX Runtime on the CPU, although there is {gpu.name}: {lacks}"
+
+
+def _loader(backend: str, precision: str) -> Loader:
+    return partial(load_on_gpu, backend, precision=precision) if precision else BACKENDS[backend]
 
 
 def set_thresholds(folder: Path, calibration: dict[str, Any]) -> None:

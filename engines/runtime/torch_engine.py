@@ -15,6 +15,8 @@ from .engine import Array, Engine, Tensors, check_arrays, expected_tensors
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..networks.cmnet import CMNet
+
 SPOTTER_FILE, RECOGNIZER_FILE = "spotter.safetensors", "recognizer.safetensors"
 
 
@@ -27,7 +29,7 @@ def load_torch(
     describe.
     """
     require_torch()
-    modules = _spotter_modules(spotter, read(SPOTTER_FILE))
+    modules = spotter_modules(spotter, read(SPOTTER_FILE))
     if recognizer is not None:
         modules["recognizer"] = _recognizer_module(recognizer, labels, read(RECOGNIZER_FILE))
     tensors = expected_tensors(spotter, recognizer)
@@ -69,7 +71,8 @@ def require_torch() -> None:
         ) from error
 
 
-def _spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
+def spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
+    """Encoder, proposer and refiner as trained, from the bytes of a safetensors file. EngineError where it differs."""
     from ..networks.mesnet import MESNet, steps
 
     network = MESNet(spec)
@@ -77,12 +80,19 @@ def _spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
     return steps(network)
 
 
-def _recognizer_module(spec: RecognizerSpec, labels: int, content: bytes) -> nn.Module:
-    from ..networks.cmnet import CMNet, RecognizerStep
+def recognizer_network(spec: RecognizerSpec, content: bytes) -> CMNet:
+    """CMNet as trained, in evaluation mode. EngineError where the parameters do not fit."""
+    from ..networks.cmnet import CMNet
 
     network = CMNet(spec.side)
     _fill(network, content, RECOGNIZER_FILE)
-    return RecognizerStep(network, labels)
+    return network.eval()
+
+
+def _recognizer_module(spec: RecognizerSpec, labels: int, content: bytes) -> nn.Module:
+    from ..networks.cmnet import RecognizerStep
+
+    return RecognizerStep(recognizer_network(spec, content), labels)
 
 
 def _fill(network: nn.Module, content: bytes, file: str) -> None:

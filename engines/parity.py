@@ -1,0 +1,89 @@
+"""The parity ladder: four rungs of evidence that an engine is the function that was trained.
+
+    A   ONNX Runtime in float32   against the networks in torch     (every graph, and the ONNX files that ship)
+    B   ONNX Runtime in FP16      against the networks in float32
+    C   TensorRT for RTX          reads the graph, keeps its types, builds the same bytes twice
+    D   the engine on the GPU     against the networks in float32
+
+A to C need no GPU and say nothing about what a GPU computes; D does. Numbers are compared with golden arrays, and so
+are decisions: which scores pass their threshold, which class wins. The tolerances are not from the papers. Those of D
+have never met a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .runtime.engine import Engine, Tensors
+from .runtime.onnx_engine import OnnxEngine
+from .specs import SpotterSpec
+
+ABSOLUTE = {"A": 1e-5}
+RELATIVE = {"B": 5e-3, "D fp32": 1e-4, "D fp16": 5e-3}  # of the largest absolute value of an output
+MARGIN = 1e-3  # a decision counts where the reference is at least so far from its threshold or rival
+
+Arrays = Mapping[str, NDArray[Any]]
+Golden = dict[str, NDArray[Any]]
+
+
+def judge(rung: str, name: str, found: Arrays, golden: Golden, spotter: SpotterSpec) -> dict[str, Any]:
+    """The result of one rung for one graph: passed, worst share of the tolerance, decisions and how many changed.
+
+    rung: A, B, D fp32 or D fp16. found: outputs by name, of the golden inputs.
+    """
+    wanted = {key.removeprefix("out."): value for key, value in golden.items() if key.startswith("out.")}
+    limits = {key: ABSOLUTE.get(rung) or RELATIVE[rung] * float(np.abs(want).max()) for key, want in wanted.items()}
+    errors = {key: _difference(found.get(key), want) for key, want in wanted.items()}
+    changed = total = 0
+    for key, want in wanted.items():
+        if found.keys() >= {key} and found[key].shape == want.shape:
+            clear, differs = _decisions(name, key, found[key], want, spotter)
+            total, changed = total + int(clear.sum()), changed + int((clear & differs).sum())
+    passed = changed == 0 and all(errors[key] <= limits[key] for key in wanted)
+    return {
+        "passed": passed,
+        "errors": errors,
+        "limits": limits,
+        "decisions": total,
+        "changed": changed,
+    }
+
+
+def _difference(found: NDArray[Any] | None, wanted: NDArray[Any]) -> float:
+    """The largest absolute difference; infinite where something is missing, of another shape or not a number."""
+    if found is None or found.shape != wanted.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(found - wanted).max(initial=0))
+
+
+def _decisions(
+    name: str, output: str, found: NDArray[Any], wanted: NDArray[Any], spotter: SpotterSpec
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(decisions that are clear in the reference, decisions that differ), one flag each; empty where none is made."""
+    if output.startswith("classes") and name != "refiner":
+        rivals = np.sort(wanted, axis=1)
+        return rivals[:, -1] - rivals[:, -2] >= MARGIN, found.argmax(1) != wanted.argmax(1)
+    thresholds = {("proposer", "scores"): spotter.t_cpn, ("refiner", "classes"): spotter.t_crn}
+    if (name, output) not in thresholds:
+        return np.zeros(0, bool), np.zeros(0, bool)
+    limit = thresholds[name, output]
+    return np.abs(wanted - limit) >= MARGIN, (found >= limit) != (wanted >= limit)
+
+
+def inputs_of(golden: Golden) -> dict[str, NDArray[Any]]:
+    """The golden inputs by name, as an engine takes them."""
+    return {key.removeprefix("in."): value for key, value in golden.items() if key.startswith("in.")}
+
+
+def onnx_outputs(model: bytes, tensors: tuple[Tensors, Tensors], golden: Golden) -> Arrays:
+    """What ONNX Runtime says of the golden inputs. EngineError where the file differs from its specs."""
+    return outputs_of(OnnxEngine(model, *tensors), golden)
+
+
+def outputs_of(engine: Engine, golden: Golden) -> Arrays:
+    """What an engine says of the golden inputs."""
+    return engine(**inputs_of(golden))

@@ -1,0 +1,96 @@
+"""Builds in a process of their own, whose memory is laid out the same way every time.
+
+TensorRT for RTX 1.7 orders what it writes by where in memory it happened to be: with address randomisation on, six
+builds of one graph gave six files; with it off, in a fresh process with the same environment, always the same one. And
+what goes wrong in native code (a parser that dies of a graph it refuses was seen) then costs a line, not the camera.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import EngineError
+from ..specs import TensorSpec
+from .builder import MODULES, Target, build
+from .cache import MODEL, PLAN
+from .engine import Tensors
+
+HOME = Path(__file__).resolve().parents[2]
+CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from engines.runtime.apart import work; work(sys.argv[2])"
+# what loading native libraries may need; anything else would move things in memory
+KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "HOME", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "TMPDIR", "TEMP")
+JOB, DONE, REFUSED = "job.json", "done.json", "refused.txt"
+NO_RANDOMISATION, ASK = 0x0040000, 0xFFFFFFFF  # Linux: ADDR_NO_RANDOMIZE; personality(ASK) only reads
+
+
+class Built(NamedTuple):
+    """An engine file, the audit of its types, and whether another build must give the same bytes."""
+
+    plan: bytes
+    types: dict[str, int]
+    repeatable: bool
+
+
+def build_apart(model: bytes, name: str, tensors: tuple[Tensors, Tensors], target: Target) -> Built:
+    """`builder.build` in a child process. Raises EngineError as it does, and where the child dies."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / MODEL).write_bytes(model)
+        shapes = [[dataclasses.asdict(spec) for spec in specs] for specs in tensors]
+        job = {"name": name, "tensors": shapes, "target": dataclasses.asdict(target)}
+        (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
+        kept = {key: os.environ[key] for key in KEPT if key in os.environ}
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, str(HOME), place],
+            env=kept | {"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if (folder / REFUSED).exists():
+            raise EngineError((folder / REFUSED).read_text(encoding="utf-8"))
+        if done.returncode or not (folder / DONE).exists():
+            said = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
+            how = f"exit code {done.returncode}: {said}"
+            raise EngineError(f"{name}: {MODULES[target.backend]} died while building ({how}); use --backend onnx")
+        report = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        return Built((folder / PLAN).read_bytes(), report["types"], report["repeatable"])
+
+
+def work(place: str) -> None:
+    """The child's part: read the job in the folder `place`, build, write the engine or why not."""
+    repeatable = _fix_addresses()
+    folder = Path(place)
+    job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    inputs, outputs = (
+        tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in specs)
+        for specs in job["tensors"]
+    )
+    try:
+        plan, types = build((folder / MODEL).read_bytes(), job["name"], (inputs, outputs), Target(**job["target"]))
+    except EngineError as error:
+        (folder / REFUSED).write_text(str(error), encoding="utf-8")
+        return
+    (folder / PLAN).write_bytes(plan)
+    (folder / DONE).write_text(json.dumps({"types": types, "repeatable": repeatable}), encoding="utf-8")
+
+
+def _fix_addresses() -> bool:
+    """Start this process again without address randomisation; False where the system has or allows no such thing."""
+    if sys.platform != "linux":
+        return False
+    personality = ctypes.CDLL(None).personality
+    personality.argtypes = [ctypes.c_ulong]
+    now = personality(ASK)
+    if now == -1:
+        return False
+    if not now & NO_RANDOMISATION:
+        if personality(now | NO_RANDOMISATION) == -1:
+            return False
+        os.execv(sys.executable, sys.orig_argv)
+    return True

@@ -1,0 +1,61 @@
+"""What the runner needs of CUDA, through torch: tensors on the GPU, pinned memory, one stream, recorded launches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import EngineError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Cuda:
+    """One stream of the first GPU (CUDA_VISIBLE_DEVICES chooses). Raises EngineError where torch has no CUDA."""
+
+    def __init__(self) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise EngineError("TensorRT engines run on torch's memory: pip install 'microspot[rtx]'") from error
+        if not torch.cuda.is_available():
+            raise EngineError(f"torch {torch.__version__} sees no CUDA: install its CUDA build from pytorch.org")
+        self._torch = torch
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    @property
+    def handle(self) -> int:
+        """The stream as TensorRT takes it."""
+        return int(self._stream.cuda_stream)
+
+    def on_gpu(self, shape: tuple[int, ...], dtype: str) -> Tensor:
+        """Zeros on the GPU."""
+        zeros = self._torch.zeros(shape, dtype=getattr(self._torch, dtype), device="cuda")
+        self._torch.cuda.synchronize()  # zeroed on the default stream, used on ours
+        return zeros
+
+    def pinned(self, shape: tuple[int, ...], dtype: str) -> Tensor:
+        """Zeros in host memory that the GPU can copy while the CPU goes on."""
+        return self._torch.zeros(shape, dtype=getattr(self._torch, dtype)).pin_memory()
+
+    def copy(self, to: Tensor, source: Tensor) -> None:
+        """Enqueue a copy; both must live, unchanged, until `wait`."""
+        with self._torch.cuda.stream(self._stream):
+            to.copy_(source, non_blocking=True)
+
+    def wait(self) -> None:
+        """Until all that was enqueued is done."""
+        self._stream.synchronize()
+
+    def record(self, launch: Callable[[], None]) -> Callable[[], None]:
+        """A CUDA graph of what `launch` enqueues; calling it enqueues the same again, in one go."""
+        graph = self._torch.cuda.CUDAGraph()
+        with self._torch.cuda.graph(graph, stream=self._stream):
+            launch()
+
+        def replay() -> None:
+            with self._torch.cuda.stream(self._stream):
+                graph.replay()
+
+        return replay

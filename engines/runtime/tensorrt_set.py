@@ -1,0 +1,151 @@
+"""A whole set of engines on an NVIDIA GPU: what is missing for it, engines from the cache or built now, self-tested.
+
+An engine that this GPU has not run yet must first repeat the golden outputs (rung D); one that cannot is refused.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+
+from ..errors import EngineError
+from ..graphs import Graph, Graphs, Read, scores_of
+from ..parity import judge, outputs_of
+from ..specs import RecognizerSpec, SpotterSpec
+from .builder import INSTALL, MODULES, PRECISIONS, Target, load_module, supported_sms
+from .cache import PLAN, Cache, Entry, cache_folder
+from .cuda import Cuda
+from .engine import Array, Engine, Tensors
+from .nvidia import Gpu, find_gpu
+from .plans import plan_entry
+from .tensorrt_engine import LoadError, TensorRTEngine
+
+PRECISION = PRECISIONS[0]
+
+
+def missing(backend: str) -> list[str]:
+    """What `rtx` or `tensorrt` lacks on this machine, each with the remedy; empty where it can run.
+
+    Imports TensorRT and torch only where the driver has a GPU.
+    """
+    gpu, module = find_gpu(), MODULES[backend]
+    found = [f"an NVIDIA GPU and its driver ({gpu})"] if isinstance(gpu, str) else []
+    absent = [name for name in (module, "torch") if importlib.util.find_spec(name) is None]
+    found += [f"{name} ({INSTALL[backend]})" for name in absent]
+    if found or isinstance(gpu, str):
+        return found
+    if backend == "rtx" and gpu.sm not in (listed := supported_sms(load_module(backend))):
+        found.append(f"a GPU of SM {', '.join(map(str, listed))}: {gpu.name} is SM {gpu.sm}, use --backend tensorrt")
+    import torch
+
+    if not torch.cuda.is_available():
+        found.append(f"torch with CUDA: {torch.__version__} has none, install its CUDA build from pytorch.org")
+    return found
+
+
+def require(backend: str) -> Gpu:
+    """The GPU; EngineError that says what to install where `missing` finds something."""
+    lacks, gpu = missing(backend), find_gpu()
+    if lacks or isinstance(gpu, str):
+        raise EngineError(
+            f"backend {backend} needs {' and '.join(lacks)}; NVIDIA's driver comes from NVIDIA, the rest with "
+            f"{INSTALL[backend]}, or use --backend onnx"
+        )
+    return gpu
+
+
+def target_of(backend: str, gpu: Gpu) -> Target:
+    """What to build for this GPU: TensorRT's engines are for one model, those of TensorRT for RTX for a capability."""
+    return Target(backend, gpu.sm, gpu.name if backend == "tensorrt" else "")
+
+
+def load_on_gpu(
+    backend: str,
+    spotter: SpotterSpec,
+    recognizer: RecognizerSpec | None,
+    labels: int,
+    read: Read,
+    precision: str = PRECISION,
+) -> dict[str, Engine]:
+    """All engines of one set by name, from the cache or built now; `read` returns the verified bytes of a file.
+
+    backend: rtx or tensorrt.
+    Raises EngineError where something is missing, cannot be built or does not repeat the golden outputs.
+    """
+    gpu = require(backend)
+    place = Place(Cache(cache_folder(), logging.getLogger(__name__).warning), target_of(backend, gpu), gpu, Cuda())
+    graphs = Graphs(spotter, recognizer, read, place.cache, precision)
+    engines: dict[str, Engine] = {}
+    try:
+        for name in graphs.names:
+            engines[name] = start(graphs.graph(name), place, spotter)
+    except BaseException:
+        for engine in engines.values():
+            engine.close()
+        raise
+    if recognizer is not None:
+        tensors = recognizer.tensors()["recognizer"]
+        engines["recognizer"] = SplitRecognizer(engines.pop("frames"), engines.pop("head"), *tensors, labels)
+    return engines
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where engines are kept and run."""
+
+    cache: Cache
+    target: Target
+    gpu: Gpu
+    cuda: Cuda
+
+
+def start(graph: Graph, place: Place, spotter: SpotterSpec, test: bool = False) -> TensorRTEngine:
+    """The engine of `graph`, loaded and known to be right; `test` repeats the self-test. Raises EngineError."""
+    entry = plan_entry(place.cache, graph, place.target)
+    try:
+        engine = _engine(graph, entry, place)
+    except LoadError:
+        entry = plan_entry(place.cache, graph, place.target, again=True)
+        engine = _engine(graph, entry, place)
+    try:
+        _self_test(engine, graph, entry, place.gpu, spotter, test)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def _engine(graph: Graph, entry: Entry, place: Place) -> TensorRTEngine:
+    return TensorRTEngine(entry.read(PLAN), *graph.tensors, place.target.backend, graph.name, place.cuda)
+
+
+def _self_test(engine: TensorRTEngine, graph: Graph, entry: Entry, gpu: Gpu, spotter: SpotterSpec, test: bool) -> None:
+    """Rung D, once for each engine, GPU and driver."""
+    where = {"plan": entry.sha256(PLAN), "gpu": gpu.name, "driver": gpu.driver}
+    known = entry.parity().get("D", {})
+    if not test and known.get("passed") is True and known.get("where") == where:
+        return
+    result = judge(f"D {graph.precision}", graph.name, outputs_of(engine, graph.golden), graph.golden, spotter)
+    entry.record({"D": result | {"where": where}})
+    if not result["passed"]:
+        raise EngineError(
+            f"{graph.name} {graph.precision} on {gpu.name} is not the function that was trained (errors "
+            f"{result['errors']}, allowed {result['limits']}): refused, use --backend onnx and report it"
+        )
+
+
+class SplitRecognizer:
+    """CMNet as the two engines `frames` and `head`, behind the contract of one."""
+
+    def __init__(self, frames: Engine, head: Engine, inputs: Tensors, outputs: Tensors, labels: int) -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self._frames, self._head, self._scores = frames, head, scores_of(labels)
+
+    def __call__(self, **arrays: Array) -> dict[str, Array]:
+        seen = self._frames(**arrays)
+        return {"classes": self._head(product=seen["product"])[self._scores], "intensity": seen["intensity"]}
+
+    def close(self) -> None:
+        self._frames.close()
+        self._head.close()
