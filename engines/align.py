@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import EngineError, UsageError, missing_library
-from .register import Pixels, RegisterOptions, Steady
-from .template import Affine, face_to_crop, inverse
-from .tracks import Track, Tracks
+from .register import Pixels, RegisterOptions
+from .steady import Placed, Steady
+from .template import Affine, compose, face_to_crop, inverse
+from .tracks import Mesh, Track, Tracks
 
-__all__ = ["AlignOptions", "Aligner", "Alignment", "Face", "FixedAligner", "MediaPipeAligner", "face_to_crop"]
+__all__ = ["AlignOptions", "Aligner", "Alignment", "Face", "FixedAligner", "MediaPipeAligner", "Mesh", "face_to_crop"]
 
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 SIDES = (234, 454)  # where the mesh ends before either ear
-Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is nearer
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class AlignOptions:
     yaw_degrees: tuple[float, float] = (30.0, 35.0)  # enter below, leave above
     width_px: tuple[float, float] = (90.0, 80.0)  # of the mesh; enter from, leave below
     inside: float = 0.8  # least share of the landmarks within the frame
+    landmarks_ns: int = 200_000_000  # the landmarker looks at least this often; 0: at every frame
     bridge_ns: int = 100_000_000  # a face rejected or missing for longer starts anew: the session makes this a Gap
     forget_ns: int = 500_000_000  # an id is kept this long for a face that is gone
     same_face_iou: float = 0.3
@@ -129,24 +130,59 @@ class MediaPipeAligner(Aligner):
         self.side, self.faces = side, faces
         self.options = options or AlignOptions()
         self._tracks = Tracks(faces, self.options.forget_ns, self.options.same_face_iou)
+        self._searched_ns: int | None = None
+        self._last_ns = 0
+        self._rejected: str | None = None
         self._landmarker: Any = None
         self._mp, self._landmarker = _open_landmarker(faces)
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
-        meshes = self.landmarks(image_bgr)
-        tracks = self._tracks.assign([np.concatenate([m[:, :2].min(0), m[:, :2].max(0)]) for m in meshes], captured_ns)
-        self._restart_unbridged(captured_ns)
+        followed = None if self._due(captured_ns) else self._follow(image_bgr, captured_ns)
+        self._last_ns = captured_ns
+        return self._search(image_bgr, captured_ns) if followed is None else Alignment(followed, self._rejected)
+
+    def _due(self, now_ns: int) -> bool:
+        """Landmarks are asked after a while, where they pulled hard, and until a lost face is found or given up."""
+        if self._searched_ns is None or now_ns - self._searched_ns >= self.options.landmarks_ns:
+            return True
+        held = [(track, track.steady) for track in self._tracks if track.steady is not None]
+        return any(steady.strained or track.kept_ns != self._last_ns for track, steady in held)
+
+    def _follow(self, image: Pixels, now_ns: int) -> tuple[Face, ...] | None:
+        """The faces of the last frame, by registration alone; None where it does not find one of them."""
+        faces = []
+        for track in self._tracks:
+            if track.steady is None:
+                continue
+            before = track.steady.affine
+            placed = track.steady.follow(image)
+            if placed is None:
+                return None
+            mesh = _moved(track.mesh, compose(inverse(placed.affine), before))
+            if self._gate(image, mesh, True) is not None:
+                return None
+            track.see(mesh, now_ns)
+            faces.append(self._shown(track, placed, now_ns))
+        return tuple(sorted(faces, key=lambda face: face.face))
+
+    def _search(self, image: Pixels, now_ns: int) -> Alignment:
+        """The faces that the landmarker finds."""
+        self._searched_ns = now_ns
+        meshes = self.landmarks(image)
+        tracks = self._tracks.assign(meshes, now_ns)
+        self._restart_unbridged(now_ns)
         faces: dict[int, Face] = {}
         reasons: dict[int, str] = {} if meshes else {0: "no face"}
         for mesh, track in zip(meshes, tracks, strict=True):
             # without a track the face is new, and all ids are still held for faces just lost
-            found = "registration lost" if track is None else self._face(image_bgr, mesh, track, captured_ns)
+            found = "registration lost" if track is None else self._face(image, mesh, track, now_ns)
             face = self.faces if track is None else track.face
             if isinstance(found, Face):
                 faces[face] = found
             else:
                 reasons[face] = found
-        return Alignment(tuple(faces[i] for i in sorted(faces)), reasons[min(reasons)] if reasons else None)
+        self._rejected = reasons[min(reasons)] if reasons else None
+        return Alignment(tuple(faces[i] for i in sorted(faces)), self._rejected)
 
     def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
         """The meshes of one frame as MediaPipe gives them."""
@@ -158,6 +194,7 @@ class MediaPipeAligner(Aligner):
         return [mesh.reshape(-1, 3) * scale for mesh in flat]
 
     def reset(self, face: int | None = None) -> None:
+        self._searched_ns = None
         if face is None:
             self._tracks.clear()
         else:
@@ -177,28 +214,28 @@ class MediaPipeAligner(Aligner):
 
     def _face(self, image: Pixels, mesh: Mesh, track: Track, now_ns: int) -> Face | str:
         """The face, or the reason against it."""
-        yaw, width = _yaw_degrees(mesh), float(np.linalg.norm(np.diff(mesh[SIDES, :2], axis=0)))
-        refused = self._gate(image, mesh, yaw, width, track.inside_gates)
+        refused = self._gate(image, mesh, track.inside_gates)
         track.inside_gates = refused is None
         if refused is not None:
             return refused
         track.steady = track.steady or Steady(self.side, self.options.register)
-        by_landmarks = face_to_crop(mesh, self.side)
-        placed = track.steady.place(image, by_landmarks, now_ns)
-        if placed is None:
-            return "registration lost"
+        placed = track.steady.place(image, face_to_crop(mesh, self.side), now_ns)
+        return "registration lost" if placed is None else self._shown(track, placed, now_ns)
+
+    def _shown(self, track: Track, placed: Placed, now_ns: int) -> Face:
         track.kept_ns = now_ns
-        frontal = max(0.0, 1 - (yaw / self.options.yaw_degrees[1]) ** 2)
+        frontal = max(0.0, 1 - (_yaw_degrees(track.mesh) / self.options.yaw_degrees[1]) ** 2)
         sharp = min(1.0, float(np.hypot(*placed.affine[:, 0])) ** -1)
         quality = frontal * sharp * min(1.0, max(0.0, placed.correlation))
-        outline = mesh[FACE_OVAL, :2].astype(np.float32)
+        outline = track.mesh[FACE_OVAL, :2].astype(np.float32)
+        by_landmarks = face_to_crop(track.mesh, self.side)
         return Face(track.face, _rgb_planes(placed.pixels), placed.affine, quality, outline, by_landmarks)
 
-    def _gate(self, image: Pixels, mesh: Mesh, yaw: float, width: float, stays: bool) -> str | None:
+    def _gate(self, image: Pixels, mesh: Mesh, stays: bool) -> str | None:
         """Why the face may not come in or, if it `stays`, why it must leave."""
-        if yaw > self.options.yaw_degrees[stays]:
+        if _yaw_degrees(mesh) > self.options.yaw_degrees[stays]:
             return "turned away"
-        if width < self.options.width_px[stays]:
+        if np.linalg.norm(np.diff(mesh[SIDES, :2], axis=0)) < self.options.width_px[stays]:
             return "too small"
         within = np.all((mesh[:, :2] >= 0) & (mesh[:, :2] < image.shape[1::-1]), axis=1)
         return None if within.mean() >= self.options.inside else "out of frame"
@@ -225,6 +262,12 @@ def _open_landmarker(faces: int) -> tuple[Any, Any]:
 
 def _rgb_planes(bgr: Pixels) -> Pixels:
     return np.ascontiguousarray(bgr[:, :, ::-1].transpose(2, 0, 1))
+
+
+def _moved(mesh: Mesh, affine: Affine) -> Mesh:
+    """The mesh after a similarity of the picture; its depth grows along."""
+    flat = mesh[:, :2] @ affine[:, :2].T + affine[:, 2]
+    return np.column_stack([flat, mesh[:, 2] * np.hypot(*affine[:, 0])])
 
 
 def _yaw_degrees(mesh: Mesh) -> float:
