@@ -142,11 +142,10 @@ class MediaPipeAligner(Aligner):
         return self._search(image_bgr, captured_ns) if followed is None else Alignment(followed, self._rejected)
 
     def _due(self, now_ns: int) -> bool:
-        """Landmarks are asked after a while, where they pulled hard, and until a lost face is found or given up."""
+        """Landmarks are asked after a while, and until a face just lost is found or given up."""
         if self._searched_ns is None or now_ns - self._searched_ns >= self.options.landmarks_ns:
             return True
-        held = [(track, track.steady) for track in self._tracks if track.steady is not None]
-        return any(steady.strained or track.kept_ns != self._last_ns for track, steady in held)
+        return any(track.steady is not None and track.kept_ns != self._last_ns for track in self._tracks)
 
     def _follow(self, image: Pixels, now_ns: int) -> tuple[Face, ...] | None:
         """The faces of the last frame, by registration alone; None where it does not find one of them."""
@@ -154,11 +153,10 @@ class MediaPipeAligner(Aligner):
         for track in self._tracks:
             if track.steady is None:
                 continue
-            before = track.steady.affine
-            placed = track.steady.follow(image)
+            placed = track.steady.follow(image, now_ns)
             if placed is None:
                 return None
-            mesh = _moved(track.mesh, compose(inverse(placed.affine), before))
+            mesh = _moved(track.mesh, compose(inverse(placed.by_landmarks), face_to_crop(track.mesh, self.side)))
             if self._gate(image, mesh, True) is not None:
                 return None
             track.see(mesh, now_ns)
@@ -228,8 +226,7 @@ class MediaPipeAligner(Aligner):
         sharp = min(1.0, float(np.hypot(*placed.affine[:, 0])) ** -1)
         quality = frontal * sharp * min(1.0, max(0.0, placed.correlation))
         outline = track.mesh[FACE_OVAL, :2].astype(np.float32)
-        by_landmarks = face_to_crop(track.mesh, self.side)
-        return Face(track.face, _rgb_planes(placed.pixels), placed.affine, quality, outline, by_landmarks)
+        return Face(track.face, _rgb_planes(placed.pixels), placed.affine, quality, outline, placed.by_landmarks)
 
     def _gate(self, image: Pixels, mesh: Mesh, stays: bool) -> str | None:
         """Why the face may not come in or, if it `stays`, why it must leave."""

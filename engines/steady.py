@@ -14,9 +14,13 @@ _CORNERS = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], float)
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """Where one frame's face is: `affine` (2, 3) frame -> crop, its `pixels` (S, S, 3) BGR, `correlation` -1..1."""
+    """Where one frame's face is: `affine` (2, 3) frame -> crop, its `pixels` (S, S, 3) BGR, `correlation` -1..1.
+
+    `by_landmarks` (2, 3) is where the landmarks, or the last ones moved along, would have put the crop.
+    """
 
     affine: Affine
+    by_landmarks: Affine
     pixels: Pixels
     correlation: float
 
@@ -26,61 +30,63 @@ class Steady:
 
     def __init__(self, side: int, options: RegisterOptions) -> None:
         self.side, self.options = side, options
-        self.strained = False  # landmarks pulled at the leash: they should be asked again at the next frame
         self._reference: Reference | None = None
+        self._last: Placed | None = None
+        self._last_ns = 0
         self._after = np.eye(2, 3)  # reference crop -> output crop
-        self.affine = np.eye(2, 3)  # of the last crop
         self._best = 1.0
         self._box = 1
-        self._led_ns = 0  # when landmarks last led
 
     def place(self, image: Pixels, by_landmarks: Affine, captured_ns: int) -> Placed | None:
         """The steadied crop, or None when registration fails (the reference is kept; drop the object to start anew)."""
         if self._reference is None:
             self._box = box_width(by_landmarks)
             view = View(image, by_landmarks, self.side, self._box)
-            self._led_ns = captured_ns
             self._take(view, by_landmarks)
-            return self._placed(view, by_landmarks, 1.0)
+            return self._placed(view, by_landmarks, by_landmarks, 1.0, captured_ns)
         view = View(image, by_landmarks, self.side, self._box)
         found, correlation = self._reference.register(view, compose(inverse(self._after), by_landmarks))
         affine = compose(self._after, found)
-        away = _corner_shift(compose(by_landmarks, inverse(affine)), self.side)
         self._best = max(self._best, correlation)
+        away = _corner_shift(compose(by_landmarks, inverse(affine)), self.side)
         if correlation < self.options.lost_below * self._best or away > self.options.lost_px:
             return None
-        affine = self._return(affine, by_landmarks, away, captured_ns)
+        affine = self._return(affine, by_landmarks, captured_ns)
         if self._outgrown(affine):
             self._box = box_width(affine)
             view = View(image, affine, self.side, self._box)
             self._take(view, affine)
         elif self._unlike(correlation):
             self._take(view, affine)
-        return self._placed(view, affine, correlation)
+        return self._placed(view, affine, by_landmarks, correlation, captured_ns)
 
-    def follow(self, image: Pixels) -> Placed | None:
+    def follow(self, image: Pixels, captured_ns: int) -> Placed | None:
         """The steadied crop, found from the last one alone; None where landmarks have to be asked.
 
         That is: the face leapt further than REACH_PX, or nears the edge of the picture, or looks other than its
         reference by as much as would renew it, or came so near or went so far that another box is due.
         """
-        if self._reference is None or not self._within(image, self.affine):
+        last = self._last
+        if self._reference is None or last is None or not self._within(image, last.affine):
             return None
-        view = View(image, self.affine, self.side, self._box)
-        start = compose(inverse(self._after), self.affine)
+        view = View(image, last.affine, self.side, self._box)
+        start = compose(inverse(self._after), last.affine)
         found, correlation = self._reference.register(view, start)
         if self._unlike(correlation):
             found, correlation = self._reference.register(view, self._reference.leap(view, start))
         affine = compose(self._after, found)
-        leapt = _corner_shift(compose(affine, inverse(self.affine)), self.side) > REACH_PX
+        leapt = _corner_shift(compose(affine, inverse(last.affine)), self.side) > REACH_PX
         if leapt or self._unlike(correlation) or self._outgrown(affine) or not self._within(image, affine):
             return None
         self._best = max(self._best, correlation)
-        return self._placed(view, affine, correlation)
+        by_landmarks = compose(compose(last.by_landmarks, inverse(last.affine)), affine)
+        affine = self._return(affine, by_landmarks, captured_ns)
+        return self._placed(view, affine, by_landmarks, correlation, captured_ns)
 
-    def _placed(self, view: View, affine: Affine, correlation: float) -> Placed:
-        self.affine = affine
-        return Placed(affine, view.crop(affine), correlation)
+    def _placed(self, view: View, affine: Affine, by_landmarks: Affine, correlation: float, captured_ns: int) -> Placed:
+        self._last = Placed(affine, by_landmarks, view.crop(affine), correlation)
+        self._last_ns = captured_ns
+        return self._last
 
     def _take(self, view: View, affine: Affine) -> None:
         """A new reference whose pose is believed as it is, so that no step appears."""
@@ -101,13 +107,15 @@ class Steady:
         off = box_phase(affine) - self._box // 2
         return box_width(affine) != self._box and not -BOX_SLACK <= off <= 1 + BOX_SLACK
 
-    def _return(self, affine: Affine, by_landmarks: Affine, away: float, captured_ns: int) -> Affine:
-        """`affine` nearer to the landmarks: slowly within the leash, at once beyond it; the reference goes along."""
-        elapsed = max(0.0, (captured_ns - self._led_ns) / 1e9)
-        self._led_ns, self.strained = captured_ns, away > self.options.leash_px
-        slow = min(away * elapsed / self.options.pull_s, elapsed * self.options.pull_px_per_s)
-        share = min(1.0, max(slow, away - self.options.leash_px) / max(away, 1e-9))
-        step = np.eye(2, 3) + share * (compose(by_landmarks, inverse(affine)) - np.eye(2, 3))
+    def _return(self, affine: Affine, by_landmarks: Affine, captured_ns: int) -> Affine:
+        """`affine` nearer to the landmarks: slowly within the leash, soon beyond it; the reference goes along."""
+        options, elapsed = self.options, max(0.0, (captured_ns - self._last_ns) / 1e9)
+        way = compose(by_landmarks, inverse(affine))
+        away = _corner_shift(way, self.side)
+        beyond = max(0.0, away - options.leash_px)
+        slow = min(away / options.pull_s, options.pull_px_per_s) * elapsed
+        fast = beyond * min(1.0, elapsed / options.give_s)
+        step = np.eye(2, 3) + min(1.0, max(slow, fast) / max(away, 1e-9)) * (way - np.eye(2, 3))
         self._after = compose(step, self._after)
         return compose(step, affine)
 
