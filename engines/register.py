@@ -50,9 +50,10 @@ class RegisterOptions:
     converged_px: float = 0.02
     renew_below: float = 0.97  # the head has turned: a new reference, in the pose found
     lost_below: float = 0.6  # nothing like the reference
-    lost_px: float = 16.0  # from where the landmarks put a corner of the crop: registration ran away
+    lost_px: float = 20.0  # from where the landmarks put a corner of the crop: registration ran away
     leash_px: float = 2.5  # likewise, but a turning head: what is beyond is given up
     give_s: float = 0.2  # within about this time
+    tether_px: float = 8.0  # and what is beyond this at once
     pull_s: float = 5.0  # time constant of the return to where the landmarks put the face
     pull_px_per_s: float = 0.5  # and its greatest speed, far below that of a micro-expression
 

@@ -114,7 +114,7 @@ class Steady:
         away = _corner_shift(way, self.side)
         beyond = max(0.0, away - options.leash_px)
         slow = min(away / options.pull_s, options.pull_px_per_s) * elapsed
-        fast = beyond * min(1.0, elapsed / options.give_s)
+        fast = max(beyond * min(1.0, elapsed / options.give_s), away - options.tether_px)
         step = np.eye(2, 3) + min(1.0, max(slow, fast) / max(away, 1e-9)) * (way - np.eye(2, 3))
         self._after = compose(step, self._after)
         return compose(step, affine)
