@@ -1,4 +1,10 @@
-"""One face held still over one stretch: registered to a reference, led by landmarks where there are any."""
+"""One face held still over one stretch: registered to a reference, led by landmarks, followed where there are none.
+
+Registration drifts from the landmarks as the head turns, and crops must not lose the face: they return, slowly as long
+as they are near. What a turning head leaves beyond the leash was once given up at once: on the sample clip 200 of 1205
+crops jumped by more than 0.1 px, 68 by more than 1. Given up within `give_s` the squares of the steps sum to 250
+instead of 650 px2, at 3.1 px RMS from the landmarks instead of 2.2. Not from the papers.
+"""
 
 from __future__ import annotations
 
@@ -72,11 +78,11 @@ class Steady:
         view = View(image, last.affine, self.side, self._box)
         start = compose(inverse(self._after), last.affine)
         found, correlation = self._reference.register(view, start)
-        if self._unlike(correlation):
+        if self._doubtful(correlation):
             found, correlation = self._reference.register(view, self._reference.leap(view, start))
         affine = compose(self._after, found)
         leapt = _corner_shift(compose(affine, inverse(last.affine)), self.side) > REACH_PX
-        if leapt or self._unlike(correlation) or self._outgrown(affine) or not self._within(image, affine):
+        if leapt or self._doubtful(correlation) or self._outgrown(affine) or not self._within(image, affine):
             return None
         self._best = max(self._best, correlation)
         by_landmarks = compose(compose(last.by_landmarks, inverse(last.affine)), affine)
@@ -96,6 +102,10 @@ class Steady:
 
     def _unlike(self, correlation: float) -> bool:
         return correlation < self.options.renew_below * self._best
+
+    def _doubtful(self, correlation: float) -> bool:
+        """Too unlike to go without landmarks; right after a reference was taken nothing better is known to compare."""
+        return self._unlike(correlation) or correlation < self.options.lost_below
 
     def _within(self, image: Pixels, affine: Affine) -> bool:
         """The crop lies in the picture."""

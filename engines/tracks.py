@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .landmarker import Mesh
 from .steady import Steady
 
-Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is nearer
 Box = NDArray[np.float64]  # x0, y0, x1, y1 in frame px
 
 
