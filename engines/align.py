@@ -12,6 +12,7 @@ micro-expressions; with more it searches every frame for the faces that are miss
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -157,7 +158,7 @@ class MediaPipeAligner(Aligner):
             placed = track.steady.follow(image, now_ns)
             if placed is None:
                 return None
-            mesh = moved(track.mesh, compose(inverse(placed.by_landmarks), face_to_crop(track.mesh, self.side)))
+            mesh = moved(track.mesh, compose(inverse(placed.by_landmarks), track.placed))
             if self._gate(image, mesh, True) is not None:
                 return None
             track.see(mesh, now_ns)
@@ -215,9 +216,9 @@ class MediaPipeAligner(Aligner):
         return "registration lost" if placed is None else self._shown(track, placed, now_ns)
 
     def _shown(self, track: Track, placed: Placed, now_ns: int) -> Face:
-        track.kept_ns = now_ns
+        track.kept_ns, track.placed = now_ns, placed.by_landmarks
         frontal = max(0.0, 1 - (yaw_degrees(track.mesh) / self.options.yaw_degrees[1]) ** 2)
-        sharp = min(1.0, float(np.hypot(*placed.affine[:, 0])) ** -1)
+        sharp = min(1.0, 1 / math.hypot(*placed.affine[:, 0]))
         quality = frontal * sharp * min(1.0, max(0.0, placed.correlation))
         pixels = _rgb_planes(placed.pixels)
         return Face(track.face, pixels, placed.affine, quality, outline(track.mesh), placed.by_landmarks)
@@ -228,8 +229,9 @@ class MediaPipeAligner(Aligner):
             return "turned away"
         if width_px(mesh) < self.options.width_px[stays]:
             return "too small"
-        within = np.all((mesh[:, :2] >= 0) & (mesh[:, :2] < image.shape[1::-1]), axis=1)
-        return None if within.mean() >= self.options.inside else "out of frame"
+        (x, y, _), (high, wide, _) = mesh.T, image.shape
+        within = np.count_nonzero((x >= 0) & (x < wide) & (y >= 0) & (y < high))
+        return None if within >= self.options.inside * len(mesh) else "out of frame"
 
 
 def _rgb_planes(bgr: Pixels) -> Pixels:

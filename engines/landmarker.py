@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from typing import Any
 
@@ -74,16 +75,18 @@ def outline(mesh: Mesh) -> NDArray[np.float32]:
 
 def width_px(mesh: Mesh) -> float:
     """From side to side, frame px."""
-    return float(np.linalg.norm(mesh[SIDES[1], :2] - mesh[SIDES[0], :2]))
+    return math.dist(*mesh[SIDES, :2])
 
 
 def moved(mesh: Mesh, affine: Affine) -> Mesh:
     """The mesh after a similarity of the picture; its depth grows along."""
-    flat = mesh[:, :2] @ affine[:, :2].T + affine[:, 2]
-    return np.column_stack([flat, mesh[:, 2] * np.hypot(*affine[:, 0])])
+    out = np.empty_like(mesh)
+    out[:, :2] = mesh[:, :2] @ affine[:, :2].T + affine[:, 2]
+    out[:, 2] = mesh[:, 2] * math.hypot(*affine[:, 0])
+    return out
 
 
 def yaw_degrees(mesh: Mesh) -> float:
     """How far the head is turned to either side, from the depth of the mesh's two sides."""
-    across = mesh[SIDES[1]] - mesh[SIDES[0]]
-    return float(np.degrees(np.arctan2(abs(across[2]), np.hypot(across[0], across[1]))))
+    x, y, depth = mesh[SIDES[1]] - mesh[SIDES[0]]
+    return math.degrees(math.atan2(abs(depth), math.hypot(x, y)))

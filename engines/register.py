@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .template import Affine, compose, inverse, rigid_weights
+from .template import Affine, bounds, compose, inverse, rigid_weights
 
 Pixels = NDArray[np.uint8]
 
@@ -92,13 +92,10 @@ class View:
     """
 
     def __init__(self, image: Pixels, affine: Affine, side: int, box: int) -> None:
-        corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], float)
-        back = inverse(affine)
-        quad = corners @ back[:, :2].T + back[:, 2]
-        margin = REACH_PX * max(1.0, abs(back[0, 0]))
-        x0, y0 = (int(max(0.0, v)) for v in quad.min(0) - margin)
-        x1, y1 = (int(v) for v in quad.max(0) + margin)
-        cut = image[y0:y1, x0:x1]
+        left, top, right, bottom = bounds(affine, side)
+        margin = REACH_PX * max(1.0, (right - left) / side)
+        x0, y0 = int(max(0.0, left - margin)), int(max(0.0, top - margin))
+        cut = image[y0 : int(bottom + margin), x0 : int(right + margin)]
         cut = cv2.blur(cut, (box, box)) if box > 1 else cut
         at = np.array([[1, 0, x0], [0, 1, y0]], float)
         self.side = side

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .register import BOX_SLACK, REACH_PX, Pixels, Reference, RegisterOptions, View, box_phase, box_width
-from .template import Affine, compose, inverse
-
-_CORNERS = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], float)
+from .template import Affine, bounds, compose, farthest, inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +52,7 @@ class Steady:
         found, correlation = self._reference.register(view, compose(inverse(self._after), by_landmarks))
         affine = compose(self._after, found)
         self._best = max(self._best, correlation)
-        away = _corner_shift(compose(by_landmarks, inverse(affine)), self.side)
+        away = farthest(compose(by_landmarks, inverse(affine)), self.side)
         if correlation < self.options.lost_below * self._best or away > self.options.lost_px:
             return None
         affine = self._return(affine, by_landmarks, captured_ns)
@@ -81,7 +79,7 @@ class Steady:
         if self._doubtful(correlation):
             found, correlation = self._reference.register(view, self._reference.leap(view, start))
         affine = compose(self._after, found)
-        leapt = _corner_shift(compose(affine, inverse(last.affine)), self.side) > REACH_PX
+        leapt = farthest(compose(affine, inverse(last.affine)), self.side) > REACH_PX
         if leapt or self._doubtful(correlation) or self._outgrown(affine) or not self._within(image, affine):
             return None
         self._best = max(self._best, correlation)
@@ -109,8 +107,8 @@ class Steady:
 
     def _within(self, image: Pixels, affine: Affine) -> bool:
         """The crop lies in the picture."""
-        corners = _CORNERS * (self.side, self.side, 1) @ inverse(affine).T
-        return bool(np.all(corners >= 0) and np.all(corners < image.shape[1::-1]))
+        left, top, right, bottom = bounds(affine, self.side)
+        return left >= 0 and top >= 0 and right < image.shape[1] and bottom < image.shape[0]
 
     def _outgrown(self, affine: Affine) -> bool:
         """The head came so much nearer or went so far that another box is due; not at every sway about its limit."""
@@ -121,16 +119,10 @@ class Steady:
         """`affine` nearer to the landmarks: slowly within the leash, soon beyond it; the reference goes along."""
         options, elapsed = self.options, max(0.0, (captured_ns - self._last_ns) / 1e9)
         way = compose(by_landmarks, inverse(affine))
-        away = _corner_shift(way, self.side)
+        away = farthest(way, self.side)
         beyond = max(0.0, away - options.leash_px)
         slow = min(away / options.pull_s, options.pull_px_per_s) * elapsed
         fast = max(beyond * min(1.0, elapsed / options.give_s), away - options.tether_px)
         step = np.eye(2, 3) + min(1.0, max(slow, fast) / max(away, 1e-9)) * (way - np.eye(2, 3))
         self._after = compose(step, self._after)
         return compose(step, affine)
-
-
-def _corner_shift(affine: Affine, side: int) -> float:
-    """How far, in px, `affine` moves the corner of the crop that it moves most."""
-    corners = _CORNERS * (side, side, 1)
-    return float(np.linalg.norm(corners @ affine.T - corners[:, :2], axis=1).max())

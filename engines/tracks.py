@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .landmarker import Mesh
 from .steady import Steady
+from .template import Affine
 
 Box = NDArray[np.float64]  # x0, y0, x1, y1 in frame px
 
@@ -23,6 +24,7 @@ class Track:
     seen_ns: int
     kept_ns: int  # last frame that gave a crop, or the first
     inside_gates: bool = False
+    placed: Affine = field(default_factory=lambda: np.eye(2, 3))  # where landmarks put the last crop
     steady: Steady | None = None
 
     def see(self, mesh: Mesh, now_ns: int) -> None:
