@@ -41,7 +41,7 @@ class AlignOptions:
     yaw_degrees: tuple[float, float] = (30.0, 35.0)  # enter below, leave above
     width_px: tuple[float, float] = (90.0, 80.0)  # of the mesh; enter from, leave below
     inside: float = 0.8  # least share of the landmarks within the frame
-    landmarks_ns: int = 200_000_000  # the landmarker looks at least this often; 0: at every frame
+    landmarks_ns: int = 300_000_000  # the landmarker looks at least this often; 0: at every frame
     bridge_ns: int = 100_000_000  # a face rejected or missing for longer starts anew: the session makes this a Gap
     forget_ns: int = 500_000_000  # an id is kept this long for a face that is gone
     same_face_iou: float = 0.3
