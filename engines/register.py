@@ -1,10 +1,10 @@
-"""Sub-pixel registration: a face held still against how it looked when its stretch began.
+"""Sub-pixel registration: how a face has moved since a reference was taken.
 
 Landmarks jitter by 0.2-0.35 px RMS (S = 112, a swaying picture with sensor noise in H.264) and follow expressions:
-a blink moves them by 0.5-1.3 px, a brow raise of 1 px by 0.1-0.3 px. So they only place the crop, and the rigid regions
-of the template are then registered to a reference by inverse-compositional Gauss-Newton over shift, growth and turn,
-with the light solved along: gain, level and the slopes of both (without slopes a ramp of light across the face moved
-the crop by 0.2-0.7 px, with them by 0.01). The solver is computed once per reference. On that clip:
+a blink moves them by 0.5-1.3 px, a brow raise of 1 px by 0.1-0.3 px. So they only lead the crop (see `steady`), and
+the rigid regions of the template are registered to a reference by inverse-compositional Gauss-Newton over shift,
+growth and turn, with the light solved along: gain, level and the slopes of both (without slopes a ramp of light across
+the face moved the crop by 0.2-0.7 px, with them by 0.01). The solver is computed once per reference. On that clip:
 
 | | px RMS over 0.5 Hz, 104 px face at 0.26 Mbit/s | 300 px face | ms, one thread |
 |---|---|---|---|
@@ -15,25 +15,28 @@ the crop by 0.2-0.7 px, with them by 0.01). The solver is computed once per refe
 
 The rest is in the decoded pixels: without the codec it is 0.05, at 1.6 Mbit/s 0.09. Robust reweighting, other blurs and
 a reference averaged over many frames changed nothing; more of the face (forehead, lids, cheeks) is steadier on a still
-face but follows expressions. The final crop is one bilinear warp of the frame: cubic and Lanczos shimmered as much
+face but follows expressions. Gauss-Newton comes home from 4 px away (of 40 starts on each of four faces all did), with
+a coarse level before it from 10. The final crop is one bilinear warp of the frame: cubic and Lanczos shimmered as much
 under known motion and cost 3 and 12 times the time. Not from the papers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .template import Affine, compose, inverse, rigid_weights
+from .template import Affine, bounds, compose, inverse, rigid_weights
 
 Pixels = NDArray[np.uint8]
 
 BOX_SLACK = 0.1  # how far (1 is two frame px per crop px) beyond its limits a box is kept, lest it flicker
-MARGIN_PX = 8  # crop px around the landmarks' crop that registration may move into
-FAINTEST = 0.05  # weight from which a pixel of the rigid mask is used
+REACH_PX = 10  # crop px around where it starts that registration may move into
+COARSE = 4  # crop px per px of the coarse level
+FAINTEST = 0.05  # weight from which a pixel of a mask is used
 GREY = 128.0  # level the light is measured from
 RIDGE = 1e-6  # share of each unknown's own weight
 LEAST_GAIN = 0.2  # a gain below is not believed
@@ -43,24 +46,42 @@ LEAST_GAIN = 0.2  # a gain below is not believed
 class RegisterOptions:
     """Not from the papers. Lengths in crop px, correlations as a share of the best since the reference was taken."""
 
-    smooth_px: float = 1.0  # blur of what is compared
+    smooth_px: float = 1.0  # blur of what is compared, px of its level
     iterations: int = 4
     converged_px: float = 0.02
     renew_below: float = 0.97  # the head has turned: a new reference, in the pose found
-    lost_below: float = 0.6  # nothing like the reference
-    lost_px: float = 16.0  # from where the landmarks put a corner of the crop: registration ran away
-    leash_px: float = 2.5  # likewise, but a turning head: what is beyond is given up at once
+    lost_below: float = 0.8  # not the face of the reference
+    lost_px: float = 20.0  # from where the landmarks put a corner of the crop: registration ran away
+    leash_px: float = 2.5  # likewise, but a turning head: what is beyond is given up
+    give_s: float = 0.2  # within about this time
+    tether_px: float = 8.0  # and what is beyond this at once
     pull_s: float = 5.0  # time constant of the return to where the landmarks put the face
     pull_px_per_s: float = 0.5  # and its greatest speed, far below that of a micro-expression
 
 
 def box_width(frame_to_crop: Affine) -> int:
     """Frame px, odd, that are averaged before the warp: a crop much smaller than its face would alias, and be noisy."""
-    return 2 * int(_box_phase(frame_to_crop)) + 1
+    return 2 * int(box_phase(frame_to_crop)) + 1
 
 
-def _box_phase(frame_to_crop: Affine) -> float:
+def box_phase(frame_to_crop: Affine) -> float:
     return float(1 / np.hypot(*frame_to_crop[:, 0]) + 0.5) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Pixels (H, W) or (H, W, 3) that are part of a frame; `to_frame` (2, 3) leads from theirs to the frame's px."""
+
+    pixels: Pixels
+    to_frame: Affine
+
+    def warp(self, affine: Affine, side: int, top: int, bottom: int) -> Pixels:
+        """Rows top..bottom-1 of the crop of width `side` that `affine` cuts from the frame."""
+        matrix = compose(affine, self.to_frame)
+        matrix[1, 2] -= top
+        size = (side, bottom - top)
+        out: Pixels = cv2.warpAffine(self.pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return out
 
 
 class View:
@@ -71,50 +92,47 @@ class View:
     """
 
     def __init__(self, image: Pixels, affine: Affine, side: int, box: int) -> None:
-        corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], float)
-        back = inverse(affine)
-        quad = corners @ back[:, :2].T + back[:, 2]
-        margin = MARGIN_PX * max(1.0, abs(back[0, 0]))
-        x0, y0 = (int(max(0.0, v)) for v in quad.min(0) - margin)
-        x1, y1 = (int(v) for v in quad.max(0) + margin)
-        cut = image[y0:y1, x0:x1]
-        self.image = cv2.blur(cut, (box, box)) if box > 1 else cut
-        self.gray = cv2.cvtColor(self.image, cv2.COLOR_BGR2GRAY)
+        left, top, right, bottom = bounds(affine, side)
+        margin = REACH_PX * max(1.0, (right - left) / side)
+        x0, y0 = int(max(0.0, left - margin)), int(max(0.0, top - margin))
+        cut = image[y0 : int(bottom + margin), x0 : int(right + margin)]
+        cut = cv2.blur(cut, (box, box)) if box > 1 else cut
+        at = np.array([[1, 0, x0], [0, 1, y0]], float)
         self.side = side
-        self._from_cut = np.array([[1, 0, x0], [0, 1, y0]], float)
+        self.colour = Plane(cut, at)
+        self.grey = Plane(cv2.cvtColor(cut, cv2.COLOR_BGR2GRAY), at)
+        self._affine = affine
+
+    def coarse(self) -> Plane:
+        """The grey plane, averaged to about COARSE crop px a pixel."""
+        high, wide = self.grey.pixels.shape
+        scale = float(np.hypot(*self._affine[:, 0])) / COARSE
+        size = (max(1, round(wide * scale)), max(1, round(high * scale)))
+        fx, fy = wide / size[0], high / size[1]
+        at = np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2]])
+        small: Pixels = cv2.resize(self.grey.pixels, size, interpolation=cv2.INTER_AREA)
+        return Plane(small, compose(self.grey.to_frame, at))
 
     def crop(self, affine: Affine) -> Pixels:
         """(S, S, 3) BGR."""
-        return self._warp(self.image, affine, 0, self.side)
-
-    def band(self, affine: Affine, top: int, bottom: int) -> Pixels:
-        """Rows top..bottom-1 of the crop, grey."""
-        return self._warp(self.gray, affine, top, bottom)
-
-    def _warp(self, source: Pixels, affine: Affine, top: int, bottom: int) -> Pixels:
-        matrix = compose(affine, self._from_cut)
-        matrix[1, 2] -= top
-        size = (self.side, bottom - top)
-        out: Pixels = cv2.warpAffine(source, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return out
+        return self.colour.warp(affine, self.side, 0, self.side)
 
 
-class Reference:
-    """A face as it looked when its stretch began."""
+class Level:
+    """How a face looked at one scale: its crop (S, S) where `weights` (S, S) says, and the solver for its motion."""
 
-    def __init__(self, view: View, affine: Affine, options: RegisterOptions) -> None:
-        self.options = options
-        weights = rigid_weights(view.side)
+    def __init__(self, plane: Plane, affine: Affine, weights: NDArray[np.float32], options: RegisterOptions) -> None:
+        self.options, self._side = options, len(weights)
         rows = np.flatnonzero(weights.max(1) > FAINTEST)
         self._top, self._bottom = int(rows[0]), int(rows[-1]) + 1
         weights = weights[self._top : self._bottom]
         self._where = np.flatnonzero(weights > FAINTEST)
         self._w = weights.ravel()[self._where]
-        y, x = np.divmod(self._where, view.side)
+        y, x = np.divmod(self._where, self._side)
         self._centre = np.average(x, weights=self._w), np.average(y, weights=self._w) + self._top
-        self._radius = view.side / 4
+        self._radius = self._side / 4
         dx, dy = (x - self._centre[0]) / self._radius, (y + self._top - self._centre[1]) / self._radius
-        self._solve, self._norm = self._design(self._patch(view, affine), dx, dy)
+        self._solve, self._norm = self._design(self._patch(plane, affine), dx, dy)
 
     def _design(
         self, patch: NDArray[np.float32], dx: NDArray[np.float64], dy: NDArray[np.float64]
@@ -140,15 +158,15 @@ class Reference:
         norm = centred / (np.sqrt(np.sum(centred * centred / w)) + 1e-6)
         return solve.astype(np.float32), norm.astype(np.float32)
 
-    def _patch(self, view: View, affine: Affine) -> NDArray[np.float32]:
-        band = view.band(affine, self._top, self._bottom).astype(np.float32)
+    def _patch(self, plane: Plane, affine: Affine) -> NDArray[np.float32]:
+        band = plane.warp(affine, self._side, self._top, self._bottom).astype(np.float32)
         smooth: NDArray[np.float32] = cv2.GaussianBlur(band, (0, 0), self.options.smooth_px)
         return smooth
 
-    def register(self, view: View, affine: Affine) -> tuple[Affine, float]:
-        """Affine that lays the view on the reference, and the correlation -1..1."""
+    def register(self, plane: Plane, affine: Affine) -> tuple[Affine, float]:
+        """Affine that lays the plane on the reference, and the correlation -1..1."""
         for _ in range(self.options.iterations):
-            values = self._patch(view, affine).ravel()[self._where] - GREY
+            values = self._patch(plane, affine).ravel()[self._where] - GREY
             solved = (self._solve @ values).astype(float)
             tx, ty, grow, turn = solved[-4:] / max(solved[0], LEAST_GAIN)
             affine = compose(self._step(tx, ty, grow, turn), affine)
@@ -164,73 +182,34 @@ class Reference:
         return np.array([[1 + a, -b, tx - a * cx + b * cy], [b, 1 + a, ty - b * cx - a * cy]])
 
 
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """Where one frame's face is: `affine` (2, 3) frame -> crop, its `pixels` (S, S, 3) BGR, `correlation` -1..1."""
+class Reference:
+    """A face as it looked when its stretch began, fine for where it is and coarse for finding it after a leap.
 
-    affine: Affine
-    pixels: Pixels
-    correlation: float
+    The coarse level sees the whole crop, expressions and all: it need only come near enough for the fine one, which
+    sees the rigid regions alone.
+    """
 
+    def __init__(self, view: View, affine: Affine, options: RegisterOptions) -> None:
+        side = view.side
+        self._fine = Level(view.grey, affine, rigid_weights(side), options)
+        self._coarse = Level(view.coarse(), compose(_COARSER, affine), _window(side // COARSE), options)
 
-class Steady:
-    """One face over one stretch: the reference, and how far registered crops are from where landmarks put them."""
+    def register(self, view: View, affine: Affine) -> tuple[Affine, float]:
+        """Affine that lays the view on the reference, from one within a pixel or two, and the correlation -1..1."""
+        return self._fine.register(view.grey, affine)
 
-    def __init__(self, side: int, options: RegisterOptions) -> None:
-        self.side, self.options = side, options
-        self._reference: Reference | None = None
-        self._after = np.eye(2, 3)  # reference crop -> output crop
-        self._best = 1.0
-        self._box = 1
-        self._last_ns = 0
-
-    def place(self, image: Pixels, by_landmarks: Affine, captured_ns: int) -> Placed | None:
-        """The steadied crop, or None when registration fails (the reference is kept; drop the object to start anew)."""
-        if self._reference is None:
-            self._box = box_width(by_landmarks)
-            view = View(image, by_landmarks, self.side, self._box)
-            self._take(view, by_landmarks, captured_ns)
-            return Placed(by_landmarks, view.crop(by_landmarks), 1.0)
-        view = View(image, by_landmarks, self.side, self._box)
-        start = compose(inverse(self._after), by_landmarks)
-        found, correlation = self._reference.register(view, start)
-        affine = compose(self._after, found)
-        away = _corner_shift(compose(by_landmarks, inverse(affine)), self.side)
-        self._best = max(self._best, correlation)
-        if correlation < self.options.lost_below * self._best or away > self.options.lost_px:
-            return None
-        affine = self._return(affine, by_landmarks, away, captured_ns)
-        if self._outgrown(affine):
-            self._box = box_width(affine)
-            view = View(image, affine, self.side, self._box)
-            self._take(view, affine, captured_ns)
-        elif correlation < self.options.renew_below * self._best:
-            self._take(view, affine, captured_ns)
-        return Placed(affine, view.crop(affine), correlation)
-
-    def _take(self, view: View, affine: Affine, captured_ns: int) -> None:
-        """A new reference whose pose is believed as it is, so that no step appears."""
-        self._reference = Reference(view, affine, self.options)
-        self._after = np.eye(2, 3)
-        self._best, self._last_ns = 0.0, captured_ns
-
-    def _outgrown(self, affine: Affine) -> bool:
-        """The head came so much nearer or went so far that another box is due; not at every sway about its limit."""
-        off = _box_phase(affine) - self._box // 2
-        return box_width(affine) != self._box and not -BOX_SLACK <= off <= 1 + BOX_SLACK
-
-    def _return(self, affine: Affine, by_landmarks: Affine, away: float, captured_ns: int) -> Affine:
-        """`affine` nearer to the landmarks: slowly within the leash, at once beyond it; the reference goes along."""
-        elapsed = max(0.0, (captured_ns - self._last_ns) / 1e9)
-        self._last_ns = captured_ns
-        slow = min(away * elapsed / self.options.pull_s, elapsed * self.options.pull_px_per_s)
-        share = min(1.0, max(slow, away - self.options.leash_px) / max(away, 1e-9))
-        step = np.eye(2, 3) + share * (compose(by_landmarks, inverse(affine)) - np.eye(2, 3))
-        self._after = compose(step, self._after)
-        return compose(step, affine)
+    def leap(self, view: View, affine: Affine) -> Affine:
+        """The same from as far as REACH_PX away, coarsely."""
+        found, _ = self._coarse.register(view.coarse(), compose(_COARSER, affine))
+        return compose(_FINER, found)
 
 
-def _corner_shift(affine: Affine, side: int) -> float:
-    """How far, in px, `affine` moves the corner of the crop that it moves most."""
-    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], float)
-    return float(np.linalg.norm(corners @ affine.T - corners[:, :2], axis=1).max())
+_COARSER = np.array([[1, 0, (1 - COARSE) / 2], [0, 1, (1 - COARSE) / 2]]) / COARSE
+_FINER = inverse(_COARSER)
+
+
+@lru_cache(maxsize=8)
+def _window(side: int) -> NDArray[np.float32]:
+    """(side, side) weights that fall from the middle to nothing at the edge."""
+    edge = np.sin(np.pi * (np.arange(side) + 0.5) / side).astype(np.float32)
+    return np.outer(edge, edge)

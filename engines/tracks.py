@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .register import Steady
+from .landmarker import Mesh
+from .steady import Steady
+from .template import Affine
 
 Box = NDArray[np.float64]  # x0, y0, x1, y1 in frame px
 
@@ -18,11 +20,20 @@ class Track:
     """What is remembered of one face."""
 
     face: int
-    box: Box  # when last seen
+    mesh: Mesh  # when last seen, or where it was followed to
     seen_ns: int
     kept_ns: int  # last frame that gave a crop, or the first
     inside_gates: bool = False
+    placed: Affine = field(default_factory=lambda: np.eye(2, 3))  # where landmarks put the last crop
     steady: Steady | None = None
+
+    def see(self, mesh: Mesh, now_ns: int) -> None:
+        """The face is here now."""
+        self.mesh, self.seen_ns = mesh, now_ns
+
+    @property
+    def box(self) -> Box:
+        return _box(self.mesh)
 
     def restart(self) -> None:
         """Forget what it looked like, not who it is."""
@@ -50,16 +61,17 @@ class Tracks:
         if face in self._tracks:
             self._tracks[face].restart()
 
-    def assign(self, boxes: list[Box], now_ns: int) -> list[Track | None]:
-        """The track of each box: the one it overlaps most, else a new one (largest box first), else None."""
+    def assign(self, meshes: list[Mesh], now_ns: int) -> list[Track | None]:
+        """The track of each mesh: the one it overlaps most, else a new one (largest first), else None."""
+        boxes = [_box(mesh) for mesh in meshes]
         self._tracks = {f: t for f, t in self._tracks.items() if now_ns - t.seen_ns <= self._forget_ns}
         owner = self._overlapping(boxes)
         for i in sorted(set(range(len(boxes))) - set(owner), key=lambda i: -_area(boxes[i])):
             free = next((face for face in range(self._faces) if face not in self._tracks), None)
             if free is not None:
-                owner[i] = self._tracks[free] = Track(free, boxes[i], now_ns, now_ns)
+                owner[i] = self._tracks[free] = Track(free, meshes[i], now_ns, now_ns)
         for i, track in owner.items():
-            track.box, track.seen_ns = boxes[i], now_ns
+            track.see(meshes[i], now_ns)
         return [owner.get(i) for i in range(len(boxes))]
 
     def _overlapping(self, boxes: list[Box]) -> dict[int, Track]:
@@ -71,6 +83,10 @@ class Tracks:
                 owner[i] = self._tracks[-minus_face]
                 taken.add(-minus_face)
         return owner
+
+
+def _box(mesh: Mesh) -> Box:
+    return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
 
 
 def _area(box: Box) -> float:

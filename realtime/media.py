@@ -161,6 +161,7 @@ class VideoFile(Recorded):
             raise SourceError(
                 f"{self.path}: {seconds:.0f} s long, expected at most {options.max_seconds:.0f} s; cut it"
             )
+        stream.codec_context.thread_count = 1  # one thread a stage
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(options.max_pixels)}
         return stream
 

@@ -21,6 +21,7 @@ from engines.specs import SpotterSpec
 
 from .calls import Steps, drive
 from .config import Settings
+from .cores import one_thread
 from .errors import MicrospotError, UsageError
 from .feed import End, Feed, Item, Sighting
 from .meter import Meter
@@ -77,7 +78,7 @@ def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
 
 
 class Pipeline:
-    """A context manager; `run` yields every record in order of decision."""
+    """A context manager; `run` yields every record in order of decision. While it is open OpenCV uses one thread."""
 
     def __init__(
         self,
@@ -106,14 +107,16 @@ class Pipeline:
         ]
 
     def __enter__(self) -> Self:
+        self._open = ExitStack()
+        self._open.enter_context(one_thread())
+        for line in self._lines:
+            self._open.callback(line.feed.close)  # one that fails does not keep the others open
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with ExitStack() as stack:  # one feed that fails to close does not keep the others open
-            for line in self._lines:
-                stack.callback(line.feed.close)
+        self._open.close()
 
     def run(self) -> Iterator[Record]:
         """Every record, until all sources have ended. Provisional and withdrawn events are included."""

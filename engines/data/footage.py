@@ -13,9 +13,10 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import AlignOptions, MediaPipeAligner, Mesh
+from ..align import Alignment, AlignOptions, MediaPipeAligner
 from ..clips import SECOND_NS
 from ..errors import DataError
+from ..landmarker import Mesh
 from ..register import Pixels
 
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
@@ -32,15 +33,21 @@ Rows = tuple[int, int]  # [first, stop)
 
 
 class MeshAligner(MediaPipeAligner):
-    """Keeps the mesh of the last frame. `given` replaces MediaPipe's answer: a frame that has not changed."""
+    """The crops of the live aligner, and beside them the mesh of every frame, whether it asked for that or not.
+
+    `given` replaces MediaPipe's answer: a frame that has not changed.
+    """
 
     mesh: Mesh | None = None
     given: Mesh | None = None
 
-    def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
+    def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
         found = super().landmarks(image_bgr) if self.given is None else [self.given]
         self.mesh = found[0] if found else None
-        return found
+        return super().__call__(image_bgr, captured_ns)
+
+    def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
+        return [] if self.mesh is None else [self.mesh]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +134,8 @@ def align_shots(
         if keep_frames and len(frames) * image.nbytes > MAX_FRAME_BYTES:
             raise DataError(f"{name}: more than {MAX_FRAME_BYTES >> 20} MiB of frames; examine a shorter part")
         aligner.given = known[i] if i < len(known) else None
-        rows += [(i, face.pixels, face.affine) for face in aligner(image, at_ns).faces[:1]]
+        found = aligner(image, at_ns).faces[:1]
+        rows += [(i, face.pixels, face.affine) for face in found if aligner.mesh is not None]
         times.append(at_ns)
         meshes.append(aligner.mesh)
         frames += [image] if keep_frames else []

@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import SIDES
 from ..clips import SECOND_NS
 from ..data.faces import FaceAsset, find_faces, load_face
 from ..data.synthetic import VIDEO_RECIPE, render_video
 from ..data.timeline import Movement
 from ..errors import DataError, UsageError
 from ..intervals import Intervals
+from ..landmarker import width_px
 from ..runtime.engine import EngineSet
 from .heldout import EXAM_RECIPE, SEED, exam_tasks, rendered, stretches
 from .link import Pixels, Receiver
@@ -164,7 +164,7 @@ def compose(face: FaceAsset, width: float) -> tuple[Pixels, NDArray[np.float64]]
 
     Its edges are drawn out to fill the canvas: mirrored, they would show more faces.
     """
-    scale = width / _width(face.landmarks)
+    scale = width / width_px(face.landmarks)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled: Any = cv2.resize(face.image, None, fx=scale, fy=scale, interpolation=how)
     mesh = face.landmarks * scale
@@ -176,16 +176,11 @@ def compose(face: FaceAsset, width: float) -> tuple[Pixels, NDArray[np.float64]]
     return np.asarray(cv2.warpAffine(scaled, affine, CANVAS, borderMode=cv2.BORDER_REPLICATE), np.uint8), mesh
 
 
-def _width(mesh: NDArray[np.float64]) -> float:
-    """As the aligner's gate measures it."""
-    return float(np.linalg.norm(mesh[SIDES[1], :2] - mesh[SIDES[0], :2]))
-
-
 def _widest(faces: Path, count: int) -> list[FaceAsset]:
     found = [face for face in find_faces(faces) if face[2] == "test"]
     if not found:
         raise DataError(f"{faces}: no usable test face; give more portraits")
-    return [load_face(*face) for face in sorted(found, key=lambda face: -_width(face[1]))[:count]]
+    return [load_face(*face) for face in sorted(found, key=lambda face: -width_px(face[1]))[:count]]
 
 
 def _or_watched(receiver: Receiver, name: str, movements: list[Movement], plan: Axis) -> Take:

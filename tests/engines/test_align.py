@@ -15,8 +15,9 @@ import pytest
 import realtime
 from engines.align import AlignOptions, FixedAligner, MediaPipeAligner, face_to_crop
 from engines.errors import DataError, EngineError, UsageError
-from engines.register import RegisterOptions, Steady
+from engines.register import RegisterOptions
 from engines.steadiness import measure
+from engines.steady import Steady
 from engines.template import TEMPLATE, compose, inverse, rigid_weights, template_px
 
 SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
@@ -50,10 +51,10 @@ def aligner() -> Iterator[MediaPipeAligner]:
 
 
 class Scripted(MediaPipeAligner):
-    """Meshes from a list instead of MediaPipe: what the gates and identities do with them is ours."""
+    """Meshes from a list instead of MediaPipe, at every frame: what gates and identities do with them is ours."""
 
-    def __init__(self, faces: int = 1, options: AlignOptions | None = None) -> None:
-        super().__init__(faces=faces, options=options)
+    def __init__(self, faces: int = 1, **options: Any) -> None:
+        super().__init__(faces=faces, options=AlignOptions(**{"landmarks_ns": 0} | options))
         self.meshes: list[np.ndarray] = []
 
     def landmarks(self, image_bgr: np.ndarray) -> list[np.ndarray]:
@@ -72,8 +73,8 @@ def turned(mesh: np.ndarray, degrees: float) -> np.ndarray:
     return out
 
 
-def moved(mesh: np.ndarray, right: float) -> np.ndarray:
-    return mesh + np.array([right, 0.0, 0.0])
+def moved(mesh: np.ndarray, right: float, down: float = 0.0) -> np.ndarray:
+    return mesh + np.array([right, down, 0.0])
 
 
 def scaled(mesh: np.ndarray, width: float) -> np.ndarray:
@@ -191,7 +192,7 @@ def test_a_large_face_is_averaged_not_sampled(clip: list[np.ndarray], mesh: np.n
 def test_gates_have_hysteresis(
     clip: list[np.ndarray], mesh: np.ndarray, steps: list[tuple[float, float, str | None]], why: str
 ) -> None:
-    with Scripted(options=AlignOptions(register=RegisterOptions(lost_below=-9, lost_px=1e9))) as aligner:
+    with Scripted(register=RegisterOptions(lost_below=-9, lost_px=1e9)) as aligner:
         for i, (yaw, width, expected) in enumerate(steps):
             aligner.meshes = [turned(scaled(mesh, width), yaw)]
             assert aligner(clip[0], i * TICK).rejected == expected, f"{why}, step {i}"
@@ -290,6 +291,128 @@ def test_a_cut_to_another_place_waits_until_the_number_is_free(clip: list[np.nda
         aligner.meshes = [moved(mesh, 400)]
         assert aligner(wide, TICK).rejected == "registration lost"
         assert aligner(wide, 600_000_000).rejected is None
+
+
+class Counting(Scripted):
+    """Meshes that go along with a picture rolled by `at` px, at the aligner's own pace; counts who asks for them."""
+
+    asked = 0
+    at = (0, 0)
+
+    def __init__(self, mesh: np.ndarray, **options: Any) -> None:
+        super().__init__(**{"landmarks_ns": 200_000_000} | options)
+        self.mesh = mesh
+
+    def landmarks(self, image_bgr: np.ndarray) -> list[np.ndarray]:
+        self.asked += 1
+        return [] if self.mesh is None else [moved(self.mesh, *self.at)]
+
+    def show(self, image: np.ndarray, i: int, at: tuple[int, int] = (0, 0)) -> tuple[Any, int]:
+        """What the aligner says of a picture moved by `at`, and how often it asked for landmarks."""
+        before, self.at = self.asked, at
+        found = self(np.roll(image, at[::-1], axis=(0, 1)), i * TICK)
+        return found, self.asked - before
+
+
+def test_landmarks_are_asked_now_and_then(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    with Counting(mesh) as aligner:
+        assert [aligner.show(image, i)[1] for i, image in enumerate(clip)] == [1, 0, 0, 0, 0] * 2 + [1, 0]
+
+
+def test_a_followed_face_is_where_landmarks_at_every_frame_put_it(clip: list[np.ndarray]) -> None:
+    with MediaPipeAligner(options=AlignOptions(landmarks_ns=0)) as often, MediaPipeAligner() as seldom:
+        for i, image in enumerate(clip):
+            one, other = (a(image, i * TICK).faces[0] for a in (often, seldom))
+            away = compose(one.affine, inverse(other.affine)) - np.eye(2, 3)
+            assert np.abs(away[:, 2]).max() < 0.1, i
+            assert np.abs(one.outline - other.outline).max() < 4, i
+
+
+@pytest.mark.parametrize(("step", "asked"), [(3, 0), (8, 0), (12, 1)])
+def test_a_quick_head_is_followed_as_far_as_it_leaps(
+    clip: list[np.ndarray], mesh: np.ndarray, step: int, asked: int
+) -> None:
+    """Steps in frame px, which here are crop px within a tenth; the last is further than registration reaches."""
+    with Counting(mesh) as aligner:
+        (still,) = aligner.show(clip[0], 0)[0].faces
+        for i in range(1, 4):
+            found, runs = aligner.show(clip[0], i, (-i * step, 0))
+            (face,) = found.faces
+            assert runs == asked, i
+            expected = compose(still.affine, np.array([[1, 0, i * step], [0, 1, 0]]))
+            assert np.abs(face.affine - expected).max() < 0.05
+            np.testing.assert_allclose(face.outline, still.outline - (i * step, 0), atol=0.1)
+            np.testing.assert_allclose(face.placed, expected, atol=0.1)
+
+
+def test_another_face_at_a_cut_is_noticed_on_its_frame(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    stranger = cv2.flip(clip[0], 0)
+    with Counting(mesh) as aligner:
+        assert aligner.show(clip[0], 0)[1] == 1
+        found, asked = aligner.show(stranger, 1)
+        assert (found.rejected, asked) == ("registration lost", 1)
+
+
+def test_a_face_that_goes_is_missed_on_its_frame_and_found_again(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    wall = np.full_like(clip[0], 90)
+    with Counting(mesh) as aligner:
+        aligner.show(clip[0], 0)
+        aligner.mesh = None
+        assert aligner.show(wall, 1)[0].rejected == "no face"
+        aligner.mesh = mesh
+        found, asked = aligner.show(clip[0], 2)
+        assert (len(found.faces), asked) == (1, 1), "a face just lost is looked for at every frame"
+
+
+def test_an_empty_room_is_looked_at_now_and_then(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    with Counting(mesh) as aligner:
+        aligner.mesh = None
+        seen = [aligner.show(clip[0], i) for i in range(7)]
+    assert [asked for _, asked in seen] == [1, 0, 0, 0, 0, 1, 0]
+    assert {found.rejected for found, _ in seen} == {"no face"}
+
+
+def test_near_the_edge_landmarks_are_asked_at_every_frame(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    home = face_to_crop(mesh, 112)
+    left = int(inverse(home)[0, 2])
+    with Counting(mesh) as aligner:
+        assert [aligner.show(clip[0], i, (3 - left, 0))[1] for i in range(3)] == [1, 0, 0]
+        assert [aligner.show(clip[0], i, (-3 - left, 0))[1] for i in range(3, 6)] == [1, 1, 1]
+
+
+def test_a_second_face_is_seen_before_long(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    wide = np.concatenate([clip[0], clip[0]], axis=1)
+    with Scripted(faces=2, landmarks_ns=200_000_000) as aligner:
+        aligner.meshes = [mesh]
+        aligner(wide, 0)
+        aligner.meshes = [mesh, moved(mesh, 400)]
+        assert [len(aligner(wide, i * TICK).faces) for i in range(1, 8)] == [1] * 4 + [2] * 3
+
+
+def test_a_stretch_does_not_depend_on_what_was_before(aligner: MediaPipeAligner, clip: list[np.ndarray]) -> None:
+    runs = []
+    for first in (0, 3):
+        aligner.reset()
+        for i in range(first, 4):
+            aligner(clip[i], i * TICK)
+        aligner.reset()
+        runs.append([aligner(clip[i], i * TICK).faces[0] for i in range(4, 12)])
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        np.testing.assert_array_equal(one.affine, other.affine)
+
+
+def test_crops_return_to_the_landmarks_without_a_leap(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    """Landmarks that say the head has turned: 5 px away at once, and the picture has not changed."""
+    home = face_to_crop(mesh, 112)
+    with Counting(mesh) as aligner:
+        aligner.show(clip[0], 0)
+        aligner.mesh = moved(mesh, 5 / home[0, 0])
+        x = np.array([aligner.show(clip[0], i)[0].faces[0].affine[0, 2] - home[0, 2] for i in range(1, 60)])
+    steps = -np.diff(x)
+    assert steps.max() < 0.6, "5 px beyond the leash's 2.5 go within a fifth of a second, not at once"
+    assert np.mean(steps[10:] > 0.002) > 0.8, "and on between landmarks, slowly; registration itself errs by 0.01"
+    assert -3.5 < x[-1] < -2.4
 
 
 def test_fixed_aligner_cuts_where_it_is_told() -> None:

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.align import SIDES, MediaPipeAligner
+from engines.align import MediaPipeAligner
 from engines.baseline import load
 from engines.data.faces import FaceAsset, split_of
 from engines.errors import DataError, UsageError
 from engines.exam.link import Codec, Receiver
 from engines.exam.sweep import CANVAS, compose, examine_sweep, judge
 from engines.exam.takes import Take
+from engines.landmarker import width_px
 from tests import fakes
 
 SAMPLE = Path(__file__).parents[3] / "realtime" / "sample" / "webcam.mp4"
@@ -48,7 +49,7 @@ def faces(face: FaceAsset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_portrait_is_composed_as_wide_as_asked_with_its_landmarks_in_place(face: FaceAsset, width: int) -> None:
     image, mesh = compose(face, width)
     assert image.shape == (CANVAS[1], CANVAS[0], 3)
-    assert np.hypot(*(mesh[SIDES[1], :2] - mesh[SIDES[0], :2])) == pytest.approx(width)
+    assert width_px(mesh) == pytest.approx(width)
     with MediaPipeAligner() as aligner:
         (found,) = aligner.landmarks(image)
     assert np.abs(found[:, :2] - mesh[:, :2]).mean() < 0.015 * width

@@ -1,0 +1,92 @@
+"""MediaPipe's face landmarker, and what its meshes say of a face."""
+
+from __future__ import annotations
+
+import math
+from importlib import resources
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import EngineError, missing_library
+from .register import Pixels
+from .template import Affine
+
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+SIDES = (234, 454)  # where the mesh ends before either ear
+
+Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is nearer
+
+
+class Landmarker:
+    """Up to `faces` meshes of an image, each image for itself.
+
+    Raises EngineError where MediaPipe or its model cannot be loaded.
+    """
+
+    def __init__(self, faces: int) -> None:
+        self._task: Any = None
+        self._mp, self._task = _open(faces)
+
+    def __call__(self, image_bgr: Pixels) -> list[Mesh]:
+        """The meshes of one image (H, W, 3)."""
+        rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+        found = self._task.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=rgb))
+        high, wide = image_bgr.shape[:2]
+        scale = (wide, high, wide)
+        flat = (np.array([c for p in mesh for c in (p.x, p.y, p.z)]) for mesh in found.face_landmarks)
+        return [mesh.reshape(-1, 3) * scale for mesh in flat]
+
+    def close(self) -> None:
+        """Free the model; closing twice is fine."""
+        if self._task is not None:
+            self._task.close()
+            self._task = None
+
+
+def _open(faces: int) -> tuple[Any, Any]:
+    """The mediapipe module and a landmarker in IMAGE mode."""
+    model = resources.files(__package__) / "weights" / "face_landmarker.task"
+    if not model.is_file():
+        raise EngineError("weights/face_landmarker.task is missing; install microspot again")
+    try:
+        import mediapipe
+
+        tasks = mediapipe.tasks
+        options = tasks.vision.FaceLandmarkerOptions(
+            base_options=tasks.BaseOptions(model_asset_buffer=model.read_bytes()),
+            running_mode=tasks.vision.RunningMode.IMAGE,
+            num_faces=faces,
+        )
+        return mediapipe, tasks.vision.FaceLandmarker.create_from_options(options)  # loads the library
+    except (ImportError, OSError) as error:
+        raise missing_library(error) or EngineError(f"mediapipe cannot be loaded: {error}") from error
+
+
+def outline(mesh: Mesh) -> NDArray[np.float32]:
+    """The face oval (N, 2), frame px: a closed polygon, the first point is not repeated."""
+    return mesh[FACE_OVAL, :2].astype(np.float32)
+
+
+def width_px(mesh: Mesh) -> float:
+    """From side to side, frame px."""
+    return math.dist(*mesh[SIDES, :2])
+
+
+def moved(mesh: Mesh, affine: Affine) -> Mesh:
+    """The mesh after a similarity of the picture; its depth grows along."""
+    out = np.empty_like(mesh)
+    out[:, :2] = mesh[:, :2] @ affine[:, :2].T + affine[:, 2]
+    out[:, 2] = mesh[:, 2] * math.hypot(*affine[:, 0])
+    return out
+
+
+def yaw_degrees(mesh: Mesh) -> float:
+    """How far the head is turned to either side, from the depth of the mesh's two sides."""
+    x, y, depth = mesh[SIDES[1]] - mesh[SIDES[0]]
+    return math.degrees(math.atan2(abs(depth), math.hypot(x, y)))
