@@ -76,7 +76,8 @@ class Graphs:
 
     def graph(self, name: str) -> Graph:
         """The graph called `name`, from the cache or made now."""
-        entry = self.cache.entry(name, self._fields(name), lambda: self._make(name))
+        label = f"graph {name} {self.precision}"
+        entry = self.cache.entry(name, self._fields(name), lambda: self._make(name), label)
         return Graph(name, self.precision, self._tensors[name], entry)
 
     def _fields(self, name: str) -> dict[str, Any]:

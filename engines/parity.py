@@ -22,7 +22,7 @@ from .runtime.engine import Engine, Tensors
 from .runtime.onnx_engine import OnnxEngine
 from .specs import SpotterSpec
 
-ABSOLUTE = {"A": 1e-5}
+ABSOLUTE = {"A": 2e-5}  # trained weights: 7.5e-6 at worst, in features of crops whose flow divides by little
 RELATIVE = {"B": 5e-3, "D fp32": 1e-4, "D fp16": 5e-3}  # of the largest absolute value of an output
 MARGIN = 1e-3  # a decision counts where the reference is at least so far from its threshold or rival
 
@@ -31,7 +31,8 @@ Golden = dict[str, NDArray[Any]]
 
 
 def judge(rung: str, name: str, found: Arrays, golden: Golden, spotter: SpotterSpec) -> dict[str, Any]:
-    """The result of one rung for one graph: passed, worst share of the tolerance, decisions and how many changed.
+    """The result of one rung for one graph, as parity.json holds it: passed, errors and limits by output (an error of
+    None: missing, of another shape or not a number), decisions that count, and how many of them changed.
 
     rung: A, B, D fp32 or D fp16. found: outputs by name, of the golden inputs.
     """
@@ -39,13 +40,12 @@ def judge(rung: str, name: str, found: Arrays, golden: Golden, spotter: SpotterS
     limits = {key: ABSOLUTE.get(rung) or RELATIVE[rung] * float(np.abs(want).max()) for key, want in wanted.items()}
     errors = {key: _difference(found.get(key), want) for key, want in wanted.items()}
     changed = total = 0
-    for key, want in wanted.items():
-        if found.keys() >= {key} and found[key].shape == want.shape:
-            clear, differs = _decisions(name, key, found[key], want, spotter)
-            total, changed = total + int(clear.sum()), changed + int((clear & differs).sum())
-    passed = changed == 0 and all(errors[key] <= limits[key] for key in wanted)
+    for key in (key for key in wanted if errors[key] is not None):
+        clear, differs = _decisions(name, key, found[key], wanted[key], spotter)
+        total, changed = total + int(clear.sum()), changed + int((clear & differs).sum())
+    close = all(error is not None and error <= limits[key] for key, error in errors.items())
     return {
-        "passed": passed,
+        "passed": close and changed == 0,
         "errors": errors,
         "limits": limits,
         "decisions": total,
@@ -53,10 +53,10 @@ def judge(rung: str, name: str, found: Arrays, golden: Golden, spotter: SpotterS
     }
 
 
-def _difference(found: NDArray[Any] | None, wanted: NDArray[Any]) -> float:
-    """The largest absolute difference; infinite where something is missing, of another shape or not a number."""
+def _difference(found: NDArray[Any] | None, wanted: NDArray[Any]) -> float | None:
+    """The largest absolute difference."""
     if found is None or found.shape != wanted.shape or not np.isfinite(found).all():
-        return float("inf")
+        return None
     return float(np.abs(found - wanted).max(initial=0))
 
 
@@ -67,10 +67,11 @@ def _decisions(
     if output.startswith("classes") and name != "refiner":
         rivals = np.sort(wanted, axis=1)
         return rivals[:, -1] - rivals[:, -2] >= MARGIN, found.argmax(1) != wanted.argmax(1)
-    thresholds = {("proposer", "scores"): spotter.t_cpn, ("refiner", "classes"): spotter.t_crn}
-    if (name, output) not in thresholds:
+    limit = {("proposer", "scores"): spotter.t_cpn, ("refiner", "classes"): spotter.t_crn}.get((name, output))
+    if limit is None:
         return np.zeros(0, bool), np.zeros(0, bool)
-    limit = thresholds[name, output]
+    if name == "refiner":
+        found, wanted = found[:, 1], wanted[:, 1]  # column 1 is ME
     return np.abs(wanted - limit) >= MARGIN, (found >= limit) != (wanted >= limit)
 
 

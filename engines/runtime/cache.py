@@ -79,11 +79,12 @@ class Entry:
 
     def read(self, file: str) -> bytes:
         """Content of a file, verified. Raises EngineError where it is gone or changed."""
+        expected = self.sha256(file)
         try:
             content = (self.folder / file).read_bytes()
         except OSError as error:
             raise EngineError(f"{self.folder / file} cannot be read ({error}): build it again") from error
-        if digest(content) != self.sha256(file):
+        if digest(content) != expected:
             raise EngineError(f"{self.folder / file} has changed since it was built: build it again")
         return content
 
@@ -112,8 +113,12 @@ class Cache:
     root: Path
     say: Say = lambda line: None
 
-    def entry(self, name: str, fields: Fields, make: Callable[[], Mapping[str, bytes]], again: bool = False) -> Entry:
+    def entry(
+        self, name: str, fields: Fields, make: Callable[[], Mapping[str, bytes]], label: str, again: bool = False
+    ) -> Entry:
         """The entry of `name` and `fields`; `make` gives its files where it is missing, broken or asked for `again`.
+
+        label: what it is, in words, for the line that says that it is built.
 
         Raises EngineError where the folder belongs to another user or is writable by others, DataError where it
         cannot be written, and whatever `make` raises.
@@ -126,7 +131,7 @@ class Cache:
             found, fault = _examine(folder, fields)
             if found is not None and not again:
                 return found
-            self.say(f"{name}: {'asked for again' if found else fault}; building it")
+            self.say(f"{label}: {'asked for again' if found else fault}; building it")
             return _write(folder, fields, make())
 
     def entries(self) -> Iterator[tuple[Path, Entry | None, str]]:

@@ -127,7 +127,7 @@ def _worst(results: dict[str, Any]) -> str:
         error / limit
         for result in results.values()
         for error, limit in zip(result.get("errors", {}).values(), result.get("limits", {}).values(), strict=True)
-        if limit
+        if limit and error is not None
     ]
     return (
         f" ({len(results)} checks{f', at most {max(shares):.0%} of the tolerance' if shares else ''})"

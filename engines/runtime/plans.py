@@ -27,7 +27,8 @@ def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False) 
         model = graph.model
         return {MODEL: model, PLAN: build_apart(model, graph.name, graph.tensors, target).plan}
 
-    entry = cache.entry(graph.name, fields, make, again)
+    label = f"engine {graph.name} {graph.precision} for SM {target.sm}"
+    entry = cache.entry(graph.name, fields, make, label, again)
     if entry.built:
         entry.record(graph.entry.parity())  # what is known of the graph so far
     return entry

@@ -1,0 +1,213 @@
+"""Loading a set on a GPU, with fakes in place of driver, TensorRT and CUDA: what is missing, what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from engines.errors import EngineError, UsageError
+from engines.graphs import Graph
+from engines.runtime import plans, select, tensorrt_engine, tensorrt_set
+from engines.runtime.apart import Built
+from engines.runtime.cache import GOLDEN, MODEL, PLAN, Cache
+from engines.runtime.engine import FunctionEngine
+from engines.runtime.nvidia import NO_DRIVER, Gpu
+from engines.runtime.select import choose_backend, load_engines
+from engines.runtime.tensorrt_set import Place, SplitRecognizer, missing, require, start, target_of
+from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
+from tests.engines.fake_tensorrt import FakeCuda, FakeTensorRT, fake_plan
+
+GPU = Gpu("NVIDIA Fake 4090", 89, "12.8")
+X, Y = TensorSpec("x", "float32", ("B", 3)), TensorSpec("y", "float32", ("B", 1))
+
+
+def found(monkeypatch: pytest.MonkeyPatch, gpu: Gpu | str) -> None:
+    for module in (tensorrt_set, select):
+        monkeypatch.setattr(module, "find_gpu", lambda: gpu)
+
+
+# ---- what is missing -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "rtx"])
+def test_without_a_driver_nothing_is_imported_and_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    found(monkeypatch, NO_DRIVER)
+    monkeypatch.setattr(tensorrt_set, "load_module", lambda name: pytest.fail("TensorRT was imported"))
+    with pytest.raises(EngineError, match=rf"backend {backend} needs an NVIDIA.*no NVIDIA driver.*pip install") as info:
+        load_engines(backend=backend)
+    assert f"'microspot[{backend}]'" in str(info.value)
+    assert info.value.exit_code == 4
+
+
+def test_a_gpu_outside_of_the_list_is_sent_to_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, dataclasses.replace(GPU, sm=90))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(tensorrt_set, "load_module", lambda name: FakeTensorRT(FakeCuda()))
+    assert any("SM 86, 89: NVIDIA Fake 4090 is SM 90, use --backend tensorrt" in lack for lack in missing("rtx"))
+    with pytest.raises(EngineError, match="use --backend tensorrt"):
+        require("rtx")
+
+
+def test_auto_asks_the_driver_first_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, NO_DRIVER)
+    monkeypatch.setattr(select, "missing", lambda backend: pytest.fail("asked for modules without a driver"))
+    assert choose_backend("auto") == ("onnx", "", "auto: ONNX Runtime on the CPU (no NVIDIA driver)")
+    found(monkeypatch, GPU)
+    monkeypatch.setattr(select, "missing", lambda backend: ["tensorrt"] if backend == "tensorrt" else [])
+    assert choose_backend("auto") == ("rtx", "fp16", "auto: rtx in fp16 on NVIDIA Fake 4090 (SM 89)")
+    monkeypatch.setattr(select, "missing", lambda backend: [f"{backend} module"])
+    name, _, why = choose_backend("auto")
+    assert name == "onnx"
+    assert "although there is NVIDIA Fake 4090: tensorrt needs tensorrt module; rtx needs rtx module" in why
+
+
+def test_a_backend_may_name_its_precision() -> None:
+    assert choose_backend("rtx:fp32")[:2] == ("rtx", "fp32")
+    assert choose_backend("tensorrt")[:2] == ("tensorrt", "fp16")
+    assert choose_backend("onnx")[:2] == ("onnx", "")
+    for wrong in ("rtx:", "rtx:bf16", "onnx:fp16"):
+        with pytest.raises(UsageError, match="expected one of auto, onnx, tensorrt, rtx, torch, tensorrt:fp16"):
+            choose_backend(wrong)
+
+
+def test_auto_goes_on_with_the_cpu_where_the_gpu_fails_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, GPU)
+    monkeypatch.setattr(select, "missing", lambda backend: [])
+
+    def fails(*arguments: Any, **more: Any) -> None:
+        raise EngineError("encoder is not the function that was trained")
+
+    monkeypatch.setattr(select, "load_on_gpu", fails)
+    with load_engines() as engines:
+        assert engines.backend == "onnx"
+        assert engines.backend_reason == (
+            "auto: ONNX Runtime on the CPU, since tensorrt cannot run: encoder is not the function that was trained"
+        )
+    with pytest.raises(EngineError, match="not the function"):
+        load_engines(backend="rtx")
+
+
+def test_a_watch_without_a_gpu_exits_4_with_one_line() -> None:
+    if not isinstance(tensorrt_set.find_gpu(), str):
+        pytest.skip("this machine has a GPU")
+    command = [sys.executable, "-m", "realtime", "watch", "sample", "--backend", "tensorrt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
+    assert "pip install 'microspot[tensorrt]'" in done.stderr
+
+
+# ---- engines on a fake GPU -------------------------------------------------------------------------------------
+
+
+class Shop:
+    """Builds fake engine files, one after the other from `plans`, and counts."""
+
+    def __init__(self, *made: bytes) -> None:
+        self.made, self.built = list(made), 0
+
+    def __call__(self, model: bytes, name: str, tensors: Any, target: Any) -> Built:
+        self.built += 1
+        return Built(self.made.pop(0) if len(self.made) > 1 else self.made[0], {}, True)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
+    fake = FakeTensorRT(FakeCuda())
+    for module in (plans, tensorrt_engine):
+        monkeypatch.setattr(module, "load_module", lambda backend: fake)
+    return Place(Cache(tmp_path), target_of("rtx", GPU), GPU, fake.cuda)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def graph(place: Place) -> Graph:
+    """A graph whose golden output is twice the mean of its input."""
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    files = {MODEL: b"graph", GOLDEN: save({"in.x": x, "out.y": 2 * x.mean(1, keepdims=True)})}
+    entry = place.cache.entry("tiny", {"precision": "fp16"}, lambda: files, "graph")
+    entry.record({"B": {"passed": True}})
+    return Graph("tiny", "fp16", ((X,), (Y,)), entry)
+
+
+def test_an_engine_is_built_tested_once_and_remembered(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    shop = Shop(fake_plan((X,), (Y,)))
+    monkeypatch.setattr(plans, "build_apart", shop)
+    tests: list[str] = []
+    real = tensorrt_set.outputs_of
+    monkeypatch.setattr(tensorrt_set, "outputs_of", lambda *a: tests.append("D") or real(*a))
+    for _ in range(2):
+        engine = start(graph, place, SpotterSpec())
+        np.testing.assert_array_equal(engine(x=np.ones((1, 3), np.float32))["y"], [[2]])
+    assert (shop.built, tests) == (1, ["D"])
+    parity = plans.plan_entry(place.cache, graph, place.target).parity()
+    assert parity["B"] == {"passed": True}
+    assert parity["D"]["passed"] is True
+    assert parity["D"]["where"]["gpu"] == GPU.name
+    other = dataclasses.replace(place, gpu=dataclasses.replace(GPU, driver="13.0"))
+    start(graph, other, SpotterSpec())
+    assert tests == ["D", "D"]
+
+
+def test_an_engine_that_computes_something_else_is_refused_every_time(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,), scale=2.1)))
+    for _ in range(2):
+        with pytest.raises(EngineError, match=r"tiny fp16 on NVIDIA Fake 4090 is not the function.*refused"):
+            start(graph, place, SpotterSpec())
+    assert plans.plan_entry(place.cache, graph, place.target).parity()["D"]["passed"] is False
+
+
+def test_an_engine_that_does_not_load_is_built_once_more(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    shop = Shop(fake_plan((X,), (Y,), broken=True), fake_plan((X,), (Y,)))
+    monkeypatch.setattr(plans, "build_apart", shop)
+    start(graph, place, SpotterSpec())
+    assert shop.built == 2
+    always = Shop(fake_plan((X,), (Y,), broken=True))
+    monkeypatch.setattr(plans, "build_apart", always)
+    plans.plan_entry(place.cache, graph, place.target, again=True)
+    with pytest.raises(EngineError, match="does not load it"):
+        start(graph, place, SpotterSpec())
+    assert always.built == 2
+
+
+def test_engines_are_kept_apart_by_what_they_are_for(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,))))
+    gpus = (GPU, dataclasses.replace(GPU, name="NVIDIA Fake 4080"))
+    rtx = {plans.plan_entry(place.cache, graph, target_of("rtx", gpu)).folder for gpu in gpus}
+    full = {plans.plan_entry(place.cache, graph, target_of("tensorrt", gpu)).folder for gpu in gpus}
+    assert (len(rtx), len(full), len(rtx | full)) == (1, 2, 3)
+    assert plans.plan_entry(place.cache, graph, place.target).read(PLAN) == fake_plan((X,), (Y,))
+
+
+def test_the_recognizer_is_frames_and_head() -> None:
+    spec = RecognizerSpec(frames=4, side=8)
+    (clip,), outputs = spec.tensors()["recognizer"]
+    product = TensorSpec("product", "float32", ("B", 4, 2))
+    frames = FunctionEngine(
+        lambda clip: {"product": np.full((1, 4, 2), 3, np.float32), "intensity": np.ones((1, 4), np.float32)},
+        (clip,), (product, outputs[1]),
+    )  # fmt: skip
+    scores = TensorSpec("classes_3", "float32", ("B", 3))
+    head = FunctionEngine(
+        lambda product: {"classes_3": product[:, 0, :1] * np.ones((1, 3), np.float32)}, (product,), (scores,)
+    )
+    whole = SplitRecognizer(frames, head, (clip,), outputs, labels=3)
+    answer = whole(clip=np.zeros((1, 4, 3, 8, 8), np.uint8))
+    assert answer.keys() == {"classes", "intensity"}
+    np.testing.assert_array_equal(answer["classes"], [[3, 3, 3]])
