@@ -107,15 +107,16 @@ def bench(
     source: Annotated[str, typer.Argument(help="a file, or sample")] = "sample",
     engines: Engines = None,
     backend: Backend = "auto",
+    out: Annotated[Path | None, typer.Option(help="folder for a CSV and a plot, named after the machine")] = None,
     as_json: Json = False,
 ) -> None:
-    """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory."""
-    from engines.runtime.select import load_engines
+    """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory. Takes minutes."""
+    from .bench.files import write_files
+    from .bench.report import bench as run
 
-    from .bench import bench as run
-
-    with load_engines(engines, backend) as loaded:
-        report = run(source, loaded)
+    report = run(source, engines, backend)
+    if out is not None:
+        report |= {"files": [str(path) for path in write_files(report, out)]}
     _print(report, as_json)
 
 
@@ -145,16 +146,12 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from .bench.files import flat
+
     table = Table("measure", "value", box=None)
-    for name, value in _flat("", report):
+    for name, value in flat(report):
         table.add_row(name, str(value))
     Console().print(table)
-
-
-def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        return [(prefix, value)]
-    return [row for key, item in value.items() for row in _flat(f"{prefix}.{key}".strip("."), item)]
 
 
 def main() -> None:

@@ -1,0 +1,122 @@
+"""What the networks cost: one proposer step, a window anew for each frame, every engine on every backend here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engines.floor import Peak, cost_of
+from engines.runtime.engine import Array, EngineSet, Tensors
+from engines.runtime.select import BACKENDS, BASELINE, PACKAGED, Weights, load_engines
+
+from ..errors import EngineError
+from ..meter import percentiles
+
+BATCH = 8  # cameras in a batch
+WINDOW_TICKS = 128  # of the yardstick that recomputes
+LENGTHS = (64, 128, 256, 512)  # ticks of a window
+REPEATS = 60
+ENCODED_AT_ONCE = 32  # crops of a window: more take memory and no less time
+
+
+def timed(run: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
+    """ms of every call after three."""
+    times = []
+    for _ in range(repeats + 3):
+        began = time.perf_counter_ns()
+        run()
+        times.append((time.perf_counter_ns() - began) / 1e6)
+    return times[3:]
+
+
+def head_times(engines: EngineSet) -> dict[str, Any]:
+    """One proposer step for one camera and for BATCH cameras at once."""
+    one, many = (_step(engines, cameras) for cameras in (1, BATCH))
+    return percentiles(timed(one)) | {f"cameras_{BATCH}": percentiles(timed(many))}
+
+
+def _step(engines: EngineSet, cameras: int) -> Callable[[], Any]:
+    inputs = _zeros(engines.proposer.inputs, cameras)
+    inputs["valid"][:] = 1
+    return lambda: engines.proposer(**inputs)
+
+
+def _zeros(tensors: Tensors, batch: int) -> dict[str, Array]:
+    """Inputs of one column for `batch` of what the engine takes."""
+    shapes = {t.name: (batch, *(1 if isinstance(size, str) else size for size in t.shape[1:])) for t in tensors}
+    return {t.name: np.zeros(shapes[t.name], t.dtype) for t in tensors}
+
+
+def window_times(engines: EngineSet, ticks: int = WINDOW_TICKS) -> tuple[list[float], list[float]]:
+    """ms of a new frame in a window of `ticks`: encoder once and one proposer step, and the whole window anew."""
+    spec = engines.spotter
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (ticks, spec.channels, spec.side, spec.side), np.uint8)
+    state = np.zeros((1, spec.state), np.float32)
+
+    def run(frames: Array, state: Array) -> Array:
+        batches = [frames[i : i + ENCODED_AT_ONCE] for i in range(0, len(frames), ENCODED_AT_ONCE)]
+        features = np.concatenate([engines.encoder(pixels=batch)["features"].copy() for batch in batches])
+        columns = np.ascontiguousarray(features.T[None])
+        valid = np.ones((1, len(frames)), np.float32)
+        return engines.proposer(features=columns, valid=valid, state=state)["state_out"].copy()
+
+    carried = run(pixels, state)  # the stream has come to the end of the window
+    repeats = max(3, REPEATS * WINDOW_TICKS // ticks // 12)
+    return timed(lambda: run(pixels[-1:], carried)), timed(lambda: run(pixels, state), repeats)
+
+
+def window_costs(engines: EngineSet) -> dict[str, Any]:
+    """By window length in ticks, ms a frame: incremental, which must stay level, and recomputed."""
+    out = {}
+    for ticks in LENGTHS:
+        incremental, recompute = (percentiles(times)["ms_p50"] for times in window_times(engines, ticks))
+        out[str(ticks)] = {"incremental_ms_p50": incremental, "recompute_ms_p50": recompute}
+    return out
+
+
+def backend_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[str, Any]:
+    """Per backend and engine, one call of a batch of one: percentiles, share of a tick and of the machine's floor.
+
+    engines: those in use; the other backends load the same `folder`, and one that is not here says why instead.
+    `fraction_of_floor` is 1 where the machine can do no better; None for the baseline, which is one backend of its own.
+    """
+    if folder == BASELINE:
+        return {engines.backend: _table(engines, {})}
+    floors = _floors(PACKAGED if folder is None else Path(folder), peak)
+    out: dict[str, Any] = {engines.backend: _table(engines, floors)}
+    for backend in [name for name in BACKENDS if name not in out]:
+        try:
+            with load_engines(folder, backend) as others:
+                out[backend] = _table(others, floors)
+        except EngineError as error:
+            out[backend] = {"not_here": str(error)}
+    return out
+
+
+def _table(engines: EngineSet, floors: dict[str, float]) -> dict[str, Any]:
+    names = [*engines.spotter.tensors(), *(["recognizer"] if engines.recognizer else [])]
+    budget_ms = 1000 / engines.spotter.grid_hz
+    return {name: _engine(engines, name, budget_ms, floors.get(name)) for name in names}
+
+
+def _engine(engines: EngineSet, name: str, budget_ms: float, floor_ms: float | None) -> dict[str, Any]:
+    engine = engines.engine(name)
+    inputs = _zeros(engine.inputs, 1)
+    found: dict[str, Any] = percentiles(timed(lambda: engine(**inputs), REPEATS // 2))
+    return found | {
+        "share_of_tick": round(found["ms_p50"] / budget_ms, 4),
+        "floor_ms": None if floor_ms is None else round(floor_ms, 4),
+        "fraction_of_floor": None if floor_ms is None else round(floor_ms / found["ms_p50"], 3),
+    }
+
+
+def _floors(folder: Path, peak: Peak) -> dict[str, float]:
+    """ms by engine."""
+    weights = Weights.open(folder)
+    models = [name for name in weights.files if name.endswith(".onnx")]
+    return {name.split("-")[0].removesuffix(".onnx"): peak.floor_ms(cost_of(weights.read(name))) for name in models}

@@ -1,0 +1,126 @@
+"""The report of `microspot bench`: every figure with what it belongs to."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from engines.align import MediaPipeAligner
+from engines.floor import Peak, measure_peak
+from engines.runtime.engine import EngineSet
+from engines.runtime.select import load_engines
+from engines.steadiness import measure
+
+from ..cores import one_core, one_thread
+from ..errors import SourceError
+from ..meter import Meter, percentiles
+from .networks import backend_times, head_times, window_costs, window_times
+from .rounds import WARM, Times, cold_start_s, landmarker_round, neutral_frame, pipeline_round
+from .scale import camera_costs, nms_costs
+
+ROUNDS = 5
+PACKAGES = ("microspot", "onnxruntime", "mediapipe", "opencv-contrib-python", "numpy", "torch")
+
+
+def bench(uri: str, folder: str | None = None, backend: str = "auto") -> dict[str, Any]:
+    """The report of the command contract; times in ms, on one core.
+
+    Raises SourceError for a source of WARM frames or fewer, and what loading engines and opening sources raise.
+    """
+    with load_engines(folder, backend) as engines, one_core(), one_thread():
+        report = _stream(uri, engines) | {"memory_mb": peak_memory_mb()}  # before the yardsticks need theirs
+        report |= _parts(uri, engines)
+        peak = measure_peak()
+        report["yardsticks"]["window_recompute"] = report.pop("window_recompute")
+        return report | {
+            "cold_start_s": round(cold_start_s(uri, folder, backend), 2),
+            "backends": backend_times(engines, folder, peak),
+            "machine": machine(engines, peak),
+        }
+
+
+def _stream(uri: str, engines: EngineSet) -> dict[str, Any]:
+    """The pipeline and the bare landmarker in turns, and the stages of the pipeline."""
+    meter, step, bare = Meter(), Times(), Times()
+    for _ in range(ROUNDS):
+        bare += landmarker_round(uri)
+        step += pipeline_round(uri, engines, meter)
+    if not step.wall:
+        raise SourceError(f"{uri}: a benchmark needs more than {WARM} frames; give a longer one")
+    budget = 1000 / engines.spotter.grid_hz
+    pipeline, landmarker = step.table(), bare.table()
+    return {
+        "pipeline": pipeline | {"fps_one_core": round(1000 / pipeline["ms_mean"], 1)},
+        "stages": {
+            name: row | {"share_of_tick": round(row["ms_p50"] / budget, 4)} for name, row in meter.table().items()
+        },
+        "yardsticks": {"landmarker": landmarker},
+        "pipeline_over_landmarker": round(pipeline["ms_mean"] / landmarker["ms_mean"], 3),
+        "pipeline_over_landmarker_cpu": round(pipeline["cpu_ms_mean"] / landmarker["cpu_ms_mean"], 3),
+        "tick_budget_ms": round(budget, 2),
+    }
+
+
+def _parts(uri: str, engines: EngineSet) -> dict[str, Any]:
+    """Heads, windows, cameras, NMS, and how still the aligner holds a face."""
+    incremental, recompute = (percentiles(times) for times in window_times(engines))
+    cameras, delay = camera_costs(uri, engines, engines.spotter.grid_hz)
+    steady = measure(neutral_frame(), lambda: MediaPipeAligner(side=engines.spotter.side))
+    return {
+        "heads": head_times(engines),
+        "incremental": incremental,
+        "window_recompute": recompute,
+        "recompute_over_incremental": round(recompute["ms_p50"] / incremental["ms_p50"], 1),
+        "windows": window_costs(engines),
+        "cameras": cameras,
+        "decision_delay_s": delay,
+        "nms": nms_costs(),
+        "crop_motion_px_rms": round(steady.motion_px_rms, 4),
+        "crop_motion_px_rms_unregistered": round(steady.unregistered_px_rms, 4),
+        "me_survival": round(steady.me_survival, 4),
+    }
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process ever held."""
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # macOS counts bytes, Linux KiB
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def machine(engines: EngineSet, peak: Peak) -> dict[str, Any]:
+    """What the figures belong to."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "gflops_one_core": round(peak.flops_per_s / 1e9, 1),
+        "gbytes_per_s": round(peak.bytes_per_s / 1e9, 1),
+        "python": sys.version.split()[0],
+        "backend": engines.backend,
+        "precision": "fp32",
+        "engines": engines.name,
+        "weights": engines.digest[:12],
+        "versions": _versions(),
+    }
+
+
+def processor() -> str:
+    """Its name, as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed, or an extra left out
+            continue
+    return found
