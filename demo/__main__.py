@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import socket
 import sys
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,6 @@ app = typer.Typer(
 )
 SOURCES = ["sample:synthetic:7", "sample"]  # what the Camera tab offers where no source is named
 EXTRA = ("gradio", "fastapi", "uvicorn", "websockets")
-PING_S = 10.0  # a page that does not answer for so long is gone
-FAREWELL_S = 3  # for open pages when the server ends
 
 
 @app.command()
@@ -53,61 +50,22 @@ def serve(
     from engines.runtime.select import load_engines
     from realtime.config import Settings
 
-    from .runs import Kit
-
-    load = partial(load_engines, engines, backend, labels)
-    kit = Kit.checked(load, Settings.load(config, threshold=threshold))
-    listener = _listen(binding)
-    _serve(binding, listener, kit, source or SOURCES, Limits(runs=runs), tls_cert, tls_key)
-
-
-def _listen(binding: Binding) -> socket.socket:
-    """A socket bound before anything slow, so that a taken port is known at once."""
-    family = socket.AF_INET6 if ":" in binding.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((binding.host, binding.port))
-    except OSError as error:
-        listener.close()
-        raise UsageError(f"cannot listen on {binding.host}:{binding.port} ({error.strerror}): give --port") from error
-    return listener
-
-
-def _serve(
-    binding: Binding,
-    listener: socket.socket,
-    kit: object,
-    sources: list[str],
-    limits: Limits,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-) -> None:
-    import uvicorn
-
     from .app import build
     from .runs import Kit
+    from .serve import address, listen, server
 
-    assert isinstance(kit, Kit)
-    port = listener.getsockname()[1]
-    origins = binding.origins(port)
-    application = build(kit, sources, origins, password=binding.password, secure=binding.secure, limits=limits)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="microspot-demo: %(message)s")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application, log_config=None, log_level="warning", access_log=False, server_header=False,
-            ws="websockets-sansio", ws_max_size=limits.message_bytes, ws_per_message_deflate=False,
-            ws_ping_interval=PING_S, ws_ping_timeout=PING_S, timeout_graceful_shutdown=FAREWELL_S, proxy_headers=False,
-            ssl_certfile=tls_cert, ssl_keyfile=tls_key,
-        )
-    )  # fmt: skip
-    typer.echo(f"microspot: open {_address(binding, port)} in a browser; ctrl-C ends")
-    server.run(sockets=[listener])
-
-
-def _address(binding: Binding, port: int) -> str:
-    own = f"http{'s' * binding.secure}://{binding.bracketed}:{port}"
-    return own if own in binding.origins(port) else min(binding.origins(port))
+    with listen(binding) as listener:
+        port = listener.getsockname()[1]
+        kit = Kit.checked(partial(load_engines, engines, backend, labels), Settings.load(config, threshold=threshold))
+        limits = Limits(runs=runs)
+        application = build(
+            kit, source or SOURCES, binding.origins(port), password=binding.password, secure=binding.secure,
+            limits=limits,
+        )  # fmt: skip
+        serving = server(application, limits, (tls_cert, tls_key) if tls_cert and tls_key else None)
+        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="microspot-demo: %(message)s")
+        typer.echo(f"microspot: open {address(binding, port)} in a browser; ctrl-C ends")
+        serving.run(sockets=[listener])
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ class Binding:
         if self.password is None:
             raise UsageError(f"others would reach this demo: set {PASSWORD_VARIABLE} or give --password-file")
         if not (self.tls or self.behind_proxy):
-            raise UsageError("a password must not travel in the clear: give --tls-cert and --tls-key, or --behind-proxy")
+            raise UsageError("a password must not travel in the clear: give --tls-cert, --tls-key or --behind-proxy")
         if self.name is None and (self.behind_proxy or self.host in WILDCARDS):
             raise UsageError("give --name, the host that people type into the browser")
 

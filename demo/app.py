@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def build(
     return Guard(app, origins, Logins(password, limits), limits, secure)
 
 
-def _lifespan(kit: Kit, channels: Sequence[Channel]):  # type: ignore[no-untyped-def]
+def _lifespan(kit: Kit, channels: Sequence[Channel]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=kit.warm_up, name="demo warm-up", daemon=True).start()

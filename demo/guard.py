@@ -31,7 +31,7 @@ GRADIO_API = ("/gradio_api/info", "/gradio_api/startup-events", "/gradio_api/app
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self' {sockets}; "
-    "frame-src 'self'; frame-ancestors 'self'; form-action 'self'; base-uri 'self'; object-src 'none'"
+    "frame-src 'none'; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; object-src 'none'"
 )
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -50,7 +50,7 @@ class Guard:
     ) -> None:
         self._app, self._origins, self._logins, self._limits, self._secure = app, origins, logins, limits, secure
         self._hosts = {origin.partition("://")[2] for origin in origins}
-        sockets = " ".join(sorted(origin.replace("http", "ws", 1) for origin in origins))
+        sockets = " ".join(sorted(o.replace("http", "ws", 1) for o in origins if "[" not in o))  # CSP knows no IPv6
         self._headers = HEADERS | {b"content-security-policy": POLICY.format(sockets=sockets).encode()}
         self._gate = asyncio.Lock()
 
@@ -125,9 +125,7 @@ class Guard:
 def _exists(method: str, path: str) -> bool:
     if path.startswith(OURS):
         return True
-    return method in ("GET", "HEAD") and (
-        path in GRADIO_PATHS or path in GRADIO_API or path.startswith(GRADIO_FOLDERS)
-    )
+    return method in ("GET", "HEAD") and (path in GRADIO_PATHS or path in GRADIO_API or path.startswith(GRADIO_FOLDERS))
 
 
 def _cookie(headers: Headers) -> str | None:

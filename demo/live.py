@@ -84,7 +84,7 @@ class LiveVisit(Visit):
         self._zero_us = frame.captured_us if self._zero_us is None else self._zero_us
         image = await asyncio.to_thread(decode, frame.jpeg, self.limits)
         source = self._source  # the run may have changed meanwhile
-        index = source and source.push((frame.captured_us - self._zero_us) * 1000, image)
+        index = source.push((frame.captured_us - self._zero_us) * 1000, image) if source else None
         if index is None:
             return self.refuse("busy", frame.seq)
         self.accepted()

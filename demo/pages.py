@@ -35,9 +35,10 @@ def mount(app: FastAPI, sources: Sequence[str], kit: Kit, limits: Limits) -> Fas
                 gr.HTML(html_template=_tab(tab, sources, kit, limits), js_on_load=_loader(tab))
     static = resources.files(__package__) / "static"
     options: dict[str, Any] = {"theme": theme, "css_paths": [str(static / "app.css")]}
-    return gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         app, page, path="/", footer_links=[], run_history=False, ssr_mode=False, pwa=False, mcp_server=False, **options
     )
+    return mounted
 
 
 def _fragment(name: str) -> str:

@@ -68,7 +68,7 @@ def document(events: list[dict[str, Any]], date: str = "") -> bytes:
             ET.SubElement(note, "ANNOTATION_VALUE").text = value(event)
     ET.SubElement(root, "LINGUISTIC_TYPE", LINGUISTIC_TYPE_ID=KIND, TIME_ALIGNABLE="true", GRAPHIC_REFERENCES="false")
     ET.indent(root)
-    return ET.tostring(root, "utf-8", xml_declaration=True)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + bytes(ET.tostring(root, "utf-8"))
 
 
 def value(event: dict[str, Any]) -> str:

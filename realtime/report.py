@@ -19,7 +19,8 @@ COLORS = ("#d55e00", "#009e73", "#56b4e9", "#cc79a7", "#b8860b")  # by a label's
 UNSURE = "#777777"
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #8885}"
+    "table{border-collapse:collapse;width:100%}"
+    "th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #8885}"
     "svg{max-width:100%;height:auto}.quiet{opacity:.75}"
 )
 
@@ -51,7 +52,7 @@ def page(records: list[dict[str, Any]]) -> str:
     events = [r for r in records if r["type"] == "event"]
     gaps = [r for r in records if r["type"] == "gap"]
     names = ", ".join(source["source"] for source in start["sources"])
-    end_s = max([1.0, *(e["offset_s"] for e in events), *(e["emitted_s"] for e in events), *(g["stop_s"] for g in gaps)])
+    end_s = max([1.0, *(e["emitted_s"] for e in events), *(g["stop_s"] for g in gaps)])
     frames = sum(r["frames"] for r in records if r["type"] == "end")
     title = html.escape(names)
     return (
@@ -59,7 +60,8 @@ def page(records: list[dict[str, Any]]) -> str:
         f"<title>microspot: {title}</title><style>{STYLE}</style><h1>{title}</h1>"
         f"<p>{_count(len(events), 'micro-expression')} in {frames} frames. Weights {html.escape(start['engines'])}, "
         f"backend {html.escape(start['backend'])}, {start['grid_hz']} Hz.</p>{_timeline(events, gaps, end_s)}"
-        f"{_table(events)}{_gaps(gaps)}<p class=quiet>{CAVEAT}. Ask the person before you show this to others.</p></html>\n"
+        f"{_table(events)}{_gaps(gaps)}<p class=quiet>{CAVEAT}. "
+        f"Ask the person before you show this to others.</p></html>\n"
     )
 
 
@@ -83,11 +85,12 @@ def _timeline(events: list[dict[str, Any]], gaps: list[dict[str, Any]], end_s: f
 
     bars = [bar(g["start_s"], g["stop_s"], "#888888", f"no evidence: {g['reason']}", 0.25) for g in gaps]
     bars += [bar(e["onset_s"], e["offset_s"], color(e), f"{e['label']} at {e['onset_s']:.2f} s", 1) for e in events]
+    text = f'y="{HEIGHT - 3}" font-size="12" fill="currentColor"'
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Events on the time axis">'
         f'<line x1="0" y1="{HEIGHT - 18}" x2="{WIDTH}" y2="{HEIGHT - 18}" stroke="currentColor" opacity=".4"/>'
-        f'{"".join(bars)}<text x="0" y="{HEIGHT - 3}" font-size="12" fill="currentColor">0 s</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT - 3}" font-size="12" fill="currentColor" text-anchor="end">{end_s:.1f} s</text></svg>'
+        f'{"".join(bars)}<text x="0" {text}>0 s</text>'
+        f'<text x="{WIDTH}" {text} text-anchor="end">{end_s:.1f} s</text></svg>'
     )
 
 
@@ -130,7 +133,5 @@ def _curve(event: dict[str, Any]) -> str:
 def _gaps(gaps: list[dict[str, Any]]) -> str:
     if not gaps:
         return ""
-    rows = "".join(
-        f"<li>{g['start_s']:.2f} to {g['stop_s']:.2f} s: {html.escape(g['reason'])}</li>" for g in gaps
-    )
+    rows = "".join(f"<li>{g['start_s']:.2f} to {g['stop_s']:.2f} s: {html.escape(g['reason'])}</li>" for g in gaps)
     return f"<h2>No evidence</h2><ul>{rows}</ul>"

@@ -15,6 +15,7 @@ class Camera {
     this.note = root.querySelector(".ms-note");
     this.button.onclick = () => (this.socket ? this.stop("") : this.start());
     this.source.onchange = () => this.socket && this.start();
+    this.view.facts.lag.previousElementSibling.textContent = "Time to score a frame";
     this.view.clear(READY);
     addEventListener("pagehide", () => this.stop(""));
   }

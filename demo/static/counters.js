@@ -17,10 +17,10 @@ export class Counters {
     if (this.times.length > KEPT) { this.times.shift(); this.lags.shift(); }
   }
 
-  // Frames per second, by the median of the last intervals.
+  // Frames scored per second of the last two seconds or so, those that were skipped missing.
   hz() {
-    const times = this.times.slice(-31), steps = times.slice(1).map((t, i) => t - times[i]);
-    return steps.length ? 1000 / quantile(steps, 0.5) : 0;
+    const times = this.times.slice(-61);
+    return times.length > 1 ? (1000 * (times.length - 1)) / (times.at(-1) - times[0]) : 0;
   }
 
   lag() { return quantile(this.lags.slice(-60), 0.5); }

@@ -5,7 +5,6 @@ import { Counters } from "./counters.js";
 import { connect, waiting } from "./socket.js";
 import { View } from "./view.js";
 
-const IN_FLIGHT = 2; // unanswered frames
 const QUALITY = 0.92; // of the JPEG: compression must not look like motion
 const ANSWER_MS = 2000; // a frame unanswered for longer is given up
 const HEAD = 16; // bytes before the JPEG, see demo/wire.py
@@ -23,6 +22,7 @@ class Live {
     this.button = root.querySelector("[data-do=start]");
     this.cameras = root.querySelector("[data-set=camera]");
     this.note = root.querySelector(".ms-note");
+    this.inFlight = Number(root.querySelector("[data-in-flight]").dataset.inFlight); // unanswered frames at most
     this.canvas = new OffscreenCanvas(1, 1);
     const mirror = root.querySelector("[data-set=mirror]"), threshold = root.querySelector("[data-set=threshold]");
     this.threshold = null; // the server's own
@@ -91,7 +91,7 @@ class Live {
     else if (message.type === "refused") this.refused(message);
     else if (message.type === "event") this.view.event(message);
     else if (message.type === "queue") this.say(waiting(message));
-    else if (message.type === "note" || (message.type === "state" && message.state === "warning")) this.say(message.message ?? message.detail);
+    else if (message.type === "note") this.say(message.message);
     else if (message.type === "start") this.begin(message);
   }
 
@@ -103,11 +103,11 @@ class Live {
     if (first && this.threshold !== null && this.threshold !== spec.t_crn) this.sendThreshold();
   }
 
-  // A frame of the camera: on its way at once, or skipped while two are unanswered.
+  // A frame of the camera: on its way at once, or skipped while too many are unanswered.
   grab(video, taken) {
     this.giveUp();
     if (!this.started || !this.socket.open()) return;
-    if (this.pending.size >= IN_FLIGHT) { this.counters.skipped++; return; }
+    if (this.pending.size >= this.inFlight) { this.counters.skipped++; return; }
     const { videoWidth: wide, videoHeight: high } = video, seq = this.seq++;
     if (this.canvas.width !== wide || this.canvas.height !== high) [this.canvas.width, this.canvas.height] = [wide, high];
     this.pen ??= this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });

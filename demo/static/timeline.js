@@ -126,7 +126,7 @@ export class Timeline {
       if (x < 0 || x >= wide) continue;
       for (let row = 0; row < rows; row++) {
         const value = bytes[row], at = 4 * (row * wide + x);
-        const alpha = value === NONE ? 0 : Math.min(255, 60 + value * 2);
+        const alpha = value === NONE ? 0 : Math.min(255, 25 + value * 2);
         if (value === NONE || alpha < image.data[at + 3]) continue;
         const shade = CIVIDIS[Math.min(CIVIDIS.length - 1, Math.floor((value / 255) * CIVIDIS.length))];
         image.data.set([...shade, alpha], at);
