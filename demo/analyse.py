@@ -22,7 +22,7 @@ from realtime.errors import UsageError
 from realtime.media import VideoFile
 from realtime.records import Frame, View
 from realtime.report import ReportSink
-from realtime.sinks import open_sink
+from realtime.sinks import Sink, open_sink
 from realtime.sources import SourceOptions
 
 from .limits import Limits
@@ -107,10 +107,14 @@ class AnalyseVisit(Visit):
             else:
                 self.tell(message)
 
-        sinks = [*(open_sink(str(folder / name)) for name in FILES[:3])]
-        sinks += [ElanSink(folder / FILES[3]), ReportSink(folder / FILES[4])]
-        run = Run(self._kit, lambda: self._video(upload), lambda m: self.soon(told, m), self._show, sinks,
-                  seconds=self.limits.upload_seconds)  # fmt: skip
+        run = Run(
+            self._kit,
+            source=lambda: self._video(upload),
+            tell=lambda message: self.soon(told, message),
+            show=self._show,
+            sinks=lambda: _sinks(folder),
+            seconds=self.limits.upload_seconds,
+        )
         run.start()
         try:
             await over.wait()
@@ -168,6 +172,14 @@ class AnalyseVisit(Visit):
             self.tell({"type": "more", "from": self._got, "upto": upto, "share": self._got / self._size})
         else:
             self._arrived.set()
+
+
+def _sinks(folder: Path) -> list[Sink]:
+    return [
+        *(open_sink(str(folder / name)) for name in FILES[:3]),
+        ElanSink(folder / FILES[3]),
+        ReportSink(folder / FILES[4]),
+    ]
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -14,13 +14,15 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from realtime.errors import MicrospotError
+
 from .access import Logins
 from .analyse import AnalyseVisit, Results
 from .camera import CameraVisit, Channel
 from .guard import Guard
 from .limits import Limits
 from .live import LiveVisit
-from .runs import Kit
+from .runs import LOG, Kit
 from .seats import Seats
 
 STATIC = Path(str(resources.files(__package__) / "static"))
@@ -56,11 +58,18 @@ def build(
 def _lifespan(kit: Kit, channels: Sequence[Channel]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=kit.warm_up, name="demo warm-up", daemon=True).start()
+        threading.Thread(target=_warm_up, args=[kit], name="demo warm-up", daemon=True).start()
         yield
         await asyncio.gather(*(channel.close() for channel in channels))
 
     return lifespan
+
+
+def _warm_up(kit: Kit) -> None:
+    try:
+        kit.warm_up()
+    except MicrospotError as error:  # every page that starts a run is told the same
+        LOG.warning("%s", error)
 
 
 def _sockets(app: FastAPI, kit: Kit, channels: Sequence[Channel], seats: Seats, limits: Limits) -> None:

@@ -35,7 +35,7 @@ POLICY = (
 )
 HEADERS = {
     b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
+    b"referrer-policy": b"same-origin",  # with "no-referrer" browsers send "Origin: null" on our own forms
     b"permissions-policy": b"camera=(self), microphone=(), geolocation=()",
     b"cross-origin-resource-policy": b"same-origin",
     b"cross-origin-opener-policy": b"same-origin",

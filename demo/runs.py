@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -68,7 +69,8 @@ class PageSink(Sink):
 class Run:
     """start, then stop. `tell` and `show` are called from the run's thread; the last message is `over`.
 
-    source: opened in the thread; a failure is told as `error`. sinks: written beside the page. seconds: of stream time.
+    source: opened in the thread; a failure is told as `error`. sinks: opened
+    once the source is, and written beside the page. seconds: of stream time.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Run:
         source: Callable[[], Source],
         tell: Tell,
         show: Show,
-        sinks: Sequence[Sink] = (),
+        sinks: Callable[[], Sequence[Sink]] = tuple,
         seconds: float | None = None,
     ) -> None:
         self._kit, self._open, self._tell, self._show = kit, source, tell, show
@@ -120,9 +122,9 @@ class Run:
             if self._stopped:
                 source.close()
                 return
-        with self._kit.load() as engines:
+        with closing(source), self._kit.load() as engines:
             page = PageSink(self._tell, self._show, spec_of(engines, self._kit.settings))
-            outcome = watch([source], engines, [*self._sinks, page], self._kit.settings, seconds=self._seconds)
+            outcome = watch([source], engines, [*self._sinks(), page], self._kit.settings, seconds=self._seconds)
         for line in outcome.warnings:
             self._tell({"type": "error" if outcome.code else "note", "message": line})
 
