@@ -8,6 +8,7 @@ once analysed; the results live in a folder that goes when the page goes.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -76,9 +77,10 @@ class AnalyseVisit(Visit):
                 async for position in ticket:
                     self.tell({"type": "queue", "position": position, "runs": self._seats.seats})
                 self._folder = Path(folder)
+                self.expect(self.limits.idle_s)
                 self.tell({"type": "ready"})
                 await self._arrived.wait()
-                self.idle_s = None
+                self.expect(math.inf)
                 failed = await self._analyse(Path(folder))
             if not failed:
                 await self._serve(Path(folder))

@@ -135,7 +135,6 @@ class CameraVisit(Visit):
 
     def __init__(self, socket: WebSocket, limits: Limits, channels: Sequence[Channel]) -> None:
         super().__init__(socket, limits)
-        self.idle_s = None  # a camera that is away for long is no fault of the page
         self._channels, self._chosen = channels, socket.query_params.get("source", "")
         self._on_the_way = 0
         self._newest: bytes | None = None

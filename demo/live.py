@@ -47,6 +47,7 @@ class LiveVisit(Visit):
         with self._seats.ticket() as ticket:
             async for position in ticket:
                 self.tell({"type": "queue", "position": position, "runs": self._seats.seats})
+            self.expect(self.limits.idle_s)
             while not self._failed:
                 await self._run()
 

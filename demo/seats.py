@@ -37,11 +37,6 @@ class Seats:
         self.seats, self.waiting = seats, waiting
         self._tickets: list[Ticket] = []
 
-    @property
-    def taken(self) -> int:
-        """Places in use."""
-        return sum(ticket.seated for ticket in self._tickets)
-
     @contextmanager
     def ticket(self) -> Iterator[Ticket]:
         """A ticket for the body of a with statement; leaving gives the place to the next in line.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Coroutine
 from typing import Any
 
@@ -15,19 +16,19 @@ from .limits import Limits
 from .wire import read_text
 
 GOODBYE_S = 2.0  # for the last words to reach the page
+IDLE_CHECKS = 10  # of a page, in the time it may be silent
 
 
 class Visit:
     """A subclass says what happens (`sit`) and what the page's messages do (`hear_text`, `hear_bytes`).
 
-    All three may raise MicrospotError: the page is told, and the visit ends. `idle_s` is how long the page may be
-    silent; None is for ever.
+    All three may raise MicrospotError: the page is told, and the visit ends. A page may be silent until `expect`.
     """
 
     def __init__(self, socket: WebSocket, limits: Limits) -> None:
         self.limits = limits
-        self.idle_s: float | None = limits.idle_s
         self._socket, self._loop, self._refusals = socket, asyncio.get_running_loop(), 0
+        self._idle_s, self._heard_at = math.inf, self._loop.time()
         self._outbox: asyncio.Queue[dict[str, Any] | bytes | None] = asyncio.Queue()
 
     async def sit(self) -> None:
@@ -41,6 +42,10 @@ class Visit:
     async def hear_bytes(self, data: bytes) -> None:
         """A binary message of the page."""
         raise UsageError(f"the page sent {len(data)} bytes that nothing waits for: reload it")
+
+    def expect(self, idle_s: float) -> None:
+        """From now on the page must not be silent for longer than this."""
+        self._idle_s, self._heard_at = idle_s, self._loop.time()
 
     def sent(self, message: dict[str, Any]) -> None:
         """`message` has left for the page."""
@@ -69,7 +74,7 @@ class Visit:
         """From the handshake to the end, whoever ends it."""
         await self._socket.accept()
         talk = asyncio.create_task(self._talk())
-        work = [asyncio.create_task(self._told(part)) for part in (self.sit(), self._listen())]
+        work = [asyncio.create_task(self._told(part)) for part in (self.sit(), self._listen(), self._patience())]
         try:
             await asyncio.wait([talk, *work], return_when=asyncio.FIRST_COMPLETED)
             self._outbox.put_nowait(None)
@@ -91,16 +96,19 @@ class Visit:
 
     async def _listen(self) -> None:
         while True:
-            try:
-                message = await asyncio.wait_for(self._socket.receive(), self.idle_s)
-            except TimeoutError:
-                raise UsageError("nothing came from this page for a while, so its place went to others") from None
+            message = await self._socket.receive()
+            self._heard_at = self._loop.time()
             if message["type"] == "websocket.disconnect":
                 return
             if message.get("bytes") is not None:
                 await self.hear_bytes(message["bytes"])
             else:
                 await self.hear_text(read_text(message.get("text") or "", self.limits))
+
+    async def _patience(self) -> None:
+        while self._loop.time() - self._heard_at < self._idle_s:
+            await asyncio.sleep(self.limits.idle_s / IDLE_CHECKS)
+        raise UsageError("nothing came from this page for a while, so its place went to others")
 
     async def _talk(self) -> None:
         try:

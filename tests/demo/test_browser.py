@@ -1,6 +1,6 @@
 """The page in a real browser: Debian's Chromium with a fake camera that plays `sample:synthetic:7`."""
 
-import http.client
+import contextlib
 import itertools
 import json
 import os
@@ -20,7 +20,7 @@ from realtime.pipeline import Pipeline
 from realtime.records import Event, Frame
 from realtime.sources import open_source
 from tests.clips import write_clip
-from tests.demo.serving import wait_for
+from tests.demo.serving import serving
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
@@ -68,33 +68,31 @@ def camera_file(images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url():
-    with served() as address:
-        yield address
-
-
-class served:  # noqa: N801 (reads as a verb)
-    """The command itself, as a user starts it; its address."""
-
-    def __init__(self, **environment):
-        self.environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-
-    def __enter__(self):
-        command = [sys.executable, "-m", "demo", "--port", "0", "--source", "sample:synthetic:7"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment)
-        return re.search(r"http://\S+", self.process.stdout.readline())[0]
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=30)
+    """The address of the command itself, as a user starts it."""
+    command = [sys.executable, "-m", "demo", "--port", "0", "--source", "sample:synthetic:7"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield re.search(r"http://\S+", process.stdout.readline())[0]
+        process.send_signal(signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
-def browser(camera_file):
-    with playwright.sync_playwright() as driver:
-        flags = [*FLAGS, f"--use-file-for-fake-video-capture={camera_file}"]
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+def driver():
+    with playwright.sync_playwright() as running:
         yield running
-        running.close()
+
+
+@contextlib.contextmanager
+def chromium(driver, *flags):
+    """A browser whose camera shows Chromium's own test picture, unless flags say otherwise."""
+    running = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def browser(driver, camera_file):
+    with chromium(driver, f"--use-file-for-fake-video-capture={camera_file}") as running:
+        yield running
 
 
 @pytest.fixture
@@ -138,6 +136,23 @@ def spans_of(texts):
     """(onset, offset) in s of list entries such as "at 8.97 s, 267 ms long"."""
     numbers = (re.findall(r"[\d.]+", text) for text in texts)
     return sorted((float(at), float(at) + float(long) / 1000) for at, long in numbers)
+
+
+def test_a_password_is_asked_for_and_opens_the_websocket_too(driver):
+    with serving(password=PASSWORD, logins_every_s=0.05) as port, chromium(driver) as running:
+        page = running.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        for words in ("wrong password", PASSWORD):
+            page.get_by_label("Password").fill(words)
+            page.get_by_role("button", name="Log in").click()
+            if words != PASSWORD:
+                page.wait_for_selector("text=That is not the password.")
+        page.wait_for_url(f"http://127.0.0.1:{port}/")
+        heard = page.evaluate(
+            "new Promise((done) => { const socket = new WebSocket(`ws://${location.host}/demo/live`);"
+            "socket.onmessage = ({ data }) => done(JSON.parse(data).type); socket.onclose = () => done('closed'); })"
+        )
+        assert heard == "start"
 
 
 def test_the_fake_cameras_events_are_shown_with_their_faces(url, open_page, images, tmp_path):
@@ -217,30 +232,10 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(url, open_page):
     assert {"start", "camera", "mirror", "threshold"} <= reached
 
 
-def test_a_password_is_asked_for_once_and_then_the_websocket_opens(open_page, browser):
-    with served(MICROSPOT_DEMO_PASSWORD=PASSWORD) as address:
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(address)
-        page.get_by_label("Password").fill("wrong password")
-        page.get_by_role("button", name="Log in").click()
-        page.wait_for_selector("text=That is not the password.")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_role("button", name="Start camera").click()
-        page.wait_for_selector(".ms-badge:visible")
-        context.close()
-        host = urlparse(address)
-        connection = http.client.HTTPConnection(host.hostname, host.port)
-        connection.request("GET", "/config")
-        assert connection.getresponse().status == 401
-        connection.close()
-
-
-def test_the_page_is_served_by_itself_after_a_page_is_closed(url, open_page):
+def test_the_demo_outlives_its_pages(url, open_page):
     for _ in range(2):
         page = open_page(url)
         page.get_by_role("button", name="Start camera").click()
         page.wait_for_selector(".ms-badge:visible")
-        page.context.close()
-    assert wait_for(lambda: http.client.HTTPConnection(urlparse(url).netloc, timeout=5).connect() is None)
+        page.context.close()  # no goodbye
+    assert open_page(url)

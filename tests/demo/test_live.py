@@ -172,6 +172,14 @@ def test_a_silent_page_gives_its_place_back():
         assert "nothing came" in until(page, "error")[0]["message"]
 
 
+def test_a_page_that_waits_in_line_may_be_silent():
+    with serving(runs=1, idle_s=0.3) as port, visit(port, "live") as first:
+        until(first, "start")
+        with visit(port, "live") as second:
+            _, before = until(second, "start")  # once the first has been silent for too long
+            assert [message["type"] for message in before] == ["queue"]
+
+
 def test_engines_that_do_not_load_are_told_to_the_page():
     from realtime.errors import EngineError
     from tests.fakes import engine_set

@@ -36,6 +36,7 @@ def test_places_are_given_in_order_and_the_line_has_an_end():
         assert told[4:] == [("c", "in")]
         leave[2].set()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert seats.taken == 0
+        with seats.ticket() as ticket:
+            assert ticket.seated
 
     asyncio.run(story())
