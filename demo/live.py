@@ -47,7 +47,6 @@ class LiveVisit(Visit):
         with self._seats.ticket() as ticket:
             async for position in ticket:
                 self.tell({"type": "queue", "position": position, "runs": self._seats.seats})
-            self.expect(self.limits.idle_s)
             while not self._failed:
                 await self._run()
 
@@ -116,6 +115,8 @@ class LiveVisit(Visit):
         self.tell(message | {"seq": self._waiting.pop(message["index"], None)})
 
     def _found(self, source: PushSource, message: dict[str, Any]) -> None:
+        if message["type"] == "start":
+            self.expect(self.limits.idle_s)  # not before: until now the page had to wait
         if message["type"] != "over":
             self.tell(message)
         elif source is self._source:  # the run ended by itself, having told why

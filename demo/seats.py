@@ -25,9 +25,9 @@ class Ticket:
 
     async def __aiter__(self) -> AsyncIterator[int]:
         while not self.seated:
+            self._moved.clear()
             yield self.position
             await self._moved.wait()
-            self._moved.clear()
 
 
 class Seats:
