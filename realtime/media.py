@@ -137,6 +137,7 @@ class VideoFile(Recorded):
             raise
         rate = self._stream.average_rate
         self.rate_hz = float(rate) if rate else None
+        self.duration_s = (self._container.duration or 0) / av.time_base  # as promised; 0 where the file does not say
 
     def _open(self) -> av.container.InputContainer:
         allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}

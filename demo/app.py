@@ -1,0 +1,98 @@
+"""The application: routes, the page, the gate before them, and what starts and ends with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import resources
+from pathlib import Path
+
+from fastapi import FastAPI, WebSocket
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from realtime.errors import MicrospotError
+
+from .access import Logins
+from .analyse import AnalyseVisit, Results
+from .camera import CameraVisit, Channel
+from .guard import Guard
+from .limits import Limits
+from .live import LiveVisit
+from .runs import LOG, Kit
+from .seats import Seats
+
+STATIC = Path(str(resources.files(__package__) / "static"))
+
+
+def build(
+    kit: Kit,
+    sources: Sequence[str],
+    origins: frozenset[str],
+    *,
+    password: str | None = None,
+    secure: bool = False,
+    limits: Limits | None = None,
+    page: bool = True,
+) -> ASGIApp:
+    """The whole demo behind its guard. page=False leaves Gradio out (its import takes seconds): for tests.
+
+    Raises UsageError for a source whose address makes no sense.
+    """
+    limits = limits or Limits()
+    seats = Seats(limits.runs, limits.waiting)
+    channels = [Channel(uri, limits, kit, seats) for uri in sources]
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(kit, channels))
+    _sockets(app, kit, channels, seats, limits)
+    app.mount("/demo/static", StaticFiles(directory=STATIC), name="demo static")
+    if page:
+        from .pages import mount
+
+        app = mount(app, [channel.name for channel in channels], kit, limits)
+    return Guard(app, origins, Logins(password, limits), limits, secure)
+
+
+def _lifespan(kit: Kit, channels: Sequence[Channel]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        threading.Thread(target=_warm_up, args=[kit], name="demo warm-up", daemon=True).start()
+        yield
+        await asyncio.gather(*(channel.close() for channel in channels))
+
+    return lifespan
+
+
+def _warm_up(kit: Kit) -> None:
+    try:
+        kit.warm_up()
+    except MicrospotError as error:  # every page that starts a run is told the same
+        LOG.warning("%s", error)
+
+
+def _sockets(app: FastAPI, kit: Kit, channels: Sequence[Channel], seats: Seats, limits: Limits) -> None:
+    results = Results()
+
+    @app.websocket("/demo/live")
+    async def live(socket: WebSocket) -> None:
+        await LiveVisit(socket, limits, kit, seats).run()
+
+    @app.websocket("/demo/camera")
+    async def camera(socket: WebSocket) -> None:
+        await CameraVisit(socket, limits, channels).run()
+
+    @app.websocket("/demo/analyse")
+    async def analyse(socket: WebSocket) -> None:
+        await AnalyseVisit(socket, limits, kit, seats, results).run()
+
+    @app.get("/demo/result/{token}/{name}")
+    async def result(token: str, name: str) -> Response:
+        path = results.find(token, name)
+        return PlainTextResponse("This result is gone.\n", 404) if path is None else FileResponse(path)
+
+    @app.get("/demo/model-card")
+    async def model_card() -> Response:
+        card = resources.files("engines") / "weights" / "MODEL_CARD.md"
+        return PlainTextResponse(card.read_text(encoding="utf-8"))

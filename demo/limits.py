@@ -1,0 +1,43 @@
+"""Every bound of the demo, with its default: the one home of these numbers. None is from the papers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Counts, bytes, seconds and pixels as named."""
+
+    runs: int = 4  # pipelines at once, of all tabs together
+    waiting: int = 16  # pages that may queue for one
+    viewers: int = 64  # pages on one camera of the server
+
+    in_flight: int = 2  # unanswered frames of a page's camera
+    tolerated: int = 6  # unanswered frames before the next is refused
+    refusals: int = 120  # messages refused in a row before the connection ends
+    frame_bytes: int = 1 << 20
+    frame_pixels: int = 1920 * 1088
+    frame_jump_s: float = 3600.0  # largest step of a page's clock
+    text_bytes: int = 4096
+    idle_s: float = 60.0  # a page that sends nothing for so long gives its place back
+    threshold_every_s: float = 0.25
+
+    picture_width: int = 640  # of pictures sent to a page
+    picture_quality: int = 80
+    columns: int = 30  # newest score columns sent with every frame: what a page that missed some can still draw
+    remembered: int = 50  # events told to a page that joins late
+    linger_s: float = 3.0  # a camera stays open for so long after its last viewer
+
+    upload_bytes: int = 200 << 20
+    chunk_bytes: int = 1 << 20
+    upload_seconds: float = 600.0
+    upload_pixels: int = 1920 * 1088
+
+    logins_every_s: float = 1.0  # wrong passwords are answered no faster, all together
+    sessions: int = 256  # browsers logged in; the oldest goes first
+
+    @property
+    def message_bytes(self) -> int:
+        """The longest websocket message that is read at all."""
+        return max(self.frame_bytes, self.chunk_bytes) + 64

@@ -1,0 +1,63 @@
+"""The page: three Gradio tabs whose contents are plain HTML, drawn by the modules in static/.
+
+No Python function is wired to any component: what moves goes over our own websockets (measured: Gradio's streaming
+shows 8 to 10 frames a second, a websocket beside it 30). Gradio gives the frame, the tabs, the theme.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI
+
+from .limits import Limits
+from .runs import Kit
+
+TITLE = "microspot"
+TABS = ("live", "camera", "analyse")
+SWITCHED_OFF = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def mount(app: FastAPI, sources: Sequence[str], kit: Kit, limits: Limits) -> FastAPI:
+    """`app` with the page at /. Its own routes must be there already."""
+    os.environ.update(SWITCHED_OFF)  # read by Gradio when it is imported
+    import gradio as gr
+
+    theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.HTML(html_template=_fragment("about"), js_on_load="")
+        for tab in TABS:
+            with gr.Tab(tab.capitalize(), elem_id=f"tab-{tab}"):
+                gr.HTML(html_template=_tab(tab, sources, kit, limits), js_on_load=_loader(tab))
+    static = resources.files(__package__) / "static"
+    options: dict[str, Any] = {"theme": theme, "css_paths": [str(static / "app.css")]}
+    mounted: FastAPI = gr.mount_gradio_app(
+        app, page, path="/", footer_links=[], run_history=False, ssr_mode=False, pwa=False, mcp_server=False, **options
+    )
+    return mounted
+
+
+def _fragment(name: str) -> str:
+    return (resources.files(__package__) / "static" / f"{name}.html").read_text(encoding="utf-8")
+
+
+def _tab(tab: str, sources: Sequence[str], kit: Kit, limits: Limits) -> str:
+    """A tab's HTML. Names of sources come from the command line and are shown, so they are escaped."""
+    options = "".join(f'<option value="{i}">{html.escape(name)}</option>' for i, name in enumerate(sources))
+    values = {
+        "view": _fragment("view"), "sources": options.replace("$", "&#36;").replace("{", "&#123;"),
+        "threshold": f"{kit.threshold:.2f}", "megabytes": f"{limits.upload_bytes >> 20}",
+        "minutes": f"{limits.upload_seconds / 60:.0f}", "in_flight": str(limits.in_flight),
+    }  # fmt: skip
+    text = _fragment(tab)
+    for name, value in values.items():
+        text = text.replace(f"[[{name}]]", value)
+    return text
+
+
+def _loader(tab: str) -> str:
+    return f"import('/demo/static/{tab}.js').then((module) => module.mount(element))"

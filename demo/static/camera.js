@@ -1,0 +1,68 @@
+// The Camera tab: a source of the server. Pictures come with what was found in them; each is acknowledged when drawn.
+
+import { connect, unpack, waiting } from "./socket.js";
+import { View } from "./view.js";
+
+const READY = "Press “Watch”.";
+
+export function mount(root) { new Camera(root); }
+
+class Camera {
+  constructor(root) {
+    this.view = new View(root);
+    this.button = root.querySelector("[data-do=start]");
+    this.source = root.querySelector("[data-set=source]");
+    this.note = root.querySelector(".ms-note");
+    this.button.onclick = () => (this.socket ? this.stop("") : this.start());
+    this.source.onchange = () => this.socket && this.start();
+    this.view.facts.lag.previousElementSibling.textContent = "Time to score a frame";
+    this.view.clear(READY);
+    addEventListener("pagehide", () => this.stop(""));
+  }
+
+  start() {
+    this.stop("");
+    this.button.textContent = "Stop";
+    this.view.clear("Opening the source");
+    this.view.say("Opening");
+    this.scored = 0;
+    const socket = connect(`/demo/camera?source=${this.source.value}`, {
+      message: (message) => this.hear(message),
+      binary: (data) => this.show(socket, data),
+      closed: (why) => this.socket === socket && this.stop(why),
+    });
+    this.socket = socket;
+  }
+
+  stop(why) {
+    const { socket } = this;
+    this.socket = null;
+    socket?.close();
+    this.button.textContent = "Watch";
+    this.view.say("Stopped");
+    this.say(why);
+  }
+
+  say(words) { this.note.hidden = !words; this.note.textContent = words; }
+
+  hear(message) {
+    if (message.type === "start") { this.view.clear(""); this.view.begin(message); this.say(""); }
+    else if (message.type === "event") this.view.event(message);
+    else if (message.type === "queue") this.say(waiting(message));
+    else if (message.type === "error") this.stop(message.message);
+    else if (message.type === "note") this.say(message.message);
+    else if (message.type === "state") this.say(message.state === "live" ? "" : `${message.state} ${message.detail}`);
+  }
+
+  async show(socket, data) {
+    const { head, jpeg } = unpack(data), image = await createImageBitmap(jpeg);
+    if (this.socket !== socket) return image.close();
+    this.view.frame(image, head, head.width);
+    image.close();
+    socket.tell({ type: "seen" });
+    this.scored = head.index + 1;
+    const [face] = head.faces;
+    this.view.measure(face?.hz ?? 0, this.scored, face?.latency_ms ?? 0);
+    return undefined;
+  }
+}

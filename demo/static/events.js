@@ -1,0 +1,55 @@
+// Events as the page knows them, their words and colours.
+
+export class Events {
+  constructor() { this.clear(); }
+
+  clear() { this.byId = new Map(); }
+
+  // Keep the newest word on an event; withdrawn ones go.
+  take(event) {
+    if (event.status === "withdrawn") this.byId.delete(event.id);
+    else this.byId.set(event.id, event);
+  }
+
+  // Every event, by onset.
+  sorted() { return [...this.byId.values()].sort((a, b) => a.onset_s - b.onset_s); }
+}
+
+// "surprise 93%"; the spotting score where there is no label yet.
+export function caption(event) {
+  const name = event.status !== "final" ? "provisional" : event.label ?? "micro-expression";
+  const scores = event.label_scores ?? {};
+  const sure = event.status === "final" && event.label ? scores[event.label] ?? Math.max(...Object.values(scores)) : event.score;
+  return `${name} ${Math.round(100 * sure)}%`;
+}
+
+export function length(event) { return `${Math.round(1000 * (event.offset_s - event.onset_s))} ms`; }
+
+// The CSS variable of an event's colour: yellow while provisional, then the label's place in the label set.
+export function tint(event, labels) {
+  if (event.status !== "final") return "--ms-pending";
+  const place = labels.indexOf(event.label);
+  return place < 0 ? "--ms-unsure" : `--ms-label-${place % 5}`;
+}
+
+// The intensity from onset to offset, as a small drawing.
+export function curve(event, width = 72, height = 28) {
+  const values = event.intensity ?? [];
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("width", width);
+  svg.setAttribute("height", height);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", "intensity from onset to offset");
+  if (values.length > 1) {
+    const low = Math.min(0, ...values), high = Math.max(...values), span = high - low || 1;
+    const points = values.map((v, i) => `${(width * i) / (values.length - 1)},${height - 2 - ((height - 4) * (v - low)) / span}`);
+    const line = document.createElementNS(svg.namespaceURI, "polyline");
+    line.setAttribute("points", points.join(" "));
+    line.setAttribute("fill", "none");
+    line.setAttribute("stroke", "currentColor");
+    line.setAttribute("stroke-width", 2);
+    svg.append(line);
+  }
+  return svg;
+}

@@ -1,0 +1,157 @@
+// The Live tab: the page's camera to the server, what was found back onto the frame it belongs to.
+
+import { Capture } from "./capture.js";
+import { Counters } from "./counters.js";
+import { connect, waiting } from "./socket.js";
+import { View } from "./view.js";
+
+const QUALITY = 0.92; // of the JPEG: compression must not look like motion
+const ANSWER_MS = 2000; // a frame unanswered for longer is given up
+const HEAD = 16; // bytes before the JPEG, see demo/wire.py
+const READY = "Press “Start camera”. No camera? The Camera tab shows samples.";
+
+export function mount(root) {
+  const live = new Live(root);
+  window.microspot = { ...window.microspot, live: live.counters };
+}
+
+class Live {
+  constructor(root) {
+    this.view = new View(root);
+    this.counters = new Counters();
+    this.button = root.querySelector("[data-do=start]");
+    this.cameras = root.querySelector("[data-set=camera]");
+    this.note = root.querySelector(".ms-note");
+    this.inFlight = Number(root.querySelector("[data-in-flight]").dataset.inFlight); // unanswered frames at most
+    this.canvas = new OffscreenCanvas(1, 1);
+    const mirror = root.querySelector("[data-set=mirror]"), threshold = root.querySelector("[data-set=threshold]");
+    this.threshold = null; // the server's own
+    this.button.onclick = () => (this.running ? this.stop("") : this.start());
+    this.cameras.onchange = () => this.running && this.restart();
+    mirror.onchange = () => { this.view.mirror = mirror.checked; };
+    threshold.oninput = () => { threshold.nextElementSibling.textContent = Number(threshold.value).toFixed(2); };
+    threshold.onchange = () => { this.threshold = Number(threshold.value); this.sendThreshold(); };
+    this.view.mirror = mirror.checked;
+    this.view.clear(READY);
+    addEventListener("pagehide", () => this.stop(""));
+  }
+
+  async start() {
+    this.running = true;
+    this.button.textContent = "Stop";
+    this.say("");
+    this.view.clear("Waiting for the camera");
+    this.counters.clear();
+    this.pending = new Map(); // seq -> {image, taken}
+    [this.seq, this.started, this.order] = [0, false, Promise.resolve()];
+    try {
+      this.capture = await Capture.open(this.cameras.value);
+    } catch (error) {
+      return this.stop(error.message);
+    }
+    if (!this.running) return this.capture.close();
+    this.capture.lost = () => this.stop("The camera was disconnected.");
+    this.capture.each((video, taken) => this.grab(video, taken));
+    this.list();
+    this.socket = connect("/demo/live", {
+      message: (message) => this.hear(message),
+      closed: (why) => this.running && this.stop(why),
+    });
+    return undefined;
+  }
+
+  stop(why) {
+    this.running = this.started = false;
+    this.capture?.close();
+    this.socket?.close();
+    for (const { image } of this.pending?.values() ?? []) image.close();
+    this.pending?.clear();
+    [this.capture, this.socket] = [null, null];
+    this.button.textContent = "Start camera";
+    this.view.say("Stopped");
+    this.say(why);
+  }
+
+  restart() { this.stop(""); this.start(); }
+
+  say(words) { this.note.hidden = !words; this.note.textContent = words; }
+
+  sendThreshold() { if (this.started && this.threshold !== null) this.socket.tell({ type: "threshold", value: this.threshold }); }
+
+  // Cameras have names only once one was allowed.
+  async list() {
+    const chosen = this.cameras.value, options = [new Option("default", "")];
+    for (const [i, camera] of (await Capture.cameras()).entries()) options.push(new Option(camera.label || `camera ${i + 1}`, camera.deviceId));
+    this.cameras.replaceChildren(...options);
+    this.cameras.value = options.some((o) => o.value === chosen) ? chosen : "";
+  }
+
+  hear(message) {
+    if (message.type === "frame") this.answer(message);
+    else if (message.type === "refused") this.refused(message);
+    else if (message.type === "event") this.view.event(message);
+    else if (message.type === "queue") this.say(waiting(message));
+    else if (message.type === "note") this.say(message.message);
+    else if (message.type === "start") this.begin(message);
+  }
+
+  begin(spec) {
+    const first = !this.started;
+    this.started = true;
+    this.view.begin(spec);
+    this.say("");
+    if (first && this.threshold !== null && this.threshold !== spec.t_crn) this.sendThreshold();
+  }
+
+  // A frame of the camera: on its way at once, or skipped while too many are unanswered.
+  grab(video, taken) {
+    this.giveUp();
+    if (!this.started || !this.socket.open()) return;
+    if (this.pending.size >= this.inFlight) { this.counters.skipped++; return; }
+    const { videoWidth: wide, videoHeight: high } = video, seq = this.seq++;
+    if (this.canvas.width !== wide || this.canvas.height !== high) [this.canvas.width, this.canvas.height] = [wide, high];
+    this.pen ??= this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+    this.pen.drawImage(video, 0, 0);
+    const entry = { image: null, taken };
+    this.pending.set(seq, entry);
+    const made = Promise.all([createImageBitmap(this.canvas), this.canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY })]);
+    this.order = this.order.then(async () => { // in order, however long each JPEG takes
+      const [image, jpeg] = await made;
+      if (this.pending.get(seq) !== entry) return image.close();
+      entry.image = image;
+      const head = new DataView(new ArrayBuffer(HEAD));
+      head.setBigUint64(0, BigInt(Math.round(taken * 1000)), true);
+      head.setUint32(8, seq, true);
+      this.socket?.send(new Blob([head, jpeg]));
+      this.counters.sent++;
+      return undefined;
+    });
+  }
+
+  answer(message) {
+    const entry = this.pending.get(message.seq);
+    if (!entry?.image) return;
+    this.pending.delete(message.seq);
+    this.view.frame(entry.image, message, entry.image.width);
+    entry.image.close();
+    this.counters.scored(message.ns, performance.now() - entry.taken);
+    this.view.measure(this.counters.hz(), this.counters.answered, this.counters.lag());
+  }
+
+  refused({ seq, reason }) {
+    this.counters.refused++;
+    this.counters.reasons[reason] = (this.counters.reasons[reason] ?? 0) + 1;
+    this.pending.get(seq)?.image?.close();
+    this.pending.delete(seq);
+  }
+
+  giveUp() {
+    const late = performance.now() - ANSWER_MS;
+    for (const [seq, { image, taken }] of this.pending) {
+      if (taken >= late) continue;
+      image?.close();
+      this.pending.delete(seq);
+      this.counters.lost++;
+    }
+  }
+}

@@ -1,0 +1,132 @@
+// What Live and Camera share: the picture with its overlay, the facts, the timeline, the list of events.
+
+import { Events, caption, curve, length, tint } from "./events.js";
+import { Thumbs } from "./thumbs.js";
+import { Timeline } from "./timeline.js";
+
+const SECONDS = 20; // of the timeline
+const LISTED = 50; // events
+const NAMED_S = 2; // how long after its end an event is named beside the face
+const FACTS_MS = 500;
+
+export class View {
+  constructor(root) {
+    const find = (name) => root.querySelector(name);
+    this.picture = find(".ms-picture");
+    this.pen = this.picture.getContext("2d");
+    [this.hint, this.verdict, this.badge] = [find(".ms-hint"), find(".ms-verdict"), find(".ms-badge")];
+    [this.list, this.empty] = [find(".ms-events"), find(".ms-empty")];
+    this.facts = Object.fromEntries([...root.querySelectorAll("[data-fact]")].map((e) => [e.dataset.fact, e]));
+    this.timeline = new Timeline(find(".ms-timeline"), SECONDS);
+    this.events = new Events();
+    this.mirror = false;
+    this.clear("");
+  }
+
+  // Back to the beginning, with a word on the empty stage.
+  clear(hint) {
+    this.events.clear();
+    this.thumbs = new Thumbs();
+    this.timeline.clear();
+    this.list.replaceChildren();
+    this.empty.hidden = false;
+    this.badge.hidden = true;
+    this.pen.clearRect(0, 0, this.picture.width, this.picture.height);
+    this.hint.textContent = hint;
+    this.toldAt = 0;
+  }
+
+  say(words) { if (this.verdict.textContent !== words) this.verdict.textContent = words; }
+
+  begin(spec) {
+    this.spec = spec;
+    this.timeline.begin(spec);
+    this.say("Looking for a face");
+  }
+
+  // An event of any status. Final ones enter the list with the face at their apex.
+  event(event) {
+    const known = this.events.byId.get(event.id);
+    this.events.take(event);
+    this.timeline.show(this.events.sorted());
+    if (event.status === "final" && known?.status !== "final") this.enlist(event);
+  }
+
+  enlist(event) {
+    const item = document.createElement("li"), words = document.createElement("div");
+    const name = document.createElement("b"), dot = document.createElement("span"), when = document.createElement("small");
+    dot.className = "ms-dot";
+    dot.dataset.final = "";
+    dot.style.color = `var(${tint(event, this.spec.labels)})`;
+    name.append(dot, caption(event));
+    when.textContent = `at ${event.onset_s.toFixed(2)} s, ${length(event)} long`;
+    words.append(name, when);
+    item.dataset.id = event.id;
+    item.append(this.thumbs.show(event.apex_frame ?? event.onset_frame), words, curve(event));
+    this.list.prepend(item);
+    while (this.list.children.length > LISTED) this.list.lastChild.remove();
+    this.empty.hidden = true;
+  }
+
+  // A frame (anything drawImage takes, `wide` pixels wide for the server) with what was found in it.
+  frame(image, { ns, index, faces }, wide) {
+    const scale = image.width / wide, face = faces[0];
+    if (this.picture.width !== image.width || this.picture.height !== image.height) [this.picture.width, this.picture.height] = [image.width, image.height];
+    this.hint.textContent = "";
+    this.pen.setTransform(this.mirror ? -1 : 1, 0, 0, 1, this.mirror ? image.width : 0, 0);
+    this.pen.drawImage(image, 0, 0);
+    this.timeline.now(ns);
+    if (!face) return this.say("No face in view");
+    const outline = face.outline.map(([x, y]) => [x * scale, y * scale]);
+    const seen = ns - face.now_ns < 5e8;
+    if (seen) this.thumbs.keep(index, image, outline);
+    const named = this.events.sorted().filter((e) => ns / 1e9 - e.offset_s < NAMED_S).at(-1);
+    if (seen) this.outline(outline, named);
+    this.timeline.take(face.now_ns, face.columns);
+    this.say(named ? caption(named) : seen ? "Watching" : "No face in view");
+    this.facts.quality.textContent = seen ? face.quality.toFixed(2) : "–";
+    return undefined;
+  }
+
+  outline(points, named) {
+    if (!points.length) return;
+    const color = named ? getComputedStyle(this.picture).getPropertyValue(tint(named, this.spec.labels)) : "#ffffff";
+    this.pen.lineWidth = Math.max(1.5, this.picture.width / 400);
+    this.pen.strokeStyle = color;
+    this.pen.beginPath();
+    for (const [x, y] of points) this.pen.lineTo(x, y);
+    this.pen.closePath();
+    this.pen.stroke();
+    if (named) this.tag(points, caption(named), color);
+  }
+
+  // The event's name above the face, readable also in a mirror.
+  tag(points, words, color) {
+    const xs = points.map((p) => (this.mirror ? this.picture.width - p[0] : p[0])), top = Math.min(...points.map((p) => p[1]));
+    const size = Math.max(14, this.picture.width / 32);
+    this.pen.setTransform(1, 0, 0, 1, 0, 0);
+    this.pen.font = `600 ${size}px system-ui, sans-serif`;
+    const wide = this.pen.measureText(words).width + size;
+    const x = Math.min(Math.max(4, (Math.min(...xs) + Math.max(...xs) - wide) / 2), this.picture.width - wide - 4), y = Math.max(4, top - 2 * size);
+    this.pen.fillStyle = "#14181ce0";
+    this.pen.beginPath();
+    this.pen.roundRect(x, y, wide, 1.6 * size, 6);
+    this.pen.fill();
+    this.pen.fillStyle = color;
+    this.pen.fillText(words, x + size / 2, y + 1.15 * size);
+  }
+
+  // The measured rate beside the trained one, and how far behind the picture is. Called with every frame.
+  measure(hz, scored, lagMs) {
+    const now = performance.now();
+    if (!this.spec || now - this.toldAt < FACTS_MS) return;
+    this.toldAt = now;
+    this.facts.scored.textContent = scored;
+    this.facts.lag.textContent = lagMs ? `${Math.round(lagMs)} ms` : "–";
+    const trained = this.spec.grid_hz, level = hz < this.spec.low_hz ? "bad" : hz < trained * (1 - this.spec.rate_tolerance) ? "low" : "good";
+    const words = { good: "good", low: "lower than trained for", bad: "too low: micro-expressions are missed" }[level];
+    this.badge.hidden = !hz;
+    this.badge.dataset.level = level;
+    this.badge.textContent = `${hz.toFixed(1)} of ${trained} frames/s: ${words}`;
+  }
+}

@@ -1,0 +1,89 @@
+"""A running demo in a thread, without Gradio (its import takes seconds), and a page that speaks its protocol."""
+
+import contextlib
+import json
+import struct
+import threading
+import time
+
+import cv2
+import numpy as np
+from websockets.sync.client import connect
+
+from demo.access import Binding
+from demo.app import build
+from demo.limits import Limits
+from demo.runs import Kit
+from demo.serve import listen, server
+from realtime.config import Settings
+from tests.fakes import engine_set
+
+GREY = np.full((48, 64, 3), 90, np.uint8)
+PATIENCE_S = 60
+
+
+@contextlib.contextmanager
+def serving(load=engine_set, sources=(), password=None, page=False, **limits):
+    """The port of a demo that is up; gone, with all its threads, afterwards."""
+    bounds = Limits(**limits)
+    binding = Binding(port=0, password=password)
+    kit = Kit.checked(load, Settings())
+    with listen(binding) as listener:
+        port = listener.getsockname()[1]
+        application = build(kit, sources, binding.origins(port), password=password, limits=bounds, page=page)
+        running = server(application, bounds)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        wait_for(lambda: running.started)
+        try:
+            yield port
+        finally:
+            running.should_exit = True
+            thread.join(PATIENCE_S)
+            wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith(("demo run", "feed "))])
+
+
+def wait_for(condition):
+    """Until `condition()` is true; fails the test when that takes too long."""
+    until = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
+def visit(port, path, **options):
+    """A websocket as the page opens it."""
+    headers = options.pop("headers", {}) | {"Origin": f"http://127.0.0.1:{port}"}
+    return connect(
+        f"ws://127.0.0.1:{port}/demo/{path}", additional_headers=headers, compression=None, max_size=None, **options
+    )
+
+
+def messages(socket):
+    """What the server says, JSON as dictionaries, pictures as bytes."""
+    while True:
+        data = socket.recv(timeout=PATIENCE_S)
+        yield data if isinstance(data, bytes) else json.loads(data)
+
+
+def until(socket, kind, **values):
+    """The next message of a type (with these values) and everything before it."""
+    before = []
+    for message in messages(socket):
+        if isinstance(message, dict) and message["type"] == kind and values.items() <= message.items():
+            return message, before
+        before.append(message)
+    raise AssertionError(kind)
+
+
+def jpeg(image=GREY):
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def frame(seq, captured_us, data=None):
+    return struct.pack("<QII", captured_us, seq, 0) + (jpeg() if data is None else data)
+
+
+def say(socket, **message):
+    socket.send(json.dumps(message))

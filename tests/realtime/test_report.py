@@ -1,0 +1,80 @@
+"""The ELAN file and the report page of a run's records."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from realtime.elan import ElanSink
+from realtime.errors import DataError
+from realtime.report import ReportSink, page
+
+START = {
+    "type": "start", "sources": [{"source": "a<b>.mp4", "started_utc": None, "fps": 30.0}], "engines": "packaged",
+    "backend": "onnx", "why": "", "grid_hz": 30, "latency_ticks": {},
+}  # fmt: skip
+
+
+def event(status="final", onset=1.0, **changes):
+    return {
+        "type": "event", "id": "1", "source": "a<b>.mp4", "face": 0, "status": status, "onset_s": onset,
+        "apex_s": onset + 0.1, "offset_s": onset + 0.3, "onset_frame": 30, "apex_frame": 33, "offset_frame": 39,
+        "score": 0.8, "label": "negative", "label_scores": {"negative": 0.9, "positive": 0.1},
+        "intensity": [0.1, 0.5, 0.2], "emitted_s": onset + 1,
+    } | changes  # fmt: skip
+
+
+def test_elan_has_every_final_event_in_order_of_time(tmp_path):
+    sink = ElanSink(tmp_path / "events.eaf")
+    for record in (START, event(onset=2.0), event("provisional"), event(onset=1.0), event(onset=1.5, face=1)):
+        sink.write(record)
+    root = ET.fromstring((tmp_path / "events.eaf").read_bytes())  # without closing: each event is saved at once
+    times = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")}
+    assert list(times.values()) == sorted(times.values())
+    notes = [
+        (times[a.get("TIME_SLOT_REF1")], times[a.get("TIME_SLOT_REF2")], a.findtext("ANNOTATION_VALUE"))
+        for a in root.iter("ALIGNABLE_ANNOTATION")
+    ]
+    said = "negative 0.90, spotted 0.80"
+    assert notes == [(2000, 2300, said), (1000, 1300, said), (1500, 1800, said)]
+    assert [tier.get("TIER_ID") for tier in root.iter("TIER")] == [
+        "a<b>.mp4 face 1 micro-expression", "a<b>.mp4 face 2 micro-expression",
+    ]  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["events.eaf"]
+
+
+def test_elan_of_nothing_is_a_file_that_opens(tmp_path):
+    ElanSink(tmp_path / "events.eaf").write(START)
+    assert ET.fromstring((tmp_path / "events.eaf").read_bytes()).get("FORMAT") == "3.0"
+
+
+def test_the_report_names_everything_and_asks_for_nothing_from_outside():
+    gap = {"type": "gap", "source": "x", "face": 0, "reason": "no <face>", "start_s": 2.0, "stop_s": 3.0}
+    end = {"type": "end", "source": "x", "frames": 120, "events": 1, "drops": {}}
+    text = page([START, event(), gap, end])
+    for words in (
+        "a&lt;b&gt;.mp4",
+        "1 micro-expression in 120 frames",
+        "negative 90%",
+        "1.00 s",
+        "30 to 39",
+        "no &lt;face&gt;",
+    ):
+        assert words in text
+    assert "http" not in text
+    assert "<script" not in text
+    assert "No micro-expressions" in page([START, end])
+
+
+def test_an_event_without_a_recognizer_is_reported_too():
+    plain = event(label=None, label_scores=None, intensity=None, apex_s=None, apex_frame=None)
+    assert "micro-expression" in page([START, plain])
+
+
+def test_what_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(DataError, match="directory"):
+        ElanSink(tmp_path / "no" / "events.eaf")
+    sink = ReportSink(tmp_path / "no" / "report.html")
+    sink.write(START)
+    with pytest.raises(DataError, match="directory"):
+        sink.close()
+    sink.close()
