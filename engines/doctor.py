@@ -8,10 +8,10 @@ import platform
 from typing import Any
 
 from .errors import MicrospotError, missing_library
+from .runtime import select
 from .runtime.builder import INSTALL, MODULES
 from .runtime.cache import cache_folder
 from .runtime.nvidia import Gpu, find_gpu
-from .runtime.select import choose_backend, load_engines
 from .runtime.tensorrt_set import missing
 
 PACKAGES = (
@@ -34,7 +34,7 @@ def examine() -> dict[str, Any]:
         lacks = missing(backend)
         report[f"backend {backend}"] = f"needs {' and '.join(lacks)}: {INSTALL[backend]}" if lacks else "ready"
     report["cache"] = str(cache_folder())
-    chosen, precision, why = choose_backend("auto")
+    chosen, precision, why = select.choose_backend("auto")
     report |= {"backend": f"{chosen}:{precision}" if precision else chosen, "why": why}
     report["weights"], report["face_model"] = _weights(), _face_model()
     return report
@@ -50,7 +50,7 @@ def _version(package: str) -> str:
 def _weights() -> str:
     """On the CPU, so that a diagnosis builds no engines."""
     try:
-        with load_engines(backend="onnx") as engines:
+        with select.load_engines(backend="onnx") as engines:
             return engines.digest[:12]
     except MicrospotError as error:
         return f"broken: {error}"

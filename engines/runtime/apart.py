@@ -1,7 +1,7 @@
 """Builds in a process of their own, whose memory is laid out the same way every time.
 
 TensorRT for RTX 1.7 orders what it writes by where in memory it happened to be: with address randomisation on, six
-builds of one graph gave six files; with it off, in a fresh process with the same environment, always the same one. And
+builds of one graph gave six files; with it off, in a fresh process with the same environment, nearly always one. And
 what goes wrong in native code (a parser that dies of a graph it refuses was seen) then costs a line, not the camera.
 """
 
@@ -32,7 +32,10 @@ NO_RANDOMISATION, ASK = 0x0040000, 0xFFFFFFFF  # Linux: ADDR_NO_RANDOMIZE; perso
 
 
 class Built(NamedTuple):
-    """An engine file, the audit of its types, and whether another build must give the same bytes."""
+    """An engine file, the audit of its types, and whether another build should give the same bytes.
+
+    TensorRT itself chooses kernels by timing them, so that its engines are never repeatable.
+    """
 
     plan: bytes
     types: dict[str, int]
@@ -64,7 +67,7 @@ def build_apart(model: bytes, name: str, tensors: tuple[Tensors, Tensors], targe
 
 def work(place: str) -> None:
     """The child's part: read the job in the folder `place`, build, write the engine or why not."""
-    repeatable = _fix_addresses()
+    repeatable = _fix_addresses()  # comes back in a new process
     folder = Path(place)
     job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))
     inputs, outputs = (
@@ -77,7 +80,9 @@ def work(place: str) -> None:
         (folder / REFUSED).write_text(str(error), encoding="utf-8")
         return
     (folder / PLAN).write_bytes(plan)
-    (folder / DONE).write_text(json.dumps({"types": types, "repeatable": repeatable}), encoding="utf-8")
+    (folder / DONE).write_text(
+        json.dumps({"types": types, "repeatable": repeatable and job["target"]["backend"] == "rtx"}), encoding="utf-8"
+    )
 
 
 def _fix_addresses() -> bool:

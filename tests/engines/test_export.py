@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from engines.errors import EngineError, UsageError
-from engines.export import HalfStep, check_file, check_numbers, export, export_spotter, write_manifest
+from engines.export import check_file, check_numbers, export, export_spotter, write_manifest
+from engines.half import HalfStep
 from engines.networks.mesnet import MESNet, ProposerStep, RefinerStep
 from engines.runtime.select import PACKAGED
 from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec

@@ -24,7 +24,7 @@ from engines.networks.cmnet import CMNet, RecognizerStep
 from engines.networks.mesnet import EncoderStep, MESNet
 from engines.runtime.engine import EngineSet, FunctionEngine, check_arrays
 from engines.runtime.onnx_engine import OnnxEngine
-from engines.runtime.select import BACKENDS, NEEDS, load_engines
+from engines.runtime.select import BACKENDS, load_engines
 from engines.runtime.torch_engine import TorchEngine, load_torch
 from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
 
@@ -266,12 +266,6 @@ def test_missing_weights_and_files_say_what_to_do(weights: Path, tmp_path: Path)
 
 
 # ---- backends --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("backend", NEEDS)
-def test_a_backend_that_is_not_there_says_what_it_needs(weights: Path, backend: str) -> None:
-    with pytest.raises(EngineError, match=f"backend {backend} needs an NVIDIA.*pip install.*use --backend onnx"):
-        load_engines(weights, backend)
 
 
 def test_an_unknown_backend_is_a_usage_error(weights: Path) -> None:

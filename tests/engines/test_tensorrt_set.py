@@ -110,14 +110,14 @@ def test_a_watch_without_a_gpu_exits_4_with_one_line() -> None:
 
 
 class Shop:
-    """Builds fake engine files, one after the other from `plans`, and counts."""
+    """Gives fake engine files, one after the other, the last one for ever; counts."""
 
-    def __init__(self, *made: bytes) -> None:
-        self.made, self.built = list(made), 0
+    def __init__(self, *made: bytes, repeatable: bool = False) -> None:
+        self.made, self.built, self.repeatable = list(made), 0, repeatable
 
     def __call__(self, model: bytes, name: str, tensors: Any, target: Any) -> Built:
         self.built += 1
-        return Built(self.made.pop(0) if len(self.made) > 1 else self.made[0], {}, True)
+        return Built(self.made.pop(0) if len(self.made) > 1 else self.made[0], {}, self.repeatable)
 
 
 @pytest.fixture
@@ -193,6 +193,43 @@ def test_engines_are_kept_apart_by_what_they_are_for(
     full = {plans.plan_entry(place.cache, graph, target_of("tensorrt", gpu)).folder for gpu in gpus}
     assert (len(rtx), len(full), len(rtx | full)) == (1, 2, 3)
     assert plans.plan_entry(place.cache, graph, place.target).read(PLAN) == fake_plan((X,), (Y,))
+
+
+@pytest.mark.parametrize(
+    ("made", "built", "passed", "kept"),
+    [
+        ((b"a",), 2, True, b"a"),
+        ((b"a", b"b", b"a"), 3, True, b"a"),
+        ((b"a", b"b", b"b"), 3, True, b"b"),
+        ((b"a", b"b", b"c", b"d"), 4, False, b"d"),
+    ],
+    ids=["always", "one differs", "the first differs", "never"],
+)
+def test_an_engine_counts_when_two_builds_agree(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph, made: Any, built: int, passed: bool, kept: bytes
+) -> None:  # fmt: skip
+    shop = Shop(*made, repeatable=True)
+    monkeypatch.setattr(plans, "build_apart", shop)
+    result = plans.rung_c(place.cache, graph, place.target)
+    assert (shop.built, result["passed"], result["identical"]) == (built, passed, passed)
+    entry = plans.plan_entry(place.cache, graph, place.target)
+    assert entry.read(PLAN) == kept
+    assert entry.parity().keys() == {"B", "C"}
+
+
+def test_rung_c_of_an_engine_from_the_cache_builds_it_again(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    monkeypatch.setattr(plans, "build_apart", Shop(b"a", repeatable=True))
+    plans.rung_c(place.cache, graph, place.target)
+    for made, built, passed in (((b"a",), 1, True), ((b"b", b"a"), 2, True), ((b"b", b"c", b"d", b"e"), 4, False)):
+        shop = Shop(*made, repeatable=True)
+        monkeypatch.setattr(plans, "build_apart", shop)
+        assert plans.rung_c(place.cache, graph, place.target)["passed"] is passed
+        assert shop.built == built
+    monkeypatch.setattr(plans, "build_apart", Shop(b"f", repeatable=False))
+    result = plans.rung_c(place.cache, graph, place.target)
+    assert (result["passed"], result["identical"], result["repeatable"]) == (True, False, False)
 
 
 def test_the_recognizer_is_frames_and_head() -> None:
