@@ -167,9 +167,9 @@ def stream(config: dict[str, Any]) -> Generator[Grab, None, None]:
 
 def _timed(frame: Any, stamp: int | None, demuxer: str) -> Grab:
     if stamp is None or demuxer in UNTIMED:
-        return Grab(frame.to_ndarray(format="bgr24"))
+        return Grab(frame.to_ndarray(format="bgr24", threads=1))
     base = frame.time_base
-    return Grab(frame.to_ndarray(format="bgr24"), stamp * base.numerator * NS // base.denominator)
+    return Grab(frame.to_ndarray(format="bgr24", threads=1), stamp * base.numerator * NS // base.denominator)
 
 
 def run(config: dict[str, Any], outbox: Outbox, stop: threading.Event) -> str:

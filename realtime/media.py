@@ -202,7 +202,7 @@ class VideoFile(Recorded):
 
     def _upright(self, frame: av.VideoFrame) -> Pixels:
         """BGR pixels, turned as the file's display matrix says (quarter turns only)."""
-        image = cast(Pixels, frame.to_ndarray(format="bgr24"))
+        image = cast(Pixels, frame.to_ndarray(format="bgr24", threads=1))  # PyAV starts a pool per frame otherwise
         turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 

@@ -64,7 +64,7 @@ class VideoWriter:
             self.skipped += 1
             return
         frame = av.VideoFrame.from_ndarray(_fitted(image, stream.width, stream.height), format="bgr24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", threads=1)
         frame.pts, frame.time_base = pts, TIME_BASE
         self._mux(self._file, stream, frame)
         self._last_pts, self.frames = pts, self.frames + 1

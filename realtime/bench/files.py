@@ -79,7 +79,7 @@ def _bars(report: dict[str, Any]) -> list[tuple[str, float, float]]:
     }
     rows = [(name, row["ms_p50"], row["ms_p95"]) for name, row in tables.items()]
     cameras = report["cameras"].items()
-    return rows + [(f"a frame of {count} cameras", row["ms_per_frame"], row["ms_per_frame"]) for count, row in cameras]
+    return rows + [(f"cameras: {count}, per frame", row["ms_per_frame"], row["ms_per_frame"]) for count, row in cameras]
 
 
 def _bar(canvas: Canvas, y: float, name: str, p50: float, p95: float, scale: float) -> None:
