@@ -211,18 +211,27 @@ class CallbackSink(Sink):
             self._call(record)
 
 
+def _document(path: Path) -> Sink:
+    from .elan import ElanSink  # not at the top: both are built on this module
+    from .report import ReportSink
+
+    return ElanSink(path) if path.suffix.lower() == ".eaf" else ReportSink(path)
+
+
 SINKS: dict[str, Callable[[Any, bool], Sink]] = {
     "-": lambda uri, provisional: JsonLinesSink(_Stdout(), provisional),
     ".jsonl": lambda uri, provisional: JsonLinesSink(LineFile(Path(uri)), provisional),
     ".csv": lambda uri, provisional: CsvSink(Path(uri)),
     ".mp4": lambda uri, provisional: VideoSink(Path(uri)),
+    ".eaf": lambda uri, provisional: _document(Path(uri)),
+    ".html": lambda uri, provisional: _document(Path(uri)),
     "callback": CallbackSink,
     "window": lambda uri, provisional: Window(),
 }
 
 
 def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
-    """The sink of `uri`: '-' or 'stdout', 'window', a path that ends in .jsonl, .csv or .mp4, or a Python callable.
+    """The sink of `uri`: '-' or 'stdout', 'window', a path that ends in one of SINKS, or a Python callable.
 
     Raises UsageError for another kind, DataError when the output cannot be opened.
     """

@@ -7,6 +7,7 @@ import pytest
 from realtime.elan import ElanSink
 from realtime.errors import DataError
 from realtime.report import ReportSink, page
+from realtime.sinks import open_sink
 
 START = {
     "type": "start", "sources": [{"source": "a<b>.mp4", "started_utc": None, "fps": 30.0}], "engines": "packaged",
@@ -40,6 +41,11 @@ def test_elan_has_every_final_event_in_order_of_time(tmp_path):
         "a<b>.mp4 face 1 micro-expression", "a<b>.mp4 face 2 micro-expression",
     ]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["events.eaf"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("e.eaf", ElanSink), ("e.HTML", ReportSink)])
+def test_both_open_by_the_ending_of_their_file(tmp_path, name, kind):
+    assert isinstance(open_sink(str(tmp_path / name)), kind)
 
 
 def test_elan_of_nothing_is_a_file_that_opens(tmp_path):

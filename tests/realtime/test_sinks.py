@@ -99,11 +99,11 @@ def test_csv_quotes_and_keeps_undecodable_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["events.txt", "events", "mqtt://host/a.csv", "https://host/e.jsonl", ""])
 def test_unknown_kinds_are_refused_with_the_known_ones(uri: str) -> None:
-    with pytest.raises(UsageError, match=r"'window' or a path ending in \.jsonl, \.csv or \.mp4"):
+    with pytest.raises(UsageError, match=r"'window' or a path ending in \.jsonl, \.csv, \.mp4, \.eaf or \.html"):
         open_sink(uri)
 
 
-@pytest.mark.parametrize("name", ["e.jsonl", "e.csv", "e.mp4"])
+@pytest.mark.parametrize("name", ["e.jsonl", "e.csv", "e.mp4", "e.eaf"])
 def test_unwritable_paths_are_refused_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="its directory does not exist; create it first"):
         open_sink(str(tmp_path / "missing" / name))
