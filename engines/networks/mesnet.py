@@ -182,7 +182,7 @@ class EncoderStep(nn.Module):
 
     def __init__(self, network: MESNet) -> None:
         super().__init__()
-        self.encoder = network.encoder
+        self.encoder = network.encoder.folded()
 
     def forward(self, pixels: Tensor) -> Tensor:
         features: Tensor = self.encoder(pixels)

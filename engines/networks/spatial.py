@@ -7,9 +7,12 @@ Shape letters: B batch, F unstacked frames, D lags, S crop side, L spatial featu
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import EngineError
 from ..specs import SpotterSpec
@@ -40,6 +43,15 @@ class SpatialEncoder(nn.Module):
         self.convs = nn.ModuleList([nn.Conv2d(widths[0], widths[1], kernel, stride, kernel // 2)])
         self.convs.extend(nn.Conv2d(widths[i], widths[i + 1], 3, padding=1) for i in range(1, 4))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
+
+    def folded(self) -> SpatialEncoder:
+        """A copy for use alone, its norms folded into the convolutions: exporters would keep the folding as a graph."""
+        twin = copy.deepcopy(self).eval()
+        for i, (conv, norm) in enumerate(zip(list(twin.convs), list(twin.norms), strict=True)):
+            assert isinstance(conv, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            twin.convs[i], twin.norms[i] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+        return twin
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels (B, 3 (1 + D), S, S) uint8 RGB, the current crop first -> features (B, L)."""
@@ -83,8 +95,7 @@ class SpatialEncoder(nn.Module):
 def _normed(x: Tensor, conv: nn.Module, norm: nn.Module) -> Tensor:
     """Convolution and norm; where the statistics are fixed the norm is folded in, which saves a pass each way."""
     assert isinstance(conv, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
-    if norm.training:
+    if not isinstance(norm, nn.BatchNorm2d) or norm.training:
         normed: Tensor = norm(conv(x))
         return normed
     assert conv.bias is not None

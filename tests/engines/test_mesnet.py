@@ -104,6 +104,14 @@ def test_a_folded_norm_is_the_norm() -> None:
     assert not torch.equal(before, norm.running_mean), "in training the statistics are learnt"
 
 
+def test_the_folded_encoder_is_the_encoder(network: MESNet) -> None:
+    given = pixels(3, network.spec)
+    with torch.no_grad():
+        torch.testing.assert_close(network.encoder.folded()(given), network.encoder(given), atol=1e-5, rtol=0)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in network.encoder.folded().modules())
+    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in network.encoder.modules()), "a copy is folded"
+
+
 def test_a_feature_length_that_the_grid_cannot_give_is_refused() -> None:
     with pytest.raises(EngineError, match="feature length 100"):
         MESNet(SpotterSpec(feature=100))
