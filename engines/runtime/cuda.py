@@ -20,7 +20,7 @@ class Cuda:
         except ImportError as error:
             raise EngineError("TensorRT engines run on torch's memory: pip install 'microspot[rtx]'") from error
         if not torch.cuda.is_available():
-            raise EngineError(f"torch {torch.__version__} sees no CUDA: install its CUDA build from pytorch.org")
+            raise EngineError(f"torch {torch.__version__} sees no CUDA: install the CUDA build of torch")
         self._torch = torch
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 

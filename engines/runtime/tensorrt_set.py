@@ -40,7 +40,7 @@ def missing(backend: str) -> list[str]:
     import torch
 
     if not torch.cuda.is_available():
-        found.append(f"torch with CUDA: {torch.__version__} has none, install its CUDA build from pytorch.org")
+        found.append(f"torch with CUDA: {torch.__version__} has none, install the CUDA build of torch")
     return found
 
 
