@@ -18,11 +18,9 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from realtime.elan import ElanSink
 from realtime.errors import UsageError
 from realtime.media import VideoFile
 from realtime.records import Frame, View
-from realtime.report import ReportSink
 from realtime.sinks import Sink, open_sink
 from realtime.sources import SourceOptions
 
@@ -117,12 +115,9 @@ class AnalyseVisit(Visit):
             sinks=lambda: _sinks(folder),
             seconds=self.limits.upload_seconds,
         )
-        run.start()
         try:
-            await over.wait()
+            await run.until(over)
         finally:
-            run.stop()
-            await asyncio.to_thread(run.join)
             upload.unlink(missing_ok=True)
         return failed
 
@@ -177,11 +172,7 @@ class AnalyseVisit(Visit):
 
 
 def _sinks(folder: Path) -> list[Sink]:
-    return [
-        *(open_sink(str(folder / name)) for name in FILES[:3]),
-        ElanSink(folder / FILES[3]),
-        ReportSink(folder / FILES[4]),
-    ]
+    return [open_sink(str(folder / name)) for name in FILES]
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -86,13 +86,7 @@ class Channel:
 
     async def _run(self) -> None:
         over = asyncio.Event()
-        run = Run(self._kit, self._open, lambda m: self._soon(self._found, m, over), self._show)
-        run.start()
-        try:
-            await over.wait()
-        finally:
-            run.stop()
-            await asyncio.to_thread(run.join)
+        await Run(self._kit, self._open, lambda m: self._soon(self._found, m, over), self._show).until(over)
 
     def _open(self) -> Source:
         return open_source(self._uri, pace=self.recorded)

@@ -5,6 +5,7 @@ An engine has one caller at a time, so each run loads its own set (0.1 s after t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -103,6 +104,15 @@ class Run:
     def join(self) -> None:
         """Wait until the thread has ended."""
         self._thread.join()
+
+    async def until(self, over: asyncio.Event) -> None:
+        """Begin, and end with `over` or with the task that waits; the thread has ended then."""
+        self.start()
+        try:
+            await over.wait()
+        finally:
+            self.stop()
+            await asyncio.to_thread(self.join)
 
     def _run(self) -> None:
         try:
