@@ -1,6 +1,7 @@
 """Frames in, steady face crops out: MediaPipe finds the face, `steady` holds it still and follows it in between.
 
-The landmarker costs ten times the rest, so it runs now and then: `AlignOptions.landmarks_ns`. In between registration
+The landmarker costs ten times the rest, so it runs now and then: `AlignOptions.search_ns` while a face is looked for,
+`landmarks_ns` while all are followed. In between registration
 follows the face from frame to frame, and asks the landmarker within the same frame whenever it is not sure. Following
 moved the crops of four real clips by 0.01, 0.01, 0.05 and 0.20 px RMS over 0.5 Hz (the last nods and turns) against
 landmarks at every frame, held the known sway of `steadiness` as still (0.095 px) and asked at 0.15 of the frames.
@@ -41,7 +42,8 @@ class AlignOptions:
     yaw_degrees: tuple[float, float] = (30.0, 35.0)  # enter below, leave above
     width_px: tuple[float, float] = (90.0, 80.0)  # of the mesh; enter from, leave below
     inside: float = 0.8  # least share of the landmarks within the frame
-    landmarks_ns: int = 300_000_000  # the landmarker looks at least this often; 0: at every frame
+    search_ns: int = 300_000_000  # the landmarker looks this often while fewer faces than asked for are there
+    landmarks_ns: int = 1_000_000_000  # and this often at faces that are followed; 0: at every frame
     bridge_ns: int = 100_000_000  # a face rejected or missing for longer starts anew: the session makes this a Gap
     forget_ns: int = 500_000_000  # an id is kept this long for a face that is gone
     same_face_iou: float = 0.3
@@ -122,7 +124,7 @@ class MediaPipeAligner(Aligner):
     """Up to `faces` faces per frame, ids 0..faces-1, each held still against its own reference.
 
     A face that goes, or is another one after a cut, is noticed on that frame, for it no longer looks like its
-    reference. A face that comes is seen at most `landmarks_ns` and a frame later: at once where a face was just lost.
+    reference. A face that comes is seen at most `search_ns` and a frame later: at once where a face was just lost.
 
     Raises EngineError where MediaPipe or its model cannot be loaded.
     """
@@ -145,9 +147,12 @@ class MediaPipeAligner(Aligner):
 
     def _due(self, now_ns: int) -> bool:
         """Landmarks are asked after a while, and until a face just lost is found or given up."""
-        if self._searched_ns is None or now_ns - self._searched_ns >= self.options.landmarks_ns:
+        followed = [track for track in self._tracks if track.steady is not None]
+        options = self.options
+        rest_ns = options.landmarks_ns if len(followed) == self.faces else min(options.search_ns, options.landmarks_ns)
+        if self._searched_ns is None or now_ns - self._searched_ns >= rest_ns:
             return True
-        return any(track.steady is not None and track.kept_ns != self._last_ns for track in self._tracks)
+        return any(track.kept_ns != self._last_ns for track in followed)
 
     def _follow(self, image: Pixels, now_ns: int) -> tuple[Face, ...] | None:
         """The faces of the last frame, by registration alone; None where it does not find one of them."""

@@ -8,7 +8,7 @@ Every stretch is cut, thinned, lagged and laid on the tick grid by the functions
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Augmentation:
     contrast: float = 0.15
     shift_px: int = 2
     stretch_time: float = 0.1  # durations times 1 +- this
+    backward: float = 0.5  # share of stretches played backward: a reversed ME is an ME
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +118,28 @@ def cut(clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None,
 
 
 def draw(clip: Clip, spec: SpotterSpec, ticks: int, augmentation: Augmentation, rng: np.random.Generator) -> Stretch:
-    """A random stretch of at most `ticks` ticks at a random pace."""
+    """A random stretch of at most `ticks` ticks at a random pace, forward or backward."""
     pace = 1 + augmentation.stretch_time * rng.uniform(-1, 1)
     length = ticks * SECOND_NS / spec.grid_hz / pace
+    backward = rng.random() < augmentation.backward
+    clip = turned(clip) if backward else clip
     late = np.flatnonzero(clip.times_ns <= clip.times_ns[-1] - length)
     first = int(rng.integers(len(late))) if len(late) else 0
-    return cut(clip, spec, first, ticks, pace)
+    stretch = cut(clip, spec, first, ticks, pace)
+    if not backward:
+        return stretch
+    return replace(stretch, rows=2 * clip.start + len(clip.times_ns) - 1 - stretch.rows)
+
+
+def turned(clip: Clip) -> Clip:
+    """The clip played backward, as if its last row were its first."""
+    last = clip.times_ns[-1]
+    return replace(
+        clip,
+        times_ns=last - clip.times_ns[::-1],
+        micro_ns=last - clip.micro_ns[:, ::-1],
+        other_ns=last - clip.other_ns[:, ::-1],
+    )
 
 
 def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> Pixels:

@@ -17,7 +17,16 @@ from engines.specs import SpotterSpec
 from engines.targets import Assignment
 from engines.training.spotter import Trainer, phase_of
 from engines.training.spotter_config import SpotterTraining, load_config
-from engines.training.spotter_data import Augmentation, ClipSet, augment, collate, cut, encode_frames, tick_features
+from engines.training.spotter_data import (
+    Augmentation,
+    ClipSet,
+    augment,
+    collate,
+    cut,
+    draw,
+    encode_frames,
+    tick_features,
+)
 from engines.training.spotter_eval import validate
 from engines.training.spotter_pretrain import PRETRAIN_LENGTH, pretrain_batch, quiet_span
 
@@ -74,6 +83,19 @@ def test_a_later_cut_moves_the_truth_with_it(folder: Path) -> None:
     assert stretch.onset[0] == pytest.approx(15)
     assert stretch.rows[0] == 5
     assert (stretch.lags[0] == 0).all(), "nothing before the stretch's first frame"
+
+
+def test_a_turned_clip_shows_the_same_frames_backward(folder: Path) -> None:
+    clip = ClipSet.open(folder, SPEC).clips[0]
+    both = [
+        draw(clip, SPEC, 200, Augmentation(stretch_time=0.0, backward=share), np.random.default_rng(0))
+        for share in (0.0, 1.0)
+    ]
+    forward, backward = both
+    assert forward.rows.tolist() == backward.rows[::-1].tolist() == list(range(FRAMES))
+    last = clip.times_ns[-1] * 30 / 1e9
+    np.testing.assert_allclose(backward.onset, last - clip.micro_ns[:, 1] * 30 / 1e9)
+    np.testing.assert_allclose(backward.offset - backward.onset, forward.offset - forward.onset)
 
 
 def test_batched_tick_features_equal_each_stretch_alone(folder: Path) -> None:
