@@ -15,6 +15,7 @@ import typer
 from .errors import DataError, UsageError
 from .exam.commands import exam
 from .runtime.commands import COMMANDS
+from .specs import OPERATING_POINT
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Make, check and score the engines of microspot."
@@ -116,7 +117,7 @@ def export(
 def calibrate(
     engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
     faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
-    alarms: Annotated[float | None, typer.Option(help="most false alarms a minute; default: best F1")] = None,
+    alarms: Annotated[float, typer.Option(help="the operating point: most false alarms a minute")] = OPERATING_POINT,
     footage: Annotated[Path | None, typer.Option(help="real video for tuning, MEs warped in")] = None,
     footage_stop: Annotated[float, typer.Option(help="seconds of it that are used")] = 25.0,
     write: Annotated[bool, typer.Option("--write", help="into the manifest of the weights")] = False,
@@ -124,7 +125,7 @@ def calibrate(
     workers: Annotated[int, typer.Option(help="processes that render")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Thresholds on minutes of validation faces: the best F1, or the most recall at a limit of false alarms."""
+    """Thresholds on minutes of validation faces: the most recall at a limit of false alarms."""
     from .exam.heldout import calibrate_on_faces
     from .runtime.select import load_engines, set_thresholds
 

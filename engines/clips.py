@@ -28,11 +28,16 @@ def lag_indices(times_ns: ArrayLike, lags_ns: ArrayLike) -> Indices:
 
 
 def thin(times_ns: ArrayLike, grid_hz: int) -> Indices:
-    """Frames worth encoding: of several frames nearest one tick only the nearest (the earlier on a tie), (K,)."""
+    """Frames worth encoding, one for each tick that a frame is nearest to, (K,).
+
+    That is the first within a quarter tick, for it is that tick and need not wait for what follows; where there is
+    none, the nearest (the earlier on a tie).
+    """
     times = _increasing(times_ns)
     scaled = (times - times[0]) * grid_hz  # in ticks x SECOND_NS: exact in integers
     tick = (2 * scaled + SECOND_NS) // (2 * SECOND_NS)
-    order = np.lexsort((times, np.abs(scaled - tick * SECOND_NS), tick))
+    away = np.abs(scaled - tick * SECOND_NS)
+    order = np.lexsort((times, np.where(SNAP_PARTS * away <= SECOND_NS, 0, away), tick))
     first = np.ones(len(order), bool)
     first[1:] = tick[order][1:] != tick[order][:-1]
     return np.sort(order[first]).astype(np.int64)

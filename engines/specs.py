@@ -15,6 +15,7 @@ from .receptive import Conv, radius
 
 NMS_RULES = ("greedy", "author", "soft")
 MOTIONS = ("flow", "difference")
+OPERATING_POINT = 0.5  # false alarms a minute that shipped thresholds may give on validation minutes
 CLUSTER_TICKS = 300  # longest cluster of overlapping intervals before a barrier; not from the papers
 
 

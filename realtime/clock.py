@@ -75,10 +75,10 @@ class TimeGrid:
 
 
 class Thinner(Generic[Item]):
-    """Of the frames nearest one tick only the nearest goes on, the earlier on a tie.
+    """Of the frames nearest one tick one goes on: the first within a quarter tick, else the nearest (see `clips.thin`).
 
-    A frame just before its tick is held until its successor shows that no nearer one comes. Every item comes back,
-    in order, with True when it goes on.
+    Only a frame that is earlier than that is held, until its successor shows whether a nearer one comes: a camera about
+    as fast as the grid is never a frame behind. Every item comes back, in order, with True when it goes on.
     """
 
     def __init__(self, grid_hz: int) -> None:
@@ -101,23 +101,27 @@ class Thinner(Generic[Item]):
         if self._origin is None:
             return [(item, True)]
         tick = nearest_tick(self._origin, captured_ns, self.grid_hz)
-        late = captured_ns - tick_ns(self._origin, tick, self.grid_hz)
+        late = self._late(tick, captured_ns)
         if tick <= self._done:
             return [(item, False)]
         decided: list[tuple[Item, bool]] = []
         if self._held is not None:
             held_tick, held_ns, held = self._held
             self._held = None
-            if held_tick == tick and tick_ns(self._origin, tick, self.grid_hz) - held_ns <= abs(late):
+            if held_tick == tick and -self._late(tick, held_ns) <= abs(late):
                 self._done = tick
                 return [(held, True), (item, False)]
             decided.append((held, held_tick != tick))
-        if late < 0:
+        if SNAP_PARTS * late < -NS:
             self._held = (tick, captured_ns, item)
         else:
             self._done = tick
             decided.append((item, True))
         return decided
+
+    def _late(self, tick: int, captured_ns: int) -> int:
+        """By how much a time follows a tick, in ticks x NS: exact."""
+        return (captured_ns - (self._origin or 0)) * self.grid_hz - tick * NS
 
     def flush(self) -> list[tuple[Item, bool]]:
         """What is still held goes on; call when the stretch ends."""

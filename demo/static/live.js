@@ -23,7 +23,7 @@ class Live {
     this.cameras = root.querySelector("[data-set=camera]");
     this.note = root.querySelector(".ms-note");
     this.inFlight = Number(root.querySelector("[data-in-flight]").dataset.inFlight); // unanswered frames at most
-    this.canvas = new OffscreenCanvas(1, 1);
+    this.spare = []; // pictures to draw the next frames into
     const mirror = root.querySelector("[data-set=mirror]"), threshold = root.querySelector("[data-set=threshold]");
     this.threshold = null; // the server's own
     this.button.onclick = () => (this.running ? this.stop("") : this.start());
@@ -42,7 +42,7 @@ class Live {
     this.say("");
     this.view.clear("Waiting for the camera");
     this.counters.clear();
-    this.pending = new Map(); // seq -> {image, taken}
+    this.pending = new Map(); // seq -> {image, taken}, image an OffscreenCanvas
     [this.seq, this.started, this.order] = [0, false, Promise.resolve()];
     try {
       this.capture = await Capture.open(this.cameras.value);
@@ -64,7 +64,6 @@ class Live {
     this.running = this.started = false;
     this.capture?.close();
     this.socket?.close();
-    for (const { image } of this.pending?.values() ?? []) image.close();
     this.pending?.clear();
     [this.capture, this.socket] = [null, null];
     this.button.textContent = "Start camera";
@@ -109,31 +108,26 @@ class Live {
     if (!this.started || !this.socket.open()) return;
     if (this.pending.size >= this.inFlight) { this.counters.skipped++; return; }
     const { videoWidth: wide, videoHeight: high } = video, seq = this.seq++;
-    if (this.canvas.width !== wide || this.canvas.height !== high) [this.canvas.width, this.canvas.height] = [wide, high];
-    this.pen ??= this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-    this.pen.drawImage(video, 0, 0);
-    const entry = { image: null, taken };
+    const image = this.spare.pop() ?? new OffscreenCanvas(wide, high), entry = { image, taken };
+    if (image.width !== wide || image.height !== high) [image.width, image.height] = [wide, high];
+    image.getContext("2d", { alpha: false, willReadFrequently: true }).drawImage(video, 0, 0);
     this.pending.set(seq, entry);
-    const made = Promise.all([createImageBitmap(this.canvas), this.canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY })]);
+    const made = image.convertToBlob({ type: "image/jpeg", quality: QUALITY }); // of a copy
     this.order = this.order.then(async () => { // in order, however long each JPEG takes
-      const [image, jpeg] = await made;
-      if (this.pending.get(seq) !== entry) return image.close();
-      entry.image = image;
+      const jpeg = await made;
+      if (this.pending.get(seq) !== entry) return;
       const head = new DataView(new ArrayBuffer(HEAD));
       head.setBigUint64(0, BigInt(Math.round(taken * 1000)), true);
       head.setUint32(8, seq, true);
       this.socket?.send(new Blob([head, jpeg]));
       this.counters.sent++;
-      return undefined;
     });
   }
 
   answer(message) {
-    const entry = this.pending.get(message.seq);
-    if (!entry?.image) return;
-    this.pending.delete(message.seq);
+    const entry = this.settle(message.seq);
+    if (!entry) return;
     this.view.frame(entry.image, message, entry.image.width);
-    entry.image.close();
     this.counters.scored(message.ns, performance.now() - entry.taken);
     this.view.measure(this.counters.hz(), this.counters.answered, this.counters.lag());
   }
@@ -141,17 +135,23 @@ class Live {
   refused({ seq, reason }) {
     this.counters.refused++;
     this.counters.reasons[reason] = (this.counters.reasons[reason] ?? 0) + 1;
-    this.pending.get(seq)?.image?.close();
-    this.pending.delete(seq);
+    this.settle(seq);
   }
 
   giveUp() {
     const late = performance.now() - ANSWER_MS;
-    for (const [seq, { image, taken }] of this.pending) {
+    for (const [seq, { taken }] of this.pending) {
       if (taken >= late) continue;
-      image?.close();
-      this.pending.delete(seq);
+      this.settle(seq);
       this.counters.lost++;
     }
+  }
+
+  // A frame is no longer waited for; its picture may be painted over once the caller has drawn it.
+  settle(seq) {
+    const entry = this.pending.get(seq);
+    this.pending.delete(seq);
+    if (entry) this.spare.push(entry.image);
+    return entry;
   }
 }

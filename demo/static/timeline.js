@@ -3,6 +3,7 @@
 
 import { caption, tint } from "./events.js";
 
+const DRAW_MS = 66; // between two drawings: two frames, for 20 s of scores move by little in one
 const NONE = 255, SHARE = [0.38, 0.34, 0.28], GAP = 5, AXIS = 18, GUTTER = 62, EDGE = 6;
 const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
 
@@ -11,6 +12,7 @@ export class Timeline {
   constructor(canvas, seconds) {
     this.canvas = canvas;
     this.seconds = seconds;
+    this.drawnAt = 0;
     this.strip = new OffscreenCanvas(1, 1);
     this.clear();
     new ResizeObserver(() => this.redraw()).observe(canvas);
@@ -64,7 +66,8 @@ export class Timeline {
   redraw() {
     if (this.asked) return;
     this.asked = true;
-    requestAnimationFrame(() => { this.asked = false; this.draw(); });
+    const drawing = () => { this.asked = false; this.drawnAt = performance.now(); this.draw(); };
+    setTimeout(() => requestAnimationFrame(drawing), Math.max(0, this.drawnAt + DRAW_MS - performance.now()));
   }
 
   x(ns) { return GUTTER + ((ns - this.from) / this.span) * (this.width - GUTTER - EDGE); }

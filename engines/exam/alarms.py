@@ -3,8 +3,8 @@
 Real footage is short, so it is counted twice: as it is, and as composites, which play aligned crops of one quiet
 stretch, one bout of speech or one blink to and fro under fresh noise, drifting gain and at times JPEG. Composites are
 no footage: they repeat, half of the time backwards, and what alarms once alarms again, so that their Poisson intervals
-are narrower than new footage would allow. An alarm may be a real brief movement that nobody annotated. Not from the
-papers.
+are far narrower than new footage would allow. So they also count the different moments of footage that alarmed, and
+the seconds of it that were played. An alarm may be a real brief movement that nobody annotated. Not from the papers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..clips import SECOND_NS
+from ..clips import SECOND_NS, nearest_frames
 from ..data.footage import Footage, Rows, read_clip
 from ..runtime.engine import EngineSet
-from ..targets import to_ticks
 from .notes import Annotation, Flags, annotate, runs
 from .semireal import Progress, cut, seconds, silent
 from .takes import Take, Verdict, examine
@@ -32,6 +32,8 @@ TAKE_S = 30.0  # of one composite
 LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of a stretch: to and fro in less is a movement as brief as an ME
 PART_S = (1.5, 5.0)  # of a longer stretch, drawn anew for every composite
 CONTEXT_S = 1.0  # before and after a blink
+BLINK_REACH_S = 0.1  # around a blink, in which the middle of an alarm counts as on it
+SAME_MOMENT_S = 0.5  # of footage: alarms nearer to each other are of one moment
 NOISE = (1.0, 3.0)  # sd in grey levels, of fresh sensor noise
 GAIN = (0.0, 0.04)  # amplitude of the drift
 GAIN_HZ = (0.05, 0.3)
@@ -41,40 +43,73 @@ CONFIDENCE = 0.95
 BISECTIONS = 60
 
 CATEGORIES = ("quiet", "speech", "blinks", "other")  # other: head or brows move; in real footage only
-Spans = tuple[NDArray[np.float64], NDArray[np.float64]]  # starts, stops in ticks
 
 
 @dataclass
 class Tally:
-    """What one category has seen so far; `blinks`, and `on_blinks`: alarms with more than half their length in one."""
+    """What one category has seen so far; `blinks`, and `on_blinks`: alarms whose middle lies in one.
+
+    `moments` and `played` are footage times (clip, ns): of the alarms, and of the frames that composites showed.
+    """
 
     seconds: float = 0.0
     alarms: int = 0
     blinks: int = 0
     on_blinks: int = 0
     sources: set[str] = field(default_factory=set)
+    moments: set[tuple[str, int]] = field(default_factory=set)
+    played: set[tuple[str, int]] = field(default_factory=set)
+    played_s: float = 0.0
 
     def report(self) -> dict[str, Any]:
-        """minutes, alarms, per_min with the exact interval (low, high) at CONFIDENCE, and what is known of blinks."""
+        """minutes, alarms, per_min with the exact interval (low, high) at CONFIDENCE, and what is known of blinks.
+
+        Of composites also `moments`, the different moments of footage that alarmed, and `footage_s`, the seconds of it.
+        """
         minutes = self.seconds / 60
         low, high = poisson_interval(self.alarms)
         rates = [round(x / minutes, 3) if minutes else None for x in (self.alarms, low, high)]
         found: dict[str, Any] = {"minutes": round(minutes, 3), "alarms": self.alarms, "sources": len(self.sources)}
         found |= dict(zip(("per_min", "low", "high"), rates, strict=True))
+        if self.played:
+            found |= {"moments": len(_apart(self.moments)), "footage_s": round(self.played_s, 1)}
         if self.blinks:
             share = round(self.on_blinks / self.blinks, 4)
             found |= {"blinks": self.blinks, "on_blinks": self.on_blinks, "share": share}
         return found
 
 
+def _apart(moments: set[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The first of every run of moments of one clip that lie nearer than SAME_MOMENT_S."""
+    ordered = sorted(moments)
+    return [
+        (clip, at) for (before, last), (clip, at) in pairwise([("", 0), *ordered])
+        if clip != before or at - last > SAME_MOMENT_S * SECOND_NS
+    ]  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A stretch of aligned crops (N, 3, S, S) to play to and fro, one frame per `period_ns`; `blink` (N,) in it."""
+    """A stretch of aligned crops (N, 3, S, S) to play to and fro, one frame per `period_ns`; `blink` (N,) in it.
 
-    name: str
+    clip, first_ns: where in the footage it begins.
+    """
+
+    clip: str
+    first_ns: int
     crops: NDArray[np.uint8]
     blink: Flags
     period_ns: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.clip}:{self.first_ns / SECOND_NS:.1f}s"
+
+    def part(self, first: int, count: int) -> Source:
+        """`count` frames from `first` on."""
+        rows = slice(first, first + count)
+        at = self.first_ns + first * self.period_ns
+        return Source(self.clip, at, self.crops[rows], self.blink[rows], self.period_ns)
 
 
 def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -99,8 +134,8 @@ def examine_alarms(
 ) -> dict[str, Any]:
     """{"real": {category: figures}, "composites": {category: figures}, "clips": {name: {minutes, alarms}}}.
 
-    minutes: of composites in all; a category without any source has none. Figures: see `Tally.report`. An alarm that
-    overlaps a blink counts as blinks, one that overlaps speech as speech, one mostly in quiet as quiet, else as other.
+    minutes: of composites in all; a category without any source has none. Figures: see `Tally.report`. An alarm counts
+    as what its middle lies in: a blink, else speech, else quiet, else other; seconds are counted by the same flags.
     Raises DataError for a clip that cannot be read.
     """
     real = {name: Tally() for name in CATEGORIES}
@@ -110,7 +145,7 @@ def examine_alarms(
         footage = read_clip(path, keep_frames=False)
         notes = annotate(footage)
         grid_hz = engines.spotter.grid_hz
-        alarms = sum(_count_real(examine(take, engines), grid_hz, footage, notes, real) for take in cut(footage))
+        alarms = sum(count_real(examine(take, engines), grid_hz, footage, notes, real) for take in cut(footage))
         _count_seconds(footage, notes, real)
         per_clip[path.name] = {"minutes": round(footage.minutes, 3), "alarms": alarms}
         for name, found in _sources(footage, notes).items():
@@ -125,19 +160,24 @@ def examine_alarms(
     }
 
 
-def _count_real(verdict: Verdict, grid_hz: int, footage: Footage, notes: Annotation, real: dict[str, Tally]) -> int:
+def count_real(verdict: Verdict, grid_hz: int, footage: Footage, notes: Annotation, real: dict[str, Tally]) -> int:
     """Sort the alarms of one stretch into the categories; how many there are."""
     take = verdict.take
     first = int(np.searchsorted(footage.at_ns, take.times_ns[0]))
     rows = slice(first, first + len(take.times_ns))
-    blinks, mouth, quiet = (spans(f[rows], take.times_ns, grid_hz) for f in (notes.blink, notes.mouth, notes.quiet))
-    for start, stop in zip(verdict.found.start, verdict.found.stop, strict=True):
-        inside = [float(overlap(start, stop, where).sum()) for where in (blinks, mouth, quiet)]
-        calm = "quiet" if _mostly(inside[2], start, stop) else "other"
-        real["blinks" if inside[0] else "speech" if inside[1] else calm].alarms += 1
-    real["blinks"].blinks += len(blinks[0])
-    real["blinks"].on_blinks += _on_blinks(verdict, blinks)
+    blink, mouth, quiet = (flags[rows] for flags in (notes.blink, notes.mouth, notes.quiet))
+    for row in middles(verdict, grid_hz):
+        calm = "quiet" if quiet[row] else "other"
+        real["blinks" if blink[row] else "speech" if mouth[row] else calm].alarms += 1
+    real["blinks"].blinks += len(runs(blink, (0, len(blink))))
+    real["blinks"].on_blinks += _on_blinks(verdict, blink, grid_hz)
     return len(verdict.found)
+
+
+def middles(verdict: Verdict, grid_hz: int) -> NDArray[np.int64]:
+    """The frame of the take nearest to the middle of each found interval."""
+    ticks = (verdict.found.start + verdict.found.stop - 1) / 2
+    return nearest_frames(verdict.take.times_ns, verdict.take.times_ns[0] + ticks * SECOND_NS / grid_hz)
 
 
 def _count_seconds(footage: Footage, notes: Annotation, real: dict[str, Tally]) -> None:
@@ -148,25 +188,11 @@ def _count_seconds(footage: Footage, notes: Annotation, real: dict[str, Tally]) 
         real[name].sources |= {footage.name} if flags.any() else set()
 
 
-def spans(flags: Flags, times_ns: NDArray[np.int64], grid_hz: int) -> Spans:
-    """Runs of set flags as [starts, stops) in ticks from the first time."""
-    ends = np.array(runs(flags, (0, len(flags))), int).reshape(-1, 2)
-    return to_ticks(times_ns[ends[:, 0]], times_ns[ends[:, 1] - 1], int(times_ns[0]), grid_hz)
-
-
-def overlap(start: float, stop: float, where: Spans) -> NDArray[np.float64]:
-    """(K,) length that [start, stop) shares with each of the spans, in ticks."""
-    return np.asarray(np.maximum(0.0, np.minimum(stop, where[1]) - np.maximum(start, where[0])))
-
-
-def _mostly(length: float, start: float, stop: float) -> bool:
-    return length > (stop - start) / 2
-
-
-def _on_blinks(verdict: Verdict, blinks: Spans) -> int:
-    """Alarms with more than half of their length in one blink."""
-    found = zip(verdict.found.start, verdict.found.stop, strict=True)
-    return sum(1 for a, b in found if _mostly(float(overlap(a, b, blinks).max(initial=0.0)), a, b))
+def _on_blinks(verdict: Verdict, blink: Flags, grid_hz: int) -> int:
+    """Alarms whose middle lies in a blink or within BLINK_REACH_S of one."""
+    at = verdict.take.times_ns
+    away = np.abs(at[middles(verdict, grid_hz)][:, None] - at[blink][None, :])
+    return int((away.min(1, initial=SECOND_NS) <= BLINK_REACH_S * SECOND_NS).sum())
 
 
 def _sources(footage: Footage, notes: Annotation) -> dict[str, list[Source]]:
@@ -195,7 +221,7 @@ def _source(footage: Footage, notes: Annotation, rows: Rows) -> Source:
     first, stop = rows
     at = footage.at_ns
     period = int(np.median(np.diff(at[first:stop]))) if stop - first > 1 else 0
-    return Source(f"{footage.name}:{first}", footage.crops[first:stop], notes.blink[first:stop], period)
+    return Source(footage.name, int(at[first]), footage.crops[first:stop], notes.blink[first:stop], period)
 
 
 def _composites(
@@ -205,28 +231,38 @@ def _composites(
     tally = Tally()
     for k in range(math.ceil(minutes * 60 / TAKE_S) if sources else 0):
         source = sources[k % len(sources)]
-        take, blink = compose_take(rng, source if name == "blinks" else _part(rng, source), name)
+        played = source if name == "blinks" else _part(rng, source)
+        take, order = compose_take(rng, played, name)
         verdict = examine(take, engines)
-        tally.seconds += take.minutes * 60
-        tally.alarms += len(verdict.found)
+        _count_composite(tally, verdict, played, order, engines.spotter.grid_hz)
         tally.sources.add(source.name)
-        blinks = spans(blink, take.times_ns, engines.spotter.grid_hz)
-        tally.blinks += len(blinks[0])
-        tally.on_blinks += _on_blinks(verdict, blinks)
         progress(f"{name} {k}: {len(verdict.found)} alarms in {take.minutes * 60:.0f} s of {source.name}")
     return tally
+
+
+def _count_composite(
+    tally: Tally, verdict: Verdict, played: Source, order: NDArray[np.int64], grid_hz: int
+) -> None:  # fmt: skip
+    footage_ns = played.first_ns + np.arange(len(played.crops)) * played.period_ns
+    shown = {(played.clip, int(at)) for at in footage_ns}
+    tally.played_s += len(shown - tally.played) * played.period_ns / SECOND_NS
+    tally.played |= shown
+    tally.moments |= {(played.clip, int(footage_ns[order[row]])) for row in middles(verdict, grid_hz)}
+    tally.seconds += verdict.take.minutes * 60
+    tally.alarms += len(verdict.found)
+    blink = played.blink[order]
+    tally.blinks += len(runs(blink, (0, len(blink))))
+    tally.on_blinks += _on_blinks(verdict, blink, grid_hz)
 
 
 def _part(rng: np.random.Generator, source: Source) -> Source:
     """A random part of a long source."""
     count = min(len(source.crops), round(rng.uniform(*PART_S) * SECOND_NS / source.period_ns))
-    first = int(rng.integers(0, len(source.crops) - count + 1))
-    rows = slice(first, first + count)
-    return Source(source.name, source.crops[rows], source.blink[rows], source.period_ns)
+    return source.part(int(rng.integers(0, len(source.crops) - count + 1)), count)
 
 
-def compose_take(rng: np.random.Generator, source: Source, name: str) -> tuple[Take, Flags]:
-    """TAKE_S of the source to and fro as a fresh camera would give it, and where its blinks are, (N,)."""
+def compose_take(rng: np.random.Generator, source: Source, name: str) -> tuple[Take, NDArray[np.int64]]:
+    """TAKE_S of the source to and fro as a fresh camera would give it, and which row of it each frame shows, (N,)."""
     count = round(TAKE_S * SECOND_NS / source.period_ns)
     last = len(source.crops) - 1
     order = last - np.abs(last - np.arange(count) % max(2 * last, 1))
@@ -235,7 +271,7 @@ def compose_take(rng: np.random.Generator, source: Source, name: str) -> tuple[T
     crops = np.empty((count, *source.crops.shape[1:]), np.uint8)
     for i, row in enumerate(order):
         crops[i] = camera(source.crops[row], float(times[i]) / SECOND_NS)
-    return Take(f"composite:{name}:{source.name}", times, crops), source.blink[order]
+    return Take(f"composite:{name}:{source.name}", times, crops), order
 
 
 def _camera(rng: np.random.Generator, side: int) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:

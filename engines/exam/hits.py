@@ -24,7 +24,8 @@ LABEL_FIELDS = {3: "label3", 5: "label5"}
 class Reading:
     """What a recogniser said of one hit: true and predicted class (None: the set has no such label), and its curve.
 
-    follows: Spearman with the prototype; misses: |peak - apex| as a share of the found interval's length.
+    follows: Spearman with the prototype; misses: |peak - apex| as a share of the found interval's length. tent: the
+    same two of a curve that knows nothing but the interval, rises to its middle and falls again.
     """
 
     truth: int | None
@@ -32,6 +33,7 @@ class Reading:
     sure: bool
     follows: float
     misses: float
+    tent: tuple[float, float]
 
 
 def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Reading:
@@ -46,12 +48,14 @@ def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Re
     at, probabilities, curve = recognize(verdict, found, engines)
     mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
     label = getattr(movement, LABEL_FIELDS[len(labels)])
+    length, tent = max(at[-1] - at[0], 1.0), -np.abs(np.linspace(-1, 1, len(at)))
     return Reading(
         truth=labels.index(label) if label in labels else None,
         predicted=int(probabilities.argmax()),
         sure=bool(probabilities.max() >= engines.recognizer_spec.label_floor),
         follows=float(np.nan_to_num(spearman(curve, mu))),  # a constant curve follows nothing
-        misses=float(abs(at[int(curve.argmax())] - movement.apex_ns) / max(at[-1] - at[0], 1.0)),
+        misses=float(abs(at[int(curve.argmax())] - movement.apex_ns) / length),
+        tent=(float(spearman(tent, mu)), float(abs((at[0] + at[-1]) / 2 - movement.apex_ns) / length)),
     )
 
 
@@ -81,8 +85,8 @@ def positions(verdict: Verdict, found: int, frames: int, grid_hz: int) -> Floats
 def recognition(readings: Sequence[Reading], labels: Sequence[str]) -> dict[str, Any]:
     """UF1, UAR and confusion {true: {predicted: count}} over the labelled hits, curve figures over all hits.
 
-    `uncertain` counts labelled hits under the label floor; they are judged by their best label all the same. Figures
-    are None where there is nothing to judge.
+    `tent`: the figures of a curve that knows nothing but the interval. `uncertain` counts labelled hits under the label
+    floor; they are judged by their best label all the same. Figures are None where there is nothing to judge.
     """
     matrix = np.zeros((len(labels), len(labels)), int)
     known = [r for r in readings if r.truth is not None]
@@ -93,6 +97,10 @@ def recognition(readings: Sequence[Reading], labels: Sequence[str]) -> dict[str,
         "hits": len(readings), "labelled": len(known), "uf1": uf1, "uar": uar,
         "uncertain": sum(not r.sure for r in known),
         "confusion": {t: dict(zip(labels, row, strict=True)) for t, row in zip(labels, matrix.tolist(), strict=True)},
-        "spearman": round(float(np.mean([r.follows for r in readings])), 4) if readings else None,
-        "apex_error": round(float(np.mean([r.misses for r in readings])), 4) if readings else None,
+        **_curve_figures([(r.follows, r.misses) for r in readings]), "tent": _curve_figures([r.tent for r in readings]),
     }  # fmt: skip
+
+
+def _curve_figures(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
+    means = np.mean(pairs, axis=0).round(4).tolist() if pairs else (None, None)
+    return dict(zip(("spearman", "apex_error"), means, strict=True))

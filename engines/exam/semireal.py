@@ -21,11 +21,12 @@ from ..data.behaviour import draw_micro
 from ..data.footage import Footage, MeshAligner, align_shots, read_clip
 from ..data.synthetic import Motion, strengths_at
 from ..data.timeline import Action, Movement, Recipe, Strengths
+from ..intervals import iou
 from ..register import Pixels
 from ..runtime.engine import EngineSet
 from ..template import Affine, inverse
 from .notes import Annotation, annotate, runs
-from .takes import Take, Verdict, crop_px, examine, report, without_pixels
+from .takes import HIT_IOU, Take, Verdict, crop_px, examine, report, without_pixels
 
 DISPLACEMENT_PX = (0.5, 3.0)  # reference px, log-uniform
 EVERY_S = 3.0  # of a quiet stretch, one ME on average
@@ -171,8 +172,8 @@ def examine_semireal(
 
     A clip without room for an ME is seen once, as it is. `baseline_found_per_min` is what is found per minute where
     nothing is warped in: real brief movements and false alarms, which also stand among the false alarms here. `clips`
-    holds per clip {minutes of one pass, quiet_s, truths, found, hits, unaligned, found_unwarped}. Raises DataError for
-    a clip that cannot be read.
+    holds per clip {minutes of one pass, quiet_s, truths, found, hits, unaligned, found_unwarped, found_again}; the last
+    counts what is found where it is found without any ME, hit or not. Raises DataError for a clip that cannot be read.
     """
     every: list[Verdict] = []
     unwarped: list[Verdict] = []
@@ -217,7 +218,17 @@ def _counts(footage: Footage, notes: Annotation, mine: Sequence[Verdict], plain:
         "minutes": round(footage.minutes, 3), "quiet_s": round(seconds(footage, notes.quiet), 2),
         "truths": sum(len(v.take.micros()) for v in mine), "found": sum(len(v.found) for v in mine),
         "hits": sum(len(v.hits) for v in mine), "found_unwarped": sum(len(v.found) for v in plain),
+        "found_again": sum(_again(v, plain) for v in mine),
     }  # fmt: skip
+
+
+def _again(verdict: Verdict, plain: Sequence[Verdict]) -> int:
+    """Found intervals that are found at IoU 0.5 in the same stretch without any ME."""
+    same = [v for v in plain if v.take.times_ns[0] == verdict.take.times_ns[0]]
+    return sum(
+        int((iou(verdict.found.start[:, None], verdict.found.stop[:, None], v.found.start, v.found.stop) >= HIT_IOU)
+            .any(1).sum()) for v in same if len(v.found)
+    )  # fmt: skip
 
 
 def seconds(footage: Footage, flags: NDArray[np.bool_]) -> float:

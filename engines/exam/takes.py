@@ -60,11 +60,15 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What was spotted in a take, in ticks, and which found interval hit which micro-expression (one to one)."""
+    """What was spotted in a take, in ticks, and which found interval hit which micro-expression (one to one).
+
+    mislocated: found intervals that hit nothing but overlap a micro-expression.
+    """
 
     take: Take
     found: Intervals
     hits: tuple[tuple[int, int], ...]  # (index in found, index in take.micros())
+    mislocated: int = 0
 
 
 def examine(take: Take, engines: EngineSet) -> Verdict:
@@ -73,7 +77,9 @@ def examine(take: Take, engines: EngineSet) -> Verdict:
     spans = np.asarray([(m.onset_ns, m.offset_ns) for m in take.micros()], np.int64).reshape(-1, 2)
     start, stop = to_ticks(spans[:, 0], spans[:, 1], int(take.times_ns[0]), engines.spotter.grid_hz)
     overlap = iou(found.start[:, None], found.stop[:, None], start, stop)
-    return Verdict(take, found, tuple(one_to_one(overlap, HIT_IOU)))
+    hits = one_to_one(overlap, HIT_IOU)
+    astray = set(np.flatnonzero(overlap.max(1, initial=0) > 0).tolist()) - {found for found, _ in hits}
+    return Verdict(take, found, tuple(hits), len(astray))
 
 
 def without_pixels(verdict: Verdict) -> Verdict:
@@ -85,6 +91,7 @@ def without_pixels(verdict: Verdict) -> Verdict:
 def report(verdicts: Sequence[Verdict], side: int) -> dict[str, Any]:
     """Precision, recall, F1, false alarms per minute of all takes together, and recall by displacement.
 
+    `mislocated` of the false alarms overlap a micro-expression, at too low an IoU or as a second interval on it.
     side: of the crops whose px the movements' `peak_px` are.
     """
     minutes = sum(v.take.minutes for v in verdicts)
@@ -93,6 +100,7 @@ def report(verdicts: Sequence[Verdict], side: int) -> dict[str, Any]:
         "minutes": round(minutes, 2), "truths": truths, "found": found,
         **figures(hits, found, truths),
         "false_alarms_per_min": round((found - hits) / minutes, 3) if minutes else None,
+        "mislocated": sum(v.mislocated for v in verdicts),
         "recall_by_px": _by_displacement(verdicts, side),
     }  # fmt: skip
 

@@ -9,10 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from fractions import Fraction
 from urllib.parse import urlparse
 
-import av
+import cv2
 import pytest
 
 from engines.runtime.select import load_engines
@@ -53,16 +52,12 @@ def images():
 @pytest.fixture(scope="module")
 def camera_file(images, tmp_path_factory):
     """What Chromium's fake camera plays, again and again."""
-    path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
-    with av.open(str(path), "w", format="mjpeg") as container:
-        stream = container.add_stream("mjpeg", rate=HZ, options={"qmin": "1", "qmax": "2"})
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt, stream.codec_context.bit_rate = "yuvj420p", 40_000_000
-        for index, image in enumerate(images):
-            picture = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="yuvj420p")
-            picture.pts, picture.time_base = index, Fraction(1, HZ)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
+    path = tmp_path_factory.mktemp("camera") / "face.y4m"
+    high, wide = images[0].shape[:2]
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{wide} H{high} F{HZ}:1 Ip A1:1 C420\n".encode())
+        for image in images:
+            file.write(b"FRAME\n" + cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420).tobytes())
     return path
 
 

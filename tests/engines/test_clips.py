@@ -37,10 +37,12 @@ def test_unordered_times_are_refused(times: list[int]) -> None:
         thin(np.array(times, np.int64), 30)
 
 
-def test_thin_keeps_the_nearest_frame_of_each_tick() -> None:
+def test_thin_keeps_one_frame_of_each_tick() -> None:
     times = np.array([0, 10, 95, 104, 140, 160, 300]) * MS  # at 10 Hz ticks 0, 100, 200, 300
-    assert thin(times, 10).tolist() == [0, 3, 5, 6]
-    assert thin(np.array([0, 90, 110]) * MS, 10).tolist() == [0, 1], "a tie goes to the earlier frame"
+    assert thin(times, 10).tolist() == [0, 2, 5, 6], "the first within a quarter"
+    assert thin(np.array([0, 60, 70, 128]) * MS, 10).tolist() == [0, 3], "else the nearest"
+    assert thin(np.array([0, 60, 70, 120]) * MS, 10).tolist() == [0, 3]
+    assert thin(np.array([0, 70, 130]) * MS, 10).tolist() == [0, 1], "a tie goes to the earlier frame"
 
 
 @pytest.mark.parametrize(

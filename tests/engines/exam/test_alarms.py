@@ -36,42 +36,56 @@ def test_the_interval_is_exact(count: int) -> None:
 
 def _source(count: int = 20) -> Source:
     crops = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 32, 32), np.uint8) * 4
-    return Source("clip:0", crops, np.arange(count) % 20 == 5, 40_000_000)
+    return Source("clip", 10**9, crops, np.arange(count) % 20 == 5, 40_000_000)
 
 
 def test_a_composite_plays_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarms, "NOISE", (0.0, 0.0))
     monkeypatch.setattr(alarms, "GAIN", (0.0, 0.0))
     monkeypatch.setattr(alarms, "JPEG_SHARE", 0.0)
-    take, blink = compose_take(np.random.default_rng(0), _source(), "quiet")
+    take, order = compose_take(np.random.default_rng(0), _source(), "quiet")
     shown = take.crops[:, 0, 0, 0] // 4
     assert shown[:42].tolist() == [*range(20), *range(18, -1, -1), 1, 2, 3]
     assert take.minutes == pytest.approx(0.5, abs=0.001)
-    assert np.array_equal(blink, shown == 5)
-    assert take.name == "composite:quiet:clip:0"
+    assert np.array_equal(order, shown)
+    assert take.name == "composite:quiet:clip:1.0s"
+
+
+def test_a_moment_that_alarms_in_every_round_is_one_moment() -> None:
+    take, order = compose_take(np.random.default_rng(0), _source(60), "blinks")
+    rounds = 118 * 1.2 * np.arange(6)  # ticks of a way forth and back
+    found = Intervals.of(
+        np.concatenate([rounds + 4, rounds + 60]), np.concatenate([rounds + 11, rounds + 67]), np.full(12, 0.9)
+    )
+    tally = Tally()
+    alarms._count_composite(tally, Verdict(take, found, ()), _source(60), order, 30)
+    alarms._count_composite(tally, Verdict(take, Intervals.of([], [], []), ()), _source(60), order, 30)
+    report = tally.report()
+    assert (report["alarms"], report["moments"], report["footage_s"]) == (12, 2, 2.4)
+    assert (tally.blinks, tally.on_blinks) == (2 * sum(int(row % 20 == 5) for row in order), 6)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_composite_has_fresh_noise_and_colours_in_their_places(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarms, "JPEG_SHARE", share)
     crops = np.tile(np.array([200, 120, 40], np.uint8)[:, None, None], (2, 1, 32, 32))
-    take, _ = compose_take(np.random.default_rng(0), Source("c", crops, np.zeros(2, bool), 40_000_000), "quiet")
+    take, _ = compose_take(np.random.default_rng(0), Source("c", 0, crops, np.zeros(2, bool), 40_000_000), "quiet")
     assert not np.array_equal(take.crops[0], take.crops[2])
     assert take.crops.mean((0, 2, 3)) == pytest.approx([200, 120, 40], rel=0.1)
     assert 0.3 < (take.crops[0].astype(float) - take.crops[2])[0].std() < 6
 
 
-def test_alarms_are_sorted_by_what_they_overlap(blinking: Footage) -> None:
+def test_alarms_are_sorted_by_what_their_middle_lies_in(blinking: Footage) -> None:
     at = np.arange(60)
     notes = Annotation(blink=(at >= 15) & (at < 20), mouth=(at >= 30) & (at < 40), quiet=at < 12)
     ticks = at * 30 / 25
-    spans = [(2, 8), (13, 17), (18.5, 22), (12, 40), (33, 37), (ticks[50], ticks[55])]
+    spans = [(2, 8), (13, 17), (18.5, 22), (12, 40), (38, 42), (ticks[50], ticks[55])]
     found = Intervals.of(*np.array([(a, b, 0.9) for a, b in spans]).T)
     tally = {name: Tally() for name in alarms.CATEGORIES}
     (take,) = cut(blinking)
-    assert alarms._count_real(Verdict(take, found, ()), 30, blinking, notes, tally) == 6
-    assert {name: t.alarms for name, t in tally.items()} == {"quiet": 1, "blinks": 2, "speech": 1, "other": 2}
-    assert (tally["blinks"].blinks, tally["blinks"].on_blinks) == (1, 1)  # (18.5, 22) lies in it, (12, 40) around it
+    assert alarms.count_real(Verdict(take, found, ()), 30, blinking, notes, tally) == 6
+    assert {name: t.alarms for name, t in tally.items()} == {"quiet": 1, "blinks": 1, "speech": 1, "other": 3}
+    assert (tally["blinks"].blinks, tally["blinks"].on_blinks) == (1, 2)  # (12, 40) has its middle just after it
     alarms._count_seconds(blinking, notes, tally)
     assert {name: round(t.seconds, 2) for name, t in tally.items()} == {
         "quiet": 0.48, "blinks": 0.2, "speech": 0.4, "other": 1.28,

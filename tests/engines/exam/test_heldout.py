@@ -99,6 +99,8 @@ def test_a_hit_is_judged_against_its_own_truth() -> None:
     assert (reading.truth, reading.predicted, reading.sure) == (1, 1, True)
     assert reading.follows == pytest.approx(1, abs=0.01)  # ties of the prototype break in grey levels
     assert reading.misses == pytest.approx(0, abs=1e-6)
+    assert reading.tent[0] < 1  # the middle of the interval is not the apex
+    assert reading.tent[1] == pytest.approx(0.1, abs=1e-6)
     late = Verdict(take, Intervals.of([15.0], [26.0], [0.9]), ((0, 0),))
     assert read_hit(late, 0, 0, fakes.engine_set()).misses == pytest.approx(0.1, abs=1e-6)  # 1 of 10 ticks
 
@@ -112,12 +114,14 @@ def test_labels_are_those_of_the_set_and_others_have_no_class_of_three() -> None
 
 
 def test_recognition_counts_labelled_hits_and_averages_curves_over_all() -> None:
-    readings = [Reading(0, 0, True, 1.0, 0.0), Reading(0, 1, False, 0.5, 0.2), Reading(1, 1, True, 0.0, 0.1),
-                Reading(None, 1, False, 0.5, 0.1)]  # fmt: skip
+    tent = (0.5, 0.25)
+    readings = [Reading(0, 0, True, 1.0, 0.0, tent), Reading(0, 1, False, 0.5, 0.2, tent),
+                Reading(1, 1, True, 0.0, 0.1, tent), Reading(None, 1, False, 0.5, 0.1, tent)]  # fmt: skip
     found = recognition(readings, ("a", "b"))
     assert found == {
         "hits": 4, "labelled": 3, "uncertain": 1, "uf1": round(2 / 3, 4), "uar": 0.75, "spearman": 0.5,
-        "apex_error": 0.1, "confusion": {"a": {"a": 1, "b": 1}, "b": {"a": 0, "b": 1}},
+        "apex_error": 0.1, "tent": {"spearman": 0.5, "apex_error": 0.25},
+        "confusion": {"a": {"a": 1, "b": 1}, "b": {"a": 0, "b": 1}},
     }  # fmt: skip
     nothing = recognition([], ("a", "b"))
     assert (nothing["uf1"], nothing["spearman"], nothing["hits"]) == (None, None, 0)
@@ -177,6 +181,7 @@ def test_clips_come_in_order_whoever_renders_them(faces: Path) -> None:
     tasks = exam_tasks(faces, 4, 1.0, 1, "test", 112, EXAM_RECIPE)
     assert len({task[0] for task in tasks[:3]}) == 3
     assert tasks[3][0] == tasks[0][0]
+    assert [task[3] for task in tasks] != [task[3] for task in exam_tasks(faces, 4, 1.0, 2, "test", 112, EXAM_RECIPE)]
     alone, together = list(rendered(tasks, 1)), list(rendered(tasks, 2))
     assert all(np.array_equal(a.crops, b.crops) for a, b in zip(alone, together, strict=True))
 

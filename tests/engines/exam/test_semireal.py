@@ -101,5 +101,6 @@ def test_the_report_counts_every_micro(quiet: Footage, dense: None, monkeypatch:
     assert sum(int(cell.split("/")[1]) for cell in report["recall_by_px"].values()) == report["truths"]
     assert report["minutes"] == pytest.approx(2 * 99 / 25 / 60, abs=0.01)
     assert clip["unaligned"] == 0
+    assert 0 < clip["found_again"] < clip["found"]
     assert report["baseline_found_per_min"] == pytest.approx(clip["found_unwarped"] / (99 / 25 / 60), abs=0.01)
     assert len(said) == 1
