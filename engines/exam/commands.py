@@ -55,6 +55,7 @@ def semireal(
     videos: Videos,
     engines: Engines = None,
     repeats: Annotated[int, typer.Option(help="passes over the videos, each with other movements")] = 30,
+    sham: Annotated[bool, typer.Option(help="the control: moved and moved back, so that every hit is false")] = False,
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
@@ -63,7 +64,7 @@ def semireal(
     from .semireal import examine_semireal
 
     with load_engines(engines) as loaded:
-        _print(examine_semireal(loaded, _files(videos), seed, repeats, _progress), as_json)
+        _print(examine_semireal(loaded, _files(videos), seed, repeats, _progress, sham), as_json)
 
 
 @exam.command()

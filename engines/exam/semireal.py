@@ -130,8 +130,13 @@ def plan(rng: np.random.Generator, footage: Footage, notes: Annotation) -> list[
     return plans
 
 
-def warped(footage: Footage, plans: Sequence[tuple[Warp, list[Action]]]) -> Iterator[tuple[int, Pixels]]:
-    """(time, image) of every frame of the footage, moved as planned; a frame that nothing moves is the same object."""
+def warped(
+    footage: Footage, plans: Sequence[tuple[Warp, list[Action]]], sham: bool = False
+) -> Iterator[tuple[int, Pixels]]:
+    """(time, image) of every frame of the footage, moved as planned; a frame that nothing moves is the same object.
+
+    sham: what is moved is moved back at once, so that only the filter's blur stays.
+    """
     affines = dict(zip(footage.aligned.tolist(), footage.affines, strict=True))
     for i, frame in enumerate(footage.frames):
         at_ns, image = int(footage.times_ns[i]), frame
@@ -139,6 +144,8 @@ def warped(footage: Footage, plans: Sequence[tuple[Warp, list[Action]]]) -> Iter
             strengths = strengths_at(actions, at_ns / SECOND_NS)
             if strengths and i in affines:
                 image = warp.apply(image, affines[i], strengths)
+                if sham:
+                    image = warp.apply(image, affines[i], {unit: -value for unit, value in strengths.items()})
         yield at_ns, image
 
 
@@ -166,14 +173,15 @@ def cut(footage: Footage, movements: Sequence[Movement] = ()) -> list[Take]:
 
 
 def examine_semireal(
-    engines: EngineSet, clips: Sequence[Path], seed: int, repeats: int, progress: Progress = silent
+    engines: EngineSet, clips: Sequence[Path], seed: int, repeats: int, progress: Progress = silent, sham: bool = False
 ) -> dict[str, Any]:
     """Precision, recall, F1, false alarms per minute and recall by displacement, over `repeats` passes of the clips.
 
     A clip without room for an ME is seen once, as it is. `baseline_found_per_min` is what is found per minute where
     nothing is warped in: real brief movements and false alarms, which also stand among the false alarms here. `clips`
     holds per clip {minutes of one pass, quiet_s, truths, found, hits, unaligned, found_unwarped, found_again}; the last
-    counts what is found where it is found without any ME, hit or not. Raises DataError for a clip that cannot be read.
+    counts what is found where it is found without any ME, hit or not. With `sham` nothing moves, only the warp's blur
+    is there: hits are then false, and should be none. Raises DataError for a clip that cannot be read.
     """
     every: list[Verdict] = []
     unwarped: list[Verdict] = []
@@ -184,7 +192,7 @@ def examine_semireal(
         plain = [without_pixels(examine(take, engines)) for take in cut(footage)]
         mine: list[Verdict] = []
         lost = 0
-        for takes, missing in passes(footage, notes, [[seed, index, repeat] for repeat in range(repeats)]):
+        for takes, missing in passes(footage, notes, [[seed, index, repeat] for repeat in range(repeats)], sham):
             mine += [without_pixels(examine(take, engines)) for take in takes]
             lost += missing
         mine = mine or plain
@@ -196,11 +204,13 @@ def examine_semireal(
     return {
         **report(every, engines.spotter.side),
         "baseline_found_per_min": round(found / minutes, 3) if minutes else None,
-        "repeats": repeats, "clips": counts,
+        "repeats": repeats, "sham": sham, "clips": counts,
     }  # fmt: skip
 
 
-def passes(footage: Footage, notes: Annotation, seeds: Sequence[Sequence[int]]) -> Iterator[tuple[list[Take], int]]:
+def passes(
+    footage: Footage, notes: Annotation, seeds: Sequence[Sequence[int]], sham: bool = False
+) -> Iterator[tuple[list[Take], int]]:
     """The footage with other MEs for every seed, aligned anew, and how many of them lie where it could not be.
 
     A seed that draws no ME gives nothing.
@@ -209,7 +219,7 @@ def passes(footage: Footage, notes: Annotation, seeds: Sequence[Sequence[int]]) 
         plans = plan(np.random.default_rng(seed), footage, notes)
         if plans:
             movements = [a.movement for _, actions in plans for a in actions]
-            takes = cut(realign(footage, warped(footage, plans)), movements)
+            takes = cut(realign(footage, warped(footage, plans, sham)), movements)
             yield takes, len(movements) - sum(len(take.movements) for take in takes)
 
 

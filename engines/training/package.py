@@ -31,7 +31,8 @@ def package(spotter: Path, recognizer: Path, out: Path) -> None:
     specs = _export_recognizer(recognizer / "recognizer.safetensors", name["config"], out)
     for path in out.iterdir():
         path.chmod(0o644)  # safetensors writes for its owner alone; weights are for whoever installs them
-    training = {"spotter": spot["training"], "recognizer": _portable(name["config"]) | {"step": name["step"]}}
+    done = {key: name[key] for key in ("step", "minutes")}
+    training = {"spotter": spot["training"], "recognizer": _portable(name["config"]) | done}
     write_manifest(out, spec, specs, training, {"spotter": spot["metrics"], "recognizer": name["metrics"]})
 
 

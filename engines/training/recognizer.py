@@ -26,7 +26,7 @@ from .. import losses
 from ..errors import DataError, UsageError
 from ..networks.cmnet import CMNet
 from .recognizer_data import PARTS, Pixels, RecognizerConfig, Sample, make_batch, open_crops, read_samples
-from .recognizer_eval import FIGURES, standing, validate
+from .recognizer_eval import FIGURES, validate
 from .recognizer_step import batch_losses, class_weights
 from .team import Team
 
@@ -42,14 +42,13 @@ FREE = ("data", "out", "threads", "device")  # settings that may differ when a r
 
 @dataclass
 class Run:
-    """What a checkpoint holds: network, optimiser, steps and seconds done, the best validation so far; and the team."""
+    """What a checkpoint holds: network, optimiser, steps and seconds done; and the team."""
 
     network: CMNet
     optimiser: torch.optim.Adam
     team: Team
     step: int = 0
     seconds: float = 0.0
-    best: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,9 @@ def train(
 ) -> dict[str, float]:
     """Train, or go on from the checkpoint in `config.out`; returns the last validation.
 
-    Writes there `recognizer.safetensors` (the best validation so far), `recognizer.json` (its metrics and the
-    configuration), `recognizer.csv` (one row per epoch) and the checkpoint. `until_step` stops earlier and the next
+    Writes there `recognizer.csv` (one row per epoch) and the checkpoint, and at the end `recognizer.safetensors` (the
+    last weights: the rate has come down to zero, and no look at the validation faces chooses among them) and
+    `recognizer.json` (their metrics and the configuration). `until_step` stops earlier and the next
     call goes on; `minutes` shortens the whole run, its schedules with it. Sets torch's thread count. Raises DataError
     for the set, UsageError where the checkpoint's configuration is another.
     """
@@ -135,10 +135,11 @@ def train(
         if over or epoch % config.validate_epochs == 0:
             checked = validate(now.network, material.crops, material.validation, config)
             row |= checked
-            _keep_best(now, checked, config)
         if over or epoch.is_integer():
             _log(Path(config.out) / "recognizer.csv", row, say)
         _save(now, config)
+        if over:
+            _finish(now, checked, config)
     return checked or validate(now.network, material.crops, material.validation, config) if leads else {}
 
 
@@ -230,7 +231,7 @@ def _start(config: RecognizerConfig, team: Team) -> Run:
             _, index, key = name.split(".")
             moments.setdefault(int(index), {})[key] = tensor
     now.optimiser.load_state_dict({**now.optimiser.state_dict(), "state": moments})
-    now.step, now.seconds, now.best = state["step"], state["seconds"], state["best"]
+    now.step, now.seconds = state["step"], state["seconds"]
     return now
 
 
@@ -239,20 +240,17 @@ def _save(now: Run, config: RecognizerConfig) -> None:
     tensors = {f"net.{k}": v.contiguous() for k, v in now.network.state_dict().items()}
     for index, moments in now.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{k}": v.contiguous() for k, v in moments.items()}
-    state = {"step": now.step, "seconds": now.seconds, "best": now.best, "settings": _settings(config)}
+    state = {"step": now.step, "seconds": now.seconds, "settings": _settings(config)}
     path = _checkpoint(config)
     save_file(tensors, path.with_suffix(".new"), {"run": json.dumps(state)})
     os.replace(path.with_suffix(".new"), path)
 
 
-def _keep_best(now: Run, checked: dict[str, float], config: RecognizerConfig) -> None:
-    """Write the weights where their standing is the best so far."""
-    figure = standing(checked)
-    if figure <= now.best:
-        return
-    now.best, out = figure, Path(config.out)
+def _finish(now: Run, checked: dict[str, float], config: RecognizerConfig) -> None:
+    """Write the weights of the last step."""
+    out = Path(config.out)
     save_file({k: v.contiguous() for k, v in now.network.state_dict().items()}, out / "recognizer.safetensors")
-    report = {"step": now.step, "metrics": checked, "config": asdict(config)}
+    report = {"step": now.step, "minutes": round(now.seconds / 60, 1), "metrics": checked, "config": asdict(config)}
     (out / "recognizer.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 

@@ -45,8 +45,3 @@ def validate(network: CMNet, crops: Pixels, samples: list[Sample], config: Recog
         "spearman": float(np.nan_to_num(np.concatenate(follows)).mean()),
         "apex_error": float(np.concatenate(misses).mean()),
     }
-
-
-def standing(figures: dict[str, float]) -> float:
-    """One number to choose weights by: the mean of UF1 and UAR over the heads that have labels."""
-    return float(np.nanmean([figures[name] for name in FIGURES[:4]]))
