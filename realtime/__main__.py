@@ -108,16 +108,22 @@ def bench(
     engines: Engines = None,
     backend: Backend = "auto",
     out: Annotated[Path | None, typer.Option(help="folder for a CSV and a plot, named after the machine")] = None,
+    cameras: Annotated[int | None, typer.Option(min=1, help="instead: so many cameras at once, on all cores")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="of --cameras")] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory. Takes minutes."""
     from .bench.files import write_files
+    from .bench.load import load
     from .bench.report import bench as run
+
+    if cameras is not None:
+        return _print(load(source, cameras, seconds, engines, backend), as_json)
 
     report = run(source, engines, backend)
     if out is not None:
         report |= {"files": [str(path) for path in write_files(report, out)]}
-    _print(report, as_json)
+    return _print(report, as_json)
 
 
 def _spare_the_sources(sources: list[str], outputs: list[str]) -> None:

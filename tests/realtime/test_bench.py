@@ -14,7 +14,7 @@ import pytest
 
 from engines.errors import DataError, SourceError
 from engines.intervals import Intervals, nms
-from realtime.bench import files, networks, report, rounds, scale
+from realtime.bench import files, load, networks, report, rounds, scale
 from realtime.cores import one_core, one_thread
 from tests.clips import write_still
 
@@ -94,3 +94,11 @@ def test_cores_and_threads_come_back() -> None:
         assert cv2.getNumThreads() == 1
         assert before[0] is None or len(now()[0]) == 1
     assert now() == before
+
+
+def test_paced_cameras_play_on_and_are_counted(tmp_path: Path) -> None:
+    clip = write_still(tmp_path / "wall.mp4", 12, 64)
+    found = load.load(str(clip), 2, 0.99, "baseline", "auto")
+    assert (found["cameras"], found["frames"], found["late"]["count"]) == (2, 60, 60)
+    assert found["late"]["ms_max"] >= found["late"]["ms_p50"] >= 0
+    assert 0 <= found["dropped"] <= 60

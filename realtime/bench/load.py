@@ -1,0 +1,83 @@
+"""Many cameras at once, at the pace of their frames: how many a machine carries, on all its cores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Self
+
+from engines.runtime.select import load_engines
+
+from ..meter import percentiles
+from ..pipeline import Pipeline, SourceEnd
+from ..records import Frame, Gap, SourceState
+from ..sources import Source, open_sources
+from .report import peak_memory_mb
+
+DROPPED_MS = 250.0  # a frame later than this counts as dropped: a live source's buffer would have run over
+
+
+class _Paced:
+    """A source played again and again at the pace of its frames until `seconds` are over; notes how late each frame is.
+
+    A frame is late when the pipeline has not made room for it: the feed waits while its queue is full.
+    """
+
+    live, pace, epoch = False, True, 0
+
+    def __init__(self, source: Source, uri: str, seconds: float) -> None:
+        self._source, self._uri, self._stop_ns = source, uri, int(seconds * 1e9)
+        self.name, self.rate_hz, self.drops = source.name, source.rate_hz, source.drops
+        self.started_utc: str | None = None
+        self.late_ms: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+        began = time.monotonic()
+        for index, (at_ns, frame) in enumerate(self._frames()):
+            if at_ns >= self._stop_ns:
+                return
+            due = began + at_ns / 1e9
+            time.sleep(max(0.0, due - time.monotonic()))
+            yield Frame(self.name, index, at_ns, frame.image)
+            self.late_ms.append((time.monotonic() - due) * 1e3)  # the feed has put it into its queue
+
+    def _frames(self) -> Iterator[tuple[int, Frame]]:
+        start = last = step = 0
+        while True:
+            for record in self._source:
+                if isinstance(record, Frame):
+                    at = start + record.captured_ns
+                    last, step = at, at - last if at > last else step
+                    yield at, record
+            self._source.close()
+            (self._source,) = open_sources([self._uri])
+            start = last + step
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def load(uri: str, cameras: int, seconds: float, folder: str | None, backend: str) -> dict[str, Any]:
+    """`cameras` cameras that all play `uri` at its pace for `seconds`: frames, how late they were, how busy the cores.
+
+    `dropped` counts frames more than DROPPED_MS late. Raises what loading engines and opening sources raise.
+    """
+    sources = [_Paced(source, uri, seconds) for source in open_sources([uri] * cameras)]
+    with load_engines(folder, backend) as engines, Pipeline(sources, engines) as pipeline:
+        wall, cpu = time.perf_counter(), time.process_time()
+        frames = sum(record.frames for record in pipeline.run() if isinstance(record, SourceEnd))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    late = [ms for source in sources for ms in source.late_ms]
+    return {
+        "cameras": cameras, "rate_hz": sources[0].rate_hz, "frames": frames, "seconds": round(wall, 2),
+        "late": percentiles(late) | {"ms_max": round(max(late, default=0.0), 1)},
+        "dropped": sum(ms > DROPPED_MS for ms in late),
+        "cores_busy": round(cpu / wall, 2), "cpu_ms_per_frame": round(1e3 * cpu / max(frames, 1), 2),
+        "memory_mb": peak_memory_mb(),
+    }  # fmt: skip
