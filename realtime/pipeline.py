@@ -27,6 +27,7 @@ from .feed import End, Feed, Item, Sighting
 from .meter import Meter
 from .records import Crop, Event, Frame, Gap, SourceState, View
 from .session import Session
+from .settle import warm
 from .sources import Source
 
 STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
@@ -120,6 +121,7 @@ class Pipeline:
 
     def run(self) -> Iterator[Record]:
         """Every record, until all sources have ended. Provisional and withdrawn events are included."""
+        warm(self.engines.spotter)
         for line in self._lines:
             line.feed.start(self._ready)
         while any(not line.over for line in self._lines):

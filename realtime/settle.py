@@ -47,6 +47,11 @@ class Decision(NamedTuple):
     candidate: Candidate
 
 
+def warm(spec: SpotterSpec) -> None:
+    """Load NMS now: Numba takes a second or two, and the first event of a live stream must not wait for it."""
+    nms(Intervals.of([0.0], [1.0], [1.0]), spec.t_nms, spec.nms_rule)
+
+
 @dataclass(eq=False)
 class _Cluster:
     members: list[Candidate]
