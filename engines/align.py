@@ -43,7 +43,7 @@ class AlignOptions:
     width_px: tuple[float, float] = (90.0, 80.0)  # of the mesh; enter from, leave below
     inside: float = 0.8  # least share of the landmarks within the frame
     search_ns: int = 300_000_000  # the landmarker looks this often while fewer faces than asked for are there
-    landmarks_ns: int = 1_000_000_000  # and this often at faces that are followed; 0: at every frame
+    landmarks_ns: int = 500_000_000  # and this often at faces that are followed; 0: at every frame
     bridge_ns: int = 100_000_000  # a face rejected or missing for longer starts anew: the session makes this a Gap
     forget_ns: int = 500_000_000  # an id is kept this long for a face that is gone
     same_face_iou: float = 0.3
