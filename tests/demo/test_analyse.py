@@ -105,8 +105,9 @@ def test_what_is_no_video_is_refused_in_words(data, name, words, folders):
 def two_hours(path, **options):
     """A video of three seconds, and a last frame two hours later."""
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream("libx264", rate=30)
+        stream = container.add_stream("libx264", rate=30, options={"bf": "0"})
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 30)
         for index in (*range(90), 2 * 60 * 60 * 30):
             picture = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 90, np.uint8), format="bgr24")
             picture.pts, picture.time_base = index, Fraction(1, 30)
@@ -148,7 +149,8 @@ def test_a_full_disk_is_told(monkeypatch, tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
     monkeypatch.setattr(demo.analyse, "UPLOAD", str(tmp_path / "full"))
     with serving() as port, visit(port, "analyse") as page:
-        assert "No space left" in upload(page, b"film")["message"]
+        upload(page, b"film")
+        assert "No space left" in until(page, "error")[0]["message"]
 
 
 def test_results_that_cannot_be_written_are_told_without_their_path(monkeypatch, tmp_path, folders):
@@ -161,7 +163,8 @@ def test_results_that_cannot_be_written_are_told_without_their_path(monkeypatch,
 def test_what_nobody_expected_is_told_too_and_logged(monkeypatch, caplog):
     monkeypatch.setattr(demo.analyse, "_append", lambda path, data: 1 / 0)
     with serving() as port, visit(port, "analyse") as page:
-        assert "went wrong here" in upload(page, b"film")["message"]
+        upload(page, b"film")
+        assert "went wrong here" in until(page, "error")[0]["message"]
     assert "ZeroDivisionError" in caplog.text
 
 

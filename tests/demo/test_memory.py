@@ -66,15 +66,20 @@ def test_a_page_that_vanishes_leaves_the_other_undisturbed_and_the_memory_as_it_
         wait_for(lambda: held() == alone)
 
 
-def test_a_camera_nobody_looks_at_holds_nothing(tmp_path):
+def test_a_camera_that_is_looked_at_again_and_again_holds_no_more_than_once(tmp_path):
     wall = str(write_still(tmp_path / "wall.mp4", 90, 60))
-    before = held()
-    with serving(sources=[wall], linger_s=0.01) as port:
-        for _ in range(VISITS):
-            with visit(port, "camera?source=0") as page:
-                until(page, "start")
-                vanish(page)
-            wait_for(lambda: held()[0]["Pipeline"] == 0)
-        wait_for(lambda: not held()[0]["CameraVisit"])
+
+    def look(port):
+        with visit(port, "camera?source=0") as page:
+            until(page, "start")
+            vanish(page)
         wait_for(lambda: not at_work())
-    assert held()[0]["EngineSet"] <= before[0]["EngineSet"]
+
+    with serving(sources=[wall], linger_s=0.01) as port:
+        look(port)  # MediaPipe's first import keeps a traceback, and what stood in its frames, for ever
+        look(port)
+        wait_for(lambda: not held()[0]["CameraVisit"])
+        before = held()
+        for _ in range(VISITS):
+            look(port)
+        wait_for(lambda: held() == before)
