@@ -2,7 +2,7 @@
 
 The upload comes in pieces over the page's websocket, each asked for (`more`), so that its size is bounded before it is
 sent and everything ends with the page. It is opened as every file is (demuxer whitelist, header checks) and deleted
-once analysed; the results live in a folder that goes when the page goes.
+once analysed; the results live in a folder that goes when the page goes, or when newer ones need its room.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ import asyncio
 import math
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from starlette.websockets import WebSocket
 
-from realtime.errors import UsageError
+from realtime.errors import DataError, UsageError
+from realtime.intake import NS, SourceOptions
 from realtime.media import VideoFile
-from realtime.records import Frame, View
+from realtime.records import Frame, Gap, SourceState, View
 from realtime.sinks import Sink, open_sink
-from realtime.sources import SourceOptions
+from realtime.video import reason
 
 from .limits import Limits
 from .runs import Kit, Run
@@ -36,26 +38,43 @@ NAME_LENGTH = 80
 
 
 class Results:
-    """Folders of results by a token that cannot be guessed."""
+    """Folders of results by a token that cannot be guessed; the oldest make room for the newest."""
 
-    def __init__(self) -> None:
-        self._folders: dict[str, Path] = {}
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._folders: dict[str, tuple[Path, asyncio.Event]] = {}
 
-    def add(self, folder: Path) -> str:
-        """Serve the files of `folder`; returns its token."""
-        token = secrets.token_urlsafe(24)
-        self._folders[token] = folder
-        return token
-
-    def remove(self, token: str) -> None:
-        """Serve it no longer."""
-        self._folders.pop(token, None)
+    @contextmanager
+    def serving(self, folder: Path) -> Iterator[tuple[str, asyncio.Event]]:
+        """Serve the files of `folder` for the body of a with statement: its token, and what is set when it must go."""
+        token, displaced = secrets.token_urlsafe(24), asyncio.Event()
+        while len(self._folders) >= self._kept:
+            _, oldest = self._folders.pop(next(iter(self._folders)))
+            oldest.set()
+        self._folders[token] = folder, displaced
+        try:
+            yield token, displaced
+        finally:
+            self._folders.pop(token, None)
 
     def find(self, token: str, name: str) -> Path | None:
         """The path of a result; None where there is none."""
-        folder = self._folders.get(token)
-        path = folder / name if folder is not None and name in FILES else None
-        return path if path is not None and path.is_file() else None
+        if token not in self._folders or name not in FILES:
+            return None
+        path = self._folders[token][0] / name
+        return path if path.is_file() else None
+
+
+class Upload(VideoFile):
+    """An uploaded video; one whose header does not say how long it is ends, with a word, where it becomes too long."""
+
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+        for record in super().__iter__():
+            if isinstance(record, Frame) and record.captured_ns >= self.options.max_seconds * NS:
+                words = f"only the first {self.options.max_seconds:.0f} s were analysed; cut the video to see the rest"
+                yield SourceState(self.name, "warning", words)
+                return
+            yield record
 
 
 class AnalyseVisit(Visit):
@@ -68,6 +87,7 @@ class AnalyseVisit(Visit):
         self._folder: Path | None = None  # None: nothing is waited for
         self._name, self._size, self._got = "", 0, 0
         self._duration_s = 0.0
+        self._failed = False
 
     async def sit(self) -> None:
         with tempfile.TemporaryDirectory(prefix="microspot-") as folder:
@@ -79,62 +99,51 @@ class AnalyseVisit(Visit):
                 self.tell({"type": "ready"})
                 await self._arrived.wait()
                 self.expect(math.inf)
-                failed = await self._analyse(Path(folder))
-            if not failed:
+                await self._analyse(Path(folder))
+            if not self._failed:
                 await self._serve(Path(folder))
 
     async def _serve(self, folder: Path) -> None:
-        """Until the page goes."""
-        token = self._results.add(folder)
-        files = [name for name in FILES if (folder / name).is_file()]
-        self.tell({"type": "done", "files": {name: f"/demo/result/{token}/{name}" for name in files}})
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._results.remove(token)
+        """Until the page goes, or newer results need the room."""
+        with self._results.serving(folder) as (token, displaced):
+            files = [name for name in FILES if (folder / name).is_file()]
+            self.tell({"type": "done", "files": {name: f"/demo/result/{token}/{name}" for name in files}})
+            await displaced.wait()
+        raise UsageError("newer results took the place of these: analyse the video again")
 
-    async def _analyse(self, folder: Path) -> bool:
-        """Whether it failed; the page has been told why."""
-        over, failed, upload = asyncio.Event(), False, folder / UPLOAD
-
-        def told(message: dict[str, Any]) -> None:
-            nonlocal failed
-            if message["type"] in ("error", "note"):
-                message = message | {"message": message["message"].replace(str(upload), self._name)}
-            failed |= message["type"] == "error"
-            if message["type"] == "over":
-                over.set()
-            else:
-                self.tell(message)
-
+    async def _analyse(self, folder: Path) -> None:
+        """The page is told everything, also why it failed."""
+        upload = folder / UPLOAD
         run = Run(
             self._kit,
             source=lambda: self._video(upload),
-            tell=lambda message: self.soon(told, message),
-            show=self._show,
+            tell=self._found,
+            draw=self._draw,
             sinks=lambda: _sinks(folder),
-            seconds=self.limits.upload_seconds,
+            names={str(upload): self._name, f"{folder}/": ""},
         )
         try:
-            await run.until(over)
+            await run.until_over()
         finally:
             upload.unlink(missing_ok=True)
-        return failed
 
-    def _video(self, upload: Path) -> VideoFile:
+    def _found(self, message: dict[str, Any]) -> None:
+        self._failed |= message["type"] == "error"
+        self.tell(message)
+
+    def _video(self, upload: Path) -> Upload:
         options = SourceOptions(max_pixels=self.limits.upload_pixels, max_seconds=self.limits.upload_seconds)
-        video = VideoFile(upload, self._name, options)
+        video = Upload(upload, self._name, options)
         self._duration_s = video.duration_s
         return video
 
-    def _show(self, frame: Frame, views: Sequence[View]) -> None:
-        """From the run's thread: how far it is, and the new columns of the timeline."""
+    def _draw(self, frame: Frame, views: Sequence[View]) -> dict[str, Any] | None:
+        """Now and then how far it is, and the new columns of the timeline."""
         if frame.index % max(1, self.limits.columns // 3):
-            return
-        share = min(1.0, frame.captured_ns / 1e9 / self._duration_s) if self._duration_s else None
+            return None
+        share = min(1.0, frame.captured_ns / NS / self._duration_s) if self._duration_s else None
         faces = [sight(view, self.limits.columns) | {"outline": []} for view in views]
-        message = {"type": "frame", "index": frame.index, "ns": frame.captured_ns, "faces": faces, "share": share}
-        self.soon(self.tell, message)
+        return {"type": "frame", "index": frame.index, "ns": frame.captured_ns, "faces": faces, "share": share}
 
     async def hear_text(self, message: dict[str, Any]) -> None:
         """`upload`: name, size in bytes, and the threshold if not the weights' own."""
@@ -142,16 +151,15 @@ class AnalyseVisit(Visit):
             return await super().hear_text(message)
         if self._folder is None or self._size:
             raise UsageError("one video at a time: choose it again")
-        if not number(message, "size", 0, float(1 << 53)):
+        size = int(number(message, "size", 0, float(1 << 53)))
+        if not size:
             raise UsageError("the file is empty: choose a video")
-        if message["size"] > self.limits.upload_bytes:
-            raise UsageError(
-                f"the file has {message['size'] / 1e6:.0f} MB: at most {self.limits.upload_bytes / 1e6:.0f} MB; cut it"
-            )
+        if size > self.limits.upload_bytes:
+            raise UsageError(f"the file has {megabytes(size)}: at most {megabytes(self.limits.upload_bytes)}; cut it")
         if message.get("threshold") is not None:
             settings = self._kit.settings.model_copy(update={"threshold": number(message, "threshold", 0, 1)})
             self._kit = replace(self._kit, settings=settings)
-        self._name, self._size = _label(message.get("name")), int(message["size"])
+        self._name, self._size = _label(message.get("name")), size
         return self._ask()
 
     async def hear_bytes(self, data: bytes) -> None:
@@ -176,8 +184,16 @@ def _sinks(folder: Path) -> list[Sink]:
 
 
 def _append(path: Path, data: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(data)
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise DataError(f"the server cannot keep the video ({reason(error)}): try again later") from error
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes, as pages say it."""
+    return f"{size / 1e6:.0f} MB"
 
 
 def _label(name: object) -> str:

@@ -73,7 +73,7 @@ def _warm_up(kit: Kit) -> None:
 
 
 def _sockets(app: FastAPI, kit: Kit, channels: Sequence[Channel], seats: Seats, limits: Limits) -> None:
-    results = Results()
+    results = Results(limits.results)
 
     @app.websocket("/demo/live")
     async def live(socket: WebSocket) -> None:

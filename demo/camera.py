@@ -1,20 +1,23 @@
 """Camera: a source of the server, seen by any number of pages at the cost of one pipeline.
 
-A channel runs while someone looks; recordings start again at their end. Pictures may be skipped for a slow page (two
+A showing lasts while someone looks; recordings start again at their end. Pictures may be skipped for a slow page (two
 are on the way at most), events never. Pages choose among the sources named at start, by number.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from starlette.websockets import WebSocket
 
 from realtime.address import parse
 from realtime.errors import UsageError
+from realtime.meter import Rate
 from realtime.records import Frame, View
 from realtime.sources import Source, open_source
 
@@ -24,104 +27,121 @@ from .seats import Seats
 from .visit import Visit
 from .wire import pack_picture, sight
 
-RECORDED = ("file", "folder", "sample")
+ON_DISK = ("file", "folder")
+RECORDED = (*ON_DISK, "sample")
 
 
 class Channel:
-    """One source and the pages that look at it."""
+    """A source named at start. Who looks at it shares a showing; one that ends is not joined but followed by the next.
+
+    Raises UsageError for an address that makes no sense.
+    """
 
     def __init__(self, uri: str, limits: Limits, kit: Kit, seats: Seats) -> None:
         address = parse(uri)
         self.name, self.recorded = address.name, address.kind in RECORDED
-        self._uri, self._limits, self._kit, self._seats = uri, limits, kit, seats
-        self._viewers: set[CameraVisit] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._wanted = asyncio.Event()  # cleared: nobody looks
-        self._start: dict[str, Any] | None = None
-        self._events: deque[dict[str, Any]] = deque(maxlen=limits.remembered)
-        self._failed = False
+        self.paths = {f"{Path(uri).parent}/": ""} if address.kind in ON_DISK else {}  # no page is told where files lie
+        self.limits, self.kit, self.seats = limits, kit, seats
+        self.free = asyncio.Lock()  # a camera opens once: the showing before may still be closing it
+        self._uri = uri
+        self._showing: Showing | None = None
 
-    def join(self, viewer: CameraVisit) -> None:
-        """A page looks; it learns what the others know. Raises UsageError when too many look."""
-        if len(self._viewers) >= self._limits.viewers:
-            raise UsageError(f"{self._limits.viewers} pages look at {self.name} already: try again later")
-        self._viewers.add(viewer)
-        for message in (*([self._start] if self._start else []), *self._events):
-            viewer.tell(message)
-        if self._task is None:
-            self._loop = asyncio.get_running_loop()
-            self._task = self._loop.create_task(self._serve())
-
-    def leave(self, viewer: CameraVisit) -> None:
-        """A page is gone."""
-        self._viewers.discard(viewer)
-        if not self._viewers:
-            self._loop.call_later(self._limits.linger_s, self._stop_if_unseen)
-
-    async def close(self) -> None:
-        """End the run."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _stop_if_unseen(self) -> None:
-        if not self._viewers and self._task is not None:
-            self._task.cancel()
-
-    async def _serve(self) -> None:
-        """While someone looks: a place for a pipeline, then run after run of a recording, or one of a camera."""
-        self._failed = False
-        try:
-            with self._seats.ticket() as ticket:
-                async for position in ticket:
-                    self._publish({"type": "queue", "position": position, "runs": self._seats.seats})
-                await self._run()
-                while self.recorded and self._viewers and not self._failed:
-                    await self._run()
-        except UsageError as error:
-            self._publish({"type": "error", "message": str(error)})
-        finally:
-            self._task, self._start = None, None
-            self._events.clear()
-
-    async def _run(self) -> None:
-        over = asyncio.Event()
-        await Run(self._kit, self._open, lambda m: self._soon(self._found, m, over), self._show).until(over)
-
-    def _open(self) -> Source:
+    def open(self) -> Source:
+        """The source. Raises SourceError where it cannot be opened."""
         return open_source(self._uri, pace=self.recorded)
 
-    def _soon(self, call: Any, *arguments: Any) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call, *arguments)
+    async def show(self, viewer: CameraVisit) -> None:
+        """Until the showing is over, or the page goes. Raises UsageError when too many look."""
+        if self._showing is None or self._showing.ending:
+            self._showing = Showing(self)
+        await self._showing.show(viewer)
 
-    def _found(self, message: dict[str, Any], over: asyncio.Event) -> None:
-        if message["type"] == "over":
-            over.set()
-            return
-        if message["type"] == "start":
-            self._start = message
-            self._events.clear()
-        elif message["type"] == "event" and message["status"] == "final":
-            self._events.append(message)
-        elif message["type"] == "error":
-            self._failed = True
-            message = {"type": "error", "message": message["message"].replace(self._uri, self.name)}
-        self._publish(message)
+    async def close(self) -> None:
+        """End the showing."""
+        if self._showing is not None:
+            self._showing.end()
+            await asyncio.wait([self._showing.task])
 
-    def _publish(self, message: dict[str, Any]) -> None:
-        for viewer in self._viewers:
+
+class Showing:
+    """From the first viewer to the last: run after run of a recording, or one of a camera."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel, self._viewers = channel, set[CameraVisit]()
+        self._standing: dict[str, Any] | None = None  # a place in line, a start or an error: what who comes must know
+        self._events: deque[dict[str, Any]] = deque(maxlen=channel.limits.remembered)
+        self._failed = False
+        self._lingering: asyncio.TimerHandle | None = None
+        self.ending = False
+        self.task = asyncio.get_running_loop().create_task(self._run())
+
+    async def show(self, viewer: CameraVisit) -> None:
+        """A page looks; it learns what the others know."""
+        if len(self._viewers) >= self._channel.limits.viewers:
+            raise UsageError(f"{len(self._viewers)} pages look at {self._channel.name} already: try again later")
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._viewers.add(viewer)
+        for message in (*([self._standing] if self._standing else []), *self._events):
             viewer.tell(message)
+        try:
+            await asyncio.shield(self.task)
+        finally:
+            self._viewers.discard(viewer)
+            if not self._viewers:
+                self._lingering = self.task.get_loop().call_later(self._channel.limits.linger_s, self.end)
 
-    def _show(self, frame: Frame, views: Sequence[View]) -> None:
-        """From the run's thread: the picture is packed once for all."""
-        faces = [sight(view, self._limits.columns) for view in views]
-        head = {"type": "frame", "index": frame.index, "ns": frame.captured_ns, "faces": faces}
-        self._soon(self._picture, pack_picture(head, frame.image, self._limits))
+    def end(self) -> None:
+        """Begin to end; who comes now looks at the next showing."""
+        if not self.ending:
+            self.ending = True
+            self.task.cancel()
 
-    def _picture(self, picture: bytes) -> None:
+    async def _run(self) -> None:
+        channel = self._channel
+        try:
+            async with channel.free:
+                with channel.seats.ticket() as ticket:
+                    async for position in ticket:
+                        self._found({"type": "queue", "position": position, "runs": channel.seats.seats})
+                    await self._once()
+                    while channel.recorded and self._viewers and not self._failed:
+                        await self._once()
+        except UsageError as error:
+            self._found({"type": "error", "message": str(error)})
+        finally:
+            self.ending = True
+
+    async def _once(self) -> None:
+        rate, count = Rate(), itertools.count(1)
+
+        def draw(frame: Frame, views: Sequence[View]) -> dict[str, Any]:
+            return self._draw(frame, views, rate, count)
+
+        await Run(self._channel.kit, self._channel.open, self._found, draw, names=self._channel.paths).until_over()
+
+    def _draw(self, frame: Frame, views: Sequence[View], rate: Rate, count: Iterator[int]) -> dict[str, Any]:
+        """The picture is packed once for all."""
+        limits = self._channel.limits
+        rate.add(frame.captured_ns)
+        head = {
+            "type": "frame", "index": frame.index, "ns": frame.captured_ns, "scored": next(count),
+            "hz": round(rate.hz, 2), "faces": [sight(view, limits.columns) for view in views],
+        }  # fmt: skip
+        return {"type": "picture", "picture": pack_picture(head, frame.image, limits)}
+
+    def _found(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind in ("queue", "start", "error"):
+            self._standing, self._failed = message, kind == "error"
+            self._events.clear()
+        elif kind == "event" and message["status"] == "final":
+            self._events.append(message)
         for viewer in self._viewers:
-            viewer.offer(picture)
+            if kind == "picture":
+                viewer.offer(message["picture"])
+            else:
+                viewer.tell(message)
 
 
 class CameraVisit(Visit):
@@ -137,12 +157,7 @@ class CameraVisit(Visit):
         numbers = {str(number): channel for number, channel in enumerate(self._channels)}
         if self._chosen not in numbers:
             raise UsageError("this source was not named when the demo was started: reload the page")
-        channel = numbers[self._chosen]
-        channel.join(self)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            channel.leave(self)
+        await numbers[self._chosen].show(self)
 
     async def hear_text(self, message: dict[str, Any]) -> None:
         """`seen`: the page has drawn a picture."""
@@ -154,6 +169,11 @@ class CameraVisit(Visit):
         self._on_the_way -= 1
         newest, self._newest = self._newest, None
         return None if newest is None else self.offer(newest)
+
+    def tell(self, message: dict[str, Any] | bytes) -> None:
+        if isinstance(message, dict) and message["type"] == "start":
+            self._newest = None  # it is of the run before
+        super().tell(message)
 
     def offer(self, picture: bytes) -> None:
         """Send a picture now, or when the page has drawn one of those on the way, unless a newer one comes."""

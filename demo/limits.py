@@ -29,10 +29,11 @@ class Limits:
     remembered: int = 50  # events told to a page that joins late
     linger_s: float = 3.0  # a camera stays open for so long after its last viewer
 
-    upload_bytes: int = 200 << 20
+    upload_bytes: int = 200_000_000
     chunk_bytes: int = 1 << 20
     upload_seconds: float = 600.0
     upload_pixels: int = 1920 * 1088
+    results: int = 8  # kept on disk while their pages are open; the oldest go first
 
     logins_every_s: float = 1.0  # wrong passwords are answered no faster, all together
     sessions: int = 256  # browsers logged in; the oldest goes first

@@ -7,6 +7,7 @@ and starts the next: a stretch is judged by one threshold from its first tick to
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,10 +34,9 @@ class LiveVisit(Visit):
     def __init__(self, socket: WebSocket, limits: Limits, kit: Kit, seats: Seats) -> None:
         super().__init__(socket, limits)
         self._kit, self._seats = kit, seats
+        self._run: Run | None = None
         self._source: PushSource | None = None  # of the run that takes frames
-        self._changed = asyncio.Event()  # the run must end
-        self._failed = False
-        self._changed_at = 0.0  # monotonic s
+        self._changed_at = -math.inf  # monotonic s
         self._open: set[int] = set()  # seqs taken and not yet answered
         self._waiting: dict[int, int] = {}  # index -> seq of frames in the run
         self._seq, self._index = -1, 0
@@ -47,23 +47,20 @@ class LiveVisit(Visit):
         with self._seats.ticket() as ticket:
             async for position in ticket:
                 self.tell({"type": "queue", "position": position, "runs": self._seats.seats})
-            while not self._failed:
-                await self._run()
+            kit = None
+            while kit is not self._kit:  # a run that ends by itself has told why, and is the last
+                kit = self._kit
+                await self._take_frames(kit)
 
-    async def _run(self) -> None:
+    async def _take_frames(self, kit: Kit) -> None:
         """From here to the next threshold."""
-        self._changed.clear()
         self._source = source = PushSource(NAME, first_index=self._index)
-        run = Run(self._kit, lambda: source, lambda m: self.soon(self._found, source, m), self._show)
-        run.start()
-        try:
-            await self._changed.wait()
-        finally:
-            self._source = None
-            run.stop()
-            await asyncio.to_thread(run.join)
+        self._run = Run(kit, lambda: source, self._found, self._draw)
+        await self._run.until_over()
+        self._source = None
         for seq in self._waiting.values():
             self.tell({"type": "refused", "seq": seq, "reason": "threshold changed"})
+        self._open.difference_update(self._waiting.values())
         self._waiting.clear()
 
     async def hear_text(self, message: dict[str, Any]) -> None:
@@ -74,7 +71,8 @@ class LiveVisit(Visit):
             return self.refuse("the threshold changes too often")
         self._changed_at = time.monotonic()
         self._kit = replace(self._kit, settings=self._kit.settings.model_copy(update={"threshold": value}))
-        return self._changed.set()
+        self._source = None
+        return self._run.end() if self._run else None
 
     async def hear_bytes(self, data: bytes) -> None:
         frame = read_frame(data, self.limits)
@@ -104,21 +102,17 @@ class LiveVisit(Visit):
         return "out of order" if frame.seq <= self._seq or frame.captured_us <= self._last_us else ""
 
     def sent(self, message: dict[str, Any]) -> None:
-        self._open.discard(message.get("seq", -1))
+        if message["type"] == "frame":
+            self._open.discard(message["seq"])
 
-    def _show(self, frame: Frame, views: Sequence[View]) -> None:
-        """From the run's thread: what was found in one frame."""
+    def _draw(self, frame: Frame, views: Sequence[View]) -> dict[str, Any]:
+        """What was found in one frame."""
         faces = [sight(view, self.limits.columns) for view in views]
-        self.soon(self._answer, {"type": "frame", "index": frame.index, "ns": frame.captured_ns, "faces": faces})
+        return {"type": "frame", "index": frame.index, "ns": frame.captured_ns, "faces": faces}
 
-    def _answer(self, message: dict[str, Any]) -> None:
-        self.tell(message | {"seq": self._waiting.pop(message["index"], None)})
-
-    def _found(self, source: PushSource, message: dict[str, Any]) -> None:
+    def _found(self, message: dict[str, Any]) -> None:
         if message["type"] == "start":
             self.expect(self.limits.idle_s)  # not before: until now the page had to wait
-        if message["type"] != "over":
-            self.tell(message)
-        elif source is self._source:  # the run ended by itself, having told why
-            self._failed = True
-            self._changed.set()
+        elif message["type"] == "frame":
+            message |= {"seq": self._waiting.pop(message["index"], None)}
+        self.tell(message)

@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from .analyse import megabytes
 from .limits import Limits
 from .runs import Kit
 
@@ -50,7 +51,7 @@ def _tab(tab: str, sources: Sequence[str], kit: Kit, limits: Limits) -> str:
     options = "".join(f'<option value="{i}">{html.escape(name)}</option>' for i, name in enumerate(sources))
     values = {
         "view": _fragment("view"), "sources": options.replace("$", "&#36;").replace("{", "&#123;"),
-        "threshold": f"{kit.threshold:.2f}", "megabytes": f"{limits.upload_bytes >> 20}",
+        "threshold": f"{kit.threshold:.2f}", "megabytes": megabytes(limits.upload_bytes),
         "minutes": f"{limits.upload_seconds / 60:.0f}", "in_flight": str(limits.in_flight),
     }  # fmt: skip
     text = _fragment(tab)

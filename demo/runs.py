@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -25,8 +25,10 @@ from realtime.sources import Source
 from realtime.watch import watch
 
 LOG = logging.getLogger("microspot.demo")
+THREAD = "demo run"
+TEXTS = {"message", "detail", "error"}  # keys of a message whose words may name a path
 Tell = Callable[[dict[str, Any]], None]
-Show = Callable[[Frame, Sequence[View]], None]
+Draw = Callable[[Frame, Sequence[View]], dict[str, Any] | None]
 LoadEngines = Callable[[], EngineSet]
 
 
@@ -52,26 +54,27 @@ class Kit:
 
 
 class PageSink(Sink):
-    """Hands records and frames to a page."""
+    """Hands records to a page, and what `draw` makes of frames."""
 
     wants_provisional = True
     draws = True
 
-    def __init__(self, tell: Tell, show: Show, spec: dict[str, Any]) -> None:
-        self._tell, self._show, self._spec = tell, show, spec
+    def __init__(self, say: Tell, draw: Draw, spec: dict[str, Any]) -> None:
+        self._say, self._draw, self._spec = say, draw, spec
 
     def write(self, record: dict[str, Any]) -> None:
-        self._tell(record | self._spec if record["type"] == "start" else record)
+        self._say(record | self._spec if record["type"] == "start" else record)
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
-        self._show(frame, views)
+        if (message := self._draw(frame, views)) is not None:
+            self._say(message)
 
 
 class Run:
-    """start, then stop. `tell` and `show` are called from the run's thread; the last message is `over`.
+    """Made and ended in the loop's thread; `tell` is called there too, with records, `error`, `note` and drawings.
 
-    source: opened in the thread; a failure is told as `error`. sinks: opened
-    once the source is, and written beside the page. seconds: of stream time.
+    source: opened in the run's thread. draw: a frame's message or None, made in the run's thread. sinks: opened once
+    the source is, and written beside the page. names: what the page is told in place of paths of this machine.
     """
 
     def __init__(
@@ -79,64 +82,64 @@ class Run:
         kit: Kit,
         source: Callable[[], Source],
         tell: Tell,
-        show: Show,
+        draw: Draw,
         sinks: Callable[[], Sequence[Sink]] = tuple,
-        seconds: float | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
-        self._kit, self._open, self._tell, self._show = kit, source, tell, show
-        self._sinks, self._seconds = sinks, seconds
-        self._lock = threading.Lock()
+        self._kit, self._open, self._tell, self._draw = kit, source, tell, draw
+        self._sinks, self._names = sinks, names or {}
+        self._loop = asyncio.get_running_loop()
+        self._over, self._ended = asyncio.Event(), threading.Event()
         self._source: Source | None = None
-        self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="demo run", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the source, and with it the run. Safe from any thread, also twice; does not wait."""
-        with self._lock:
-            self._stopped, source = True, self._source
-        if source is not None:
-            source.close()
-
-    def join(self) -> None:
-        """Wait until the thread has ended."""
-        self._thread.join()
-
-    async def until(self, over: asyncio.Event) -> None:
-        """Begin, and end with `over` or with the task that waits; the thread has ended then."""
-        self.start()
+    async def until_over(self) -> None:
+        """Begin, and wait for the last message. A task that is cancelled ends the run, and waits for that as well."""
+        threading.Thread(target=self._run, name=THREAD, daemon=True).start()
         try:
-            await over.wait()
-        finally:
-            self.stop()
-            await asyncio.to_thread(self.join)
+            await self._over.wait()
+        except asyncio.CancelledError:
+            self.end()
+            await self._over.wait()
+            raise
+
+    def end(self) -> None:
+        """End the source, and with it the run; does not wait, though closing may (for a camera, for a decoder)."""
+        self._ended.set()
+        if (source := self._source) is not None:
+            threading.Thread(target=source.close, name=f"{THREAD}, ending", daemon=True).start()
 
     def _run(self) -> None:
         try:
             self._watch()
         except MicrospotError as error:
-            self._tell({"type": "error", "message": str(error)})
+            self._say({"type": "error", "message": str(error)})
         except Exception:
             LOG.exception("a run of the demo failed")
-            self._tell({"type": "error", "message": "the analysis failed: the server's log says why"})
+            self._say({"type": "error", "message": "the analysis failed: the server's log says why"})
         finally:
-            self._tell({"type": "over"})
+            self._in_loop(self._over.set)
 
     def _watch(self) -> None:
-        source = self._open()
-        with self._lock:
-            self._source = source
-            if self._stopped:
-                source.close()
+        self._source = source = self._open()
+        with closing(source):
+            if self._ended.is_set():
                 return
-        with closing(source), self._kit.load() as engines:
-            page = PageSink(self._tell, self._show, spec_of(engines, self._kit.settings))
-            outcome = watch([source], engines, [*self._sinks(), page], self._kit.settings, seconds=self._seconds)
-        for line in outcome.warnings:
-            self._tell({"type": "error" if outcome.code else "note", "message": line})
+            with self._kit.load() as engines:
+                page = PageSink(self._say, self._draw, spec_of(engines, self._kit.settings))
+                outcome = watch([source], engines, [*self._sinks(), page], self._kit.settings)
+        if outcome.warnings and not self._ended.is_set():  # who ends a run knows why it has no frames
+            kind = "error" if outcome.code else "note"
+            self._say({"type": kind, "message": "; ".join(outcome.warnings)})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        for key in message.keys() & TEXTS:
+            for path, name in self._names.items():
+                message = message | {key: message[key].replace(path, name)}
+        self._in_loop(self._tell, message)
+
+    def _in_loop(self, call: Callable[..., Any], *arguments: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the server has ended, nobody is left to tell
+            self._loop.call_soon_threadsafe(call, *arguments)
 
 
 def spec_of(engines: EngineSet, settings: Settings) -> dict[str, Any]:

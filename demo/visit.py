@@ -13,7 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from realtime.errors import MicrospotError, UsageError
 
 from .limits import Limits
-from .wire import read_text
+from .runs import LOG
+from .wire import SHOWN, read_text
 
 GOODBYE_S = 2.0  # for the last words to reach the page
 IDLE_CHECKS = 10  # of a page, in the time it may be silent
@@ -37,7 +38,7 @@ class Visit:
 
     async def hear_text(self, message: dict[str, Any]) -> None:
         """A JSON message of the page."""
-        raise UsageError(f"the page said {message['type'][:40]!r}, which is not known here: reload it")
+        raise UsageError(f"the page said {message['type'][:SHOWN]!r}, which is not known here: reload it")
 
     async def hear_bytes(self, data: bytes) -> None:
         """A binary message of the page."""
@@ -51,13 +52,8 @@ class Visit:
         """`message` has left for the page."""
 
     def tell(self, message: dict[str, Any] | bytes) -> None:
-        """Queue a message to the page; from the loop's thread."""
+        """Queue a message to the page."""
         self._outbox.put_nowait(message)
-
-    def soon(self, call: Any, *arguments: Any) -> None:
-        """Call something in the loop's thread, from any other; nothing once the server has ended."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call, *arguments)
 
     def refuse(self, reason: str, seq: int | None = None) -> None:
         """Tell the page that a message was not taken. Raises UsageError when that happens too often in a row."""
@@ -88,11 +84,14 @@ class Visit:
                 raise result
 
     async def _told(self, part: Coroutine[Any, Any, None]) -> None:
-        """Expected failures become the page's message."""
+        """Failures become the page's message; the words of unexpected ones go to the log alone."""
         try:
             await part
         except MicrospotError as error:
             self.tell({"type": "error", "message": str(error)})
+        except Exception:
+            LOG.exception("a visit to the demo failed")
+            self.tell({"type": "error", "message": "something went wrong here: the server's log says why"})
 
     async def _listen(self) -> None:
         while True:

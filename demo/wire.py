@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import struct
 from typing import Any, NamedTuple, cast
 
@@ -23,6 +22,7 @@ from .limits import Limits
 
 HEAD = struct.Struct("<QII")
 LENGTH = struct.Struct("<I")
+SHOWN = 40  # characters of a stranger's value, in the words about it
 NONE = 255  # a column's byte where there is no score; scores are 0 to 254
 _SIZED = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG segments that hold the picture's size
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment
@@ -60,12 +60,12 @@ def read_text(text: str, limits: Limits) -> dict[str, Any]:
 
 
 def number(message: dict[str, Any], key: str, low: float, high: float) -> float:
-    """A finite number of a message. Raises DataError when it is missing or outside low..high."""
+    """A number of a message. Raises DataError when it is missing or outside low..high."""
     value = message.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise DataError(f"{key}: expected a number, got {str(value)[:40]!r}")
-    if not low <= value <= high:
-        raise DataError(f"{key} is {value:g}: expected {low:g} to {high:g}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{key}: expected a number, got {str(value)[:SHOWN]!r}")
+    if not low <= value <= high:  # nor is "not a number", nor an integer too long for a float
+        raise DataError(f"{key} is {str(value)[:SHOWN]}: expected {low:g} to {high:g}")
     return float(value)
 
 
@@ -108,7 +108,7 @@ def pack_picture(head: dict[str, Any], image: Pixels, limits: Limits) -> bytes:
 
 
 def sight(view: View, columns: int) -> dict[str, Any]:
-    """What a page draws of one face now: outline (frame px), quality, rates, the newest score columns.
+    """What a page draws of one face now: outline (frame px), quality, latency, the newest score columns.
 
     `columns` of the result is base64 of (n, M + 1) bytes, oldest first: the window scores, then the refined score, as
     0..254, 255 where there is none; the last column stands at `now_ns`, one per tick before it.
@@ -117,7 +117,7 @@ def sight(view: View, columns: int) -> dict[str, Any]:
     levels = np.where(np.isnan(table), NONE, np.nan_to_num(table).clip(0, 1) * (NONE - 1)).round().astype(np.uint8)
     outline = view.outline[np.isfinite(view.outline).all(axis=1)]
     return {
-        "face": view.face, "now_ns": view.now_ns, "hz": round(view.measured_hz, 2),
-        "latency_ms": round(view.latency_ms, 1), "quality": round(view.quality, 3),
+        "face": view.face, "now_ns": view.now_ns, "latency_ms": round(view.latency_ms, 1),
+        "quality": round(view.quality, 3),
         "outline": outline.round(1).tolist(), "columns": base64.b64encode(levels.tobytes()).decode(),
     }  # fmt: skip

@@ -26,7 +26,7 @@ STYLE = (
 
 
 class ReportSink(Sink):
-    """Writes the page when it closes. Raises DataError when it cannot be written."""
+    """Writes the page when it closes, if a run began at all. Raises DataError when it cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._records = path, list[dict[str, Any]]()
@@ -37,7 +37,7 @@ class ReportSink(Sink):
             self._records.append(record)
 
     def close(self) -> None:
-        if not self._open:
+        if not self._open or not self._records:  # what fails before the `start` record has its own words
             return
         self._open = False
         try:

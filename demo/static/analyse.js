@@ -10,7 +10,10 @@ const WORDS = {
 };
 const BEFORE_S = 0.5; // a jump shows a little of what comes before
 
-export function mount(root) { new Analyse(root); }
+export function mount(root) {
+  const analyse = new Analyse(root);
+  window.microspot = { ...window.microspot, analyse: analyse.timeline };
+}
 
 class Analyse {
   constructor(root) {

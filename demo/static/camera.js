@@ -25,7 +25,6 @@ class Camera {
     this.button.textContent = "Stop";
     this.view.clear("Opening the source");
     this.view.say("Opening");
-    this.scored = 0;
     const socket = connect(`/demo/camera?source=${this.source.value}`, {
       message: (message) => this.hear(message),
       binary: (data) => this.show(socket, data),
@@ -39,14 +38,14 @@ class Camera {
     this.socket = null;
     socket?.close();
     this.button.textContent = "Watch";
-    this.view.say("Stopped");
+    this.view.stop();
     this.say(why);
   }
 
   say(words) { this.note.hidden = !words; this.note.textContent = words; }
 
   hear(message) {
-    if (message.type === "start") { this.view.clear(""); this.view.begin(message); this.say(""); }
+    if (message.type === "start") { this.run = message; this.view.clear(""); this.view.begin(message); this.say(""); }
     else if (message.type === "event") this.view.event(message);
     else if (message.type === "queue") this.say(waiting(message));
     else if (message.type === "error") this.stop(message.message);
@@ -55,14 +54,12 @@ class Camera {
   }
 
   async show(socket, data) {
-    const { head, jpeg } = unpack(data), image = await createImageBitmap(jpeg);
-    if (this.socket !== socket) return image.close();
-    this.view.frame(image, head, head.width);
+    const { run } = this, { head, jpeg } = unpack(data), image = await createImageBitmap(jpeg);
+    if (this.socket === socket && this.run === run) { // a recording that begins again shows no picture of its end
+      this.view.frame(image, head, head.width);
+      this.view.measure(head.hz, head.scored, head.faces[0]?.latency_ms ?? 0);
+    }
     image.close();
     socket.tell({ type: "seen" });
-    this.scored = head.index + 1;
-    const [face] = head.faces;
-    this.view.measure(face?.hz ?? 0, this.scored, face?.latency_ms ?? 0);
-    return undefined;
   }
 }

@@ -15,10 +15,13 @@ export class Capture {
     if (!navigator.mediaDevices) throw new Error("This browser gives cameras only to https pages and to this computer's own (localhost).");
     if (!("requestVideoFrameCallback" in HTMLVideoElement.prototype)) throw new Error("This browser is too old: it does not say when a frame was taken.");
     const video = { ...WANTED, ...(deviceId && { deviceId: { exact: deviceId } }) };
+    let capture = null;
     try {
-      const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
-      return await new Capture(stream).ready();
+      capture = new Capture(await navigator.mediaDevices.getUserMedia({ video, audio: false }));
+      await capture.video.play();
+      return capture;
     } catch (error) {
+      capture?.close(); // a camera that cannot be played is not left on
       throw new Error(REFUSED[error.name] ?? `The camera could not be opened (${error.message}).`);
     }
   }
@@ -33,11 +36,6 @@ export class Capture {
     this.video = document.createElement("video");
     this.video.muted = this.video.playsInline = true;
     this.video.srcObject = stream;
-  }
-
-  async ready() {
-    await this.video.play();
-    return this;
   }
 
   // Call back with every frame the browser shows, and the time (ms on performance's clock) it was taken at.

@@ -32,18 +32,23 @@ export function tint(event, labels) {
   return place < 0 ? "--ms-unsure" : `--ms-label-${place % 5}`;
 }
 
-// The intensity from onset to offset, as a small drawing.
+// The intensity from onset to offset, each value as a share of the strongest; empty where there is none to draw.
+export function levels(event) {
+  const values = event.intensity ?? [], low = Math.min(0, ...values), span = Math.max(...values) - low || 1;
+  return values.length > 1 ? values.map((value) => (value - low) / span) : [];
+}
+
+// The same as a small drawing.
 export function curve(event, width = 72, height = 28) {
-  const values = event.intensity ?? [];
+  const shares = levels(event);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("width", width);
   svg.setAttribute("height", height);
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", "intensity from onset to offset");
-  if (values.length > 1) {
-    const low = Math.min(0, ...values), high = Math.max(...values), span = high - low || 1;
-    const points = values.map((v, i) => `${(width * i) / (values.length - 1)},${height - 2 - ((height - 4) * (v - low)) / span}`);
+  if (shares.length) {
+    const points = shares.map((share, i) => `${(width * i) / (shares.length - 1)},${height - 2 - (height - 4) * share}`);
     const line = document.createElementNS(svg.namespaceURI, "polyline");
     line.setAttribute("points", points.join(" "));
     line.setAttribute("fill", "none");

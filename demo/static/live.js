@@ -7,6 +7,7 @@ import { View } from "./view.js";
 
 const QUALITY = 0.92; // of the JPEG: compression must not look like motion
 const ANSWER_MS = 2000; // a frame unanswered for longer is given up
+const SETTLE_MS = 500; // after the last move of the threshold: every new one begins a new run
 const HEAD = 16; // bytes before the JPEG, see demo/wire.py
 const READY = "Press “Start camera”. No camera? The Camera tab shows samples.";
 
@@ -26,56 +27,62 @@ class Live {
     this.spare = []; // pictures to draw the next frames into
     const mirror = root.querySelector("[data-set=mirror]"), threshold = root.querySelector("[data-set=threshold]");
     this.threshold = null; // the server's own
-    this.button.onclick = () => (this.running ? this.stop("") : this.start());
-    this.cameras.onchange = () => this.running && this.restart();
+    this.turn = null; // what a start began, until a stop or the next start; what comes late knows that it is not its own
+    this.button.onclick = () => (this.turn ? this.stop("") : this.start());
+    this.cameras.onchange = () => this.turn && this.start();
     mirror.onchange = () => { this.view.mirror = mirror.checked; };
     threshold.oninput = () => { threshold.nextElementSibling.textContent = Number(threshold.value).toFixed(2); };
-    threshold.onchange = () => { this.threshold = Number(threshold.value); this.sendThreshold(); };
+    threshold.onchange = () => { this.threshold = Number(threshold.value); this.settleThreshold(); };
     this.view.mirror = mirror.checked;
     this.view.clear(READY);
     addEventListener("pagehide", () => this.stop(""));
   }
 
   async start() {
-    this.running = true;
+    this.stop("");
+    const turn = this.turn = {};
     this.button.textContent = "Stop";
-    this.say("");
     this.view.clear("Waiting for the camera");
     this.counters.clear();
     this.pending = new Map(); // seq -> {image, taken}, image an OffscreenCanvas
-    [this.seq, this.started, this.order] = [0, false, Promise.resolve()];
+    [this.seq, this.order] = [0, Promise.resolve()];
+    let capture = null, trouble = "";
     try {
-      this.capture = await Capture.open(this.cameras.value);
+      capture = await Capture.open(this.cameras.value);
     } catch (error) {
-      return this.stop(error.message);
+      trouble = error.message;
     }
-    if (!this.running) return this.capture.close();
-    this.capture.lost = () => this.stop("The camera was disconnected.");
-    this.capture.each((video, taken) => this.grab(video, taken));
+    if (this.turn !== turn) return capture?.close();
+    if (!capture) return this.stop(trouble);
+    this.capture = capture;
+    capture.lost = () => this.turn === turn && this.stop("The camera was disconnected.");
+    capture.each((video, taken) => this.grab(video, taken));
     this.list();
     this.socket = connect("/demo/live", {
-      message: (message) => this.hear(message),
-      closed: (why) => this.running && this.stop(why),
+      message: (message) => this.turn === turn && this.hear(message),
+      closed: (why) => this.turn === turn && this.stop(why),
     });
     return undefined;
   }
 
   stop(why) {
-    this.running = this.started = false;
+    this.turn = null;
+    this.started = false;
     this.capture?.close();
     this.socket?.close();
     this.pending?.clear();
     [this.capture, this.socket] = [null, null];
     this.button.textContent = "Start camera";
-    this.view.say("Stopped");
+    this.view.stop();
     this.say(why);
   }
 
-  restart() { this.stop(""); this.start(); }
-
   say(words) { this.note.hidden = !words; this.note.textContent = words; }
 
-  sendThreshold() { if (this.started && this.threshold !== null) this.socket.tell({ type: "threshold", value: this.threshold }); }
+  settleThreshold() {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.started && this.socket.tell({ type: "threshold", value: this.threshold }), SETTLE_MS);
+  }
 
   // Cameras have names only once one was allowed.
   async list() {
@@ -95,11 +102,10 @@ class Live {
   }
 
   begin(spec) {
-    const first = !this.started;
     this.started = true;
     this.view.begin(spec);
     this.say("");
-    if (first && this.threshold !== null && this.threshold !== spec.t_crn) this.sendThreshold();
+    if (this.threshold !== null && this.threshold !== spec.t_crn) this.settleThreshold();
   }
 
   // A frame of the camera: on its way at once, or skipped while too many are unanswered.
@@ -133,9 +139,11 @@ class Live {
   }
 
   refused({ seq, reason }) {
+    if (seq === null) return this.settleThreshold(); // no frame: it came too soon after another
     this.counters.refused++;
     this.counters.reasons[reason] = (this.counters.reasons[reason] ?? 0) + 1;
     this.settle(seq);
+    return undefined;
   }
 
   giveUp() {

@@ -1,10 +1,12 @@
 // Scores and intervals over time: the best score as a line with the refined scores as dots, the scores of every window
-// length as a heat strip, the intervals below. Columns come as the server sends them, the newest 30 with every frame.
+// length as a heat strip, the intervals below with each event's intensity inside. Columns come as the server sends them, the newest 30 with every frame.
 
-import { caption, tint } from "./events.js";
+import { caption, levels, tint } from "./events.js";
 
 const DRAW_MS = 66; // between two drawings: two frames, for 20 s of scores move by little in one
-const NONE = 255, SHARE = [0.38, 0.34, 0.28], GAP = 5, AXIS = 18, GUTTER = 62, EDGE = 6;
+const NONE = 255, SHARE = [0.36, 0.36, 0.28], GAP = 5, AXIS = 18, GUTTER = 62, EDGE = 6;
+const LINE = 11; // height of the smallest text, in CSS pixels
+const PALE = 0.35; // of an interval behind its intensity
 const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
 
 export class Timeline {
@@ -82,7 +84,7 @@ export class Timeline {
     this.pen = this.canvas.getContext("2d");
     this.pen.setTransform(scale, 0, 0, scale, 0, 0);
     this.pen.clearRect(0, 0, clientWidth, clientHeight);
-    this.pen.font = "11px system-ui, sans-serif";
+    this.pen.font = `${LINE}px system-ui, sans-serif`;
     this.width = clientWidth;
     this.span = this.seconds ? this.seconds * 1e9 : Math.max(this.nowNs, 1e9);
     this.from = this.seconds ? this.nowNs - this.span : 0;
@@ -107,8 +109,11 @@ export class Timeline {
     this.pen.fillText("score", GUTTER - 8, scores.top + scores.high / 2 + 4);
     this.pen.fillText("events", GUTTER - 8, events.top + events.high / 2 + 4);
     const windows = this.spec?.windows_ms ?? [];
-    const shown = windows.length ? [[windows[0], 0], [windows.at(-1), windows.length - 1]] : [];
-    for (const [ms, row] of shown) this.pen.fillText(`${ms} ms`, GUTTER - 8, heat.top + (heat.high * (row + 0.5)) / windows.length + 4);
+    const all = heat.high >= LINE * windows.length; // else the shortest and the longest
+    windows.forEach((ms, row) => {
+      if (!all && row > 0 && row < windows.length - 1) return;
+      this.pen.fillText(`${ms} ms`, GUTTER - 8, heat.top + (heat.high * (row + 0.5)) / windows.length + 4);
+    });
   }
 
   axis(high) {
@@ -174,17 +179,14 @@ export class Timeline {
   }
 
   intervals(lane) {
-    const middle = lane.top + lane.high / 2, half = Math.min(9, lane.high / 2 - 2);
+    const middle = lane.top + lane.high / 2, half = Math.min(13, lane.high / 2 - 2);
     let free = GUTTER;
     for (const event of this.events) {
       const x0 = Math.max(GUTTER, this.x(event.onset_s * 1e9)), x1 = Math.max(x0 + 4, this.x(event.offset_s * 1e9));
       if (x1 <= GUTTER + 4) continue;
       this.pen.fillStyle = this.pen.strokeStyle = this.color(tint(event, this.spec.labels));
       this.pen.lineWidth = 2;
-      this.pen.beginPath();
-      this.pen.roundRect(x0, middle - half, x1 - x0, 2 * half, 3);
-      if (event.status === "final") this.pen.fill();
-      else this.pen.stroke();
+      this.interval(event, x0, x1, middle - half, middle + half);
       const words = caption(event), wide = this.pen.measureText(words).width;
       const next = this.events[this.events.indexOf(event) + 1];
       const limit = next ? this.x(next.onset_s * 1e9) - 4 : this.width - EDGE;
@@ -194,5 +196,21 @@ export class Timeline {
       this.pen.fillText(words, x1 + 5, middle + 4);
       free = x1 + 5 + wide;
     }
+  }
+
+  // Hollow while provisional; pale with the intensity from onset to offset in it, or full where there is none.
+  interval(event, x0, x1, top, bottom) {
+    const shares = levels(event), step = (x1 - x0) / (shares.length - 1);
+    this.pen.beginPath();
+    this.pen.roundRect(x0, top, x1 - x0, bottom - top, 3);
+    if (event.status !== "final") return this.pen.stroke();
+    this.pen.globalAlpha = shares.length ? PALE : 1;
+    this.pen.fill();
+    this.pen.globalAlpha = 1;
+    this.pen.beginPath();
+    this.pen.moveTo(x0, bottom);
+    shares.forEach((share, i) => this.pen.lineTo(x0 + i * step, bottom - share * (bottom - top)));
+    this.pen.lineTo(x1, bottom);
+    return this.pen.fill();
   }
 }

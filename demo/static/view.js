@@ -8,6 +8,7 @@ const SECONDS = 20; // of the timeline
 const LISTED = 50; // events
 const NAMED_S = 2; // how long after its end an event is named beside the face
 const FACTS_MS = 500;
+const STALE_MS = 2000; // without a frame, the rate is no longer the one that was measured
 
 export class View {
   constructor(root) {
@@ -21,6 +22,7 @@ export class View {
     this.events = new Events();
     this.mirror = false;
     this.clear("");
+    setInterval(() => this.stale(), FACTS_MS);
   }
 
   // Back to the beginning, with a word on the empty stage.
@@ -34,6 +36,12 @@ export class View {
     this.pen.clearRect(0, 0, this.picture.width, this.picture.height);
     this.hint.textContent = hint;
     this.toldAt = 0;
+  }
+
+  // The last picture and the events stay; what was true only then goes.
+  stop() {
+    this.say("Stopped");
+    this.badge.hidden = true;
   }
 
   say(words) { if (this.verdict.textContent !== words) this.verdict.textContent = words; }
@@ -118,7 +126,7 @@ export class View {
 
   // The measured rate beside the trained one, and how far behind the picture is. Called with every frame.
   measure(hz, scored, lagMs) {
-    const now = performance.now();
+    const now = this.measuredAt = performance.now();
     if (!this.spec || now - this.toldAt < FACTS_MS) return;
     this.toldAt = now;
     this.facts.scored.textContent = scored;
@@ -128,5 +136,11 @@ export class View {
     this.badge.hidden = !hz;
     this.badge.dataset.level = level;
     this.badge.textContent = `${hz.toFixed(1)} of ${trained} frames/s: ${words}`;
+  }
+
+  stale() {
+    if (this.badge.hidden || performance.now() - this.measuredAt < STALE_MS) return;
+    this.badge.dataset.level = "bad";
+    this.badge.textContent = `0 of ${this.spec.grid_hz} frames/s: no frame is being scored`;
   }
 }

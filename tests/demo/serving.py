@@ -1,7 +1,9 @@
 """A running demo in a thread, without Gradio (its import takes seconds), and a page that speaks its protocol."""
 
 import contextlib
+import http.client
 import json
+import socket as sockets
 import struct
 import threading
 import time
@@ -13,7 +15,7 @@ from websockets.sync.client import connect
 from demo.access import Binding
 from demo.app import build
 from demo.limits import Limits
-from demo.runs import Kit
+from demo.runs import THREAD, Kit
 from demo.serve import listen, server
 from realtime.config import Settings
 from tests.fakes import engine_set
@@ -40,7 +42,12 @@ def serving(load=engine_set, sources=(), password=None, page=False, **limits):
         finally:
             running.should_exit = True
             thread.join(PATIENCE_S)
-            wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith(("demo run", "feed "))])
+            wait_for(lambda: not at_work())
+
+
+def at_work():
+    """Names of the threads of all runs."""
+    return [t.name for t in threading.enumerate() if t.name.startswith((THREAD, "feed "))]
 
 
 def wait_for(condition):
@@ -56,8 +63,26 @@ def visit(port, path, **options):
     """A websocket as the page opens it."""
     headers = options.pop("headers", {}) | {"Origin": f"http://127.0.0.1:{port}"}
     return connect(
-        f"ws://127.0.0.1:{port}/demo/{path}", additional_headers=headers, compression=None, max_size=None, **options
-    )
+        f"ws://127.0.0.1:{port}/demo/{path}", additional_headers=headers, compression=None, max_size=None,
+        open_timeout=PATIENCE_S, **options,
+    )  # fmt: skip
+
+
+def vanish(page):
+    """The page's process is gone: no goodbye."""
+    page.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+    page.socket.shutdown(sockets.SHUT_RDWR)
+
+
+def ask(port, path, method="GET", body=None, **headers):
+    """(status, headers, bytes) of one request, its headers as given."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
 
 
 def messages(socket):

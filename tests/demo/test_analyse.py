@@ -1,29 +1,30 @@
 """An uploaded video: bounded, opened as every file is, deleted once analysed; its results go with the page."""
 
 import csv
-import http.client
+import itertools
 import json
 import tempfile
 import xml.etree.ElementTree as ET
+from fractions import Fraction
+from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+import demo.analyse
 from engines.runtime.select import load_engines
 from realtime.pipeline import Pipeline
-from realtime.records import Event
+from realtime.records import Event, Frame
 from realtime.sources import open_source
 from tests.clips import write_clip, write_still
-from tests.demo.serving import messages, say, serving, until, visit, wait_for
+from tests.demo.serving import ask, messages, say, serving, until, visit, wait_for
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    import itertools
-
-    from realtime.records import Frame
-
     with open_source("sample:synthetic:7") as source:
         images = [r.image for r in itertools.islice(source, 110) if isinstance(r, Frame)]
     return write_clip(tmp_path_factory.mktemp("clip") / "face.mp4", images)
@@ -49,15 +50,6 @@ def upload(page, data, name="face.mp4", **more):
     raise AssertionError
 
 
-def get(port, path):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    data = answer.read()
-    connection.close()
-    return answer.status, data
-
-
 def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
     with load_engines() as engines, Pipeline([open_source(str(clip))], engines) as pipeline:
         expected = [r.to_json() for r in pipeline.run() if isinstance(r, Event) and r.status == "final"]
@@ -72,7 +64,7 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
             assert [m for m in before if m["type"] == "frame"][-1]["share"] > 0.8
             (folder,) = folders()
             assert not (folder / "upload").exists()
-            files = {name: get(port, url) for name, url in done["files"].items()}
+            files = {name: ask(port, url)[::2] for name, url in done["files"].items()}
             assert {status for status, _ in files.values()} == {200}
             lines = [json.loads(line) for line in files["events.jsonl"][1].splitlines()]
             assert [line for line in lines if line["type"] == "event"] == expected
@@ -83,10 +75,10 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
             assert b"ftyp" in files["overlay.mp4"][1][:16]
             assert "face.mp4" in files["report.html"][1].decode()
             path = done["files"]["events.csv"]
-            assert get(port, path.replace("events.csv", "upload"))[0] == 404
-            assert get(port, path.replace("events.csv", "..%2f..%2fetc%2fpasswd"))[0] == 404
+            assert ask(port, path.replace("events.csv", "upload"))[0] == 404
+            assert ask(port, path.replace("events.csv", "..%2f..%2fetc%2fpasswd"))[0] == 404
         wait_for(lambda: not folders())
-        assert get(port, path)[0] == 404
+        assert ask(port, path)[0] == 404
 
 
 REFUSED = [
@@ -110,11 +102,70 @@ def test_what_is_no_video_is_refused_in_words(data, name, words, folders):
         wait_for(lambda: not folders())
 
 
-def test_a_video_that_is_too_long_is_refused_by_its_head(tmp_path):
-    data = write_still(tmp_path / "long.mp4", 90, 100).read_bytes()
-    with serving(upload_seconds=2) as port, visit(port, "analyse") as page:
-        upload(page, data, "../../long.mp4")
-        assert until(page, "error")[0]["message"] == "long.mp4: 3 s long, expected at most 2 s; cut it"
+def two_hours(path, **options):
+    """A video of three seconds, and a last frame two hours later."""
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream("libx264", rate=30, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 30)
+        for index in (*range(90), 2 * 60 * 60 * 30):
+            picture = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 90, np.uint8), format="bgr24")
+            picture.pts, picture.time_base = index, Fraction(1, 30)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+def test_a_video_of_two_hours_is_refused_by_its_head(tmp_path):
+    with serving() as port, visit(port, "analyse") as page:
+        upload(page, two_hours(tmp_path / "long.mp4"), "../../long.mp4")
+        assert until(page, "error")[0]["message"] == "long.mp4: 7200 s long, expected at most 600 s; cut it"
+
+
+def test_a_video_of_two_hours_that_does_not_say_so_is_analysed_as_far_as_allowed(tmp_path):
+    data = two_hours(tmp_path / "live.mkv", live="1")  # as browsers record
+    with serving() as port, visit(port, "analyse") as page:
+        upload(page, data, "live.mkv")
+        done, before = until(page, "done")
+        assert "live.mkv: only the first 600 s were analysed" in before[-1]["message"]
+        assert next(m for m in before if m["type"] == "end")["frames"] == 90
+        assert b"only the first 600 s" in ask(port, done["files"]["events.jsonl"])[2]
+
+
+def test_the_newest_results_take_the_place_of_the_oldest(tmp_path, folders):
+    data = write_still(tmp_path / "wall.mp4", 10, 120).read_bytes()
+    with serving(results=1) as port, visit(port, "analyse") as first, visit(port, "analyse") as second:
+        urls = []
+        for page in (first, second):
+            upload(page, data)
+            urls.append(until(page, "done")[0]["files"]["report.html"])
+        assert "newer results" in until(first, "error")[0]["message"]
+        assert [ask(port, url)[0] for url in urls] == [404, 200]
+        wait_for(lambda: len(folders()) == 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: a full disk cannot be played")
+def test_a_full_disk_is_told(monkeypatch, tmp_path):
+    (tmp_path / "full").symlink_to("/dev/full")
+    monkeypatch.setattr(demo.analyse, "UPLOAD", str(tmp_path / "full"))
+    with serving() as port, visit(port, "analyse") as page:
+        upload(page, b"film")
+        assert "No space left" in until(page, "error")[0]["message"]
+
+
+def test_results_that_cannot_be_written_are_told_without_their_path(monkeypatch, tmp_path, folders):
+    monkeypatch.setattr(demo.analyse, "FILES", ("no/events.csv",))
+    with serving() as port, visit(port, "analyse") as page:
+        upload(page, write_still(tmp_path / "wall.mp4", 10, 120).read_bytes())
+        assert until(page, "error")[0]["message"].startswith("cannot write no/events.csv: its directory")
+
+
+def test_what_nobody_expected_is_told_too_and_logged(monkeypatch, caplog):
+    monkeypatch.setattr(demo.analyse, "_append", lambda path, data: 1 / 0)
+    with serving() as port, visit(port, "analyse") as page:
+        upload(page, b"film")
+        assert "went wrong here" in until(page, "error")[0]["message"]
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_an_upload_that_is_longer_than_it_said_is_ended(folders):
@@ -126,12 +177,21 @@ def test_an_upload_that_is_longer_than_it_said_is_ended(folders):
         assert "went wrong" in until(page, "error")[0]["message"]
 
 
-@pytest.mark.parametrize("size", [{}, {"size": "1"}, {"size": -1}])
-def test_a_malformed_offer_is_refused(size):
+OFFERS = [
+    ({}, "size"),
+    ({"size": "1"}, "size"),
+    ({"size": -1}, "size"),
+    ({"size": 10**400}, "size"),
+    ({"size": 0.5}, "empty"),
+]
+
+
+@pytest.mark.parametrize(("offer", "words"), OFFERS)
+def test_a_malformed_offer_is_refused(offer, words):
     with serving() as port, visit(port, "analyse") as page:
         until(page, "ready")
-        say(page, type="upload", **size)
-        assert "size" in until(page, "error")[0]["message"]
+        say(page, type="upload", **offer)
+        assert words in until(page, "error")[0]["message"]
 
 
 def test_a_page_that_leaves_in_the_middle_leaves_nothing(clip, folders):

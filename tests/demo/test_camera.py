@@ -1,15 +1,18 @@
 """A source of the server: one run for all who look, who come and go as they like."""
 
+import asyncio
 import json
-import socket as sockets
-import struct
+import threading
+from types import SimpleNamespace
 
 import pytest
 
 import demo.camera
+from demo.limits import Limits
 from demo.wire import LENGTH
+from realtime.push import PushSource
 from tests.clips import write_still
-from tests.demo.serving import messages, say, serving, until, visit, wait_for
+from tests.demo.serving import at_work, messages, say, serving, until, vanish, visit, wait_for
 
 
 @pytest.fixture
@@ -18,9 +21,9 @@ def runs(monkeypatch):
     started = []
 
     class Counted(demo.camera.Run):
-        def start(self):
+        async def until_over(self):
             started.append(self)
-            super().start()
+            await super().until_over()
 
     monkeypatch.setattr(demo.camera, "Run", Counted)
     return started
@@ -50,12 +53,20 @@ def test_two_pages_share_a_run_and_one_that_vanishes_is_not_missed(wall, runs):
         with visit(port, "camera?source=0") as two:
             assert until(two, "start")  # it came late and is told
             assert next(pictures(two))["width"] == 320
-            two.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
-            two.socket.shutdown(sockets.SHUT_RDWR)
+            vanish(two)
         seen = pictures(one)
         indices = [next(seen)["index"] for _ in range(5)]
         assert indices == sorted(set(indices))
         assert len(runs) == 1
+
+
+def test_a_picture_without_a_face_says_how_many_were_scored_and_how_fast(wall):
+    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
+        seen = pictures(page)
+        first, last = next(seen), next(seen)
+        assert 1 <= first["scored"] < last["scored"]
+        assert next(picture["hz"] for picture in seen if picture["hz"]) == pytest.approx(30)
+        assert last["faces"] == []
 
 
 def test_a_recording_begins_again_at_its_end(wall, runs):
@@ -70,9 +81,37 @@ def test_the_run_ends_when_nobody_looks(wall, runs):
     with serving(sources=[wall], linger_s=0.05) as port:
         with visit(port, "camera?source=0") as page:
             until(page, "start")
-        wait_for(lambda: not runs[0]._thread.is_alive())
+        wait_for(lambda: not at_work())
         with visit(port, "camera?source=0") as page:
             assert until(page, "start")
+        assert len(runs) == 2
+
+
+class Reluctant(PushSource):
+    """A camera that takes its time to close."""
+
+    free = threading.Event()
+
+    def close(self):
+        self.free.wait()
+        super().close()
+
+
+def test_who_comes_while_a_run_ends_waits_for_the_next_and_holds_up_nobody(wall, runs, monkeypatch):
+    monkeypatch.setattr(demo.camera, "open_source", lambda uri, pace: Reluctant(uri))
+    try:
+        with serving(sources=[wall], linger_s=0.01) as port:
+            with visit(port, "camera?source=0") as first:
+                until(first, "start")
+            wait_for(lambda: [name for name in at_work() if "ending" in name])
+            with visit(port, "camera?source=0") as second, visit(port, "live") as other:
+                assert until(other, "start")
+                assert len(runs) == 1  # a camera opens once
+                Reluctant.free.set()
+                assert until(second, "start")
+                assert len(runs) == 2
+    finally:
+        Reluctant.free.set()
 
 
 def test_a_slow_page_has_two_pictures_on_the_way_and_loses_no_record(wall):
@@ -80,6 +119,26 @@ def test_a_slow_page_has_two_pictures_on_the_way_and_loses_no_record(wall):
         until(page, "start")
         _, before = until(page, "end")  # without a word from the page
         assert sum(isinstance(message, bytes) for message in before) == 2
+
+
+def test_a_picture_held_for_a_slow_page_is_forgotten_when_a_new_run_starts():
+    told = []
+
+    class Page(demo.camera.CameraVisit):
+        def tell(self, message):
+            told.append(message)
+            super().tell(message)
+
+    async def story():
+        page = Page(SimpleNamespace(query_params={}), Limits(in_flight=1), [])
+        page.offer(b"drawn")
+        page.offer(b"old")
+        page.tell({"type": "start"})
+        await page.hear_text({"type": "seen"})
+        page.offer(b"new")
+
+    asyncio.run(story())
+    assert told == [b"drawn", {"type": "start"}, b"new"]
 
 
 @pytest.mark.parametrize("query", ["", "?source=", "?source=1", "?source=/etc/passwd", "?source=-1"])
@@ -99,5 +158,8 @@ def test_no_place_no_run(wall):
     with serving(sources=[wall], runs=1) as port, visit(port, "live") as live, visit(port, "camera?source=0") as page:
         until(live, "start")
         assert until(page, "queue")[0]["position"] == 1
-        live.close()
-        assert until(page, "start")
+        with visit(port, "camera?source=0") as late:
+            assert until(late, "queue")[0]["position"] == 1  # it came later and is told
+            live.close()
+            assert until(page, "start")
+            assert until(late, "start")

@@ -1,6 +1,5 @@
 """The gate: no route and no websocket is reached from a wrong host or origin, or without the password."""
 
-import http.client
 import urllib.parse
 
 import pytest
@@ -8,7 +7,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from demo.guard import GRADIO_API, GRADIO_FOLDERS, GRADIO_PATHS, Guard
-from tests.demo.serving import serving, until, visit
+from tests.demo.serving import ask, serving, until, visit
 
 PASSWORD = "correct horse"
 SOCKETS = ("live", "camera", "analyse")
@@ -17,17 +16,6 @@ GRADIO_SHUT = (
     "/gradio_api/upload", "/gradio_api/file=/etc/passwd", "/gradio_api/proxy=http://example.org/", "/gradio_api/run/x",
     "/gradio_api/call/x", "/gradio_api/queue/join", "/gradio_api/vibe-edit", "/monitoring", "/login", "/docs",
 )  # fmt: skip
-
-
-def ask(port, path, method="GET", body=None, **headers):
-    """(status, headers, text) of one request, its headers as given."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read().decode()
-    finally:
-        connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +50,7 @@ def test_the_password_opens_every_door_and_a_wrong_one_none(closed):
     assert (status, headers["location"]) == (303, "/demo/login")
     status, _, text = ask(closed, "/demo/login")
     assert status == 200
-    assert "password" in text
+    assert b"password" in text
     assert ask(closed, "/demo/login", "POST", "password=wrong", **own)[0] == 401
     form = urllib.parse.urlencode({"password": PASSWORD})
     assert ask(closed, "/demo/login", "POST", form, **(own | {"Origin": "http://evil.example"}))[0] == 403

@@ -1,8 +1,9 @@
 """The page's camera as one more source: same frames, same events; a hostile page hurts itself."""
 
 import itertools
-import socket as sockets
 import struct
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from websockets.exceptions import ConnectionClosed
 from demo.limits import Limits
 from demo.wire import decode
 from engines.runtime.select import load_engines
+from realtime.errors import EngineError
 from realtime.pipeline import Pipeline
 from realtime.push import PushSource
 from realtime.records import Event, Frame
 from realtime.sources import open_source
-from tests.demo.serving import frame, jpeg, messages, say, serving, until, visit, wait_for
+from tests.clips import write_still
+from tests.demo.serving import frame, jpeg, messages, say, serving, until, vanish, visit
+from tests.fakes import engine_set
 
 SECONDS = 4
 STEP_US = 33_333
@@ -102,6 +106,7 @@ HOSTILE = [
     ('{"type": "open", "uri": "/etc/passwd"}', "not known"),
     ('{"type": "threshold", "value": 7}', "expected 0 to 1"),
     ('{"type": "threshold"}', "expected a number"),
+    (f'{{"type": "threshold", "value": {"9" * 400}}}', "expected 0 to 1"),
     ("x" * 5000, "at most"),
     (b"short", "expected a head"),
     (frame(1, 1, b"garbage of some length"), "no JPEG"),
@@ -124,7 +129,8 @@ def test_a_hostile_message_ends_with_words_and_the_server_lives(port, data, word
 def test_an_oversized_message_is_not_even_read(port):
     with visit(port, "live") as page:
         until(page, "start")
-        page.send(bytes(Limits().message_bytes + 1))
+        head = struct.pack(">BBQ", 0x82, 0xFF, Limits().message_bytes + 1)  # binary, masked; the rest never comes
+        page.socket.sendall(head + bytes(4))
         with pytest.raises(ConnectionClosed) as closed:
             list(messages(page))
         assert closed.value.rcvd.code == 1009
@@ -133,7 +139,7 @@ def test_an_oversized_message_is_not_even_read(port):
 def test_a_flood_is_refused_and_then_ended(port):
     with visit(port, "live") as page:
         until(page, "start")
-        for _ in range(40):  # `refusals` is 20 here
+        for _ in range(1 + 20 + 1):  # one is taken, `refusals` are refused, the next ends it
             page.send(frame(0, 1))
         assert "too many messages" in until(page, "error")[0]["message"]
 
@@ -144,15 +150,14 @@ def test_a_third_page_waits_in_line_and_an_abrupt_end_makes_room(port):
         until(second, "start")
         with visit(port, "live") as third:
             assert until(third, "queue")[0]["position"] == 1
-            second.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
-            second.socket.shutdown(sockets.SHUT_RDWR)  # a page that vanishes, no goodbye
+            vanish(second)
             assert until(third, "start")
             first.send(frame(1, 1))
             assert until(first, "frame", seq=1)  # undisturbed
 
 
-def test_a_new_threshold_starts_a_new_run_that_says_so(port):
-    with visit(port, "live") as page:
+def test_a_new_threshold_starts_a_new_run_that_says_so():
+    with serving(threshold_every_s=3600) as port, visit(port, "live") as page:
         until(page, "start")
         page.send(frame(1, 1_000_000))
         until(page, "frame")
@@ -163,8 +168,30 @@ def test_a_new_threshold_starts_a_new_run_that_says_so(port):
         page.send(frame(2, 1_050_000))
         assert until(page, "frame", seq=2)[0]["index"] == 1  # frames are counted on, time goes on
         say(page, type="threshold", value=0.3)
-        say(page, type="threshold", value=0.31)
-        assert "too often" in until(page, "refused")[0]["reason"]
+        assert until(page, "refused", seq=None)[0]["reason"] == "the threshold changes too often"
+
+
+def test_a_threshold_before_the_first_frame_is_no_trouble(port):
+    with visit(port, "live") as page:
+        until(page, "start")
+        say(page, type="threshold", value=0.25)
+        start, before = until(page, "start")
+        assert start["t_crn"] == 0.25
+        assert {m["type"] for m in before} <= {"state", "end"}
+
+
+def test_a_frame_sent_twice_makes_no_room_for_another():
+    ready, checked = threading.Event(), iter([engine_set()])
+    taken = range(1, Limits().tolerated + 1)
+    with serving(lambda: next(checked, None) or (ready.wait() and engine_set())) as port, visit(port, "live") as page:
+        try:
+            for seq in (*taken, taken[-1], taken[-1] + 1):
+                page.send(frame(seq, seq * STEP_US))
+            refused = [until(page, "refused")[0]["seq"] for _ in range(2)]
+        finally:
+            ready.set()
+        assert refused == [taken[-1], taken[-1] + 1]
+        assert [until(page, "frame")[0]["seq"] for _ in taken] == [*taken]
 
 
 def test_a_silent_page_gives_its_place_back():
@@ -172,18 +199,21 @@ def test_a_silent_page_gives_its_place_back():
         assert "nothing came" in until(page, "error")[0]["message"]
 
 
-def test_a_page_that_waits_in_line_may_be_silent():
-    with serving(runs=1, idle_s=0.3) as port, visit(port, "live") as first:
-        until(first, "start")
-        with visit(port, "live") as second:
-            _, before = until(second, "start")  # once the first has been silent for too long
-            assert [message["type"] for message in before] == ["queue"]
+def test_a_page_that_waits_in_line_may_be_silent(tmp_path):
+    wall, idle_s = str(write_still(tmp_path / "wall.mp4", 90, 120)), 0.3
+    with (
+        serving(sources=[wall], runs=1, idle_s=idle_s, linger_s=0.05) as port,
+        visit(port, "camera?source=0") as holder,
+    ):
+        until(holder, "start")  # who looks at a camera may be silent: the place stays taken
+        with visit(port, "live") as page:
+            assert until(page, "queue")[0]["position"] == 1
+            time.sleep(3 * idle_s)
+            holder.close()
+            assert until(page, "start")[1] == []
 
 
 def test_engines_that_do_not_load_are_told_to_the_page():
-    from realtime.errors import EngineError
-    from tests.fakes import engine_set
-
     broken = iter([engine_set()])
 
     def load():
@@ -202,4 +232,4 @@ def test_a_page_of_another_picture_size_starts_a_new_stretch(port):
         page.send(frame(1, 1_000_000))
         page.send(frame(2, 1_033_000, jpeg(np.zeros((64, 48, 3), np.uint8))))
         assert until(page, "gap")[0]["reason"] == "new size"
-        wait_for(lambda: until(page, "frame", seq=2))
+        assert until(page, "frame", seq=2)

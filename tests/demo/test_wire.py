@@ -61,7 +61,7 @@ def test_a_malformed_text_is_refused(text):
         read_text(text, LIMITS)
 
 
-@pytest.mark.parametrize("value", [None, "1", True, float("nan"), float("inf"), 2, -1])
+@pytest.mark.parametrize("value", [None, "1", True, float("nan"), float("inf"), 2, -1, 10**400, -(10**400)])
 def test_a_number_is_a_number_within_its_bounds(value):
     with pytest.raises(DataError):
         number({"value": value}, "value", 0, 1)

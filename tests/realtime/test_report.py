@@ -1,5 +1,6 @@
 """The ELAN file and the report page of a run's records."""
 
+import datetime
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -26,7 +27,8 @@ def event(status="final", onset=1.0, **changes):
 
 def test_elan_has_every_final_event_in_order_of_time(tmp_path):
     sink = ElanSink(tmp_path / "events.eaf")
-    for record in (START, event(onset=2.0), event("provisional"), event(onset=1.0), event(onset=1.5, face=1)):
+    finals = event(onset=2.0), event("provisional"), event(onset=1.0), event(onset=1.2), event(onset=1.3, face=1)
+    for record in (START, *finals):
         sink.write(record)
     root = ET.fromstring((tmp_path / "events.eaf").read_bytes())  # without closing: each event is saved at once
     times = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")}
@@ -36,10 +38,14 @@ def test_elan_has_every_final_event_in_order_of_time(tmp_path):
         for a in root.iter("ALIGNABLE_ANNOTATION")
     ]
     said = "negative 0.90, spotted 0.80"
-    assert notes == [(2000, 2300, said), (1000, 1300, said), (1500, 1800, said)]
-    assert [tier.get("TIER_ID") for tier in root.iter("TIER")] == [
-        "a<b>.mp4 face 1 micro-expression", "a<b>.mp4 face 2 micro-expression",
-    ]  # fmt: skip
+    assert notes == [(1000, 1300, said), (2000, 2300, said), (1200, 1500, said), (1300, 1600, said)]
+    tiers = {tier.get("TIER_ID"): len(tier) for tier in root.iter("TIER")}
+    assert tiers == {
+        "a<b>.mp4 face 1 micro-expression": 2, "a<b>.mp4 face 1 micro-expression 2": 1,  # it overlaps
+        "a<b>.mp4 face 2 micro-expression": 1,
+    }  # fmt: skip
+    assert len(times) == 2 * len(notes)  # no time is shared: who moves one annotation moves no other
+    assert datetime.datetime.fromisoformat(root.get("DATE"))
     assert [path.name for path in tmp_path.iterdir()] == ["events.eaf"]
 
 
@@ -50,7 +56,9 @@ def test_both_open_by_the_ending_of_their_file(tmp_path, name, kind):
 
 def test_elan_of_nothing_is_a_file_that_opens(tmp_path):
     ElanSink(tmp_path / "events.eaf").write(START)
-    assert ET.fromstring((tmp_path / "events.eaf").read_bytes()).get("FORMAT") == "3.0"
+    root = ET.fromstring((tmp_path / "events.eaf").read_bytes())
+    assert root.get("FORMAT") == "3.0"
+    assert len(root.findall("TIER")) == 1
 
 
 def test_the_report_names_everything_and_asks_for_nothing_from_outside():
@@ -74,6 +82,12 @@ def test_the_report_names_everything_and_asks_for_nothing_from_outside():
 def test_an_event_without_a_recognizer_is_reported_too():
     plain = event(label=None, label_scores=None, intensity=None, apex_s=None, apex_frame=None)
     assert "micro-expression" in page([START, plain])
+
+
+def test_a_run_that_never_began_has_no_report(tmp_path):
+    with ReportSink(tmp_path / "report.html"):
+        pass
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_what_cannot_be_written_is_said(tmp_path):

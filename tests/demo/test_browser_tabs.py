@@ -1,0 +1,101 @@
+"""The other tabs, and what every page owes to whoever uses it, in a real browser."""
+
+import pytest
+
+from tests.clips import write_clip
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes
+BEFORE_S = 0.5  # a jump shows a little of what comes before
+ROUNDED_S = 0.02
+VIEW = """async () => {
+  const { View } = await import("/demo/static/view.js");
+  window.view = new View(document.querySelector(".ms-tab").cloneNode(true));
+  window.view.begin({ grid_hz: 30, windows_ms: [], labels: [], t_crn: 0.5, low_hz: 20, rate_tolerance: 0.1 });
+}"""
+BADGE = """(hz) => {
+  view.toldAt = -1e9;
+  view.measure(hz, 1, 1);
+  return [view.badge.dataset.level, view.badge.innerText];
+}"""
+# The video at its beginning and paused; window.went is where it goes next.
+REWOUND = """new Promise((done) => {
+  const video = document.querySelector(".ms-video");
+  [window.went, video.onseeking] = [null, null];
+  video.onseeked = () => { video.onseeking = () => { window.went ??= video.currentTime; }; done(); };
+  video.pause();
+  video.currentTime = 0;
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser(launch):
+    return launch()
+
+
+def test_the_camera_tab_shows_overlay_and_events_without_any_camera(url, browser, open_page):
+    page = open_page(browser, url, "Camera", viewport={"width": 390, "height": 800}, color_scheme="dark")
+    page.get_by_role("button", name="Watch").click()
+    panel = page.locator("[role=tabpanel]:visible")
+    panel.locator(".ms-events li").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # nothing sticks out on a phone
+    assert "dark" in page.evaluate("document.body.className")
+
+
+def test_a_click_on_the_table_or_the_timeline_goes_to_the_event(url, browser, open_page, film, tmp_path):
+    clip = write_clip(tmp_path / "face.mp4", film("sample:synthetic:7", 4))
+    page = open_page(browser, url, "Analyse")
+    page.set_input_files("input[type=file]", str(clip))
+    page.wait_for_selector(".ms-downloads a")
+    assert page.locator(".ms-downloads a").count() == 5
+    page.wait_for_function("document.querySelector('.ms-video').readyState >= 2")
+    onset = float(page.locator(".ms-table tbody td").nth(1).inner_text().split()[0])
+    assert onset > 2 * BEFORE_S  # to go there is to move
+    on_event = {"x": page.evaluate(f"window.microspot.analyse.x({onset} * 1e9)") + 2, "y": 150}
+    timeline = page.locator("[role=tabpanel]:visible .ms-timeline")
+    for place, where in ((page.locator(".ms-table button").first, None), (timeline, on_event)):
+        page.evaluate(REWOUND)
+        place.click(position=where)
+        page.wait_for_function("window.went !== null")
+        assert page.evaluate("window.went") == pytest.approx(onset - BEFORE_S, abs=ROUNDED_S)
+
+
+def test_what_is_no_video_is_said_on_the_page(url, browser, open_page, tmp_path):
+    page = open_page(browser, url, "Analyse")
+    for name, data in (("holiday.mp4", b"#EXTM3U\nfile:///etc/passwd\n"), ("empty.mp4", b"")):
+        (tmp_path / name).write_bytes(data)
+        page.set_input_files("input[type=file]", str(tmp_path / name))
+        note = page.locator("[role=tabpanel]:visible [role=alert]")
+        note.wait_for()
+        assert note.inner_text().startswith(("holiday.mp4: not a video", "the file is empty"))
+
+
+LEVELS = [(30, "good", "good"), (24, "low", "lower than trained for"), (12, "bad", "micro-expressions are missed")]
+
+
+def test_the_badge_says_when_the_rate_is_too_low_or_gone(url, browser, open_page):
+    page = open_page(browser, url)
+    page.evaluate(VIEW)
+    for hz, level, words in LEVELS:
+        found, text = page.evaluate(BADGE, hz)
+        assert found == level
+        assert text == f"{hz:.1f} of 30 frames/s: " + text.partition(": ")[2]
+        assert text.endswith(words)
+    page.wait_for_function("view.badge.innerText.endsWith('no frame is being scored')")
+    page.evaluate("view.stop()")
+    assert page.evaluate("view.badge.hidden")
+
+
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(url, browser, open_page):
+    page = open_page(browser, url)
+    nameless = page.evaluate(
+        "[...document.querySelectorAll('button, input, select, canvas, a')].filter((e) => e.checkVisibility() && "
+        "!(e.innerText || e.getAttribute('aria-label') || e.labels?.length)).map((e) => e.outerHTML)"
+    )
+    assert nameless == []
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.dataset.do ?? document.activeElement.dataset.set ?? ''"))
+    assert {"start", "camera", "mirror", "threshold"} <= reached
+    assert page.locator(".ms-table th:not([scope=col])").count() == 0
+    assert page.locator(".ms-scroll[tabindex='0'][aria-label]").count() == 1
