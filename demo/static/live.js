@@ -118,14 +118,15 @@ class Live {
     if (image.width !== wide || image.height !== high) [image.width, image.height] = [wide, high];
     image.getContext("2d", { alpha: false, willReadFrequently: true }).drawImage(video, 0, 0);
     this.pending.set(seq, entry);
-    const made = image.convertToBlob({ type: "image/jpeg", quality: QUALITY }); // of a copy
+    const made = image.convertToBlob({ type: "image/jpeg", quality: QUALITY }).then((blob) => blob.arrayBuffer()); // of a copy
     this.order = this.order.then(async () => { // in order, however long each JPEG takes
       const jpeg = await made;
       if (this.pending.get(seq) !== entry) return;
-      const head = new DataView(new ArrayBuffer(HEAD));
+      const message = new Uint8Array(HEAD + jpeg.byteLength), head = new DataView(message.buffer);
       head.setBigUint64(0, BigInt(Math.round(taken * 1000)), true);
       head.setUint32(8, seq, true);
-      this.socket?.send(new Blob([head, jpeg]));
+      message.set(new Uint8Array(jpeg), HEAD);
+      this.socket?.send(message);
       this.counters.sent++;
     });
   }
