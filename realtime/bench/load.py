@@ -14,6 +14,7 @@ from ..records import Frame, Gap, SourceState
 from ..sources import Source, open_sources
 from .report import peak_memory_mb
 
+APART_S = 7.0  # between what one camera and the next show: what is hard must not be hard for all at once
 DROPPED_MS = 250.0  # a frame later than this counts as dropped: a live source's buffer would have run over
 
 
@@ -25,8 +26,9 @@ class _Paced:
 
     live, pace, epoch = False, True, 0
 
-    def __init__(self, source: Source, uri: str, seconds: float) -> None:
-        self._source, self._uri, self._stop_ns = source, uri, int(seconds * 1e9)
+    def __init__(self, source: Source, uri: str, first_s: float, seconds: float) -> None:
+        self._source, self._uri = source, uri
+        self._first_ns, self._stop_ns = int(first_s * 1e9), int((first_s + seconds) * 1e9)
         self.name, self.rate_hz, self.drops = source.name, source.rate_hz, source.drops
         self.started_utc: str | None = None
         self.late_ms: list[float] = []
@@ -38,10 +40,13 @@ class _Paced:
         self.close()
 
     def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
-        began = time.monotonic()
+        began = None
         for index, (at_ns, frame) in enumerate(self._frames()):
             if at_ns >= self._stop_ns:
                 return
+            if at_ns < self._first_ns:
+                continue
+            began = time.monotonic() - at_ns / 1e9 if began is None else began
             due = began + at_ns / 1e9
             time.sleep(max(0.0, due - time.monotonic()))
             yield Frame(self.name, index, at_ns, frame.image)
@@ -64,11 +69,11 @@ class _Paced:
 
 
 def load(uri: str, cameras: int, seconds: float, folder: str | None, backend: str) -> dict[str, Any]:
-    """`cameras` cameras that all play `uri` at its pace for `seconds`: frames, how late they were, how busy the cores.
+    """`cameras` cameras that play `uri`, APART_S apart, at its pace for `seconds`: frames, lateness, busy cores.
 
     `dropped` counts frames more than DROPPED_MS late. Raises what loading engines and opening sources raise.
     """
-    sources = [_Paced(source, uri, seconds) for source in open_sources([uri] * cameras)]
+    sources = [_Paced(s, uri, i * APART_S, seconds) for i, s in enumerate(open_sources([uri] * cameras))]
     with load_engines(folder, backend) as engines, Pipeline(sources, engines) as pipeline:
         wall, cpu = time.perf_counter(), time.process_time()
         frames = sum(record.frames for record in pipeline.run() if isinstance(record, SourceEnd))

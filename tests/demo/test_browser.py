@@ -153,7 +153,7 @@ def test_the_page_shows_what_watching_the_same_frames_as_a_file_finds(url, brows
 
 def test_a_real_face_is_outlined(url, launch, open_page, film):
     page = open_page(launch(film("sample", 4)), url)
-    start(page, answers=60)
+    start(page, answers=30)
     page.wait_for_function("Number(document.querySelector('[data-fact=quality]').textContent) > 0.5")
     print("\nthe page counts:", json.dumps(page.evaluate(REPORT)))
 
