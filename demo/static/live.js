@@ -43,6 +43,7 @@ class Live {
     const turn = this.turn = {};
     this.button.textContent = "Stop";
     this.view.clear("Waiting for the camera");
+    this.view.say("Opening the camera");
     this.counters.clear();
     this.pending = new Map(); // seq -> {image, taken}, image an OffscreenCanvas
     [this.seq, this.order] = [0, Promise.resolve()];
