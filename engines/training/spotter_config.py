@@ -38,7 +38,7 @@ class SpotterTraining:
     pretrain_lr: float = 1e-3
     pretrain_hard: float = 0.5
     pretrain_share: float = 0.25
-    joint_steps: int = 6000
+    joint_steps: int = 12000
     joint_clips: int = 4
     joint_ticks: int = 150
     joint_lr: float = 1e-3
