@@ -149,6 +149,6 @@ class Analyse {
   jump(seconds) {
     if (this.video.hidden) return;
     this.video.currentTime = Math.max(0, seconds - BEFORE_S);
-    this.video.play();
+    this.video.play().catch(() => undefined); // stopped again before it began
   }
 }

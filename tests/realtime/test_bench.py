@@ -99,6 +99,8 @@ def test_cores_and_threads_come_back() -> None:
 def test_paced_cameras_play_on_and_are_counted(tmp_path: Path) -> None:
     clip = write_still(tmp_path / "wall.mp4", 12, 64)
     found = load.load(str(clip), 2, 0.99, "baseline", "auto")
-    assert (found["cameras"], found["frames"], found["late"]["count"]) == (2, 60, 60)
+    assert found["cameras"] == 2
+    assert found["late"]["count"] == found["frames"]
+    assert found["frames"] == pytest.approx(60, abs=2)  # 30 Hz; a frame may lie on the edge
     assert found["late"]["ms_max"] >= found["late"]["ms_p50"] >= 0
-    assert 0 <= found["dropped"] <= 60
+    assert 0 <= found["dropped"] <= found["frames"]
