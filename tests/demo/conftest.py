@@ -22,6 +22,11 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
 )  # fmt: skip
 SLOW_MS = 90_000
+MOUNTED = {  # true once a tab's script is at work: what is clicked before is lost
+    "Live": "window.microspot?.live",
+    "Camera": "[...document.querySelectorAll('.ms-hint')].some((e) => e.textContent.includes('Watch'))",
+    "Analyse": "window.microspot?.analyse",
+}
 HZ = 30
 
 
@@ -82,7 +87,7 @@ def open_page():
     """Opens a page in a context of its own; fails the test on a script's error or a request to anywhere else."""
     troubles, contexts = [], []
 
-    def opened(browser, address, tab=None, **options):
+    def opened(browser, address, tab="Live", **options):
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
@@ -91,9 +96,8 @@ def open_page():
         page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: foreign(request.url, address, troubles))
         page.goto(address)
-        page.wait_for_selector("text=Start camera")
-        if tab:
-            page.get_by_role("tab", name=tab).click()
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_function(MOUNTED[tab])
         return page
 
     yield opened
