@@ -13,13 +13,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from engines.intervals import Intervals, nms
 from engines.runtime.engine import EngineSet
 from realtime.config import Settings
 from realtime.errors import MicrospotError
 from realtime.intake import SourceOptions
 from realtime.panels import RATE_TOLERANCE
 from realtime.records import Frame, View
+from realtime.settle import warm
 from realtime.sinks import Sink
 from realtime.sources import Source
 from realtime.watch import watch
@@ -49,8 +49,7 @@ class Kit:
     def warm_up(self) -> None:
         """Load and compile what the first run would wait for, so that it loses no frame (NMS compiles for 3 s)."""
         with self.load() as engines:
-            spec = self.settings.spotter(engines.spotter)
-            nms(Intervals.of([0.0, 1.0], [9.0, 9.5], [0.9, 0.8]), spec.t_nms, spec.nms_rule, floor=spec.t_crn)
+            warm(self.settings.spotter(engines.spotter))
 
 
 class PageSink(Sink):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any
 
@@ -20,7 +21,7 @@ GOODBYE_S = 2.0  # for the last words to reach the page
 IDLE_CHECKS = 10  # of a page, in the time it may be silent
 
 
-class Visit:
+class Visit(ABC):
     """A subclass says what happens (`sit`) and what the page's messages do (`hear_text`, `hear_bytes`).
 
     All three may raise MicrospotError: the page is told, and the visit ends. A page may be silent until `expect`.
@@ -32,9 +33,9 @@ class Visit:
         self._idle_s, self._heard_at = math.inf, self._loop.time()
         self._outbox: asyncio.Queue[dict[str, Any] | bytes | None] = asyncio.Queue()
 
+    @abstractmethod
     async def sit(self) -> None:
         """What the server does while the page is there; its end ends the visit."""
-        raise NotImplementedError
 
     async def hear_text(self, message: dict[str, Any]) -> None:
         """A JSON message of the page."""
@@ -48,7 +49,7 @@ class Visit:
         """From now on the page must not be silent for longer than this."""
         self._idle_s, self._heard_at = idle_s, self._loop.time()
 
-    def sent(self, message: dict[str, Any]) -> None:
+    def sent(self, message: dict[str, Any]) -> None:  # noqa: B027 most need not know
         """`message` has left for the page."""
 
     def tell(self, message: dict[str, Any] | bytes) -> None:

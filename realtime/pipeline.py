@@ -121,7 +121,7 @@ class Pipeline:
 
     def run(self) -> Iterator[Record]:
         """Every record, until all sources have ended. Provisional and withdrawn events are included."""
-        warm(self.engines.spotter)
+        warm(self.settings.spotter(self.engines.spotter))
         for line in self._lines:
             line.feed.start(self._ready)
         while any(not line.over for line in self._lines):

@@ -72,14 +72,14 @@ class Tally:
         found: dict[str, Any] = {"minutes": round(minutes, 3), "alarms": self.alarms, "sources": len(self.sources)}
         found |= dict(zip(("per_min", "low", "high"), rates, strict=True))
         if self.played:
-            found |= {"moments": len(_apart(self.moments)), "footage_s": round(self.played_s, 1)}
+            found |= {"moments": len(_distinct(self.moments)), "footage_s": round(self.played_s, 1)}
         if self.blinks:
             share = round(self.on_blinks / self.blinks, 4)
             found |= {"blinks": self.blinks, "on_blinks": self.on_blinks, "share": share}
         return found
 
 
-def _apart(moments: set[tuple[str, int]]) -> list[tuple[str, int]]:
+def _distinct(moments: set[tuple[str, int]]) -> list[tuple[str, int]]:
     """The first of every run of moments of one clip that lie nearer than SAME_MOMENT_S."""
     ordered = sorted(moments)
     return [

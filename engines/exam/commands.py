@@ -12,7 +12,6 @@ import typer
 
 from ..data.footage import VIDEOS
 from ..errors import DataError
-from ..specs import OPERATING_POINT
 
 exam = typer.Typer(help="Measure what weights are worth, on faces and footage that no training has seen.")
 
@@ -45,7 +44,7 @@ def heldout(
         sets.append(load_engines(engines, labels=5))
     if baseline:
         plain = load_engines("baseline")
-        best = calibrate_on_faces(plain, faces, alarms=OPERATING_POINT, workers=workers, progress=_progress)
+        best = calibrate_on_faces(plain, faces, workers=workers, progress=_progress)
         sets.append(replace(plain, spotter=replace(plain.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])))
     _print(examine_heldout(sets, faces, clips=clips, seed=seed, workers=workers, progress=_progress), as_json)
 

@@ -26,6 +26,7 @@ from ..data.synthetic import Clip, Renderer
 from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
 from ..runtime.engine import EngineSet
+from ..specs import OPERATING_POINT
 from .hits import Reading, read_hit, recognition
 from .notes import annotate
 from .semireal import passes
@@ -98,7 +99,7 @@ def examine_heldout(
 
 
 def calibrate_on_faces(
-    engines: EngineSet, faces: Path, *, clips: int = 30, seconds: float = 60.0, alarms: float | None = None,
+    engines: EngineSet, faces: Path, *, clips: int = 30, seconds: float = 60.0, alarms: float = OPERATING_POINT,
     footage: Sequence[tuple[Path, float]] = (), workers: int = 1, progress: Say = lambda line: None,
 ) -> dict[str, Any]:  # fmt: skip
     """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
