@@ -59,20 +59,23 @@ def synthesize(
 @app.command()
 def train(
     network: Annotated[str, typer.Argument(help="spotter or recognizer")],
-    data: Annotated[Path, typer.Option(help="a set made by synthesize")],
+    data: Annotated[Path, typer.Option(help="a set made by synthesize, or a folder of sets")],
     out: Annotated[Path, typer.Option(help="folder of the run")],
     config: Annotated[Path | None, typer.Option(help="TOML file; default: how the shipped weights were made")] = None,
     minutes: Annotated[float | None, typer.Option(help="time budget")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
+    weights: Annotated[Path | None, typer.Option(help="weights to begin with (spotter.safetensors)")] = None,
 ) -> None:
     """Train one network; progress, checkpoints and a log in OUT."""
     _need("torch", "train")
     if network == "spotter":
         from .training.spotter import run as train_spotter
 
-        train_spotter(data, out, config=config, minutes=minutes, threads=threads, resume=resume)
+        train_spotter(data, out, config=config, minutes=minutes, threads=threads, resume=resume, weights=weights)
     elif network == "recognizer":
+        if weights is not None:
+            raise UsageError("--weights is for the spotter only: leave it out")
         from .training.recognizer import run as train_recognizer
 
         train_recognizer(data, out, config=config, minutes=minutes, threads=threads, resume=resume)

@@ -25,12 +25,12 @@ from torch import Tensor
 from .. import losses
 from ..errors import DataError, UsageError
 from ..networks.cmnet import CMNet
-from .recognizer_data import PARTS, Pixels, RecognizerConfig, Sample, make_batch, open_crops, read_samples
+from .crops import Crops
+from .recognizer_data import PARTS, TRAIN, VALIDATION, RecognizerConfig, Sample, make_batch, read_samples
 from .recognizer_eval import FIGURES, validate
 from .recognizer_step import batch_losses, class_weights
 from .team import Team
 
-TRAIN, VALIDATION = "train", "validation"
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
 PROGRESS_STEPS = 50
 SEED_STRIDE = 1_000_003  # keeps the seeds of neighbouring runs apart
@@ -68,15 +68,15 @@ class Budget:
 class Material:
     """The set, opened."""
 
-    crops: Pixels
+    crops: Crops
     train: list[Sample]
     validation: list[Sample]
     weights: dict[str, Tensor]
 
     @classmethod
     def open(cls, config: RecognizerConfig) -> Self:
-        samples = read_samples(config, TRAIN)
-        return cls(open_crops(config), samples, read_samples(config, VALIDATION), class_weights(samples, config))
+        crops, samples = read_samples(config)
+        return cls(crops, samples[TRAIN], samples[VALIDATION], class_weights(samples[TRAIN], config))
 
 
 def run(

@@ -1,15 +1,11 @@
-"""What CMNet learns from: the configuration, the micro-expressions of a synthesised set,
-and batches.
+"""What CMNet learns from: the configuration, the micro-expressions of a synthesised set, and batches.
 
-A set is a folder with `crops.npy` (total, 3, S, S) uint8 and `index.json`, whose clips name face, split,
-start, count, times_ns and movements. Only micro movements are used. Each is sampled as the stream will
-sample it: N captured crops nearest to even positions on an interval that is as wrong at both ends as the
-spotter's.
+Each is sampled as the stream will sample it: N captured crops nearest to even positions on an interval that is as
+wrong at both ends as the spotter's.
 """
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -24,11 +20,12 @@ from torch import Tensor
 from ..clips import nearest_frames, thin
 from ..errors import DataError, UsageError
 from ..specs import SpotterSpec
+from .crops import Crops, read_sets
 
 DEFAULTS = Path(__file__).with_name("recognizer.toml")
 HEADS = ("3", "5")  # one per label set
 PARTS = ("classes", "distillation", "tendency")  # the three losses of [S2 C28]
-Pixels = NDArray[np.uint8]
+SPLITS = TRAIN, VALIDATION = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -109,31 +106,21 @@ class Sample:
     label5: int
 
 
-def open_crops(config: RecognizerConfig) -> Pixels:
-    """All crops of the set (total, 3, S, S), mapped, not read. Raises DataError where they do not fit `side`."""
-    path = Path(config.data) / "crops.npy"
+def read_samples(config: RecognizerConfig) -> tuple[Crops, dict[str, list[Sample]]]:
+    """The crops of the set and its micro movements by split. Raises DataError where the set is unfit or lacks one."""
+    folder = Path(config.data)
+    crops, clips = read_sets(folder, config.side)
+    samples: dict[str, list[Sample]] = {split: [] for split in SPLITS}
     try:
-        crops: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); synthesize the set again") from error
-    want = (3, config.side, config.side)
-    if crops.dtype != np.uint8 or crops.shape[1:] != want:
-        raise DataError(f"{path}: expected uint8 crops of {want}, got {crops.dtype} {crops.shape[1:]}")
-    return crops
-
-
-def read_samples(config: RecognizerConfig, split: str) -> list[Sample]:
-    """The micro movements of a split. Raises DataError where the index is missing or malformed, or none is there."""
-    path = Path(config.data) / "index.json"
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        clips = index["clips"] if isinstance(index, dict) else index
-        samples = [sample for clip in clips if clip["split"] == split for sample in _samples(clip, config)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be used ({error!r}); synthesize the set again") from error
-    if not samples:
-        raise DataError(f"{path} has no micro movement in split {split!r}; synthesize a larger set")
-    return samples
+        for clip in clips:
+            if clip["split"] in samples:
+                samples[clip["split"]] += _samples(clip, config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: the index cannot be used ({error!r}); synthesize the set again") from error
+    for split, found in samples.items():
+        if not found:
+            raise DataError(f"{folder} has no micro movement in split {split!r}; synthesize a larger set")
+    return crops, samples
 
 
 def _samples(clip: dict[str, Any], config: RecognizerConfig) -> Iterator[Sample]:
@@ -164,7 +151,7 @@ class Batch:
     labels: dict[str, Tensor]
 
 
-def make_batch(crops: Pixels, samples: list[Sample], config: RecognizerConfig, seed: int) -> Batch:
+def make_batch(crops: Crops, samples: list[Sample], config: RecognizerConfig, seed: int) -> Batch:
     """Sample clips on jittered intervals, mirrored at random; the same seed gives the same batch."""
     random = np.random.default_rng(seed)
     clips, indices, apexes = [], [], []

@@ -11,12 +11,13 @@ import torch
 from .. import losses
 from ..metrics import spearman, uf1_uar
 from ..networks.cmnet import CMNet
-from .recognizer_data import Pixels, RecognizerConfig, Sample, make_batch
+from .crops import Crops
+from .recognizer_data import RecognizerConfig, Sample, make_batch
 
 FIGURES = ("uf1_3", "uar_3", "uf1_5", "uar_5", "spearman", "apex_error")
 
 
-def validate(network: CMNet, crops: Pixels, samples: list[Sample], config: RecognizerConfig) -> dict[str, float]:
+def validate(network: CMNet, crops: Crops, samples: list[Sample], config: RecognizerConfig) -> dict[str, float]:
     """UF1 and UAR of both heads, mean Spearman of s against the prototype, apex error as a share of N.
 
     Intervals are jittered as in training, alike at every call; nothing is mirrored. A head without labels

@@ -1,6 +1,7 @@
 """Train MESNet in its stages [S1]: the 2+1D network on short clips (M18-M21), CPN (M22-M27), CRN (M28-M34), all (M35).
 
     microspot-engines train spotter --data SET --out RUN [--minutes 60] [--config mine.toml] [--resume]
+        [--weights spotter.safetensors]
 
 Several processes share the work where torchrun starts them (`engines/training/team.py`).
 
@@ -30,6 +31,7 @@ from ..losses import cpn_loss, crn_loss, l2, regularised, total
 from ..networks.mesnet import ClipClassifier, MESNet, save_weights
 from ..specs import SpotterSpec
 from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
+from .grow import begin_with
 from .spotter_config import (
     DEFAULT,
     Progress,
@@ -110,8 +112,11 @@ class Trainer:
 
     def __init__(
         self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print,
-        team: Team | None = None,
+        team: Team | None = None, weights: Path | None = None,
     ) -> None:  # fmt: skip
+        # what starts from weights needs no pre-training
+        config = config if weights is None else dataclasses.replace(config, pretrain_steps=0)
+        self.weights = weights
         self.config, self.out, self.minutes, self.say = config, out, minutes, say
         self.team = team or Team()
         self.data = ClipSet.open(data, config.spec)
@@ -136,6 +141,8 @@ class Trainer:
             network.temporal.load_state_dict(classifier.temporal.state_dict())
             self.progress = Progress("joint", seconds=self.progress.seconds)
             resume = False
+        elif self.weights and not resume:
+            begin_with(network, self.weights)
         self._stage(network, self._joint_step, resume)
         if self.team.leads:
             self._save(network, self._validate(network))
@@ -274,8 +281,9 @@ def run(
     minutes: float | None = None,
     threads: int | None = None,
     resume: bool = False,
+    weights: Path | None = None,
 ) -> None:
     """What `microspot-engines train spotter` does; sets torch's thread count."""
     chosen, team = load_config(config or DEFAULT), Team.join()
     torch.set_num_threads(threads or max(1, chosen.threads // team.size))
-    Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team).run(resume)
+    Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights).run(resume)

@@ -1,13 +1,10 @@
 """Training clips of the spotter: a set on disk, stretches cut from it, batches with one vector per captured frame.
 
-A set is `crops.npy`, uint8 (total, 3, S, S) RGB, and `index.json`, {"clips": [...]}, one object per clip: face, split
-("train" or "validation"), start, count, times_ns, movements [{kind, onset_ns, offset_ns, ...}].
 Every stretch is cut, thinned, lagged and laid on the tick grid by the functions of engines/clips.py, as in the stream.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +19,11 @@ from ..errors import DataError
 from ..networks.mesnet import SpatialEncoder
 from ..specs import SpotterSpec
 from ..targets import to_ticks
+from .crops import Crops, Indices, Pixels, read_sets
 
 MICRO = "micro"
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -55,25 +51,19 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class ClipSet:
-    """A set on disk; crops stay there until a stretch is read."""
+    """A set on disk, or several; crops stay there until a stretch is read."""
 
-    crops: Pixels
+    crops: Crops
     clips: tuple[Clip, ...]
 
     @classmethod
     def open(cls, folder: Path, spec: SpotterSpec) -> ClipSet:
         """Raises DataError when a file is missing or does not fit the spec."""
+        crops, entries = read_sets(folder, spec.side)
         try:
-            crops = np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False)
-            entries = json.loads((folder / "index.json").read_text())["clips"]
-            clips = tuple(_clip(entry) for entry in entries)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder.name} is no clip set ({error!r}): make one with the synthesiser") from error
-        if crops.dtype != np.uint8 or crops.shape[1:] != (3, spec.side, spec.side):
-            raise DataError(f"crops.npy: expected uint8 (total, 3, {spec.side}, {spec.side}), got {crops.shape}")
-        if any(clip.start + len(clip.times_ns) > len(crops) for clip in clips):
-            raise DataError(f"index.json names frames beyond the {len(crops)} of crops.npy: make the set again")
-        return cls(crops, clips)
+            return cls(crops, tuple(_clip(entry) for entry in entries))
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{folder}: a clip lacks {error}: make the set again") from error
 
     def split(self, name: str) -> list[Clip]:
         """Clips of one split. Raises DataError when there are none."""
@@ -172,12 +162,12 @@ class Batch:
 
 
 def collate(
-    stretches: list[Stretch], crops: Pixels, augmentation: Augmentation | None, rng: np.random.Generator
+    stretches: list[Stretch], crops: Crops, augmentation: Augmentation | None, rng: np.random.Generator
 ) -> Batch:
     """Read the frames of `stretches`, each augmented alone (None: not at all)."""
     pixels, lags, base = [], [], 0
     for stretch in stretches:
-        frames = np.asarray(crops[stretch.rows])
+        frames = crops[stretch.rows]
         pixels.append(frames if augmentation is None else augment(frames, augmentation, rng))
         lags.append(stretch.lags + base)
         base += len(stretch.rows)

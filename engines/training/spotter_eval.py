@@ -14,12 +14,13 @@ from ..networks.mesnet import MESNet, steps
 from ..runtime.engine import EngineSet
 from ..runtime.torch_engine import TorchEngine
 from ..specs import SpotterSpec
-from .spotter_data import Clip, Pixels
+from .crops import Crops
+from .spotter_data import Clip
 
 FIGURES = ("f1", "precision", "recall", "false_alarms_per_min", "truths")
 
 
-def validate(network: MESNet, clips: Sequence[Clip], crops: Pixels) -> tuple[SpotterSpec, dict[str, float]]:
+def validate(network: MESNet, clips: Sequence[Clip], crops: Crops) -> tuple[SpotterSpec, dict[str, float]]:
     """The spec with the thresholds of the best F1 on `clips`, and its figures there."""
     engines = _as_engines(copy.deepcopy(network).cpu())  # engines run on the CPU
     scored = [

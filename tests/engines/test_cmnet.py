@@ -23,7 +23,6 @@ from engines.training.recognizer_data import (
     RecognizerConfig,
     clip_frames,
     make_batch,
-    open_crops,
     read_samples,
 )
 from engines.training.recognizer_eval import FIGURES, validate
@@ -166,12 +165,17 @@ def settings(toy: Path, out: Path, **changes: Any) -> RecognizerConfig:
 
 def test_samples_are_the_micro_movements_of_a_split(toy: Path, tmp_path: Path) -> None:
     config = settings(toy, tmp_path)
-    samples = read_samples(config, "train")
+    found = read_samples(config)[1]
+    samples = found["train"]
     assert len(samples) == 24
     assert [(s.start, s.label3, s.label5) for s in samples[:3]] == [(0, 0, 1), (20, 1, 0), (40, 2, -1)]
-    assert len(read_samples(config, "validation")) == 6
-    with pytest.raises(DataError, match="no micro movement in split 'test'"):
-        read_samples(config, "test")
+    assert len(found["validation"]) == 6
+    index = json.loads((toy / "index.json").read_text())
+    index["clips"] = [clip for clip in index["clips"] if clip["split"] == "train"]
+    (tmp_path / "crops.npy").symlink_to(toy / "crops.npy")
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match="no micro movement in split 'validation'"):
+        read_samples(settings(tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -192,13 +196,14 @@ def test_clip_frames(times: list[int], interval: tuple[int, int], expected: list
 
 def test_batches_hold_the_clip_around_the_apex(toy: Path, tmp_path: Path) -> None:
     config = settings(toy, tmp_path, jitter=0.0, flip=0.0)
-    samples, crops = read_samples(config, "train")[:4], open_crops(config)
+    crops, found = read_samples(config)
+    samples = found["train"][:4]
     batch = make_batch(crops, samples, config, seed=0)
     for i, sample in enumerate(samples):
         assert batch.indices[i, 0] == 5
         assert batch.indices[i, -1] == 14
         assert abs(int(batch.indices[i, batch.apex[i]]) * TICK - sample.apex_ns) <= TICK
-        np.testing.assert_array_equal(batch.clips[i, 2], crops[sample.start + int(batch.indices[i, 2])])
+        np.testing.assert_array_equal(batch.clips[i, 2], crops[sample.start + batch.indices[i, 2:3].numpy()][0])
     mirrored = make_batch(crops, samples, settings(toy, tmp_path, jitter=0.0, flip=1.0), seed=0)
     assert torch.equal(mirrored.clips.flip(-1), batch.clips)
     jittered = [make_batch(crops, samples, settings(toy, tmp_path), seed=s).indices for s in (0, 0, 1)]
@@ -208,7 +213,7 @@ def test_batches_hold_the_clip_around_the_apex(toy: Path, tmp_path: Path) -> Non
 
 def test_class_weights_balance_what_is_labelled(toy: Path, tmp_path: Path) -> None:
     config = settings(toy, tmp_path)
-    samples = read_samples(config, "train")
+    samples = read_samples(config)[1]["train"]
     weights = class_weights(samples[:1] * 6 + samples[1:2] * 2, config)
     assert weights["3"].tolist() == pytest.approx([8 / 6 / 2, 8 / 2 / 2, 1])
     assert weights["5"].tolist() == pytest.approx([2, 8 / 12, 1, 1, 1])
@@ -241,7 +246,8 @@ def test_training_learns_and_writes_its_files(toy: Path, tmp_path: Path) -> None
     network = CMNet(SIDE)
     network.load_state_dict(load_file(tmp_path / "recognizer.safetensors"))
     report = json.loads((tmp_path / "recognizer.json").read_text())
-    again = validate(network, open_crops(config), read_samples(config, "validation"), config)
+    crops, samples = read_samples(config)
+    again = validate(network, crops, samples["validation"], config)
     assert again["uf1_3"] == pytest.approx(report["metrics"]["uf1_3"])
 
 
@@ -297,10 +303,10 @@ def test_configuration_and_sets_that_do_not_fit_are_refused(toy: Path, tmp_path:
         settings(toy, tmp_path, labels3=("a", "b"))
     with pytest.raises(UsageError, match="coefficients: expected classes, distillation, tendency"):
         settings(toy, tmp_path, coefficients={"id": 1})
-    with pytest.raises(DataError, match=r"expected uint8 crops of \(3, 112, 112\)"):
-        open_crops(settings(toy, tmp_path, side=112))
-    with pytest.raises(DataError, match="synthesize the set again"):
-        read_samples(settings(tmp_path, tmp_path), "train")
+    with pytest.raises(DataError, match=r"expected uint8 \(total, 3, 112, 112\)"):
+        read_samples(settings(toy, tmp_path, side=112))
+    with pytest.raises(DataError, match="is no clip set and holds none"):
+        read_samples(settings(tmp_path / "empty", tmp_path))
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------

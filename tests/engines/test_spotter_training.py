@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 import torch
 
 from engines.errors import DataError, UsageError
-from engines.networks.mesnet import ClipClassifier, MESNet, load_mesnet
+from engines.networks import spatial
+from engines.networks.mesnet import ClipClassifier, MESNet, load_mesnet, save_weights
 from engines.specs import SpotterSpec
 from engines.targets import Assignment
+from engines.training.grow import begin_with
 from engines.training.spotter import Trainer, phase_of
 from engines.training.spotter_config import SpotterTraining, load_config
 from engines.training.spotter_data import (
@@ -60,10 +63,29 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_set_that_is_none_is_refused(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(DataError, match="is no clip set"):
-        ClipSet.open(tmp_path, SPEC)
+    with pytest.raises(DataError, match="is no clip set and holds none"):
+        ClipSet.open(tmp_path / "none", SPEC)
     with pytest.raises(DataError, match=r"expected uint8 \(total, 3, 112, 112\)"):
         ClipSet.open(folder, SpotterSpec())
+    (folder / "index.json").write_text('{"clips": [{"start": 170, "times_ns": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}]}')
+    with pytest.raises(DataError, match="names frames beyond the 180"):
+        ClipSet.open(folder, SPEC)
+    (folder / "index.json").write_text('{"clips": [{"start": 0}]}')
+    with pytest.raises(DataError, match=r"is no clip set .KeyError"):
+        ClipSet.open(folder, SPEC)
+
+
+def test_a_folder_of_sets_is_one_set(folder: Path, tmp_path: Path) -> None:
+    one = ClipSet.open(folder, SPEC)
+    shutil.copytree(folder, tmp_path / "tes")
+    np.save(tmp_path / "tes" / "crops.npy", 255 - np.load(folder / "crops.npy"))
+    both = ClipSet.open(tmp_path, SPEC)
+    assert [clip.start for clip in both.clips] == [0, 60, 120, 180, 240, 300]
+    assert len(both.split("train")) == 4
+    rows = np.array([62, 60, 61])
+    np.testing.assert_array_equal(both.crops[rows], one.crops[rows])
+    np.testing.assert_array_equal(both.crops[rows + 180], 255 - one.crops[rows])
+    np.testing.assert_array_equal(both.crops[300:305], 255 - one.crops[120:125])
 
 
 @pytest.mark.parametrize(("index", "kept", "ticks"), [(0, 60, 60), (1, 30, 30), (2, 60, 89)])
@@ -211,6 +233,42 @@ def test_the_shipped_configuration_loads_and_unknown_keys_do_not(tmp_path: Path)
     path.write_text("joint_rate = 0.1\n")
     with pytest.raises(UsageError, match="joint_rate"):
         load_config(path)
+
+
+def test_a_larger_network_begins_with_what_a_smaller_one_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    small = MESNet(dataclasses.replace(SPEC, temporal_kernels=(3, 5))).eval()
+    save_weights(small, tmp_path / "small.safetensors")
+    monkeypatch.setattr(spatial, "ENCODER_CHANNELS", (24, 40, 70))
+    large = MESNet(dataclasses.replace(SPEC, temporal_kernels=(7, 5))).eval()
+    begin_with(large, tmp_path / "small.safetensors")
+    pixels, valid = torch.randint(0, 256, (20, SPEC.channels, SIDE, SIDE), dtype=torch.uint8), torch.ones(1, 20)
+    features = small.encoder(pixels)
+    torch.testing.assert_close(large.encoder(pixels), features)
+    torch.testing.assert_close(large(features.T[None], valid), small(features.T[None], valid))
+    assert large.encoder.convs[0].weight[16:].any(), "new filters are fresh, or they would never learn"
+    save_weights(large, tmp_path / "large.safetensors")
+    with pytest.raises(DataError, match=r"does not fit into .* train anew"):
+        begin_with(small, tmp_path / "large.safetensors")
+    with pytest.raises(DataError, match="is of another network"):
+        begin_with(small.encoder, tmp_path / "small.safetensors")
+    with pytest.raises(DataError, match=r"name a run's spotter.safetensors"):
+        begin_with(small, tmp_path / "none.safetensors")
+
+
+def test_a_run_that_begins_with_weights_has_no_pretraining(folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    given = MESNet(SPEC)
+    save_weights(given, tmp_path / "given.safetensors")
+    config = dataclasses.replace(CONFIG, joint_steps=1, cpn_steps=1)
+    made = Trainer(config, folder, tmp_path / "run", say=str, weights=tmp_path / "given.safetensors").run()
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [row["stage"] for row in rows] == ["joint"] * 2
+    moved = {name.split(".")[0] for (name, a), b in zip(made.named_parameters(), given.parameters(), strict=True)
+             if not torch.equal(a, b)}  # fmt: skip
+    assert moved == {"temporal", "proposals"}, "one step of CPN alone, from the given weights"
 
 
 @pytest.mark.parametrize(
