@@ -28,9 +28,9 @@ class Peak:
     flops_per_s: float
     bytes_per_s: float
 
-    def floor_ms(self, cost: Cost) -> float:
-        """ms that one call takes at least."""
-        return 1e3 * max(cost.flops / self.flops_per_s, cost.weight_bytes / self.bytes_per_s)
+    def floor_ms(self, cost: Cost, batch: int = 1) -> float:
+        """ms that one call of a batch takes at least: weights are read once, whatever the batch."""
+        return 1e3 * max(batch * cost.flops / self.flops_per_s, cost.weight_bytes / self.bytes_per_s)
 
 
 @dataclass(frozen=True)

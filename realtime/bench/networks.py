@@ -33,10 +33,15 @@ def timed(run: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
     return times[3:]
 
 
-def head_times(engines: EngineSet) -> dict[str, Any]:
-    """One proposer step for one camera and for BATCH cameras at once."""
-    one, many = (_step(engines, cameras) for cameras in (1, BATCH))
-    return percentiles(timed(one)) | {f"cameras_{BATCH}": percentiles(timed(many))}
+def head_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[str, Any]:
+    """One proposer step for one camera and for BATCH cameras at once, each beside the machine's floor."""
+    one, many = (_heads(engines, folder, peak, cameras) for cameras in (1, BATCH))
+    return one | {f"cameras_{BATCH}": many}
+
+
+def _heads(engines: EngineSet, folder: str | None, peak: Peak, cameras: int) -> dict[str, Any]:
+    found: dict[str, Any] = percentiles(timed(_step(engines, cameras)))
+    return found | {"floor_ms": _rounded(_floors(folder, peak, cameras), "proposer")}
 
 
 def _step(engines: EngineSet, cameras: int) -> Callable[[], Any]:
@@ -85,9 +90,9 @@ def backend_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[st
     engines: those in use; the other backends load the same `folder`, and one that is not here says why instead.
     `fraction_of_floor` is 1 where the machine can do no better; None for the baseline, which is one backend of its own.
     """
+    floors = _floors(folder, peak)
     if folder == BASELINE:
-        return {engines.backend: _table(engines, {})}
-    floors = _floors(PACKAGED if folder is None else Path(folder), peak)
+        return {engines.backend: _table(engines, floors)}
     out: dict[str, Any] = {engines.backend: _table(engines, floors)}
     for backend in [name for name in BACKENDS if name not in out]:
         try:
@@ -101,22 +106,29 @@ def backend_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[st
 def _table(engines: EngineSet, floors: dict[str, float]) -> dict[str, Any]:
     names = [*engines.spotter.tensors(), *(["recognizer"] if engines.recognizer else [])]
     budget_ms = 1000 / engines.spotter.grid_hz
-    return {name: _engine(engines, name, budget_ms, floors.get(name)) for name in names}
+    return {name: _engine(engines, name, budget_ms, floors) for name in names}
 
 
-def _engine(engines: EngineSet, name: str, budget_ms: float, floor_ms: float | None) -> dict[str, Any]:
+def _engine(engines: EngineSet, name: str, budget_ms: float, floors: dict[str, float]) -> dict[str, Any]:
     engine = engines.engine(name)
     inputs = _zeros(engine.inputs, 1)
     found: dict[str, Any] = percentiles(timed(lambda: engine(**inputs), REPEATS // 2))
     return found | {
         "share_of_tick": round(found["ms_p50"] / budget_ms, 4),
-        "floor_ms": None if floor_ms is None else round(floor_ms, 4),
-        "fraction_of_floor": None if floor_ms is None else round(floor_ms / found["ms_p50"], 3),
+        "floor_ms": _rounded(floors, name),
+        "fraction_of_floor": round(floors[name] / found["ms_p50"], 3) if name in floors else None,
     }
 
 
-def _floors(folder: Path, peak: Peak) -> dict[str, float]:
-    """ms by engine."""
-    weights = Weights.open(folder)
+def _rounded(floors: dict[str, float], name: str) -> float | None:
+    return round(floors[name], 4) if name in floors else None
+
+
+def _floors(folder: str | None, peak: Peak, batch: int = 1) -> dict[str, float]:
+    """ms by engine for a call of `batch`; nothing is known of the baseline."""
+    if folder == BASELINE:
+        return {}
+    weights = Weights.open(PACKAGED if folder is None else Path(folder))
     models = [name for name in weights.files if name.endswith(".onnx")]
-    return {name.split("-")[0].removesuffix(".onnx"): peak.floor_ms(cost_of(weights.read(name))) for name in models}
+    costs = {name.split("-")[0].removesuffix(".onnx"): cost_of(weights.read(name)) for name in models}
+    return {name: peak.floor_ms(cost, batch) for name, cost in costs.items()}

@@ -34,8 +34,8 @@ def bench(uri: str, folder: str | None = None, backend: str = "auto") -> dict[st
     """
     with load_engines(folder, backend) as engines, one_core(), one_thread():
         report = _stream(uri, engines) | {"memory_mb": peak_memory_mb()}  # before the yardsticks need theirs
-        report |= _parts(uri, engines)
         peak = measure_peak()
+        report |= _parts(uri, engines, folder, peak)
         report["yardsticks"]["window_recompute"] = report.pop("window_recompute")
         return report | {
             "cold_start_s": round(cold_start_s(uri, folder, backend), 2),
@@ -66,13 +66,13 @@ def _stream(uri: str, engines: EngineSet) -> dict[str, Any]:
     }
 
 
-def _parts(uri: str, engines: EngineSet) -> dict[str, Any]:
+def _parts(uri: str, engines: EngineSet, folder: str | None, peak: Peak) -> dict[str, Any]:
     """Heads, windows, cameras, NMS, and how still the aligner holds a face."""
     incremental, recompute = (percentiles(times) for times in window_times(engines))
     cameras, delay = camera_costs(uri, engines, engines.spotter.grid_hz)
     steady = measure(neutral_frame(), lambda: MediaPipeAligner(side=engines.spotter.side))
     return {
-        "heads": head_times(engines),
+        "heads": head_times(engines, folder, peak),
         "incremental": incremental,
         "window_recompute": recompute,
         "recompute_over_incremental": round(recompute["ms_p50"] / incremental["ms_p50"], 1),

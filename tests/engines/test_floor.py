@@ -41,6 +41,7 @@ def test_the_slower_of_arithmetic_and_memory_is_the_floor() -> None:
     peak = Peak(flops_per_s=1e9, bytes_per_s=1e9)
     assert peak.floor_ms(Cost(2_000_000, 1_000_000)) == pytest.approx(2)
     assert peak.floor_ms(Cost(0, 3_000_000)) == pytest.approx(3)
+    assert peak.floor_ms(Cost(500_000, 1_000_000), batch=8) == pytest.approx(4), "weights are read once for all"
 
 
 def test_a_machine_does_something() -> None:

@@ -40,7 +40,8 @@ def test_the_report_holds_what_the_contract_names(short: None, tmp_path: Path) -
     for name in [
         "pipeline.ms_p50", "pipeline.ms_p95", "pipeline.ms_p99", "pipeline.ms_mean", "pipeline.fps_one_core",
         "stages.capture.ms_p99", "stages.align.ms_p50", "stages.encoder.share_of_tick", "heads.ms_p50",
-        "heads.cameras_8.ms_p50", "yardsticks.landmarker.ms_p50", "yardsticks.window_recompute.ms_p50",
+        "heads.cameras_8.ms_p50", "heads.cameras_8.floor_ms", "yardsticks.landmarker.ms_p50",
+        "yardsticks.window_recompute.ms_p50",
         "incremental.ms_p50", "crop_motion_px_rms", "me_survival", "memory_mb", "machine.processor",
         "backends.numpy.encoder.ms_p99", "backends.numpy.proposer.fraction_of_floor", "cameras.2.cpu_ms_per_frame",
         "cameras.1.cameras_per_core_at_30_hz", "windows.64.incremental_ms_p50", "nms.10.numba_ms_p50", "cold_start_s",
