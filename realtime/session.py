@@ -51,6 +51,7 @@ class Session:
         self._crops = Ring(capacity, (3, self.spec.side, self.spec.side), np.uint8, mirrored=False)
         self._times = Ring(capacity, (2,), np.int64)  # captured_ns, source index
         self._features = Ring(capacity, (self.spec.feature,), np.float32)
+        self._stacked = np.empty((1, self.spec.channels, self.spec.side, self.spec.side), np.uint8)
         self._history: deque[NDArray[np.float32]] = deque(maxlen=capacity)
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self.reset()
@@ -87,7 +88,7 @@ class Session:
         self._crops.append(crop.pixels)
         self._times.append(np.array([crop.captured_ns, crop.index]))
         self._last, self.seen_ns = crop, crop.captured_ns
-        out = yield Call("encoder", {"pixels": self._stack()[None]})
+        out = yield Call("encoder", {"pixels": self._stack()})
         feature = out["features"][0].copy()
         previous = feature if self._previous is None else self._previous
         for placement in placements:
@@ -129,14 +130,13 @@ class Session:
         )  # fmt: skip
 
     def _stack(self) -> Pixels:
-        """(3 (1 + D), S, S): the newest crop, then for each lag the nearest crop at or before it."""
+        """(1, 3 (1 + D), S, S): the newest crop, then for each lag the nearest at or before it; until the next call."""
         newest = self._crops.stop - 1
         times = self._times.window(self._times.start, self._times.stop)[:, 0]
-        indices = [newest]
-        for lag in self.spec.lags_ns:
-            at = int(np.searchsorted(times, times[-1] - lag, side="right")) - 1
-            indices.append(self._crops.start + max(at, 0))
-        return np.concatenate([self._crops[i] for i in indices])
+        earlier = np.searchsorted(times, times[-1] - np.array(self.spec.lags_ns), side="right") - 1
+        indices = [newest, *(self._crops.start + np.maximum(earlier, 0)).tolist()]
+        np.concatenate([self._crops[i] for i in indices], out=self._stacked[0])
+        return self._stacked
 
     def _advance(self, scores: Scores) -> Steps[list[Event]]:
         """Refine the windows that pass T_CPN, settle every tick of `scores` in order."""

@@ -39,18 +39,20 @@ class Flow(nn.Module):
     """Crops of one side -> (B, 1 + 3 D, Q, Q): the grey itself, D bounded differences, D flows in x, D in y.
 
     step: of the places, in half-resolution px: Q = H / step. With 2 the flow loses nothing, since its window has no
-    detail finer than that, and everything behind it costs a quarter.
+    detail finer than that, and everything behind it costs a quarter. crops: most that are prepared as one stack.
     """
 
-    def __init__(self, side: int, step: int = 1) -> None:
+    def __init__(self, side: int, step: int = 1, crops: int = 1) -> None:
         super().__init__()
         self.odd = side % 2
+        # one convolution for all crops of a stack: a grouped one takes twice as long
+        halve = torch.kron(torch.eye(crops), torch.tensor(LUMA)[None]) / (4 * 255)  # (crops, 3 crops)
         half = (side + self.odd) // 2
         smooth, mean = _band(half, 0.7), _blocks(half, step)
         ahead = torch.cat([torch.eye(half)[1:], torch.eye(half)[-1:]])
         place = (torch.arange(half) - (half - 1) / 2) / half
         for name, matrix in (
-            ("halve", torch.tensor(LUMA)[None, :, None, None].expand(1, 3, 2, 2) / (4 * 255)),
+            ("halve", halve[:, :, None, None].repeat(1, 1, 2, 2)),
             ("local", _band(half, LOCAL_MEAN)),
             ("mean", mean),
             ("window", mean @ _band(half, WINDOW)),
@@ -75,7 +77,7 @@ class Flow(nn.Module):
         if self.odd:
             values = F.pad(values, (0, 1, 0, 1), mode="replicate")
         count = pixels.shape[1] // 3
-        half = F.conv2d(values, self.halve.expand(count, 3, 2, 2), stride=2, groups=count)
+        half = F.conv2d(values, self.halve[:count, : 3 * count], stride=2)
         return half - self.local @ half @ self.local.T
 
     def forward(self, now: Tensor, earlier: Tensor) -> Tensor:

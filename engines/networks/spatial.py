@@ -32,7 +32,7 @@ class SpatialEncoder(nn.Module):
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
         self.lags = len(spec.lags_ns)
-        self.flow = Flow(spec.side, FLOW_STEP) if self.lags and spec.motion == "flow" else None
+        self.flow = Flow(spec.side, FLOW_STEP, 1 + self.lags) if self.lags and spec.motion == "flow" else None
         cells = _halved(spec.side, times=5) ** 2
         if spec.feature % cells:
             raise EngineError(f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import time
@@ -269,6 +270,8 @@ class Trainer:
         save_weights(network, self.out / "spotter.safetensors")
         training: dict[str, Any] = {"step": self.progress.step, "minutes": round(self.progress.seconds / 60, 1)}
         training["config"] = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "spec"}
+        if self.weights:
+            training["began_with"] = hashlib.sha256(self.weights.read_bytes()).hexdigest()
         content = {"spotter": spec.to_json(), "training": training, "metrics": self.metrics}
         (self.out / "spotter.json").write_text(json.dumps(content, indent=1) + "\n")
 

@@ -92,7 +92,7 @@ def test_flat_skin_says_nothing() -> None:
 
 def test_an_odd_side_is_rounded_up() -> None:
     crop = torch.randint(0, 256, (1, 6, 33, 33), dtype=torch.uint8)
-    flow = Flow(33)
+    flow = Flow(33, crops=2)
     seen = flow.prepare(crop)
     assert seen.shape == (1, 2, 17, 17)
     assert flow(seen[:, :1], seen[:, 1:]).shape == (1, 4, 17, 17)

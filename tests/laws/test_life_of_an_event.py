@@ -25,7 +25,7 @@ def run(feats, hop=1, limit=300, **changes):
     return out + [(feats.shape[1], e) for e in session.flush()]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["greedy", "author", "soft"]), st.sampled_from([60, 300]))
 def test_every_provisional_id_ends_once(seed, rule, limit):
     feats = fakes.features(np.random.default_rng(seed), 250, 1.5)
@@ -49,7 +49,7 @@ def test_only_final_events_carry_label_and_intensity():
             assert len(event.intensity) == 11
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 def test_provisional_within_its_bound(seed, hop):
     feats = fakes.features(np.random.default_rng(seed), 200, 0.2)

@@ -33,7 +33,7 @@ def expected(engines, feats, limit=300):
     return sorted((max(rounded(a), 0), max(rounded(b) - 1, rounded(a)), round(float(s), 12)) for a, b, s in rows)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cases)
 def test_any_hop_equals_the_reference(case):
     seed, length, hop, activity = case
@@ -42,7 +42,7 @@ def test_any_hop_equals_the_reference(case):
     assert ticks_of(stream(Session(engines, "x", settings=Settings(hop=hop)), feats)) == expected(engines, feats)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["greedy", "author", "soft"]))
 def test_every_rule_and_the_barrier_equal_the_reference(seed, rule):
     feats = fakes.features(np.random.default_rng(seed), 400, 2.5)
@@ -58,7 +58,7 @@ def test_the_barrier_is_really_met():
     assert len(reference.clusters(windows, 60)) > len(reference.clusters(windows, 10_000))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5))
 def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
     rng = np.random.default_rng(seed)

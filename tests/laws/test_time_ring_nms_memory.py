@@ -28,7 +28,7 @@ def capture_times(seed, hz, jitter, count=120, loss=0.0):
     return np.unique(times[keep] - times[0])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32 - 1), rates, st.floats(0, 0.45), st.floats(0, 0.3))
 def test_grid_and_thinner_equal_the_offline_rule(seed, hz, jitter, loss):
     times = capture_times(seed, hz, jitter, loss=loss)
@@ -120,7 +120,7 @@ def as_rows(x, keep, scores):
     return sorted(zip(x.start[keep].tolist(), x.stop[keep].tolist(), np.round(scores, 12).tolist(), strict=True))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(0, 2**32 - 1), st.integers(0, 60), st.sampled_from([0.0, 0.2, 0.5, 1.0]),
     st.sampled_from(["greedy", "author", "soft"]),
