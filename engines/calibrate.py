@@ -21,7 +21,7 @@ from .runtime.engine import EngineSet
 from .specs import SpotterSpec
 from .targets import to_ticks
 
-T_CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98)
+T_CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
 T_CRN_GRID = (*(round(0.05 * k, 2) for k in range(6, 20)), 0.97, 0.98, 0.99)
 HIT_IOU = 0.5  # T_eval [S1 M12]
 CHUNK = 32  # frames encoded at a time
