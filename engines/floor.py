@@ -8,6 +8,9 @@ papers.
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,11 +45,23 @@ class Cost:
 
 
 def measure_peak() -> Peak:
-    """Peak arithmetic by a matrix product, peak memory traffic (read and write) by a small copy; best of TRIES."""
+    """Peak arithmetic by a matrix product, peak memory traffic (read and write) by a small copy; best of TRIES.
+
+    In a process of its own: here NumPy's matrix products have had their threads, on all cores, since it was imported.
+    """
+    alone = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    command = [sys.executable, "-c", f"from {__name__} import _peak; print(*_peak())"]
+    paths = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(command, env=alone | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True)
+    return Peak(*map(float, done.stdout.split()))
+
+
+def _peak() -> tuple[float, float]:
+    """FLOP/s and bytes/s of this process."""
     a = np.ones((GEMM_SIDE, GEMM_SIDE), np.float32)
     source, target = np.ones(COPY_BYTES, np.uint8), np.empty(COPY_BYTES, np.uint8)
     product, copy = _fastest(lambda: a @ a), _fastest(lambda: np.copyto(target, source))
-    return Peak(2 * GEMM_SIDE**3 / product, 2 * COPY_BYTES / copy)
+    return 2 * GEMM_SIDE**3 / product, 2 * COPY_BYTES / copy
 
 
 def _fastest(run: Callable[[], Any]) -> float:

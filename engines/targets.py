@@ -21,6 +21,7 @@ Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
+ODDS_EDGE = 1e-3  # nearest to 0 or 1 that a score counts as when samples are drawn by odds
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class Assignment:
     positive_iou: float = 0.5
     negative_iou: float = 0.4  # between the two a window is neither
     jitter: float = 0.3  # of the length, each boundary of a copied truth
-    copies: int = 4  # jittered copies per truth
+    copies: int = 1  # jittered copies per truth
     positives: int = 12  # CRN samples per stretch, at most
     negatives_per_positive: float = 2.0
-    negatives: int = 6  # CRN samples of a stretch without an ME
-    hard_share: float = 0.5  # of the negatives, from windows that CPN proposes
+    negatives: int = 24  # CRN samples of a stretch, at least
+    hard_share: float = 0.5  # of the negatives, drawn by CPN's odds
 
     def __post_init__(self) -> None:
         if not 0 <= self.negative_iou <= self.positive_iou <= 1:
@@ -118,21 +119,32 @@ def refiner_samples(
 ) -> Samples:  # fmt: skip
     """Draw CRN's samples of one stretch from CPN's scores (M, n) for its windows.
 
-    Positives: windows of IoU >= positive_iou, and the truths with their jittered copies. Negatives: `hard_share`
-    from windows with score >= t_cpn, the rest from all windows, in proportion to the positives.
+    Positives: the truths with their jittered copies, and windows of IoU >= positive_iou by CPN's odds, since those
+    that pass T_CPN are what CRN will judge. Negatives, in proportion: `hard_share` by CPN's odds, the rest evenly.
     """
     n = scores.shape[1]
     start, stop = window_bounds(spec, n)
     labels = proposal_labels(spec, n, onset, offset, rule)
     extra = jittered(onset, offset, n, spec, rule, rng)
-    positive = rng.permutation(np.flatnonzero(labels == POSITIVE))[: max(rule.positives - len(extra[0]), 0)]
+    positive = _by_odds(np.flatnonzero(labels == POSITIVE), scores, rule.positives - len(extra[0]), rng)
     count = len(positive) + len(extra[0])
     wanted = max(round(rule.negatives_per_positive * count), rule.negatives)
-    negative = rng.permutation(np.flatnonzero(labels == NEGATIVE))
-    hard = negative[scores.reshape(-1)[negative] >= spec.t_cpn][: round(wanted * rule.hard_share)]
-    picked = np.concatenate([positive, hard, np.setdiff1d(negative[:wanted], hard)[: wanted - len(hard)]])
+    negative = np.flatnonzero(labels == NEGATIVE)
+    hard = _by_odds(negative, scores, round(wanted * rule.hard_share), rng)
+    rest = rng.permutation(np.setdiff1d(negative, hard))[: wanted - len(hard)]
+    picked = np.concatenate([positive, hard, rest])
     a = np.concatenate([extra[0], start.reshape(-1)[picked]])
     b = np.concatenate([extra[1], stop.reshape(-1)[picked]])
     kinds, targets = refiner_targets(a, b, onset, offset, rule)
     used = kinds != IGNORED
     return Samples(a[used], b[used], kinds[used], targets[used])
+
+
+def _by_odds(
+    windows: NDArray[np.int64], scores: NDArray[np.float32], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """At most `count` of the windows, flat indices into scores, each as likely as its odds of being an ME."""
+    likely = np.clip(scores.reshape(-1)[windows].astype(np.float64), ODDS_EDGE, 1 - ODDS_EDGE)
+    odds = likely / (1 - likely)
+    size = min(max(count, 0), len(windows))
+    return rng.choice(windows, size, replace=False, p=odds / odds.sum()) if size else windows[:0]

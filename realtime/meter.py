@@ -34,6 +34,15 @@ class Meter:
         """Record one measurement."""
         self._stages.setdefault(stage, deque(maxlen=KEPT)).append(ms)
 
+    def clear(self) -> None:
+        """Forget everything, such as what warming up took."""
+        self._stages.clear()
+
+    def __iadd__(self, other: Meter) -> Meter:
+        for stage, values in other._stages.items():
+            self._stages.setdefault(stage, deque(maxlen=KEPT)).extend(values)
+        return self
+
     def wrap(self, engines: Lookup) -> Lookup:
         """The same engines, each call timed under the engine's name."""
 

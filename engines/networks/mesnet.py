@@ -26,7 +26,7 @@ from .spatial import SpatialEncoder as SpatialEncoder
 TEMPORAL_CHANNELS = 128  # [S1 M17]
 BRANCH_CHANNELS = 64
 DENSE = 128
-DROPOUT = 0.5
+DROPOUT = 0.2
 PRETRAIN_LENGTH = 16  # N_pre; the name is [S1 M21]
 
 

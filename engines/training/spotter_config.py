@@ -48,7 +48,7 @@ class SpotterTraining:
     warm_steps: int = 30
     l2: float = 1e-4
     lambda_crn: float = 1.0
-    beta_max: float = 20.0  # most that CPN's positives may weigh; 1 turns balancing off
+    beta_max: float = 4.0  # most that CPN's positives may weigh: more pays for recall where it is never used; 1 is off
     clip_norm: float = 5.0
     validation_clips: int = 120
     validate_minutes: float = 10.0

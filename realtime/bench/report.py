@@ -49,7 +49,9 @@ def _stream(uri: str, engines: EngineSet) -> dict[str, Any]:
     meter, step, bare = Meter(), Times(), Times()
     for _ in range(ROUNDS):
         bare += landmarker_round(uri)
-        step += pipeline_round(uri, engines, meter)
+        times, stages = pipeline_round(uri, engines)
+        step += times
+        meter += stages
     if not step.wall:
         raise SourceError(f"{uri}: a benchmark needs more than {WARM} frames; give a longer one")
     budget = 1000 / engines.spotter.grid_hz

@@ -80,9 +80,9 @@ class _Laps:
         self._cpu = time.process_time_ns()
 
 
-def pipeline_round(uri: str, engines: EngineSet, meter: Meter) -> Times:
-    """Decode, align and session of every frame; each stage into `meter`."""
-    laps = _Laps()
+def pipeline_round(uri: str, engines: EngineSet) -> tuple[Times, Meter]:
+    """Decode, align and session of every frame, and each stage of them."""
+    laps, meter = _Laps(), Meter()
     session = Session(engines, "bench", settings=Settings())
     timed = meter.wrap(engines.engine)
     with MediaPipeAligner(side=engines.spotter.side) as aligner:
@@ -94,7 +94,7 @@ def pipeline_round(uri: str, engines: EngineSet, meter: Meter) -> Times:
                 crop = Crop("bench", 0, frame.index, at, face.pixels, face.affine, face.quality, face.outline)
                 drive([session.push_steps(crop)], timed)
             laps.lap(began)
-    return laps.times
+    return laps.times, meter
 
 
 def landmarker_round(uri: str) -> Times:
@@ -108,11 +108,13 @@ def landmarker_round(uri: str) -> Times:
 
 
 def frames(uri: str, meter: Meter | None = None) -> Iterator[tuple[int, Frame]]:
-    """(time before decoding, frame) of the first frames of a source."""
+    """(time before decoding, frame) of the first frames of a source; `meter` forgets the first WARM."""
     with open_source(uri) as source:
         records = iter(source)
         seen = 0
         while seen < FRAMES + WARM:
+            if seen == WARM and meter is not None:
+                meter.clear()
             began = time.perf_counter_ns()
             record = next(records, None)
             if record is None:

@@ -21,6 +21,8 @@ from ..pipeline import Pipeline, SourceEnd, latency
 from ..records import Event, Frame, Gap, SourceState
 from ..sources import Source, open_sources
 from .networks import timed
+from .rounds import WARM
+from .start import Start
 
 CAMERAS = (1, 2, 4, 8)
 CAMERA_FRAMES = 150  # per camera
@@ -31,10 +33,10 @@ CANDIDATES_PER_TICK = 2
 
 
 class _First:
-    """The first CAMERA_FRAMES records of a source."""
+    """The first records of a source: WARM of them until all cameras have had as many, then CAMERA_FRAMES that count."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, start: Start) -> None:
+        self._source, self._start = source, start
         self.name, self.live, self.pace, self.epoch = source.name, source.live, source.pace, source.epoch
         self.started_utc, self.rate_hz, self.drops = source.started_utc, source.rate_hz, source.drops
 
@@ -45,9 +47,13 @@ class _First:
         self.close()
 
     def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
-        return islice(iter(self._source), CAMERA_FRAMES)
+        for index, record in enumerate(islice(iter(self._source), WARM + CAMERA_FRAMES)):
+            if index == WARM and not self._start.wait():
+                return
+            yield record
 
     def close(self) -> None:
+        self._start.cancel()
         self._source.close()
 
 
@@ -59,16 +65,14 @@ def camera_costs(uri: str, engines: EngineSet, hz: int) -> tuple[dict[str, Any],
     costs: dict[str, Any] = {}
     delays: list[float] = []
     for count in CAMERAS:
-        sources = [_First(source) for source in open_sources([uri] * count)]
+        start, frames = Start(count), -count * WARM
+        sources = [_First(source, start) for source in open_sources([uri] * count)]
         with Pipeline(sources, engines) as pipeline:
-            wall, cpu, frames = time.perf_counter(), time.process_time(), 0
             for record in pipeline.run():
                 frames += record.frames if isinstance(record, SourceEnd) else 0
                 if isinstance(record, Event) and record.status == "final" and count == 1:
                     delays.append((record.emitted_ns - record.offset_ns) / 1e9)
-            wall, cpu = (
-                (end - start) * 1e3 for start, end in ((wall, time.perf_counter()), (cpu, time.process_time()))
-            )
+            wall, cpu = 1e3 * (time.monotonic() - start.wall_s), 1e3 * (time.process_time() - start.cpu_s)
         costs[str(count)] = {
             "ms_per_frame": round(wall / frames, 3), "cpu_ms_per_frame": round(cpu / frames, 3),
             f"cameras_per_core_at_{hz}_hz": round(1000 * frames / (hz * cpu), 2),

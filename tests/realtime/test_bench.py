@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 from engines.errors import DataError, SourceError
 from engines.intervals import Intervals, nms
 from realtime.bench import files, load, networks, report, rounds, scale
+from realtime.bench.start import Start
 from realtime.cores import one_core, one_thread
+from realtime.sources import open_sources
 from tests.clips import write_still
 
 MACHINE = {"processor": "A CPU @ 2 GHz", "backend": "onnx", "precision": "fp32", "versions": {"numpy": "2.0.1"}}
@@ -28,7 +31,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         report: {"ROUNDS": 1, "measure": partial(report.measure, seconds=0.4)},
         rounds: {"FRAMES": 5, "WARM": 2},
         networks: {"REPEATS": 2, "LENGTHS": (64,), "WINDOW_TICKS": 16},
-        scale: {"CAMERAS": (1, 2), "CAMERA_FRAMES": 6, "INTERVALS": (10,), "NMS_REPEATS": 1},
+        scale: {"WARM": 2, "CAMERAS": (1, 2), "CAMERA_FRAMES": 6, "INTERVALS": (10,), "NMS_REPEATS": 1},
     }.items():
         for name, value in values.items():
             monkeypatch.setattr(module, name, value)
@@ -97,11 +100,25 @@ def test_cores_and_threads_come_back() -> None:
     assert now() == before
 
 
-def test_paced_cameras_play_on_and_are_counted(tmp_path: Path) -> None:
+def test_paced_cameras_play_on_and_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "WARM_S", 0.5)
     clip = write_still(tmp_path / "wall.mp4", 12, 64)
     found = load.load(str(clip), 2, 0.99, "baseline", "auto")
     assert found["cameras"] == 2
-    assert found["late"]["count"] == found["frames"]
-    assert found["frames"] == pytest.approx(60, abs=2)  # 30 Hz; a frame may lie on the edge
+    assert found["frames"] == pytest.approx(2 * 45, abs=3)  # 30 Hz; a frame may lie on the edge
+    assert found["late"]["count"] == pytest.approx(2 * 30, abs=3), "the first half second is played and not looked at"
     assert found["late"]["ms_max"] >= found["late"]["ms_p50"] >= 0
-    assert 0 <= found["dropped"] <= found["frames"]
+    assert 0 <= found["dropped"] <= found["late"]["count"]
+    assert found["seconds"] >= 1.4
+
+
+def test_a_camera_that_breaks_before_the_start_frees_the_others(tmp_path: Path) -> None:
+    start = Start(2)
+    clip = str(write_still(tmp_path / "wall.mp4", 12, 64))
+    waiting, broken = (load._Paced(source, clip, 0.0, 1.0, start) for source in open_sources([clip, clip]))
+    seen: list[object] = []
+    thread = threading.Thread(target=lambda: seen.append(list(waiting)))
+    thread.start()
+    broken.close()
+    thread.join(10)
+    assert seen == [[]]
