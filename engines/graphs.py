@@ -29,10 +29,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 SPOTTER_GRAPHS, RECOGNIZER_GRAPHS = ("encoder", "proposer", "refiner"), ("frames", "head")
-SOURCES = ("export.py", "golden.py", "graphs.py", "half.py", "intervals.py", "losses.py", "networks/*.py")
+SOURCES = (
+    "export.py", "golden.py", "graphs.py", "half.py", "intervals.py", "losses.py", "networks/*.py", "receptive.py",
+    "runtime/builder.py", "runtime/torch_engine.py", "specs.py",
+)  # fmt: skip
 EXPORTERS = ("torch", "onnx", "onnxscript")
 
 Read = Callable[[str], bytes]
+
+
+class ToolError(EngineError):
+    """A graph has to be made, and what makes graphs is not installed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +67,8 @@ class Graphs:
     """The graphs of one set of weights in one precision, fp16 or fp32.
 
     spotter, recognizer: specs; recognizer None where nothing names MEs. read: verified content of a file of the
-    weights. `cache` keeps what is made. Raises EngineError where torch or onnx is missing and something has to be
-    made, or where a graph made is not the function of the network.
+    weights. `cache` keeps what is made. Raises ToolError where torch or onnx is missing and something has to be
+    made, EngineError where a graph made is not the function of the network.
     """
 
     def __init__(
@@ -81,19 +88,20 @@ class Graphs:
         return Graph(name, self.precision, self._tensors[name], entry)
 
     def _fields(self, name: str) -> dict[str, Any]:
-        """What a graph depends on, cheap to say: parameters, spec, precision, the code and tools that export."""
+        """What a graph depends on, cheap to say: weights, spec, precision, the code and tools that export."""
         file, spec = (SPOTTER_FILE, self.spotter.to_json())
         if name in RECOGNIZER_GRAPHS:
             assert self.recognizer is not None
             # all label sets are in one head
             file, spec = RECOGNIZER_FILE, {"frames": self.recognizer.frames, "side": self.recognizer.side}
+        files = [file for file in (file, self._shipped(name)) if file]
         return {
             "graph": name,
             "precision": self.precision,
-            "weights": digest(self._read(file)),
+            "weights": {file: digest(self._read(file)) for file in files},
             "spec": spec,
             "code": _code(),
-            "tools": {tool: _version(tool) for tool in EXPORTERS},
+            "tools": {tool: version_of(tool) for tool in EXPORTERS},
         }
 
     def _make(self, name: str) -> dict[str, bytes]:
@@ -108,8 +116,8 @@ class Graphs:
         return {MODEL: model, GOLDEN: save(golden)}
 
     def _export(self, name: str) -> bytes:
-        if self.precision == "fp32" and name in SPOTTER_GRAPHS:
-            return self._read(f"{name}.onnx")
+        if shipped := self._shipped(name):
+            return self._read(shipped)
         from .export import export
         from .half import HalfStep
 
@@ -119,6 +127,10 @@ class Graphs:
             half = HalfStep(form) if self.precision == "fp16" else form
             export(half, f"{name} {self.precision}", self._tensors[name], None, path)
             return path.read_bytes()
+
+    def _shipped(self, name: str) -> str:
+        """The file of the weights that is this graph; empty where it has to be exported."""
+        return f"{name}.onnx" if self.precision == "fp32" and name in SPOTTER_GRAPHS else ""
 
     @cached_property
     def _tensors(self) -> dict[str, tuple[Tensors, Tensors]]:
@@ -167,18 +179,22 @@ def _recognizer_tensors(spec: RecognizerSpec, parameters: bytes) -> dict[str, tu
 def _require_exporters() -> None:
     for package in EXPORTERS:
         if importlib.util.find_spec(package) is None:
-            raise EngineError(f"making graphs needs {package}: pip install 'microspot[rtx]' or 'microspot[train]'")
+            raise ToolError(f"making graphs needs {package}: pip install 'microspot[rtx]' or 'microspot[train]'")
 
 
 @cache
 def _code() -> str:
     """Digest of the sources that shape a graph: a changed line makes new graphs."""
+    return digest(b"".join(path.read_bytes() for path in _sources()))
+
+
+def _sources() -> list[Path]:
     home = Path(__file__).parent
-    paths = sorted(path for source in SOURCES for path in home.glob(source))
-    return digest(b"".join(path.read_bytes() for path in paths))
+    return sorted(path for source in SOURCES for path in home.glob(source))
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Of an installed package; empty where it is not."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

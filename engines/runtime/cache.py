@@ -4,9 +4,10 @@
     <cache>/<name>/<key>/ model.onnx  engine.plan         manifest.json  parity.json     an engine of it, for one kind
 
 The key is a digest of everything that shapes the content (`fields`), so nothing stale is ever found; the manifest holds
-the fields and the SHA-256 of every file, checked on every load. An entry is written aside and moved into place under a
-lock: a reader sees a whole entry or none, and two processes that want the same one build it once. An engine is as good
-as code, so a folder that somebody else owns or may write to is refused. Needs no torch and no TensorRT.
+the fields and the SHA-256 of every file, checked on every load. An entry is loaded, built (aside, and moved into place)
+and given results under one lock, <key>.lock: two processes that want the same one build it once, and whoever has loaded
+one keeps what it read, whatever becomes of the folder. An engine is as good as code, so a folder that somebody else
+owns or may write to is refused. Needs no torch and no TensorRT.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ VARIABLE = "MICROSPOT_CACHE"
 MANIFEST, PARITY, MODEL, PLAN, GOLDEN = (
     "manifest.json", "parity.json", "model.onnx", "engine.plan", "golden.safetensors"
 )  # fmt: skip
-ASIDE = ".tmp-"
+FILES = {MANIFEST, PARITY, MODEL, PLAN, GOLDEN}
+ASIDE, LOCK = ".tmp", ".lock"  # suffixes of what is being written, and of what keeps others out meanwhile
 
 Fields = Mapping[str, Any]
 Say = Callable[[str], None]
@@ -60,10 +61,11 @@ def digest(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One graph or engine, its manifest verified against its files. `built`: made by this call."""
+    """One graph or engine as it was loaded or made; `contents` are its files, verified. `built`: made by this call."""
 
     folder: Path
     manifest: Mapping[str, Any]
+    contents: Mapping[str, bytes] = field(repr=False)
     built: bool = False
 
     @property
@@ -73,20 +75,13 @@ class Entry:
 
     def sha256(self, file: str) -> str:
         """Of a file of the entry; EngineError where the manifest names no such file."""
-        if file not in self.manifest["files"]:
-            raise EngineError(f"{self.folder} holds no {file}: run microspot-engines clean, then build")
-        return str(self.manifest["files"][file]["sha256"])
+        return digest(self.read(file))
 
     def read(self, file: str) -> bytes:
-        """Content of a file, verified. Raises EngineError where it is gone or changed."""
-        expected = self.sha256(file)
-        try:
-            content = (self.folder / file).read_bytes()
-        except OSError as error:
-            raise EngineError(f"{self.folder / file} cannot be read ({error}): build it again") from error
-        if digest(content) != expected:
-            raise EngineError(f"{self.folder / file} has changed since it was built: build it again")
-        return content
+        """Content of a file, verified; EngineError where the manifest names no such file."""
+        if file not in self.contents:
+            raise EngineError(f"{self.folder} holds no {file}: run microspot-engines clean, then build")
+        return self.contents[file]
 
     def parity(self) -> dict[str, Any]:
         """Results of the parity ladder so far, by rung; empty where there are none or the file is malformed."""
@@ -97,12 +92,12 @@ class Entry:
         return found if isinstance(found, dict) else {}
 
     def record(self, results: Mapping[str, Any]) -> None:
-        """Add results of rungs to parity.json."""
-        text = json.dumps(self.parity() | dict(results), indent=1, sort_keys=True) + "\n"
-        with _writable(self.folder):
-            aside = self.folder / f"{ASIDE}{os.getpid()}"
+        """Add results of rungs to parity.json. Raises DataError where it cannot be written."""
+        with _locked(self.folder), _writable(self.folder):
+            text = json.dumps(self.parity() | dict(results), indent=1, sort_keys=True) + "\n"
+            aside = self.folder / f"{PARITY}{ASIDE}"
+            aside.touch(mode=0o600)
             aside.write_text(text, encoding="utf-8")
-            aside.chmod(0o600)
             os.replace(aside, self.folder / PARITY)
 
 
@@ -114,11 +109,17 @@ class Cache:
     say: Say = lambda line: None
 
     def entry(
-        self, name: str, fields: Fields, make: Callable[[], Mapping[str, bytes]], label: str, again: bool = False
+        self,
+        name: str,
+        fields: Fields,
+        make: Callable[[], Mapping[str, bytes]],
+        label: str,
+        unwanted: Callable[[Entry], str] = lambda found: "",
     ) -> Entry:
-        """The entry of `name` and `fields`; `make` gives its files where it is missing, broken or asked for `again`.
+        """The entry of `name` and `fields`; `make` gives its files where it is missing, broken or `unwanted`.
 
-        label: what it is, in words, for the line that says that it is built.
+        label: what it is, in words, for the line that says that it is built. unwanted: why the one that is there, asked
+        under the lock, will not do; empty where it will.
 
         Raises EngineError where the folder belongs to another user or is writable by others, DataError where it
         cannot be written, and whatever `make` raises.
@@ -127,58 +128,67 @@ class Cache:
         folder = self.root / name / key_of(fields)
         with _writable(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _locked(folder.with_suffix(".lock")):
+        with _locked(folder):
             found, fault = _examine(folder, fields)
-            if found is not None and not again:
+            fault = unwanted(found) if found is not None else fault
+            if found is not None and not fault:
                 return found
-            self.say(f"{label}: {'asked for again' if found else fault}; building it")
+            self.say(f"{label}: {fault}; building it")
             return _write(folder, fields, make())
 
     def entries(self) -> Iterator[tuple[Path, Entry | None, str]]:
-        """Every folder of the cache: (folder, entry or None, what is wrong with it)."""
-        for path in sorted(self.root.glob(f"*/*/{MANIFEST}")):
-            if path.parent.name.startswith(ASIDE):
-                continue
-            yield path.parent, *_examine(path.parent, None)
+        """Every folder of the cache: (folder, entry or None, what is wrong with it). Waits for no build."""
+        for folder in self._folders():
+            try:
+                found, fault = _examine(folder, None)
+            except EngineError as error:
+                found, fault = None, str(error)
+            yield folder, found, fault
 
     def clean(self) -> int:
         """Remove all entries and what a killed build left; the number of folders removed. Nothing else is touched."""
-        folders = [folder for folder, _, _ in self.entries()]
-        for folder in folders:
-            with _writable(folder), _locked(folder.with_suffix(".lock")):
-                shutil.rmtree(folder)
-        left = list(self.root.glob(f"*/{ASIDE}*"))
-        with _writable(self.root):
-            for folder in left:
-                shutil.rmtree(folder)
-        return len(folders) + len(left)
+        removed = 0
+        for folder in [*self._folders(), *self._folders(ASIDE)]:
+            with _locked(folder), _writable(folder):
+                if folder.exists():  # a build may have ended, or another clean
+                    shutil.rmtree(folder)
+                    removed += 1
+        return removed
+
+    def _folders(self, suffix: str = "") -> list[Path]:
+        """Folders that are named by a key and hold a file of ours or nothing, as a killed build may leave them."""
+        found = []
+        for folder in filter(Path.is_dir, sorted(self.root.glob(f"*/{'[0-9a-f]' * KEY_DIGITS}{suffix}"))):
+            names = {path.name for path in folder.glob("*")}  # none in a folder that only others may read
+            if not names or names & FILES:
+                found.append(folder)
+        return found
 
 
 def _examine(folder: Path, fields: Fields | None) -> tuple[Entry | None, str]:
     """(entry, "") or (None, what is wrong). Raises EngineError for a folder that others can write to."""
-    if not folder.exists():
-        return None, "not built yet"
-    _refuse_foreign(folder)
     try:
+        if not folder.exists():
+            return None, "not built yet"
+        _refuse_foreign(folder)
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT or key_of(manifest["fields"]) != folder.name:
             return None, "its manifest belongs to something else"
         if fields is not None and manifest["fields"] != fields:
             return None, "it was built for something else"
-        entry = Entry(folder, manifest)
-        for file in manifest["files"]:
-            entry.read(file)
+        contents = {file: (folder / file).read_bytes() for file in manifest["files"]}
+        for file, content in contents.items():
+            if digest(content) != manifest["files"][file]["sha256"]:
+                return None, f"{folder / file} has changed since it was built"
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return None, f"its manifest cannot be read ({type(error).__name__})"
-    except EngineError as error:
-        return None, str(error).partition(":")[0]
-    return entry, ""
+        return None, f"it cannot be read ({type(error).__name__}: {error})"
+    return Entry(folder, manifest, contents), ""
 
 
 def _refuse_foreign(folder: Path) -> None:
     if sys.platform == "win32":  # profile folders are private there, and st_uid says nothing
         return
-    for path in (folder, *folder.iterdir()):
+    for path in (folder, *(path for path in folder.iterdir() if path.suffix != ASIDE)):
         status = path.stat()
         if status.st_uid != os.getuid() or status.st_mode & 0o022:
             raise EngineError(f"{path} can be written by others: an engine from there is not loaded; remove it")
@@ -187,8 +197,10 @@ def _refuse_foreign(folder: Path) -> None:
 def _write(folder: Path, fields: Fields, files: Mapping[str, bytes]) -> Entry:
     listed = {name: {"sha256": digest(content), "bytes": len(content)} for name, content in sorted(files.items())}
     manifest = {"format": FORMAT, "name": folder.parent.name, "fields": fields, "files": listed}
+    aside = folder.with_suffix(ASIDE)
     with _writable(folder):
-        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder.parent))
+        shutil.rmtree(aside, ignore_errors=True)  # what a killed build left
+        aside.mkdir(mode=0o700)
         try:
             text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
             for name, content in {**files, MANIFEST: text.encode()}.items():
@@ -200,15 +212,17 @@ def _write(folder: Path, fields: Fields, files: Mapping[str, bytes]) -> Entry:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-    return Entry(folder, manifest, built=True)
+    return Entry(folder, manifest, dict(files), built=True)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; the system frees the lock of one that dies."""
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time on an entry; the system frees the lock of one that dies. DataError where it is refused."""
     from filelock import FileLock  # not at the top: a base install has no use for it and does not have it
 
-    with FileLock(path):
+    with _writable(folder):
+        held = FileLock(folder.with_suffix(LOCK)).acquire()
+    with held:
         yield
 
 

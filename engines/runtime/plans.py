@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from ..graphs import Graph
+from ..graphs import Graph, version_of
+from . import builder
 from .apart import Built, build_apart
-from .builder import Target, load_module
+from .builder import MODULES, Target, load_module
 from .cache import MODEL, PLAN, Cache, Entry, digest
 
+WHEELS = ("cu12", "cu13")  # variants of one version of TensorRT, which share the name of the module
 TRIES = 4  # builds until two agree; threads of the builder make about one in forty differ, even at fixed addresses
 
 
-def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False) -> Entry:
+def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False, refused: str = "") -> Entry:
     """The entry with `engine.plan` of `graph` for `target`, built where it is missing, broken or wanted `again`.
 
+    refused: SHA-256 of an engine that did not load; it too is built again, unless another process has done so.
     Its parity.json then holds the rungs of the graph, and rung C. Raises EngineError where TensorRT is missing or
     refuses.
     """
-    version = str(load_module(target.backend).__version__)
-    fields = {
-        "graph": graph.name,
-        "precision": graph.precision,
-        "onnx": graph.entry.sha256(MODEL),
-        **target.fields(version),
-    }
     rungs = graph.entry.parity()
 
     def make() -> dict[str, bytes]:
@@ -32,11 +29,29 @@ def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False) 
         rungs["C"] = _result(built, identical)
         return {MODEL: graph.model, PLAN: built.plan}
 
+    def unwanted(found: Entry) -> str:
+        if again:
+            return "asked for again"
+        return "it does not load" if found.sha256(PLAN) == refused else ""
+
     label = f"engine {graph.name} {graph.precision} for SM {target.sm}"
-    entry = cache.entry(graph.name, fields, make, label, again)
+    entry = cache.entry(graph.name, _fields(graph, target), make, label, unwanted)
     if entry.built:
         entry.record(rungs)
     return entry
+
+
+def _fields(graph: Graph, target: Target) -> dict[str, Any]:
+    """What an engine depends on: graph, target, the code that builds, and TensorRT, version and variant."""
+    package = MODULES[target.backend].replace("_", "-")
+    return {
+        "graph": graph.name,
+        "precision": graph.precision,
+        "onnx": graph.entry.sha256(MODEL),
+        "code": digest(Path(builder.__file__).read_bytes()),
+        "wheels": {wheel: version_of(f"{package}-{wheel}") for wheel in WHEELS},
+        **target.fields(str(load_module(target.backend).__version__)),
+    }
 
 
 def rung_c(cache: Cache, graph: Graph, target: Target) -> dict[str, Any]:
@@ -46,10 +61,10 @@ def rung_c(cache: Cache, graph: Graph, target: Target) -> dict[str, Any]:
     system does not let a process fix its addresses, bytes differ by nature: `identical` says so, and the rung passes.
     """
     entry = plan_entry(cache, graph, target)
-    if not entry.built:
-        built, identical = _agreed(graph, target, entry.sha256(PLAN))
-        entry.record({"C": _result(built, identical)})
-    result: dict[str, Any] = entry.parity()["C"]
+    result = entry.parity().get("C") if entry.built else None
+    if not isinstance(result, dict):
+        result = _result(*_agreed(graph, target, entry.sha256(PLAN)))
+        entry.record({"C": result})
     return result
 
 

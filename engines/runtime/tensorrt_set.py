@@ -106,7 +106,7 @@ def start(graph: Graph, place: Place, spotter: SpotterSpec, test: bool = False) 
     try:
         engine = _engine(graph, entry, place)
     except LoadError:
-        entry = plan_entry(place.cache, graph, place.target, again=True)
+        entry = plan_entry(place.cache, graph, place.target, refused=entry.sha256(PLAN))
         engine = _engine(graph, entry, place)
     try:
         _self_test(engine, graph, entry, place.gpu, spotter, test)
