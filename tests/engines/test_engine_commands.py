@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from engines import doctor
 from engines import verify as verification
 from engines.errors import EngineError, UsageError
+from engines.graphs import ToolError
 from engines.runtime import commands, tensorrt_set
 from engines.runtime.cache import MODEL, PLAN, VARIABLE, Cache
 from engines.runtime.nvidia import NO_DRIVER, Gpu
@@ -86,6 +88,52 @@ def test_verify_prints_every_rung_and_fails_where_one_fails(
     monkeypatch.setattr(verification, "ladder", lambda *a: REPORT | {"C": "passed", "details": {}})
     commands.verify(as_json=True)
     assert printed(capsys)["C"] == "passed"
+
+
+class Refusing:
+    """Graphs of which `head` cannot be made, and none where tools are missing."""
+
+    names, precision, spotter, cache = ("frames", "head"), "fp16", None, None
+    error: EngineError = EngineError("head fp16: rung B of the parity ladder failed")
+
+    def graph(self, name: str) -> Any:
+        if name == "head" or isinstance(self.error, ToolError):
+            raise self.error
+        return SimpleNamespace(
+            model=b"", tensors=((), ()), golden={}, entry=SimpleNamespace(record=lambda result: None)
+        )
+
+
+def test_a_graph_that_cannot_be_made_is_a_failed_rung_and_the_others_are_judged(
+    monkeypatch: pytest.MonkeyPatch, cache: Cache
+) -> None:
+    weights, graphs = SimpleNamespace(recognizers={"3": None}), Refusing()
+    monkeypatch.setattr(verification, "graphs_of", lambda *a: graphs)
+    monkeypatch.setattr(verification, "find_gpu", lambda: NO_DRIVER)
+    monkeypatch.setattr(verification.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(verification, "onnx_outputs", lambda *a: {})
+    built = {"passed": True, "repeatable": True}
+    monkeypatch.setattr(verification, "rung_c", lambda *a: built)
+    report = verification.ladder(weights, cache, "fp16", [86])  # type: ignore[arg-type]
+    assert {rung: report[rung] for rung in "ABC"} == {
+        "A": "failed: head, recognizer-3",
+        "B": "failed: head",
+        "C": "failed: head sm86",
+    }
+    assert report["details"]["B"]["head"] == {"passed": False, "reason": str(graphs.error)}
+    assert report["details"]["C"]["frames sm86"] == built
+    graphs.error = ToolError("making graphs needs onnx")
+    with pytest.raises(ToolError, match="needs onnx"):
+        verification.ladder(weights, cache, "fp16", [86])  # type: ignore[arg-type]
+
+
+def test_a_verdict_says_where_bytes_were_not_compared() -> None:
+    once = {"passed": True, "repeatable": False}
+    assert verification._verdict({"head sm86": once}).startswith("passed, bytes not compared")
+    assert (
+        verification._verdict({"head sm86": once | {"repeatable": True}, "frames sm86": {"passed": True}}) == "passed"
+    )
+    assert verification._verdict({"head sm86": once, "frames sm86": {"passed": False}}) == "failed: frames sm86"
 
 
 def test_rung_d_says_why_it_was_not_run(monkeypatch: pytest.MonkeyPatch, cache: Cache) -> None:

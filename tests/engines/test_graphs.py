@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save
 
+from engines import golden, receptive
 from engines import graphs as module
 from engines.errors import EngineError
 from engines.graphs import Graphs, scores_of
@@ -19,6 +21,7 @@ from engines.half import HalfStep, products_as_convolutions
 from engines.networks.cmnet import CMNet, FramesStep, HeadStep, RecognizerStep
 from engines.networks.mesnet import EncoderStep, MESNet
 from engines.parity import judge, onnx_outputs
+from engines.runtime import builder, torch_engine
 from engines.runtime.cache import Cache
 from engines.runtime.onnx_engine import OnnxEngine
 from engines.specs import RecognizerSpec, SpotterSpec
@@ -87,13 +90,22 @@ def test_other_parameters_code_or_precision_are_another_graph(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graphs = weights.graphs(Path("unused"), "fp16")
-    before = graphs._fields("head")
-    assert weights.graphs(Path("unused"), "fp32")._fields("head") != before
+    before, single = graphs._fields("head"), weights.graphs(Path("unused"), "fp32")
+    assert single._fields("head") != before
     monkeypatch.setitem(weights.contents, "recognizer.safetensors", save(CMNet(SIDE).state_dict()))
     assert graphs._fields("head") != before
     assert graphs._fields("encoder") == weights.graphs(Path("unused"), "fp16")._fields("encoder")
+    monkeypatch.setitem(weights.contents, "encoder.onnx", b"as it ships")
+    shipped = single._fields("encoder")
+    monkeypatch.setitem(weights.contents, "encoder.onnx", b"exported again")
+    assert single._fields("encoder") != shipped
     monkeypatch.setattr(module, "_code", lambda: "other")
     assert graphs._fields("encoder")["code"] == "other"
+
+
+def test_the_code_that_shapes_a_graph_is_known() -> None:
+    parts = (builder, golden, receptive, torch_engine, module, HalfStep, CMNet, MESNet, SpotterSpec)
+    assert {Path(inspect.getfile(part)) for part in parts} <= set(module._sources())
 
 
 def test_a_graph_that_is_another_function_is_not_kept(

@@ -17,7 +17,7 @@ from engines.errors import EngineError, UsageError
 from engines.graphs import Graph
 from engines.runtime import plans, select, tensorrt_engine, tensorrt_set
 from engines.runtime.apart import Built
-from engines.runtime.cache import GOLDEN, MODEL, PLAN, Cache
+from engines.runtime.cache import GOLDEN, MODEL, PLAN, Cache, Entry
 from engines.runtime.engine import FunctionEngine
 from engines.runtime.nvidia import NO_DRIVER, Gpu
 from engines.runtime.select import choose_backend, load_engines
@@ -184,6 +184,40 @@ def test_an_engine_that_does_not_load_is_built_once_more(
     assert always.built == 2
 
 
+def test_a_refused_engine_that_another_process_built_again_is_taken_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    broken, good = fake_plan((X,), (Y,), broken=True), fake_plan((X,), (Y,))
+    monkeypatch.setattr(plans, "build_apart", Shop(broken))
+    plans.plan_entry(place.cache, graph, place.target)
+    others, ours = Shop(good), Shop(good + b" ")
+    real = tensorrt_set.plan_entry
+
+    def slow(*arguments: Any, **more: Any) -> Any:
+        """The plan as found; then the other process finds and mends it too."""
+        entry = real(*arguments, **more)
+        if not others.built:
+            monkeypatch.setattr(plans, "build_apart", others)
+            real(*arguments, refused=entry.sha256(PLAN))
+            monkeypatch.setattr(plans, "build_apart", ours)
+        return entry
+
+    monkeypatch.setattr(tensorrt_set, "plan_entry", slow)
+    start(graph, place, SpotterSpec())
+    assert (others.built, ours.built) == (1, 0)
+
+
+def test_other_code_or_another_wheel_is_another_engine(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph, tmp_path: Path
+) -> None:
+    before = plans._fields(graph, place.target)
+    monkeypatch.setattr(plans, "version_of", lambda package: "9" if package == "tensorrt-rtx-cu13" else "")
+    assert plans._fields(graph, place.target)["wheels"] == {"cu12": "", "cu13": "9"}
+    (tmp_path / "builder.py").write_text("")
+    monkeypatch.setattr(plans.builder, "__file__", str(tmp_path / "builder.py"))
+    assert plans._fields(graph, place.target)["code"] != before["code"]
+
+
 def test_engines_are_kept_apart_by_what_they_are_for(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
@@ -215,6 +249,16 @@ def test_an_engine_counts_when_two_builds_agree(
     entry = plans.plan_entry(place.cache, graph, place.target)
     assert entry.read(PLAN) == kept
     assert entry.parity().keys() == {"B", "C"}
+
+
+def test_rung_c_is_climbed_again_where_its_result_was_lost(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    shop = Shop(b"a", repeatable=True)
+    monkeypatch.setattr(plans, "build_apart", shop)
+    monkeypatch.setattr(Entry, "parity", lambda entry: {})
+    assert plans.rung_c(place.cache, graph, place.target)["passed"] is True
+    assert shop.built == 3
 
 
 def test_rung_c_of_an_engine_from_the_cache_builds_it_again(
