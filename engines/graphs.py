@@ -94,7 +94,7 @@ class Graphs:
             assert self.recognizer is not None
             # all label sets are in one head
             file, spec = RECOGNIZER_FILE, {"frames": self.recognizer.frames, "side": self.recognizer.side}
-        files = [file for file in (file, self._shipped(name)) if file]
+        files = filter(None, (file, self._shipped(name)))
         return {
             "graph": name,
             "precision": self.precision,
