@@ -29,7 +29,7 @@ def examine() -> dict[str, Any]:
     }
     report |= {package: _version(package) for package in PACKAGES}
     gpu = find_gpu()
-    report["gpu"] = f"{gpu.name}, SM {gpu.sm}, CUDA {gpu.driver}" if isinstance(gpu, Gpu) else gpu
+    report["gpu"] = f"{gpu.name}, SM {gpu.sm}, {gpu.driver}" if isinstance(gpu, Gpu) else gpu
     for backend in MODULES:
         lacks = missing(backend)
         report[f"backend {backend}"] = f"needs {' and '.join(lacks)}: {INSTALL[backend]}" if lacks else "ready"

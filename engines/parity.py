@@ -88,3 +88,24 @@ def onnx_outputs(model: bytes, tensors: tuple[Tensors, Tensors], golden: Golden)
 def outputs_of(engine: Engine, golden: Golden) -> Arrays:
     """What an engine says of the golden inputs."""
     return engine(**inputs_of(golden))
+
+
+def outputs_apart(engine: Engine, golden: Golden) -> Arrays:
+    """The same, asked as one live camera asks: row by row, the proposer also tick by tick on its own state."""
+    inputs = inputs_of(golden)
+    rows = len(next(iter(inputs.values())))
+    found = [_alone(engine, {name: array[row : row + 1] for name, array in inputs.items()}) for row in range(rows)]
+    return {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}
+
+
+def _alone(engine: Engine, row: Arrays) -> Arrays:
+    """What an engine says of a batch of one; copies, since a result lasts until the next call."""
+    if "state" not in row:
+        return {name: array.copy() for name, array in engine(**row).items()}
+    state, scores = row["state"], []
+    for tick in range(row["valid"].shape[1]):
+        at = slice(tick, tick + 1)
+        out = engine(features=row["features"][:, :, at], valid=row["valid"][:, at], state=state)
+        state = out["state_out"].copy()
+        scores.append(out["scores"].copy())
+    return {"scores": np.concatenate(scores, axis=2), "state_out": state}

@@ -1,6 +1,7 @@
 """Offline spotting of a whole stretch, in plain lines: the oracle that the stream must equal (law 1).
 
-Nothing here is incremental: the proposer sees the stretch in one call, clusters are sought among all candidates.
+Nothing here is incremental: the proposer sees the stretch in one call, or in as few as an engine on a GPU takes;
+clusters are sought among all candidates.
 Splitting a long video into overlapping clips [S1 M8, M38] belongs to training; a stretch is run whole.
 """
 
@@ -14,8 +15,11 @@ from numpy.typing import NDArray
 
 from .clips import resample
 from .intervals import Intervals, decode, nms
+from .runtime.builder import LIMITS
 from .runtime.engine import EngineSet
 from .specs import CLUSTER_TICKS, SpotterSpec
+
+PIECE = LIMITS["n"][2]  # ticks that any engine takes at once
 
 
 class Window(NamedTuple):
@@ -28,14 +32,21 @@ class Window(NamedTuple):
     score: float
 
 
-def propose(features: NDArray[np.float32], engines: EngineSet) -> NDArray[np.float32]:
-    """Scores (M, T) of the windows by last tick, NaN where they leave the stretch; features (L, T)."""
+def propose(features: NDArray[np.float32], engines: EngineSet, piece: int = PIECE) -> NDArray[np.float32]:
+    """Scores (M, T) of the windows by last tick, NaN where they leave the stretch; features (L, T).
+
+    piece: ticks in one call of the proposer, whose state goes on to the next; any number gives the same scores.
+    """
     spec, ticks = engines.spotter, features.shape[1]
     padded = np.pad(features, ((0, 0), (0, spec.radius)))
     valid = (np.arange(ticks + spec.radius) < ticks).astype(np.float32)
-    state = np.zeros((1, spec.state), np.float32)
-    scores = engines.proposer(features=padded[None], valid=valid[None], state=state)["scores"][0, :, spec.radius :]
-    ends = np.arange(ticks)
+    state, found = np.zeros((1, spec.state), np.float32), []
+    for start in range(0, len(valid), piece):
+        at = slice(start, start + piece)
+        out = engines.proposer(features=padded[None, :, at], valid=valid[None, at], state=state)
+        found.append(out["scores"][0].copy())
+        state = out["state_out"].copy()
+    scores, ends = np.concatenate(found, axis=1)[:, spec.radius :], np.arange(ticks)
     return np.where(ends + 1 >= np.asarray(spec.windows)[:, None], scores, np.float32(np.nan))
 
 

@@ -13,8 +13,9 @@ from functools import cache
 from typing import Any
 
 LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+NVML = "nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
-NAME_BYTES = 256
+TEXT_BYTES = 256
 NO_DRIVER = "no NVIDIA driver"
 
 
@@ -24,7 +25,7 @@ class Gpu:
 
     name: str
     sm: int  # compute capability without the point: 89 is 8.9
-    driver: str  # CUDA version that the driver has, such as 12.8
+    driver: str  # CUDA version that the driver has, and its own where NVML tells: "CUDA 12.8, 570.86.15"
 
 
 @cache
@@ -51,11 +52,27 @@ def _ask(library: Any) -> Gpu:
 
     call("cuInit", 0)
     device, version, major, minor = (ctypes.c_int() for _ in range(4))
-    name = ctypes.create_string_buffer(NAME_BYTES)
+    name = ctypes.create_string_buffer(TEXT_BYTES)
     call("cuDriverGetVersion", ctypes.byref(version))
     call("cuDeviceGet", ctypes.byref(device), 0)
-    call("cuDeviceGetName", name, NAME_BYTES, device)
+    call("cuDeviceGetName", name, TEXT_BYTES, device)
     call("cuDeviceGetAttribute", ctypes.byref(major), MAJOR, device)
     call("cuDeviceGetAttribute", ctypes.byref(minor), MINOR, device)
-    driver = f"{version.value // 1000}.{version.value % 1000 // 10}"
-    return Gpu(name.value.decode(errors="replace"), 10 * major.value + minor.value, driver)
+    driver = f"CUDA {version.value // 1000}.{version.value % 1000 // 10}"
+    own = _own_version()
+    return Gpu(
+        name.value.decode(errors="replace"), 10 * major.value + minor.value, f"{driver}, {own}" if own else driver
+    )
+
+
+def _own_version() -> str:
+    """The driver's own version by NVML, which some containers lack: empty then."""
+    text = ctypes.create_string_buffer(TEXT_BYTES)
+    try:
+        library: Any = ctypes.CDLL(NVML)
+        library.nvmlInit_v2()
+        library.nvmlSystemGetDriverVersion(text, TEXT_BYTES)  # leaves the text empty where it fails
+        library.nvmlShutdown()
+    except (OSError, AttributeError):
+        return ""
+    return text.value.decode(errors="replace")

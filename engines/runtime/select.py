@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import EngineError, UsageError
+from ..errors import EngineError, MicrospotError, UsageError
 from ..specs import RecognizerSpec, SpotterSpec
 from .builder import MODULES, PRECISIONS
 from .engine import Engine, EngineSet
@@ -63,7 +63,7 @@ def load_engines(folder: Path | str | None = None, backend: str = "auto", labels
     recognizer = weights.recognizer(labels)
     try:
         engines = _loader(chosen, precision)(weights.spotter, recognizer, labels, weights.read)
-    except EngineError as error:
+    except MicrospotError as error:  # a cache that cannot be written is none of the CPU's business
         if backend != AUTO or chosen == CPU:
             raise
         reason = f"auto: ONNX Runtime on the CPU, since {chosen} cannot run: {error}"

@@ -1,12 +1,14 @@
 """One engine on an NVIDIA GPU, by TensorRT or TensorRT for RTX: the same class over either module.
 
-Every shape has its own context, buffers and recorded launch, so a call is: copy in, one launch, copy out, wait. Batches
+Every shape has its own context, buffers and recorded launch, so a call is: copy in, one launch, copy out, wait. What
+CUDA cannot record is launched kernel by kernel. Batches
 are filled up to a power of two, which keeps the shapes few, and split beyond the largest. Everything lives on one
 stream. This has never run on a GPU: rung D of the parity ladder is what says whether it works on yours.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 
 from ..errors import EngineError
 from .builder import DTYPES, LIMITS, load_module, logger_of, open_shape
-from .cuda import Cuda
+from .cuda import Cuda, told
 from .engine import Array, Tensors, check_arrays
 
 KEPT_SHAPES = 16  # contexts and their buffers; the one used longest ago goes first
@@ -42,15 +44,18 @@ class TensorRTEngine:
         self._trt, self._backend, self._log = load_module(backend), backend, list[str]()
         self._cuda = cuda or Cuda()
         self._logger = logger_of(self._trt, self._log)
-        self._runtime = self._trt.Runtime(self._logger)
-        self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            raise LoadError(f"{name}: {backend} does not load it ({self._reason()}); build it again")
-        self._check_tensors()
         self._batch = str(inputs[0].shape[0])
-        self._steps: OrderedDict[tuple[int, ...], _Step] = OrderedDict()
         self._letters = sorted({size for spec in inputs for size in spec.shape if isinstance(size, str)})
-        self._step({letter: LIMITS[letter][1] for letter in self._letters})  # warm before the first frame
+        self._usual = {letter: LIMITS[letter][1] for letter in self._letters}
+        self._steps: OrderedDict[tuple[int, ...], _Step] = OrderedDict()
+        self._records = backend == "tensorrt"  # TensorRT for RTX records by itself
+        with told(name):
+            self._runtime = self._trt.Runtime(self._logger)
+            self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
+            if self._engine is None:
+                raise LoadError(f"{name}: {backend} does not load it ({self._reason()}); build it again")
+            self._check_tensors()
+            self._step(self._usual)  # warm before the first frame
 
     def __call__(self, **arrays: Array) -> dict[str, Array]:
         if self._engine is None:
@@ -66,6 +71,11 @@ class TensorRTEngine:
             parts.append({name: array.copy() for name, array in self._run(part, self._sizes(part)).items()})
         return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.outputs}
 
+    def forget(self) -> None:
+        """Give back the memory of every shape but the usual one; what is needed again is made again."""
+        for key in self._steps.keys() - {tuple(self._usual.values())}:
+            del self._steps[key]
+
     def close(self) -> None:
         """Give the GPU's memory back, contexts before their engine, the engine before its runtime."""
         self._steps.clear()
@@ -74,19 +84,31 @@ class TensorRTEngine:
 
     def _run(self, arrays: dict[str, Array], sizes: Sizes) -> dict[str, Array]:
         count = sizes[self._batch]
-        step = self._step(sizes | {self._batch: filled(count)})
-        return {name: array[:count] for name, array in step(arrays).items()}
+        with told(self.name):
+            step = self._step(sizes | {self._batch: filled(count)})
+            return {name: array[:count] for name, array in step(arrays).items()}
 
     def _step(self, sizes: Sizes) -> _Step:
         key = tuple(sizes.values())
         if key not in self._steps:
             while len(self._steps) >= KEPT_SHAPES:
                 self._steps.popitem(last=False)
-            self._steps[key] = _Step(self._context(), self._cuda, self.inputs, self.outputs, sizes, self._fail)
-            if self._backend == "tensorrt":  # TensorRT for RTX records by itself
-                self._steps[key].record()
+            step = _Step(self._context(), self._cuda, self.inputs, self.outputs, sizes, self._fail)
+            if self._records:
+                self._record(step)
+            self._steps[key] = step
         self._steps.move_to_end(key)
         return self._steps[key]
+
+    def _record(self, step: _Step) -> None:
+        """Replay a CUDA graph from now on; after one that cannot be recorded, no other shape is tried."""
+        try:
+            step.record()
+        except EngineError as error:
+            self._records = False
+            reason = self._reason() if self._log else error
+            logging.getLogger(__name__).warning("%s is launched without a CUDA graph (%s)", self.name, reason)
+            step.warm()
 
     def _context(self) -> Any:
         if self._backend == "tensorrt":
@@ -160,13 +182,17 @@ class _Step:
         self._host = {name: tensor.numpy() for name, tensor in self._pinned.items()}
         for name, tensor in self._gpu.items():
             self._require(context.set_tensor_address(name, tensor.data_ptr()), f"giving {name} its memory")
-        self._launch: Callable[[], None] = self._enqueue
-        self._enqueue()  # kernels load and what is lazy happens now
-        cuda.wait()
+        self._replay: Callable[[], None] | None = None
+        self.warm()
+
+    def warm(self) -> None:
+        """Run once: kernels load and what is lazy happens now."""
+        self._enqueue()
+        self._cuda.wait()
 
     def record(self) -> None:
-        """Replay a CUDA graph from now on."""
-        self._launch = self._cuda.record(self._enqueue)
+        """Replay a CUDA graph from now on. Raises EngineError where there can be none; all stays as it was then."""
+        self._replay = self._cuda.record(self._enqueue)
 
     def __call__(self, arrays: dict[str, Array]) -> dict[str, Array]:
         for name in self._inputs:
@@ -174,7 +200,7 @@ class _Step:
             host[: len(array)] = array
             host[len(array) :] = 0
             self._cuda.copy(self._gpu[name], self._pinned[name])
-        self._launch()
+        (self._replay or self._enqueue)()
         for name in self._outputs:
             self._cuda.copy(self._pinned[name], self._gpu[name])
         self._cuda.wait()

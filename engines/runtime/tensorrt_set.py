@@ -10,8 +10,8 @@ import logging
 from dataclasses import dataclass
 
 from ..errors import EngineError
-from ..graphs import Graph, Graphs, Read, scores_of
-from ..parity import judge, outputs_of
+from ..graphs import EXPORTERS, Graph, Graphs, Read, scores_of
+from ..parity import judge, outputs_apart, outputs_of
 from ..specs import RecognizerSpec, SpotterSpec
 from .builder import INSTALL, MODULES, PRECISIONS, Target, load_module, supported_sms
 from .cache import PLAN, Cache, Entry, cache_folder
@@ -22,23 +22,27 @@ from .plans import plan_entry
 from .tensorrt_engine import LoadError, TensorRTEngine
 
 PRECISION = PRECISIONS[0]
+PACKAGES = (*EXPORTERS, "filelock")  # beside TensorRT
 
 
 def missing(backend: str) -> list[str]:
     """What `rtx` or `tensorrt` lacks on this machine, each with the remedy; empty where it can run.
 
-    Imports TensorRT and torch only where the driver has a GPU.
+    Imports TensorRT and torch only where the driver has a GPU; one that is installed but does not import is lacking.
     """
     gpu, module = find_gpu(), MODULES[backend]
     found = [f"an NVIDIA GPU and its driver ({gpu})"] if isinstance(gpu, str) else []
-    absent = [name for name in (module, "torch") if importlib.util.find_spec(name) is None]
-    found += [f"{name} ({INSTALL[backend]})" for name in absent]
+    absent = [name for name in (module, *PACKAGES) if importlib.util.find_spec(name) is None]
+    found += [f"{', '.join(absent)} ({INSTALL[backend]})"] if absent else []
     if found or isinstance(gpu, str):
         return found
-    if backend == "rtx" and gpu.sm not in (listed := supported_sms(load_module(backend))):
+    try:
+        trt = load_module(backend)
+        import torch
+    except (EngineError, ImportError, OSError) as error:
+        return [f"{module} and torch that can be imported ({error.__cause__ or error})"]
+    if backend == "rtx" and gpu.sm not in (listed := supported_sms(trt)):
         found.append(f"a GPU of SM {', '.join(map(str, listed))}: {gpu.name} is SM {gpu.sm}, use --backend tensorrt")
-    import torch
-
     if not torch.cuda.is_available():
         found.append(f"torch with CUDA: {torch.__version__} has none, install the CUDA build of torch")
     return found
@@ -121,16 +125,22 @@ def _engine(graph: Graph, entry: Entry, place: Place) -> TensorRTEngine:
 
 
 def _self_test(engine: TensorRTEngine, graph: Graph, entry: Entry, gpu: Gpu, spotter: SpotterSpec, test: bool) -> None:
-    """Rung D, once for each engine, GPU and driver."""
+    """Rung D, once for each engine, GPU and driver: the golden arrays at once, and apart, as one live camera asks."""
     where = {"plan": entry.sha256(PLAN), "gpu": gpu.name, "driver": gpu.driver}
     known = entry.parity().get("D", {})
     if not test and known.get("passed") is True and known.get("where") == where:
         return
-    result = judge(f"D {graph.precision}", graph.name, outputs_of(engine, graph.golden), graph.golden, spotter)
-    entry.record({"D": result | {"where": where}})
-    if not result["passed"]:
+    golden, rung = graph.golden, f"D {graph.precision}"
+    results = {
+        way: judge(rung, graph.name, ask(engine, golden), golden, spotter)
+        for way, ask in {"whole": outputs_of, "apart": outputs_apart}.items()
+    }
+    engine.forget()  # the shapes of the golden arrays
+    failed = {way: result for way, result in results.items() if not result["passed"]}
+    entry.record({"D": results | {"passed": not failed, "where": where}})
+    for way, result in failed.items():
         raise EngineError(
-            f"{graph.name} {graph.precision} on {gpu.name} is not the function that was trained (errors "
+            f"{graph.name} {graph.precision} on {gpu.name} is not the function that was trained (asked {way}: errors "
             f"{result['errors']}, allowed {result['limits']}): refused, use --backend onnx and report it"
         )
 

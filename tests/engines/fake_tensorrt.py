@@ -10,10 +10,12 @@ import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
 
+from engines.errors import EngineError
 from engines.runtime.engine import Tensors
 
 CODES = {"uint8": "UINT8", "float32": "FLOAT"}
@@ -22,22 +24,29 @@ CODES = {"uint8": "UINT8", "float32": "FLOAT"}
 def fake_plan(inputs: Tensors, outputs: Tensors, scale: float = 2.0, **faults: Any) -> bytes:
     """An engine file of the fake: every output is the mean of the first input's rows, times `scale`.
 
-    faults: `broken` cannot be deserialised; `refuses` names a call of the context that fails.
+    faults: `broken` cannot be deserialised; `refuses` names a call of the context that fails, `raises` one that raises;
+    a batch of `spoils` rows is answered wrongly.
     """
     tensors = [[s.name, kind, s.dtype, s.shape] for kind, specs in (("in", inputs), ("out", outputs)) for s in specs]
     return json.dumps({"tensors": tensors, "scale": scale} | faults).encode()
 
 
 class FakeCuda:
-    """engines.runtime.cuda.Cuda on host memory: copies happen when waited for, as late as a stream may."""
+    """engines.runtime.cuda.Cuda on host memory: copies happen when waited for, as late as a stream may.
+
+    loops: how many of the first recordings fail, as those of networks with loops may; what was launched is lost then.
+    """
 
     handle = 7
 
-    def __init__(self) -> None:
+    def __init__(self, loops: int = 0) -> None:
         self.queue: list[Callable[[], object]] = []
-        self.recorded = 0
+        self.recorded, self.tried, self.loops = 0, 0, loops
+        self.full = False
 
     def on_gpu(self, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
+        if self.full:
+            raise RuntimeError("CUDA out of memory.\nSee the documentation")
         return torch.zeros(shape, dtype=getattr(torch, dtype))
 
     pinned = on_gpu
@@ -51,11 +60,14 @@ class FakeCuda:
         self.queue.clear()
 
     def record(self, launch: Callable[[], None]) -> Callable[[], None]:
-        self.recorded += 1
+        self.tried += 1
         before = len(self.queue)
         launch()
         steps = self.queue[before:]
         del self.queue[before:]
+        if self.tried <= self.loops:
+            raise EngineError("CUDA cannot record it")
+        self.recorded += 1
         return lambda: self.queue.extend(steps)
 
 
@@ -66,6 +78,8 @@ class FakeContext:
         self.engine, self.shapes, self.addresses = engine, {}, {}
 
     def _allowed(self, call: str) -> bool:
+        if self.engine.content.get("raises") == call:
+            raise RuntimeError(f"{call}: internal error")
         return self.engine.content.get("refuses") != call
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
@@ -99,11 +113,14 @@ class FakeContext:
     def _kernel(self) -> None:
         tensors = self.engine.content["tensors"]
         first = next(name for name, kind, _, _ in tensors if kind == "in")
+        spoiled = self.shapes[first][0] == self.engine.content.get("spoils")
         mean = self._at(first).reshape(self.shapes[first][0], -1).mean(1, dtype=np.float64)
         for name, kind, _, _ in tensors:
             if kind == "out":
                 target = self._at(name)
-                target[:] = self.engine.content["scale"] * mean.reshape(-1, *[1] * (target.ndim - 1))
+                target[:] = (0 if spoiled else self.engine.content["scale"]) * mean.reshape(
+                    -1, *[1] * (target.ndim - 1)
+                )
 
     def _at(self, name: str) -> np.ndarray:
         dtype = next(np.dtype(d) for n, _, d, _ in self.engine.content["tensors"] if n == name)
@@ -118,6 +135,7 @@ class FakeEngine:
         self.module, self.content = module, content
         self.num_io_tensors = len(content["tensors"])
         self.contexts = 0
+        self.alive = WeakSet[FakeContext]()
 
     def _tensor(self, name: str) -> list[Any]:
         return next(t for t in self.content["tensors"] if t[0] == name)
@@ -140,7 +158,9 @@ class FakeEngine:
 
     def create_execution_context(self, config: object = None) -> FakeContext:
         self.contexts += 1
-        return FakeContext(self)
+        context = FakeContext(self)
+        self.alive.add(context)
+        return context
 
 
 class FakeTensorRT:
@@ -163,6 +183,8 @@ class FakeTensorRT:
     def Runtime(self, logger: Any) -> SimpleNamespace:  # noqa: N802
         def deserialize(plan: bytes) -> FakeEngine | None:
             content = json.loads(plan)
+            if content.get("raises") == "deserialize":
+                raise TypeError("pybind11::init(): factory function returned nullptr")
             if content.get("broken"):
                 logger.log(1, "magic tag does not match")
                 return None

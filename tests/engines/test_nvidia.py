@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from engines.runtime.nvidia import Gpu, find_gpu
+from engines.runtime.nvidia import NVML, Gpu, find_gpu
 
 
 class FakeDriver:
-    """libcuda as far as the probe asks; `fails` names the call that gives an error."""
+    """libcuda and NVML as far as the probe asks; `fails` names the call that gives an error."""
 
     def __init__(self, fails: str = "") -> None:
         self.fails = fails
@@ -23,7 +23,9 @@ class FakeDriver:
                 return 100
             if function == "cuDeviceGetName":
                 arguments[0].value = b"NVIDIA Fake 4090"
-            elif function != "cuInit":
+            elif function == "nvmlSystemGetDriverVersion":
+                arguments[0].value = b"570.86.15"
+            elif arguments and function != "cuInit":
                 value = {"cuDriverGetVersion": 12080, "cuDeviceGet": 0}.get(function)
                 arguments[0]._obj.value = {75: 8, 76: 9}[arguments[1]] if value is None else value
             return 0
@@ -38,9 +40,20 @@ def forget() -> Iterator[None]:
     find_gpu.cache_clear()
 
 
-def test_a_gpu_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_is_described_with_the_drivers_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: FakeDriver())
-    assert find_gpu() == Gpu("NVIDIA Fake 4090", 89, "12.8")
+    assert find_gpu() == Gpu("NVIDIA Fake 4090", 89, "CUDA 12.8, 570.86.15")
+
+
+@pytest.mark.parametrize("absent", ["library", "version"])
+def test_a_gpu_needs_no_nvml(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
+    def load(name: str) -> FakeDriver:
+        if name == NVML and absent == "library":
+            raise OSError(f"{name}: cannot open shared object file")
+        return FakeDriver("nvmlSystemGetDriverVersion")
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    assert find_gpu() == Gpu("NVIDIA Fake 4090", 89, "CUDA 12.8")
 
 
 @pytest.mark.parametrize("call", ["cuInit", "cuDeviceGet", "cuDeviceGetAttribute"])

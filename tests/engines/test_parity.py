@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.parity import ABSOLUTE, RELATIVE, judge
+from engines.parity import ABSOLUTE, RELATIVE, judge, outputs_apart, outputs_of
+from engines.runtime.engine import FunctionEngine
 from engines.specs import SpotterSpec
+from tests import fakes
 
 SPEC = SpotterSpec(t_cpn=0.5, t_crn=0.5)
 SCORES = np.array([[[0.2, 0.502, 0.9]]], np.float32)
@@ -65,3 +67,39 @@ def test_the_refiner_decides_on_the_me_class() -> None:
 def test_what_cannot_be_compared_fails(found: dict[str, np.ndarray]) -> None:
     result = judge("B", "proposer", found, {"out.scores": SCORES}, SPEC)
     assert (result["passed"], result["errors"]) == (False, {"scores": None})
+
+
+# ---- golden inputs one at a time -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def golden() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    features = np.stack([fakes.features(random, 12, 1.5) for _ in range(2)])
+    state = random.random((2, fakes.spec().state), np.float32)
+    return {"in.features": features, "in.valid": np.ones((2, 12), np.float32), "in.state": state}
+
+
+def test_one_at_a_time_says_the_same(golden: dict[str, np.ndarray]) -> None:
+    engines = fakes.engine_set()
+    rows = {"in.clips": np.random.default_rng(1).random((5, fakes.L, 16), np.float32)}
+    for engine, inputs in ((engines.proposer, golden), (engines.refiner, rows)):
+        whole, apart = outputs_of(engine, inputs), outputs_apart(engine, inputs)
+        assert whole.keys() == apart.keys()
+        for name in whole:
+            np.testing.assert_allclose(apart[name], whole[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("lost", ["a row", "the state"])
+def test_one_at_a_time_sees_what_the_whole_does_not(golden: dict[str, np.ndarray], lost: str) -> None:
+    def propose(features: np.ndarray, valid: np.ndarray, state: np.ndarray) -> dict[str, np.ndarray]:
+        found = fakes.propose(features, valid, state)
+        if features.shape[2] == 1:
+            found["scores" if lost == "a row" else "state_out"][:] = 0
+        return found
+
+    engine = FunctionEngine(propose, *fakes.spec().tensors()["proposer"])
+    wanted = outputs_of(fakes.engine_set().proposer, golden)
+    judged = golden | {f"out.{name}": value for name, value in wanted.items()}
+    for ask, passed in ((outputs_of, True), (outputs_apart, False)):
+        assert judge("D fp16", "proposer", ask(engine, judged), judged, fakes.spec())["passed"] is passed

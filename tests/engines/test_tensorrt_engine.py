@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,56 @@ def test_tensorrt_for_rtx_records_by_itself(module: FakeTensorRT) -> None:
     assert module.cuda.recorded == 0
 
 
+def test_what_cuda_cannot_record_is_launched_without_and_said_once(
+    module: FakeTensorRT, caplog: pytest.LogCaptureFixture
+) -> None:
+    module.cuda.loops = 1
+    engine = load(module)
+    for batch in (1, 3, 8):
+        np.testing.assert_array_equal(engine(**given(batch, 1))["y"], expected(batch))
+    assert (module.cuda.tried, module.cuda.recorded) == (1, 0)
+    assert [record.message for record in caplog.records] == [
+        "tiny is launched without a CUDA graph (CUDA cannot record it)"
+    ]
+
+
+def test_an_engine_that_runs_no_more_after_recording_is_an_error(module: FakeTensorRT) -> None:
+    class Broken(FakeCuda):
+        def record(self, launch: Any) -> Any:
+            module.engines[0].content["refuses"] = "execute_async_v3"
+            raise EngineError("CUDA cannot record it")
+
+    module.cuda = Broken()
+    with pytest.raises(EngineError, match="tiny: running it failed"):
+        load(module)
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "rtx"])
+def test_what_a_shape_holds_goes_with_it(module: FakeTensorRT, backend: str) -> None:
+    """At once, not when the collector comes by: it is the GPU's memory."""
+    gc.disable()
+    try:
+        engine = load(module, backend)
+        alive = module.engines[0].alive
+        for n in range(1, KEPT_SHAPES + 3):
+            engine(**given(2, n))
+        assert len(alive) == KEPT_SHAPES
+        engine.close()
+        assert len(alive) == 0
+    finally:
+        gc.enable()
+
+
+def test_forgetting_keeps_the_usual_shape(module: FakeTensorRT) -> None:
+    engine = load(module)
+    engine(**given(8, 3))
+    engine.forget()
+    assert len(module.engines[0].alive) == 1
+    for batch, made in ((1, 2), (8, 3)):
+        np.testing.assert_array_equal(engine(**given(batch, 1))["y"], expected(batch))
+        assert module.engines[0].contexts == made
+
+
 def test_a_size_outside_of_the_engine_is_refused(module: FakeTensorRT) -> None:
     most = LIMITS["n"][2]
     with pytest.raises(EngineError, match=f"n is {most + 1}, expected 1 to {most}"):
@@ -107,6 +158,24 @@ def test_inputs_of_another_kind_are_refused(module: FakeTensorRT) -> None:
 def test_every_refusal_of_the_module_is_an_error(module: FakeTensorRT, call: str) -> None:
     with pytest.raises(EngineError, match=r"tiny: .* failed \(.*use --backend onnx"):
         load(module, refuses=call)
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [("infer_shapes", "infer_shapes: internal error"), ("deserialize", r"pybind11.* returned nullptr")],
+)
+def test_an_exception_of_the_module_is_an_error_of_ours(module: FakeTensorRT, call: str, reason: str) -> None:
+    with pytest.raises(EngineError, match=rf"tiny fails on the GPU \({reason}\): use --backend onnx"):
+        load(module, raises=call)
+
+
+def test_memory_that_runs_out_is_an_error_of_one_line_and_leaves_no_shape(module: FakeTensorRT) -> None:
+    engine = load(module)
+    module.cuda.full = True
+    with pytest.raises(EngineError, match=r"^tiny fails on the GPU \(CUDA out of memory\.\): use --backend onnx$"):
+        engine(**given(8, 1))
+    module.cuda.full = False
+    np.testing.assert_array_equal(engine(**given(8, 1))["y"], expected(8))
 
 
 def test_a_file_that_does_not_load_says_why(module: FakeTensorRT) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from engines.errors import EngineError, UsageError
+from engines import doctor
+from engines.errors import DataError, EngineError, MicrospotError, UsageError
 from engines.graphs import Graph
 from engines.runtime import plans, select, tensorrt_engine, tensorrt_set
 from engines.runtime.apart import Built
+from engines.runtime.builder import MODULES
 from engines.runtime.cache import GOLDEN, MODEL, PLAN, Cache, Entry
 from engines.runtime.engine import FunctionEngine
 from engines.runtime.nvidia import NO_DRIVER, Gpu
@@ -58,6 +60,32 @@ def test_a_gpu_outside_of_the_list_is_sent_to_tensorrt(monkeypatch: pytest.Monke
         require("rtx")
 
 
+@pytest.mark.parametrize("backend", ["tensorrt", "rtx"])
+def test_what_is_installed_but_does_not_import_is_missing(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    found(monkeypatch, GPU)
+    monkeypatch.setattr(doctor, "find_gpu", lambda: GPU)
+    monkeypatch.setattr(doctor, "_face_model", lambda: "ready")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+
+    def broken(name: str) -> None:
+        raise ImportError(f"lib{name}.so: cannot open shared object file")
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    lacks = f"{MODULES[backend]} and torch that can be imported (lib{MODULES[backend]}.so: cannot open shared"
+    assert missing(backend)[0].startswith(lacks)
+    assert lacks in choose_backend("auto")[2]
+    assert lacks in doctor.examine()[f"backend {backend}"]
+    with pytest.raises(EngineError, match=f"backend {backend} needs .*pip install"):
+        load_engines(backend=backend)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "filelock"])
+def test_every_package_of_the_extra_is_needed(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    found(monkeypatch, GPU)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else name)
+    assert missing("rtx") == [f"{package} (pip install 'microspot[rtx]')"]
+
+
 def test_auto_asks_the_driver_first_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, NO_DRIVER)
     monkeypatch.setattr(select, "missing", lambda backend: pytest.fail("asked for modules without a driver"))
@@ -80,20 +108,25 @@ def test_a_backend_may_name_its_precision() -> None:
             choose_backend(wrong)
 
 
-def test_auto_goes_on_with_the_cpu_where_the_gpu_fails_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [EngineError("encoder is not the function that was trained"), DataError("the cache cannot be written")],
+    ids=["wrong", "no cache"],
+)
+def test_auto_goes_on_with_the_cpu_where_the_gpu_fails_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, error: MicrospotError
+) -> None:
     found(monkeypatch, GPU)
     monkeypatch.setattr(select, "missing", lambda backend: [])
 
     def fails(*arguments: Any, **more: Any) -> None:
-        raise EngineError("encoder is not the function that was trained")
+        raise error
 
     monkeypatch.setattr(select, "load_on_gpu", fails)
     with load_engines() as engines:
         assert engines.backend == "onnx"
-        assert engines.backend_reason == (
-            "auto: ONNX Runtime on the CPU, since tensorrt cannot run: encoder is not the function that was trained"
-        )
-    with pytest.raises(EngineError, match="not the function"):
+        assert engines.backend_reason == (f"auto: ONNX Runtime on the CPU, since tensorrt cannot run: {error}")
+    with pytest.raises(type(error), match=str(error)):
         load_engines(backend="rtx")
 
 
@@ -167,6 +200,25 @@ def test_an_engine_that_computes_something_else_is_refused_every_time(
         with pytest.raises(EngineError, match=r"tiny fp16 on NVIDIA Fake 4090 is not the function.*refused"):
             start(graph, place, SpotterSpec())
     assert plans.plan_entry(place.cache, graph, place.target).parity()["D"]["passed"] is False
+
+
+def test_an_engine_that_is_wrong_for_one_camera_alone_is_refused(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    """The golden batch has kernels of its own."""
+    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,), spoils=1)))
+    with pytest.raises(EngineError, match=r"not the function that was trained \(asked apart: errors .*refused"):
+        start(graph, place, SpotterSpec())
+    parity = plans.plan_entry(place.cache, graph, place.target).parity()["D"]
+    assert (parity["passed"], parity["whole"]["passed"], parity["apart"]["passed"]) == (False, True, False)
+
+
+def test_the_self_test_leaves_only_the_usual_shape(monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph) -> None:
+    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,))))
+    engine = start(graph, place, SpotterSpec())
+    made = tensorrt_engine.load_module("rtx").engines[0]
+    assert (made.contexts, len(made.alive)) == (2, 1)
+    engine.close()
 
 
 def test_an_engine_that_does_not_load_is_built_once_more(

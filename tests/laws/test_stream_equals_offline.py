@@ -1,11 +1,15 @@
 """Law 1: any split, hop and batch of cameras gives what `engines.reference` says of the whole stretch."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines import reference
+from engines import baseline, reference
 from engines.intervals import rounded
+from engines.runtime.builder import LIMITS
+from engines.runtime.engine import FunctionEngine
 from realtime.calls import drive
 from realtime.clock import tick_ns
 from realtime.config import Settings
@@ -40,6 +44,29 @@ def test_any_hop_equals_the_reference(case):
     feats = fakes.features(np.random.default_rng(seed), length, activity)
     engines = fakes.engine_set()
     assert ticks_of(stream(Session(engines, "x", settings=Settings(hop=hop)), feats)) == expected(engines, feats)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 120), st.integers(1, 130))
+def test_the_reference_may_ask_in_pieces(seed, length, piece):
+    feats = fakes.features(np.random.default_rng(seed), length, 0.5)
+    for engines in (fakes.engine_set(), baseline.load()):
+        feats = np.resize(feats, (engines.proposer.inputs[0].shape[1], length))
+        whole, parts = (reference.propose(feats, engines, n) for n in (10_000, piece))
+        np.testing.assert_allclose(parts, whole, atol=1e-6)  # and NaN where the whole has them
+
+
+def test_the_reference_asks_no_engine_for_more_than_it_takes():
+    engines, asked = fakes.engine_set(), []
+
+    def propose(features, valid, state):
+        asked.append(features.shape[2])
+        return fakes.propose(features, valid, state)
+
+    watched = dataclasses.replace(engines, proposer=FunctionEngine(propose, *fakes.spec().tensors()["proposer"]))
+    feats = fakes.features(np.random.default_rng(0), 1804)
+    assert reference.propose(feats, watched).shape[1] == 1804
+    assert max(asked) == LIMITS["n"][2]
 
 
 @settings(max_examples=12)
