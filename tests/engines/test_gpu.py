@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from engines.runtime.builder import MODULES, PRECISIONS
 from engines.runtime.cache import VARIABLE
+from engines.runtime.engine import Array, EngineSet
 from engines.runtime.nvidia import find_gpu
 from engines.runtime.select import load_engines
 from engines.runtime.tensorrt_set import missing
@@ -18,31 +19,59 @@ pytestmark = [
     pytest.mark.skipif(isinstance(find_gpu(), str), reason=f"rung D: {find_gpu()}"),
     pytest.mark.timeout(1200),
 ]
+TOLERANCE = {"fp16": 2e-2, "fp32": 1e-3}  # of the largest value; beyond rung D's, since these inputs are noise
+BATCHES = (1, 3, 16, 17)
+
+Pair = tuple[EngineSet, EngineSet, float]
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("backend", MODULES)
-def test_a_gpu_gives_what_the_cpu_gives(
-    backend: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module", params=[(backend, precision) for backend in MODULES for precision in PRECISIONS])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """The GPU's engines, self-tested, the CPU's, and the tolerance."""
+    backend, precision = request.param
     if lacks := missing(backend):
         pytest.skip("; ".join(lacks))
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
-    with load_engines(backend=f"{backend}:{precision}") as gpu, load_engines(backend="onnx") as cpu:  # self-tests
-        random = np.random.default_rng(1)
-        spec, tolerance = gpu.spotter, {"fp16": 2e-2, "fp32": 1e-3}[precision]
-        for batch in (1, 3, 16, 17):
-            pixels = random.integers(0, 256, (batch, spec.channels, spec.side, spec.side), np.uint8)
-            features = cpu.encoder(pixels=pixels)["features"]
-            np.testing.assert_allclose(
-                gpu.encoder(pixels=pixels)["features"], features, atol=tolerance * features.max()
-            )
-        states = [np.zeros((1, spec.state), np.float32) for _ in range(2)]
-        valid = np.ones((1, 1), np.float32)
-        for row in features:
-            both = []
-            for which, engines in enumerate((gpu, cpu)):
-                out = engines.proposer(features=row[None, :, None], valid=valid, state=states[which])
-                states[which] = out["state_out"].copy()
-                both.append(out["scores"].copy())
-            np.testing.assert_allclose(*both, atol=tolerance)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        with load_engines(backend=f"{backend}:{precision}") as gpu, load_engines(backend="onnx") as cpu:
+            yield gpu, cpu, TOLERANCE[precision]
+
+
+def agree(pair: Pair, name: str, **arrays: Array) -> dict[str, Array]:
+    """The CPU's outputs, which those of the GPU are near."""
+    gpu, cpu, tolerance = pair
+    wanted, found = cpu.engine(name)(**arrays), gpu.engine(name)(**arrays)
+    for output, value in wanted.items():
+        np.testing.assert_allclose(found[output], value, atol=tolerance * np.abs(value).max(), err_msg=output)
+    return wanted
+
+
+def crops(*shape: int) -> Array:
+    return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_encoder_and_refiner(pair: Pair, batch: int) -> None:
+    spec = pair[0].spotter
+    features = agree(pair, "encoder", pixels=crops(batch, spec.channels, spec.side, spec.side))["features"]
+    agree(pair, "refiner", clips=np.repeat(features[:, :, None], spec.refine_length, 2))
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_recognizer(pair: Pair, batch: int) -> None:
+    spec = pair[0].recognizer_spec
+    assert spec is not None
+    agree(pair, "recognizer", clip=crops(batch, spec.frames, 3, spec.side, spec.side))
+
+
+@pytest.mark.parametrize("cameras", BATCHES)
+def test_the_proposer_on_a_state_of_its_own(pair: Pair, cameras: int) -> None:
+    gpu, cpu, tolerance = pair
+    spec = gpu.spotter
+    features = cpu.encoder(pixels=crops(cameras, spec.channels, spec.side, spec.side))["features"][:, :, None]
+    states = [np.zeros((cameras, spec.state), np.float32) for _ in range(2)]
+    for tick in range(2 * max(spec.windows)):
+        arrays = {"features": features * np.float32(1 + tick % 3), "valid": np.ones((cameras, 1), np.float32)}
+        found = [engines.proposer(**arrays, state=states[which]) for which, engines in enumerate((gpu, cpu))]
+        np.testing.assert_allclose(found[0]["scores"], found[1]["scores"], atol=tolerance)
+        states = [out["state_out"].copy() for out in found]
