@@ -18,6 +18,7 @@ from .intervals import encode, iou
 from .specs import SpotterSpec
 
 Labels = NDArray[np.int8]
+Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
@@ -77,20 +78,32 @@ def labels_of(overlap: Floats, rule: Assignment) -> Labels:
     return labels
 
 
-def proposal_labels(spec: SpotterSpec, n: int, onset: Floats, offset: Floats, rule: Assignment) -> Labels:
-    """CPN's labels (M, n) by scale and last tick [S1 M26]; windows that leave the stretch are ignored."""
+def proposal_labels(
+    spec: SpotterSpec, n: int, onset: Floats, offset: Floats, rule: Assignment, doubtful: Flags | None = None
+) -> Labels:
+    """CPN's labels (M, n) by scale and last tick [S1 M26].
+
+    Windows that leave the stretch, and those that would be positive for a `doubtful` ME (G,), are ignored.
+    """
     start, stop = window_bounds(spec, n)
-    labels = labels_of(best_overlap(start, stop, onset, offset)[0], rule)
+    overlap, which = best_overlap(start, stop, onset, offset)
+    labels = _without(labels_of(overlap, rule), which, doubtful)
     labels[start < 0] = IGNORED
     return labels
 
 
+def _without(labels: Labels, which: NDArray[np.int64], doubtful: Flags | None) -> Labels:
+    if doubtful is not None and doubtful.any():
+        labels[(labels == POSITIVE) & doubtful[which]] = IGNORED
+    return labels
+
+
 def refiner_targets(
-    start: ArrayLike, stop: ArrayLike, onset: Floats, offset: Floats, rule: Assignment
+    start: ArrayLike, stop: ArrayLike, onset: Floats, offset: Floats, rule: Assignment, doubtful: Flags | None = None
 ) -> tuple[Labels, Floats]:
     """CRN's labels (P,) and r1*, r2* (P, 2) = ((onset - a) / w, (offset - b) / w) [S1 M29, M32]; NaN for non-MEs."""
     overlap, which = best_overlap(start, stop, onset, offset)
-    labels = labels_of(overlap, rule)
+    labels = _without(labels_of(overlap, rule), which, doubtful)
     targets = np.full((*labels.shape, 2), np.nan)
     hit = labels == POSITIVE
     if hit.any():
@@ -115,17 +128,19 @@ def jittered(
 
 def refiner_samples(
     spec: SpotterSpec, scores: NDArray[np.float32], onset: Floats, offset: Floats, rule: Assignment,
-    rng: np.random.Generator,
+    rng: np.random.Generator, doubtful: Flags | None = None,
 ) -> Samples:  # fmt: skip
     """Draw CRN's samples of one stretch from CPN's scores (M, n) for its windows.
 
     Positives: the truths with their jittered copies, and windows of IoU >= positive_iou by CPN's odds, since those
     that pass T_CPN are what CRN will judge. Negatives, in proportion: `hard_share` by CPN's odds, the rest evenly.
+    `doubtful` (G,): MEs that give no sample.
     """
     n = scores.shape[1]
     start, stop = window_bounds(spec, n)
-    labels = proposal_labels(spec, n, onset, offset, rule)
-    extra = jittered(onset, offset, n, spec, rule, rng)
+    labels = proposal_labels(spec, n, onset, offset, rule, doubtful)
+    sure = np.ones(len(onset), bool) if doubtful is None else ~doubtful
+    extra = jittered(onset[sure], offset[sure], n, spec, rule, rng)
     positive = _by_odds(np.flatnonzero(labels == POSITIVE), scores, rule.positives - len(extra[0]), rng)
     count = len(positive) + len(extra[0])
     wanted = max(round(rule.negatives_per_positive * count), rule.negatives)
@@ -135,7 +150,7 @@ def refiner_samples(
     picked = np.concatenate([positive, hard, rest])
     a = np.concatenate([extra[0], start.reshape(-1)[picked]])
     b = np.concatenate([extra[1], stop.reshape(-1)[picked]])
-    kinds, targets = refiner_targets(a, b, onset, offset, rule)
+    kinds, targets = refiner_targets(a, b, onset, offset, rule, doubtful)
     used = kinds != IGNORED
     return Samples(a[used], b[used], kinds[used], targets[used])
 

@@ -27,7 +27,6 @@ from .timeline import Action, Recipe
 SHORTEST_S = 1.0  # of a stretch that is used
 WIDTH_PX = (45.0, 40.0)  # gates of the mesh width: smaller faces than live, for there is little open video
 MICRO_PER_MIN = 10.0
-STILL_PX = 0.02  # flow under which a crop is left as it was
 BACKWARD = 0.3  # share of the clips
 NOISE = (0.0, 2.0)  # grey levels on top of the video's own
 GAIN = (0.85, 1.15)
@@ -59,7 +58,10 @@ def read_carriers(path: Path, stop_s: float | None = None, side: int = 112) -> l
 def carrier_clip(
     carriers: Sequence[Carrier], seed: int, seconds: float, recipe: Recipe, basis: Basis | None = None
 ) -> Clip:
-    """A training clip of up to `seconds`, longer stretches more often; deterministic in the seed."""
+    """A training clip of up to `seconds`, longer stretches more often; deterministic in the seed.
+
+    Every frame is resampled, by one and the same part of a pixel: where only MEs were, their blur would tell.
+    """
     rng = np.random.default_rng(seed)
     lengths = np.array([min(float(c.times_ns[-1]) / 1e9, 4 * seconds) for c in carriers])
     carrier = carriers[rng.choice(len(carriers), p=lengths / lengths.sum())]
@@ -68,7 +70,8 @@ def carrier_clip(
     motion = Motion(Geometry.of(np.median(carrier.landmarks[np.unique(rows)], axis=0), side, side), basis=basis)
     wanted = replace(recipe, micro_per_min=MICRO_PER_MIN)
     actions = draw_micros(rng, float(times[-1]) / 1e9, wanted, motion.peak)
-    crops = _lit(_moved(carrier.crops[rows], times, actions, motion), rng)
+    rest = rng.uniform(-0.5, 0.5, 2).astype(np.float32)
+    crops = _lit(_moved(carrier.crops[rows], times, actions, motion, rest), rng)
     return Clip(carrier.name, "train", times, crops, tuple(a.movement for a in actions))
 
 
@@ -91,16 +94,14 @@ def _walk(
 
 
 def _moved(
-    crops: NDArray[np.uint8], times: NDArray[np.int64], actions: list[Action], motion: Motion
+    crops: NDArray[np.uint8], times: NDArray[np.int64], actions: list[Action], motion: Motion, rest: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     side = crops.shape[-1]
     y, x = np.mgrid[:side, :side].astype(np.float32)
-    grid = np.stack([x, y], axis=-1)
-    out = crops.copy()
+    grid = np.stack([x, y], axis=-1) + rest
+    out = np.empty_like(crops)
     for i, at in enumerate(times.tolist()):
         flow = motion.total(strengths_at(actions, at / 1e9))
-        if np.abs(flow).max() < STILL_PX:
-            continue
         image = np.ascontiguousarray(crops[i].transpose(1, 2, 0))
         moved: Any = cv2.remap(image, grid - flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         out[i] = moved.transpose(2, 0, 1)

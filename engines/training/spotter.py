@@ -74,7 +74,7 @@ def joint_losses(
 ) -> Losses:
     """CPN's balanced loss, CRN's classification and regression loss on windows sampled from CPN's output, or both."""
     with torch.set_grad_enabled(phase == "joint"):
-        frames = encode_frames(network.encoder, batch, config.bfloat16)
+        frames = encode_frames(network.encoder, batch, config.bfloat16, batch.current)
     features, valid = tick_features(frames, batch)  # (B, L, N), (B, N)
     logits = network(features, valid)  # (B, M, N)
     labels = np.full(logits.shape, IGNORED, np.int8)
@@ -83,9 +83,9 @@ def joint_losses(
     samples = []
     for i, stretch in enumerate(batch.stretches):
         n = len(stretch.weights)
-        labels[i, :, :n] = proposal_labels(spec, n, stretch.onset, stretch.offset, rule)
+        labels[i, :, :n] = proposal_labels(spec, n, stretch.onset, stretch.offset, rule, stretch.doubtful)
         shown = np.where(window_mask(spec, n), scores[i, :, :n], 0)
-        samples.append(refiner_samples(spec, shown, stretch.onset, stretch.offset, rule, rng))
+        samples.append(refiner_samples(spec, shown, stretch.onset, stretch.offset, rule, rng, stretch.doubtful))
     losses: Losses = {}
     if phase != "crn":
         truth = torch.from_numpy(labels).to(logits.device)
@@ -211,7 +211,7 @@ class Trainer:
         network.encoder.eval()  # norm statistics stay as pre-training left them
         phase = phase_of(self.progress.step, config)
         hold(network, phase)
-        return joint_losses(network, batch, config, phase, rng), len(batch.pixels)
+        return joint_losses(network, batch, config, phase, rng), len(batch.current)
 
     def _groups(self, network: nn.Module) -> Iterator[dict[str, object]]:
         joint = isinstance(network, MESNet)

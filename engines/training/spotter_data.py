@@ -21,7 +21,9 @@ from ..specs import SpotterSpec
 from ..targets import to_ticks
 from .crops import Crops, Indices, Pixels, read_sets
 
-MICRO = "micro"
+MICRO, SPEECH = "micro", "speech"
+# Units of the lower face alone: in a bout of speech such an ME can be told from no syllable. Not from the paper.
+LOWER_FACE = ("AU10", "AU12", "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26")
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +49,7 @@ class Clip:
     times_ns: Indices
     micro_ns: Indices  # (G, 2) onset and offset
     other_ns: Indices  # (H, 2) of every other movement
+    doubtful: NDArray[np.bool_]  # (G,) MEs of the lower face amid speech: neither positive nor negative in training
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,38 +76,57 @@ class ClipSet:
 
 
 def _clip(entry: dict[str, Any]) -> Clip:
-    spans: dict[bool, list[list[int]]] = {True: [], False: []}
-    for movement in entry["movements"]:
-        spans[movement["kind"] == MICRO].append([movement["onset_ns"], movement["offset_ns"]])
-    micro, other = (np.asarray(spans[key], np.int64).reshape(-1, 2) for key in (True, False))
+    moves = entry["movements"]
+    micro, other, speech = (
+        np.array([[m["onset_ns"], m["offset_ns"]] for m in moves if chosen(m["kind"])], np.int64).reshape(-1, 2)
+        for chosen in (MICRO.__eq__, MICRO.__ne__, SPEECH.__eq__)
+    )
+    low = [all(unit.rstrip("LR") in LOWER_FACE for unit in m["units"]) for m in moves if m["kind"] == MICRO]
+    amid = (micro[:, :1] < speech[:, 1]) & (micro[:, 1:] > speech[:, 0])  # (G, bouts and syllables)
     times = np.asarray(entry["times_ns"], np.int64)
-    return Clip(entry["split"], int(entry["start"]), times, micro, other)
+    return Clip(entry["split"], int(entry["start"]), times, micro, other, np.array(low, bool) & amid.any(1))
 
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """A run of frames as the stream would see it: K kept frames, T ticks, G truths in ticks."""
+    """A run of frames as the stream would see it: K kept frames, T ticks, G truths in ticks.
+
+    The first frames may lie before the first tick: the lags of later ones reach there.
+    """
 
     rows: Indices  # (K,) in crops.npy
     lags: Indices  # (K, D) positions among the K
     weights: NDArray[np.float32]  # (T, K)
     onset: Floats  # (G,)
     offset: Floats
+    doubtful: NDArray[np.bool_]  # (G,)
+
+    @property
+    def used(self) -> Indices:
+        """Positions of the frames that a tick is made of."""
+        return np.flatnonzero(self.weights.any(0))
 
 
 def cut(clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None, pace: float = 1.0) -> Stretch:
-    """The stretch that begins at frame `first` and lasts at most `ticks` ticks; `pace` > 1 slows everything down."""
-    times = np.rint((clip.times_ns[first:] - clip.times_ns[first]) * pace).astype(np.int64)
+    """The stretch whose ticks begin at frame `first` and are at most `ticks`; `pace` > 1 slows everything down.
+
+    As much of the clip before it as the lags reach comes along, without ticks.
+    """
+    reach = clip.times_ns[first] - max(spec.lags_ns, default=0) / pace
+    begin = int(np.searchsorted(clip.times_ns, reach))
+    times = np.rint((clip.times_ns[begin:] - clip.times_ns[begin]) * pace).astype(np.int64)
+    before = round(int(times[first - begin]) * spec.grid_hz / SECOND_NS)  # ticks
     if ticks is not None:
-        times = times[SNAP_PARTS * times * spec.grid_hz <= (SNAP_PARTS * (ticks - 1) + 1) * SECOND_NS]
+        last = before + ticks - 1
+        times = times[SNAP_PARTS * times * spec.grid_hz <= (SNAP_PARTS * last + 1) * SECOND_NS]
     kept = thin(times, spec.grid_hz)
     times = times[kept]
-    spans = np.rint((clip.micro_ns - clip.times_ns[first]) * pace).astype(np.int64)
-    onset, offset = to_ticks(spans[:, 0], spans[:, 1], 0, spec.grid_hz)
-    weights = tick_weights(times, spec.grid_hz)
+    spans = np.rint((clip.micro_ns - clip.times_ns[begin]) * pace).astype(np.int64)
+    onset, offset = (at - before for at in to_ticks(spans[:, 0], spans[:, 1], 0, spec.grid_hz))
+    weights = tick_weights(times, spec.grid_hz)[before:]
     near = (offset > 0) & (onset < len(weights))
     lags = lag_indices(times, spec.lags_ns)
-    return Stretch(clip.start + first + kept, lags, weights, onset[near], offset[near])
+    return Stretch(clip.start + begin + kept, lags, weights, onset[near], offset[near], clip.doubtful[near])
 
 
 def draw(clip: Clip, spec: SpotterSpec, ticks: int, augmentation: Augmentation, rng: np.random.Generator) -> Stretch:
@@ -129,7 +151,7 @@ def turned(clip: Clip) -> Clip:
         times_ns=last - clip.times_ns[::-1],
         micro_ns=last - clip.micro_ns[:, ::-1],
         other_ns=last - clip.other_ns[:, ::-1],
-    )
+    )  # the order of the MEs stays, and with it that of `doubtful`
 
 
 def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> Pixels:
@@ -150,46 +172,51 @@ def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Frames of several stretches on end: pixels (F, 3, S, S) uint8, lags (F, D) into F, and the stretches."""
+    """Frames of several stretches on end: pixels (F, 3, S, S) uint8, lags (F, D) into F, and the stretches.
+
+    `current` (C,): the frames among them that ticks are made of.
+    """
 
     pixels: Tensor
     lags: Tensor
+    current: Tensor
     stretches: tuple[Stretch, ...]
 
     def to(self, device: torch.device) -> Batch:
         """The same, its tensors elsewhere."""
-        return Batch(self.pixels.to(device), self.lags.to(device), self.stretches)
+        return Batch(self.pixels.to(device), self.lags.to(device), self.current.to(device), self.stretches)
 
 
 def collate(
     stretches: list[Stretch], crops: Crops, augmentation: Augmentation | None, rng: np.random.Generator
 ) -> Batch:
     """Read the frames of `stretches`, each augmented alone (None: not at all)."""
-    pixels, lags, base = [], [], 0
+    pixels, lags, current, base = [], [], [], 0
     for stretch in stretches:
         frames = crops[stretch.rows]
         pixels.append(frames if augmentation is None else augment(frames, augmentation, rng))
         lags.append(stretch.lags + base)
+        current.append(stretch.used + base)
         base += len(stretch.rows)
-    return Batch(torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(lags)), tuple(stretches))
+    shown, before, now = (torch.from_numpy(np.concatenate(part)) for part in (pixels, lags, current))
+    return Batch(shown, before, now, tuple(stretches))
 
 
-def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current: Tensor | None = None) -> Tensor:
-    """Features (F, L) of every frame of the batch, or of the frames `current` with their lags."""
-    now = torch.arange(len(batch.pixels), device=batch.pixels.device) if current is None else current
+def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current: Tensor) -> Tensor:
+    """Features (C, L) of the frames `current` (C,) of the batch, with their lags."""
     with torch.no_grad():
-        inputs = encoder.inputs_of(batch.pixels, now, batch.lags[now])
+        inputs = encoder.inputs_of(batch.pixels, current, batch.lags[current])
     with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=bfloat16):
         return encoder.features(inputs).float()
 
 
 def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Frame features (F, L) -> tick features (B, L, N) of the longest stretch and validity (B, N)."""
+    """Features (C, L) of `batch.current` -> tick features (B, L, N) of the longest stretch and validity (B, N)."""
     longest = max(len(stretch.weights) for stretch in batch.stretches)
     rows, valid = [], torch.zeros(len(batch.stretches), longest, device=features.device)
-    parts = torch.split(features, [len(stretch.rows) for stretch in batch.stretches])
+    parts = torch.split(features, [len(stretch.used) for stretch in batch.stretches])
     for i, (stretch, part) in enumerate(zip(batch.stretches, parts, strict=True)):
-        ticks = torch.from_numpy(stretch.weights).to(part.device) @ part  # (T, L)
+        ticks = torch.from_numpy(stretch.weights[:, stretch.used]).to(part.device) @ part  # (T, L)
         rows.append(torch.nn.functional.pad(ticks, (0, 0, 0, longest - len(ticks))))
         valid[i, : len(ticks)] = 1
     return torch.stack(rows).transpose(1, 2), valid
@@ -207,7 +234,7 @@ def span(clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: i
     nearest = nearest_frames(times, np.linspace(onset_ns, offset_ns, length))
     nothing = np.empty((0, len(inside)), np.float32)
     lags = lag_indices(times, spec.lags_ns)
-    return Stretch(clip.start + inside, lags, nothing, np.empty(0), np.empty(0)), nearest
+    return Stretch(clip.start + inside, lags, nothing, np.empty(0), np.empty(0), np.empty(0, bool)), nearest
 
 
 def resample_batch(features: Tensor, row: Tensor, start: Tensor, stop: Tensor, length: int) -> Tensor:

@@ -17,11 +17,11 @@ BADGE = """(hz) => {
   view.measure(hz, 1, 1);
   return [view.badge.dataset.level, view.badge.innerText];
 }"""
-# The video at its beginning and paused; window.went is where it goes next.
+# The video at its beginning and paused; window.went is where it goes next. An earlier seek may end late: 0 is no move.
 REWOUND = """new Promise((done) => {
   const video = document.querySelector(".ms-video");
   [window.went, video.onseeking] = [null, null];
-  video.onseeked = () => { video.onseeking = () => { window.went ??= video.currentTime; }; done(); };
+  video.onseeked = () => { video.onseeking = () => { window.went ??= video.currentTime || null; }; done(); };
   video.pause();
   video.currentTime = 0;
 })"""

@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = []
     for i in range(6):
         label3, label5 = LABELS[i % 3]
-        micro = {"kind": "micro", "onset_ns": 20 * TICK, "apex_ns": 24 * TICK, "offset_ns": 30 * TICK}
+        micro = {"kind": "micro", "units": ["AU4"], "onset_ns": 20 * TICK, "apex_ns": 24 * TICK, "offset_ns": 30 * TICK}
         other = {"kind": "blink", "onset_ns": 0, "offset_ns": 5 * TICK}
         clips.append(
             {"face": f"f{i}", "split": "train" if i < 4 else "validation", "start": i * FRAMES, "count": FRAMES}

@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
         times = (np.arange(FRAMES) * 1_000_000_000 // rate).tolist()
         middle, tenth = times[FRAMES // 3], 100_000_000
         movements = [
-            {"kind": "micro", "onset_ns": middle, "offset_ns": middle + 3 * tenth},
+            {"kind": "micro", "units": ["AU4"], "onset_ns": middle, "offset_ns": middle + 3 * tenth},
             {"kind": "macro", "onset_ns": 0, "offset_ns": tenth},
         ]
         entry = {"face": f"f{i}", "split": split, "start": i * FRAMES, "count": FRAMES}
@@ -101,10 +101,33 @@ def test_any_frame_rate_comes_to_the_same_grid(folder: Path, index: int, kept: i
 def test_a_later_cut_moves_the_truth_with_it(folder: Path) -> None:
     clip = ClipSet.open(folder, SPEC).clips[0]
     stretch = cut(clip, SPEC, first=5, ticks=30)
-    assert stretch.weights.shape == (30, 30)
+    assert stretch.weights.shape == (30, 35)
     assert stretch.onset[0] == pytest.approx(15)
-    assert stretch.rows[0] == 5
-    assert (stretch.lags[0] == 0).all(), "nothing before the stretch's first frame"
+    assert stretch.used.tolist() == list(range(5, 35))
+
+
+def test_lags_reach_before_the_cut_as_they_do_in_the_stream(folder: Path) -> None:
+    """60 Hz thinned, 30 Hz, 20 Hz: every tick's frame is compared with the frames that the whole clip gives it."""
+    for clip in ClipSet.open(folder, SPEC).clips[:3]:
+        first = FRAMES // 3
+        whole, part = cut(clip, SPEC), cut(clip, SPEC, first=first)
+        wanted = {int(row): whole.rows[lags].tolist() for row, lags in zip(whole.rows, whole.lags, strict=True)}
+        assert [part.rows[part.lags[at]].tolist() for at in part.used] == [wanted[part.rows[at]] for at in part.used]
+        assert len(whole.weights) - len(part.weights) == round(clip.times_ns[first] * 30 / 1e9)
+        assert len(part.used) < len(part.rows)
+
+
+def test_an_me_of_the_lower_face_amid_speech_is_doubtful(folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    micro = index["clips"][0]["movements"][0]
+    speech = micro | {"kind": "speech", "units": ["AU25"], "offset_ns": micro["onset_ns"] + 1}
+    for units, wanted in ((["AU15L"], True), (["AU15", "AU17"], True), (["AU6", "AU12"], False)):
+        for said in (True, False):
+            index["clips"][0]["movements"] = [micro | {"units": units}] + [speech] * said
+            (folder / "index.json").write_text(json.dumps(index))
+            clip = ClipSet.open(folder, SPEC).clips[0]
+            assert clip.doubtful.tolist() == [wanted and said]
+            assert cut(clip, SPEC).doubtful.tolist() == [wanted and said]
 
 
 def test_a_turned_clip_shows_the_same_frames_backward(folder: Path) -> None:
@@ -127,12 +150,12 @@ def test_batched_tick_features_equal_each_stretch_alone(folder: Path) -> None:
     stretches = [cut(data.clips[1], SPEC), cut(data.clips[2], SPEC)]
     with torch.no_grad():
         batch = collate(stretches, data.crops, None, random)
-        features, valid = tick_features(encode_frames(encoder, batch, False), batch)
+        features, valid = tick_features(encode_frames(encoder, batch, False, batch.current), batch)
         assert valid.sum(1).tolist() == [30, 89]
         assert not features[0, :, 30:].any()
         for i, stretch in enumerate(stretches):
             alone = collate([stretch], data.crops, None, random)
-            wanted = tick_features(encode_frames(encoder, alone, False), alone)[0][0]
+            wanted = tick_features(encode_frames(encoder, alone, False, alone.current), alone)[0][0]
             torch.testing.assert_close(features[i, :, : wanted.shape[1]], wanted, atol=1e-5, rtol=0)
 
 

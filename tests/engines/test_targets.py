@@ -80,6 +80,20 @@ def test_proposal_labels_equal_a_plain_loop(n: int) -> None:
             assert found[i, last] == wanted, (width, last)
 
 
+def test_a_doubtful_me_is_neither_positive_nor_negative() -> None:
+    onset, offset = floats(20, 60), floats(31, 71)
+    sure = proposal_labels(SPEC, 120, onset, offset, RULE)
+    labels = proposal_labels(SPEC, 120, onset, offset, RULE, np.array([False, True]))
+    late = np.arange(120) > 50
+    assert ((sure == 1) & late).any()
+    assert (labels[:, late] == np.where(sure == 1, -1, sure)[:, late]).all()
+    assert (labels[:, ~late] == sure[:, ~late]).all()
+    scores = np.where(sure == 1, 0.9, 0.1).astype(np.float32)
+    drawn = refiner_samples(SPEC, scores, onset, offset, RULE, np.random.default_rng(6), np.array([False, True]))
+    assert ((drawn.labels == 1) & (drawn.start < 50)).any()
+    assert not ((drawn.labels == 1) & (drawn.start > 50)).any()
+
+
 def test_targets_invert_the_decoding() -> None:
     start, stop = floats(10, 30, 60), floats(21, 37, 75)
     onset, offset = floats(12.25, 61), floats(20.5, 72)

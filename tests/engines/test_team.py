@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine clips of noise with an ME each, one of them for validation."""
     folder, random = tmp_path_factory.mktemp("set"), np.random.default_rng(0)
     times = [i * TICK for i in range(FRAMES)]
-    micro = {"kind": "micro", "onset_ns": 20 * TICK, "apex_ns": 25 * TICK, "offset_ns": 30 * TICK,
+    micro = {"kind": "micro", "units": ["AU4"], "onset_ns": 20 * TICK, "apex_ns": 25 * TICK, "offset_ns": 30 * TICK,
              "label3": "positive", "label5": "happiness"}  # fmt: skip
     clips = [
         {"face": f"f{i}", "split": "validation" if i == 8 else "train", "start": i * FRAMES, "count": FRAMES,
