@@ -121,8 +121,7 @@ def calibrate(
     engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
     faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
     alarms: Annotated[float, typer.Option(help="the operating point: most false alarms a minute")] = OPERATING_POINT,
-    footage: Annotated[Path | None, typer.Option(help="real video for tuning, MEs warped in")] = None,
-    footage_stop: Annotated[float, typer.Option(help="seconds of it that are used")] = 25.0,
+    footage: Annotated[list[Path] | None, typer.Option(help="real video without MEs, to be quiet on too")] = None,
     write: Annotated[bool, typer.Option("--write", help="into the manifest of the weights")] = False,
     clips: Annotated[int, typer.Option(help="clips of a minute")] = 30,
     workers: Annotated[int, typer.Option(help="processes that render")] = 1,
@@ -134,8 +133,7 @@ def calibrate(
 
     with load_engines(engines) as loaded:
         best = calibrate_on_faces(
-            loaded, faces, clips=clips, alarms=alarms, footage=[(footage, footage_stop)] if footage else [],
-            workers=workers, progress=_progress,
+            loaded, faces, clips=clips, alarms=alarms, footage=footage or [], workers=workers, progress=_progress,
         )  # fmt: skip
     if write:
         set_thresholds(Path(engines), best)

@@ -6,7 +6,7 @@ stored scores. Not from the papers, which name T_CRN and T_nms but no values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import reference
 from .clips import lag_indices, thin, tick_weights
-from .intervals import iou
+from .intervals import Intervals, iou
 from .metrics import one_to_one
 from .runtime.engine import EngineSet
 from .specs import SpotterSpec
@@ -65,19 +65,24 @@ def clip_features(crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines
     return np.asarray(ticks.T, np.float32)
 
 
-def best_thresholds(scored: Sequence[Scored], spec: SpotterSpec, alarms: float | None = None) -> dict[str, Any]:
+def best_thresholds(
+    scored: Sequence[Scored], spec: SpotterSpec, alarms: float | None = None,
+    allowed: Callable[[SpotterSpec], bool] = lambda spec: True,
+) -> dict[str, Any]:  # fmt: skip
     """The report of the thresholds of the best F1, or of the most recall at `alarms` false alarms a minute at most.
 
     {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to fewer false alarms;
-    where nothing keeps the limit, the fewest false alarms win.
+    where nothing keeps the limit, the fewest false alarms win. `allowed` says which thresholds may be taken at all,
+    unless it allows none: then the strictest alone.
     """
     trials = [replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID]
+    trials = [trial for trial in trials if allowed(trial)] or trials[-1:]
     found = [report_at(scored, trial) for trial in trials]
     if alarms is None:
         return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
     limit = max(alarms, min(report["false_alarms_per_min"] for report in found))
-    allowed = [report for report in found if report["false_alarms_per_min"] <= limit]
-    return max(allowed, key=lambda report: (report["recall"], -report["false_alarms_per_min"]))
+    quiet = [report for report in found if report["false_alarms_per_min"] <= limit]
+    return max(quiet, key=lambda report: (report["recall"], -report["false_alarms_per_min"]))
 
 
 def curve(scored: Sequence[Scored], spec: SpotterSpec) -> list[dict[str, Any]]:
@@ -87,13 +92,17 @@ def curve(scored: Sequence[Scored], spec: SpotterSpec) -> list[dict[str, Any]]:
     return [{name: report[name] for name in kept} for report in reports]
 
 
+def spotted_at(clip: Scored, spec: SpotterSpec) -> Intervals:
+    """What is found in the clip at the thresholds of `spec`, in ticks."""
+    passed = [w for w in clip.windows if clip.scores[w.scale, w.end] >= spec.t_cpn and w.score >= spec.t_crn]
+    return reference.settle(passed, clip.scores.shape[1], spec)
+
+
 def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
     """The same figures at the thresholds of `spec`, all clips together."""
     hits = spotted = truths = ticks = 0
     for clip in scored:
-        length = clip.scores.shape[1]
-        passed = [w for w in clip.windows if clip.scores[w.scale, w.end] >= spec.t_cpn and w.score >= spec.t_crn]
-        kept = reference.settle(passed, length, spec)
+        length, kept = clip.scores.shape[1], spotted_at(clip, spec)
         overlap = iou(kept.start[:, None], kept.stop[:, None], clip.start, clip.stop)
         hits += len(one_to_one(overlap, HIT_IOU))
         spotted, truths, ticks = spotted + len(kept), truths + len(clip.start), ticks + length

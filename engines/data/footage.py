@@ -117,6 +117,11 @@ def read_clip(path: Path, keep_frames: bool = True) -> Footage:
         return read_footage(path, start_s, None, aligner, keep_frames, footage.meshes)
 
 
+def read_tuning(path: Path) -> Footage:
+    """What the examinations leave of a clip: its beginning up to USED_FROM_S; all of a clip that is not named there."""
+    return read_footage(path, 0.0, USED_FROM_S.get(path.name), keep_frames=False)
+
+
 def align_shots(
     name: str,
     shots: Iterable[tuple[int, Pixels]],

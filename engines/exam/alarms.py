@@ -20,12 +20,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..calibrate import Scored, score_clip, spotted_at
 from ..clips import SECOND_NS, nearest_frames
-from ..data.footage import Footage, Rows, read_clip
+from ..data.footage import Footage, Rows, read_clip, read_tuning
 from ..runtime.engine import EngineSet
+from ..specs import SpotterSpec
 from .notes import Annotation, Flags, annotate, runs
 from .semireal import Progress, cut, seconds, silent
-from .takes import Take, Verdict, examine
+from .takes import Take, Verdict, examine, without_pixels
 
 SHARES = {"quiet": 0.4, "speech": 0.3, "blinks": 0.3}  # of the composites' minutes
 TAKE_S = 30.0  # of one composite
@@ -41,6 +43,9 @@ JPEG_SHARE = 0.5  # of the composites
 JPEG_QUALITY = (50, 90)
 CONFIDENCE = 0.95
 BISECTIONS = 60
+
+LIMITS = {"quiet": 1.0, "speech": 2.0}  # alarms a minute that thresholds may give on composites of tuning footage
+BLINK_LIMIT = 0.05  # share of the blinks there that they may take for an ME
 
 CATEGORIES = ("quiet", "speech", "blinks", "other")  # other: head or brows move; in real footage only
 
@@ -227,17 +232,74 @@ def _source(footage: Footage, notes: Annotation, rows: Rows) -> Source:
 def _composites(
     engines: EngineSet, rng: np.random.Generator, sources: list[Source], minutes: float, name: str, progress: Progress
 ) -> Tally:
-    """Composites of one category, about `minutes` of them, the sources in turn."""
-    tally = Tally()
-    for k in range(math.ceil(minutes * 60 / TAKE_S) if sources else 0):
+    """Composites of one category, about `minutes` of them."""
+    tally = Tally(sources={source.name for source in sources[: _rounds(minutes)]})
+    for take, played, order in _composed(rng, sources, minutes, name):
+        verdict = examine(take, engines)
+        _count_composite(tally, verdict, played, order, engines.spotter.grid_hz)
+        progress(f"{name}: {len(verdict.found)} alarms in {take.minutes * 60:.0f} s of {played.name}")
+    return tally
+
+
+def _composed(
+    rng: np.random.Generator, sources: list[Source], minutes: float, name: str
+) -> Iterator[tuple[Take, Source, NDArray[np.int64]]]:
+    """Composites with what each plays and in which order, the sources in turn."""
+    for k in range(_rounds(minutes) if sources else 0):
         source = sources[k % len(sources)]
         played = source if name == "blinks" else _part(rng, source)
         take, order = compose_take(rng, played, name)
-        verdict = examine(take, engines)
-        _count_composite(tally, verdict, played, order, engines.spotter.grid_hz)
-        tally.sources.add(source.name)
-        progress(f"{name} {k}: {len(verdict.found)} alarms in {take.minutes * 60:.0f} s of {source.name}")
-    return tally
+        yield take, played, order
+
+
+def _rounds(minutes: float) -> int:
+    return math.ceil(minutes * 60 / TAKE_S)
+
+
+@dataclass(frozen=True, eq=False)
+class Composite:
+    """One composite of tuning footage, scored: its thresholds are still open."""
+
+    name: str
+    take: Take  # without pixels
+    played: Source
+    order: NDArray[np.int64]
+    scored: Scored
+
+
+def score_composites(
+    engines: EngineSet, clips: Sequence[Path], seed: int, minutes: float, progress: Progress = silent
+) -> list[Composite]:
+    """Composites, `minutes` in all, of what the examinations leave of the clips (`footage.read_tuning`)."""
+    sources: dict[str, list[Source]] = {name: [] for name in SHARES}
+    for path in clips:
+        footage = read_tuning(path)
+        for name, found in _sources(footage, annotate(footage)).items():
+            sources[name] += found
+    rng, scored, nothing = np.random.default_rng(seed), [], np.empty((0, 2), np.int64)
+    for name, found in sources.items():
+        for take, played, order in _composed(rng, found, minutes * SHARES[name], name):
+            seen = score_clip(engines, take.crops, take.times_ns, nothing)
+            empty = without_pixels(Verdict(take, spotted_at(seen, engines.spotter), ())).take
+            scored.append(Composite(name, empty, played, order, seen))
+        progress(f"{name}: {len(found)} sources")
+    return scored
+
+
+def tallies(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, Tally]:
+    """What the composites of each category give at the thresholds of `spec`."""
+    counted = {name: Tally() for name in SHARES}
+    for one in composites:
+        verdict = Verdict(one.take, spotted_at(one.scored, spec), ())
+        _count_composite(counted[one.name], verdict, one.played, one.order, spec.grid_hz)
+    return counted
+
+
+def keeps_limits(composites: Sequence[Composite], spec: SpotterSpec) -> bool:
+    """Whether LIMITS and BLINK_LIMIT hold on the composites at the thresholds of `spec`."""
+    counted = tallies(composites, spec)
+    calm = all(counted[name].alarms <= limit * counted[name].seconds / 60 for name, limit in LIMITS.items())
+    return calm and counted["blinks"].on_blinks <= BLINK_LIMIT * counted["blinks"].blinks
 
 
 def _count_composite(

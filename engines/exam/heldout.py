@@ -21,22 +21,26 @@ from numpy.typing import NDArray
 from ..align import AlignOptions
 from ..calibrate import Scored, best_thresholds, curve, score_clip
 from ..data.faces import find_faces, load_face
-from ..data.footage import read_footage
 from ..data.synthetic import Clip, Renderer
 from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
 from ..runtime.engine import EngineSet
 from ..specs import OPERATING_POINT
+from .alarms import keeps_limits, score_composites, tallies
 from .hits import Reading, read_hit, recognition
-from .notes import annotate
-from .semireal import passes
 from .takes import Take, Verdict, crop_px, examine, report, without_pixels
 
 # 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
-EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, speech_per_min=2.5, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
+EXAM_RECIPE = replace(
+    Recipe(),
+    micro_per_min=5.0,
+    macro_per_min=4.0,
+    speech_per_min=2.5,
+    micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)),
+)
 SEED = 2026
 SPLITS = ("test", "validation", "train")
-FOOTAGE_PASSES = 20
+COMPOSITE_MIN = 10.0  # of tuning footage, in all
 
 Task = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]
 Say = Callable[[str], None]
@@ -100,12 +104,12 @@ def examine_heldout(
 
 def calibrate_on_faces(
     engines: EngineSet, faces: Path, *, clips: int = 30, seconds: float = 60.0, alarms: float = OPERATING_POINT,
-    footage: Sequence[tuple[Path, float]] = (), workers: int = 1, progress: Say = lambda line: None,
+    footage: Sequence[Path] = (), workers: int = 1, progress: Say = lambda line: None,
 ) -> dict[str, Any]:  # fmt: skip
     """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
 
-    footage: real video that no examination uses, each with the second it is used up to: FOOTAGE_PASSES of it, with MEs
-    warped in (`semireal`), count beside the clips.
+    footage: real videos; on COMPOSITE_MIN minutes of composites (`alarms`) of what the examinations leave of them the
+    thresholds must keep `alarms.LIMITS` too. What they give there is returned as `footage`.
     """
     tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
     scored = []
@@ -113,14 +117,11 @@ def calibrate_on_faces(
         for take in stretches(Take(clip.face, clip.times_ns, clip.crops, clip.movements)):
             scored.append(_scored(engines, take))
         progress(f"clip {done}/{clips}")
-    for path, stop_s in footage:
-        seen = read_footage(path, 0.0, stop_s)
-        for takes, _ in passes(seen, annotate(seen), [[SEED, repeat] for repeat in range(FOOTAGE_PASSES)]):
-            scored += [_scored(engines, take) for take in takes]
-        progress(f"{path.name}: {FOOTAGE_PASSES} passes")
-    best = best_thresholds(scored, engines.spotter, alarms)
+    composites = score_composites(engines, footage, SEED, COMPOSITE_MIN, progress)
+    best = best_thresholds(scored, engines.spotter, alarms, lambda spec: keeps_limits(composites, spec))
     spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
-    return best | {"alarms_limit": alarms, "curve": curve(scored, spec)}
+    real = {name: tally.report() for name, tally in tallies(composites, spec).items() if tally.seconds}
+    return best | {"alarms_limit": alarms, "curve": curve(scored, spec), "footage": real}
 
 
 def _scored(engines: EngineSet, take: Take) -> Scored:

@@ -60,6 +60,14 @@ def test_the_best_thresholds_leave_the_false_alarm_out() -> None:
     assert best["t_crn"] > 0.5
 
 
+def test_only_allowed_thresholds_are_taken() -> None:
+    clips = [scored([Window(20, 0, 10, 20, 0.9)], (10, 20))]
+    strict = best_thresholds(clips, SPEC, allowed=lambda spec: spec.t_crn > 0.85)
+    assert (strict["t_crn"], strict["f1"]) == (0.9, 1)
+    none = best_thresholds(clips, SPEC, allowed=lambda spec: False)
+    assert (none["t_cpn"], none["t_crn"]) == (T_CPN_GRID[-1], T_CRN_GRID[-1])
+
+
 @pytest.mark.parametrize("ticks", [40, 250, 700])
 def test_clusters_equal_those_that_grow_window_by_window(ticks: int) -> None:
     random = np.random.default_rng(ticks)

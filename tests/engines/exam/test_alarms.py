@@ -12,7 +12,16 @@ from scipy.stats import chi2
 import realtime
 from engines.data.footage import Footage, read_footage
 from engines.exam import alarms
-from engines.exam.alarms import Source, Tally, compose_take, examine_alarms, poisson_interval
+from engines.exam.alarms import (
+    Source,
+    Tally,
+    compose_take,
+    examine_alarms,
+    keeps_limits,
+    poisson_interval,
+    score_composites,
+    tallies,
+)  # fmt: skip
 from engines.exam.notes import Annotation
 from engines.exam.semireal import cut
 from engines.exam.takes import Verdict
@@ -121,3 +130,28 @@ def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert made["blinks"]["minutes"] == pytest.approx(0.2, abs=0.01)
     assert made["blinks"]["low"] <= made["blinks"]["per_min"] <= made["blinks"]["high"]
     assert said
+
+
+def test_thresholds_must_be_quiet_on_composites_of_tuning_footage(
+    blinking: Footage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = replace(alarms.annotate(blinking), quiet=np.arange(60) >= 22)
+    monkeypatch.setattr(alarms, "read_tuning", lambda _: blinking)
+    monkeypatch.setattr(alarms, "annotate", lambda _: notes)
+    monkeypatch.setattr(alarms, "TAKE_S", 6.0)
+    with load_engines("baseline") as engines:
+        spec = replace(engines.spotter, t_cpn=0.3, t_crn=0.0)
+        composites = score_composites(replace(engines, spotter=spec), [SAMPLE], 1, 1.0)
+    assert {one.name for one in composites} == {"blinks", "quiet"}
+    assert not any(one.take.crops.size for one in composites), "no pixels are kept"
+    loose = tallies(composites, spec)
+    assert loose["blinks"].alarms > loose["blinks"].blinks > 0, "the baseline takes a blink for an ME"
+    assert not keeps_limits(composites, spec)
+    strict = replace(spec, t_crn=1.0)
+    assert sum(tally.alarms for tally in tallies(composites, strict).values()) == 0
+    assert keeps_limits(composites, strict)
+    monkeypatch.setattr(alarms, "BLINK_LIMIT", 1e9)
+    per_min = 60 * loose["quiet"].alarms / loose["quiet"].seconds
+    for limit, kept in ((per_min + 0.01, True), (per_min - 0.01, False)):
+        monkeypatch.setattr(alarms, "LIMITS", {"quiet": limit})
+        assert keeps_limits(composites, spec) == kept
