@@ -21,7 +21,7 @@ from .specs import NMS_RULES
 Floats = NDArray[np.float64]
 
 R1_RANGE = (-1.0, 0.5)  # clamps of the regression offsets: nothing reachable at IoU >= 0.5 is lost;
-R2_RANGE = (-0.5, 1.0)  # not from the paper (architecture 2), they bound how far a later window can reach
+R2_RANGE = (-0.5, 1.0)  # not from the paper
 
 
 @dataclass(frozen=True, eq=False)

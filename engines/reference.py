@@ -60,7 +60,7 @@ def refine(features: NDArray[np.float32], scores: NDArray[np.float32], engines: 
         out = engines.refiner(clips=resample(features, starts, stops, spec.refine_length))
         onsets, offsets = decode(starts, stops, out["offsets"])
         for scale, onset, offset, score in zip(scales, onsets, offsets, out["classes"][:, 1], strict=True):
-            if score >= spec.t_crn and spec.min_ticks <= offset - onset <= spec.max_ticks:
+            if score >= spec.t_crn and spec.keeps(int(end) + 1, onset, offset):
                 windows.append(Window(int(end), int(scale), float(onset), float(offset), float(score)))
     return windows
 

@@ -106,8 +106,16 @@ class SpotterSpec(_Spec):
 
     @property
     def reach(self) -> float:
-        """How far before the end of a window its refined interval can start, in ticks (architecture 2)."""
-        return max(self.windows) / 2 + self.max_ticks
+        """How far before the end of a window its refined interval can start, in ticks.
+
+        At IoU >= 1/2 a window of w and an ME of g ticks share (w + g) / 3, so that the ME starts 2 (w + g) / 3 before
+        the window's end at most. Not from the paper.
+        """
+        return 2 / 3 * (max(self.windows) + self.max_ticks)
+
+    def keeps(self, stop: float, onset: float, offset: float) -> bool:
+        """Whether a window that stops at `stop` may be refined to [onset, offset): as long as an ME, within `reach`."""
+        return self.min_ticks <= offset - onset <= self.max_ticks and onset >= stop - self.reach
 
     def tensors(self) -> dict[str, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]:
         """Inputs and outputs of encoder, proposer and refiner."""

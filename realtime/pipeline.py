@@ -224,7 +224,7 @@ class Pipeline:
 
 
 def latency(spec: SpotterSpec, hop: int) -> dict[str, int]:
-    """Bounds in ticks, from receptive field, hop and reach (architecture 4.2).
+    """Bounds in ticks, from receptive field, hop and reach.
 
     provisional: after the last tick of the first window that passes; final: after the last tick of an isolated event.
     """

@@ -171,9 +171,8 @@ class Session:
                 decode(starts, ends + 1, np.zeros((len(ends), 2))),
             )
         for row in range(len(ends)):
-            length = offsets[row] - onsets[row]
-            if values[row] >= self.spec.t_crn and self.spec.min_ticks <= length <= self.spec.max_ticks:
-                end = int(ends[row])
+            end = int(ends[row])
+            if values[row] >= self.spec.t_crn and self.spec.keeps(end + 1, onsets[row], offsets[row]):
                 candidate = Candidate(
                     end, int(scales[row]), float(onsets[row]), float(offsets[row]), float(values[row])
                 )
