@@ -84,7 +84,7 @@ def alarms(
 
 @exam.command()
 def sweep(
-    axis: Annotated[str, typer.Argument(help="rate, size or bitrate")],
+    axis: Annotated[str, typer.Argument(help="rate, size, bitrate or landmarker")],
     faces: Faces,
     engines: Engines = None,
     clips: Annotated[int | None, typer.Option(help="clips of half a minute for each value")] = None,
@@ -92,7 +92,7 @@ def sweep(
     workers: Workers = 1,
     as_json: Json = False,
 ) -> None:
-    """The same movements at several camera rates, face sizes or bitrates."""
+    """The same movements at several camera rates, face sizes, bitrates or periods of the landmarker."""
     from ..runtime.select import load_engines
     from .sweep import examine_sweep
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import MediaPipeAligner
+from ..align import AlignOptions, MediaPipeAligner
 from ..data.timeline import Movement
 from .takes import Take
 
@@ -24,10 +24,12 @@ Pixels = NDArray[np.uint8]
 class Receiver:
     """The other end of a video link: H.264 at a bitrate, decoded and aligned frame by frame; `close` frees it."""
 
-    def __init__(self, bitrate: int, size: tuple[int, int], hz: int, side: int) -> None:
+    def __init__(
+        self, bitrate: int, size: tuple[int, int], hz: int, side: int, options: AlignOptions | None = None
+    ) -> None:
         self.codec, self.bits, self.sent = Codec(bitrate, size, hz), 0, 0
         self.rejected: Counter[str] = Counter()  # frames without a crop, by the aligner's reason
-        self.aligner = MediaPipeAligner(side)
+        self.aligner = MediaPipeAligner(side, options=options or AlignOptions())
         self._times: list[int] = []
         self._kept: list[tuple[int, Pixels]] = []
 

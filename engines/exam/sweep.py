@@ -2,6 +2,7 @@
 
 Rates are rendered at crop resolution. Sizes and bitrates go the whole way: a portrait moves in a frame of a webcam's
 size, through a real codec, decoder and aligner; where the aligner lets the face go, its micro-expressions are missed.
+So does the period of the landmarker, which says what it costs to follow the face in between.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..align import AlignOptions
 from ..clips import SECOND_NS
 from ..data.faces import FaceAsset, find_faces, load_face
 from ..data.synthetic import VIDEO_RECIPE, render_video
@@ -33,12 +35,13 @@ RATE_RECIPE = replace(EXAM_RECIPE, micro_per_min=MICRO_PER_MIN)
 VIDEO = replace(VIDEO_RECIPE, micro_per_min=MICRO_PER_MIN, micro_px=EXAM_RECIPE.micro_px)  # few distractors
 CANVAS = (640, 480)  # width, height
 FRAME_HZ = 30
-SIZE_BITRATE = 1_500_000  # bit/s of the size axis
-BITRATE_WIDTH = 200  # mesh width of the bitrate axis, px
+USUAL_BITRATE = 1_500_000  # bit/s of the other axes
+USUAL_WIDTH = 200  # mesh width of the other axes, px
 
 Say = Callable[[str], None]
 Row = dict[str, Any]
-Film = tuple[tuple[int, ...], int, tuple[int, ...]]  # values of the axis, width, and the bitrate of each value
+Reception = tuple[int, AlignOptions]  # bitrate and aligner
+Film = tuple[tuple[int, ...], int, tuple[Reception, ...]]  # values of the axis, width, and how each is received
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ AXES = {
     "rate": Axis((15, 25, 30, 60, 200), clips=14, seconds=30.0),  # Hz; 40 MEs each
     "size": Axis((80, 100, 150, 200, 400), clips=3, seconds=30.0),  # px of the mesh from side to side; 9 MEs
     "bitrate": Axis((200_000, 500_000, 1_000_000, 4_000_000), clips=4, seconds=30.0),  # bit/s; 11 MEs
+    "landmarker": Axis((0, 500, 1000), clips=8, seconds=30.0),  # ms between its looks at a face; 0: every frame
 }
 
 
@@ -81,9 +85,9 @@ def examine_sweep(
     workers: int = 1,
     progress: Say = lambda line: None,
 ) -> list[Row]:
-    """One row per value of `axis` (rate, size, bitrate): the fields of `takes.report` and the share of frames aligned.
+    """One row per value of `axis` (a key of AXES): the fields of `takes.report` and the share of frames aligned.
 
-    Faces are of the test split, movements the same at every value. Sizes and bitrates take the widest faces, since
+    Faces are of the test split, movements the same at every value. All but rates take the widest faces, since
     enlarging a small one adds no detail, and also report why frames were `rejected` (shares by reason) and the
     measured `kbit_s`; their `minutes` are what was filmed, their false alarms per minute of what was aligned.
     `workers` processes render rates. Raises UsageError for another axis, DataError where the folder has no test face.
@@ -117,22 +121,25 @@ def judge(take: Take, engines: EngineSet) -> list[Verdict]:
     return verdicts or [without_pixels(Verdict(take, Intervals.of([], [], []), ()))]
 
 
-# ---- sizes and bitrates ------------------------------------------------------------------------------------------
+# ---- whole videos --------------------------------------------------------------------------------------------------
 
 
 def _videos(
     engines: EngineSet, faces: Sequence[FaceAsset], axis: str, plan: Axis, seed: int, progress: Say
 ) -> list[Row]:
-    """Every face is filmed once per size, or once for all bitrates."""
+    """Every face is filmed once per size, or once for all values of another axis."""
     verdicts: dict[int, list[Verdict]] = {value: [] for value in plan.values}
     links: dict[int, list[Link]] = {value: [] for value in plan.values}
-    films: list[Film] = [((v,), v, (SIZE_BITRATE,)) for v in plan.values]
+    usual = AlignOptions()
+    films: list[Film] = [((v,), v, ((USUAL_BITRATE, usual),)) for v in plan.values]
     if axis == "bitrate":
-        films = [(plan.values, BITRATE_WIDTH, plan.values)]
+        films = [(plan.values, USUAL_WIDTH, tuple((v, usual) for v in plan.values))]
+    elif axis == "landmarker":
+        films = [(plan.values, USUAL_WIDTH, tuple((USUAL_BITRATE, _looking(v)) for v in plan.values))]
     for i in range(plan.clips):
         face = faces[i % len(faces)]
-        for values, width, bitrates in films:
-            received, movements = film(face, width, bitrates, seed + i, plan.seconds, engines.spotter.side)
+        for values, width, receptions in films:
+            received, movements = film(face, width, receptions, seed + i, plan.seconds, engines.spotter.side)
             for value, receiver in zip(values, received, strict=True):
                 verdicts[value] += judge(_or_watched(receiver, face.name, movements, plan), engines)
                 links[value].append(Link(receiver.aligned, receiver.sent, receiver.bits, receiver.rejected))
@@ -140,12 +147,16 @@ def _videos(
     return [_row(axis, value, verdicts[value], links[value], engines.spotter.side) for value in plan.values]
 
 
+def _looking(every_ms: int) -> AlignOptions:
+    return replace(AlignOptions(), landmarks_ns=every_ms * (SECOND_NS // 1000))
+
+
 def film(
-    face: FaceAsset, width: int, bitrates: Sequence[int], seed: int, seconds: float, side: int
+    face: FaceAsset, width: int, receptions: Sequence[Reception], seed: int, seconds: float, side: int
 ) -> tuple[list[Receiver], list[Movement]]:
-    """Film a face with a mesh `width` px wide, received at every bitrate (receivers closed), and the truth."""
+    """Film a face with a mesh `width` px wide, received in every way (receivers closed), and the truth."""
     image, mesh = compose(face, width)
-    receivers = [Receiver(bitrate, CANVAS, FRAME_HZ, side) for bitrate in bitrates]
+    receivers = [Receiver(bitrate, CANVAS, FRAME_HZ, side, options) for bitrate, options in receptions]
     try:
         movements, frames = render_video(image, mesh, seed, seconds, FRAME_HZ, VIDEO, side)
         for at_ns, frame in frames:

@@ -262,6 +262,7 @@ def test_a_larger_network_begins_with_what_a_smaller_one_computes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
+    monkeypatch.setattr(spatial, "ENCODER_CHANNELS", (16, 32, 64))
     small = MESNet(dataclasses.replace(SPEC, temporal_kernels=(3, 5))).eval()
     save_weights(small, tmp_path / "small.safetensors")
     monkeypatch.setattr(spatial, "ENCODER_CHANNELS", (24, 40, 70))

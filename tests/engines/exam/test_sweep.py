@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engines.align import MediaPipeAligner
 from engines.baseline import load
@@ -16,7 +18,7 @@ from engines.errors import DataError, UsageError
 from engines.exam.link import Codec, Receiver
 from engines.exam.sweep import CANVAS, compose, examine_sweep, judge
 from engines.exam.takes import Take
-from engines.landmarker import width_px
+from engines.landmarker import Mesh, width_px
 from tests import fakes
 
 SAMPLE = Path(__file__).parents[3] / "realtime" / "sample" / "webcam.mp4"
@@ -115,6 +117,22 @@ def test_bitrates_share_one_film(faces: Path) -> None:
     assert low["truths"] == high["truths"]
     assert low["kbit_s"] < 400 < high["kbit_s"] < 6000
     assert high["aligned"] > 0.9
+
+
+def test_the_landmarker_looks_as_often_as_asked(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: Counter[int] = Counter()
+    look = MediaPipeAligner.landmarks
+
+    def counted(self: MediaPipeAligner, image: NDArray[np.uint8]) -> list[Mesh]:
+        looks[self.options.landmarks_ns] += 1
+        return look(self, image)
+
+    monkeypatch.setattr(MediaPipeAligner, "landmarks", counted)
+    rows = examine_sweep(load(), faces, axis="landmarker", values=(0, 500), clips=1, seconds=2)
+    assert rows[0]["truths"] == rows[1]["truths"]
+    assert rows[0]["aligned"] == rows[1]["aligned"] == 1
+    assert looks[0] == 60
+    assert 4 <= looks[500_000_000] <= 20
 
 
 def test_movements_of_a_take_that_never_came_through_are_missed() -> None:
