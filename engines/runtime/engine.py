@@ -81,8 +81,9 @@ class FunctionEngine:
 class EngineSet:
     """Everything a stream needs to spot and name MEs; `recognizer` is None where nothing names them.
 
-    `digest` identifies the weights whatever backend runs them. A context manager: leaving it closes the
-    engines. Raises EngineError where an engine's tensors are not those of its spec.
+    `digest` identifies the weights whatever backend runs them, `precision` is what the networks compute in. A
+    context manager: leaving it closes the engines. Raises EngineError where an engine's tensors are not those
+    of its spec.
     """
 
     name: str
@@ -95,6 +96,7 @@ class EngineSet:
     recognizer_spec: RecognizerSpec | None = None
     digest: str = ""
     backend_reason: str = ""
+    precision: str = "fp32"
 
     def __post_init__(self) -> None:
         if (self.recognizer is None) != (self.recognizer_spec is None):

@@ -67,7 +67,8 @@ def load_engines(folder: Path | str | None = None, backend: str = "auto", labels
         if backend != AUTO or chosen == CPU:
             raise
         reason = f"auto: ONNX Runtime on the CPU, since {chosen} cannot run: {error}"
-        chosen, engines = CPU, load_onnx(weights.spotter, recognizer, labels, weights.read)
+        chosen, precision = CPU, ""
+        engines = load_onnx(weights.spotter, recognizer, labels, weights.read)
     return EngineSet(
         name="packaged" if folder is None else weights.folder.resolve().name,
         backend=chosen,
@@ -79,6 +80,7 @@ def load_engines(folder: Path | str | None = None, backend: str = "auto", labels
         recognizer_spec=recognizer,
         digest=weights.digest,
         backend_reason=reason,
+        precision=precision or "fp32",
     )
 
 

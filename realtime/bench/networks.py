@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engines.floor import Peak, cost_of
+from engines.runtime.builder import MODULES
 from engines.runtime.engine import Array, EngineSet, Tensors
 from engines.runtime.select import BACKENDS, BASELINE, PACKAGED, Weights, load_engines
 
@@ -41,7 +42,7 @@ def head_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[str, 
 
 def _heads(engines: EngineSet, folder: str | None, peak: Peak, cameras: int) -> dict[str, Any]:
     found: dict[str, Any] = percentiles(timed(_step(engines, cameras)))
-    return found | {"floor_ms": _rounded(_floors(folder, peak, cameras), "proposer")}
+    return found | {"floor_ms": _rounded(_here(engines, _floors(folder, peak, cameras)), "proposer")}
 
 
 def _step(engines: EngineSet, cameras: int) -> Callable[[], Any]:
@@ -104,6 +105,7 @@ def backend_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[st
 
 
 def _table(engines: EngineSet, floors: dict[str, float]) -> dict[str, Any]:
+    floors = _here(engines, floors)
     names = [*engines.spotter.tensors(), *(["recognizer"] if engines.recognizer else [])]
     budget_ms = 1000 / engines.spotter.grid_hz
     return {name: _engine(engines, name, budget_ms, floors) for name in names}
@@ -118,6 +120,11 @@ def _engine(engines: EngineSet, name: str, budget_ms: float, floors: dict[str, f
         "floor_ms": _rounded(floors, name),
         "fraction_of_floor": round(floors[name] / found["ms_p50"], 3) if name in floors else None,
     }
+
+
+def _here(engines: EngineSet, floors: dict[str, float]) -> dict[str, float]:
+    """The floors where they are floors: they are of the CPU."""
+    return {} if engines.backend in MODULES else floors
 
 
 def _rounded(floors: dict[str, float], name: str) -> float | None:

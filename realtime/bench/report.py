@@ -103,7 +103,7 @@ def machine(engines: EngineSet, peak: Peak) -> dict[str, Any]:
         "gbytes_per_s": round(peak.bytes_per_s / 1e9, 1),
         "python": sys.version.split()[0],
         "backend": engines.backend,
-        "precision": "fp32",
+        "precision": engines.precision,
         "engines": engines.name,
         "weights": engines.digest[:12],
         "versions": _versions(),

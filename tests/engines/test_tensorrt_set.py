@@ -108,6 +108,16 @@ def test_a_backend_may_name_its_precision() -> None:
             choose_backend(wrong)
 
 
+@pytest.mark.parametrize(("backend", "precision"), [("rtx", "fp16"), ("rtx:fp32", "fp32"), ("onnx", "fp32")])
+def test_a_set_knows_its_precision(monkeypatch: pytest.MonkeyPatch, backend: str, precision: str) -> None:
+    def on_cpu(name: str, *arguments: Any, precision: str) -> Any:
+        return select.load_onnx(*arguments)
+
+    monkeypatch.setattr(select, "load_on_gpu", on_cpu)
+    with load_engines(backend=backend) as engines:
+        assert engines.precision == precision
+
+
 @pytest.mark.parametrize(
     "error",
     [EngineError("encoder is not the function that was trained"), DataError("the cache cannot be written")],
@@ -124,7 +134,7 @@ def test_auto_goes_on_with_the_cpu_where_the_gpu_fails_and_says_so(
 
     monkeypatch.setattr(select, "load_on_gpu", fails)
     with load_engines() as engines:
-        assert engines.backend == "onnx"
+        assert (engines.backend, engines.precision) == ("onnx", "fp32")
         assert engines.backend_reason == (f"auto: ONNX Runtime on the CPU, since tensorrt cannot run: {error}")
     with pytest.raises(type(error), match=str(error)):
         load_engines(backend="rtx")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import numpy as np
 import pytest
 
 from engines.errors import DataError, SourceError
+from engines.floor import Peak
 from engines.intervals import Intervals, nms
+from engines.runtime.select import load_engines
 from realtime.bench import files, load, networks, report, rounds, scale
 from realtime.bench.start import Start
 from realtime.cores import one_core, one_thread
@@ -57,6 +60,15 @@ def test_the_report_holds_what_the_contract_names(short: None, tmp_path: Path) -
         rows = dict(list(csv.reader(file))[1:])
     assert rows["pipeline.ms_p50"] == str(found["pipeline"]["ms_p50"])
     assert cv2.imread(str(plot)).std() > 10
+
+
+def test_the_floor_is_the_cpus_and_none_of_a_gpu() -> None:
+    peak = Peak(flops_per_s=1e9, bytes_per_s=1e9)
+    with load_engines(backend="onnx") as engines:
+        for backend, known in (("onnx", True), ("rtx", False)):
+            times = networks.head_times(replace(engines, backend=backend), None, peak)
+            assert (times["floor_ms"] is not None) == known
+            assert times["ms_p50"] > 0
 
 
 def test_a_file_is_named_after_what_it_belongs_to() -> None:
