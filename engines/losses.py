@@ -30,7 +30,7 @@ WINDOW_FRAMES = 3  # length of the "window" scope; not from the paper
 # ---- MESNet --------------------------------------------------------------------------------------
 
 
-def cpn_loss(logits: Tensor, labels: Tensor, used: Tensor, beta_max: float = 4.0) -> Tensor:
+def cpn_loss(logits: Tensor, labels: Tensor, used: Tensor, beta_max: float) -> Tensor:
     """Balanced binary cross-entropy over the used windows [S1 M27].
 
     logits, labels (0 or 1), used (bool): all (B, M, N). Positives weigh beta = negatives / positives, held
