@@ -43,6 +43,9 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="everything follows from it")] = 7,
     basis: Annotated[Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")] = None,
     carriers: Annotated[Path | None, typer.Option(help="folder of real video to warp movements into")] = None,
+    carrier_share: Annotated[
+        float, typer.Option(help="of the training clips that are real video, if any is given")
+    ] = 0.2,
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
     """Render a set of synthetic clips with truth, from any folder of face images."""
@@ -52,7 +55,8 @@ def synthesize(
 
     with Progress(disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("clips", total=clips)
-        run(faces, out, clips=clips, seconds=seconds, seed=seed, basis=basis, carriers=carriers, workers=workers,
+        run(faces, out, clips=clips, seconds=seconds, seed=seed, basis=basis, carriers=carriers,
+            carrier_share=carrier_share, workers=workers,
             progress=lambda done, total: bar.update(task, completed=done))  # fmt: skip
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from .basis import Basis
 from .carriers import Carrier, carrier_clip, read_carriers
 from .faces import find_faces, load_face
@@ -32,7 +32,7 @@ from .timeline import Recipe
 
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
-CARRIER_CLIPS = 0.2  # share of the training clips that are real video
+CARRIER_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,7 @@ class Source:
     side: int
     basis: Basis | None
     carriers: tuple[Carrier, ...]
+    share: float  # of the training clips that carriers are
 
 
 def synthesize(
@@ -67,16 +68,21 @@ def synthesize(
     recipe: Recipe | None = None,
     basis: Path | None = None,
     carriers: Path | None = None,
+    carrier_share: float = CARRIER_CLIPS,
     workers: int = 2,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Render `clips` clips of `seconds` each; reproducible from `seed`.
 
-    basis: an external motion basis (`Basis.open`). carriers: a folder of videos without spontaneous MEs.
-    Raises DataError where faces, basis or videos are missing or OUT cannot be written.
+    basis: an external motion basis (`Basis.open`). carriers: a folder of videos without spontaneous MEs;
+    carrier_share: of the training clips. Raises UsageError for a share that is none, DataError where faces, basis or
+    videos are missing or OUT cannot be written.
     """
+    if not 0 <= carrier_share <= 1:
+        raise UsageError(f"share of carriers {carrier_share}: expected 0 to 1")
     chosen = recipe or Recipe()
-    source = Source(chosen, seconds, side, Basis.open(basis) if basis else None, _carriers(carriers, side))
+    motion = Basis.open(basis) if basis else None
+    source = Source(chosen, seconds, side, motion, _carriers(carriers, side), carrier_share)
     tasks = _tasks(faces, clips, seed, source)
     highest = int(seconds * max(chosen.hz)) + 2
     partial = out / "crops.partial.npy"
@@ -121,7 +127,7 @@ def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[Task]:
             raise DataError(f"{faces}: no {split} face among {len(found)} usable ones; give more portraits")
         order = [pool[i] for i in rng.permutation(len(pool))]
         for i in range(count):
-            carried = bool(source.carriers) and split == "train" and rng.random() < CARRIER_CLIPS
+            carried = bool(source.carriers) and split == "train" and rng.random() < source.share
             moved = source.basis is not None and rng.random() < BASIS_CLIPS
             face = None if carried else order[i % len(order)][:2]
             tasks.append(Task(int(rng.integers(2**31)), split, face, moved))

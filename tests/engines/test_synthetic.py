@@ -24,7 +24,7 @@ from engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, spl
 from engines.data.synthesize import BASIS_CLIPS, CARRIER_CLIPS, Source, _tasks, synthesize
 from engines.data.synthetic import Clip, Motion, Renderer, render_video, strengths_at
 from engines.data.timeline import Action, Recipe, capture_times
-from engines.errors import DataError
+from engines.errors import DataError, UsageError
 
 SAMPLE = Path(__file__).parents[2] / "realtime" / "sample" / "webcam.mp4"
 NEUTRAL_S = 1140 / 25  # mouth closed, eyes open, facing the camera
@@ -365,7 +365,8 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
     assert clip.times_ns.tolist() == entry["times_ns"]
 
 
-def test_basis_and_carriers_take_their_share_of_a_set(tmp_path: Path, face: FaceAsset) -> None:
+@pytest.mark.parametrize("share", [CARRIER_CLIPS, 1.0])
+def test_basis_and_carriers_take_their_share_of_a_set(tmp_path: Path, face: FaceAsset, share: float) -> None:
     folder = _folder(tmp_path, face, 2)
     np.savez(folder / "landmarks468.npz", L=np.repeat(face.landmarks[None, :468], 2, 0))
     (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
@@ -373,8 +374,10 @@ def test_basis_and_carriers_take_their_share_of_a_set(tmp_path: Path, face: Face
     videos.mkdir()
     with pytest.raises(DataError, match="0 videos"):
         synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1, carriers=videos)
-    tasks = _tasks(folder, 400, 1, Source(Recipe(), 1.0, 112, Basis({}), (Carrier("v", *[np.zeros(0)] * 3),)))
+    with pytest.raises(UsageError, match="share of carriers 2: expected 0 to 1"):
+        synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1, carrier_share=2)
+    tasks = _tasks(folder, 400, 1, Source(Recipe(), 1.0, 112, Basis({}), (Carrier("v", *[np.zeros(0)] * 3),), share))
     train = [task for task in tasks if task.split == "train"]
-    assert np.mean([task.face is None for task in train]) == pytest.approx(CARRIER_CLIPS, abs=0.05)
+    assert np.mean([task.face is None for task in train]) == pytest.approx(share, abs=0.05)
     assert np.mean([task.basis for task in tasks]) == pytest.approx(BASIS_CLIPS, abs=0.08)
     assert all(task.face is not None for task in tasks if task.split == "validation")
