@@ -67,17 +67,16 @@ def clip_features(crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines
 
 def best_thresholds(
     scored: Sequence[Scored], spec: SpotterSpec, alarms: float | None = None,
-    allowed: Callable[[SpotterSpec], bool] = lambda spec: True,
+    allowed: Callable[[Sequence[SpotterSpec]], Sequence[SpotterSpec]] = lambda trials: trials,
 ) -> dict[str, Any]:  # fmt: skip
     """The report of the thresholds of the best F1, or of the most recall at `alarms` false alarms a minute at most.
 
     {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to fewer false alarms;
-    where nothing keeps the limit, the fewest false alarms win. `allowed` says which thresholds may be taken at all,
-    unless it allows none: then the strictest alone.
+    where nothing keeps the limit, the fewest false alarms win. `allowed` says which of the trials may be taken at
+    all; where it allows none, the strictest is.
     """
     trials = [replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID]
-    trials = [trial for trial in trials if allowed(trial)] or trials[-1:]
-    found = [report_at(scored, trial) for trial in trials]
+    found = [report_at(scored, trial) for trial in allowed(trials) or trials[-1:]]
     if alarms is None:
         return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
     limit = max(alarms, min(report["false_alarms_per_min"] for report in found))

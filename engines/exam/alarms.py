@@ -44,8 +44,8 @@ JPEG_QUALITY = (50, 90)
 CONFIDENCE = 0.95
 BISECTIONS = 60
 
-LIMITS = {"quiet": 1.0, "speech": 2.0}  # alarms a minute that thresholds may give on composites of tuning footage
-BLINK_LIMIT = 0.05  # share of the blinks there that they may take for an ME
+# What thresholds may give on composites of tuning footage: alarms a minute, and the share of blinks taken for an ME.
+LIMITS = {"quiet": 1.0, "speech": 2.0, "blinks": 0.05}
 
 CATEGORIES = ("quiet", "speech", "blinks", "other")  # other: head or brows move; in real footage only
 
@@ -295,11 +295,19 @@ def tallies(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, Tal
     return counted
 
 
-def keeps_limits(composites: Sequence[Composite], spec: SpotterSpec) -> bool:
-    """Whether LIMITS and BLINK_LIMIT hold on the composites at the thresholds of `spec`."""
-    counted = tallies(composites, spec)
-    calm = all(counted[name].alarms <= limit * counted[name].seconds / 60 for name, limit in LIMITS.items())
-    return calm and counted["blinks"].on_blinks <= BLINK_LIMIT * counted["blinks"].blinks
+def quiet_trials(composites: Sequence[Composite], trials: Sequence[SpotterSpec]) -> list[SpotterSpec]:
+    """The trials that keep LIMITS on the composites; what no trial keeps is as low as any trial gets it."""
+    found = [_figures(tallies(composites, trial)) for trial in trials]
+    limits = {name: max(limit, min(figures[name] for figures in found)) for name, limit in LIMITS.items()}
+    kept = zip(trials, found, strict=True)
+    return [trial for trial, figures in kept if all(figures[name] <= limit for name, limit in limits.items())]
+
+
+def _figures(counted: dict[str, Tally]) -> dict[str, float]:
+    """What LIMITS limits, 0 where nothing was played."""
+    per_min = {name: 60 * tally.alarms / max(tally.seconds, 1.0) for name, tally in counted.items()}
+    blinks = counted["blinks"]
+    return per_min | {"blinks": blinks.on_blinks / max(blinks.blinks, 1)}
 
 
 def _count_composite(

@@ -26,7 +26,7 @@ from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
 from ..runtime.engine import EngineSet
 from ..specs import OPERATING_POINT
-from .alarms import keeps_limits, score_composites, tallies
+from .alarms import quiet_trials, score_composites, tallies
 from .hits import Reading, read_hit, recognition
 from .takes import Take, Verdict, crop_px, examine, report, without_pixels
 
@@ -109,7 +109,7 @@ def calibrate_on_faces(
     """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
 
     footage: real videos; on COMPOSITE_MIN minutes of composites (`alarms`) of what the examinations leave of them the
-    thresholds must keep `alarms.LIMITS` too. What they give there is returned as `footage`.
+    thresholds must be quiet too (`alarms.quiet_trials`). What they give there is returned as `footage`.
     """
     tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
     scored = []
@@ -118,7 +118,7 @@ def calibrate_on_faces(
             scored.append(_scored(engines, take))
         progress(f"clip {done}/{clips}")
     composites = score_composites(engines, footage, SEED, COMPOSITE_MIN, progress)
-    best = best_thresholds(scored, engines.spotter, alarms, lambda spec: keeps_limits(composites, spec))
+    best = best_thresholds(scored, engines.spotter, alarms, lambda trials: quiet_trials(composites, trials))
     spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     real = {name: tally.report() for name, tally in tallies(composites, spec).items() if tally.seconds}
     return best | {"alarms_limit": alarms, "curve": curve(scored, spec), "footage": real}

@@ -62,9 +62,9 @@ def test_the_best_thresholds_leave_the_false_alarm_out() -> None:
 
 def test_only_allowed_thresholds_are_taken() -> None:
     clips = [scored([Window(20, 0, 10, 20, 0.9)], (10, 20))]
-    strict = best_thresholds(clips, SPEC, allowed=lambda spec: spec.t_crn > 0.85)
+    strict = best_thresholds(clips, SPEC, allowed=lambda trials: [t for t in trials if t.t_crn > 0.85])
     assert (strict["t_crn"], strict["f1"]) == (0.9, 1)
-    none = best_thresholds(clips, SPEC, allowed=lambda spec: False)
+    none = best_thresholds(clips, SPEC, allowed=lambda trials: [])
     assert (none["t_cpn"], none["t_crn"]) == (T_CPN_GRID[-1], T_CRN_GRID[-1])
 
 
