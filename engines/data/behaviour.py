@@ -36,7 +36,6 @@ EMOTIONS: tuple[tuple[str, str | None, float, tuple[tuple[tuple[str, ...], float
 MACRO = (
     ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"),
     ("AU15", "AU17"), ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
-    ("AU1", "AU2", "AU5", "AU25", "AU26"), ("AU1", "AU2", "AU25", "AU26"), ("AU6", "AU12", "AU25", "AU26"),
 )  # fmt: skip
 SPEECH = ("AU20", "AU23", "AU24", "AU10", "AU17")  # what lips do beside opening
 SYLLABLE_SHAPES = 0.6  # share of syllables with one of these
@@ -140,7 +139,7 @@ def draw_blink(rng: np.random.Generator, start: float) -> Action:
     depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.3, 0.8)
     shape = {("AU43", "L"): depth * rng.uniform(0.92, 1.0), ("AU43", "R"): depth * rng.uniform(0.92, 1.0)}
     for side in ("L", "R"):
-        shape |= {("AU4", side): rng.uniform(0, 0.15), ("AU6", side): rng.uniform(0, 0.25)}
+        shape |= {("AU4", side): rng.uniform(0, 0.10), ("AU6", side): rng.uniform(0, 0.12)}
     movement = Movement("blink", _ns(start), _ns(apex), _ns(start + duration), ("AU43",))
     return Action(movement, shape, rise_and_fall(start, apex, start + duration, 0.7, 0.8))
 

@@ -23,7 +23,7 @@ class Recipe:
     """Rates per minute, strengths and noise of a synthetic clip."""
 
     micro_per_min: float = 20.0
-    macro_per_min: float = 10.0
+    macro_per_min: float = 4.0
     blink_per_min: float = 18.0
     speech_per_min: float = 5.0
     gaze_per_min: float = 10.0
@@ -33,7 +33,7 @@ class Recipe:
     apex: tuple[float, float, float, float] = (0.48, 0.14, 0.20, 0.80)
     macro_s: tuple[float, float, float] = (1.15, 0.55, 4.0)  # median, least, most
     micro_px: tuple[float, float] = (0.35, 2.4)  # peak displacement at 112 px, log-uniform
-    macro_px: tuple[float, float] = (0.6, 9.0)  # log-uniform; weak ones teach that an ME is brief, not small
+    macro_px: tuple[float, float] = (0.6, 6.0)  # log-uniform; weak ones teach that an ME is brief, not small
     turn: tuple[float, float] = (0.02, 0.25)  # radians, log-uniform
     margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
     tries: int = 12  # draws of a micro- or macro-expression before its place beside the others is given up

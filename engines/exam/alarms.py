@@ -234,7 +234,7 @@ def _composites(
 ) -> Tally:
     """Composites of one category, about `minutes` of them."""
     tally = Tally(sources={source.name for source in sources[: _rounds(minutes)]})
-    for take, played, order in _composed(rng, sources, minutes, name):
+    for _, played, take, order in _composed(rng, sources, minutes, name):
         verdict = examine(take, engines)
         _count_composite(tally, verdict, played, order, engines.spotter.grid_hz)
         progress(f"{name}: {len(verdict.found)} alarms in {take.minutes * 60:.0f} s of {played.name}")
@@ -243,13 +243,13 @@ def _composites(
 
 def _composed(
     rng: np.random.Generator, sources: list[Source], minutes: float, name: str
-) -> Iterator[tuple[Take, Source, NDArray[np.int64]]]:
-    """Composites with what each plays and in which order, the sources in turn."""
+) -> Iterator[tuple[Source, Source, Take, NDArray[np.int64]]]:
+    """The sources in turn, what is played of each, the composite, and the order of its rows."""
     for k in range(_rounds(minutes) if sources else 0):
         source = sources[k % len(sources)]
         played = source if name == "blinks" else _part(rng, source)
         take, order = compose_take(rng, played, name)
-        yield take, played, order
+        yield source, played, take, order
 
 
 def _rounds(minutes: float) -> int:
@@ -261,6 +261,7 @@ class Composite:
     """One composite of tuning footage, scored: its thresholds are still open."""
 
     name: str
+    source: str
     take: Take  # without pixels
     played: Source
     order: NDArray[np.int64]
@@ -278,10 +279,10 @@ def score_composites(
             sources[name] += found
     rng, scored, nothing = np.random.default_rng(seed), [], np.empty((0, 2), np.int64)
     for name, found in sources.items():
-        for take, played, order in _composed(rng, found, minutes * SHARES[name], name):
+        for source, played, take, order in _composed(rng, found, minutes * SHARES[name], name):
             seen = score_clip(engines, take.crops, take.times_ns, nothing)
             empty = without_pixels(Verdict(take, spotted_at(seen, engines.spotter), ())).take
-            scored.append(Composite(name, empty, played, order, seen))
+            scored.append(Composite(name, source.name, empty, played, order, seen))
         progress(f"{name}: {len(found)} sources")
     return scored
 
@@ -292,6 +293,7 @@ def tallies(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, Tal
     for one in composites:
         verdict = Verdict(one.take, spotted_at(one.scored, spec), ())
         _count_composite(counted[one.name], verdict, one.played, one.order, spec.grid_hz)
+        counted[one.name].sources.add(one.source)
     return counted
 
 

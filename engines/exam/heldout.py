@@ -31,13 +31,7 @@ from .hits import Reading, read_hit, recognition
 from .takes import Take, Verdict, crop_px, examine, report, without_pixels
 
 # 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
-EXAM_RECIPE = replace(
-    Recipe(),
-    micro_per_min=5.0,
-    macro_per_min=4.0,
-    speech_per_min=2.5,
-    micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)),
-)
+EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, speech_per_min=2.5, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
 SEED = 2026
 SPLITS = ("test", "validation", "train")
 COMPOSITE_MIN = 10.0  # of tuning footage, in all
