@@ -45,14 +45,14 @@ def test_cpn_loss_ignores_unused_windows() -> None:
     used = torch.zeros(2, 5, 8, dtype=torch.bool)
     used[0, 0] = True  # 3 positives, 5 negatives, beta 5/3
     expected = math.log(2) * (3 * 5 / 3 + 5) / 8
-    assert losses.cpn_loss(logits, labels, used).item() == pytest.approx(expected)
+    assert losses.cpn_loss(logits, labels, used, 4.0).item() == pytest.approx(expected)
     logits[1] = 100  # unused, so of no influence
-    assert losses.cpn_loss(logits, labels, used).item() == pytest.approx(expected)
+    assert losses.cpn_loss(logits, labels, used, 4.0).item() == pytest.approx(expected)
 
 
 def test_losses_of_nothing_are_zero_with_a_gradient() -> None:
     logits = torch.ones(1, 2, 3, requires_grad=True)
-    losses.cpn_loss(logits, torch.zeros(1, 2, 3), torch.zeros(1, 2, 3, dtype=torch.bool)).backward()
+    losses.cpn_loss(logits, torch.zeros(1, 2, 3), torch.zeros(1, 2, 3, dtype=torch.bool), 4.0).backward()
     assert logits.grad is not None
     assert not logits.grad.any()
     empty = torch.zeros(0, 2, requires_grad=True)
