@@ -43,9 +43,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="everything follows from it")] = 7,
     basis: Annotated[Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")] = None,
     carriers: Annotated[Path | None, typer.Option(help="folder of real video to warp movements into")] = None,
-    carrier_share: Annotated[
-        float, typer.Option(help="of the training clips that are real video, if any is given")
-    ] = 0.2,
+    carrier_share: Annotated[float | None, typer.Option(help="of the training clips, if carriers are given")] = None,
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
     """Render a set of synthetic clips with truth, from any folder of face images."""

@@ -68,21 +68,22 @@ def synthesize(
     recipe: Recipe | None = None,
     basis: Path | None = None,
     carriers: Path | None = None,
-    carrier_share: float = CARRIER_CLIPS,
+    carrier_share: float | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Render `clips` clips of `seconds` each; reproducible from `seed`.
 
     basis: an external motion basis (`Basis.open`). carriers: a folder of videos without spontaneous MEs;
-    carrier_share: of the training clips. Raises UsageError for a share that is none, DataError where faces, basis or
-    videos are missing or OUT cannot be written.
+    carrier_share: of the training clips, None for CARRIER_CLIPS. Raises UsageError for a share that is none, DataError
+    where faces, basis or videos are missing or OUT cannot be written.
     """
-    if not 0 <= carrier_share <= 1:
-        raise UsageError(f"share of carriers {carrier_share}: expected 0 to 1")
+    share = CARRIER_CLIPS if carrier_share is None else carrier_share
+    if not 0 <= share <= 1:
+        raise UsageError(f"share of carriers {share}: expected 0 to 1")
     chosen = recipe or Recipe()
     motion = Basis.open(basis) if basis else None
-    source = Source(chosen, seconds, side, motion, _carriers(carriers, side), carrier_share)
+    source = Source(chosen, seconds, side, motion, _carriers(carriers, side), share)
     tasks = _tasks(faces, clips, seed, source)
     highest = int(seconds * max(chosen.hz)) + 2
     partial = out / "crops.partial.npy"

@@ -21,7 +21,7 @@ from engines.exam.alarms import (
     quiet_trials,
     score_composites,
     tallies,
-)  # fmt: skip
+)
 from engines.exam.notes import Annotation
 from engines.exam.semireal import cut
 from engines.exam.takes import Verdict
