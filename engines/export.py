@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from .errors import DataError, EngineError
 from .half import HalfStep, products_as_convolutions
-from .networks.mesnet import MESNet, save_weights, steps
+from .networks.mesnet import MESNet, steps
+from .networks.weights import save_weights
 from .runtime.builder import LIMITS
 from .runtime.select import FORMAT
 from .specs import RecognizerSpec, SpotterSpec, TensorSpec

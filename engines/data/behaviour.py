@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .actions import SIDES
-from .timeline import Action, Movement, Recipe, Strengths, rise_and_fall
+from .timeline import Action, Movement, Recipe, Strengths, rise_and_fall, rise_and_stay
 
 # Emotion tables: (label5, label3, [(units, weight, share that is one-sided)]).
 EMOTIONS: tuple[tuple[str, str | None, float, tuple[tuple[tuple[str, ...], float, float], ...]], ...] = (
@@ -37,6 +37,7 @@ MACRO = (
     ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"),
     ("AU15", "AU17"), ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
 )  # fmt: skip
+GAPING = (("AU1", "AU2", "AU5", "AU25", "AU26"), ("AU1", "AU2", "AU25", "AU26"), ("AU6", "AU12", "AU25", "AU26"))
 SPEECH = ("AU20", "AU23", "AU24", "AU10", "AU17")  # what lips do beside opening
 SYLLABLE_SHAPES = 0.6  # share of syllables with one of these
 
@@ -56,12 +57,9 @@ def _ns(t: float) -> int:
     return round(t * 1e9)
 
 
-def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
-    """One ME at `start`; `peak` gives the peak displacement in px of unit strengths."""
-    duration = _between(rng, *recipe.micro_s)
-    apex = start + duration * _between(rng, *recipe.apex)
-    emotion = EMOTIONS[rng.choice(len(EMOTIONS), p=[e[2] for e in EMOTIONS])]
-    combos = emotion[3]
+def _expression(rng: np.random.Generator) -> tuple[tuple[str | None, str], tuple[str, ...], Strengths]:
+    """What an ME shows: its labels in 3 and 5 classes, the names of its units, their strengths."""
+    label5, label3, _, combos = EMOTIONS[rng.choice(len(EMOTIONS), p=[e[2] for e in EMOTIONS])]
     units, _, one_sided = combos[rng.choice(len(combos), p=[c[1] for c in combos])]
     sides = [("L",), ("R",)][rng.integers(2)] if rng.random() < one_sided else ("L", "R")
     lean = rng.uniform(0.75, 1.0)
@@ -70,12 +68,17 @@ def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Cal
         share = rng.uniform(0.6, 1.0)
         for side in sides:
             shape[unit, side] = share * (lean if side == "L" else 1.0)
+    return (label3, label5), tuple(u + (sides[0] if len(sides) == 1 else "") for u in units), shape
+
+
+def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
+    """One ME at `start`; `peak` gives the peak displacement in px of unit strengths."""
+    duration = _between(rng, *recipe.micro_s)
+    apex = start + duration * _between(rng, *recipe.apex)
+    emotion, names, shape = _expression(rng)
     target = math.exp(rng.uniform(*np.log(recipe.micro_px)))
     scale = target / max(peak(shape), 1e-6)
-    names = tuple(u + (sides[0] if len(sides) == 1 else "") for u in units)
-    movement = Movement(
-        "micro", _ns(start), _ns(apex), _ns(start + duration), names, emotion[1], emotion[0], round(target, 3)
-    )
+    movement = Movement("micro", _ns(start), _ns(apex), _ns(start + duration), names, *emotion, round(target, 3))
     curve = rise_and_fall(start, apex, start + duration, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
     return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
 
@@ -132,14 +135,42 @@ def draw_macros(
                   lambda start: draw_macro(rng, start, recipe, peak))  # fmt: skip
 
 
-def draw_blink(rng: np.random.Generator, start: float) -> Action:
-    """A blink, full or partial; the lid closes faster than it opens."""
+def draw_held(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
+    """A movement that begins as an ME does, in what moves, how fast and how far, and then stays: no ME.
+
+    Without many of these a spotter answers to every fast rise, whether or not the face comes back.
+    """
+    rise = _between(rng, *recipe.micro_s) * _between(rng, *recipe.apex)
+    _, names, shape = _expression(rng)
+    if rng.random() < recipe.held_gaping:
+        names = GAPING[rng.integers(len(GAPING))]
+        shape = {(u, s): float(rng.uniform(0.5, 1.0)) for u in names for s in SIDES}
+    target = math.exp(rng.uniform(*np.log(recipe.held_px)))
+    scale = target / max(peak(shape), 1e-6)
+    hold, level = float(rng.uniform(*recipe.held_s)), float(rng.uniform(*recipe.held_level))
+    fall = float(rng.uniform(0.08, 0.3) if rng.random() < 0.5 else rng.uniform(0.4, 1.2))
+    apex, stop = start + rise, start + rise + hold + fall
+    curve = rise_and_stay(start, apex, stop, rng.uniform(0.7, 1.3), fall, level)
+    movement = Movement("macro", _ns(start), _ns(apex), _ns(stop), names, peak_px=round(target, 3))
+    return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
+
+
+def draw_helds(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float], micros: list[Action]
+) -> list[Action]:
+    """Held movements clear of every ME."""
+    return _apart(rng, recipe, recipe.held_per_min, seconds, seconds - 0.2, micros,
+                  lambda start: draw_held(rng, start, recipe, peak))  # fmt: skip
+
+
+def draw_blink(rng: np.random.Generator, start: float, pull: float = 1.0) -> Action:
+    """A blink, full or partial; the lid closes faster than it opens. `pull`: how far brows and cheeks go along."""
     duration = float(rng.uniform(0.13, 0.42))
     apex = start + duration * rng.uniform(0.3, 0.45)
     depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.3, 0.8)
     shape = {("AU43", "L"): depth * rng.uniform(0.92, 1.0), ("AU43", "R"): depth * rng.uniform(0.92, 1.0)}
     for side in ("L", "R"):
-        shape |= {("AU4", side): rng.uniform(0, 0.10), ("AU6", side): rng.uniform(0, 0.12)}
+        shape |= {("AU4", side): pull * rng.uniform(0, 0.10), ("AU6", side): pull * rng.uniform(0, 0.12)}
     movement = Movement("blink", _ns(start), _ns(apex), _ns(start + duration), ("AU43",))
     return Action(movement, shape, rise_and_fall(start, apex, start + duration, 0.7, 0.8))
 
@@ -203,10 +234,12 @@ def draw_actions(
     """Everything a face does in `seconds`, in order of onset."""
     actions = draw_micros(rng, seconds, recipe, peak)
     actions += draw_macros(rng, seconds, recipe, peak, actions)
-    actions += [draw_blink(rng, t) for t in _starts(rng, recipe.blink_per_min, seconds)]
+    actions += [draw_blink(rng, t, recipe.blink_pull) for t in _starts(rng, recipe.blink_per_min, seconds)]
     for start in _starts(rng, recipe.speech_per_min, seconds):
         actions += draw_speech(rng, start, seconds)
     actions += [draw_gaze(rng, t) for t in _starts(rng, recipe.gaze_per_min, seconds)]
     actions += [draw_swallow(rng, t) for t in _starts(rng, recipe.swallow_per_min, seconds)]
     actions += [draw_turn(rng, t, recipe) for t in _starts(rng, recipe.turn_per_min, seconds)]
+    micros = [a for a in actions if a.movement.kind == "micro"]
+    actions += draw_helds(rng, seconds, recipe, peak, micros)
     return sorted(actions, key=lambda a: a.movement.onset_ns)

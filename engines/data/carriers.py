@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..align import AlignOptions
 from .actions import Geometry
 from .basis import Basis
-from .behaviour import draw_micros
+from .behaviour import draw_helds, draw_micros
 from .footage import MeshAligner, read_footage
 from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Recipe
@@ -69,7 +69,9 @@ def carrier_clip(
     side = carrier.crops.shape[-1]
     motion = Motion(Geometry.of(np.median(carrier.landmarks[np.unique(rows)], axis=0), side, side), basis=basis)
     wanted = replace(recipe, micro_per_min=MICRO_PER_MIN)
-    actions = draw_micros(rng, float(times[-1]) / 1e9, wanted, motion.peak)
+    length = float(times[-1]) / 1e9
+    actions = draw_micros(rng, length, wanted, motion.peak)
+    actions += draw_helds(rng, length, wanted, motion.peak, actions)
     rest = rng.uniform(-0.5, 0.5, 2).astype(np.float32)
     crops = _lit(_moved(carrier.crops[rows], times, actions, motion, rest), rng)
     return Clip(carrier.name, "train", times, crops, tuple(a.movement for a in actions))

@@ -32,6 +32,7 @@ from .timeline import Recipe
 
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
+TRAINING_RECIPE = dataclasses.replace(Recipe(), held_per_min=12.0, blink_pull=2.0)  # examinations have their own
 CARRIER_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
 
 
@@ -81,7 +82,7 @@ def synthesize(
     share = CARRIER_CLIPS if carrier_share is None else carrier_share
     if not 0 <= share <= 1:
         raise UsageError(f"share of carriers {share}: expected 0 to 1")
-    chosen = recipe or Recipe()
+    chosen = recipe or TRAINING_RECIPE
     motion = Basis.open(basis) if basis else None
     source = Source(chosen, seconds, side, motion, _carriers(carriers, side), share)
     tasks = _tasks(faces, clips, seed, source)

@@ -17,6 +17,8 @@ Unit = tuple[str, str]  # (action unit, side)
 Strengths = dict[Unit, float]
 Curve = Callable[[float], float]
 
+SETTLE_S = 0.2  # time constant of an expression that settles below its first peak
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -29,11 +31,17 @@ class Recipe:
     gaze_per_min: float = 10.0
     swallow_per_min: float = 1.5
     turn_per_min: float = 5.0
+    held_per_min: float = 0.0  # movements that begin as an ME does and stay; training has many
     micro_s: tuple[float, float, float, float] = (0.36, 0.10, 0.13, 0.50)  # mean, sd, least, most
     apex: tuple[float, float, float, float] = (0.48, 0.14, 0.20, 0.80)
     macro_s: tuple[float, float, float] = (1.15, 0.55, 4.0)  # median, least, most
     micro_px: tuple[float, float] = (0.35, 2.4)  # peak displacement at 112 px, log-uniform
     macro_px: tuple[float, float] = (0.6, 6.0)  # log-uniform; weak ones teach that an ME is brief, not small
+    held_px: tuple[float, float] = (0.35, 9.0)  # log-uniform
+    held_s: tuple[float, float] = (0.5, 2.5)  # between rise and fall
+    held_level: tuple[float, float] = (0.6, 1.0)  # what stays of the first peak
+    held_gaping: float = 0.3  # share with an open mouth, as in surprise and laughter
+    blink_pull: float = 1.0  # how far brows and cheeks go along with a blink
     turn: tuple[float, float] = (0.02, 0.25)  # radians, log-uniform
     margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
     tries: int = 12  # draws of a micro- or macro-expression before its place beside the others is given up
@@ -96,6 +104,19 @@ def rise_and_fall(onset: float, apex: float, offset: float, up: float, down: flo
         if t <= top:
             return 1.0
         return float((0.5 + 0.5 * math.cos(math.pi * (t - top) / (offset - top))) ** down)
+
+    return curve
+
+
+def rise_and_stay(onset: float, apex: float, offset: float, up: float, fall: float, level: float) -> Curve:
+    """0 at onset, 1 at apex, then down to `level` with `SETTLE_S`, and in the last `fall` seconds down to 0."""
+    rise = rise_and_fall(onset, apex, offset, up, 1.0)
+
+    def curve(t: float) -> float:
+        if t < apex or t >= offset:
+            return rise(t)
+        left = min((offset - t) / fall, 1.0)
+        return (level + (1 - level) * math.exp((apex - t) / SETTLE_S)) * (0.5 - 0.5 * math.cos(math.pi * left))
 
     return curve
 

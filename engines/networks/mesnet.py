@@ -14,7 +14,6 @@ import dataclasses
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,6 +21,7 @@ from ..errors import EngineError
 from ..intervals import R1_RANGE, R2_RANGE
 from ..specs import SpotterSpec
 from .spatial import SpatialEncoder as SpatialEncoder
+from .weights import load_weights
 
 TEMPORAL_CHANNELS = 128  # [S1 M17]
 BRANCH_CHANNELS = 64
@@ -162,18 +162,10 @@ class MESNet(nn.Module):
         ]
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Write the network's tensors as safetensors."""
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
-
-
 def load_mesnet(spec: SpotterSpec, path: Path) -> MESNet:
     """MESNet with the weights of `path`, in evaluation mode. Raises EngineError when they do not fit the spec."""
     network = MESNet(spec)
-    try:
-        network.load_state_dict(load_file(path))
-    except (OSError, RuntimeError) as error:
-        raise EngineError(f"{path.name} does not hold weights of this spec: {error}; re-train or re-export") from error
+    load_weights(network, path)
     return network.eval()
 
 

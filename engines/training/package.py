@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
-
-from safetensors.torch import load_file
 
 from ..errors import DataError, UsageError
 from ..export import export, export_spotter, write_manifest
 from ..networks.cmnet import CMNet, RecognizerStep
 from ..networks.mesnet import load_mesnet
+from ..networks.weights import load_weights, save_weights
 from ..specs import RecognizerSpec, SpotterSpec
 
 
@@ -38,14 +36,14 @@ def package(spotter: Path, recognizer: Path, out: Path) -> None:
 
 def _export_recognizer(weights: Path, config: dict[str, Any], out: Path) -> dict[str, RecognizerSpec]:
     network = CMNet(config["side"])
-    network.load_state_dict(load_file(weights))
+    load_weights(network, weights)
     network.eval()
     specs = {}
     for count, labels in (("3", config["labels3"]), ("5", config["labels5"])):
         specs[count] = RecognizerSpec(frames=config["frames"], side=config["side"], labels=tuple(labels))
         tensors = specs[count].tensors()["recognizer"]
         export(RecognizerStep(network, int(count)), "recognizer", tensors, None, out / f"recognizer-{count}.onnx")
-    shutil.copyfile(weights, out / "recognizer.safetensors")
+    save_weights(network, out / "recognizer.safetensors")
     return specs
 
 

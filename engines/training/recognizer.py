@@ -25,11 +25,12 @@ from torch import Tensor
 from .. import losses
 from ..errors import DataError, UsageError
 from ..networks.cmnet import CMNet
+from ..networks.weights import save_weights
 from .crops import Crops
 from .recognizer_data import PARTS, TRAIN, VALIDATION, RecognizerConfig, Sample, make_batch, read_samples
 from .recognizer_eval import FIGURES, validate
 from .recognizer_step import batch_losses, class_weights
-from .team import Team
+from .team import Team, use_threads
 
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
 PROGRESS_STEPS = 50
@@ -112,7 +113,7 @@ def train(
     call goes on; `minutes` shortens the whole run, its schedules with it. Sets torch's thread count. Raises DataError
     for the set, UsageError where the checkpoint's configuration is another.
     """
-    torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     Path(config.out).mkdir(parents=True, exist_ok=True)
     now = _start(config, team or Team())
     material = Material.open(config)
@@ -249,7 +250,7 @@ def _save(now: Run, config: RecognizerConfig) -> None:
 def _finish(now: Run, checked: dict[str, float], config: RecognizerConfig) -> None:
     """Write the weights of the last step."""
     out = Path(config.out)
-    save_file({k: v.contiguous() for k, v in now.network.state_dict().items()}, out / "recognizer.safetensors")
+    save_weights(now.network, out / "recognizer.safetensors")
     report = {"step": now.step, "minutes": round(now.seconds / 60, 1), "metrics": checked, "config": asdict(config)}
     (out / "recognizer.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 

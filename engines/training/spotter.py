@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 from ..clips import window_mask
 from ..losses import cpn_loss, crn_loss, l2, regularised, total
-from ..networks.mesnet import ClipClassifier, MESNet, save_weights
+from ..networks.mesnet import ClipClassifier, MESNet
+from ..networks.weights import save_weights
 from ..specs import SpotterSpec
 from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
 from .grow import begin_with
@@ -45,7 +46,7 @@ from .spotter_config import (
 from .spotter_data import Batch, ClipSet, collate, draw, encode_frames, resample_batch, tick_features
 from .spotter_eval import validate
 from .spotter_pretrain import Losses, pretrain_batch, pretrain_losses
-from .team import Team
+from .team import Team, use_threads
 
 STAGES = ("pretrain", "joint")
 COLUMNS = ("stage", "step", "minutes", "loss", "cpn", "crn", "clip", "l2", "frames_per_s", "f1", "precision", "recall",
@@ -288,5 +289,5 @@ def run(
 ) -> None:
     """What `microspot-engines train spotter` does; sets torch's thread count."""
     chosen, team = load_config(config or DEFAULT), Team.join()
-    torch.set_num_threads(threads or max(1, chosen.threads // team.size))
+    use_threads(threads or max(1, chosen.threads // team.size))
     Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights).run(resume)

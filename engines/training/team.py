@@ -19,6 +19,12 @@ from torch import Tensor, nn
 CPU = torch.device("cpu")
 
 
+def use_threads(count: int) -> None:
+    """Torch with so many threads, denormals taken as zero: what L2 has nearly erased would halve the speed."""
+    torch.set_flush_denormal(True)  # threads that start later inherit it
+    torch.set_num_threads(count)
+
+
 @dataclass(frozen=True)
 class Team:
     """This process among `size`, and where its tensors live."""

@@ -46,6 +46,13 @@ def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(carriers: list[Carrier]) -
     np.testing.assert_array_equal(again.crops, carrier_clip(carriers, 3, 6.0, NEVER).crops)
 
 
+def test_held_movements_are_warped_in_where_the_recipe_has_them(carriers: list[Carrier]) -> None:
+    recipe = dataclasses.replace(NEVER, held_per_min=20)
+    kinds = [m.kind for seed in range(6) for m in carrier_clip(carriers, seed, 6.0, recipe).movements]
+    assert kinds.count("macro") >= 2
+    assert kinds.count("micro") >= 2
+
+
 def test_movements_are_warped_in_and_nothing_else_is(carriers: list[Carrier]) -> None:
     """One frame over and over, so that all that changes is the fresh noise and what was warped in."""
     frozen = [dataclasses.replace(c, crops=np.repeat(c.crops[:1], len(c.crops), 0)) for c in carriers]

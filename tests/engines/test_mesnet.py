@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engines.errors import EngineError
 from engines.networks.mesnet import (
@@ -18,9 +19,9 @@ from engines.networks.mesnet import (
     RefinerStep,
     SpatialEncoder,
     load_mesnet,
-    save_weights,
 )
 from engines.networks.spatial import _normed
+from engines.networks.weights import save_weights
 from engines.specs import SpotterSpec
 
 SMALL = SpotterSpec(side=32, feature=32)  # one cell of 32 channels: the same network, quick to run
@@ -205,3 +206,15 @@ def test_weights_travel_and_do_not_fit_another_spec(network: MESNet, tmp_path: P
         load_mesnet(STILL, tmp_path / "w.safetensors")
     with pytest.raises(EngineError, match="the spec says 7"):
         MESNet(dataclasses.replace(SMALL, state=7))
+
+
+def test_weights_that_are_all_but_erased_are_written_and_read_as_zero(network: MESNet, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    small = torch.tensor([1e-40, -1e-13, 2e-12, -0.5])
+    with torch.no_grad():
+        network.refiner.dense.bias[:4] = small
+    wanted = torch.tensor([0, 0, 2e-12, -0.5])
+    save_weights(network, path)
+    torch.testing.assert_close(load_file(path)["refiner.dense.bias"][:4], wanted, rtol=0, atol=0)
+    save_file(network.state_dict(), path)
+    torch.testing.assert_close(load_mesnet(network.spec, path).refiner.dense.bias[:4].detach(), wanted, rtol=0, atol=0)

@@ -14,7 +14,8 @@ import torch
 
 from engines.errors import DataError, UsageError
 from engines.networks import spatial
-from engines.networks.mesnet import ClipClassifier, MESNet, load_mesnet, save_weights
+from engines.networks.mesnet import ClipClassifier, MESNet, load_mesnet
+from engines.networks.weights import save_weights
 from engines.specs import SpotterSpec
 from engines.targets import Assignment
 from engines.training.grow import begin_with

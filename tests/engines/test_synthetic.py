@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from engines.align import MediaPipeAligner, face_to_crop
 from engines.data.actions import MIRROR, SIDES, UNITS, Geometry, motion_field
 from engines.data.basis import Basis
-from engines.data.behaviour import EMOTIONS, draw_actions, draw_micro
+from engines.data.behaviour import EMOTIONS, draw_actions, draw_blink, draw_micro
 from engines.data.camera import CODECS, coded
 from engines.data.carriers import Carrier
 from engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
-from engines.data.synthesize import BASIS_CLIPS, CARRIER_CLIPS, Source, _tasks, synthesize
+from engines.data.synthesize import BASIS_CLIPS, CARRIER_CLIPS, TRAINING_RECIPE, Source, _tasks, synthesize
 from engines.data.synthetic import Clip, Motion, Renderer, render_video, strengths_at
 from engines.data.timeline import Action, Recipe, capture_times
 from engines.errors import DataError, UsageError
@@ -153,6 +153,36 @@ def test_rates_and_durations_follow_the_recipe(motion: Motion) -> None:
     assert min(longest) >= 0.55 - 1e-6
     weak = [m.peak_px for m in moves if m.kind == "macro" and m.peak_px < recipe.micro_px[1]]
     assert weak, "without weak macro-expressions strength alone would tell an ME"
+
+
+def test_held_movements_begin_as_an_me_does_and_stay(motion: Motion) -> None:
+    recipe = Recipe(micro_per_min=20, macro_per_min=0, held_per_min=20)
+    actions = drawn(motion, recipe, 20, 20.0)
+    held = [a for each in actions for a in each if a.movement.kind == "macro"]
+    assert len(held) > 30
+    for action in held:
+        move = action.movement
+        rise, stay = (move.apex_ns - move.onset_ns) / 1e9, (move.offset_ns - move.apex_ns) / 1e9
+        assert 0.2 * recipe.micro_s[2] - 1e-6 <= rise <= 0.8 * recipe.micro_s[3] + 1e-6
+        assert stay > recipe.held_s[0]
+        assert [action.curve(ns / 1e9) for ns in (move.onset_ns - 1, move.offset_ns + 1)] == [0.0, 0.0]
+        assert action.curve(move.apex_ns / 1e9) == pytest.approx(1, abs=1e-6)
+        assert action.curve(move.apex_ns / 1e9 + recipe.held_s[0]) >= recipe.held_level[0] - 1e-6
+        steps = [action.curve(t) for t in np.arange(move.onset_ns / 1e9, move.offset_ns / 1e9 + 0.02, 0.01)]
+        assert np.abs(np.diff(steps)).max() < 0.45  # no jump: the fastest rise takes 0.03 s
+    faint = [a.movement.peak_px for a in held if a.movement.peak_px < recipe.micro_px[1]]
+    assert 0.2 * len(held) < len(faint) < 0.9 * len(held)
+    for each in actions:
+        spans = [(a.movement.onset_ns, a.movement.offset_ns, a.movement.kind) for a in each]
+        for onset, offset, kind in spans:
+            if kind == "micro":
+                assert all(k != "macro" or offset <= a or onset >= b for a, b, k in spans)
+
+
+def test_brows_and_cheeks_follow_a_blink_as_far_as_they_are_pulled() -> None:
+    once, twice = (draw_blink(np.random.default_rng(3), 1.0, pull).strengths for pull in (1.0, 2.0))
+    for unit in once:
+        assert twice[unit] == pytest.approx((1 if unit[0] == "AU43" else 2) * once[unit])
 
 
 @pytest.mark.parametrize(("label5", "label3"), [("others", None), ("disgust", "negative"), ("happiness", "positive")])
@@ -360,7 +390,7 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
     assert len(crops) == sum(c["count"] for c in clips)
     entry = clips[-1]
     (path, mesh, split) = next(f for f in find_faces(folder) if f[0].name == entry["face"])
-    clip = Renderer(load_face(path, mesh, split)).clip(entry["seed"], 1.5)
+    clip = Renderer(load_face(path, mesh, split), recipe=TRAINING_RECIPE).clip(entry["seed"], 1.5)
     assert np.array_equal(crops[entry["start"] : entry["start"] + entry["count"]], clip.crops)
     assert clip.times_ns.tolist() == entry["times_ns"]
 

@@ -1,0 +1,34 @@
+"""Weights on disk: safetensors, without the traces of weights that training has all but erased.
+
+The L2 term drives what is not needed towards zero for ever. A float32 below 1.2e-38 is denormal, and so may be what a
+tiny weight makes of an activation: a processor multiplies these up to a hundred times slower. Not from the papers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..errors import EngineError
+
+TRACE = 1e-12  # largest size of a weight that is written as zero; sums of 10^5 of them are below float32's resolution
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write the network's tensors as safetensors."""
+    save_file({name: _cleared(tensor).contiguous() for name, tensor in network.state_dict().items()}, path)
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Put the tensors of `path` into the network. Raises EngineError when they do not fit it."""
+    try:
+        network.load_state_dict({name: _cleared(tensor) for name, tensor in load_file(path).items()})
+    except (OSError, RuntimeError) as error:
+        raise EngineError(f"{path.name} does not hold weights of this spec: {error}; re-train or re-export") from error
+
+
+def _cleared(tensor: Tensor) -> Tensor:
+    return torch.where(tensor.abs() > TRACE, tensor, 0)
