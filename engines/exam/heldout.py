@@ -26,9 +26,9 @@ from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
 from ..runtime.engine import EngineSet
 from ..specs import OPERATING_POINT
-from .alarms import quiet_trials, score_composites, tallies
 from .hits import Reading, read_hit, recognition
 from .takes import Take, Verdict, crop_px, examine, report, without_pixels
+from .tuning import quiet_trials, score_composites, tallies
 
 # 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
 EXAM_RECIPE = replace(Recipe(), micro_per_min=5.0, speech_per_min=2.5, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)))
@@ -103,7 +103,7 @@ def calibrate_on_faces(
     """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
 
     footage: real videos; on COMPOSITE_MIN minutes of composites (`alarms`) of what the examinations leave of them the
-    thresholds must be quiet too (`alarms.quiet_trials`). What they give there is returned as `footage`.
+    thresholds must be quiet too (`tuning.quiet_trials`). What they give there is returned as `footage`.
     """
     tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
     scored = []

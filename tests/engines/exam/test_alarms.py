@@ -11,20 +11,14 @@ from scipy.stats import chi2
 
 import realtime
 from engines.data.footage import Footage, read_footage
-from engines.exam import alarms
-from engines.exam.alarms import (
-    Source,
-    Tally,
-    compose_take,
-    examine_alarms,
-    poisson_interval,
-    quiet_trials,
-    score_composites,
-    tallies,
-)
-from engines.exam.notes import Annotation
+from engines.exam import alarms, composites, tuning
+from engines.exam.alarms import examine_alarms
+from engines.exam.composites import Source, compose_take, count_composite, sources_of
+from engines.exam.notes import Annotation, annotate
 from engines.exam.semireal import cut
 from engines.exam.takes import Verdict
+from engines.exam.tally import Tally, poisson_interval
+from engines.exam.tuning import quiet_trials, score_composites, tallies
 from engines.intervals import Intervals
 from engines.runtime.select import load_engines
 
@@ -49,9 +43,9 @@ def _source(count: int = 20) -> Source:
 
 
 def test_a_composite_plays_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "NOISE", (0.0, 0.0))
-    monkeypatch.setattr(alarms, "GAIN", (0.0, 0.0))
-    monkeypatch.setattr(alarms, "JPEG_SHARE", 0.0)
+    monkeypatch.setattr(composites, "NOISE", (0.0, 0.0))
+    monkeypatch.setattr(composites, "GAIN", (0.0, 0.0))
+    monkeypatch.setattr(composites, "JPEG_SHARE", 0.0)
     take, order = compose_take(np.random.default_rng(0), _source(), "quiet")
     shown = take.crops[:, 0, 0, 0] // 4
     assert shown[:42].tolist() == [*range(20), *range(18, -1, -1), 1, 2, 3]
@@ -67,8 +61,8 @@ def test_a_moment_that_alarms_in_every_round_is_one_moment() -> None:
         np.concatenate([rounds + 4, rounds + 60]), np.concatenate([rounds + 11, rounds + 67]), np.full(12, 0.9)
     )
     tally = Tally()
-    alarms._count_composite(tally, Verdict(take, found, ()), _source(60), order, 30)
-    alarms._count_composite(tally, Verdict(take, Intervals.of([], [], []), ()), _source(60), order, 30)
+    count_composite(tally, Verdict(take, found, ()), _source(60), order, 30)
+    count_composite(tally, Verdict(take, Intervals.of([], [], []), ()), _source(60), order, 30)
     report = tally.report()
     assert (report["alarms"], report["moments"], report["footage_s"]) == (12, 2, 2.4)
     assert (tally.blinks, tally.on_blinks) == (2 * sum(int(row % 20 == 5) for row in order), 6)
@@ -76,7 +70,7 @@ def test_a_moment_that_alarms_in_every_round_is_one_moment() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_composite_has_fresh_noise_and_colours_in_their_places(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "JPEG_SHARE", share)
+    monkeypatch.setattr(composites, "JPEG_SHARE", share)
     crops = np.tile(np.array([200, 120, 40], np.uint8)[:, None, None], (2, 1, 32, 32))
     take, _ = compose_take(np.random.default_rng(0), Source("c", 0, crops, np.zeros(2, bool), 40_000_000), "quiet")
     assert not np.array_equal(take.crops[0], take.crops[2])
@@ -102,7 +96,7 @@ def test_alarms_are_sorted_by_what_their_middle_lies_in(blinking: Footage) -> No
 
 
 def test_the_sources_of_a_clip_with_one_blink(blinking: Footage) -> None:
-    found = alarms._sources(blinking, alarms.annotate(blinking))
+    found = sources_of(blinking, annotate(blinking))
     (blink,) = found["blinks"]
     assert blink.blink.any()
     assert not blink.blink[[0, -1]].any()
@@ -110,12 +104,12 @@ def test_the_sources_of_a_clip_with_one_blink(blinking: Footage) -> None:
     assert not found["speech"]
     assert all(not source.blink.any() for source in found["quiet"])
     talking = Annotation(*(np.ones(60, bool) for _ in range(2)), np.zeros(60, bool))
-    assert not any(alarms._sources(blinking, replace(talking, mouth=np.arange(60) < 60)).values())
+    assert not any(sources_of(blinking, replace(talking, mouth=np.arange(60) < 60)).values())
 
 
 def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarms, "read_clip", lambda _, keep_frames: blinking)
-    monkeypatch.setattr(alarms, "TAKE_S", 6.0)
+    monkeypatch.setattr(composites, "TAKE_S", 6.0)
     said: list[str] = []
     with load_engines("baseline") as engines:
         report = examine_alarms(engines, [SAMPLE], 1, 0.4, said.append)
@@ -135,21 +129,21 @@ def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_thresholds_must_be_quiet_on_composites_of_tuning_footage(
     blinking: Footage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notes = replace(alarms.annotate(blinking), quiet=np.arange(60) >= 22)
-    monkeypatch.setattr(alarms, "read_tuning", lambda _: blinking)
-    monkeypatch.setattr(alarms, "annotate", lambda _: notes)
-    monkeypatch.setattr(alarms, "TAKE_S", 6.0)
+    notes = replace(annotate(blinking), quiet=np.arange(60) >= 22)
+    monkeypatch.setattr(tuning, "read_tuning", lambda _: blinking)
+    monkeypatch.setattr(tuning, "annotate", lambda _: notes)
+    monkeypatch.setattr(composites, "TAKE_S", 6.0)
     with load_engines("baseline") as engines:
         spec = replace(engines.spotter, t_cpn=0.3, t_crn=0.0)
-        composites = score_composites(replace(engines, spotter=spec), [SAMPLE], 1, 1.0)
-    assert {one.name for one in composites} == {"blinks", "quiet"}
-    assert not any(one.take.crops.size for one in composites), "no pixels are kept"
-    strict, loose = replace(spec, t_crn=1.0), tallies(composites, spec)
+        composed = score_composites(replace(engines, spotter=spec), [SAMPLE], 1, 1.0)
+    assert {one.name for one in composed} == {"blinks", "quiet"}
+    assert not any(one.take.crops.size for one in composed), "no pixels are kept"
+    strict, loose = replace(spec, t_crn=1.0), tallies(composed, spec)
     assert loose["blinks"].alarms > loose["blinks"].blinks > 0, "the baseline takes a blink for an ME"
-    assert sum(tally.alarms for tally in tallies(composites, strict).values()) == 0
-    assert quiet_trials(composites, [spec, strict]) == [strict]
-    assert quiet_trials(composites, [spec]) == [spec], "a limit that none keeps is as low as any gets"
+    assert sum(tally.alarms for tally in tallies(composed, strict).values()) == 0
+    assert quiet_trials(composed, [spec, strict]) == [strict]
+    assert quiet_trials(composed, [spec]) == [spec], "a limit that none keeps is as low as any gets"
     per_min = 60 * loose["quiet"].alarms / loose["quiet"].seconds
     for limit, kept in ((per_min + 0.01, [spec, strict]), (per_min - 0.01, [strict])):
-        monkeypatch.setattr(alarms, "LIMITS", {"quiet": limit})
-        assert quiet_trials(composites, [spec, strict]) == kept
+        monkeypatch.setattr(tuning, "LIMITS", {"quiet": limit})
+        assert quiet_trials(composed, [spec, strict]) == kept
