@@ -8,6 +8,7 @@ Thresholds, ratios and jitter are not from the paper; `Assignment` is their home
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,6 +47,24 @@ class Assignment:
 
 
 @dataclass(frozen=True, eq=False)
+class Truths:
+    """The MEs of a stretch in ticks: onset, offset (G,) as [onset, offset); `doubtful` (G,) ones train nothing."""
+
+    onset: Floats
+    offset: Floats
+    doubtful: Flags
+
+    @classmethod
+    def of(cls, onset: ArrayLike, offset: ArrayLike, doubtful: ArrayLike | None = None) -> Self:
+        """From anything that makes arrays; without `doubtful` all are sure."""
+        first, last = np.asarray(onset, np.float64), np.asarray(offset, np.float64)
+        return cls(first, last, np.zeros(first.shape, bool) if doubtful is None else np.asarray(doubtful, bool))
+
+    def __getitem__(self, chosen: Flags) -> Truths:
+        return Truths(self.onset[chosen], self.offset[chosen], self.doubtful[chosen])
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """CRN's training samples: start, stop (P,) in ticks, labels (P,) 0 or 1, targets (P, 2), NaN for non-MEs."""
 
@@ -61,12 +80,12 @@ def to_ticks(onset_ns: ArrayLike, offset_ns: ArrayLike, origin_ns: int, grid_hz:
     return onset * grid_hz / SECOND_NS, offset * grid_hz / SECOND_NS + 1
 
 
-def best_overlap(start: ArrayLike, stop: ArrayLike, onset: Floats, offset: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def best_overlap(start: ArrayLike, stop: ArrayLike, truths: Truths) -> tuple[Floats, NDArray[np.int64]]:
     """For windows of any shape the largest IoU with a truth (G,), and which truth: 0 and 0 where there is none."""
     a, b = np.asarray(start, np.float64), np.asarray(stop, np.float64)
-    if len(onset) == 0:
+    if len(truths.onset) == 0:
         return np.zeros(a.shape), np.zeros(a.shape, np.int64)
-    overlaps = iou(a[..., None], b[..., None], onset, offset)  # (..., G)
+    overlaps = iou(a[..., None], b[..., None], truths.onset, truths.offset)  # (..., G)
     return overlaps.max(-1), overlaps.argmax(-1)
 
 
@@ -78,46 +97,42 @@ def labels_of(overlap: Floats, rule: Assignment) -> Labels:
     return labels
 
 
-def proposal_labels(
-    spec: SpotterSpec, n: int, onset: Floats, offset: Floats, rule: Assignment, doubtful: Flags | None = None
-) -> Labels:
+def proposal_labels(spec: SpotterSpec, n: int, truths: Truths, rule: Assignment) -> Labels:
     """CPN's labels (M, n) by scale and last tick [S1 M26].
 
-    Windows that leave the stretch, and those that would be positive for a `doubtful` ME (G,), are ignored.
+    Windows that leave the stretch, and those that would be positive for a doubtful ME, are ignored.
     """
     start, stop = window_bounds(spec, n)
-    overlap, which = best_overlap(start, stop, onset, offset)
-    labels = _without(labels_of(overlap, rule), which, doubtful)
+    overlap, which = best_overlap(start, stop, truths)
+    labels = _without(labels_of(overlap, rule), which, truths)
     labels[start < 0] = IGNORED
     return labels
 
 
-def _without(labels: Labels, which: NDArray[np.int64], doubtful: Flags | None) -> Labels:
-    if doubtful is not None and doubtful.any():
-        labels[(labels == POSITIVE) & doubtful[which]] = IGNORED
+def _without(labels: Labels, which: NDArray[np.int64], truths: Truths) -> Labels:
+    if truths.doubtful.any():
+        labels[(labels == POSITIVE) & truths.doubtful[which]] = IGNORED
     return labels
 
 
-def refiner_targets(
-    start: ArrayLike, stop: ArrayLike, onset: Floats, offset: Floats, rule: Assignment, doubtful: Flags | None = None
-) -> tuple[Labels, Floats]:
+def refiner_targets(start: ArrayLike, stop: ArrayLike, truths: Truths, rule: Assignment) -> tuple[Labels, Floats]:
     """CRN's labels (P,) and r1*, r2* (P, 2) = ((onset - a) / w, (offset - b) / w) [S1 M29, M32]; NaN for non-MEs."""
-    overlap, which = best_overlap(start, stop, onset, offset)
-    labels = _without(labels_of(overlap, rule), which, doubtful)
+    overlap, which = best_overlap(start, stop, truths)
+    labels = _without(labels_of(overlap, rule), which, truths)
     targets = np.full((*labels.shape, 2), np.nan)
     hit = labels == POSITIVE
     if hit.any():
         a, b = np.asarray(start, np.float64)[hit], np.asarray(stop, np.float64)[hit]
-        targets[hit] = encode(a, b, onset[which[hit]], offset[which[hit]])
+        targets[hit] = encode(a, b, truths.onset[which[hit]], truths.offset[which[hit]])
     return labels, targets
 
 
 def jittered(
-    onset: Floats, offset: Floats, n: int, spec: SpotterSpec, rule: Assignment, rng: np.random.Generator
+    truths: Truths, n: int, spec: SpotterSpec, rule: Assignment, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """The truths inside [0, n) and their jittered copies, rounded to whole ticks as windows are: two (P,)."""
-    inside = (np.rint(onset) >= 0) & (np.rint(offset) <= n)
-    a, b = np.repeat(onset[inside], rule.copies + 1), np.repeat(offset[inside], rule.copies + 1)
+    """The sure truths inside [0, n) and their jittered copies, rounded to whole ticks as windows are: two (P,)."""
+    inside = truths[~truths.doubtful & (np.rint(truths.onset) >= 0) & (np.rint(truths.offset) <= n)]
+    a, b = np.repeat(inside.onset, rule.copies + 1), np.repeat(inside.offset, rule.copies + 1)
     moves = rng.uniform(-rule.jitter, rule.jitter, (2, len(a))) * (b - a)
     moves[:, :: rule.copies + 1] = 0
     start = np.clip(np.rint(a + moves[0]), 0, n)
@@ -127,20 +142,17 @@ def jittered(
 
 
 def refiner_samples(
-    spec: SpotterSpec, scores: NDArray[np.float32], onset: Floats, offset: Floats, rule: Assignment,
-    rng: np.random.Generator, doubtful: Flags | None = None,
-) -> Samples:  # fmt: skip
+    spec: SpotterSpec, scores: NDArray[np.float32], truths: Truths, rule: Assignment, rng: np.random.Generator
+) -> Samples:
     """Draw CRN's samples of one stretch from CPN's scores (M, n) for its windows.
 
     Positives: the truths with their jittered copies, and windows of IoU >= positive_iou by CPN's odds, since those
     that pass T_CPN are what CRN will judge. Negatives, in proportion: `hard_share` by CPN's odds, the rest evenly.
-    `doubtful` (G,): MEs that give no sample.
     """
     n = scores.shape[1]
     start, stop = window_bounds(spec, n)
-    labels = proposal_labels(spec, n, onset, offset, rule, doubtful)
-    sure = np.ones(len(onset), bool) if doubtful is None else ~doubtful
-    extra = jittered(onset[sure], offset[sure], n, spec, rule, rng)
+    labels = proposal_labels(spec, n, truths, rule)
+    extra = jittered(truths, n, spec, rule, rng)
     positive = _by_odds(np.flatnonzero(labels == POSITIVE), scores, rule.positives - len(extra[0]), rng)
     count = len(positive) + len(extra[0])
     wanted = max(round(rule.negatives_per_positive * count), rule.negatives)
@@ -150,7 +162,7 @@ def refiner_samples(
     picked = np.concatenate([positive, hard, rest])
     a = np.concatenate([extra[0], start.reshape(-1)[picked]])
     b = np.concatenate([extra[1], stop.reshape(-1)[picked]])
-    kinds, targets = refiner_targets(a, b, onset, offset, rule, doubtful)
+    kinds, targets = refiner_targets(a, b, truths, rule)
     used = kinds != IGNORED
     return Samples(a[used], b[used], kinds[used], targets[used])
 

@@ -84,9 +84,9 @@ def joint_losses(
     samples = []
     for i, stretch in enumerate(batch.stretches):
         n = len(stretch.weights)
-        labels[i, :, :n] = proposal_labels(spec, n, stretch.onset, stretch.offset, rule, stretch.doubtful)
+        labels[i, :, :n] = proposal_labels(spec, n, stretch.truths, rule)
         shown = np.where(window_mask(spec, n), scores[i, :, :n], 0)
-        samples.append(refiner_samples(spec, shown, stretch.onset, stretch.offset, rule, rng, stretch.doubtful))
+        samples.append(refiner_samples(spec, shown, stretch.truths, rule, rng))
     losses: Losses = {}
     if phase != "crn":
         truth = torch.from_numpy(labels).to(logits.device)

@@ -18,14 +18,12 @@ from ..clips import SECOND_NS, SNAP_PARTS, lag_indices, nearest_frames, resample
 from ..errors import DataError
 from ..networks.mesnet import SpatialEncoder
 from ..specs import SpotterSpec
-from ..targets import to_ticks
+from ..targets import Truths, to_ticks
 from .crops import Crops, Indices, Pixels, read_sets
 
 MICRO, SPEECH = "micro", "speech"
 # Units of the lower face alone: in a bout of speech such an ME can be told from no syllable. Not from the paper.
 LOWER_FACE = ("AU10", "AU12", "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26")
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,7 @@ class Stretch:
     rows: Indices  # (K,) in crops.npy
     lags: Indices  # (K, D) positions among the K
     weights: NDArray[np.float32]  # (T, K)
-    onset: Floats  # (G,)
-    offset: Floats
-    doubtful: NDArray[np.bool_]  # (G,)
+    truths: Truths
 
     @property
     def used(self) -> Indices:
@@ -124,9 +120,9 @@ def cut(clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None,
     spans = np.rint((clip.micro_ns - clip.times_ns[begin]) * pace).astype(np.int64)
     onset, offset = (at - before for at in to_ticks(spans[:, 0], spans[:, 1], 0, spec.grid_hz))
     weights = tick_weights(times, spec.grid_hz)[before:]
-    near = (offset > 0) & (onset < len(weights))
+    truths = Truths(onset, offset, clip.doubtful)[(offset > 0) & (onset < len(weights))]
     lags = lag_indices(times, spec.lags_ns)
-    return Stretch(clip.start + begin + kept, lags, weights, onset[near], offset[near], clip.doubtful[near])
+    return Stretch(clip.start + begin + kept, lags, weights, truths)
 
 
 def draw(clip: Clip, spec: SpotterSpec, ticks: int, augmentation: Augmentation, rng: np.random.Generator) -> Stretch:
@@ -234,7 +230,7 @@ def span(clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: i
     nearest = nearest_frames(times, np.linspace(onset_ns, offset_ns, length))
     nothing = np.empty((0, len(inside)), np.float32)
     lags = lag_indices(times, spec.lags_ns)
-    return Stretch(clip.start + inside, lags, nothing, np.empty(0), np.empty(0), np.empty(0, bool)), nearest
+    return Stretch(clip.start + inside, lags, nothing, Truths.of([], [])), nearest
 
 
 def resample_batch(features: Tensor, row: Tensor, start: Tensor, stop: Tensor, length: int) -> Tensor:

@@ -95,15 +95,15 @@ def test_any_frame_rate_comes_to_the_same_grid(folder: Path, index: int, kept: i
     stretch = cut(clip, SPEC)
     assert stretch.weights.shape == (ticks, kept)
     np.testing.assert_allclose(stretch.weights.sum(1), 1, atol=1e-6)
-    assert stretch.offset - stretch.onset == pytest.approx(10)  # 300 ms are 9 ticks, and the offset's own
-    assert stretch.onset[0] == pytest.approx(clip.micro_ns[0, 0] * 30 / 1e9)
+    assert stretch.truths.offset - stretch.truths.onset == pytest.approx(10)  # 300 ms are 9 ticks, and the offset's own
+    assert stretch.truths.onset[0] == pytest.approx(clip.micro_ns[0, 0] * 30 / 1e9)
 
 
 def test_a_later_cut_moves_the_truth_with_it(folder: Path) -> None:
     clip = ClipSet.open(folder, SPEC).clips[0]
     stretch = cut(clip, SPEC, first=5, ticks=30)
     assert stretch.weights.shape == (30, 35)
-    assert stretch.onset[0] == pytest.approx(15)
+    assert stretch.truths.onset[0] == pytest.approx(15)
     assert stretch.used.tolist() == list(range(5, 35))
 
 
@@ -128,7 +128,7 @@ def test_an_me_of_the_lower_face_amid_speech_is_doubtful(folder: Path) -> None:
             (folder / "index.json").write_text(json.dumps(index))
             clip = ClipSet.open(folder, SPEC).clips[0]
             assert clip.doubtful.tolist() == [wanted and said]
-            assert cut(clip, SPEC).doubtful.tolist() == [wanted and said]
+            assert cut(clip, SPEC).truths.doubtful.tolist() == [wanted and said]
 
 
 def test_a_turned_clip_shows_the_same_frames_backward(folder: Path) -> None:
@@ -140,8 +140,9 @@ def test_a_turned_clip_shows_the_same_frames_backward(folder: Path) -> None:
     forward, backward = both
     assert forward.rows.tolist() == backward.rows[::-1].tolist() == list(range(FRAMES))
     last = clip.times_ns[-1] * 30 / 1e9
-    np.testing.assert_allclose(backward.onset, last - clip.micro_ns[:, 1] * 30 / 1e9)
-    np.testing.assert_allclose(backward.offset - backward.onset, forward.offset - forward.onset)
+    seen, turned = forward.truths, backward.truths
+    np.testing.assert_allclose(turned.onset, last - clip.micro_ns[:, 1] * 30 / 1e9)
+    np.testing.assert_allclose(turned.offset - turned.onset, seen.offset - seen.onset)
 
 
 def test_batched_tick_features_equal_each_stretch_alone(folder: Path) -> None:

@@ -10,6 +10,7 @@ from engines.intervals import decode
 from engines.specs import SpotterSpec
 from engines.targets import (
     Assignment,
+    Truths,
     best_overlap,
     jittered,
     labels_of,
@@ -39,7 +40,7 @@ def floats(*values: float) -> np.ndarray:
 )
 def test_overlap(window: tuple[int, int], truths: list[tuple[int, int]], overlap: float, reason: str) -> None:
     onset, offset = floats(*(t[0] for t in truths)), floats(*(t[1] for t in truths))
-    assert best_overlap(window[0], window[1], onset, offset)[0] == pytest.approx(overlap), reason
+    assert best_overlap(window[0], window[1], Truths.of(onset, offset))[0] == pytest.approx(overlap), reason
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_an_inclusive_offset_frame_belongs_to_the_interval() -> None:
 @pytest.mark.parametrize("n", [3, 14, 40])
 def test_proposal_labels_equal_a_plain_loop(n: int) -> None:
     onset, offset = floats(-3, 12, 33), floats(5, 24.5, 45)
-    found = proposal_labels(SPEC, n, onset, offset, RULE)
+    found = proposal_labels(SPEC, n, Truths.of(onset, offset), RULE)
     for i, width in enumerate(SPEC.windows):
         for last in range(n):
             a, b = last - width + 1, last + 1
@@ -82,14 +83,15 @@ def test_proposal_labels_equal_a_plain_loop(n: int) -> None:
 
 def test_a_doubtful_me_is_neither_positive_nor_negative() -> None:
     onset, offset = floats(20, 60), floats(31, 71)
-    sure = proposal_labels(SPEC, 120, onset, offset, RULE)
-    labels = proposal_labels(SPEC, 120, onset, offset, RULE, np.array([False, True]))
+    sure = proposal_labels(SPEC, 120, Truths.of(onset, offset), RULE)
+    truths = Truths.of(onset, offset, [False, True])
+    labels = proposal_labels(SPEC, 120, truths, RULE)
     late = np.arange(120) > 50
     assert ((sure == 1) & late).any()
     assert (labels[:, late] == np.where(sure == 1, -1, sure)[:, late]).all()
     assert (labels[:, ~late] == sure[:, ~late]).all()
     scores = np.where(sure == 1, 0.9, 0.1).astype(np.float32)
-    drawn = refiner_samples(SPEC, scores, onset, offset, RULE, np.random.default_rng(6), np.array([False, True]))
+    drawn = refiner_samples(SPEC, scores, truths, RULE, np.random.default_rng(6))
     assert ((drawn.labels == 1) & (drawn.start < 50)).any()
     assert not ((drawn.labels == 1) & (drawn.start > 50)).any()
 
@@ -97,7 +99,7 @@ def test_a_doubtful_me_is_neither_positive_nor_negative() -> None:
 def test_targets_invert_the_decoding() -> None:
     start, stop = floats(10, 30, 60), floats(21, 37, 75)
     onset, offset = floats(12.25, 61), floats(20.5, 72)
-    labels, targets = refiner_targets(start, stop, onset, offset, RULE)
+    labels, targets = refiner_targets(start, stop, Truths.of(onset, offset), RULE)
     assert labels.tolist() == [1, 0, 1]
     assert np.isnan(targets[1]).all(), "a window that is no ME has no boundary to learn"
     a, b = decode(start[[0, 2]], stop[[0, 2]], targets[[0, 2]])
@@ -106,7 +108,7 @@ def test_targets_invert_the_decoding() -> None:
 
 def test_jittered_truths_hold_the_truth_and_stay_inside() -> None:
     random = np.random.default_rng(0)
-    start, stop = jittered(floats(5.2, 90), floats(15.1, 105), 100, SPEC, RULE, random)
+    start, stop = jittered(Truths.of([5.2, 90], [15.1, 105]), 100, SPEC, RULE, random)
     assert len(start) == RULE.copies + 1, "the truth that leaves the stretch is not copied"
     assert (start[0], stop[0]) == (5, 15)
     assert (start >= 0).all()
@@ -117,7 +119,7 @@ def test_jittered_truths_hold_the_truth_and_stay_inside() -> None:
 def test_samples_hold_the_ratio_and_prefer_what_cpn_proposes() -> None:
     scores = np.zeros((SPEC.scales, 120), np.float32)
     scores[:, 80:90] = 0.9  # CPN is wrong here
-    drawn = refiner_samples(SPEC, scores, floats(20), floats(31), RULE, np.random.default_rng(1))
+    drawn = refiner_samples(SPEC, scores, Truths.of([20], [31]), RULE, np.random.default_rng(1))
     positives, negatives = int((drawn.labels == 1).sum()), int((drawn.labels == 0).sum())
     assert RULE.copies < positives <= RULE.positives
     assert negatives == pytest.approx(RULE.negatives_per_positive * RULE.positives, abs=2)
@@ -131,25 +133,25 @@ def test_positives_are_those_that_cpn_believes() -> None:
     scores = np.full((SPEC.scales, 120), 0.05, np.float32)
     scores[2] = 0.99  # windows of 11 ticks
     random = np.random.default_rng(4)
-    drawn = [refiner_samples(SPEC, scores, floats(20), floats(31), RULE, random) for _ in range(20)]
+    drawn = [refiner_samples(SPEC, scores, Truths.of([20], [31]), RULE, random) for _ in range(20)]
     lengths = np.concatenate([(d.stop - d.start)[d.labels == 1][RULE.copies + 1 :] for d in drawn])
-    believed = np.flatnonzero(proposal_labels(SPEC, 120, floats(20), floats(31), RULE)[2] == 1)
+    believed = np.flatnonzero(proposal_labels(SPEC, 120, Truths.of([20], [31]), RULE)[2] == 1)
     assert (lengths == 11).sum() >= 20 * 0.9 * min(len(believed), RULE.positives - RULE.copies - 1)
 
 
 def test_even_negatives_are_of_all_lengths_alike() -> None:
     random = np.random.default_rng(5)
-    drawn = [refiner_samples(SPEC, np.zeros((5, 120), np.float32), floats(), floats(), RULE, random) for _ in range(50)]
+    drawn = [refiner_samples(SPEC, np.zeros((5, 120), np.float32), Truths.of([], []), RULE, random) for _ in range(50)]
     lengths = np.concatenate([d.stop - d.start for d in drawn])
     shares = np.array([(lengths == window).mean() for window in SPEC.windows])
     assert np.allclose(shares, 0.2, atol=0.06)
 
 
 def test_a_stretch_without_me_gives_negatives_only() -> None:
-    drawn = refiner_samples(SPEC, np.zeros((5, 60), np.float32), floats(), floats(), RULE, np.random.default_rng(2))
+    drawn = refiner_samples(SPEC, np.zeros((5, 60), np.float32), Truths.of([], []), RULE, np.random.default_rng(2))
     assert drawn.labels.tolist() == [0] * RULE.negatives
 
 
 def test_a_stretch_too_short_for_any_window_gives_nothing() -> None:
-    drawn = refiner_samples(SPEC, np.zeros((5, 4), np.float32), floats(), floats(), RULE, np.random.default_rng(3))
+    drawn = refiner_samples(SPEC, np.zeros((5, 4), np.float32), Truths.of([], []), RULE, np.random.default_rng(3))
     assert len(drawn.start) == 0
