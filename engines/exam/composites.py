@@ -1,5 +1,7 @@
 """Composites: aligned crops of one quiet stretch, bout of speech or blink, played to and fro as by a fresh camera.
 
+At each end the last frame rests for longer than an ME takes: who turns round in the middle of a movement makes one that
+comes and goes as fast as an ME does, out of footage that has none.
 Real footage is short. Composites are no footage: they repeat, half of the time backwards, and what alarms once alarms
 again, so that their Poisson intervals are far narrower than new footage would allow. Not from the papers.
 """
@@ -25,6 +27,7 @@ SHARES = {"quiet": 0.4, "speech": 0.3, "blinks": 0.3}  # of the composites' minu
 TAKE_S = 30.0  # of one composite
 LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of a stretch: to and fro in less is a movement as brief as an ME
 PART_S = (1.5, 5.0)  # of a longer stretch, drawn anew for every composite
+REST_S = 0.6  # at each end, longer than the longest ME; rests are no minutes of a composite
 CONTEXT_S = 1.0  # before and after a blink
 NOISE = (1.0, 3.0)  # sd in grey levels, of fresh sensor noise
 GAIN = (0.0, 0.04)  # amplitude of the drift
@@ -109,7 +112,7 @@ def count_composite(
     tally.played_s += len(shown - tally.played) * played.period_ns / SECOND_NS
     tally.played |= shown
     tally.moments |= {(played.clip, int(footage_ns[order[row]])) for row in middles(verdict, grid_hz)}
-    tally.seconds += verdict.take.minutes * 60
+    tally.seconds += np.count_nonzero(np.diff(order)) * played.period_ns / SECOND_NS
     tally.alarms += len(verdict.found)
     blink = played.blink[order]
     tally.blinks += len(runs(blink, (0, len(blink))))
@@ -123,16 +126,23 @@ def _part(rng: np.random.Generator, source: Source) -> Source:
 
 
 def compose_take(rng: np.random.Generator, source: Source, name: str) -> tuple[Take, NDArray[np.int64]]:
-    """TAKE_S of the source to and fro as a fresh camera would give it, and which row of it each frame shows, (N,)."""
+    """TAKE_S of the source, rests apart, to and fro as a fresh camera would give it, and which row of it each frame shows, (N,)."""
     count = round(TAKE_S * SECOND_NS / source.period_ns)
-    last = len(source.crops) - 1
-    order = last - np.abs(last - np.arange(count) % max(2 * last, 1))
+    order = to_and_fro(len(source.crops), round(REST_S * SECOND_NS / source.period_ns), count)
     camera = _camera(rng, source.crops.shape[-1])
-    times = np.arange(count, dtype=np.int64) * source.period_ns
-    crops = np.empty((count, *source.crops.shape[1:]), np.uint8)
+    times = np.arange(len(order), dtype=np.int64) * source.period_ns
+    crops = np.empty((len(order), *source.crops.shape[1:]), np.uint8)
     for i, row in enumerate(order):
         crops[i] = camera(source.crops[row], float(times[i]) / SECOND_NS)
     return Take(f"composite:{name}:{source.name}", times, crops), order
+
+
+def to_and_fro(length: int, rest: int, steps: int) -> NDArray[np.int64]:
+    """Rows 0 .. length - 1 and back for `steps` rows, with `rest` repeats, which do not count, at either end."""
+    forth = np.arange(length)
+    cycle = np.concatenate([np.pad(forth, (0, rest), "edge"), np.pad(forth[-2:0:-1], (0, rest))])
+    order = np.tile(cycle, 1 + steps // max(2 * length - 2, 1))
+    return order[np.cumsum(np.diff(order, prepend=-1) != 0) <= steps]
 
 
 def _camera(rng: np.random.Generator, side: int) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:

@@ -48,15 +48,17 @@ def test_a_composite_plays_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composites, "JPEG_SHARE", 0.0)
     take, order = compose_take(np.random.default_rng(0), _source(), "quiet")
     shown = take.crops[:, 0, 0, 0] // 4
-    assert shown[:42].tolist() == [*range(20), *range(18, -1, -1), 1, 2, 3]
-    assert take.minutes == pytest.approx(0.5, abs=0.001)
+    rest = [19] * 15, [0] * 15
+    assert shown[:72].tolist() == [*range(20), *rest[0], *range(18, -1, -1), *rest[1], 1, 2, 3]
+    assert take.minutes == pytest.approx(0.5 * (20 + 15) / 20, rel=0.05)
+    assert np.count_nonzero(np.diff(order)) == 749, "30 s of 25 Hz without the rests"
     assert np.array_equal(order, shown)
     assert take.name == "composite:quiet:clip:1.0s"
 
 
 def test_a_moment_that_alarms_in_every_round_is_one_moment() -> None:
     take, order = compose_take(np.random.default_rng(0), _source(60), "blinks")
-    rounds = 118 * 1.2 * np.arange(6)  # ticks of a way forth and back
+    rounds = (118 + 30) * 1.2 * np.arange(6)  # ticks of a way forth and back with its rests
     found = Intervals.of(
         np.concatenate([rounds + 4, rounds + 60]), np.concatenate([rounds + 11, rounds + 67]), np.full(12, 0.9)
     )
