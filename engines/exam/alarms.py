@@ -15,7 +15,7 @@ import numpy as np
 
 from ..data.footage import Footage, read_clip
 from ..runtime.engine import EngineSet
-from .composites import SHARES, Source, composed, count_composite, rounds, sources_of
+from .composites import SHARES, Source, count_play, plays, sources_of
 from .notes import Annotation, annotate, runs
 from .semireal import Progress, cut, seconds, silent
 from .takes import Verdict, examine
@@ -80,10 +80,10 @@ def _count_seconds(footage: Footage, notes: Annotation, real: dict[str, Tally]) 
 def _composites(
     engines: EngineSet, rng: np.random.Generator, sources: list[Source], minutes: float, name: str, progress: Progress
 ) -> Tally:
-    """Composites of one category, about `minutes` of them."""
-    tally = Tally(sources={source.name for source in sources[: rounds(minutes)]})
-    for _, played, take, order in composed(rng, sources, minutes, name):
-        verdict = examine(take, engines)
-        count_composite(tally, verdict, played, order, engines.spotter.grid_hz)
-        progress(f"{name}: {len(verdict.found)} alarms in {take.minutes * 60:.0f} s of {played.name}")
+    """Composites of one category, `minutes` of them."""
+    tally = Tally()
+    for source, played, take in plays(rng, sources, minutes, name):
+        count_play(tally, examine(take, engines), played, engines.spotter.grid_hz)
+        tally.sources.add(source.name)
+    progress(f"{name}: {tally.alarms} alarms in {tally.seconds:.0f} s of {len(tally.sources)} sources")
     return tally

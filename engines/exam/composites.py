@@ -1,9 +1,8 @@
-"""Composites: aligned crops of one quiet stretch, bout of speech or blink, played to and fro as by a fresh camera.
+"""Composites: one quiet stretch, bout of speech or blink of real footage, played again and again as by fresh cameras.
 
-At each end the last frame rests for longer than an ME takes: who turns round in the middle of a movement makes one that
-comes and goes as fast as an ME does, out of footage that has none.
-Real footage is short. Composites are no footage: they repeat, half of the time backwards, and what alarms once alarms
-again, so that their Poisson intervals are far narrower than new footage would allow. Not from the papers.
+Real footage is short. Each play runs forward, in what really came before and after it, with noise, gain and at times
+JPEG of its own. Composites are no footage: what alarms once alarms again, so that their Poisson intervals are far
+narrower than new footage would allow. Not from the papers.
 """
 
 from __future__ import annotations
@@ -24,23 +23,21 @@ from .takes import Take, Verdict
 from .tally import Tally, middles, on_blinks
 
 SHARES = {"quiet": 0.4, "speech": 0.3, "blinks": 0.3}  # of the composites' minutes
-TAKE_S = 30.0  # of one composite
-LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of a stretch: to and fro in less is a movement as brief as an ME
-PART_S = (1.5, 5.0)  # of a longer stretch, drawn anew for every composite
-REST_S = 0.6  # at each end, longer than the longest ME; rests are no minutes of a composite
-CONTEXT_S = 1.0  # before and after a blink
+LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of a stretch
+PART_S = (1.5, 5.0)  # of a longer stretch, drawn anew for every play
+CONTEXT_S = 1.0  # before and after what is played, where the footage has it: longer than the encoder's longest lag
 NOISE = (1.0, 3.0)  # sd in grey levels, of fresh sensor noise
 GAIN = (0.0, 0.04)  # amplitude of the drift
 GAIN_HZ = (0.05, 0.3)
-JPEG_SHARE = 0.5  # of the composites
+JPEG_SHARE = 0.5  # of the plays
 JPEG_QUALITY = (50, 90)
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A stretch of aligned crops (N, 3, S, S) to play to and fro, one frame per `period_ns`; `blink` (N,) in it.
+    """Crops (N, 3, S, S), one per `period_ns`, with `blink` (N,); rows `counted` are judged, the rest is context.
 
-    clip, first_ns: where in the footage it begins.
+    clip, first_ns: where in the footage the first row lies.
     """
 
     clip: str
@@ -48,27 +45,49 @@ class Source:
     crops: NDArray[np.uint8]
     blink: Flags
     period_ns: int
+    counted: Rows
 
     @property
     def name(self) -> str:
-        return f"{self.clip}:{self.first_ns / SECOND_NS:.1f}s"
+        return f"{self.clip}:{self.at_ns[0] / SECOND_NS:.1f}s"
+
+    @property
+    def at_ns(self) -> NDArray[np.int64]:
+        """Footage times of the counted rows."""
+        return self.first_ns + np.arange(*self.counted) * self.period_ns
+
+    @property
+    def seconds(self) -> float:
+        """Of the counted rows."""
+        return (self.counted[1] - self.counted[0]) * self.period_ns / SECOND_NS
 
     def part(self, first: int, count: int) -> Source:
-        """`count` frames from `first` on."""
-        rows = slice(first, first + count)
-        at = self.first_ns + first * self.period_ns
-        return Source(self.clip, at, self.crops[rows], self.blink[rows], self.period_ns)
+        """`count` counted rows from the `first` on, in their context."""
+        begin = self.counted[0] + first
+        low, high = _widened((begin, begin + count), (0, len(self.crops)), self.period_ns)
+        at = self.first_ns + low * self.period_ns
+        counted = (begin - low, begin - low + count)
+        return Source(self.clip, at, self.crops[low:high], self.blink[low:high], self.period_ns, counted)
 
 
 def sources_of(footage: Footage, notes: Annotation) -> dict[str, list[Source]]:
-    """Stretches to play: quiet, speech without blinks, and blinks outside speech with CONTEXT_S around them."""
+    """What there is to play: quiet, speech without blinks, and blinks outside speech with CONTEXT_S around them."""
     found: dict[str, list[Source]] = {name: [] for name in SHARES}
     for rows in footage.stretches():
+        if rows[1] - rows[0] < 2:
+            continue
+        period = int(np.median(np.diff(footage.at_ns[slice(*rows)])))
         for name, flags in (("quiet", notes.quiet), ("speech", notes.mouth & ~notes.blink)):
-            made = [_source(footage, notes, part) for part in runs(flags, rows)]
-            found[name] += [s for s in made if len(s.crops) * s.period_ns >= LEAST_S[name] * SECOND_NS]
-        found["blinks"] += [_source(footage, notes, part) for part in _around_blinks(footage, notes, rows)]
+            made = [_source(footage, notes, _widened(part, rows, period), part) for part in runs(flags, rows)]
+            found[name] += [s for s in made if s.seconds >= LEAST_S[name]]
+        found["blinks"] += [_source(footage, notes, part, part) for part in _around_blinks(footage, notes, rows)]
     return found
+
+
+def _widened(part: Rows, rows: Rows, period_ns: int) -> Rows:
+    """The part with its context, as far as `rows` reach."""
+    reach = round(CONTEXT_S * SECOND_NS / period_ns)
+    return max(part[0] - reach, rows[0]), min(part[1] + reach, rows[1])
 
 
 def _around_blinks(footage: Footage, notes: Annotation, rows: Rows) -> Iterator[Rows]:
@@ -82,67 +101,57 @@ def _around_blinks(footage: Footage, notes: Annotation, rows: Rows) -> Iterator[
                 yield low, high
 
 
-def _source(footage: Footage, notes: Annotation, rows: Rows) -> Source:
+def _source(footage: Footage, notes: Annotation, rows: Rows, counted: Rows) -> Source:
     first, stop = rows
     at = footage.at_ns
-    period = int(np.median(np.diff(at[first:stop]))) if stop - first > 1 else 0
-    return Source(footage.name, int(at[first]), footage.crops[first:stop], notes.blink[first:stop], period)
+    period = int(np.median(np.diff(at[first:stop])))
+    inside = (counted[0] - first, counted[1] - first)
+    return Source(footage.name, int(at[first]), footage.crops[first:stop], notes.blink[first:stop], period, inside)
 
 
-def composed(
+def plays(
     rng: np.random.Generator, sources: list[Source], minutes: float, name: str
-) -> Iterator[tuple[Source, Source, Take, NDArray[np.int64]]]:
-    """The sources in turn, what is played of each, the composite, and the order of its rows."""
-    for k in range(rounds(minutes) if sources else 0):
+) -> Iterator[tuple[Source, Source, Take]]:
+    """The sources in turn, what is played of each, and the play, until `minutes` of counted rows are played."""
+    played_s, k = 0.0, 0
+    while sources and played_s < 60 * minutes:
         source = sources[k % len(sources)]
         played = source if name == "blinks" else _part(rng, source)
-        take, order = compose_take(rng, played, name)
-        yield source, played, take, order
+        played_s, k = played_s + played.seconds, k + 1
+        yield source, played, play(rng, played, name)
 
 
-def rounds(minutes: float) -> int:
-    return math.ceil(minutes * 60 / TAKE_S)
-
-
-def count_composite(
-    tally: Tally, verdict: Verdict, played: Source, order: NDArray[np.int64], grid_hz: int
-) -> None:  # fmt: skip
-    footage_ns = played.first_ns + np.arange(len(played.crops)) * played.period_ns
-    shown = {(played.clip, int(at)) for at in footage_ns}
+def count_play(tally: Tally, verdict: Verdict, played: Source, grid_hz: int) -> None:
+    """Add one play to the tally: alarms count whose middle lies in the counted rows."""
+    first, stop = played.counted
+    rows = middles(verdict, grid_hz)
+    rows = rows[(rows >= first) & (rows < stop)]
+    shown = {(played.clip, int(at)) for at in played.at_ns}
     tally.played_s += len(shown - tally.played) * played.period_ns / SECOND_NS
     tally.played |= shown
-    tally.moments |= {(played.clip, int(footage_ns[order[row]])) for row in middles(verdict, grid_hz)}
-    tally.seconds += np.count_nonzero(np.diff(order)) * played.period_ns / SECOND_NS
-    tally.alarms += len(verdict.found)
-    blink = played.blink[order]
+    tally.moments |= {(played.clip, int(played.at_ns[row - first])) for row in rows}
+    tally.seconds += played.seconds
+    tally.alarms += len(rows)
+    blink = played.blink & (np.arange(len(played.blink)) >= first) & (np.arange(len(played.blink)) < stop)
     tally.blinks += len(runs(blink, (0, len(blink))))
     tally.on_blinks += on_blinks(verdict, blink, grid_hz)
 
 
 def _part(rng: np.random.Generator, source: Source) -> Source:
     """A random part of a long source."""
-    count = min(len(source.crops), round(rng.uniform(*PART_S) * SECOND_NS / source.period_ns))
-    return source.part(int(rng.integers(0, len(source.crops) - count + 1)), count)
+    length = source.counted[1] - source.counted[0]
+    count = min(length, round(rng.uniform(*PART_S) * SECOND_NS / source.period_ns))
+    return source.part(int(rng.integers(0, length - count + 1)), count)
 
 
-def compose_take(rng: np.random.Generator, source: Source, name: str) -> tuple[Take, NDArray[np.int64]]:
-    """TAKE_S of the source, rests apart, to and fro as a fresh camera would give it, and which row of it each frame shows, (N,)."""
-    count = round(TAKE_S * SECOND_NS / source.period_ns)
-    order = to_and_fro(len(source.crops), round(REST_S * SECOND_NS / source.period_ns), count)
+def play(rng: np.random.Generator, source: Source, name: str) -> Take:
+    """The source as a fresh camera would give it."""
     camera = _camera(rng, source.crops.shape[-1])
-    times = np.arange(len(order), dtype=np.int64) * source.period_ns
-    crops = np.empty((len(order), *source.crops.shape[1:]), np.uint8)
-    for i, row in enumerate(order):
-        crops[i] = camera(source.crops[row], float(times[i]) / SECOND_NS)
-    return Take(f"composite:{name}:{source.name}", times, crops), order
-
-
-def to_and_fro(length: int, rest: int, steps: int) -> NDArray[np.int64]:
-    """Rows 0 .. length - 1 and back for `steps` rows, with `rest` repeats, which do not count, at either end."""
-    forth = np.arange(length)
-    cycle = np.concatenate([np.pad(forth, (0, rest), "edge"), np.pad(forth[-2:0:-1], (0, rest))])
-    order = np.tile(cycle, 1 + steps // max(2 * length - 2, 1))
-    return order[np.cumsum(np.diff(order, prepend=-1) != 0) <= steps]
+    times = np.arange(len(source.crops), dtype=np.int64) * source.period_ns
+    crops = np.empty_like(source.crops)
+    for i, at in enumerate(times.tolist()):
+        crops[i] = camera(source.crops[i], at / SECOND_NS)
+    return Take(f"composite:{name}:{source.name}", times, crops)
 
 
 def _camera(rng: np.random.Generator, side: int) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:

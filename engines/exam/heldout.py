@@ -102,7 +102,7 @@ def calibrate_on_faces(
 ) -> dict[str, Any]:  # fmt: skip
     """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
 
-    footage: real videos; on COMPOSITE_MIN minutes of composites (`alarms`) of what the examinations leave of them the
+    footage: real videos; on COMPOSITE_MIN minutes of composites of what the examinations leave of them the
     thresholds must be quiet too (`tuning.quiet_trials`). What they give there is returned as `footage`.
     """
     tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)

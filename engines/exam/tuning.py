@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..calibrate import Scored, score_clip, spotted_at
 from ..data.footage import read_tuning
 from ..runtime.engine import EngineSet
 from ..specs import SpotterSpec
-from .composites import SHARES, Source, composed, count_composite, sources_of
+from .composites import SHARES, Source, count_play, plays, sources_of
 from .notes import annotate
 from .semireal import Progress, silent
 from .takes import Take, Verdict, without_pixels
@@ -34,7 +33,6 @@ class Composite:
     source: str
     take: Take  # without pixels
     played: Source
-    order: NDArray[np.int64]
     scored: Scored
 
 
@@ -49,10 +47,10 @@ def score_composites(
             sources[name] += found
     rng, scored, nothing = np.random.default_rng(seed), [], np.empty((0, 2), np.int64)
     for name, found in sources.items():
-        for source, played, take, order in composed(rng, found, minutes * SHARES[name], name):
+        for source, played, take in plays(rng, found, minutes * SHARES[name], name):
             seen = score_clip(engines, take.crops, take.times_ns, nothing)
             empty = without_pixels(Verdict(take, spotted_at(seen, engines.spotter), ())).take
-            scored.append(Composite(name, source.name, empty, played, order, seen))
+            scored.append(Composite(name, source.name, empty, played, seen))
         progress(f"{name}: {len(found)} sources")
     return scored
 
@@ -62,7 +60,7 @@ def tallies(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, Tal
     counted = {name: Tally() for name in SHARES}
     for one in composites:
         verdict = Verdict(one.take, spotted_at(one.scored, spec), ())
-        count_composite(counted[one.name], verdict, one.played, one.order, spec.grid_hz)
+        count_play(counted[one.name], verdict, one.played, spec.grid_hz)
         counted[one.name].sources.add(one.source)
     return counted
 

@@ -13,7 +13,7 @@ import realtime
 from engines.data.footage import Footage, read_footage
 from engines.exam import alarms, composites, tuning
 from engines.exam.alarms import examine_alarms
-from engines.exam.composites import Source, compose_take, count_composite, sources_of
+from engines.exam.composites import Source, count_play, play, plays, sources_of
 from engines.exam.notes import Annotation, annotate
 from engines.exam.semireal import cut
 from engines.exam.takes import Verdict
@@ -37,44 +37,62 @@ def test_the_interval_is_exact(count: int) -> None:
     assert poisson_interval(count) == pytest.approx((low, chi2.ppf(0.975, 2 * count + 2) / 2), rel=1e-6)
 
 
-def _source(count: int = 20) -> Source:
-    crops = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 32, 32), np.uint8) * 4
-    return Source("clip", 10**9, crops, np.arange(count) % 20 == 5, 40_000_000)
+def _source(count: int = 20, counted: tuple[int, int] | None = None) -> Source:
+    crops = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 32, 32), np.uint8) * 2
+    return Source("clip", 10**9, crops, np.arange(count) % 20 == 5, 40_000_000, counted or (0, count))
 
 
-def test_a_composite_plays_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_play_runs_forward_through_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composites, "NOISE", (0.0, 0.0))
     monkeypatch.setattr(composites, "GAIN", (0.0, 0.0))
     monkeypatch.setattr(composites, "JPEG_SHARE", 0.0)
-    take, order = compose_take(np.random.default_rng(0), _source(), "quiet")
-    shown = take.crops[:, 0, 0, 0] // 4
-    rest = [19] * 15, [0] * 15
-    assert shown[:72].tolist() == [*range(20), *rest[0], *range(18, -1, -1), *rest[1], 1, 2, 3]
-    assert take.minutes == pytest.approx(0.5 * (20 + 15) / 20, rel=0.05)
-    assert np.count_nonzero(np.diff(order)) == 749, "30 s of 25 Hz without the rests"
-    assert np.array_equal(order, shown)
-    assert take.name == "composite:quiet:clip:1.0s"
+    take = play(np.random.default_rng(0), _source(counted=(5, 10)), "quiet")
+    assert (take.crops[:, 0, 0, 0] // 2).tolist() == list(range(20))
+    assert np.diff(take.times_ns).tolist() == [40_000_000] * 19
+    assert take.name == "composite:quiet:clip:1.2s"
 
 
-def test_a_moment_that_alarms_in_every_round_is_one_moment() -> None:
-    take, order = compose_take(np.random.default_rng(0), _source(60), "blinks")
-    rounds = (118 + 30) * 1.2 * np.arange(6)  # ticks of a way forth and back with its rests
-    found = Intervals.of(
-        np.concatenate([rounds + 4, rounds + 60]), np.concatenate([rounds + 11, rounds + 67]), np.full(12, 0.9)
-    )
+def test_a_part_keeps_a_second_of_context_where_there_is_one() -> None:
+    source = _source(100, (30, 80))
+    part = source.part(10, 20)
+    assert (part.crops[:, 0, 0, 0] // 2).tolist() == list(range(15, 85))
+    assert part.counted == (25, 45)
+    assert part.at_ns.tolist() == source.at_ns[10:30].tolist()
+    assert part.seconds == pytest.approx(0.8)
+    assert source.part(0, 50).counted == (25, 75)
+    assert _source(100, (10, 20)).part(0, 10).counted == (10, 20)
+
+
+def test_plays_take_turns_until_the_minutes_are_full() -> None:
+    sources = [_source(100, (30, 80)), _source(200, (0, 200))]
+    for name, longest in (("quiet", 5.0), ("blinks", 8.0)):
+        found = list(plays(np.random.default_rng(0), sources, 0.5, name))
+        assert [one[0] for one in found[:4]] == [*sources, *sources]
+        seconds = [played.seconds for _, played, _ in found]
+        assert sum(seconds[:-1]) < 30 <= sum(seconds)
+        assert max(seconds) <= longest + 0.1
+    assert not list(plays(np.random.default_rng(0), [], 0.5, "quiet"))
+
+
+def test_alarms_count_inside_and_a_moment_that_alarms_in_every_play_is_one() -> None:
+    played = _source(60, (20, 50))
+    take = play(np.random.default_rng(0), played, "blinks")
+    ticks = np.array([4, 30, 55, 66]) * 1.0  # rows 5, 27, 48 and 57
+    found = Intervals.of(ticks - 3, ticks + 4, np.full(4, 0.9))
     tally = Tally()
-    count_composite(tally, Verdict(take, found, ()), _source(60), order, 30)
-    count_composite(tally, Verdict(take, Intervals.of([], [], []), ()), _source(60), order, 30)
+    for intervals in (found, Intervals.of([], [], []), found):
+        count_play(tally, Verdict(take, intervals, ()), played, 30)
     report = tally.report()
-    assert (report["alarms"], report["moments"], report["footage_s"]) == (12, 2, 2.4)
-    assert (tally.blinks, tally.on_blinks) == (2 * sum(int(row % 20 == 5) for row in order), 6)
+    assert (report["alarms"], report["moments"], report["footage_s"]) == (4, 2, 1.2)
+    assert report["minutes"] == pytest.approx(3 * 1.2 / 60, abs=0.001)
+    assert (tally.blinks, tally.on_blinks) == (3 * 2, 2 * 2), "rows 25 and 45 are blinks, and 5 is context"
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_composite_has_fresh_noise_and_colours_in_their_places(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composites, "JPEG_SHARE", share)
-    crops = np.tile(np.array([200, 120, 40], np.uint8)[:, None, None], (2, 1, 32, 32))
-    take, _ = compose_take(np.random.default_rng(0), Source("c", 0, crops, np.zeros(2, bool), 40_000_000), "quiet")
+    crops = np.tile(np.array([200, 120, 40], np.uint8)[:, None, None], (30, 1, 32, 32))
+    take = play(np.random.default_rng(0), Source("c", 0, crops, np.zeros(30, bool), 40_000_000, (0, 30)), "quiet")
     assert not np.array_equal(take.crops[0], take.crops[2])
     assert take.crops.mean((0, 2, 3)) == pytest.approx([200, 120, 40], rel=0.1)
     assert 0.3 < (take.crops[0].astype(float) - take.crops[2])[0].std() < 6
@@ -104,14 +122,13 @@ def test_the_sources_of_a_clip_with_one_blink(blinking: Footage) -> None:
     assert not blink.blink[[0, -1]].any()
     assert blink.period_ns == 40_000_000
     assert not found["speech"]
-    assert all(not source.blink.any() for source in found["quiet"])
+    assert all(not source.blink[slice(*source.counted)].any() for source in found["quiet"])
     talking = Annotation(*(np.ones(60, bool) for _ in range(2)), np.zeros(60, bool))
     assert not any(sources_of(blinking, replace(talking, mouth=np.arange(60) < 60)).values())
 
 
 def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarms, "read_clip", lambda _, keep_frames: blinking)
-    monkeypatch.setattr(composites, "TAKE_S", 6.0)
     said: list[str] = []
     with load_engines("baseline") as engines:
         report = examine_alarms(engines, [SAMPLE], 1, 0.4, said.append)
@@ -123,7 +140,7 @@ def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
         "minutes": 0.0, "alarms": 0, "sources": 0, "per_min": None, "low": None, "high": None,
     }  # fmt: skip
     assert made["blinks"]["blinks"] >= 3
-    assert made["blinks"]["minutes"] == pytest.approx(0.2, abs=0.01)
+    assert made["blinks"]["minutes"] == pytest.approx(0.12, abs=0.04)
     assert made["blinks"]["low"] <= made["blinks"]["per_min"] <= made["blinks"]["high"]
     assert said
 
@@ -134,7 +151,6 @@ def test_thresholds_must_be_quiet_on_composites_of_tuning_footage(
     notes = replace(annotate(blinking), quiet=np.arange(60) >= 22)
     monkeypatch.setattr(tuning, "read_tuning", lambda _: blinking)
     monkeypatch.setattr(tuning, "annotate", lambda _: notes)
-    monkeypatch.setattr(composites, "TAKE_S", 6.0)
     with load_engines("baseline") as engines:
         spec = replace(engines.spotter, t_cpn=0.3, t_crn=0.0)
         composed = score_composites(replace(engines, spotter=spec), [SAMPLE], 1, 1.0)
