@@ -123,6 +123,7 @@ def calibrate(
     engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
     faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
     alarms: Annotated[float, typer.Option(help="the operating point: most false alarms a minute")] = OPERATING_POINT,
+    t_crn: Annotated[float, typer.Option(help="the lowest T_CRN to choose")] = 0.0,
     footage: Annotated[list[Path] | None, typer.Option(help="real video without MEs, to be quiet on too")] = None,
     write: Annotated[bool, typer.Option("--write", help="into the manifest of the weights")] = False,
     clips: Annotated[int, typer.Option(help="clips of a minute")] = 30,
@@ -135,7 +136,8 @@ def calibrate(
 
     with load_engines(engines) as loaded:
         best = calibrate_on_faces(
-            loaded, faces, clips=clips, alarms=alarms, footage=footage or [], workers=workers, progress=_progress,
+            loaded, faces, clips=clips, alarms=alarms, t_crn=t_crn, footage=footage or [], workers=workers,
+            progress=_progress,
         )  # fmt: skip
     if write:
         set_thresholds(Path(engines), best)

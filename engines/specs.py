@@ -15,7 +15,7 @@ from .receptive import Conv, radius
 
 NMS_RULES = ("greedy", "author", "soft")
 MOTIONS = ("flow", "difference")
-OPERATING_POINT = 0.5  # false alarms a minute that shipped thresholds may give on validation minutes
+OPERATING_POINT = 0.1  # false alarms a minute that shipped thresholds may give on validation minutes
 CLUSTER_TICKS = 300  # longest cluster of overlapping intervals before a barrier; not from the papers
 
 
@@ -66,7 +66,7 @@ class SpotterSpec(_Spec):
     motion: str = "flow"  # what the encoder sees of its lags: engines/networks/motion.py
     windows: tuple[int, ...] = (7, 9, 11, 13, 15)  # one per CPN sub-network; five of them [S1 M25]
     dilations: tuple[tuple[int, int], ...] = ((1, 2), (2, 2), (2, 3), (3, 3), (3, 4))
-    temporal_kernels: tuple[int, ...] = (5, 5)  # the two 1D layers of the 2+1D network [S1 M17]
+    temporal_kernels: tuple[int, ...] = (7, 7)  # the two 1D layers of the 2+1D network [S1 M17]
     state: int = 0  # Z, packed proposer state per camera; 0 until a network fills it in
     refine_length: int = 16  # N_CR
     min_ticks: int = 4

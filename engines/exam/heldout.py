@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..align import AlignOptions
-from ..calibrate import Scored, best_thresholds, curve, score_clip
+from ..calibrate import T_CRN_GRID, Scored, best_thresholds, curve, score_clip
 from ..data.faces import find_faces, load_face
 from ..data.synthetic import Clip, Renderer
 from ..data.timeline import Movement, Recipe
 from ..errors import DataError, UsageError
 from ..runtime.engine import EngineSet
-from ..specs import OPERATING_POINT
+from ..specs import OPERATING_POINT, SpotterSpec
 from .hits import Reading, read_hit, recognition
 from .takes import Take, Verdict, crop_px, examine, report, without_pixels
 from .tuning import quiet_trials, score_composites, tallies
@@ -98,13 +98,16 @@ def examine_heldout(
 
 def calibrate_on_faces(
     engines: EngineSet, faces: Path, *, clips: int = 30, seconds: float = 60.0, alarms: float = OPERATING_POINT,
-    footage: Sequence[Path] = (), workers: int = 1, progress: Say = lambda line: None,
+    t_crn: float = 0.0, footage: Sequence[Path] = (), workers: int = 1, progress: Say = lambda line: None,
 ) -> dict[str, Any]:  # fmt: skip
     """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
 
-    footage: real videos; on COMPOSITE_MIN minutes of composites of what the examinations leave of them the
-    thresholds must be quiet too (`tuning.quiet_trials`). What they give there is returned as `footage`.
+    t_crn: the lowest T_CRN to choose. footage: real videos; on COMPOSITE_MIN minutes of composites of what the
+    examinations leave of them the thresholds must be quiet too (`tuning.quiet_trials`). What they give there is
+    returned as `footage`. Raises UsageError for a T_CRN that is none.
     """
+    if not 0 <= t_crn <= max(T_CRN_GRID):
+        raise UsageError(f"lowest T_CRN {t_crn}: expected 0 to {max(T_CRN_GRID)}")
     tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
     scored = []
     for done, clip in enumerate(rendered(tasks, workers), 1):
@@ -112,7 +115,11 @@ def calibrate_on_faces(
             scored.append(_scored(engines, take))
         progress(f"clip {done}/{clips}")
     composites = score_composites(engines, footage, SEED, COMPOSITE_MIN, progress)
-    best = best_thresholds(scored, engines.spotter, alarms, lambda trials: quiet_trials(composites, trials))
+
+    def allowed(trials: Sequence[SpotterSpec]) -> Sequence[SpotterSpec]:
+        return quiet_trials(composites, [trial for trial in trials if trial.t_crn >= t_crn])
+
+    best = best_thresholds(scored, engines.spotter, alarms, allowed)
     spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     real = {name: tally.report() for name, tally in tallies(composites, spec).items() if tally.seconds}
     return best | {"alarms_limit": alarms, "curve": curve(scored, spec), "footage": real}

@@ -18,7 +18,7 @@ from ..errors import EngineError
 from ..specs import SpotterSpec
 from .motion import Flow, bounded, luma
 
-ENCODER_CHANNELS = (16, 32, 64)  # of the first three 2D layers; the fourth gives L / cells
+ENCODER_CHANNELS = (32, 48, 96)  # of the first three 2D layers; the fourth gives L / cells
 FLOW_STEP = 2  # flow comes at a quarter of the crop's resolution
 CHUNK = 32  # crops prepared at a time in training: twice as fast as all at once, for the cache's sake
 

@@ -49,7 +49,7 @@ def test_sizes_at_the_shipped_spec() -> None:
         features = network.encoder(pixels(2, network.spec))
     assert features.shape == (2, 512)
     assert network.temporal(torch.zeros(1, 512, 9), torch.ones(1, 9)).shape == (1, 128, 9)  # [S1 M17]
-    assert network.spec.state == 4 * 512 + 4 + 4 * 128 + 6 * 128 + 28 * 64
+    assert network.spec.state == 6 * 512 + 6 + 6 * 128 + 6 * 128 + 28 * 64
 
 
 @pytest.mark.parametrize("spec", [SMALL, STILL, DIFFERENCE], ids=["flow", "still", "difference"])

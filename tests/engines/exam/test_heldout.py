@@ -15,7 +15,7 @@ from engines.baseline import load
 from engines.data.faces import split_of
 from engines.data.timeline import Movement
 from engines.errors import DataError, UsageError
-from engines.exam.heldout import EXAM_RECIPE, exam_tasks, examine_heldout, rendered, stretches
+from engines.exam.heldout import EXAM_RECIPE, calibrate_on_faces, exam_tasks, examine_heldout, rendered, stretches
 from engines.exam.hits import Reading, read_hit, recognition, recognize
 from engines.exam.takes import Take, Verdict, examine, reference_px, without_pixels
 from engines.intervals import Intervals
@@ -191,3 +191,5 @@ def test_what_cannot_be_examined_is_refused(faces: Path) -> None:
         examine_heldout([load(), fakes.engine_set()], faces)
     with pytest.raises(DataError, match="no usable train face"):
         examine_heldout([load()], faces, split="train")
+    with pytest.raises(UsageError, match=r"lowest T_CRN 1\.5: expected 0 to 0\.99"):
+        calibrate_on_faces(load(), faces, t_crn=1.5)
