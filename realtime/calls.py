@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .copies import joined
+
 Arrays = dict[str, NDArray[Any]]
 Result = TypeVar("Result")
 
@@ -65,7 +67,7 @@ def _run(waiting: dict[int, Call], engines: Lookup) -> dict[int, Arrays | None]:
             continue
         sizes = [len(next(iter(call.inputs.values()))) for call in calls]
         cuts = np.cumsum(sizes)[:-1]
-        outputs = run(**{name: np.concatenate([c.inputs[name] for c in calls]) for name in calls[0].inputs})
+        outputs = run(**{name: joined([c.inputs[name] for c in calls]) for name in calls[0].inputs})
         parts = {name: np.split(array, cuts) for name, array in _kept(outputs, len(groups)).items()}
         for at, i in enumerate(members):
             answers[i] = {name: part[at] for name, part in parts.items()}

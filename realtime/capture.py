@@ -180,7 +180,12 @@ def run(config: dict[str, Any], outbox: Outbox, stop: threading.Event) -> str:
         with contextlib.closing(camera(config) if config["kind"] == "camera" else stream(config)) as source:
             return _pump(source, outbox, stop)
     except Exception as error:  # whatever it is, the parent hears of it and decides
-        return f"{error}" or type(error).__name__
+        return _why(error)
+
+
+def _why(error: Exception) -> str:
+    """What to tell of an error. FFmpeg's own "Immediate exit requested" means that its time-out was over."""
+    return "the stream timed out" if type(error).__name__ == "ExitError" else f"{error}" or type(error).__name__
 
 
 def _pump(source: Iterator[Grab], outbox: Outbox, stop: threading.Event) -> str:

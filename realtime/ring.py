@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .copies import joined
+
 
 class Ring:
     """The last `capacity` items of `shape`, addressed by their index in the whole sequence.
@@ -37,7 +39,11 @@ class Ring:
         """Store the next item; returns its index."""
         slot = self._count % self.capacity
         for copy in range(self._copies):
-            self._data[slot + copy * self.capacity] = item
+            row = slot + copy * self.capacity
+            if isinstance(item, np.ndarray) and item.dtype == self._data.dtype and item.shape == self._data.shape[1:]:
+                joined([item[None]], out=self._data[row : row + 1])
+            else:
+                self._data[row] = item
         self._count += 1
         return self._count - 1
 

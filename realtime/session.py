@@ -22,6 +22,7 @@ from engines.runtime.engine import EngineSet
 from .calls import Call, Steps, drive
 from .clock import TimeGrid
 from .config import Settings
+from .copies import joined
 from .records import Crop, Event, Pixels, View
 from .ring import Ring
 from .scorer import IncrementalScorer, Scores
@@ -135,7 +136,7 @@ class Session:
         times = self._times.window(self._times.start, self._times.stop)[:, 0]
         earlier = np.searchsorted(times, times[-1] - np.array(self.spec.lags_ns), side="right") - 1
         indices = [newest, *(self._crops.start + np.maximum(earlier, 0)).tolist()]
-        np.concatenate([self._crops[i] for i in indices], out=self._stacked[0])
+        joined([self._crops[i] for i in indices], out=self._stacked[0])
         return self._stacked
 
     def _advance(self, scores: Scores) -> Steps[list[Event]]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av.error
 import cv2
 import numpy as np
 import pytest
@@ -177,6 +178,12 @@ def test_stalled_server_is_noticed_in_time(clip: Path) -> None:
         assert "0.6 s" in records[-1].detail or "timed out" in records[-1].detail.lower()  # type: ignore[union-attr]
         server.resume()
         assert states(until(stream, is_state("live")))[-1] == "live"
+
+
+def test_ffmpeg_s_word_for_its_own_time_out_is_not_passed_on() -> None:
+    assert capture._why(av.error.ExitError(1414092869, "Immediate exit requested")) == "the stream timed out"
+    assert capture._why(OSError("the stream carries no video")) == "the stream carries no video"
+    assert capture._why(ValueError()) == "ValueError"
 
 
 def test_dead_server_is_an_error_without_credentials() -> None:
