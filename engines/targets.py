@@ -48,7 +48,10 @@ class Assignment:
 
 @dataclass(frozen=True, eq=False)
 class Truths:
-    """The MEs of a stretch in ticks: onset, offset (G,) as [onset, offset); `doubtful` (G,) ones train nothing."""
+    """The MEs of a stretch in ticks: onset, offset (G,) as [onset, offset).
+
+    Windows that would be positive for a `doubtful` one (G,) train nothing.
+    """
 
     onset: Floats
     offset: Floats

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 
 def joined(parts: Sequence[NDArray[Any]], out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """`np.concatenate(parts, out=out)` along axis 0, for parts of one dtype; `out` in one piece."""
+    """`np.concatenate(parts, out=out)` along axis 0; `out` in one piece. Raises ValueError where parts do not fit."""
     if out is None:
         out = np.empty((sum(len(part) for part in parts), *parts[0].shape[1:]), parts[0].dtype)
+    fit = all(part.dtype == out.dtype and part.shape[1:] == out.shape[1:] for part in parts)
+    if not fit or len(out) != sum(len(part) for part in parts):
+        raise ValueError(f"cannot join {[f'{p.dtype}{list(p.shape)}' for p in parts]} as {out.dtype}{list(out.shape)}")
     if not out.size:
         return out
     target, at = out.data.cast("B"), 0

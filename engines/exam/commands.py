@@ -74,7 +74,7 @@ def alarms(
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
-    """False alarms on real video and on long composites of its stretches: quiet, in speech, in blinks."""
+    """False alarms on real video and on minutes of plays of its stretches: quiet, in speech, in blinks."""
     from ..runtime.select import load_engines
     from .alarms import examine_alarms
 

@@ -1,8 +1,9 @@
 """Composites: one quiet stretch, bout of speech or blink of real footage, played again and again as by fresh cameras.
 
 Real footage is short. Each play runs forward, in what really came before and after it, with noise, gain and at times
-JPEG of its own. Composites are no footage: what alarms once alarms again, so that their Poisson intervals are far
-narrower than new footage would allow. Not from the papers.
+JPEG of its own. What comes around quiet and speech is not judged; a blink is judged with its surroundings. Composites
+are no footage: what alarms once alarms again, so that their Poisson intervals are far narrower than new footage would
+allow. Not from the papers.
 """
 
 from __future__ import annotations
@@ -74,8 +75,6 @@ def sources_of(footage: Footage, notes: Annotation) -> dict[str, list[Source]]:
     """What there is to play: quiet, speech without blinks, and blinks outside speech with CONTEXT_S around them."""
     found: dict[str, list[Source]] = {name: [] for name in SHARES}
     for rows in footage.stretches():
-        if rows[1] - rows[0] < 2:
-            continue
         period = int(np.median(np.diff(footage.at_ns[slice(*rows)])))
         for name, flags in (("quiet", notes.quiet), ("speech", notes.mouth & ~notes.blink)):
             made = [_source(footage, notes, _widened(part, rows, period), part) for part in runs(flags, rows)]
@@ -126,7 +125,7 @@ def count_play(tally: Tally, verdict: Verdict, played: Source, grid_hz: int) -> 
     first, stop = played.counted
     rows = middles(verdict, grid_hz)
     rows = rows[(rows >= first) & (rows < stop)]
-    shown = {(played.clip, int(at)) for at in played.at_ns}
+    shown = {(played.clip, round(at / played.period_ns)) for at in played.at_ns.tolist()}
     tally.played_s += len(shown - tally.played) * played.period_ns / SECOND_NS
     tally.played |= shown
     tally.moments |= {(played.clip, int(played.at_ns[row - first])) for row in rows}

@@ -122,7 +122,7 @@ def calibrate_on_faces(
     best = best_thresholds(scored, engines.spotter, alarms, allowed)
     spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     real = {name: tally.report() for name, tally in tallies(composites, spec).items() if tally.seconds}
-    return best | {"alarms_limit": alarms, "curve": curve(scored, spec), "footage": real}
+    return best | {"alarms_limit": alarms, "least_t_crn": t_crn, "curve": curve(scored, spec), "footage": real}
 
 
 def _scored(engines: EngineSet, take: Take) -> Scored:

@@ -22,7 +22,7 @@ BISECTIONS = 60
 
 @dataclass
 class Tally:
-    """What one category has seen so far; `blinks`, and `on_blinks`: alarms whose middle lies in one.
+    """What one category has seen so far; `blinks`, and `on_blinks`: alarms whose middle lies near one.
 
     `moments` and `played` are footage times (clip, ns): of the alarms, and of the frames that composites showed.
     """

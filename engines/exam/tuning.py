@@ -6,7 +6,7 @@ Not from the papers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..specs import SpotterSpec
 from .composites import SHARES, Source, count_play, plays, sources_of
 from .notes import annotate
 from .semireal import Progress, silent
-from .takes import Take, Verdict, without_pixels
+from .takes import Take, Verdict
 from .tally import Tally
 
 # What thresholds may give on composites of tuning footage: alarms a minute, and the share of blinks taken for an ME.
@@ -31,7 +31,7 @@ class Composite:
 
     name: str
     source: str
-    take: Take  # without pixels
+    take: Take  # without pixels, like `played`
     played: Source
     scored: Scored
 
@@ -49,8 +49,9 @@ def score_composites(
     for name, found in sources.items():
         for source, played, take in plays(rng, found, minutes * SHARES[name], name):
             seen = score_clip(engines, take.crops, take.times_ns, nothing)
-            empty = without_pixels(Verdict(take, spotted_at(seen, engines.spotter), ())).take
-            scored.append(Composite(name, source.name, empty, played, seen))
+            none = np.empty((0, *take.crops.shape[1:]), np.uint8)  # a view would keep them all
+            bare = replace(take, crops=none), replace(played, crops=none)
+            scored.append(Composite(name, source.name, *bare, seen))
         progress(f"{name}: {len(found)} sources")
     return scored
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,9 +27,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """Put the tensors of `path` into the network. Raises EngineError when they do not fit it."""
     try:
         network.load_state_dict({name: _cleared(tensor) for name, tensor in load_file(path).items()})
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise EngineError(f"{path.name} does not hold weights of this spec: {error}; re-train or re-export") from error
 
 
 def _cleared(tensor: Tensor) -> Tensor:
-    return torch.where(tensor.abs() > TRACE, tensor, 0)
+    return torch.where(tensor.abs() <= TRACE, 0, tensor)  # NaN stays NaN

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ def begin_with(network: nn.Module, path: Path) -> None:
     """Put the weights of a safetensors file into `network`. Raises DataError where its layers are others or larger."""
     try:
         given = load_file(path)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{path} holds no weights to start from ({error}); name a run's spotter.safetensors") from error
     own = network.state_dict()
     if odd := sorted(set(own) ^ set(given)):

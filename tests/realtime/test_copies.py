@@ -24,3 +24,9 @@ def test_parts_are_joined_in_place() -> None:
     assert joined(parts, out=out[1]).base is out
     assert out[1, :, 0].tolist() == [5, 6, 6, 6]
     assert not out[[0, 2]].any()
+
+
+@pytest.mark.parametrize("odd", [np.ones((2, 3)), np.ones((2, 4), np.float32), np.ones((1, 3), np.float32)])
+def test_parts_that_do_not_fit_are_refused(odd: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="cannot join"):
+        joined([np.ones((2, 3), np.float32), odd], out=np.empty((4, 3), np.float32))

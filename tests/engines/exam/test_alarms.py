@@ -123,8 +123,12 @@ def test_the_sources_of_a_clip_with_one_blink(blinking: Footage) -> None:
     assert blink.period_ns == 40_000_000
     assert not found["speech"]
     assert all(not source.blink[slice(*source.counted)].any() for source in found["quiet"])
-    talking = Annotation(*(np.ones(60, bool) for _ in range(2)), np.zeros(60, bool))
-    assert not any(sources_of(blinking, replace(talking, mouth=np.arange(60) < 60)).values())
+    talking = Annotation(np.zeros(60, bool), np.arange(60) < 40, np.zeros(60, bool))
+    found = sources_of(blinking, talking)
+    (speech,) = found.pop("speech")
+    assert (speech.counted, len(speech.crops)) == ((0, 40), 60)
+    assert not any(found.values())
+    assert not any(sources_of(blinking, replace(talking, blink=np.ones(60, bool))).values())
 
 
 def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +159,7 @@ def test_thresholds_must_be_quiet_on_composites_of_tuning_footage(
         spec = replace(engines.spotter, t_cpn=0.3, t_crn=0.0)
         composed = score_composites(replace(engines, spotter=spec), [SAMPLE], 1, 1.0)
     assert {one.name for one in composed} == {"blinks", "quiet"}
-    assert not any(one.take.crops.size for one in composed), "no pixels are kept"
+    assert not any(one.take.crops.size or one.played.crops.size for one in composed), "no pixels are kept"
     strict, loose = replace(spec, t_crn=1.0), tallies(composed, spec)
     assert loose["blinks"].alarms > loose["blinks"].blinks > 0, "the baseline takes a blink for an ME"
     assert sum(tally.alarms for tally in tallies(composed, strict).values()) == 0
