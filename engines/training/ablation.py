@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..calibrate import Scored, clip_features, report_at
@@ -31,7 +32,6 @@ from .recognizer_eval import FIGURES as NAMING
 from .spotter import Trainer
 from .spotter_config import SpotterTraining, load_config
 from .spotter_data import ClipSet
-from .team import use_threads
 
 FILE = "ablation.csv"
 BASE_SPOTTER, CPN_ONLY, BASE_RECOGNIZER = "spotter-shipped", "spotter-cpn-only", "recognizer-shipped"
@@ -106,7 +106,7 @@ def run_ablation(
     every = [BASE_SPOTTER, CPN_ONLY, *(name for name in spotters if name != BASE_SPOTTER), *recognizers]
     done = {row["name"]: row for row in read_rows(out / FILE)}
     wanted = _wanted(every, names, done, minutes)
-    use_threads(threads)
+    torch.set_num_threads(threads)
     for i, name in enumerate(wanted, 1):
         progress(f"{name} ({i}/{len(wanted)})")
         if name == CPN_ONLY:

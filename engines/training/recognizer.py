@@ -30,7 +30,7 @@ from .crops import Crops
 from .recognizer_data import PARTS, TRAIN, VALIDATION, RecognizerConfig, Sample, make_batch, read_samples
 from .recognizer_eval import FIGURES, validate
 from .recognizer_step import batch_losses, class_weights
-from .team import Team, use_threads
+from .team import Team, denormals_as_zero
 
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
 PROGRESS_STEPS = 50
@@ -98,6 +98,7 @@ def run(
     return train(settings, minutes=minutes, team=team)
 
 
+@denormals_as_zero()
 def train(
     config: RecognizerConfig,
     until_step: int | None = None,
@@ -113,7 +114,7 @@ def train(
     call goes on; `minutes` shortens the whole run, its schedules with it. Sets torch's thread count. Raises DataError
     for the set, UsageError where the checkpoint's configuration is another.
     """
-    use_threads(config.threads)
+    torch.set_num_threads(config.threads)
     Path(config.out).mkdir(parents=True, exist_ok=True)
     now = _start(config, team or Team())
     material = Material.open(config)

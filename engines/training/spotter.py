@@ -46,7 +46,7 @@ from .spotter_config import (
 from .spotter_data import Batch, ClipSet, collate, draw, encode_frames, resample_batch, tick_features
 from .spotter_eval import validate
 from .spotter_pretrain import Losses, pretrain_batch, pretrain_losses
-from .team import Team, use_threads
+from .team import Team, denormals_as_zero
 
 STAGES = ("pretrain", "joint")
 COLUMNS = ("stage", "step", "minutes", "loss", "cpn", "crn", "clip", "l2", "frames_per_s", "f1", "precision", "recall",
@@ -128,6 +128,7 @@ class Trainer:
         self.metrics: dict[str, float] = {}
         out.mkdir(parents=True, exist_ok=True)
 
+    @denormals_as_zero()
     def run(self, resume: bool = False) -> MESNet:
         """Both stages; the network of the last step. Raises DataError for an unfit set or checkpoint."""
         torch.manual_seed(self.config.seed)
@@ -289,5 +290,5 @@ def run(
 ) -> None:
     """What `microspot-engines train spotter` does; sets torch's thread count."""
     chosen, team = load_config(config or DEFAULT), Team.join()
-    use_threads(threads or max(1, chosen.threads // team.size))
+    torch.set_num_threads(threads or max(1, chosen.threads // team.size))
     Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights).run(resume)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engines.training.team import Team
+from engines.training.team import Team, denormals_as_zero
 
 SIDE, FRAMES, TICK = 32, 60, 33_333_333
 SPOTTER = """
@@ -92,3 +92,10 @@ def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     team.average_statistics(network)
     assert torch.equal(network.weight.grad, before)
     assert (team.leads, team.size, team.agree(0.25)) == (True, 1, 0.25)
+
+
+def test_denormals_are_zero_only_while_training() -> None:
+    tiny = torch.tensor([1e-30])
+    with denormals_as_zero():
+        assert (tiny * 1e-10).item() == 0
+    assert (tiny * 1e-10).item() > 0
