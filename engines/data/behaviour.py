@@ -71,16 +71,24 @@ def _expression(rng: np.random.Generator) -> tuple[tuple[str | None, str], tuple
     return (label3, label5), tuple(u + (sides[0] if len(sides) == 1 else "") for u in units), shape
 
 
+def _sized(
+    rng: np.random.Generator, shape: Strengths, px: tuple[float, float], peak: Callable[[Strengths], float]
+) -> tuple[float, Strengths]:
+    """The shape at a peak displacement drawn from `px`, log-uniform; the displacement comes first."""
+    target = math.exp(rng.uniform(*np.log(px)))
+    scale = target / max(peak(shape), 1e-6)
+    return round(target, 3), {k: v * scale for k, v in shape.items()}
+
+
 def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
     """One ME at `start`; `peak` gives the peak displacement in px of unit strengths."""
     duration = _between(rng, *recipe.micro_s)
     apex = start + duration * _between(rng, *recipe.apex)
     emotion, names, shape = _expression(rng)
-    target = math.exp(rng.uniform(*np.log(recipe.micro_px)))
-    scale = target / max(peak(shape), 1e-6)
-    movement = Movement("micro", _ns(start), _ns(apex), _ns(start + duration), names, *emotion, round(target, 3))
+    target, strengths = _sized(rng, shape, recipe.micro_px, peak)
+    movement = Movement("micro", _ns(start), _ns(apex), _ns(start + duration), names, *emotion, target)
     curve = rise_and_fall(start, apex, start + duration, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
-    return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
+    return Action(movement, strengths, curve)
 
 
 def draw_micros(
@@ -119,12 +127,11 @@ def draw_macro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Cal
     units = MACRO[rng.integers(len(MACRO))]
     sides = ("L", "R") if rng.random() < 0.9 else (str(rng.choice(["L", "R"])),)
     shape = {(u, s): float(rng.uniform(0.5, 1.0)) for u in units for s in sides}
-    target = math.exp(rng.uniform(*np.log(recipe.macro_px)))
-    scale = target / max(peak(shape), 1e-6)
+    target, strengths = _sized(rng, shape, recipe.macro_px, peak)
     fall = rng.uniform(0.2, 0.6) * (duration - rise)
-    movement = Movement("macro", _ns(start), _ns(start + rise), _ns(start + duration), units, peak_px=round(target, 3))
+    movement = Movement("macro", _ns(start), _ns(start + rise), _ns(start + duration), units, peak_px=target)
     curve = rise_and_fall(start, start + rise, start + duration, 1.0, 1.0, hold=duration - rise - fall)
-    return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
+    return Action(movement, strengths, curve)
 
 
 def draw_macros(
@@ -145,14 +152,13 @@ def draw_held(rng: np.random.Generator, start: float, recipe: Recipe, peak: Call
     if rng.random() < recipe.held_gaping:
         names = GAPING[rng.integers(len(GAPING))]
         shape = {(u, s): float(rng.uniform(0.5, 1.0)) for u in names for s in SIDES}
-    target = math.exp(rng.uniform(*np.log(recipe.held_px)))
-    scale = target / max(peak(shape), 1e-6)
+    target, strengths = _sized(rng, shape, recipe.held_px, peak)
     hold, level = float(rng.uniform(*recipe.held_s)), float(rng.uniform(*recipe.held_level))
     fall = float(rng.uniform(0.08, 0.3) if rng.random() < 0.5 else rng.uniform(0.4, 1.2))
     apex, stop = start + rise, start + rise + hold + fall
     curve = rise_and_stay(start, apex, stop, rng.uniform(0.7, 1.3), fall, level)
-    movement = Movement("macro", _ns(start), _ns(apex), _ns(stop), names, peak_px=round(target, 3))
-    return Action(movement, {k: v * scale for k, v in shape.items()}, curve)
+    movement = Movement("macro", _ns(start), _ns(apex), _ns(stop), names, peak_px=target)
+    return Action(movement, strengths, curve)
 
 
 def draw_helds(
@@ -232,14 +238,13 @@ def draw_actions(
     rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]
 ) -> list[Action]:
     """Everything a face does in `seconds`, in order of onset."""
-    actions = draw_micros(rng, seconds, recipe, peak)
-    actions += draw_macros(rng, seconds, recipe, peak, actions)
+    micros = draw_micros(rng, seconds, recipe, peak)
+    actions = micros + draw_macros(rng, seconds, recipe, peak, micros)
     actions += [draw_blink(rng, t, recipe.blink_pull) for t in _starts(rng, recipe.blink_per_min, seconds)]
     for start in _starts(rng, recipe.speech_per_min, seconds):
         actions += draw_speech(rng, start, seconds)
     actions += [draw_gaze(rng, t) for t in _starts(rng, recipe.gaze_per_min, seconds)]
     actions += [draw_swallow(rng, t) for t in _starts(rng, recipe.swallow_per_min, seconds)]
     actions += [draw_turn(rng, t, recipe) for t in _starts(rng, recipe.turn_per_min, seconds)]
-    micros = [a for a in actions if a.movement.kind == "micro"]
     actions += draw_helds(rng, seconds, recipe, peak, micros)
     return sorted(actions, key=lambda a: a.movement.onset_ns)

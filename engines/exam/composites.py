@@ -131,8 +131,9 @@ def count_play(tally: Tally, verdict: Verdict, played: Source, grid_hz: int) -> 
     tally.moments |= {(played.clip, int(played.at_ns[row - first])) for row in rows}
     tally.seconds += played.seconds
     tally.alarms += len(rows)
-    blink = played.blink & (np.arange(len(played.blink)) >= first) & (np.arange(len(played.blink)) < stop)
-    tally.blinks += len(runs(blink, (0, len(blink))))
+    blink = np.zeros_like(played.blink)
+    blink[first:stop] = played.blink[first:stop]
+    tally.blinks += len(runs(blink, played.counted))
     tally.on_blinks += on_blinks(verdict, blink, grid_hz)
 
 
@@ -154,7 +155,7 @@ def play(rng: np.random.Generator, source: Source, name: str) -> Take:
 
 
 def _camera(rng: np.random.Generator, side: int) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
-    """Noise, gain and codec of one composite, for crops (3, S, S) at times in s."""
+    """Noise, gain and codec of one play, for crops (3, S, S) at times in s."""
     noise = rng.normal(0, rng.uniform(*NOISE), (3, 4 * side, 4 * side)).astype(np.float32)
     depth, hz, phase = rng.uniform(*GAIN), rng.uniform(*GAIN_HZ), rng.uniform(0, 2 * math.pi)
     quality = int(rng.integers(*JPEG_QUALITY)) if rng.random() < JPEG_SHARE else 0

@@ -24,7 +24,7 @@ BISECTIONS = 60
 class Tally:
     """What one category has seen so far; `blinks`, and `on_blinks`: alarms whose middle lies near one.
 
-    `moments` and `played` are footage times (clip, ns): of the alarms, and of the frames that composites showed.
+    `moments` are footage times (clip, ns) of the alarms, `played` the frames (clip, number) that composites showed.
     """
 
     seconds: float = 0.0
