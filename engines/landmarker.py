@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -24,29 +27,75 @@ Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is
 
 
 class Landmarker:
-    """Up to `faces` meshes of an image, each image for itself.
+    """Up to `faces` meshes of an image, each image for itself. Close it when done.
+
+    MediaPipe remembers nothing between images in IMAGE mode, so cameras share its tasks, at most one for each core: a
+    task of its own for each of ten cameras took 23 MB each, and their weights drove one another out of the cache.
 
     Raises EngineError where MediaPipe or its model cannot be loaded.
     """
 
     def __init__(self, faces: int) -> None:
-        self._task: Any = None
-        self._mp, self._task = _open(faces)
+        self._task: _Task | None = None
+        self._task = _borrowed(faces)
 
     def __call__(self, image_bgr: Pixels) -> list[Mesh]:
         """The meshes of one image (H, W, 3)."""
+        if self._task is None:
+            raise EngineError("the landmarker is closed: open another one")
         rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
-        found = self._task.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=rgb))
+        mp = self._task.mediapipe
+        found = self._task.landmarker.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb))
         high, wide = image_bgr.shape[:2]
         scale = (wide, high, wide)
         flat = (np.array([c for p in mesh for c in (p.x, p.y, p.z)]) for mesh in found.face_landmarks)
         return [mesh.reshape(-1, 3) * scale for mesh in flat]
 
     def close(self) -> None:
-        """Free the model; closing twice is fine."""
+        """Free the model once nobody uses it; closing twice is fine."""
         if self._task is not None:
-            self._task.close()
+            _given_back(self._task)
             self._task = None
+
+
+@dataclass(eq=False)
+class _Task:
+    """One landmarker of MediaPipe, which takes one image at a time from any thread."""
+
+    mediapipe: Any
+    landmarker: Any
+    faces: int
+    users: int = 0
+
+
+_tasks: list[_Task] = []
+_lock = threading.Lock()
+
+
+def _borrowed(faces: int) -> _Task:
+    """A new task while there are fewer than cores, then the one that fewest use."""
+    with _lock:
+        alike = [task for task in _tasks if task.faces == faces]
+        if len(alike) < available_cores():
+            task = _Task(*_open(faces), faces)
+            _tasks.append(task)
+        else:
+            task = min(alike, key=lambda task: task.users)
+        task.users += 1
+        return task
+
+
+def _given_back(task: _Task) -> None:
+    with _lock:
+        task.users -= 1
+        if not task.users:
+            _tasks.remove(task)
+            task.landmarker.close()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _open(faces: int) -> tuple[Any, Any]:

@@ -477,5 +477,6 @@ def test_a_missing_system_library_names_what_to_install(monkeypatch: pytest.Monk
         raise OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory")
 
     monkeypatch.setattr(mediapipe.tasks.vision.FaceLandmarker, "create_from_options", missing)
+    monkeypatch.setattr("engines.landmarker._tasks", [])
     with pytest.raises(EngineError, match=r"libGLESv2.*apt install .*libgles2"):
         MediaPipeAligner()
