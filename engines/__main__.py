@@ -187,7 +187,7 @@ def _minutes(path: Path) -> float:
 
 def _need(package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is None:
-        raise UsageError(f"this command needs {package}: pip install 'microspot[{extra}]'")
+        raise UsageError(f"this command needs {package}: pip install '.[{extra}]' in the checkout")
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 from .errors import MicrospotError, missing_library
 from .runtime import select
-from .runtime.builder import INSTALL, MODULES
+from .runtime.builder import MODULES
 from .runtime.cache import cache_folder
 from .runtime.nvidia import Gpu, find_gpu
+from .runtime.plans import WHEELS
 from .runtime.tensorrt_set import missing
 
 PACKAGES = (
     "numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx", "onnxscript",
-    "tensorrt", "tensorrt-rtx-cu12",
+    "filelock", *(f"{module.replace('_', '-')}-{wheel}" for module in MODULES.values() for wheel in WHEELS),
 )  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def examine() -> dict[str, Any]:
     report["gpu"] = f"{gpu.name}, SM {gpu.sm}, {gpu.driver}" if isinstance(gpu, Gpu) else gpu
     for backend in MODULES:
         lacks = missing(backend)
-        report[f"backend {backend}"] = f"needs {' and '.join(lacks)}: {INSTALL[backend]}" if lacks else "ready"
+        report[f"backend {backend}"] = f"needs {' and '.join(lacks)}" if lacks else "ready"
     report["cache"] = str(cache_folder())
     chosen, precision, why = select.choose_backend("auto")
     report |= {"backend": f"{chosen}:{precision}" if precision else chosen, "why": why}

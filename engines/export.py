@@ -47,25 +47,29 @@ def export(module: nn.Module, name: str, tensors: Tensors, example_inputs: Seque
 
     tensors: inputs and outputs in positional order; a string in a shape is a free dimension, one name one size.
     example_inputs: what to trace with, free dimensions >= 2; None makes random ones. Raises EngineError when the
-    file does not match the specs or ONNX Runtime does not agree with torch; the file is then removed.
+    exporter refuses, the file does not match the specs or ONNX Runtime does not agree with torch; no file is left then.
     """
     module.eval()
     inputs, outputs = tensors
     traced = random_inputs(inputs, TRACED) if example_inputs is None else tuple(example_inputs)
     free = {dim: torch.export.Dim(dim) for spec in inputs for dim in spec.shape if isinstance(dim, str)}
     shapes = tuple({i: free[dim] for i, dim in enumerate(s.shape) if isinstance(dim, str)} for s in inputs)
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            module,
-            traced,
-            input_names=[spec.name for spec in inputs],
-            output_names=[spec.name for spec in outputs],
-            opset_version=OPSET,
-            dynamic_shapes=(shapes,) if isinstance(module, HalfStep) else shapes,  # its inputs are one *argument
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _quiet_exporter():
+            program = torch.onnx.export(
+                module,
+                traced,
+                input_names=[spec.name for spec in inputs],
+                output_names=[spec.name for spec in outputs],
+                opset_version=OPSET,
+                dynamic_shapes=(shapes,) if isinstance(module, HalfStep) else shapes,  # its inputs are one *argument
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except RuntimeError as error:  # the exporter's own errors are its subclasses
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EngineError(f"{name}: torch {torch.__version__} cannot export it ({why}); install another one") from error
     assert program is not None
     program.save(str(path), external_data=False)
     _strip(path)
@@ -94,8 +98,12 @@ def _quiet_exporter() -> Iterator[None]:
 
 
 def _strip(path: Path) -> None:
-    """Drop what the exporter notes about the source code it traced: paths of the machine have no place in weights."""
+    """Drop what the exporter notes about the source code it traced: paths of the machine have no place in weights.
+
+    Its version goes too: it names the build of torch ("+cpu"), and the same graph must be the same bytes elsewhere.
+    """
     model = onnx.load(path, load_external_data=False)
+    model.producer_version = ""
     graphs = [model.graph, *model.functions]
     for holder in [model, *graphs, *(node for graph in graphs for node in graph.node), *model.graph.value_info]:
         holder.doc_string = ""

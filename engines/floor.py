@@ -50,7 +50,7 @@ def measure_peak() -> Peak:
     In a process of its own: here NumPy's matrix products have had their threads, on all cores, since it was imported.
     """
     alone = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    command = [sys.executable, "-c", f"from {__name__} import _peak; print(*_peak())"]
+    command = [sys.executable, "-P", "-c", f"from {__name__} import _peak; print(*_peak())"]
     paths = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(command, env=alone | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True)
     return Peak(*map(float, done.stdout.split()))

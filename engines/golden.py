@@ -1,12 +1,14 @@
 """Golden inputs and outputs: what the networks as trained, in float32 on a CPU, say of inputs that anybody can remake.
 
 Each graph gets what it meets in use: drawn crops that shift a little, the features of those crops, the state after a
-first push, windows of those features. So a graph or an engine is judged on numbers of the right size.
+first push, windows of those features. So a graph or an engine is judged on numbers of the right size. Nothing in drawn
+crops is a micro-expression: every second stretch and window of features is urged along the network's own gradient until
+it is one to the network, so that decisions of both kinds are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ SEED = 20
 STRETCHES, TICKS = 2, 24  # what is drawn: the batch of every graph, and its length in time
 GRAIN = 8  # px between the values that a drawn crop is interpolated from
 DRIFT, NOISE = 0.4, 2.0  # px a tick; grey levels
+URGE, MOST_URGES = 0.02, 100  # size of a step, standard deviations of what is urged; steps
 
 Forms = Mapping[str, nn.Module]
 Golden = dict[str, NDArray[np.generic]]
@@ -36,10 +39,23 @@ def golden(forms: Forms, tensors: Mapping[str, tuple[Tensors, Tensors]], spotter
     half = TICKS // 2
     valid = torch.ones(STRETCHES, TICKS)
     valid[:, -spotter.radius :] = 0
-    first = (features[:, :, :half].contiguous(), valid[:, :half].contiguous(), torch.zeros(STRETCHES, spotter.state))
-    _, state = forms["proposer"](*first)
-    then = (features[:, :, half:].contiguous(), valid[:, half:].contiguous(), state)
-    given = {"encoder": (pixels[::4],), "proposer": then, "refiner": (_windows(features, spotter),)}
+
+    def second_push(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the proposer gets after a first push of the first half."""
+        seen = valid[: len(features)]
+        start = torch.zeros(len(features), spotter.state)
+        _, state = forms["proposer"](features[:, :, :half].contiguous(), seen[:, :half].contiguous(), start)
+        return features[:, :, half:].contiguous(), seen[:, half:].contiguous(), state
+
+    def proposed(features: Tensor) -> Tensor:
+        """Scores of the windows that end amid the second half."""
+        scores: Tensor = forms["proposer"](*second_push(features))[0]
+        return scores[:, :, half - spotter.radius // 2]
+
+    windows = _windows(features, spotter)
+    features[1::2] = _urged(features[1::2], proposed, spotter.t_cpn)
+    windows[1::2] = _urged(windows[1::2], lambda clips: forms["refiner"](clips)[0][:, 1], spotter.t_crn)
+    given = {"encoder": (pixels[::4],), "proposer": second_push(features), "refiner": (windows,)}
     return {name: _pairs(forms[name], tensors[name], inputs) for name, inputs in given.items()}
 
 
@@ -78,6 +94,20 @@ def _drawn(count: int, side: int) -> Tensor:
         noise = torch.from_numpy(random.normal(0, NOISE, left.shape).astype(np.float32))
         crops.append((left + part * (right - left) + noise).round().clamp(0, 255).to(torch.uint8))
     return torch.stack(crops)
+
+
+@torch.enable_grad()
+def _urged(features: Tensor, score: Callable[[Tensor], Tensor], threshold: float) -> Tensor:
+    """Features near the given ones whose every score lies halfway between the threshold and 1, or as near as came."""
+    step = URGE * float(features.std())
+    for _ in range(MOST_URGES):
+        features = features.detach().requires_grad_()
+        found = score(features)
+        if float(found.detach().min()) >= (1 + threshold) / 2:
+            break
+        (slope,) = torch.autograd.grad(found.clamp(min=1e-9).log().sum(), features)
+        features = (features + step * slope.sign()).clamp(min=0)  # features follow a ReLU
+    return features.detach()
 
 
 def _windows(features: Tensor, spotter: SpotterSpec) -> Tensor:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import EngineError
 from .parity import Golden, judge, onnx_outputs
+from .runtime.builder import INSTALL
 from .runtime.cache import GOLDEN, MODEL, Cache, Entry, digest
 from .runtime.engine import Tensors
 from .runtime.torch_engine import RECOGNIZER_FILE, SPOTTER_FILE
@@ -83,8 +84,11 @@ class Graphs:
 
     def graph(self, name: str) -> Graph:
         """The graph called `name`, from the cache or made now."""
+        rungs: dict[str, Any] = {}
         label = f"graph {name} {self.precision}"
-        entry = self.cache.entry(name, self._fields(name), lambda: self._make(name), label)
+        entry = self.cache.entry(name, self._fields(name), lambda: self._make(name, rungs), label)
+        if entry.built:
+            entry.record(rungs)
         return Graph(name, self.precision, self._tensors[name], entry)
 
     def _fields(self, name: str) -> dict[str, Any]:
@@ -101,10 +105,12 @@ class Graphs:
             "weights": {file: digest(self._read(file)) for file in files},
             "spec": spec,
             "code": _code(),
-            "tools": {tool: version_of(tool) for tool in EXPORTERS},
+            # without "+cpu" and the like: a cache that was filled without a GPU is found where there is one
+            "tools": {tool: version_of(tool).partition("+")[0] for tool in EXPORTERS},
         }
 
-    def _make(self, name: str) -> dict[str, bytes]:
+    def _make(self, name: str, rungs: dict[str, Any]) -> dict[str, bytes]:
+        """The files of a graph; puts the result of its rung into `rungs`."""
         from safetensors.numpy import save
 
         golden = self._golden[name]
@@ -113,6 +119,7 @@ class Graphs:
         result = judge(rung, name, onnx_outputs(model, self._tensors[name], golden), golden, self.spotter)
         if not result["passed"]:
             raise EngineError(f"{name} {self.precision}: rung {rung} of the parity ladder failed ({result}); report it")
+        rungs[rung] = result
         return {MODEL: model, GOLDEN: save(golden)}
 
     def _export(self, name: str) -> bytes:
@@ -179,7 +186,7 @@ def _recognizer_tensors(spec: RecognizerSpec, parameters: bytes) -> dict[str, tu
 def _require_exporters() -> None:
     for package in EXPORTERS:
         if importlib.util.find_spec(package) is None:
-            raise ToolError(f"making graphs needs {package}: pip install 'microspot[rtx]' or 'microspot[train]'")
+            raise ToolError(f"making graphs needs {package}: {INSTALL['rtx']}")
 
 
 @cache

@@ -15,7 +15,7 @@ from .runtime.cache import Cache
 from .runtime.cuda import Cuda
 from .runtime.nvidia import find_gpu
 from .runtime.onnx_engine import OnnxEngine
-from .runtime.plans import rung_c
+from .runtime.plans import plan_entry, rung_c
 from .runtime.select import LABELS, Weights
 from .runtime.tensorrt_set import Place, missing, start, target_of
 
@@ -108,12 +108,18 @@ def _rung_d(graphs: Graphs, cache: Cache) -> Results | str:
         return f"not run: {'; '.join(missing('rtx'))}"
     results: Results = {}
     for backend in able:
-        place = Place(cache, target_of(backend, gpu), gpu, Cuda())
+        try:
+            place = Place(cache, target_of(backend, gpu), gpu, Cuda())
+        except EngineError as error:  # a GPU that is full, or another process's alone
+            results[backend] = {"passed": False, "reason": str(error)}
+            continue
         results |= {f"{name} {backend}": _tried(partial(_tested, graphs, name, place)) for name in graphs.names}
     return results
 
 
 def _tested(graphs: Graphs, name: str, place: Place) -> dict[str, Any]:
-    """Rung D of one engine: the self-test, repeated."""
-    start(graphs.graph(name), place, graphs.spotter, test=True).close()
-    return {"passed": True}
+    """Rung D of one engine: the self-test, repeated; the numbers are those of the arrays asked one by one."""
+    graph = graphs.graph(name)
+    start(graph, place, graphs.spotter, test=True).close()
+    found: dict[str, Any] = plan_entry(graphs.cache, graph, place.target).parity()["D"]
+    return {**found["apart"], "passed": found["passed"]}

@@ -172,7 +172,7 @@ def _display_trouble() -> str:
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return "neither DISPLAY nor WAYLAND_DISPLAY is set"
     try:
-        child = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, timeout=PROBE_S, check=False)
+        child = subprocess.run([sys.executable, "-P", "-c", PROBE], capture_output=True, timeout=PROBE_S, check=False)
     except subprocess.TimeoutExpired:
         return f"the display did not answer within {PROBE_S} s"
     return "" if child.returncode == 0 else "OpenCV cannot reach the display"

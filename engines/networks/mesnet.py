@@ -1,6 +1,6 @@
 """MESNet [S1]: spot micro-expression intervals in two steps, proposal and refinement, in whole and in stream form.
 
-Sized for one CPU core at camera rate: about 15 million multiplications per frame, a third of them for the flow.
+Sized for one CPU core at camera rate: about 30 million multiplications per frame, a quarter of them for the flow.
 Shape letters: B batch, D lags, S crop side, L spatial feature, N ticks, M window scales, P proposals, Z state.
 The notes give layer counts, 128 channels and two classes; every other size here is not from the paper.
 

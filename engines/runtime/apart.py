@@ -28,6 +28,7 @@ CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from engines.runtime.apart
 # what loading native libraries may need; anything else would move things in memory
 KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "HOME", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "TMPDIR", "TEMP")
 JOB, DONE, REFUSED = "job.json", "done.json", "refused.txt"
+LIMIT_S = 3600  # of one build; its lock keeps other processes waiting
 NO_RANDOMISATION, ASK = 0x0040000, 0xFFFFFFFF  # Linux: ADDR_NO_RANDOMIZE; personality(ASK) only reads
 
 
@@ -43,18 +44,22 @@ class Built(NamedTuple):
 
 
 def build_apart(model: bytes, name: str, tensors: tuple[Tensors, Tensors], target: Target) -> Built:
-    """`builder.build` in a child process. Raises EngineError as it does, and where the child dies."""
+    """`builder.build` in a child process.
+
+    Raises EngineError as it does, and where the child dies or takes longer than LIMIT_S.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / MODEL).write_bytes(model)
         shapes = [[dataclasses.asdict(spec) for spec in specs] for specs in tensors]
         job = {"name": name, "tensors": shapes, "target": dataclasses.asdict(target)}
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
-        kept = {key: os.environ[key] for key in KEPT if key in os.environ}
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, str(HOME), place],
-            env=kept | {"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        env = {key: os.environ[key] for key in KEPT if key in os.environ} | {"PYTHONHASHSEED": "0"}
+        command = [sys.executable, "-P", "-c", CHILD, str(HOME), place]  # -P: no module from the current folder
+        try:
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(f"{name}: not built after {LIMIT_S} s; use --backend onnx and report it") from error
         if (folder / REFUSED).exists():
             raise EngineError((folder / REFUSED).read_text(encoding="utf-8"))
         if done.returncode or not (folder / DONE).exists():

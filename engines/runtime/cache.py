@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, EngineError
+from .builder import INSTALL
 
 FORMAT = 1
 KEY_DIGITS = 32  # of a SHA-256: 128 bits, and paths stay short enough for Windows
@@ -121,8 +123,8 @@ class Cache:
         label: what it is, in words, for the line that says that it is built. unwanted: why the one that is there, asked
         under the lock, will not do; empty where it will.
 
-        Raises EngineError where the folder belongs to another user or is writable by others, DataError where it
-        cannot be written, and whatever `make` raises.
+        Raises EngineError where the folder belongs to another user or is writable by others, DataError where it, or
+        what `make` writes on the way, cannot be written, and whatever else `make` raises.
         """
         fields = json.loads(json.dumps(fields))  # as the manifest will give them back
         folder = self.root / name / key_of(fields)
@@ -134,7 +136,11 @@ class Cache:
             if found is not None and not fault:
                 return found
             self.say(f"{label}: {fault}; building it")
-            return _write(folder, fields, make())
+            try:
+                files = make()
+            except OSError as error:
+                raise DataError(f"{label} cannot be built ({error}): make room in {tempfile.gettempdir()}") from error
+            return _write(folder, fields, files)
 
     def entries(self) -> Iterator[tuple[Path, Entry | None, str]]:
         """Every folder of the cache: (folder, entry or None, what is wrong with it). Waits for no build."""
@@ -217,8 +223,12 @@ def _write(folder: Path, fields: Fields, files: Mapping[str, bytes]) -> Entry:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time on an entry; the system frees the lock of one that dies. DataError where it is refused."""
-    from filelock import FileLock  # not at the top: a base install has no use for it and does not have it
+    """One process at a time on an entry; the system frees the lock of one that dies. DataError where it is refused,
+    EngineError where the package that locks is not installed."""
+    try:
+        from filelock import FileLock  # not at the top: a base install has no use for it and does not have it
+    except ImportError as error:
+        raise EngineError(f"a cache of engines needs filelock: {INSTALL['rtx']}") from error
 
     with _writable(folder):
         held = FileLock(folder.with_suffix(LOCK)).acquire()

@@ -29,10 +29,10 @@ class Cuda:
             import torch
         except (ImportError, OSError) as error:
             raise EngineError(
-                f"TensorRT engines run on torch's memory: pip install 'microspot[rtx]' ({error})"
+                f"TensorRT engines run on torch's memory: pip install '.[rtx]' in the checkout ({error})"
             ) from error
         if not torch.cuda.is_available():
-            raise EngineError(f"torch {torch.__version__} sees no CUDA: install the CUDA build of torch")
+            raise EngineError(f"torch {torch.__version__} sees no CUDA: take the CUDA build (pytorch.org/get-started)")
         self._torch = torch
         with told("torch"):
             self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]

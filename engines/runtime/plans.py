@@ -23,10 +23,13 @@ def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False, 
     refuses.
     """
     rungs = graph.entry.parity()
+    label = f"engine {graph.name} {graph.precision} for SM {target.sm}"
 
     def make() -> dict[str, bytes]:
         built, identical = _agreed(graph, target, None)
         rungs["C"] = _result(built, identical)
+        if not rungs["C"]["passed"]:
+            cache.say(f"{label}: {TRIES} builds gave {TRIES} different files; rung C failed, the last one is kept")
         return {MODEL: graph.model, PLAN: built.plan}
 
     def unwanted(found: Entry) -> str:
@@ -34,7 +37,6 @@ def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False, 
             return "asked for again"
         return "it does not load" if found.sha256(PLAN) == refused else ""
 
-    label = f"engine {graph.name} {graph.precision} for SM {target.sm}"
     entry = cache.entry(graph.name, _fields(graph, target), make, label, unwanted)
     if entry.built:
         entry.record(rungs)

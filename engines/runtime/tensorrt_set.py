@@ -44,7 +44,7 @@ def missing(backend: str) -> list[str]:
     if backend == "rtx" and gpu.sm not in (listed := supported_sms(trt)):
         found.append(f"a GPU of SM {', '.join(map(str, listed))}: {gpu.name} is SM {gpu.sm}, use --backend tensorrt")
     if not torch.cuda.is_available():
-        found.append(f"torch with CUDA: {torch.__version__} has none, install the CUDA build of torch")
+        found.append(f"torch with CUDA: {torch.__version__} has none, take the CUDA build (pytorch.org/get-started)")
     return found
 
 

@@ -67,7 +67,7 @@ def require_torch() -> None:
         import torch  # noqa: F401
     except ImportError as error:
         raise EngineError(
-            "backend torch needs PyTorch: pip install 'microspot[train]', or use --backend onnx"
+            "backend torch needs PyTorch: pip install '.[train]' in the checkout, or use --backend onnx"
         ) from error
 
 

@@ -65,6 +65,18 @@ def test_an_unwanted_entry_is_replaced_and_its_holders_keep_what_they_read(tmp_p
     assert (held.read("engine.plan"), held.sha256("engine.plan")) == (b"engine", module.digest(b"engine"))
 
 
+def test_what_cannot_be_made_or_locked_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> dict[str, bytes]:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DataError, match=r"engine encoder cannot be built.*No space left.*make room"):
+        Cache(tmp_path).entry("encoder", FIELDS, full, "engine encoder")
+    assert Cache(tmp_path).entry("encoder", FIELDS, lambda: FILES, "engine encoder").built
+    monkeypatch.setitem(sys.modules, "filelock", None)
+    with pytest.raises(EngineError, match=r"needs filelock: pip install '.\[rtx\]'"):
+        Cache(tmp_path).entry("encoder", FIELDS, lambda: FILES, "engine encoder")
+
+
 def rewritten(folder: Path, **changes: object) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(manifest | changes))

@@ -43,7 +43,7 @@ def test_an_option_that_does_not_exist_is_a_usage_error(options: dict[str, str],
 
 def test_tensorrt_is_not_built_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_set, "find_gpu", lambda: NO_DRIVER)
-    with pytest.raises(EngineError, match=r"needs an NVIDIA GPU.*pip install 'microspot\[tensorrt\]'"):
+    with pytest.raises(EngineError, match=r"needs an NVIDIA GPU.*pip install '.\[tensorrt\]'"):
         commands.build(backend="tensorrt")
 
 
@@ -153,4 +153,4 @@ def test_doctor_says_what_is_missing_and_what_runs(monkeypatch: pytest.MonkeyPat
     assert report["why"] == "auto: ONNX Runtime on the CPU (no NVIDIA driver)"
     for backend in ("rtx", "tensorrt"):
         assert "needs an NVIDIA GPU" in report[f"backend {backend}"]
-        assert f"pip install 'microspot[{backend}]'" in report[f"backend {backend}"]
+        assert f"pip install '.[{backend}]'" in report[f"backend {backend}"]

@@ -103,6 +103,25 @@ def test_other_parameters_code_or_precision_are_another_graph(
     assert graphs._fields("encoder")["code"] == "other"
 
 
+def test_a_graph_is_the_same_under_another_build_of_torch(
+    weights: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs, found = weights.graphs(cache, "fp16"), []
+    for build in ("2.11.0+cpu", "2.11.0+cu130", "2.11.0", "2.12.0"):
+        monkeypatch.setattr(module, "version_of", lambda tool, build=build: build)
+        found.append(graphs._fields("head"))
+    assert found[0] == found[1] == found[2] != found[3]
+    monkeypatch.undo()
+    assert onnx.load_from_string(graphs.graph("head").model).producer_version == ""
+
+
+def test_the_rung_of_a_new_graph_is_written_beside_it(weights: Weights, tmp_path: Path) -> None:
+    for precision, rung in (("fp16", "B"), ("fp32", "A")):
+        parity = weights.graphs(tmp_path, precision).graph("head").entry.parity()
+        assert list(parity) == [rung]
+        assert parity[rung]["passed"]
+
+
 def test_the_code_that_shapes_a_graph_is_known() -> None:
     parts = (builder, golden, receptive, torch_engine, module, HalfStep, CMNet, MESNet, SpotterSpec)
     assert {Path(inspect.getfile(part)) for part in parts} <= set(module._sources())

@@ -48,7 +48,9 @@ def test_landmarkers_share_a_task_and_answer_as_if_alone(images: list[np.ndarray
         assert len(engines.landmarker._tasks) == 1
         pool = stack.enter_context(ThreadPoolExecutor(len(images)))
         for _ in range(3):
-            for expected, found in zip(alone, pool.map(lambda l, i: l(i), several, images), strict=True):
+            for expected, found in zip(
+                alone, pool.map(lambda landmarker, image: landmarker(image), several, images), strict=True
+            ):
                 np.testing.assert_array_equal(found, expected)
     assert [len(meshes) for meshes in alone] == [1, 1, 1, 0]
 

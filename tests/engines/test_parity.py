@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engines.golden import golden as golden_of
 from engines.parity import ABSOLUTE, RELATIVE, judge, outputs_apart, outputs_of
 from engines.runtime.engine import FunctionEngine
+from engines.runtime.select import PACKAGED, Weights
+from engines.runtime.torch_engine import SPOTTER_FILE, spotter_modules
 from engines.specs import SpotterSpec
 from tests import fakes
 
@@ -51,6 +54,19 @@ def test_the_winning_class_is_a_decision() -> None:
     swapped = wanted[:, [1, 0, 2]]
     result = judge("B", "head", {"classes_3": swapped}, {"out.classes_3": wanted}, SPEC)
     assert (result["passed"], result["changed"]) == (False, 2)
+
+
+def test_golden_arrays_of_the_shipped_weights_hold_decisions_of_both_kinds() -> None:
+    weights = Weights.open(PACKAGED)
+    spotter = weights.spotter
+    arrays = golden_of(spotter_modules(spotter, weights.read(SPOTTER_FILE)), spotter.tensors(), spotter)
+    refined = arrays["refiner"]
+    micro = refined["out.classes"][:, 1]
+    assert 0 < (arrays["proposer"]["out.scores"] >= spotter.t_cpn).mean() < 1
+    assert 0 < (micro >= spotter.t_crn).mean() < 1
+    silent = {"classes": np.broadcast_to(refined["out.classes"][micro.argmin()], (len(micro), 2))}
+    result = judge("D fp16", "refiner", silent | {"offsets": refined["out.offsets"]}, refined, spotter)
+    assert (result["passed"], result["changed"]) == (False, (micro >= spotter.t_crn).sum())
 
 
 def test_the_refiner_decides_on_the_me_class() -> None:

@@ -47,7 +47,7 @@ def test_without_a_driver_nothing_is_imported_and_the_remedy_is_named(
     monkeypatch.setattr(tensorrt_set, "load_module", lambda name: pytest.fail("TensorRT was imported"))
     with pytest.raises(EngineError, match=rf"backend {backend} needs an NVIDIA.*no NVIDIA driver.*pip install") as info:
         load_engines(backend=backend)
-    assert f"'microspot[{backend}]'" in str(info.value)
+    assert f"'.[{backend}]'" in str(info.value)
     assert info.value.exit_code == 4
 
 
@@ -83,7 +83,7 @@ def test_what_is_installed_but_does_not_import_is_missing(monkeypatch: pytest.Mo
 def test_every_package_of_the_extra_is_needed(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     found(monkeypatch, GPU)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else name)
-    assert missing("rtx") == [f"{package} (pip install 'microspot[rtx]')"]
+    assert missing("rtx") == [f"{package} (pip install '.[rtx]' in the checkout)"]
 
 
 def test_auto_asks_the_driver_first_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_a_watch_without_a_gpu_exits_4_with_one_line() -> None:
     command = [sys.executable, "-m", "realtime", "watch", "sample", "--backend", "tensorrt"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
-    assert "pip install 'microspot[tensorrt]'" in done.stderr
+    assert "pip install '.[tensorrt]'" in done.stderr
 
 
 # ---- engines on a fake GPU -------------------------------------------------------------------------------------
