@@ -38,13 +38,13 @@ def doctor(as_json: Json = False) -> None:
 def synthesize(
     faces: Annotated[Path, typer.Option(help="folder of portraits")],
     out: Annotated[Path, typer.Option(help="folder of the set")],
-    clips: Annotated[int, typer.Option(help="clips to render")] = 1400,
-    seconds: Annotated[float, typer.Option(help="length of a clip")] = 6.0,
+    clips: Annotated[int, typer.Option(min=1, help="clips to render")] = 1400,
+    seconds: Annotated[float, typer.Option(min=1, help="length of a clip")] = 6.0,
     seed: Annotated[int, typer.Option(help="everything follows from it")] = 7,
     basis: Annotated[Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")] = None,
     carriers: Annotated[Path | None, typer.Option(help="folder of real video to warp movements into")] = None,
     carrier_share: Annotated[float | None, typer.Option(help="of the training clips, if carriers are given")] = None,
-    workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(min=1, help="processes")] = os.cpu_count() or 1,
 ) -> None:
     """Render a set of synthetic clips with truth, from any folder of face images."""
     from rich.progress import Progress
@@ -63,7 +63,7 @@ def train(
     network: Annotated[str, typer.Argument(help="spotter or recognizer")],
     data: Annotated[Path, typer.Option(help="a set made by synthesize, or a folder of sets")],
     out: Annotated[Path, typer.Option(help="folder of the run")],
-    config: Annotated[Path | None, typer.Option(help="TOML file; default: how the shipped weights were made")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file; default: the packaged recipe")] = None,
     minutes: Annotated[float | None, typer.Option(help="time budget")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,

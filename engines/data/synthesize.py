@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,7 @@ def synthesize(
     total = 0
     try:
         out.mkdir(parents=True, exist_ok=True)
+        _demand_room(out, round(clips * seconds * np.mean(chosen.hz)) * 3 * side * side)
         with multiprocessing.get_context("spawn").Pool(workers, _start, (source,)) as pool:
             store = open_memmap(partial, mode="w+", dtype=np.uint8, shape=(clips * highest, 3, side, side))
             for done, (task, clip) in enumerate(zip(tasks, pool.imap(_render, tasks, chunksize=2), strict=True), 1):
@@ -106,6 +108,13 @@ def synthesize(
         (out / "index.json").write_text(json.dumps(about))
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error}") from error
+
+
+def _demand_room(folder: Path, size: int) -> None:
+    """DataError where the disk has no room for a set; found full while mapped, it would kill the process."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise DataError(f"{folder}: the set takes about {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; fewer --clips")
 
 
 def _carriers(folder: Path | None, side: int) -> tuple[Carrier, ...]:

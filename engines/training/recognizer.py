@@ -35,7 +35,7 @@ from .team import Team, denormals_as_zero
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
 PROGRESS_STEPS = 50
 SEED_STRIDE = 1_000_003  # keeps the seeds of neighbouring runs apart
-FREE = ("data", "out", "threads", "device")  # settings that may differ when a run goes on
+FREE = ("data", "out", "threads", "device", "checkpoint_minutes")  # settings that may differ when a run goes on
 
 
 # ---- the run ----------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _epoch(
     per_epoch = math.ceil(len(material.train) / together)
     order = np.random.default_rng([config.seed, now.step // per_epoch]).permutation(len(material.train))
     sums: dict[str, float] = {}
-    first, before = now.step, now.seconds
+    first, before, saved = now.step, now.seconds, time.monotonic()
     while now.step < stop and team.agree(budget.share(now)) < 1:
         began = time.perf_counter()
         at = now.step % per_epoch * together
@@ -164,7 +164,11 @@ def _epoch(
             sums[name] = sums.get(name, 0.0) + value
         now.seconds += time.perf_counter() - began
         if now.step % PROGRESS_STEPS == 0:
-            say(f"step {now.step}: loss {sums['loss'] / (now.step - first):.3f}")
+            left = now.seconds * (1 / budget.share(now) - 1) / 60
+            say(f"step {now.step}: loss {sums['loss'] / (now.step - first):.3f}, {left:.1f} min left")
+        if team.leads and time.monotonic() - saved > 60 * config.checkpoint_minutes:
+            saved = time.monotonic()
+            _save(now, config)
     count = now.step - first
     speed = count * together / (now.seconds - before)
     return {name: value / count for name, value in sums.items()} | {"samples_per_s": speed}

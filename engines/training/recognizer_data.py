@@ -50,6 +50,7 @@ class RecognizerConfig:
     device: str
     bfloat16: bool
     validate_epochs: int
+    checkpoint_minutes: float
     jitter: float
     flip: float
     coefficients: dict[str, float]
@@ -73,10 +74,14 @@ class RecognizerConfig:
 
     @classmethod
     def read(cls, data: Path | str, out: Path | str, file: Path | None = None, **changes: Any) -> Self:
-        """The defaults, then `file` (TOML), then `changes`. Raises UsageError for a key that does not exist."""
+        """The defaults, then `file` (TOML), then `changes`. Raises UsageError for a file that cannot be read and a key
+        that does not exist."""
         values: dict[str, Any] = {"data": str(data), "out": str(out)}
         for source in (DEFAULTS, file):
-            values |= tomllib.loads(source.read_text(encoding="utf-8")) if source else {}
+            try:
+                values |= tomllib.loads(source.read_text(encoding="utf-8")) if source else {}
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{source}: {error}; see {DEFAULTS.name} for the known keys") from error
         values |= changes
         if odd := set(values) - {f.name for f in fields(cls)}:
             raise UsageError(f"recognizer configuration has no {', '.join(sorted(odd))}: see {DEFAULTS.name}")

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ..clips import window_mask
+from ..errors import UsageError
 from ..losses import cpn_loss, crn_loss, l2, regularised, total
 from ..networks.mesnet import ClipClassifier, MESNet
 from ..networks.weights import save_weights
@@ -49,6 +50,7 @@ from .spotter_pretrain import Losses, pretrain_batch, pretrain_losses
 from .team import Team, denormals_as_zero
 
 STAGES = ("pretrain", "joint")
+CHECKPOINT = "checkpoint.safetensors"
 COLUMNS = ("stage", "step", "minutes", "loss", "cpn", "crn", "clip", "l2", "frames_per_s", "f1", "precision", "recall",
            "false_alarms_per_min", "truths")  # fmt: skip
 
@@ -116,17 +118,23 @@ class Trainer:
         self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print,
         team: Team | None = None, weights: Path | None = None,
     ) -> None:  # fmt: skip
-        # what starts from weights needs no pre-training
-        config = config if weights is None else dataclasses.replace(config, pretrain_steps=0)
         self.weights = weights
         self.config, self.out, self.minutes, self.say = config, out, minutes, say
         self.team = team or Team()
         self.data = ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
         self.watched = self.data.split("validation")[: config.validation_clips]
-        self.progress = Progress(STAGES[0] if config.pretrain_steps else STAGES[1])  # without pre-training: ablation
+        self._stand(Progress(began_with="" if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest()))
         self.metrics: dict[str, float] = {}
         out.mkdir(parents=True, exist_ok=True)
+
+    def _stand(self, progress: Progress) -> None:
+        """Go on from here. What began with weights needs no pre-training, nor has it any share of the time."""
+        if progress.began_with:
+            self.config = dataclasses.replace(self.config, pretrain_steps=0)
+        fresh = not (progress.step or progress.seconds)
+        skips = fresh and not self.config.pretrain_steps  # as an ablation does
+        self.progress = dataclasses.replace(progress, stage=STAGES[1]) if skips else progress
 
     @denormals_as_zero()
     def run(self, resume: bool = False) -> MESNet:
@@ -134,15 +142,15 @@ class Trainer:
         torch.manual_seed(self.config.seed)
         device = self.team.device
         classifier, network = ClipClassifier(self.config.spec).to(device), MESNet(self.config.spec).to(device)
-        checkpoint = self.out / "checkpoint.safetensors"
+        checkpoint = self.out / CHECKPOINT
         if resume:
-            self.progress = read_progress(checkpoint)
+            self._stand(read_progress(checkpoint))
         if self.progress.stage == "pretrain":
             self._stage(classifier, self._pretrain_step, resume)
             self.team.average_statistics(classifier)
             network.encoder.load_state_dict(classifier.encoder.state_dict())
             network.temporal.load_state_dict(classifier.temporal.state_dict())
-            self.progress = Progress("joint", seconds=self.progress.seconds)
+            self.progress = Progress(STAGES[1], seconds=self.progress.seconds)
             resume = False
         elif self.weights and not resume:
             begin_with(network, self.weights)
@@ -154,7 +162,7 @@ class Trainer:
     def _stage(self, network: nn.Module, step: Step, resume: bool) -> None:
         config, now = self.config, self.progress
         optimizer = torch.optim.Adam(self._groups(network))
-        checkpoint = self.out / "checkpoint.safetensors"
+        checkpoint = self.out / CHECKPOINT
         if resume:
             load_checkpoint(checkpoint, network, optimizer)
         watched = saved = time.monotonic()
@@ -272,8 +280,8 @@ class Trainer:
         save_weights(network, self.out / "spotter.safetensors")
         training: dict[str, Any] = {"step": self.progress.step, "minutes": round(self.progress.seconds / 60, 1)}
         training["config"] = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "spec"}
-        if self.weights:
-            training["began_with"] = hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        if self.progress.began_with:
+            training["began_with"] = self.progress.began_with
         content = {"spotter": spec.to_json(), "training": training, "metrics": self.metrics}
         (self.out / "spotter.json").write_text(json.dumps(content, indent=1) + "\n")
 
@@ -288,7 +296,12 @@ def run(
     resume: bool = False,
     weights: Path | None = None,
 ) -> None:
-    """What `microspot-engines train spotter` does; sets torch's thread count."""
+    """What `microspot-engines train spotter` does; sets torch's thread count.
+
+    Raises UsageError where OUT holds a run that `resume` does not ask for.
+    """
+    if (out / CHECKPOINT).exists() and not resume:
+        raise UsageError(f"{out} holds a run: add --resume to go on with it, or choose another folder")
     chosen, team = load_config(config or DEFAULT), Team.join()
     torch.set_num_threads(threads or max(1, chosen.threads // team.size))
     Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights).run(resume)

@@ -82,6 +82,7 @@ class Progress:
     step: int = 0
     stage_seconds: float = 0.0
     seconds: float = 0.0
+    began_with: str = ""  # SHA-256 of the weights that it began with, if any
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:

@@ -69,7 +69,7 @@ class ClipSet:
     def split(self, name: str) -> list[Clip]:
         """Clips of one split. Raises DataError when there are none."""
         if not (found := [clip for clip in self.clips if clip.split == name]):
-            raise DataError(f"the set has no {name} clips: synthesise more faces")
+            raise DataError(f"the set has no {name} clips: synthesise more clips, of more faces")
         return found
 
 

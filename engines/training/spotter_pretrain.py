@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import DataError
 from ..losses import pretrain_loss
 from ..networks.mesnet import PRETRAIN_LENGTH, ClipClassifier
 from .spotter_config import SpotterTraining
 from .spotter_data import Batch, Clip, ClipSet, collate, encode_frames, span
 
-TRIES = 20  # to place a negative clip beside every ME
+TRIES = 20  # to place a negative clip beside every ME of a clip
+MOST_CLIPS = 10_000  # that are tried for one negative
 JITTER = 0.1  # of a positive clip's boundaries, of its length; both are not from the paper
 
 Losses = dict[str, Tensor]
@@ -41,8 +43,11 @@ def pretrain_batch(
 
 
 def quiet_span(clips: list[Clip], length_ns: int, hard: float, rng: np.random.Generator) -> tuple[Clip, int, int]:
-    """A random clip and a span in it that touches no ME; in a share `hard` of cases on another movement [S1 M7]."""
-    while True:
+    """A random clip and a span in it that touches no ME; in a share `hard` of cases on another movement [S1 M7].
+
+    Raises DataError where no clip seems to have room.
+    """
+    for _ in range(MOST_CLIPS):
         clip = clips[rng.integers(len(clips))]
         for _ in range(TRIES):
             low, high = int(clip.times_ns[0]), int(clip.times_ns[-1]) - length_ns
@@ -52,6 +57,7 @@ def quiet_span(clips: list[Clip], length_ns: int, hard: float, rng: np.random.Ge
             start = low + int(rng.random() * max(high - low, 0))
             if not np.any((clip.micro_ns[:, 0] <= start + length_ns) & (clip.micro_ns[:, 1] >= start)):
                 return clip, start, start + length_ns
+    raise DataError(f"{MOST_CLIPS} clips without {length_ns / 1e9:.2f} s beside their MEs: synthesise longer clips")
 
 
 def pretrain_losses(network: ClipClassifier, batch: Batch, current: Tensor, labels: Tensor, bfloat16: bool) -> Losses:

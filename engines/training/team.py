@@ -18,6 +18,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ..errors import UsageError
+
 CPU = torch.device("cpu")
 
 
@@ -41,10 +43,16 @@ class Team:
 
     @classmethod
     def join(cls) -> Team:
-        """As torchrun's environment says; a GPU of one's own where there is one."""
+        """As torchrun's environment says; a GPU of one's own where there are any.
+
+        Raises UsageError where there are GPUs, but fewer than processes.
+        """
         rank, size, local = (int(os.environ.get(name, default)) for name, default in
                              (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))  # fmt: skip
-        device = torch.device("cuda", local) if torch.cuda.is_available() else CPU
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if gpus and local >= gpus:
+            raise UsageError(f"more processes than GPUs: start torchrun with --nproc-per-node {gpus}")
+        device = torch.device("cuda", local) if gpus else CPU
         if size > 1 and not dist.is_initialized():
             dist.init_process_group("gloo" if device == CPU else "nccl")
         return cls(rank, size, device)

@@ -18,6 +18,7 @@ from engines.metrics import spearman, uf1_uar
 from engines.networks.cmnet import CMNet, CMNetSizes, RecognizerStep
 from engines.runtime.onnx_engine import OnnxEngine
 from engines.specs import RecognizerSpec
+from engines.training import recognizer
 from engines.training.recognizer import run, train
 from engines.training.recognizer_data import (
     RecognizerConfig,
@@ -261,6 +262,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(toy: Path, tmp_path: Pat
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_checkpoints_are_written_within_an_epoch(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(recognizer, "_save", lambda now, config: written.append(now.step))
+    train(settings(toy, tmp_path, epochs=1, checkpoint_minutes=0.0), say=lambda line: None)
+    assert written == [1, 2, 3, 3], "three steps, and the end of the epoch"
+
+
 def test_command_respects_a_time_budget_and_an_old_run(toy: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(f"side = {SIDE}\nframes = {FRAMES}\nbatch = 8\nepochs = 1000\nvalidate_epochs = 1000\n")
@@ -269,6 +277,8 @@ def test_command_respects_a_time_budget_and_an_old_run(toy: Path, tmp_path: Path
     assert 0 < report["step"] < 1000
     with pytest.raises(UsageError, match="holds a run: add --resume"):
         run(toy, tmp_path / "run", config=file)
+    with pytest.raises(UsageError, match=r"missing\.toml: .*see recognizer\.toml"):
+        run(toy, tmp_path / "other", config=tmp_path / "missing.toml")
     run(toy, tmp_path / "run", config=file, minutes=0.01, resume=True)  # nothing is left to do
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -19,7 +20,7 @@ from engines.networks.weights import save_weights
 from engines.specs import SpotterSpec
 from engines.targets import Assignment
 from engines.training.grow import begin_with
-from engines.training.spotter import Trainer, phase_of
+from engines.training.spotter import CHECKPOINT, Trainer, phase_of, run
 from engines.training.spotter_config import SpotterTraining, load_config
 from engines.training.spotter_data import (
     Augmentation,
@@ -227,6 +228,32 @@ def stop_after(trainer: Trainer, steps: int) -> None:
         return step(network, number)
 
     trainer._joint_step = counted  # type: ignore[method-assign, assignment]
+
+
+def test_a_run_that_began_with_weights_goes_on_without_them(folder: Path, tmp_path: Path) -> None:
+    save_weights(MESNet(SPEC), tmp_path / "given.safetensors")
+    broken = Trainer(CONFIG, folder, tmp_path / "run", say=str, weights=tmp_path / "given.safetensors")
+    stop_after(broken, 2)
+    with pytest.raises(KeyboardInterrupt):
+        broken.run()
+    resumed = Trainer(CONFIG, folder, tmp_path / "run", say=str)
+    resumed.run(resume=True)
+    assert resumed.config.pretrain_steps == 0, "all of its time is the joint stage's"
+    training = json.loads((tmp_path / "run" / "spotter.json").read_text())["training"]
+    assert training["began_with"] == hashlib.sha256((tmp_path / "given.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_run_is_not_overwritten_unasked(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).touch()
+    with pytest.raises(UsageError, match="holds a run: add --resume"):
+        run(folder, tmp_path)
+
+
+def test_a_set_without_quiet_is_refused(folder: Path) -> None:
+    clip = ClipSet.open(folder, SPEC).clips[0]
+    always = dataclasses.replace(clip, micro_ns=np.array([[0, clip.times_ns[-1]]]))
+    with pytest.raises(DataError, match="beside their MEs: synthesise longer clips"):
+        quiet_span([always], 200_000_000, 0.5, np.random.default_rng(0))
 
 
 def test_resuming_nothing_is_refused(folder: Path, tmp_path: Path) -> None:

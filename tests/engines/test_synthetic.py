@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -396,7 +398,9 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
 
 
 @pytest.mark.parametrize("share", [CARRIER_CLIPS, 1.0])
-def test_basis_and_carriers_take_their_share_of_a_set(tmp_path: Path, face: FaceAsset, share: float) -> None:
+def test_basis_and_carriers_take_their_share_of_a_set(
+    tmp_path: Path, face: FaceAsset, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = _folder(tmp_path, face, 2)
     np.savez(folder / "landmarks468.npz", L=np.repeat(face.landmarks[None, :468], 2, 0))
     (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
@@ -406,6 +410,9 @@ def test_basis_and_carriers_take_their_share_of_a_set(tmp_path: Path, face: Face
         synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1, carriers=videos)
     with pytest.raises(UsageError, match="share of carriers 2: expected 0 to 1"):
         synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1, carrier_share=2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
+    with pytest.raises(DataError, match=r"the set takes about 0\.0 GB, 0\.0 are free"):
+        synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1)
     tasks = _tasks(folder, 400, 1, Source(Recipe(), 1.0, 112, Basis({}), (Carrier("v", *[np.zeros(0)] * 3),), share))
     train = [task for task in tasks if task.split == "train"]
     assert np.mean([task.face is None for task in train]) == pytest.approx(share, abs=0.05)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from engines.errors import UsageError
 from engines.training.team import Team, denormals_as_zero
 
 SIDE, FRAMES, TICK = 32, 60, 33_333_333
@@ -99,3 +100,12 @@ def test_denormals_are_zero_only_while_training() -> None:
     with denormals_as_zero():
         assert (tiny * 1e-10).item() == 0
     assert (tiny * 1e-10).item() > 0
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Team.join().device == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(UsageError, match="--nproc-per-node 1"):
+        Team.join()
