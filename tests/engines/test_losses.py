@@ -256,6 +256,24 @@ def test_frame_scope_pulls_free_intensities_into_the_tendency() -> None:
     assert stats.spearmanr(s, mu[0].numpy()).statistic > 0.95
 
 
+def test_classification_loss_is_log_of_the_classes_at_first_and_skips_the_unlabelled() -> None:
+    even = torch.zeros(3, 5, requires_grad=True)
+    loss = losses.classification_loss(even, torch.tensor([0, -1, 4]))
+    assert loss.item() == pytest.approx(math.log(5))
+    loss.backward()
+    assert even.grad is not None
+    assert even.grad[1].abs().max() == 0
+    assert losses.classification_loss(even, torch.full((3,), -1)).item() == 0
+    sure = torch.tensor([[20.0, 0, 0], [0, 20.0, 0]])
+    assert losses.classification_loss(sure, torch.tensor([0, 1])).item() < 1e-6
+    # a wrong answer costs its class's share of the weights
+    weight = torch.tensor([3.0, 1.0, 1.0])
+    wrong = losses.classification_loss(sure, torch.tensor([1, 1]), weight)
+    assert wrong.item() == pytest.approx(10, rel=1e-4)
+    assert losses.classification_loss(sure, torch.tensor([0, 0]), weight).item() == pytest.approx(10, rel=1e-4)
+    assert losses.classification_loss(sure, torch.tensor([1, 0]), weight).item() == pytest.approx(20, rel=1e-4)
+
+
 def test_total_wants_one_coefficient_for_each_loss() -> None:
     parts = {"id": torch.tensor(2.0), "class": torch.tensor(3.0, requires_grad=True)}
     assert losses.total(parts, {"class": 1.0, "id": 0.1}).item() == pytest.approx(3.2)
