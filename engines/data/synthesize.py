@@ -27,7 +27,7 @@ from ..errors import DataError, UsageError
 from .basis import Basis
 from .carriers import Carrier, carrier_clip, read_carriers
 from .faces import find_faces, load_face
-from .footage import VIDEOS
+from .footage import VIDEOS, examined_from_s
 from .synthetic import Clip, Renderer
 from .timeline import Recipe
 
@@ -78,7 +78,7 @@ def synthesize(
 
     basis: an external motion basis (`Basis.open`). carriers: a folder of videos without spontaneous MEs;
     carrier_share: of the training clips, None for CARRIER_CLIPS. Raises UsageError for a share that is none, DataError
-    where faces, basis or videos are missing or OUT cannot be written.
+    where faces, basis or videos are missing, a video is one of the examinations', or OUT cannot be written.
     """
     share = CARRIER_CLIPS if carrier_share is None else carrier_share
     if not 0 <= share <= 1:
@@ -121,6 +121,8 @@ def _carriers(folder: Path | None, side: int) -> tuple[Carrier, ...]:
     if folder is None:
         return ()
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
+    if known := [path.name for path in paths if examined_from_s(path) is not None]:
+        raise DataError(f"{', '.join(known)}: the examinations use this footage; train on other")
     found = tuple(carrier for path in paths for carrier in read_carriers(path, side=side))
     if not found:
         raise DataError(f"{folder}: no face held for a second in {len(paths)} videos; give more, or none")

@@ -11,8 +11,19 @@ import numpy as np
 import pytest
 
 import realtime
+from engines.data import footage as module
 from engines.data import footage as subject
-from engines.data.footage import SMALL_FACES, Footage, MeshAligner, align_shots, read_clip, read_footage
+from engines.data.footage import (
+    SMALL_FACES,
+    Footage,
+    MeshAligner,
+    align_shots,
+    examined_from_s,
+    read_clip,
+    read_footage,
+    read_tuning,
+)
+from engines.data.synthesize import _carriers
 from engines.errors import DataError
 from engines.exam import notes
 from engines.exam.notes import Annotation, annotate, runs
@@ -126,6 +137,21 @@ def test_small_faces_are_read_with_their_own_gates(tmp_path: Path) -> None:
     footage = read_clip(path, keep_frames=False)
     assert footage.options == SMALL_FACES
     assert len(footage.aligned) == len(small.frames)
+
+
+def test_footage_of_the_examinations_is_known_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy, other = tmp_path / "mine.mp4", tmp_path / "webcam.mp4"
+    copy.write_bytes(SAMPLE.read_bytes())
+    other.write_bytes(b"another film")
+    assert (examined_from_s(SAMPLE), examined_from_s(copy), examined_from_s(other)) == (25.0, 25.0, None)
+    assert read_tuning(copy).times_ns[-1] < 25e9
+    monkeypatch.setattr(module, "EXAMINED_FROM_S", dict.fromkeys(module.EXAMINED_FROM_S, 0.0))
+    with pytest.raises(DataError, match=r"mine\.mp4 is examined from its beginning"):
+        read_tuning(copy)
+    with pytest.raises(DataError, match=r"gone\.mp4 cannot be read"):
+        read_clip(tmp_path / "gone.mp4")
+    with pytest.raises(DataError, match=r"mine\.mp4: the examinations use this footage; train on other"):
+        _carriers(tmp_path, 112)
 
 
 def write_video(path: Path, frames: list[np.ndarray]) -> None:
