@@ -289,7 +289,7 @@ def test_torch_missing_names_the_install_command(monkeypatch: pytest.MonkeyPatch
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", blocked)
-    with pytest.raises(EngineError, match=r"pip install 'microspot\[train\]'"):
+    with pytest.raises(EngineError, match=r"pip install '.\[train\]'"):
         load_torch(SPOTTER, None, 3, lambda name: b"")
 
 
