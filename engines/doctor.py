@@ -17,7 +17,7 @@ from .runtime.tensorrt_set import missing
 
 PACKAGES = (
     "numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx", "onnxscript",
-    "filelock", *(f"{module.replace('_', '-')}-{wheel}" for module in MODULES.values() for wheel in WHEELS),
+    "filelock", *(wheel for wheels in WHEELS.values() for wheel in wheels.values()),
 )  # fmt: skip
 
 

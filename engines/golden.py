@@ -1,4 +1,4 @@
-"""Golden inputs and outputs: what the networks as trained, in float32 on a CPU, say of inputs that anybody can remake.
+"""Golden inputs and outputs: what the networks as trained, in float32 on a CPU, say of drawn inputs.
 
 Each graph gets what it meets in use: drawn crops that shift a little, the features of those crops, the state after a
 first push, windows of those features. So a graph or an engine is judged on numbers of the right size. Nothing in drawn
@@ -24,6 +24,7 @@ STRETCHES, TICKS = 2, 24  # what is drawn: the batch of every graph, and its len
 GRAIN = 8  # px between the values that a drawn crop is interpolated from
 DRIFT, NOISE = 0.4, 2.0  # px a tick; grey levels
 URGE, MOST_URGES = 0.02, 100  # size of a step, standard deviations of what is urged; steps
+LEAST_SCORE = 1e-9  # added before the logarithm
 
 Forms = Mapping[str, nn.Module]
 Golden = dict[str, NDArray[np.generic]]
@@ -98,14 +99,14 @@ def _drawn(count: int, side: int) -> Tensor:
 
 @torch.enable_grad()
 def _urged(features: Tensor, score: Callable[[Tensor], Tensor], threshold: float) -> Tensor:
-    """Features near the given ones whose every score lies halfway between the threshold and 1, or as near as came."""
+    """Features near the given ones whose every score lies halfway between the threshold and 1, or as near as it got."""
     step = URGE * float(features.std())
     for _ in range(MOST_URGES):
         features = features.detach().requires_grad_()
         found = score(features)
         if float(found.detach().min()) >= (1 + threshold) / 2:
             break
-        (slope,) = torch.autograd.grad(found.clamp(min=1e-9).log().sum(), features)
+        (slope,) = torch.autograd.grad((found + LEAST_SCORE).log().sum(), features)
         features = (features + step * slope.sign()).clamp(min=0)  # features follow a ReLU
     return features.detach()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import weakref
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -29,19 +30,20 @@ Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is
 class Landmarker:
     """Up to `faces` meshes of an image, each image for itself. Close it when done.
 
-    MediaPipe remembers nothing between images in IMAGE mode, so cameras share its tasks, at most one for each core: a
-    task of its own for each of ten cameras took 23 MB each, and their weights drove one another out of the cache.
+    MediaPipe remembers nothing between images in IMAGE mode, so cameras share its tasks, at most one for each core. Ten
+    cameras on two cores held 160 MB more with one each, and frames took 1 to 8 % more CPU.
 
     Raises EngineError where MediaPipe or its model cannot be loaded.
     """
 
     def __init__(self, faces: int) -> None:
-        self._task: _Task | None = None
         self._task = _borrowed(faces)
+        self._give_back = weakref.finalize(self, _given_back, self._task)  # once, also when it is never closed
+        self._give_back.atexit = False
 
     def __call__(self, image_bgr: Pixels) -> list[Mesh]:
         """The meshes of one image (H, W, 3)."""
-        if self._task is None:
+        if not self._give_back.alive:
             raise EngineError("the landmarker is closed: open another one")
         rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         mp = self._task.mediapipe
@@ -53,9 +55,7 @@ class Landmarker:
 
     def close(self) -> None:
         """Free the model once nobody uses it; closing twice is fine."""
-        if self._task is not None:
-            _given_back(self._task)
-            self._task = None
+        self._give_back()
 
 
 @dataclass(eq=False)
@@ -69,7 +69,7 @@ class _Task:
 
 
 _tasks: list[_Task] = []
-_lock = threading.Lock()
+_lock = threading.RLock()  # a landmarker that nobody closed may be collected while another one is opened
 
 
 def _borrowed(faces: int) -> _Task:

@@ -15,9 +15,9 @@ from .runtime.cache import Cache
 from .runtime.cuda import Cuda
 from .runtime.nvidia import find_gpu
 from .runtime.onnx_engine import OnnxEngine
-from .runtime.plans import plan_entry, rung_c
+from .runtime.plans import rung_c
 from .runtime.select import LABELS, Weights
-from .runtime.tensorrt_set import Place, missing, start, target_of
+from .runtime.tensorrt_set import Place, missing, rung_d, target_of
 
 Results = dict[str, dict[str, Any]]  # of one rung, by graph
 
@@ -118,8 +118,4 @@ def _rung_d(graphs: Graphs, cache: Cache) -> Results | str:
 
 
 def _tested(graphs: Graphs, name: str, place: Place) -> dict[str, Any]:
-    """Rung D of one engine: the self-test, repeated; the numbers are those of the arrays asked one by one."""
-    graph = graphs.graph(name)
-    start(graph, place, graphs.spotter, test=True).close()
-    found: dict[str, Any] = plan_entry(graphs.cache, graph, place.target).parity()["D"]
-    return {**found["apart"], "passed": found["passed"]}
+    return rung_d(graphs.graph(name), place, graphs.spotter)

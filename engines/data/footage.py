@@ -26,7 +26,7 @@ MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
 SMALL_FACES = AlignOptions(width_px=(45.0, 40.0))  # gates for faces half as wide as the live ones allow
 LEAST_ALIGNED = 0.5  # of a clip's frames by the live gates; below it the gates for small faces are used
-# SHA-256 of the clips of the examinations, and from when on they are examined; what comes before set rules
+# SHA-256 of the clips of the examinations, and from when on they are examined; the part before that helped to set rules
 EXAMINED_FROM_S = {
     "17abc22c8372a77d15b30e0c9c173d02cda7be2e00ca852754963139d526ab4f": 25.0,  # webcam.mp4
     "95ee1a41bfd0f50a2f9d3384eeb11dfe7601db3a173f24825d5146369216f571": 0.0,  # smile.mp4
@@ -128,7 +128,7 @@ def examined_from_s(path: Path) -> float | None:
 
 
 def read_clip(path: Path, keep_frames: bool = True) -> Footage:
-    """A clip as the examinations use it: less what set rules, with gates for small faces where the live ones shut."""
+    """A clip from where it is examined on, with gates for small faces where the live ones shut."""
     start_s = examined_from_s(path) or 0.0
     footage = read_footage(path, start_s, keep_frames=keep_frames)
     if len(footage.aligned) >= LEAST_ALIGNED * len(footage.times_ns):

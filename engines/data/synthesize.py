@@ -93,6 +93,7 @@ def synthesize(
     total = 0
     try:
         out.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)  # what a killed run left
         _demand_room(out, round(clips * seconds * np.mean(chosen.hz)) * 3 * side * side)
         with multiprocessing.get_context("spawn").Pool(workers, _start, (source,)) as pool:
             store = open_memmap(partial, mode="w+", dtype=np.uint8, shape=(clips * highest, 3, side, side))

@@ -17,14 +17,13 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, EngineError
+from ..errors import DataError, EngineError, missing_library
 from .builder import INSTALL
 
 FORMAT = 1
@@ -123,8 +122,8 @@ class Cache:
         label: what it is, in words, for the line that says that it is built. unwanted: why the one that is there, asked
         under the lock, will not do; empty where it will.
 
-        Raises EngineError where the folder belongs to another user or is writable by others, DataError where it, or
-        what `make` writes on the way, cannot be written, and whatever else `make` raises.
+        Raises EngineError where the folder belongs to another user or is writable by others or `make` wants a system
+        library, DataError where it, or what `make` writes on the way, cannot be written, and what else `make` raises.
         """
         fields = json.loads(json.dumps(fields))  # as the manifest will give them back
         folder = self.root / name / key_of(fields)
@@ -139,7 +138,8 @@ class Cache:
             try:
                 files = make()
             except OSError as error:
-                raise DataError(f"{label} cannot be built ({error}): make room in {tempfile.gettempdir()}") from error
+                lacking = missing_library(error)
+                raise lacking or DataError(f"{label} cannot be built ({error}): make room, or set TMPDIR") from error
             return _write(folder, fields, files)
 
     def entries(self) -> Iterator[tuple[Path, Entry | None, str]]:
@@ -223,8 +223,10 @@ def _write(folder: Path, fields: Fields, files: Mapping[str, bytes]) -> Entry:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time on an entry; the system frees the lock of one that dies. DataError where it is refused,
-    EngineError where the package that locks is not installed."""
+    """One process at a time on an entry; the system frees the lock of one that dies.
+
+    Raises DataError where it is refused, EngineError where the package that locks is not installed.
+    """
     try:
         from filelock import FileLock  # not at the top: a base install has no use for it and does not have it
     except ImportError as error:

@@ -11,7 +11,11 @@ from .apart import Built, build_apart
 from .builder import MODULES, Target, load_module
 from .cache import MODEL, PLAN, Cache, Entry, digest
 
-WHEELS = ("cu12", "cu13")  # variants of one version of TensorRT, which share the name of the module
+VARIANTS = ("cu12", "cu13")  # of one version of TensorRT, which share the name of the module
+WHEELS = {
+    backend: {variant: f"{module.replace('_', '-')}-{variant}" for variant in VARIANTS}
+    for backend, module in MODULES.items()
+}
 TRIES = 4  # builds until two agree; threads of the builder make about one in forty differ, even at fixed addresses
 
 
@@ -45,13 +49,12 @@ def plan_entry(cache: Cache, graph: Graph, target: Target, again: bool = False, 
 
 def _fields(graph: Graph, target: Target) -> dict[str, Any]:
     """What an engine depends on: graph, target, the code that builds, and TensorRT, version and variant."""
-    package = MODULES[target.backend].replace("_", "-")
     return {
         "graph": graph.name,
         "precision": graph.precision,
         "onnx": graph.entry.sha256(MODEL),
         "code": digest(Path(builder.__file__).read_bytes()),
-        "wheels": {wheel: version_of(f"{package}-{wheel}") for wheel in WHEELS},
+        "wheels": {variant: version_of(wheel) for variant, wheel in WHEELS[target.backend].items()},
         **target.fields(str(load_module(target.backend).__version__)),
     }
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import EngineError
 from ..graphs import EXPORTERS, Graph, Graphs, Read, scores_of
@@ -104,32 +106,58 @@ class Place:
     cuda: Cuda
 
 
-def start(graph: Graph, place: Place, spotter: SpotterSpec, test: bool = False) -> TensorRTEngine:
-    """The engine of `graph`, loaded and known to be right; `test` repeats the self-test. Raises EngineError."""
-    entry = plan_entry(place.cache, graph, place.target)
+def start(graph: Graph, place: Place, spotter: SpotterSpec) -> TensorRTEngine:
+    """The engine of `graph`, loaded and known to be right. Raises EngineError."""
+    entry, engine = _loaded(graph, place)
+    known, where = entry.parity().get("D", {}), _where(entry, place.gpu)
+    if known.get("passed") is True and known.get("where") == where:
+        return engine
     try:
-        engine = _engine(graph, entry, place)
-    except LoadError:
-        entry = plan_entry(place.cache, graph, place.target, refused=entry.sha256(PLAN))
-        engine = _engine(graph, entry, place)
-    try:
-        _self_test(engine, graph, entry, place.gpu, spotter, test)
+        _self_test(engine, graph, entry, place.gpu, spotter)
     except BaseException:
         engine.close()
         raise
     return engine
 
 
+def rung_d(graph: Graph, place: Place, spotter: SpotterSpec) -> dict[str, Any]:
+    """The self-test of an engine, whether it has passed before or not; errors and limits by way of asking and output.
+
+    Raises EngineError where it fails.
+    """
+    entry, engine = _loaded(graph, place)
+    with closing(engine):
+        results = _self_test(engine, graph, entry, place.gpu, spotter)
+    numbers = {
+        kind: {f"{way} {output}": value for way, result in results.items() for output, value in result[kind].items()}
+        for kind in ("errors", "limits")
+    }
+    return {"passed": True, **numbers}
+
+
+def _loaded(graph: Graph, place: Place) -> tuple[Entry, TensorRTEngine]:
+    """The engine from the cache, or built; one that does not load is built once more."""
+    entry = plan_entry(place.cache, graph, place.target)
+    try:
+        return entry, _engine(graph, entry, place)
+    except LoadError:
+        entry = plan_entry(place.cache, graph, place.target, refused=entry.sha256(PLAN))
+        return entry, _engine(graph, entry, place)
+
+
 def _engine(graph: Graph, entry: Entry, place: Place) -> TensorRTEngine:
     return TensorRTEngine(entry.read(PLAN), *graph.tensors, place.target.backend, graph.name, place.cuda)
 
 
-def _self_test(engine: TensorRTEngine, graph: Graph, entry: Entry, gpu: Gpu, spotter: SpotterSpec, test: bool) -> None:
-    """Rung D, once for each engine, GPU and driver: the golden arrays at once, and apart, as one live camera asks."""
-    where = {"plan": entry.sha256(PLAN), "gpu": gpu.name, "driver": gpu.driver}
-    known = entry.parity().get("D", {})
-    if not test and known.get("passed") is True and known.get("where") == where:
-        return
+def _where(entry: Entry, gpu: Gpu) -> dict[str, str]:
+    """What a result of rung D holds for."""
+    return {"plan": entry.sha256(PLAN), "gpu": gpu.name, "driver": gpu.driver}
+
+
+def _self_test(
+    engine: TensorRTEngine, graph: Graph, entry: Entry, gpu: Gpu, spotter: SpotterSpec
+) -> dict[str, dict[str, Any]]:
+    """Rung D: the golden arrays at once ("whole"), and as one live camera asks ("apart"). Raises EngineError."""
     golden, rung = graph.golden, f"D {graph.precision}"
     results = {
         way: judge(rung, graph.name, ask(engine, golden), golden, spotter)
@@ -137,12 +165,13 @@ def _self_test(engine: TensorRTEngine, graph: Graph, entry: Entry, gpu: Gpu, spo
     }
     engine.forget()  # the shapes of the golden arrays
     failed = {way: result for way, result in results.items() if not result["passed"]}
-    entry.record({"D": results | {"passed": not failed, "where": where}})
+    entry.record({"D": results | {"passed": not failed, "where": _where(entry, gpu)}})
     for way, result in failed.items():
         raise EngineError(
             f"{graph.name} {graph.precision} on {gpu.name} is not the function that was trained (asked {way}: errors "
             f"{result['errors']}, allowed {result['limits']}): refused, use --backend onnx and report it"
         )
+    return results
 
 
 class SplitRecognizer:

@@ -29,7 +29,7 @@ from ..targets import to_ticks
 from .recognizer import train as train_cmnet
 from .recognizer_data import RecognizerConfig
 from .recognizer_eval import FIGURES as NAMING
-from .spotter import Trainer
+from .spotter import CHECKPOINT, Trainer
 from .spotter_config import SpotterTraining, load_config
 from .spotter_data import ClipSet
 
@@ -140,7 +140,7 @@ def train_spotter(config: SpotterTraining, data: Path, out: Path, minutes: float
     """Steps taken and the figures at the best thresholds on the validation clips."""
     once = replace(config, validate_minutes=float("inf"))
     trainer = Trainer(once, data, out, minutes, say)
-    trainer.run(resume=(out / "checkpoint.safetensors").exists())
+    trainer.run(resume=(out / CHECKPOINT).exists())
     return {"steps": trainer.progress.step} | {name: trainer.metrics[name] for name in SPOTTING}
 
 

@@ -6,6 +6,7 @@ as in Chen, Goodfellow and Shlens, Net2Net (ICLR 2016). Not from the papers.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -14,6 +15,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import DataError
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file of weights. Raises DataError where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} holds no weights to start from ({error}); name a run's spotter.safetensors") from error
 
 
 def begin_with(network: nn.Module, path: Path) -> None:

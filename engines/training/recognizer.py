@@ -166,9 +166,12 @@ def _epoch(
         if now.step % PROGRESS_STEPS == 0:
             left = now.seconds * (1 / budget.share(now) - 1) / 60
             say(f"step {now.step}: loss {sums['loss'] / (now.step - first):.3f}, {left:.1f} min left")
-        if team.leads and time.monotonic() - saved > 60 * config.checkpoint_minutes:
+        due = time.monotonic() - saved > 60 * config.checkpoint_minutes and budget.share(now) < 1
+        if team.agree(due):
             saved = time.monotonic()
-            _save(now, config)
+            team.average_statistics(now.network)
+            if team.leads:
+                _save(now, config)
     count = now.step - first
     speed = count * together / (now.seconds - before)
     return {name: value / count for name, value in sums.items()} | {"samples_per_s": speed}

@@ -74,8 +74,10 @@ class RecognizerConfig:
 
     @classmethod
     def read(cls, data: Path | str, out: Path | str, file: Path | None = None, **changes: Any) -> Self:
-        """The defaults, then `file` (TOML), then `changes`. Raises UsageError for a file that cannot be read and a key
-        that does not exist."""
+        """The defaults, then `file` (TOML), then `changes`.
+
+        Raises UsageError for a file that cannot be read and a key that does not exist.
+        """
         values: dict[str, Any] = {"data": str(data), "out": str(out)}
         for source in (DEFAULTS, file):
             try:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import json
 import math
 import time
@@ -34,7 +33,7 @@ from ..networks.mesnet import ClipClassifier, MESNet
 from ..networks.weights import save_weights
 from ..specs import SpotterSpec
 from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
-from .grow import begin_with
+from .grow import begin_with, digest_of
 from .spotter_config import (
     DEFAULT,
     Progress,
@@ -118,20 +117,19 @@ class Trainer:
         self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print,
         team: Team | None = None, weights: Path | None = None,
     ) -> None:  # fmt: skip
-        self.weights = weights
+        self.weights, self.given = weights, config
         self.config, self.out, self.minutes, self.say = config, out, minutes, say
         self.team = team or Team()
         self.data = ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
         self.watched = self.data.split("validation")[: config.validation_clips]
-        self._stand(Progress(began_with="" if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest()))
+        self._stand(Progress(began_with="" if weights is None else digest_of(weights)))
         self.metrics: dict[str, float] = {}
         out.mkdir(parents=True, exist_ok=True)
 
     def _stand(self, progress: Progress) -> None:
         """Go on from here. What began with weights needs no pre-training, nor has it any share of the time."""
-        if progress.began_with:
-            self.config = dataclasses.replace(self.config, pretrain_steps=0)
+        self.config = dataclasses.replace(self.given, pretrain_steps=0) if progress.began_with else self.given
         fresh = not (progress.step or progress.seconds)
         skips = fresh and not self.config.pretrain_steps  # as an ablation does
         self.progress = dataclasses.replace(progress, stage=STAGES[1]) if skips else progress
@@ -298,8 +296,10 @@ def run(
 ) -> None:
     """What `microspot-engines train spotter` does; sets torch's thread count.
 
-    Raises UsageError where OUT holds a run that `resume` does not ask for.
+    Raises UsageError where OUT holds a run that `resume` does not ask for, and for `resume` with `weights`.
     """
+    if resume and weights is not None:
+        raise UsageError("--resume goes on with a run and --weights begins one: leave one of them out")
     if (out / CHECKPOINT).exists() and not resume:
         raise UsageError(f"{out} holds a run: add --resume to go on with it, or choose another folder")
     chosen, team = load_config(config or DEFAULT), Team.join()

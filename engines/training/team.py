@@ -50,7 +50,7 @@ class Team:
         rank, size, local = (int(os.environ.get(name, default)) for name, default in
                              (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))  # fmt: skip
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if gpus and local >= gpus:
+        if gpus and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > gpus:
             raise UsageError(f"more processes than GPUs: start torchrun with --nproc-per-node {gpus}")
         device = torch.device("cuda", local) if gpus else CPU
         if size > 1 and not dist.is_initialized():

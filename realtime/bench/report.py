@@ -12,7 +12,6 @@ from typing import Any
 
 from engines.align import MediaPipeAligner
 from engines.floor import Peak, measure_peak
-from engines.runtime.builder import MODULES
 from engines.runtime.engine import EngineSet
 from engines.runtime.plans import WHEELS
 from engines.runtime.select import load_engines
@@ -26,8 +25,10 @@ from .rounds import WARM, Times, cold_start_s, landmarker_round, neutral_frame, 
 from .scale import camera_costs, nms_costs
 
 ROUNDS = 5
-TENSORRT = tuple(f"{module.replace('_', '-')}-{wheel}" for module in MODULES.values() for wheel in WHEELS)
-PACKAGES = ("microspot", "onnxruntime", "mediapipe", "opencv-contrib-python", "numpy", "torch", *TENSORRT)
+PACKAGES = (
+    "microspot", "onnxruntime", "mediapipe", "opencv-contrib-python", "numpy", "torch",
+    *(wheel for wheels in WHEELS.values() for wheel in wheels.values()),
+)  # fmt: skip
 
 
 def bench(uri: str, folder: str | None = None, backend: str = "auto") -> dict[str, Any]:

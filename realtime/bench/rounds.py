@@ -5,6 +5,7 @@ Besides wall time every round counts CPU time, of all threads: on a machine that
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -130,7 +131,8 @@ def cold_start_s(uri: str, folder: str | None, backend: str) -> float:
     """s from starting Python to the first scored crop, files cached by the system. EngineError where that fails."""
     code = COLD.format(uri=uri, folder=folder, backend=backend)
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    ours = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=ours, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EngineError(f"the cold start failed: {(done.stderr.splitlines() or ['no reason given'])[-1]}")
     return time.perf_counter() - began

@@ -69,8 +69,13 @@ def test_what_cannot_be_made_or_locked_is_one_line(tmp_path: Path, monkeypatch: 
     def full() -> dict[str, bytes]:
         raise OSError(28, "No space left on device")
 
+    def bare() -> dict[str, bytes]:
+        raise OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory")
+
     with pytest.raises(DataError, match=r"engine encoder cannot be built.*No space left.*make room"):
         Cache(tmp_path).entry("encoder", FIELDS, full, "engine encoder")
+    with pytest.raises(EngineError, match=r"libGLESv2.*apt install"):
+        Cache(tmp_path).entry("encoder", FIELDS, bare, "engine encoder")
     assert Cache(tmp_path).entry("encoder", FIELDS, lambda: FILES, "engine encoder").built
     monkeypatch.setitem(sys.modules, "filelock", None)
     with pytest.raises(EngineError, match=r"needs filelock: pip install '.\[rtx\]'"):

@@ -146,6 +146,16 @@ def test_rung_d_says_why_it_was_not_run(monkeypatch: pytest.MonkeyPatch, cache: 
     assert verification._rung_d(None, cache) == "not run: rtx module"
 
 
+def test_rung_d_fails_alone_where_cuda_does_not_start(monkeypatch: pytest.MonkeyPatch, cache: Cache) -> None:
+    def full() -> None:
+        raise EngineError("torch: out of memory")
+
+    monkeypatch.setattr(verification, "find_gpu", lambda: Gpu("NVIDIA Fake 4090", 89, "12.8"))
+    monkeypatch.setattr(verification, "missing", lambda backend: [] if backend == "rtx" else ["tensorrt"])
+    monkeypatch.setattr(verification, "Cuda", full)
+    assert verification._rung_d(None, cache) == {"rtx": {"passed": False, "reason": "torch: out of memory"}}
+
+
 def test_doctor_says_what_is_missing_and_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (doctor, tensorrt_set, doctor.select):
         monkeypatch.setattr(module, "find_gpu", lambda: NO_DRIVER)

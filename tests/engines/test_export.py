@@ -16,7 +16,7 @@ import torch
 from engines.errors import EngineError, UsageError
 from engines.export import check_file, check_numbers, export, export_spotter, write_manifest
 from engines.half import HalfStep
-from engines.networks.mesnet import MESNet, ProposerStep, RefinerStep
+from engines.networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep
 from engines.runtime.select import PACKAGED
 from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
 from engines.training.package import package
@@ -96,6 +96,17 @@ def test_a_file_that_fails_is_removed(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"doubled\.y"):
         export(Doubled(), "doubled", ((spec,), (dataclasses.replace(spec, name="y"),)), None, path)
     assert not path.exists()
+
+
+def test_what_the_exporter_refuses_is_one_line(
+    network: MESNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise torch.onnx.OnnxExporterError("Failed to decompose\nand forty lines more")
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    with pytest.raises(EngineError, match=r"^encoder: torch .* cannot export it \(Failed to decompose\)"):
+        export(EncoderStep(network), "encoder", network.spec.tensors()["encoder"], None, tmp_path / "encoder.onnx")
 
 
 def test_half_precision_keeps_float_ends(network: MESNet, tmp_path: Path) -> None:

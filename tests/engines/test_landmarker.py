@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -64,6 +65,15 @@ def test_the_last_one_frees_the_task(images: list[np.ndarray]) -> None:
         one(images[0])
     other.close()
     assert engines.landmarker._tasks == []
+
+
+def test_one_that_is_never_closed_is_given_back_when_it_is_collected() -> None:
+    with closing(Landmarker(1)) as held:
+        forgotten = Landmarker(1)
+        assert held._task.users == 2
+        del forgotten
+        gc.collect()
+        assert held._task.users == 1
 
 
 def test_other_numbers_of_faces_and_free_cores_get_tasks_of_their_own(

@@ -247,6 +247,10 @@ def test_a_run_is_not_overwritten_unasked(folder: Path, tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).touch()
     with pytest.raises(UsageError, match="holds a run: add --resume"):
         run(folder, tmp_path)
+    with pytest.raises(UsageError, match="leave one of them out"):
+        run(folder, tmp_path, resume=True, weights=tmp_path / CHECKPOINT)
+    with pytest.raises(DataError, match=r"none\.safetensors holds no weights to start from"):
+        Trainer(CONFIG, folder, tmp_path / "new", say=str, weights=tmp_path / "none.safetensors")
 
 
 def test_a_set_without_quiet_is_refused(folder: Path) -> None:

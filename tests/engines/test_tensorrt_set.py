@@ -16,9 +16,9 @@ from safetensors.numpy import save
 from engines import doctor
 from engines.errors import DataError, EngineError, MicrospotError, UsageError
 from engines.graphs import Graph
-from engines.runtime import plans, select, tensorrt_engine, tensorrt_set
+from engines.runtime import apart, plans, select, tensorrt_engine, tensorrt_set
 from engines.runtime.apart import Built
-from engines.runtime.builder import MODULES
+from engines.runtime.builder import MODULES, Target
 from engines.runtime.cache import GOLDEN, MODEL, PLAN, Cache, Entry
 from engines.runtime.engine import FunctionEngine
 from engines.runtime.nvidia import NO_DRIVER, Gpu
@@ -202,6 +202,17 @@ def test_an_engine_is_built_tested_once_and_remembered(
     assert tests == ["D", "D"]
 
 
+def test_rung_d_repeats_the_self_test_and_gives_its_numbers(
+    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+) -> None:
+    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,))))
+    for _ in range(2):
+        found = tensorrt_set.rung_d(graph, place, SpotterSpec())
+        assert (found["passed"], found["errors"]) == (True, {"whole y": 0.0, "apart y": 0.0})
+        assert found["limits"].keys() == found["errors"].keys()
+        assert not tensorrt_engine.load_module("rtx").engines[-1].alive
+
+
 def test_an_engine_that_computes_something_else_is_refused_every_time(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
@@ -311,6 +322,21 @@ def test_an_engine_counts_when_two_builds_agree(
     entry = plans.plan_entry(place.cache, graph, place.target)
     assert entry.read(PLAN) == kept
     assert entry.parity().keys() == {"B", "C"}
+
+
+def test_builds_that_never_agree_are_told(monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(plans, "build_apart", Shop(b"a", b"b", b"c", b"d", repeatable=True))
+    plans.plan_entry(dataclasses.replace(place.cache, say=said.append), graph, place.target)
+    assert (
+        said[-1] == "engine tiny fp16 for SM 89: 4 builds gave 4 different files; rung C failed, the last one is kept"
+    )
+
+
+def test_a_build_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "LIMIT_S", 0.01)
+    with pytest.raises(EngineError, match=r"tiny: not built after 0\.01 s"):
+        apart.build_apart(b"", "tiny", ((X,), (Y,)), Target("rtx", 89))
 
 
 def test_rung_c_is_climbed_again_where_its_result_was_lost(

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import realtime
-from engines.data import footage as module
 from engines.data import footage as subject
 from engines.data.footage import (
     SMALL_FACES,
@@ -145,7 +144,7 @@ def test_footage_of_the_examinations_is_known_by_its_content(tmp_path: Path, mon
     other.write_bytes(b"another film")
     assert (examined_from_s(SAMPLE), examined_from_s(copy), examined_from_s(other)) == (25.0, 25.0, None)
     assert read_tuning(copy).times_ns[-1] < 25e9
-    monkeypatch.setattr(module, "EXAMINED_FROM_S", dict.fromkeys(module.EXAMINED_FROM_S, 0.0))
+    monkeypatch.setattr(subject, "EXAMINED_FROM_S", dict.fromkeys(subject.EXAMINED_FROM_S, 0.0))
     with pytest.raises(DataError, match=r"mine\.mp4 is examined from its beginning"):
         read_tuning(copy)
     with pytest.raises(DataError, match=r"gone\.mp4 cannot be read"):
