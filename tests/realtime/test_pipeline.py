@@ -20,6 +20,7 @@ from tests.clips import write_clip
 from tests.rtsp_server import RtspServer
 
 SECONDS = 9
+ATTEMPTS = 3  # a machine that is busy drops frames of a stream, and says so
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +52,17 @@ def finals(uri, engines, **options):
 def test_a_stream_gives_the_events_of_its_file(clip, engines):
     expected, _ = finals(str(clip), engines)
     assert expected
-    with RtspServer(clip) as server:
-        found, others = finals(server.url, engines, seconds=SECONDS - 0.5)
+    for _ in range(ATTEMPTS):
+        with RtspServer(clip) as server:
+            found, others = finals(server.url, engines, seconds=SECONDS - 0.5)
+        if not (gaps := [r for r in others if isinstance(r, Gap)]):
+            break
     cut = (SECONDS - 1.5) * 1e9  # the run stops before the stream ends, which a live source takes for a loss
     expected = [e for e in expected if e.offset_ns < cut]
     found = [e for e in found if e.offset_ns < cut]
     tick = 1e9 / 30
+    assert not gaps
     assert len(found) == len(expected)
-    assert not [r for r in others if isinstance(r, Gap)]
     for one, other in zip(expected, found, strict=True):
         assert abs(one.onset_ns - other.onset_ns) <= tick + 1
         assert abs(one.offset_ns - other.offset_ns) <= tick + 1
