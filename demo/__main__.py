@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from engines.errors import install
 from realtime.errors import UsageError
 
 from .access import Binding, read_password
@@ -42,7 +43,7 @@ def serve(
 ) -> None:
     """Serve the page on this machine alone, unless a password and TLS (or a proxy) protect it."""
     if missing := [package for package in EXTRA if importlib.util.find_spec(package) is None]:
-        raise UsageError(f"the demo needs {', '.join(missing)}: pip install '.[demo]' in the checkout")
+        raise UsageError(f"the demo needs {', '.join(missing)}: {install('demo')}")
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("give --tls-cert and --tls-key together")
     binding = Binding(host, port, name, tls_cert is not None, behind_proxy, read_password(password_file))

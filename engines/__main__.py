@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import DataError, UsageError
+from .errors import DataError, UsageError, install
 from .exam.commands import exam
 from .runtime.commands import COMMANDS
 from .specs import OPERATING_POINT
@@ -187,7 +187,7 @@ def _minutes(path: Path) -> float:
 
 def _need(package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is None:
-        raise UsageError(f"this command needs {package}: pip install '.[{extra}]' in the checkout")
+        raise UsageError(f"this command needs {package}: {install(extra)}")
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:

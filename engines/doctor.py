@@ -12,12 +12,12 @@ from .runtime import select
 from .runtime.builder import MODULES
 from .runtime.cache import cache_folder
 from .runtime.nvidia import Gpu, find_gpu
-from .runtime.plans import WHEELS
+from .runtime.plans import EVERY_WHEEL
 from .runtime.tensorrt_set import missing
 
 PACKAGES = (
     "numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx", "onnxscript",
-    "filelock", *(wheel for wheels in WHEELS.values() for wheel in wheels.values()),
+    "filelock", *EVERY_WHEEL,
 )  # fmt: skip
 
 

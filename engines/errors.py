@@ -44,3 +44,8 @@ def missing_library(error: Exception) -> EngineError | None:
     if isinstance(error, ImportError | OSError) and re.search(r"\.so\b", str(error)):
         return EngineError(f"a system library cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}")
     return None
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra, as messages say it: the project is on no package index."""
+    return f"pip install '.[{extra}]' in the checkout"

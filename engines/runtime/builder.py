@@ -15,12 +15,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import EngineError
+from ..errors import EngineError, install
 from ..specs import TensorSpec
 from .engine import Tensors
 
 MODULES = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
-INSTALL = {name: f"pip install '.[{name}]' in the checkout" for name in MODULES}
+INSTALL = {name: install(name) for name in MODULES}
 PRECISIONS = ("fp16", "fp32")
 # least, usual and largest size of each free dimension; not from the papers
 LIMITS = {"B": (1, 1, 16), "P": (1, 4, 64), "n": (1, 1, 512)}

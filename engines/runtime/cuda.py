@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import EngineError
+from ..errors import EngineError, install
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,9 +28,7 @@ class Cuda:
         try:
             import torch
         except (ImportError, OSError) as error:
-            raise EngineError(
-                f"TensorRT engines run on torch's memory: pip install '.[rtx]' in the checkout ({error})"
-            ) from error
+            raise EngineError(f"TensorRT engines run on torch's memory: {install('rtx')} ({error})") from error
         if not torch.cuda.is_available():
             raise EngineError(f"torch {torch.__version__} sees no CUDA: take the CUDA build (pytorch.org/get-started)")
         self._torch = torch

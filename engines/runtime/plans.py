@@ -16,6 +16,7 @@ WHEELS = {
     backend: {variant: f"{module.replace('_', '-')}-{variant}" for variant in VARIANTS}
     for backend, module in MODULES.items()
 }
+EVERY_WHEEL = tuple(wheel for wheels in WHEELS.values() for wheel in wheels.values())
 TRIES = 4  # builds until two agree; threads of the builder make about one in forty differ, even at fixed addresses
 
 

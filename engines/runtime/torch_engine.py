@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EngineError
+from ..errors import EngineError, install
 from ..specs import RecognizerSpec, SpotterSpec
 from .engine import Array, Engine, Tensors, check_arrays, expected_tensors
 
@@ -66,9 +66,7 @@ def require_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise EngineError(
-            "backend torch needs PyTorch: pip install '.[train]' in the checkout, or use --backend onnx"
-        ) from error
+        raise EngineError(f"backend torch needs PyTorch: {install('train')}, or use --backend onnx") from error
 
 
 def spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:

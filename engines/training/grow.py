@@ -22,7 +22,11 @@ def digest_of(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise DataError(f"{path} holds no weights to start from ({error}); name a run's spotter.safetensors") from error
+        raise _no_weights(path, error) from error
+
+
+def _no_weights(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} holds no weights to start from ({error}); name a run's spotter.safetensors")
 
 
 def begin_with(network: nn.Module, path: Path) -> None:
@@ -30,7 +34,7 @@ def begin_with(network: nn.Module, path: Path) -> None:
     try:
         given = load_file(path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise DataError(f"{path} holds no weights to start from ({error}); name a run's spotter.safetensors") from error
+        raise _no_weights(path, error) from error
     own = network.state_dict()
     if odd := sorted(set(own) ^ set(given)):
         raise DataError(f"{path.name} is of another network ({', '.join(odd[:3])}); train anew, without --weights")

@@ -13,7 +13,7 @@ from typing import Any
 from engines.align import MediaPipeAligner
 from engines.floor import Peak, measure_peak
 from engines.runtime.engine import EngineSet
-from engines.runtime.plans import WHEELS
+from engines.runtime.plans import EVERY_WHEEL
 from engines.runtime.select import load_engines
 from engines.steadiness import measure
 
@@ -27,7 +27,7 @@ from .scale import camera_costs, nms_costs
 ROUNDS = 5
 PACKAGES = (
     "microspot", "onnxruntime", "mediapipe", "opencv-contrib-python", "numpy", "torch",
-    *(wheel for wheels in WHEELS.values() for wheel in wheels.values()),
+    *EVERY_WHEEL,
 )  # fmt: skip
 
 
