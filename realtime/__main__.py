@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .sinks import Sink
 
 app = typer.Typer(
     add_completion=False,
@@ -27,6 +31,9 @@ Labels = Annotated[int, typer.Option(help="emotion classes: 3 or 5")]
 Threshold = Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings")]
 Faces = Annotated[int | None, typer.Option(help="faces followed per source")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="over which cameras are divided; default: by their number and the cores")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout")]
 
 
@@ -49,27 +56,46 @@ def watch(
     provisional: Annotated[
         bool, typer.Option("--provisional", help="print provisional and withdrawn events too")
     ] = False,
+    processes: Processes = None,
     as_json: Json = False,
 ) -> None:
     """Watch sources and report each micro-expression: JSON lines, or a live table on a terminal."""
     from engines.runtime.select import load_engines
 
     from .config import Settings
+    from .processes import Processes as Group
+    from .processes import how_many
     from .sinks import open_sink
-    from .sources import open_sources
+    from .sources import open_named, open_sources
     from .table import LiveTable
+    from .watch import record
     from .watch import watch as run
 
     settings = Settings.load(config, threshold=threshold, faces=faces)
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds}: give a positive number")
     _spare_the_sources(sources, out or [])
-    opened = open_sources(sources, fps=fps, size=_size(size), pace=pace, wait=wait)
-    with load_engines(engines, backend, labels) as loaded:
-        names = [*(out or []), *(["window"] if show else [])]
+    options = {"fps": fps, "size": _size(size), "pace": pace, "wait": wait}
+    opened = open_sources(sources, **options)
+    names = [*(out or []), *(["window"] if show else [])]
+    load = partial(load_engines, engines, backend, labels)
+
+    def sinks() -> list[Sink]:
         plain = as_json or not sys.stdout.isatty()
-        sinks = [open_sink("-", provisional=provisional) if plain else LiveTable(), *map(open_sink, names)]
-        outcome = run(opened, loaded, sinks, settings, seconds=seconds)
+        return [open_sink("-", provisional=provisional) if plain else LiveTable(), *map(open_sink, names)]
+
+    paced = all(source.pace for source in opened)
+    count = how_many(len(opened), settings, processes, paced=paced, pictures="window" in names)
+    if count > 1:
+        for source in opened:
+            source.close()  # each is opened again where it is read
+        opens = {source.name: partial(open_named, uri, source.name, **options)
+                 for uri, source in zip(sources, opened, strict=True)}  # fmt: skip
+        with Group(opens, load, settings, count, seconds=seconds) as group:
+            outcome = record(group, sinks())
+    else:
+        with load() as loaded:
+            outcome = run(opened, loaded, sinks(), settings, seconds=seconds)
     for line in outcome.warnings:
         typer.echo(f"microspot: {line}", err=True)
     raise typer.Exit(outcome.code)
@@ -110,6 +136,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="folder for a CSV and a plot, named after the machine")] = None,
     cameras: Annotated[int | None, typer.Option(min=1, help="instead: so many cameras at once, on all cores")] = None,
     seconds: Annotated[float, typer.Option(min=1, help="of --cameras")] = 60.0,
+    processes: Processes = None,
     as_json: Json = False,
 ) -> None:
     """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory. Takes minutes."""
@@ -118,7 +145,7 @@ def bench(
     from .bench.report import bench as run
 
     if cameras is not None:
-        return _print(load(source, cameras, seconds, engines, backend), as_json)
+        return _print(load(source, cameras, seconds, engines, backend, processes), as_json)
 
     report = run(source, engines, backend)
     if out is not None:

@@ -46,6 +46,7 @@ class SourceEnd:
     events: int
     drops: dict[str, int]
     error: MicrospotError | None = None
+    face_seen: bool = False  # whether any face was ever aligned
 
 
 Record = Event | Gap | SourceState | SourceEnd
@@ -95,7 +96,7 @@ class Pipeline:
         self.engines = engines
         self.meter = Meter()
         self._engine = self.meter.wrap(engines.engine)
-        self._draw, self._limit_ns = draw, None if seconds is None else int(seconds * 1e9)
+        self.draw, self._limit_ns = draw, None if seconds is None else int(seconds * 1e9)
         self._ready = threading.Event()
         self._stopping = False
         names = [source.name for source in sources]
@@ -185,12 +186,12 @@ class Pipeline:
         return events
 
     def _show(self, line: _Line, frame: Frame, latency_ms: float) -> None:
-        if self._draw is None:
+        if self.draw is None:
             return
         recent = [s for _, s in sorted(line.sessions.items()) if frame.captured_ns - s.seen_ns < STALE_NS]
         views = [session.view(line.feed.rate.hz, latency_ms) for session in recent]
         with self.meter.time("draw"):
-            self._draw(frame, views)
+            self.draw(frame, views)
 
     def _close(self, line: _Line, end: End) -> SourceEnd:
         line.over = True
@@ -201,11 +202,7 @@ class Pipeline:
             drops |= source.drops
         if clipped := sum(s.clipped for s in line.sessions.values()):
             drops["boundary left the ring"] = clipped
-        return SourceEnd(source.name, line.frames, line.events, drops, end.error)
-
-    def face_seen(self, source: str) -> bool:
-        """Whether any face of the source was ever aligned."""
-        return any(line.faces_seen for line in self._lines if line.feed.source.name == source)
+        return SourceEnd(source.name, line.frames, line.events, drops, end.error, line.faces_seen > 0)
 
     def describe(self) -> dict[str, Any]:
         """The `start` record: sources, backend, grid, latency bounds derived from the spec."""

@@ -151,6 +151,17 @@ class Unopened:
         """Nothing is held."""
 
 
+def open_named(uri: str, name: str, **options: Any) -> Source:
+    """`open_source` under a name of one's own; what cannot be opened becomes `Unopened`."""
+    source: Source
+    try:
+        source = open_source(uri, **options)
+    except SourceError as error:
+        source = Unopened(name, error)
+    source.name = name
+    return source
+
+
 def open_sources(uris: Sequence[str], **options: Any) -> list[Source]:
     """`open_source` for several at once: one that cannot be opened fails in its turn, equal names are told apart.
 
@@ -158,12 +169,7 @@ def open_sources(uris: Sequence[str], **options: Any) -> list[Source]:
     """
     opened: list[Source] = []
     for uri in uris:
-        try:
-            source = open_source(uri, **options)
-        except SourceError as error:
-            if len(uris) == 1:
-                raise
-            source = Unopened(parse(uri).name, error)
+        source = open_source(uri, **options) if len(uris) == 1 else open_named(uri, parse(uri).name, **options)
         taken = {other.name for other in opened}
         if source.name in taken:
             source.name = f"{Path(uri).parent.name}/{source.name}"  # data sets call many videos alike

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from engines.runtime.engine import EngineSet
 
 from .config import Settings
 from .errors import MicrospotError, SourceError
-from .pipeline import Pipeline, Record, SourceEnd
+from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import Event, Frame, Gap, SourceState, View
 from .sinks import Sink, announce, unwanted
 from .sources import Source
@@ -29,6 +29,20 @@ class Outcome:
 
     code: int
     warnings: tuple[str, ...]
+
+
+class Run(Protocol):
+    """A Pipeline, or Processes: what gives records."""
+
+    draw: Draw | None
+
+    def describe(self) -> dict[str, Any]: ...
+
+    def run(self) -> Iterator[Record]: ...
+
+    def stop(self) -> None: ...
+
+    def finish(self) -> Iterator[Record]: ...
 
 
 def watch(
@@ -43,35 +57,39 @@ def watch(
 
     Interruption ends the open stretches first, so that nothing already seen is lost. Raises what a sink raises.
     """
+    with Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
+        return record(pipeline, sinks)
+
+
+def record(run: Run, sinks: Sequence[Sink]) -> Outcome:
+    """`watch` for a run that is open already."""
     drawers = [sink for sink in sinks if sink.draws]
 
     def draw(frame: Frame, views: list[View]) -> None:
         for sink in drawers:
             sink.draw(frame, views)
 
+    run.draw = draw if drawers else None
     warnings: list[str] = []
     errors: list[MicrospotError] = []
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
-        pipeline = stack.enter_context(
-            Pipeline(sources, engines, settings, draw=draw if drawers else None, seconds=seconds)
-        )
         announce(sinks)
-        _write(sinks, pipeline.describe())
+        _write(sinks, run.describe())
         try:
-            with _interrupts(pipeline) as interrupts:
-                _pass_on(pipeline.run(), sinks, pipeline, warnings, errors)
+            with _interrupts(run) as interrupts:
+                _pass_on(run.run(), sinks, warnings, errors)
         except KeyboardInterrupt:  # a window was closed
             interrupts.append(signal.SIGINT)
-            _pass_on(pipeline.finish(), sinks, pipeline, warnings, errors)
+            _pass_on(run.finish(), sinks, warnings, errors)
     warnings += [str(error) for error in errors]
     code = 130 if interrupts else errors[0].exit_code if errors else 0
     return Outcome(code, tuple(warnings))
 
 
 @contextmanager
-def _interrupts(pipeline: Pipeline) -> Iterator[list[int]]:
+def _interrupts(run: Run) -> Iterator[list[int]]:
     """The first interruption ends the run after its round, so that nothing decided is lost; a second one at once."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -82,7 +100,7 @@ def _interrupts(pipeline: Pipeline) -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        pipeline.stop()
+        run.stop()
 
     before = signal.signal(signal.SIGINT, stop)
     try:
@@ -94,7 +112,6 @@ def _interrupts(pipeline: Pipeline) -> Iterator[list[int]]:
 def _pass_on(
     records: Iterable[Record],
     sinks: Sequence[Sink],
-    pipeline: Pipeline,
     warnings: list[str],
     errors: list[MicrospotError],
 ) -> None:
@@ -107,7 +124,7 @@ def _pass_on(
                 errors.append(record.error)
             elif record.frames == 0:
                 errors.append(SourceError(f"{record.source}: no frame could be read; check that it holds video"))
-            elif not pipeline.face_seen(record.source):
+            elif not record.face_seen:
                 warnings.append(f"{record.source}: no face was seen; a face must be frontal and at least 90 px wide")
 
 

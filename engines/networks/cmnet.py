@@ -181,8 +181,8 @@ class CMNet(nn.Module):
 
     def last_state(self, u: Tensor) -> Tensor:
         """u (B, N, D) -> v (B, D)."""
-        _, (state, _) = self.lstm(u)
-        v: Tensor = state[-1]
+        states, _ = self.lstm(u)  # torch 2.11 exports the final state alone with a dimension too many
+        v: Tensor = states[:, -1]
         return v
 
     def clues(self, frames: Tensor) -> Tensor:

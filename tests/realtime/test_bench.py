@@ -21,7 +21,6 @@ from engines.runtime.select import load_engines
 from realtime.bench import files, load, networks, report, rounds, scale
 from realtime.bench.start import Start
 from realtime.cores import one_core, one_thread
-from realtime.sources import open_sources
 from tests.clips import write_still
 
 MACHINE = {"processor": "A CPU @ 2 GHz", "backend": "onnx", "precision": "fp32", "versions": {"numpy": "2.0.1"}}
@@ -115,8 +114,8 @@ def test_cores_and_threads_come_back() -> None:
 def test_paced_cameras_play_on_and_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "WARM_S", 0.5)
     clip = write_still(tmp_path / "wall.mp4", 12, 64)
-    found = load.load(str(clip), 2, 0.99, "baseline", "auto")
-    assert found["cameras"] == 2
+    found = load.load(str(clip), 2, 0.99, "baseline", "auto", processes=2)
+    assert (found["cameras"], found["processes"]) == (2, 2)
     assert found["frames"] == pytest.approx(2 * 45, abs=3)  # 30 Hz; a frame may lie on the edge
     assert found["late"]["count"] == pytest.approx(2 * 30, abs=3), "the first half second is played and not looked at"
     assert found["late"]["ms_max"] >= found["late"]["ms_p50"] >= 0
@@ -127,7 +126,7 @@ def test_paced_cameras_play_on_and_are_counted(tmp_path: Path, monkeypatch: pyte
 def test_a_camera_that_breaks_before_the_start_frees_the_others(tmp_path: Path) -> None:
     start = Start(2)
     clip = str(write_still(tmp_path / "wall.mp4", 12, 64))
-    waiting, broken = (load._Paced(source, clip, 0.0, 1.0, start) for source in open_sources([clip, clip]))
+    waiting, broken = (load._Paced(clip, name, 0.0, 0.5, 1.0, start) for name in ("one", "two"))
     seen: list[object] = []
     thread = threading.Thread(target=lambda: seen.append(list(waiting)))
     thread.start()
