@@ -1,18 +1,29 @@
-"""Rung D: engines on a real NVIDIA GPU against the networks as trained. `pytest -m gpu`; never run so far."""
+"""Rung D: engines on a real NVIDIA GPU against the networks as trained. `pytest -m gpu`.
+
+The runner has run on a GPU with a fake of TensorRT alone: no GPU that either TensorRT takes has been at hand so far.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engines.half import HalfStep
+from engines.parity import judge, outputs_apart, outputs_of
+from engines.runtime import tensorrt_engine
 from engines.runtime.builder import MODULES, PRECISIONS
-from engines.runtime.cache import VARIABLE
+from engines.runtime.cache import VARIABLE, Cache
+from engines.runtime.cuda import Cuda
 from engines.runtime.engine import Array, EngineSet
 from engines.runtime.nvidia import find_gpu
-from engines.runtime.select import load_engines
+from engines.runtime.select import PACKAGED, Weights, load_engines
+from engines.runtime.tensorrt_engine import TensorRTEngine
 from engines.runtime.tensorrt_set import missing
+from engines.verify import graphs_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -75,3 +86,28 @@ def test_the_proposer_on_a_state_of_its_own(pair: Pair, cameras: int) -> None:
         found = [engines.proposer(**arrays, state=states[which]) for which, engines in enumerate((gpu, cpu))]
         np.testing.assert_allclose(found[0]["scores"], found[1]["scores"], atol=tolerance)
         states = [out["state_out"].copy() for out in found]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_runner_around_a_fake_of_tensorrt(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Streams, copies, CUDA graphs and the tolerances of rung D, with torch's kernels in the place of TensorRT's."""
+    torch = pytest.importorskip("torch")
+    from tests.engines.fake_on_gpu import FakeOnGpu
+
+    for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
+        monkeypatch.setattr(backend, "allow_tf32", False)
+    cuda, graphs = Cuda(), graphs_of(Weights.open(PACKAGED), Cache(tmp_path), precision)
+    for name in graphs.names:
+        network, golden, tensors = copy.deepcopy(graphs._forms[name]), graphs._golden[name], graphs._tensors[name]
+        fake = FakeOnGpu(HalfStep(network) if precision == "fp16" else network, *tensors)
+        monkeypatch.setattr(tensorrt_engine, "load_module", lambda _, fake=fake: fake)
+        engine = TensorRTEngine(b"", *tensors, "tensorrt", name, cuda)
+        for ask in (outputs_of, outputs_apart):
+            result = judge(f"D {precision}", name, ask(engine, golden), golden, graphs.spotter)
+            with capsys.disabled():
+                print(f"\n{name} {precision} {ask.__name__} {result}", end="")
+            assert result["passed"], f"{name}: {result}"
+        assert engine._records, f"{name} was not recorded as a CUDA graph"
+        engine.close()
