@@ -31,7 +31,7 @@ Labels = Annotated[int, typer.Option(help="emotion classes: 3 or 5")]
 Threshold = Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings")]
 Faces = Annotated[int | None, typer.Option(help="faces followed per source")]
-Processes = Annotated[
+ProcessCount = Annotated[
     int | None, typer.Option(min=1, help="over which cameras are divided; default: by their number and the cores")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout")]
@@ -56,19 +56,18 @@ def watch(
     provisional: Annotated[
         bool, typer.Option("--provisional", help="print provisional and withdrawn events too")
     ] = False,
-    processes: Processes = None,
+    processes: ProcessCount = None,
     as_json: Json = False,
 ) -> None:
     """Watch sources and report each micro-expression: JSON lines, or a live table on a terminal."""
-    from engines.runtime.select import load_engines
+    from engines.runtime.select import CPU, choose_backend, load_engines
 
     from .config import Settings
-    from .processes import Processes as Group
-    from .processes import how_many
+    from .processes import Processes, how_many
     from .sinks import open_sink
-    from .sources import open_named, open_sources
+    from .sources import open_among_others, open_sources
     from .table import LiveTable
-    from .watch import record
+    from .watch import follow
     from .watch import watch as run
 
     settings = Settings.load(config, threshold=threshold, faces=faces)
@@ -84,15 +83,16 @@ def watch(
         plain = as_json or not sys.stdout.isatty()
         return [open_sink("-", provisional=provisional) if plain else LiveTable(), *map(open_sink, names)]
 
-    paced = all(source.pace for source in opened)
-    count = how_many(len(opened), settings, processes, paced=paced, pictures="window" in names)
+    # files alone keep the order of their records, and what a GPU computes for all cameras it computes in one batch
+    divided = any(source.pace for source in opened) and choose_backend(backend)[0] == CPU
+    count = how_many(len(opened), settings, processes, divided=divided, pictures="window" in names)
     if count > 1:
         for source in opened:
             source.close()  # each is opened again where it is read
-        opens = {source.name: partial(open_named, uri, source.name, **options)
+        opens = {source.name: partial(open_among_others, uri, **options)
                  for uri, source in zip(sources, opened, strict=True)}  # fmt: skip
-        with Group(opens, load, settings, count, seconds=seconds) as group:
-            outcome = record(group, sinks())
+        with Processes(opens, load, settings, count, seconds=seconds) as group:
+            outcome = follow(group, sinks())
     else:
         with load() as loaded:
             outcome = run(opened, loaded, sinks(), settings, seconds=seconds)
@@ -136,7 +136,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="folder for a CSV and a plot, named after the machine")] = None,
     cameras: Annotated[int | None, typer.Option(min=1, help="instead: so many cameras at once, on all cores")] = None,
     seconds: Annotated[float, typer.Option(min=1, help="of --cameras")] = 60.0,
-    processes: Processes = None,
+    processes: ProcessCount = None,
     as_json: Json = False,
 ) -> None:
     """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory. Takes minutes."""

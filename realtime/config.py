@@ -38,7 +38,7 @@ class Settings(BaseModel):
     queue_mb: int = Field(128, ge=8, description="and their images together, in MB")
     clock_reset_frames: int = Field(5, ge=1, description="frames running backwards before the clock is taken anew")
     faces: int = Field(1, ge=1, le=8, description="faces followed per source")
-    process_cameras: int = Field(5, ge=1, description="cameras that share a process, while there are cores")
+    process_cameras: int = Field(5, ge=1, description="cameras that share a process on the CPU, while there are cores")
 
     @model_validator(mode="after")
     def _ring_holds_a_cluster(self) -> Self:

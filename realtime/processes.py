@@ -4,37 +4,40 @@
 
 Threads of one interpreter run Python one at a time, so one process never keeps two cores busy: ten cameras of 30 Hz
 fell behind in one process and kept up in two, at the same cost a frame. Nothing but the grouping differs: every source
-has its own feed and sessions either way, and shares batches with those of its process.
+has its own feed and sessions either way, and shares batches with those of its process. A pipe that the parent does not
+empty holds its child up, as a slow sink holds up a pipeline.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import multiprocessing
-import queue
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
 import numpy as np
 
+from engines.errors import missing_library
 from engines.landmarker import available_cores
 from engines.runtime.engine import EngineSet
 
 from .config import Settings
-from .errors import EngineError, MicrospotError, UsageError
+from .errors import DataError, EngineError, MicrospotError, SourceError, UsageError
 from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import Event, Frame, View
 from .sources import Source
 
 POLL_S = 0.1  # how soon a request to stop is passed on
-GRACE_S = 5.0  # for a child to leave by itself
+STOP_S = 10.0  # for all records to come after it
+GRACE_S = 5.0  # for the processes to leave by themselves
 GLANCE_S = 0.1  # between what is told of a source for drawing
 NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
@@ -50,75 +53,46 @@ class _Glance:
     views: list[View]
 
 
-@dataclass(frozen=True)
-class _Go:
-    """The parent's sinks are ready: begin. draws: whether glances are wanted."""
-
-    draws: bool
-
-
-class _Stop:
-    """The parent wants the run to end after its round."""
-
-
-class _Over:
-    """The child has sent all it had."""
-
-
 class _Child:
-    """One process, its pipe, and the thread that empties the pipe, whatever the parent is doing."""
+    """One process and its pipe. It describes itself, waits for word whether to draw, and then sends records."""
 
-    def __init__(
-        self, opens: Mapping[str, OpenSource], load: LoadEngines, settings: Settings, seconds: float | None,
-        inbox: queue.SimpleQueue[tuple[_Child, Any]],
-    ) -> None:  # fmt: skip
-        self.left, self.events = dict.fromkeys(opens), dict.fromkeys(opens, 0)
-        self.start: dict[str, Any] = {}
-        self._inbox = inbox
+    def __init__(self, opens: dict[str, OpenSource], load: LoadEngines, settings: Settings, seconds: float | None):
+        self.left, self.events = set(opens), dict.fromkeys(opens, 0)
+        self.start: dict[str, Any] | None = None
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process: SpawnProcess = context.Process(
-            target=_work, args=(theirs, dict(opens), load, settings, seconds), daemon=True, name=", ".join(opens)
-        )
-        self._process.start()
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, opens, load, settings, seconds), daemon=True)
+        self.process.start()
         theirs.close()  # the child's copy alone is left, so that its death is the end of the pipe
-        self._reader = threading.Thread(target=self._read, name=f"records of {self._process.name}", daemon=True)
-        self._reader.start()
 
-    def tell(self, message: _Go | _Stop) -> None:
-        with suppress(OSError):  # it is gone, and its reader says so
-            self._pipe.send(message)
+    def hear(self) -> Any:
+        """Its next message; None where there is none to come. Raises what went wrong in it."""
+        try:
+            message = self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        if isinstance(message, Exception):
+            raise message
+        return message
 
-    def died(self) -> str:
+    def tell(self, draws: bool | None) -> None:
+        """Whether to draw; the second message, whatever it is, ends the run."""
+        with suppress(OSError):  # it is gone, and `hear` says so
+            self.pipe.send(draws)
+
+    def ended(self) -> str:
         """How its process ended, in words."""
-        self._process.join(GRACE_S)
-        return f"the process of {self._process.name} died (exit code {self._process.exitcode})"
-
-    def close(self) -> None:
-        self.tell(_Stop())
-        self._process.join(GRACE_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._reader.join()
-        self._pipe.close()
-
-    def _read(self) -> None:
-        message: Any = None
-        while not isinstance(message, _Over):
-            try:
-                message = self._pipe.recv()
-            except (EOFError, OSError):
-                message = _Over()
-            self._inbox.put((self, message))
+        self.process.join(GRACE_S)
+        return f"process ended early (exit code {self.process.exitcode})"
 
 
 class Processes:
     """Runs like a Pipeline, over `count` processes; a context manager. Entering waits until all are ready.
 
-    opens: by the source's name, what opens it in its process; load: what loads the engines there. Both are pickled.
-    Sources of a process that dies end with an error, the others go on. A program that uses this must have a guarded
-    main module, as every program that starts processes. Raises what loading raises.
+    opens: by name, what opens each source in its process; load: what loads the engines there. Both are pickled.
+    `draw` gets frames without their images ten times a second, so no sink may paint on them. Sources of a process that
+    dies end with an error, the others go on. The main module must be guarded, as in every program that starts
+    processes. Raises what loading raises, and EngineError where processes chose different backends.
     """
 
     def __init__(
@@ -135,98 +109,120 @@ class Processes:
         self.draw: Draw | None = None
         self._opens, self._load, self._settings, self._seconds = dict(opens), load, settings or Settings(), seconds
         self._count = min(count, len(opens))
-        self._inbox: queue.SimpleQueue[tuple[_Child, Any]] = queue.SimpleQueue()
         self._children: list[_Child] = []
-        self._stopping = self._told = False
+        self._stopping = False
 
     def __enter__(self) -> Self:
         names = list(self._opens)
         try:
-            for i in range(self._count):
-                share = {name: self._opens[name] for name in names[i :: self._count]}
-                self._children.append(_Child(share, self._load, self._settings, self._seconds, self._inbox))
-            while not all(child.start for child in self._children):
-                child, message = self._inbox.get()
-                if isinstance(message, Exception):
-                    raise message
-                if isinstance(message, _Over):
-                    raise EngineError(f"{child.died()} while it started; try fewer with --processes")
-                child.start = message
+            with _uninterrupted():
+                for i in range(self._count):
+                    share = {name: self._opens[name] for name in names[i :: self._count]}
+                    self._children.append(_Child(share, self._load, self._settings, self._seconds))
+            for child in self._children:
+                child.start = child.hear()
+                if child.start is None:
+                    raise EngineError(f"a {child.ended()} while it started; where memory is short, try --processes 1")
+            chosen = {child.start["backend"]: child.start["why"] for child in self._children if child.start}
+            if len(chosen) > 1:
+                raise EngineError(f"processes chose different backends ({'; '.join(chosen.values())}): name one")
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._children:
-            self._children.pop().close()
+        for child in self._children:
+            child.pipe.close()  # ends what still runs
+        deadline = time.monotonic() + GRACE_S
+        for child in self._children:
+            child.process.join(max(0.0, deadline - time.monotonic()))
+            if child.process.is_alive():
+                child.process.kill()
+                child.process.join()
+        self._children.clear()
 
     def describe(self) -> dict[str, Any]:
         """The `start` record of all."""
-        told = {entry["source"]: entry for child in self._children for entry in child.start["sources"]}
-        return self._children[0].start | {"sources": [told[name] for name in self._opens]}
+        starts = [child.start for child in self._children if child.start]
+        told = {entry["source"]: entry for start in starts for entry in start["sources"]}
+        return starts[0] | {"sources": [told[name] for name in self._opens]}
 
     def run(self) -> Iterator[Record]:
         """Every record, in the order in which they come, until all sources have ended."""
         for child in self._children:
-            child.tell(_Go(self.draw is not None))
-        yield from self._records()
+            child.tell(self.draw is not None)
+        deadline = math.inf
+        while open_ := {child.pipe: child for child in self._children if child.left}:
+            if self._stopping and deadline == math.inf:
+                deadline = time.monotonic() + STOP_S
+                for child in open_.values():
+                    child.tell(None)
+            if time.monotonic() > deadline:
+                yield from self.finish()
+                return
+            for pipe in wait(list(open_), POLL_S):
+                child = open_[pipe]  # type: ignore[index]
+                message = child.hear()
+                if message is None:
+                    yield from _lost(child, child.ended())
+                elif not isinstance(message, _Glance):
+                    yield _counted(child, message)
+                elif self.draw is not None:
+                    self.draw(message.frame, message.views)
 
     def stop(self) -> None:
         """End after the current rounds; may be called from a signal handler."""
         self._stopping = True
 
     def finish(self) -> Iterator[Record]:
-        """After an interruption: what is still to come once all have been told to stop."""
-        self.stop()
-        yield from self._records()
+        """Ends of what has not ended. What is on its way is not waited for: a pipe may be broken off amid a record."""
+        for child in self._children:
+            yield from _lost(child, "process was interrupted")
 
-    def _records(self) -> Iterator[Record]:
-        while any(child.left for child in self._children):
-            if self._stopping and not self._told:
-                self._told = True
-                for child in self._children:
-                    child.tell(_Stop())
-            try:
-                child, message = self._inbox.get(timeout=POLL_S)
-            except queue.Empty:
-                continue
-            if isinstance(message, Exception):
-                raise message
-            if isinstance(message, _Over):
-                yield from self._lost(child)
-            elif isinstance(message, _Glance):
-                if self.draw is not None:
-                    self.draw(message.frame, message.views)
-            else:
-                if isinstance(message, SourceEnd):
-                    child.left.pop(message.source)
-                elif isinstance(message, Event):
-                    child.events[message.source] += message.status == "final"
-                yield message
 
-    def _lost(self, child: _Child) -> Iterator[SourceEnd]:
-        """The ends of what a process that died leaves behind."""
-        for name in list(child.left):
-            del child.left[name]
-            error = EngineError(f"{name}: {child.died()}; what it had found before is kept")
-            yield SourceEnd(name, 0, child.events[name], {}, error)
+def _counted(child: _Child, record: Record) -> Record:
+    if isinstance(record, SourceEnd):
+        child.left.discard(record.source)
+    elif isinstance(record, Event):
+        child.events[record.source] += record.status == "final"
+    return record
+
+
+def _lost(child: _Child, why: str) -> Iterator[SourceEnd]:
+    """Ends of all sources that a process leaves behind; how many frames they had is not known."""
+    for name in sorted(child.left):
+        child.left.discard(name)
+        error = EngineError(f"{name}: its {why}; what was found before is kept")
+        yield SourceEnd(name, 0, child.events[name], {}, error)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes started within never see a ctrl-C, which reaches all: the parent passes it on in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def how_many(
-    cameras: int, settings: Settings, asked: int | None = None, *, paced: bool = True, pictures: bool = False
+    cameras: int, settings: Settings, asked: int | None = None, *, divided: bool = True, pictures: bool = False
 ) -> int:
     """Processes for so many cameras: as `asked`, else one for every `settings.process_cameras`, at most one a core.
 
-    paced: whether all come at their own pace; files that do not share one process, so that their records come in the
-    same order on every run. pictures: whether a sink draws on images, which do not leave their process: raises
-    UsageError where several are asked for.
+    divided: False keeps all in one unless more are asked for. pictures: whether a sink draws on images, which do not
+    leave their process: raises UsageError where several are asked for.
     """
     if asked is not None:
         if asked > 1 and pictures:
             raise UsageError(f"--processes {asked}: a window shows pictures of one process; leave out one of the two")
         return min(asked, cameras)
-    if pictures or not paced:
+    if pictures or not divided:
         return 1
     return min(available_cores(), math.ceil(cameras / settings.process_cameras))
 
@@ -235,22 +231,39 @@ def _work(
     pipe: Connection[Any, Any], opens: dict[str, OpenSource], load: LoadEngines, settings: Settings,
     seconds: float | None,
 ) -> None:  # fmt: skip
-    """The child's part: describe, wait for the word to go, send every record."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches all processes; the parent passes it on in order
-    with suppress(BrokenPipeError):  # nobody is left to tell
+    """The child's part."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also where the parent was not in its main thread
+    with suppress(OSError):  # nobody is left to tell
         try:
-            with load() as engines, Pipeline([o() for o in opens.values()], engines, settings, seconds=seconds) as line:
-                pipe.send(line.describe())
-                if isinstance(word := pipe.recv(), _Go):
-                    line.draw = _Glances(pipe) if word.draws else None
-                    threading.Thread(target=_obey, args=(pipe, line), daemon=True).start()
-                    for record in line.run():
-                        pipe.send(record)
-        except EOFError:
-            return
+            sources = [open_() for open_ in opens.values()]
+            for name, source in zip(opens, sources, strict=True):
+                source.name = name
+            with load() as engines, Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
+                pipe.send(pipeline.describe())
+                try:
+                    draws = pipe.recv()
+                except EOFError:
+                    return
+                pipeline.draw = _Glances(pipe) if draws else None
+                threading.Thread(target=_obey, args=(pipe, pipeline), daemon=True).start()
+                for record in pipeline.run():
+                    if isinstance(record, SourceEnd) and record.error is not None:
+                        record = dataclasses.replace(record, error=_portable(record.error))
+                    pipe.send(record)
+        except BrokenPipeError:
+            raise
         except Exception as error:
-            pipe.send(error if isinstance(error, MicrospotError) else RuntimeError(f"{type(error).__name__}: {error}"))
-        pipe.send(_Over())
+            pipe.send(_portable(error))
+
+
+def _portable(error: Exception) -> Any:
+    """The error as one that can be pickled, whatever it was, with its traceback as a note."""
+    error = missing_library(error) or error
+    kinds = (UsageError, SourceError, EngineError, DataError, MicrospotError)
+    kind = next((kind for kind in kinds if isinstance(error, kind)), None)
+    told = kind(str(error)) if kind else RuntimeError(f"{type(error).__name__}: {error}")
+    told.add_note("".join(traceback.format_exception(error)))
+    return told
 
 
 def _obey(pipe: Connection[Any, Any], pipeline: Pipeline) -> None:

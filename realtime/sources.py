@@ -24,7 +24,7 @@ from .media import VideoFile
 from .records import Frame, Gap, SourceState
 from .synthetic import SyntheticClip
 
-__all__ = ["SOURCES", "Opening", "Source", "SourceOptions", "open_source", "open_sources"]
+__all__ = ["SOURCES", "Opening", "Source", "SourceOptions", "open_among_others", "open_source", "open_sources"]
 
 FOLDER_FPS = 30.0
 DEFAULT_SEED = 0
@@ -102,6 +102,7 @@ SOURCES: dict[str, Callable[[Opening], Source]] = {
 }
 _TAKES_FPS = ("camera", "folder")
 _TAKES_SIZE = ("camera",)
+_PATHS = ("file", "folder")  # what an address of these kinds says may be shown: no password is in it
 
 
 def open_source(
@@ -151,15 +152,12 @@ class Unopened:
         """Nothing is held."""
 
 
-def open_named(uri: str, name: str, **options: Any) -> Source:
-    """`open_source` under a name of one's own; what cannot be opened becomes `Unopened`."""
-    source: Source
+def open_among_others(uri: str, **options: Any) -> Source:
+    """`open_source`, but what cannot be opened becomes `Unopened`."""
     try:
-        source = open_source(uri, **options)
+        return open_source(uri, **options)
     except SourceError as error:
-        source = Unopened(name, error)
-    source.name = name
-    return source
+        return Unopened(parse(uri).name, error)
 
 
 def open_sources(uris: Sequence[str], **options: Any) -> list[Source]:
@@ -169,9 +167,9 @@ def open_sources(uris: Sequence[str], **options: Any) -> list[Source]:
     """
     opened: list[Source] = []
     for uri in uris:
-        source = open_source(uri, **options) if len(uris) == 1 else open_named(uri, parse(uri).name, **options)
+        source = (open_source if len(uris) == 1 else open_among_others)(uri, **options)
         taken = {other.name for other in opened}
-        if source.name in taken:
+        if source.name in taken and parse(uri).kind in _PATHS:
             source.name = f"{Path(uri).parent.name}/{source.name}"  # data sets call many videos alike
         base, turn = source.name, 2
         while source.name in taken:

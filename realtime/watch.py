@@ -58,10 +58,10 @@ def watch(
     Interruption ends the open stretches first, so that nothing already seen is lost. Raises what a sink raises.
     """
     with Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
-        return record(pipeline, sinks)
+        return follow(pipeline, sinks)
 
 
-def record(run: Run, sinks: Sequence[Sink]) -> Outcome:
+def follow(run: Run, sinks: Sequence[Sink]) -> Outcome:
     """`watch` for a run that is open already."""
     drawers = [sink for sink in sinks if sink.draws]
 

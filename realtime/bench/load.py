@@ -16,7 +16,7 @@ from engines.runtime.select import load_engines
 from ..clock import NS
 from ..config import Settings
 from ..meter import percentiles
-from ..pipeline import SourceEnd
+from ..pipeline import Record, SourceEnd
 from ..processes import Processes, how_many
 from ..records import Frame, Gap, SourceState
 from ..sources import open_source
@@ -38,12 +38,12 @@ class _Paced:
 
     live, pace, epoch = False, True, 0
 
-    def __init__(self, uri: str, name: str, first_s: float, warm_s: float, seconds: float, start: Start) -> None:
+    def __init__(self, uri: str, first_s: float, warm_s: float, seconds: float, start: Start) -> None:
         self._uri, self._start = uri, start
         self._source = open_source(uri)
         self._first_ns, self._stop_ns = int(first_s * NS), int((first_s + warm_s + seconds) * NS)
         self._warm_ns = warm_s * NS
-        self.name, self.rate_hz, self.drops = name, self._source.rate_hz, self._source.drops
+        self.name, self.rate_hz, self.drops = self._source.name, self._source.rate_hz, self._source.drops
         self.started_utc: str | None = None
 
     def __enter__(self) -> Self:
@@ -99,14 +99,15 @@ def load(
     """
     start = Start(cameras, multiprocessing.get_context("spawn").Barrier)
     named = [(f"camera {i + 1}", i * APART_S) for i in range(cameras)]
-    opens = {name: partial(_Paced, uri, name, first_s, WARM_S, seconds, start) for name, first_s in named}
+    opens = {name: partial(_Paced, uri, first_s, WARM_S, seconds, start) for name, first_s in named}
     count = how_many(cameras, Settings(), processes)
     with Processes(opens, partial(load_engines, folder, backend), count=count) as group:
-        records = list(group.run())
+        records: list[Record] = []
+        for record in group.run():
+            if isinstance(record, SourceEnd) and record.error is not None:
+                raise record.error  # the others wait for it
+            records.append(record)
         (rate_hz,) = {entry["fps"] for entry in group.describe()["sources"]}
-    for record in records:
-        if isinstance(record, SourceEnd) and record.error is not None:
-            raise record.error
     frames = sum(record.frames for record in records if isinstance(record, SourceEnd))
     told = [json.loads(r.detail) for r in records if isinstance(r, SourceState) and r.state == TOLD]
     last = {one["process"]: one for one in sorted(told, key=lambda one: float(one["cpu_s"]))}.values()
@@ -117,5 +118,5 @@ def load(
         "late": percentiles(late) | {"ms_max": round(max(late, default=0.0), 1)},
         "dropped": sum(ms > DROPPED_MS for ms in late),
         "cores_busy": round(cpu / wall, 2), "cpu_ms_per_frame": round(1e3 * cpu / max(frames, 1), 2),
-        "memory_mb": round(sum(one["memory_mb"] for one in last), 1),
+        "memory_mb": round(peak_memory_mb() + sum(one["memory_mb"] for one in last), 1),
     }  # fmt: skip

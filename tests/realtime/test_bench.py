@@ -126,7 +126,7 @@ def test_paced_cameras_play_on_and_are_counted(tmp_path: Path, monkeypatch: pyte
 def test_a_camera_that_breaks_before_the_start_frees_the_others(tmp_path: Path) -> None:
     start = Start(2)
     clip = str(write_still(tmp_path / "wall.mp4", 12, 64))
-    waiting, broken = (load._Paced(clip, name, 0.0, 0.5, 1.0, start) for name in ("one", "two"))
+    waiting, broken = (load._Paced(clip, 0.0, 0.5, 1.0, start) for _ in range(2))
     seen: list[object] = []
     thread = threading.Thread(target=lambda: seen.append(list(waiting)))
     thread.start()

@@ -1,5 +1,6 @@
 """Processes: the records of one pipeline, whatever the number of processes, and nothing lost when one ends early."""
 
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -9,17 +10,18 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from engines.runtime.select import load_engines
 from realtime import processes
 from realtime.config import Settings
-from realtime.errors import EngineError, UsageError
+from realtime.errors import EngineError, MicrospotError, UsageError
 from realtime.pipeline import Pipeline, SourceEnd
 from realtime.processes import Processes, how_many
 from realtime.records import Event, Frame
-from realtime.sources import open_named, open_source
+from realtime.sources import open_among_others, open_source
 from tests.clips import write_clip
 
 HZ, SECONDS = 30, 6
@@ -40,12 +42,12 @@ def clips(tmp_path_factory):
 
 
 class Endless:
-    """One picture again and again, as a camera sends it; tells the process it is read in."""
+    """The pictures of a clip again and again, as a camera sends them."""
 
     live, pace, epoch, started_utc, rate_hz = True, True, 0, None, None
 
-    def __init__(self, name, clip):
-        self.name, self.drops, self._clip, self._closed = name, {}, clip, False
+    def __init__(self, clip):
+        self.name, self.drops, self._clip, self._closed = clip, {}, clip, False
 
     def __enter__(self):
         return self
@@ -54,21 +56,35 @@ class Endless:
         self.close()
 
     def __iter__(self):
-        with open_source(self._clip) as source:
-            image = next(r for r in source if isinstance(r, Frame)).image
-        while not self._closed:
-            index = next(self._count)
-            yield Frame(self.name, index, index * 10**9 // HZ, image)
-            time.sleep(1 / HZ)
-
-    _count = itertools.count()
+        for index in itertools.count():
+            if index % (SECONDS * HZ) == 0:
+                frames = iter(open_source(self._clip))
+            if self._closed:
+                return
+            yield Frame(self.name, index, index * 10**9 // HZ, next(frames).image)
+            time.sleep(0.2 / HZ)
 
     def close(self):
         self._closed = True
 
 
+class OddError(MicrospotError):
+    """An error that cannot be pickled."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def fail(kind, *arguments):
+    raise kind(*arguments)
+
+
 def opened(clips):
-    return {name: partial(open_named, path, name) for name, path in clips.items()}
+    return {name: partial(open_among_others, path) for name, path in clips.items()}
+
+
+def endless(clips):
+    return {name: partial(Endless, path) for name, path in clips.items()}
 
 
 def by_source(records):
@@ -78,11 +94,19 @@ def by_source(records):
     return found
 
 
+def children_of(pid):
+    """Its processes that run Python, by what Linux knows."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def test_every_source_gives_the_records_it_gives_in_one_process(clips):
-    opens = opened(clips | {"nowhere": "nowhere.mp4"})
-    with LOAD() as engines, Pipeline([o() for o in opens.values()], engines) as pipeline:
+    opens, settings, seconds = opened(clips | {"nowhere": "nowhere.mp4"}), Settings(threshold=0.5), SECONDS - 1
+    sources = [open_() for open_ in opens.values()]
+    for name, source in zip(opens, sources, strict=True):
+        source.name = name
+    with LOAD() as engines, Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
         start, expected = pipeline.describe(), by_source(pipeline.run())
-    with Processes(opens, LOAD, count=2) as group:
+    with Processes(opens, LOAD, settings, 2, seconds=seconds) as group:
         assert group.describe() == start
         found = by_source(group.run())
     assert any(isinstance(record, Event) for records in found.values() for record in records)
@@ -93,73 +117,103 @@ def test_every_source_gives_the_records_it_gives_in_one_process(clips):
 
 
 def test_a_run_that_is_stopped_ends_every_source(clips):
-    opens = {name: partial(Endless, name, path) for name, path in clips.items()}
-    with Processes(opens, LOAD, count=2) as group:
-        drawn = set()
+    with Processes(endless(clips), LOAD, count=2) as group:
+        drawn = {}
 
         def draw(frame, views):
-            drawn.add((frame.source, frame.image.size, len(views)))
-            if {source for source, _, faces in drawn if faces} == set(clips):
+            drawn.setdefault(frame.source, []).append((time.monotonic(), frame.image.size, len(views)))
+            if len(drawn) == 2 and all(len(glances) > 3 and glances[-1][2] for glances in drawn.values()):
                 group.stop()
 
         group.draw = draw
-        records = list(group.run())
-    ends = [record for record in records if isinstance(record, SourceEnd)]
+        ends = [record for record in group.run() if isinstance(record, SourceEnd)]
     assert {end.source for end in ends} == set(clips)
     assert all(end.face_seen and end.frames > 0 and end.error is None for end in ends)
-    assert {size for _, size, _ in drawn} == {0}, "pictures stay where they are"
+    for glances in drawn.values():
+        assert {size for _, size, _ in glances} == {0}, "pictures stay where they are"
+        assert glances[-1][0] - glances[0][0] > 0.5 * processes.GLANCE_S * (len(glances) - 1)
 
 
 def test_a_process_that_dies_takes_no_other_camera_with_it(clips):
     first, second = clips
-    opens = {first: partial(Endless, first, clips[first])} | {second: opened(clips)[second]}
+    opens = endless({first: clips[first]}) | opened({second: clips[second]})
+    ends, events = {}, 0
     with Processes(opens, LOAD, count=2) as group:
-        assert group.describe()
-        victim = next(child for child in multiprocessing.active_children() if child.name == first)
-        os.kill(victim.pid, signal.SIGKILL)
-        ends = {record.source: record for record in group.run() if isinstance(record, SourceEnd)}
+        for record in group.run():
+            if isinstance(record, SourceEnd):
+                ends[record.source] = record
+            elif isinstance(record, Event) and record.source == first:
+                events += record.status == "final"
+                if record.status == "final":
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(group._children[0].process.pid, signal.SIGKILL)
     assert ends[second].error is None
     assert ends[second].frames == SECONDS * HZ
-    assert isinstance(ends[first].error, EngineError)
-    assert f"{first} died (exit code -9)" in str(ends[first].error)
+    assert str(ends[first].error) == f"{first}: its process ended early (exit code -9); what was found before is kept"
+    assert ends[first].events == events > 0
     assert not multiprocessing.active_children()
 
 
-def test_what_cannot_be_loaded_is_said_before_anything_runs(clips):
-    with (
-        pytest.raises(EngineError, match="no weights in nowhere"),
-        Processes(opened(clips), partial(load_engines, "nowhere"), count=2),
-    ):
+@pytest.mark.parametrize(
+    ("load", "error", "said"),
+    [
+        (partial(load_engines, "nowhere"), EngineError, "no weights in nowhere"),
+        (partial(load_engines, 3.5), RuntimeError, "TypeError"),
+        (partial(fail, ImportError, "libX.so: cannot open shared object file"), EngineError, "apt install"),
+        (partial(fail, EOFError, "truncated"), RuntimeError, "EOFError: truncated"),
+        (partial(fail, OddError, "this", "that"), MicrospotError, "this and that"),
+        (partial(os._exit, 3), EngineError, "ended early .exit code 3. while it started"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said_before_anything_runs(clips, load, error, said):
+    with pytest.raises(error, match=said), Processes(opened(clips), load, count=2):
         pass
     assert not multiprocessing.active_children()
-
-
-def test_a_bug_in_a_process_is_no_silence(clips):
-    with pytest.raises(RuntimeError, match="TypeError"), Processes(opened(clips), partial(load_engines, 3.5), count=1):
-        pass
 
 
 def test_how_many_processes(monkeypatch):
     settings = Settings(process_cameras=5)
     monkeypatch.setattr(processes, "available_cores", lambda: 4)
     assert [how_many(cameras, settings) for cameras in (1, 5, 6, 10, 11, 40)] == [1, 1, 2, 2, 3, 4]
-    assert how_many(40, settings, paced=False) == 1
+    assert how_many(40, settings, divided=False) == 1
     assert how_many(40, settings, pictures=True) == 1
-    assert how_many(2, settings, 8, paced=False) == 2
+    assert how_many(2, settings, 8, divided=False) == 2
     with pytest.raises(UsageError, match="--processes 2: a window"):
         how_many(2, settings, 2, pictures=True)
     with pytest.raises(UsageError, match="0 sources"):
         Processes({}, LOAD)
 
 
-def test_the_command_divides_cameras_and_ends_them_on_an_interruption(clips):
-    command = [sys.executable, "-m", "realtime", "watch", *clips.values(), "--pace", "--processes", "2", "--json"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def command(clips, *options):
+    sources = [*clips.values(), "--pace", "--json", "--processes", "2", *options]
+    run = [sys.executable, "-m", "realtime", "watch", *sources]
+    return subprocess.Popen(
+        run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )  # fmt: skip
+
+
+def test_ctrl_c_ends_all_cameras_and_loses_nothing(clips):
+    running = command(clips)
     start = json.loads(running.stdout.readline())
-    time.sleep(1)
-    running.send_signal(signal.SIGINT)
+    time.sleep(3)  # the clips take twice as long
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to every process
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     ends = [line for line in map(json.loads, out.splitlines()) if line["type"] == "end"]
     assert {line["source"] for line in ends} == {entry["source"] for entry in start["sources"]}
-    assert all(0 < line["frames"] < SECONDS * HZ for line in ends)
+    assert all(line["frames"] < SECONDS * HZ for line in ends)
+    assert any(line["frames"] > 0 for line in ends)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are looked up in /proc")
+def test_no_process_outlives_the_command(clips):
+    running = command(clips, "--seconds", "5")
+    running.stdout.readline()
+    children = children_of(running.pid)
+    assert len(children) >= 2
+    running.kill()
+    running.communicate(timeout=60)
+    deadline = time.monotonic() + 20
+    while alive := [child for child in children if Path(f"/proc/{child}").exists()]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)

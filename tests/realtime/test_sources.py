@@ -19,7 +19,7 @@ from realtime.address import parse, redact
 from realtime.errors import SourceError, UsageError
 from realtime.images import image_size
 from realtime.records import Frame, SourceState
-from realtime.sources import SourceOptions, open_source
+from realtime.sources import SourceOptions, open_source, open_sources
 from realtime.synthetic import SyntheticClip
 from tests.rtsp_server import number_image, read_number, write_clip
 
@@ -317,3 +317,12 @@ def test_synthetic_sample_knows_its_truth_and_repeats_itself() -> None:
         assert isinstance(source, SyntheticClip)
         assert {"micro"} <= {movement.kind for movement in source.truth}
         assert len(source.truth) > 5
+
+
+def test_no_password_is_in_the_names_that_tell_streams_apart() -> None:
+    names = [
+        s.name for s in open_sources(["rtsp://a:pw1@h/x", "rtsp://b:pw2@h/x", "rtsp://b:pw2@h/x", "sample", "sample"])
+    ]
+    assert len(set(names)) == len(names)
+    assert not any(secret in name for name in names for secret in ("pw1", "pw2", "a:", "b:"))
+    assert names[-2:] == ["sample", "sample#2"]
