@@ -7,7 +7,7 @@
 
 A to C need no GPU and say nothing about what a GPU computes; D does. Numbers are compared with golden arrays, and so
 are decisions: which scores pass their threshold, which class wins. The tolerances are not from the papers. Those of D
-have never met a GPU.
+have met the kernels of torch on a GPU (an H100 used at most 22 % of them), never those of TensorRT.
 """
 
 from __future__ import annotations
