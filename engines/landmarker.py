@@ -30,8 +30,8 @@ Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is
 class Landmarker:
     """Up to `faces` meshes of an image, each image for itself. Close it when done.
 
-    MediaPipe remembers nothing between images in IMAGE mode, so cameras share its tasks, at most one for each core. Ten
-    cameras on two cores held 160 MB more with one each, and frames took 1 to 8 % more CPU.
+    MediaPipe remembers nothing between images in IMAGE mode, so cameras of a process share its tasks, at most one for
+    each core. Ten cameras on two cores held 160 MB more with one each, and frames took 1 to 8 % more CPU.
 
     Raises EngineError where MediaPipe or its model cannot be loaded.
     """

@@ -147,6 +147,8 @@ def bench(
     if cameras is not None:
         return _print(load(source, cameras, seconds, engines, backend, processes), as_json)
 
+    if processes is not None:
+        raise UsageError("--processes divides the cameras of --cameras: give their number too")
     report = run(source, engines, backend)
     if out is not None:
         report |= {"files": [str(path) for path in write_files(report, out)]}

@@ -5,7 +5,8 @@
 Threads of one interpreter run Python one at a time, so one process never keeps two cores busy: ten cameras of 30 Hz
 fell behind in one process and kept up in two, at the same cost a frame. Nothing but the grouping differs: every source
 has its own feed and sessions either way, and shares batches with those of its process. A pipe that the parent does not
-empty holds its child up, as a slow sink holds up a pipeline.
+empty holds its child up, as a slow sink holds up a pipeline. Records cross it pickled: who took a child over would have
+taken over a pipeline in our own process as well, and streams are decoded in workers of their own (`worker`).
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class _Child:
 
     def __init__(self, opens: dict[str, OpenSource], load: LoadEngines, settings: Settings, seconds: float | None):
         self.left, self.events = set(opens), dict.fromkeys(opens, 0)
+        self.provisional: dict[str, Event] = {}  # by id, what still needs an end
         self.start: dict[str, Any] | None = None
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
@@ -91,8 +93,9 @@ class Processes:
 
     opens: by name, what opens each source in its process; load: what loads the engines there. Both are pickled.
     `draw` gets frames without their images ten times a second, so no sink may paint on them. Sources of a process that
-    dies end with an error, the others go on. The main module must be guarded, as in every program that starts
-    processes. Raises what loading raises, and EngineError where processes chose different backends.
+    dies end with an error, the others go on; an exception in one ends the run, as in a Pipeline. The main module must
+    be guarded, as in every program that starts processes. Raises what loading and a Pipeline raise, and EngineError
+    where processes chose different backends.
     """
 
     def __init__(
@@ -134,6 +137,8 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         for child in self._children:
             child.pipe.close()  # ends what still runs
+            if child.start is None:
+                child.process.kill()  # it is loading, and has nothing to lose
         deadline = time.monotonic() + GRACE_S
         for child in self._children:
             child.process.join(max(0.0, deadline - time.monotonic()))
@@ -186,11 +191,17 @@ def _counted(child: _Child, record: Record) -> Record:
         child.left.discard(record.source)
     elif isinstance(record, Event):
         child.events[record.source] += record.status == "final"
+        child.provisional.pop(record.id, None)
+        if record.status == "provisional":
+            child.provisional[record.id] = record
     return record
 
 
-def _lost(child: _Child, why: str) -> Iterator[SourceEnd]:
-    """Ends of all sources that a process leaves behind; how many frames they had is not known."""
+def _lost(child: _Child, why: str) -> Iterator[Event | SourceEnd]:
+    """Ends of all that a process leaves behind, events and sources; how many frames these had is not known."""
+    for event in child.provisional.values():
+        yield dataclasses.replace(event, status="withdrawn")
+    child.provisional.clear()
     for name in sorted(child.left):
         child.left.discard(name)
         error = EngineError(f"{name}: its {why}; what was found before is kept")
@@ -199,7 +210,10 @@ def _lost(child: _Child, why: str) -> Iterator[SourceEnd]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Processes started within never see a ctrl-C, which reaches all: the parent passes it on in order."""
+    """Processes started within never see a ctrl-C, which reaches all: the parent passes it on in order.
+
+    One that comes within, a few ms, is lost.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -250,8 +264,6 @@ def _work(
                     if isinstance(record, SourceEnd) and record.error is not None:
                         record = dataclasses.replace(record, error=_portable(record.error))
                     pipe.send(record)
-        except BrokenPipeError:
-            raise
         except Exception as error:
             pipe.send(_portable(error))
 

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain, dropwhile
 from typing import Any, Self
 
-from engines.runtime.select import load_engines
+from engines.runtime.select import CPU, choose_backend, load_engines
 
 from ..clock import NS
 from ..config import Settings
@@ -100,7 +100,7 @@ def load(
     start = Start(cameras, multiprocessing.get_context("spawn").Barrier)
     named = [(f"camera {i + 1}", i * APART_S) for i in range(cameras)]
     opens = {name: partial(_Paced, uri, first_s, WARM_S, seconds, start) for name, first_s in named}
-    count = how_many(cameras, Settings(), processes)
+    count = how_many(cameras, Settings(), processes, divided=choose_backend(backend)[0] == CPU)
     with Processes(opens, partial(load_engines, folder, backend), count=count) as group:
         records: list[Record] = []
         for record in group.run():

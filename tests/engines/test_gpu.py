@@ -1,6 +1,7 @@
 """Rung D: engines on a real NVIDIA GPU against the networks as trained. `pytest -m gpu`.
 
-The runner has run on a GPU with a fake of TensorRT alone: no GPU that either TensorRT takes has been at hand so far.
+The runner has run on a GPU with a fake of TensorRT alone: TensorRT for RTX refused the one at hand (an H100), and
+TensorRT itself could not be installed there.
 """
 
 from __future__ import annotations
