@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,11 @@ def injected(camera: Callable[..., FakeCamera], **options: Any) -> SourceOptions
 
 
 def children() -> set[str]:
-    found = (Path(f"/proc/self/task/{task}/children").read_text().split() for task in os.listdir("/proc/self/task"))
-    return set(itertools.chain.from_iterable(found))
+    found = set[str]()
+    for task in os.listdir("/proc/self/task"):
+        with suppress(OSError):  # a thread that has just ended
+            found |= set(Path(f"/proc/self/task/{task}/children").read_text().split())
+    return found
 
 
 @pytest.fixture(autouse=True)
