@@ -60,7 +60,7 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Watch sources and report each micro-expression: JSON lines, or a live table on a terminal."""
-    from engines.runtime.select import CPU, choose_backend, load_engines
+    from engines.runtime.select import load_engines
 
     from .config import Settings
     from .processes import Processes, how_many
@@ -83,9 +83,8 @@ def watch(
         plain = as_json or not sys.stdout.isatty()
         return [open_sink("-", provisional=provisional) if plain else LiveTable(), *map(open_sink, names)]
 
-    # files alone keep the order of their records, and what a GPU computes for all cameras it computes in one batch
-    divided = any(source.pace for source in opened) and choose_backend(backend)[0] == CPU
-    count = how_many(len(opened), settings, processes, divided=divided, pictures="window" in names)
+    paced = any(source.pace for source in opened)
+    count = how_many(len(opened), settings, backend, processes, paced=paced, pictures="window" in names)
     if count > 1:
         for source in opened:
             source.close()  # each is opened again where it is read

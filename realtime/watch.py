@@ -1,6 +1,6 @@
 """`microspot watch`: from sources to sinks. Everything the command does, as functions a program can call.
 
-with open_engines() as engines, Pipeline([open_source("0")], engines) as pipeline:
+with load_engines() as engines, Pipeline([open_source("0")], engines) as pipeline:
     for record in pipeline.run(): ...
 """
 

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain, dropwhile
 from typing import Any, Self
 
-from engines.runtime.select import CPU, choose_backend, load_engines
+from engines.runtime.select import load_engines
 
 from ..clock import NS
 from ..config import Settings
@@ -98,9 +98,8 @@ def load(
     DROPPED_MS late. Raises what loading engines and opening sources raise.
     """
     start = Start(cameras, multiprocessing.get_context("spawn").Barrier)
-    named = [(f"camera {i + 1}", i * APART_S) for i in range(cameras)]
-    opens = {name: partial(_Paced, uri, first_s, WARM_S, seconds, start) for name, first_s in named}
-    count = how_many(cameras, Settings(), processes, divided=choose_backend(backend)[0] == CPU)
+    opens = {f"camera {i + 1}": partial(_Paced, uri, i * APART_S, WARM_S, seconds, start) for i in range(cameras)}
+    count = how_many(cameras, Settings(), backend, processes)
     with Processes(opens, partial(load_engines, folder, backend), count=count) as group:
         records: list[Record] = []
         for record in group.run():

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from realtime.errors import SourceError
 from realtime.live import Backoff, LiveSource
 from realtime.records import Frame, Gap, SourceState
 from realtime.sources import SourceOptions, open_source
+from tests.children import children_of
 from tests.rtsp_server import RtspServer, number_image, read_number, write_clip
 
 Record = Frame | Gap | SourceState
@@ -87,20 +87,12 @@ def injected(camera: Callable[..., FakeCamera], **options: Any) -> SourceOptions
     return SourceOptions(camera=f"{__name__}:{camera.__name__}", **{**QUICK, **options})
 
 
-def children() -> set[str]:
-    found = set[str]()
-    for task in os.listdir("/proc/self/task"):
-        with suppress(OSError):  # a thread that has just ended
-            found |= set(Path(f"/proc/self/task/{task}/children").read_text().split())
-    return found
-
-
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    threads, processes, files = set(threading.enumerate()), children(), len(os.listdir("/proc/self/fd"))
+    threads, processes, files = set(threading.enumerate()), children_of(os.getpid()), len(os.listdir("/proc/self/fd"))
     yield
     assert set(threading.enumerate()) == threads
-    assert children() == processes
+    assert children_of(os.getpid()) == processes
     assert len(os.listdir("/proc/self/fd")) <= files
 
 
@@ -326,17 +318,17 @@ def test_abandoned_iteration_ends_the_worker() -> None:
     source = open_source("0", options=injected(steady))
     stream = iter(source)
     until(stream, lambda r: isinstance(r, Frame))
-    assert children()
+    assert children_of(os.getpid())
     del stream
     source.close()
 
 
 def test_killed_worker_is_replaced() -> None:
-    before = children()
+    before = children_of(os.getpid())
     with open_source("0", options=injected(steady)) as source:
         stream = iter(source)
         until(stream, lambda r: isinstance(r, Frame))
-        (worker,) = children() - before
+        (worker,) = children_of(os.getpid()) - before
         os.kill(int(worker), signal.SIGKILL)
         records = until(stream, is_state("live"))
     assert states(records) == ["lost", "connecting", "live"]

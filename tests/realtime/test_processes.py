@@ -25,6 +25,7 @@ from realtime.processes import Processes, how_many
 from realtime.records import Event, Frame
 from realtime.sources import open_among_others, open_source
 from realtime.watch import to_json
+from tests.children import children_of
 from tests.clips import write_clip
 
 HZ, SECONDS = 30, 6
@@ -95,11 +96,6 @@ def by_source(records):
     for record in records:
         found.setdefault(record.source, []).append(record)
     return found
-
-
-def children_of(pid):
-    """Its processes that run Python, by what Linux knows."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def runs(pid):
@@ -222,12 +218,14 @@ def test_what_cannot_be_loaded_is_said_before_anything_runs(clips, load, error, 
 def test_how_many_processes(monkeypatch):
     settings = Settings(process_cameras=5)
     monkeypatch.setattr(processes, "available_cores", lambda: 4)
-    assert [how_many(cameras, settings) for cameras in (1, 5, 6, 10, 11, 40)] == [1, 1, 2, 2, 3, 4]
-    assert how_many(40, settings, divided=False) == 1
-    assert how_many(40, settings, pictures=True) == 1
-    assert how_many(2, settings, 8, divided=False) == 2
+    assert [how_many(cameras, settings, "onnx") for cameras in (1, 5, 6, 10, 11, 40)] == [1, 1, 2, 2, 3, 4]
+    assert how_many(40, settings, "onnx", paced=False) == 1
+    assert how_many(40, settings, "onnx", pictures=True) == 1
+    assert how_many(40, settings, "rtx") == 1
+    assert how_many(40, settings, "rtx", 3) == 3
+    assert how_many(2, settings, "onnx", 8, paced=False) == 2
     with pytest.raises(UsageError, match="--processes 2: a window"):
-        how_many(2, settings, 2, pictures=True)
+        how_many(2, settings, "onnx", 2, pictures=True)
     with pytest.raises(UsageError, match="0 sources"):
         Processes({}, LOAD)
 
