@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .bridge import Bridge, BridgeOptions
 from .errors import UsageError
 from .landmarker import Landmarker, Mesh, moved, outline, width_px, yaw_degrees
 from .register import Pixels, RegisterOptions
@@ -44,7 +45,7 @@ class AlignOptions:
     inside: float = 0.8  # least share of the landmarks within the frame
     search_ns: int = 300_000_000  # the landmarker looks this often while fewer faces than asked for are there
     landmarks_ns: int = 500_000_000  # and this often at faces that are followed; 0: at every frame
-    bridge_ns: int = 100_000_000  # a face rejected or missing for longer starts anew: the session makes this a Gap
+    bridge: BridgeOptions = field(default_factory=BridgeOptions)  # a face missing for longer starts anew
     forget_ns: int = 500_000_000  # an id is kept this long for a face that is gone
     same_face_iou: float = 0.3
     register: RegisterOptions = field(default_factory=RegisterOptions)
@@ -135,12 +136,14 @@ class MediaPipeAligner(Aligner):
         self.side, self.faces = side, faces
         self.options = options or AlignOptions()
         self._tracks = Tracks(faces, self.options.forget_ns, self.options.same_face_iou)
+        self._bridge = Bridge(self.options.bridge)
         self._searched_ns: int | None = None
         self._last_ns = 0
         self._rejected: str | None = None
         self._landmarker = Landmarker(faces)
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
+        self._bridge.see(captured_ns)
         followed = None if self._due(captured_ns) else self._follow(image_bgr, captured_ns)
         self._last_ns = captured_ns
         return self._search(image_bgr, captured_ns) if followed is None else Alignment(followed, self._rejected)
@@ -207,7 +210,7 @@ class MediaPipeAligner(Aligner):
     def _restart_unbridged(self, now_ns: int) -> None:
         """A face rejected for a frame or two keeps its reference: the session bridges that, and would see a step."""
         for track in self._tracks:
-            if now_ns - track.kept_ns > self.options.bridge_ns:
+            if not self._bridge.spans(track.kept_ns, now_ns):
                 track.restart()
 
     def _face(self, image: Pixels, mesh: Mesh, track: Track, now_ns: int) -> Face | str:

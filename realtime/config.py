@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from engines.bridge import BridgeOptions
 from engines.specs import CLUSTER_TICKS, SpotterSpec
 
 from .errors import UsageError
@@ -25,7 +26,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
-    bridge_ms: int = Field(100, ge=34, le=500, description="longest missing stretch bridged by interpolation")
+    bridge_frames: int = Field(2, ge=0, le=15, description="missing frames of a face that interpolation bridges")
+    bridge_ms: int = Field(150, ge=34, le=500, description="and how far their neighbours may be apart")
     cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, description="longest cluster before a barrier")
     ring_ticks: int = Field(400, ge=64, description="crops and history kept per face; exceeds cluster_ticks")
     threshold: float | None = Field(None, ge=0, le=1, description="T_CRN")
@@ -45,6 +47,11 @@ class Settings(BaseModel):
         if self.ring_ticks < self.cluster_ticks + RING_SPARE_TICKS:
             raise ValueError(f"ring_ticks {self.ring_ticks}: expected cluster_ticks + {RING_SPARE_TICKS} or more")
         return self
+
+    @property
+    def bridge(self) -> BridgeOptions:
+        """How long a face may be missing and its stretch still goes on."""
+        return BridgeOptions(self.bridge_frames, self.bridge_ms * 1_000_000)
 
     def spotter(self, spec: SpotterSpec) -> SpotterSpec:
         """The weights' spec with this run's thresholds in place."""

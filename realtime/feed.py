@@ -11,12 +11,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engines.align import Aligner, Face
+from engines.bridge import Bridge
 
-from .clock import NS, Thinner
+from .clock import Thinner
 from .config import Settings
+from .gaps import Stretches
 from .meter import Meter, Rate
 from .records import Crop, Frame, Gap, SourceState
 from .sources import Source
@@ -43,41 +45,6 @@ class End:
 Item = Sighting | Gap | SourceState | End
 
 
-@dataclass
-class Stretches:
-    """Which faces are open, since when unseen; turns absence into Gaps. `last` maps face -> last accepted ns.
-
-    An absence gives a Gap as soon as it is certain, which ends the stretch, and another for the rest when the face
-    comes back: together they cover it.
-    """
-
-    source: str
-    bridge_ns: int
-    last: dict[int, int] = field(default_factory=dict)
-    away: dict[int, Gap] = field(default_factory=dict)
-
-    def see(self, now_ns: int, faces: set[int], reason: str | None) -> list[Gap]:
-        """Gaps that are certain at `now_ns`, given the faces aligned in this frame."""
-        gaps = []
-        for face in sorted(faces & self.away.keys()):
-            known = self.away.pop(face)
-            gaps.append(Gap(self.source, face, known.stop_ns, now_ns, known.reason))
-        for face, last in list(self.last.items()):
-            if now_ns - last > self.bridge_ns:
-                why = "frames missing" if face in faces else reason or "no face"
-                gaps.append(Gap(self.source, face, last, now_ns, why))
-                if face not in faces:
-                    self.away[face] = gaps[-1]
-                del self.last[face]
-        self.last |= dict.fromkeys(faces, now_ns)
-        return gaps
-
-    def clear(self) -> None:
-        """The source itself was interrupted: every face starts anew."""
-        self.last.clear()
-        self.away.clear()
-
-
 class Feed:
     """start, then get() until End; close() stops the thread."""
 
@@ -86,7 +53,7 @@ class Feed:
         self.rate = Rate()
         self._aligner, self._settings, self._meter = aligner, settings, meter
         self._thinner: Thinner[Frame] = Thinner(grid_hz)
-        self._stretches = Stretches(source.name, settings.bridge_ms * NS // 1000)
+        self._stretches = Stretches(source.name, Bridge(settings.bridge))
         self._last_ns: int | None = None
         self._shift_ns = 0
         self._backwards = 0
@@ -175,7 +142,7 @@ class Feed:
         self._backwards += 1
         if self._backwards < self._settings.clock_reset_frames:
             return None
-        resumed = self._last_ns + 2 * self._stretches.bridge_ns
+        resumed = self._last_ns + 2 * self._settings.bridge.most_ns
         self._shift_ns += resumed - at
         self._backwards = 0
         return Gap(frame.source, None, self._last_ns, resumed, "clock set back")
@@ -213,7 +180,6 @@ class Feed:
 
     def _close_stretches(self, gap: Gap) -> Iterator[Item]:
         yield from self._decided(self._thinner.flush())
-        self._stretches.clear()
         self._thinner.anchor(None)  # nothing is held after flush
         self._aligner.reset()
-        yield gap
+        yield from self._stretches.interrupted(gap)

@@ -99,7 +99,7 @@ class LiveSource:
             self._closed.wait(backoff.pause(self._lived_s))
 
     def _lost(self, why: str) -> Iterator[Record]:
-        start_ns, self._last_ns = self._last_ns, max(self._last_ns, time.monotonic_ns() - (self._zero_ns or 0))
+        start_ns, self._last_ns = self._last_ns, max(self._last_ns + 1, time.monotonic_ns() - (self._zero_ns or 0))
         yield SourceState(self.name, "lost", why)
         yield Gap(self.name, None, start_ns, self._last_ns, "connection lost")
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -62,20 +62,38 @@ class _Line:
     events: int = 0
     faces_seen: int = 0
     drops: dict[str, int] = field(default_factory=dict)
+    away: dict[int | None, Gap] = field(default_factory=dict)  # the last of each outage that is not over
+    now_ns: int = 0
     over: bool = False
     cut: bool = False  # ended by `seconds`, not by the source
+
+    def lose(self, gap: Gap) -> None:
+        """Note an outage; one of every face is one of each that was ever seen."""
+        faces: list[int | None] = [gap.face]
+        if gap.face is None and self.sessions:
+            faces = list(self.sessions)
+        self.away |= {face: replace(gap, face=face) for face in faces}
+
+    def lasting(self) -> list[Gap]:
+        """What was not told of outages that last to the end."""
+        gaps = [gap for gap in self.away.values() if gap.stop_ns < self.now_ns]
+        return [replace(gap, start_ns=gap.stop_ns, stop_ns=self.now_ns) for gap in gaps]
 
     def take(self, sighting: Sighting) -> None:
         """Count a frame when the loop takes it: the feed's thread reads ahead, and a count must not depend on that."""
         self.frames += 1
         self.faces_seen += len(sighting.crops)
+        self.now_ns = sighting.frame.captured_ns
+        for crop in sighting.crops:
+            self.away.pop(crop.face, None)
+            self.away.pop(None, None)
         if sighting.dropped:
             self.drops[sighting.dropped] = self.drops.get(sighting.dropped, 0) + 1
 
 
 def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
     """The aligner of every run that does not bring its own."""
-    options = AlignOptions(bridge_ns=settings.bridge_ms * 1_000_000)
+    options = AlignOptions(bridge=settings.bridge)
     return MediaPipeAligner(side=spec.side, faces=settings.faces, options=options)
 
 
@@ -154,8 +172,13 @@ class Pipeline:
             if isinstance(item, Sighting):
                 if item.dropped != "time not rising":
                     self._show(line, item.frame, (time.perf_counter_ns() - began) / 1e6)
+            elif isinstance(item, End):
+                yield from line.lasting()
+                yield self._close(line, item)
             else:
-                yield self._close(line, item) if isinstance(item, End) else item
+                if isinstance(item, Gap):
+                    line.lose(item)
+                yield item
 
     def _limited(self, line: _Line, item: Item) -> Item:
         over = isinstance(item, Sighting) and self._limit_ns is not None and item.frame.captured_ns >= self._limit_ns

@@ -51,7 +51,8 @@ class PushSource:
                 self.drops[OVERLOAD] = self.drops.get(OVERLOAD, 0) + 1
                 return None
             if any(self._shape) and image.shape != self._shape:
-                self._waiting.append(Gap(self.name, None, self._last_ns, max(captured_ns, self._last_ns), "new size"))
+                resumed = max(captured_ns, self._last_ns + 1)
+                self._waiting.append(Gap(self.name, None, self._last_ns, resumed, "new size"))
             self._waiting.append(frame)
             self._next, self._shape, self._last_ns = self._next + 1, image.shape, captured_ns
             self._arrived.notify()

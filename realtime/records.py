@@ -60,7 +60,10 @@ class Crop:
 
 @dataclass(frozen=True)
 class Gap:
-    """No evidence of `face` (None: of every face of the source) from start_ns to stop_ns. Flushes and resets."""
+    """No evidence of `face` (None: of every face of the source) between start_ns and stop_ns. Flushes and resets.
+
+    The records of one outage touch each other: together they run from the last frame used to the first used after it.
+    """
 
     source: str
     face: int | None
@@ -69,8 +72,8 @@ class Gap:
     reason: str
 
     def __post_init__(self) -> None:
-        if self.stop_ns < self.start_ns:
-            raise ValueError(f"Gap: stop {self.stop_ns} before start {self.start_ns}")
+        if self.stop_ns <= self.start_ns:
+            raise ValueError(f"Gap: stop {self.stop_ns}, expected later than its start {self.start_ns}")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError
+from .gaps import joined
 from .overlay import CAVEAT
+from .records import Gap
 from .sinks import Sink
 from .video import reason
 
@@ -50,9 +52,9 @@ def page(records: list[dict[str, Any]]) -> str:
     """The report of a run's JSON-line records (final events only)."""
     start = next(r for r in records if r["type"] == "start")
     events = [r for r in records if r["type"] == "event"]
-    gaps = [r for r in records if r["type"] == "gap"]
+    gaps = joined(_gap(r) for r in records if r["type"] == "gap")
     names = ", ".join(source["source"] for source in start["sources"])
-    end_s = max([1.0, *(e["emitted_s"] for e in events), *(g["stop_s"] for g in gaps)])
+    end_s = max([1.0, *(e["emitted_s"] for e in events), *(g.stop_ns / 1e9 for g in gaps)])
     frames = sum(r["frames"] for r in records if r["type"] == "end")
     title = html.escape(names)
     return (
@@ -75,7 +77,7 @@ def color(event: dict[str, Any]) -> str:
     return COLORS[labels.index(event["label"]) % len(COLORS)] if event["label"] in labels else UNSURE
 
 
-def _timeline(events: list[dict[str, Any]], gaps: list[dict[str, Any]], end_s: float) -> str:
+def _timeline(events: list[dict[str, Any]], gaps: list[Gap], end_s: float) -> str:
     def bar(start_s: float, stop_s: float, fill: str, title: str, opacity: float) -> str:
         x, width = WIDTH * start_s / end_s, max(3.0, WIDTH * (stop_s - start_s) / end_s)
         return (
@@ -83,7 +85,7 @@ def _timeline(events: list[dict[str, Any]], gaps: list[dict[str, Any]], end_s: f
             f'opacity="{opacity}"><title>{html.escape(title)}</title></rect>'
         )
 
-    bars = [bar(g["start_s"], g["stop_s"], "#888888", f"no evidence: {g['reason']}", 0.25) for g in gaps]
+    bars = [bar(g.start_ns / 1e9, g.stop_ns / 1e9, "#888888", f"no evidence: {g.reason}", 0.25) for g in gaps]
     bars += [bar(e["onset_s"], e["offset_s"], color(e), f"{e['label']} at {e['onset_s']:.2f} s", 1) for e in events]
     text = f'y="{HEIGHT - 3}" font-size="12" fill="currentColor"'
     return (
@@ -130,8 +132,15 @@ def _curve(event: dict[str, Any]) -> str:
     )
 
 
-def _gaps(gaps: list[dict[str, Any]]) -> str:
+def _gaps(gaps: list[Gap]) -> str:
     if not gaps:
         return ""
-    rows = "".join(f"<li>{g['start_s']:.2f} to {g['stop_s']:.2f} s: {html.escape(g['reason'])}</li>" for g in gaps)
+    rows = "".join(
+        f"<li>{gap.start_ns / 1e9:.2f} to {gap.stop_ns / 1e9:.2f} s: {html.escape(gap.reason)}</li>" for gap in gaps
+    )
     return f"<h2>No evidence</h2><ul>{rows}</ul>"
+
+
+def _gap(record: dict[str, Any]) -> Gap:
+    start_ns, stop_ns = (round(record[name] * 1e9) for name in ("start_s", "stop_s"))
+    return Gap(record["source"], record["face"], start_ns, stop_ns, record["reason"])

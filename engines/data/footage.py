@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..align import Alignment, AlignOptions, MediaPipeAligner
+from ..bridge import breaks
 from ..clips import SECOND_NS
 from ..errors import DataError
 from ..landmarker import Mesh
@@ -90,8 +91,7 @@ class Footage:
 
     def stretches(self) -> list[Rows]:
         """Rows [first, stop) between breaks of the alignment that the stream makes a Gap of; two frames at least."""
-        cuts = np.flatnonzero(np.diff(self.at_ns) > AlignOptions().bridge_ns) + 1
-        edges = [0, *cuts.tolist(), len(self.aligned)]
+        edges = [0, *breaks(self.at_ns.tolist()), len(self.aligned)]
         return [(a, b) for a, b in pairwise(edges) if b - a > 1]
 
 

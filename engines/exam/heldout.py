@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import AlignOptions
+from ..bridge import BridgeOptions, breaks
 from ..calibrate import T_CRN_GRID, Scored, best_thresholds, curve, score_clip
 from ..data.faces import find_faces, load_face
 from ..data.synthetic import Clip, Renderer
@@ -168,15 +168,15 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def stretches(take: Take) -> list[Take]:
+def stretches(take: Take, options: BridgeOptions | None = None) -> list[Take]:
     """The take cut where the stream would see a Gap; each movement belongs to the stretch that it overlaps most.
 
     Stretches of one frame are left out. None where no two frames are left.
     """
-    cuts = np.flatnonzero(np.diff(take.times_ns) > AlignOptions().bridge_ns) + 1
-    edges = [0, *cuts.tolist(), len(take.times_ns)]
+    cuts = breaks(take.times_ns.tolist(), options)
+    edges = [0, *cuts, len(take.times_ns)]
     rows = [slice(a, b) for a, b in pairwise(edges) if b - a > 1]
-    if len(rows) == 1 and not len(cuts):
+    if len(rows) == 1 and not cuts:
         return [take]
     spans = [(int(take.times_ns[r.start]), int(take.times_ns[r.stop - 1])) for r in rows]
     owner = [_owner(movement, spans) for movement in take.movements]

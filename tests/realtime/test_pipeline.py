@@ -12,6 +12,7 @@ import pytest
 
 from engines.runtime.select import load_engines
 from realtime.config import Settings
+from realtime.gaps import joined
 from realtime.pipeline import Pipeline, SourceEnd
 from realtime.records import Event, Frame, Gap
 from realtime.sources import open_source, open_sources
@@ -214,8 +215,31 @@ def test_times_that_jump_repeat_or_go_back_never_reach_the_networks(clip, engine
     with Pipeline([Jumpy(clip, times)], engines) as pipeline:
         for record in pipeline.run():
             if isinstance(record, Gap):
-                gaps.append(record.reason)
+                gaps.append(record)
             if isinstance(record, SourceEnd):
                 drops = record.drops
-    assert gaps == ["frames missing", "clock set back"], gaps
+    assert [gap.reason for gap in joined(gaps)] == ["frames missing", "clock set back"], gaps
     assert drops["time not rising"] == 2 + Settings().clock_reset_frames
+
+
+class Leaving(Jumpy):
+    """A face for 30 frames, then an empty picture for 30 more."""
+
+    STEP = 33_333_333
+
+    def __init__(self, path):
+        super().__init__(path, [k * self.STEP for k in range(60)])
+
+    def __iter__(self):
+        empty = self.image * 0
+        return iter([Frame("jumpy", i, t, self.image if i < 30 else empty) for i, t in enumerate(self.times)])
+
+
+def test_an_absence_that_lasts_is_told_until_the_end(clip, engines):
+    """The face leaves at 1 s and never comes back: the source's last frame ends the gap."""
+    with Pipeline([Leaving(clip)], engines) as pipeline:
+        records = list(pipeline.run())
+    (gap,) = joined(record for record in records if isinstance(record, Gap))
+    assert (gap.reason, gap.stop_ns) == ("no face", 59 * Leaving.STEP)
+    assert 0.9e9 < gap.start_ns <= 1e9
+    assert isinstance(records[-1], SourceEnd)

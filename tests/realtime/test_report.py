@@ -64,8 +64,10 @@ def test_elan_of_nothing_is_a_file_that_opens(tmp_path):
 def test_the_report_names_everything_and_asks_for_nothing_from_outside():
     gap = {"type": "gap", "source": "x", "face": 0, "reason": "no <face>", "start_s": 2.0, "stop_s": 3.0}
     end = {"type": "end", "source": "x", "frames": 120, "events": 1, "drops": {}}
-    text = page([START, event(), gap, end])
+    rest = gap | {"start_s": 3.0, "stop_s": 4.5}  # of the same outage
+    text = page([START, event(), gap, rest, end])
     for words in (
+        "2.00 to 4.50 s",
         "a&lt;b&gt;.mp4",
         "1 micro-expression in 120 frames",
         "negative 90%",

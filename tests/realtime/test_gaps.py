@@ -1,0 +1,123 @@
+"""Gaps tell the truth: joined, the records of an outage run from the last frame used to the first used after it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.bridge import Bridge, BridgeOptions
+from realtime.gaps import Stretches, joined
+from realtime.records import Gap
+
+MS = 1_000_000
+STEP = 40 * MS  # a camera of 25 Hz
+
+
+def stretches(**options):
+    return Stretches("cam", Bridge(BridgeOptions(**options)))
+
+
+def see_all(held, sightings):
+    """Gaps of (time in ms, faces, reason) in order."""
+    return [gap for at, faces, why in sightings for gap in held.see(at * MS, set(faces), why)]
+
+
+def test_a_gap_is_never_of_zero_length():
+    with pytest.raises(ValueError, match="stop 5, expected later than its start 5"):
+        Gap("cam", None, 5, 5, "connection lost")
+
+
+@pytest.mark.parametrize(
+    ("hole", "why", "told"),
+    [
+        ([(80, "turned away"), (120, "turned away"), (160, "turned away")], "turned away", "turned away"),
+        ([(80, "registration lost"), (120, "registration lost"), (160, None)], "frames missing", "registration lost"),
+        ([], "frames missing", "frames missing"),
+    ],
+    ids=["rejected", "rejected, and back in the frame that makes it certain", "no frame came"],
+)
+def test_the_reason_is_what_was_seen_of_the_hole(hole, why, told):
+    sightings = [(0, {0}, None), (40, {0}, None)] + [(at, set(), reason) for at, reason in hole if reason]
+    gaps = see_all(stretches(frames=1), [*sightings, (240, {0}, None)])
+    assert {gap.reason for gap in gaps} == {told}
+    assert [(gap.start_ns, gap.stop_ns) for gap in joined(gaps)] == [(40 * MS, 240 * MS)]
+
+
+def test_an_outage_of_the_source_runs_from_the_last_frame_used_to_the_first_used():
+    """The last frame before it showed no face any more, nor did the first after it."""
+    held = stretches()
+    before = see_all(held, [(0, {0}, None), (40, {0}, None), (80, set(), "no face")])
+    lost = held.interrupted(Gap("cam", None, 80 * MS, 5_000 * MS, "connection lost"))
+    after = see_all(held, [(8_000, set(), "no face"), (8_040, {0}, None), (8_080, {0}, None)])
+    told = [*before, *lost, *after]
+    assert [gap.face for gap in lost] == [None]
+    assert [(gap.start_ns, gap.stop_ns) for gap in joined(told)] == [(40 * MS, 8_040 * MS)]
+
+
+def test_faces_that_were_away_before_the_source_was_lost_keep_their_reason():
+    held = stretches()
+    see_all(held, [(0, {0, 1}, None), (40, {0, 1}, None)])
+    told = see_all(held, [(40 * n, {0}, "turned away") for n in range(2, 8)])
+    lost = held.interrupted(Gap("cam", None, 280 * MS, 900 * MS, "connection lost"))
+    told += [*lost, *see_all(held, [(1_000, {0, 1}, None)])]
+    assert [(gap.face, gap.reason) for gap in lost] == [(1, "turned away"), (None, "connection lost")]
+    assert [(g.face, g.start_ns // MS, g.stop_ns // MS, g.reason) for g in joined(told)] == [
+        (0, 280, 1_000, "connection lost"),
+        (1, 40, 1_000, "turned away, connection lost"),
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from([20, 33, 40, 66, 200, 900]), st.booleans(), st.integers(0, 30))))
+def test_joined_gaps_cover_every_hole_that_was_not_bridged_and_nothing_else(script):
+    """Against the definition: neighbours in the times of use are bridged, or one outage."""
+    held, told, used, now = stretches(), [], [], 0
+    for step, seen, event in script:
+        now += step * MS
+        if event == 0:
+            told += held.interrupted(Gap("cam", None, now - step * MS, now - 1, "connection lost"))
+        told += held.see(now, {0} if seen else set(), None if seen else "no face")
+        used += [now] if seen else []
+    spans = [(gap.start_ns, gap.stop_ns) for gap in joined(told) if used and gap.start_ns >= used[0]]
+    ends = [span for span in spans if span[1] <= (used[-1] if used else -1)]
+    assert all(start in used and stop in used for start, stop in ends)
+    alone = {gap.start_ns for gap in told} & {gap.stop_ns for gap in told}  # a frame between two outages
+    assert all(at in alone for at in used for start, stop in spans if start < at < stop)
+    holes = [(a, b) for a, b in pairwise(used) if b - a > 150 * MS]
+    assert all(any(start <= a and b <= stop for start, stop in spans) for a, b in holes)
+
+
+@pytest.mark.parametrize(
+    ("hz", "missing", "bridged"),
+    [(30, 2, True), (30, 3, False), (29.97, 2, True), (25, 2, True), (25, 3, False), (24, 2, True), (15, 1, True),
+     (15, 2, False), (60, 2, True), (60, 5, True), (60, 6, False)],
+)  # fmt: skip
+def test_cameras_of_any_rate_may_miss_two_frames(hz, missing, bridged):
+    """Above 30 Hz frames are thinned to the grid: what counts is how many of its ticks are missing."""
+    bridge, step = Bridge(), round(1e9 / min(hz, 30))
+    for n in range(40):
+        bridge.see(n * step)
+    last = 39 * step
+    assert bridge.spans(last, last + round((missing + 1) * 1e9 / hz)) is bridged
+
+
+def test_the_time_of_a_bridge_has_its_own_limit():
+    bridge = Bridge(BridgeOptions(frames=4, most_ns=90 * MS))
+    bridge.see(0)
+    assert bridge.spans(0, 90 * MS)
+    assert not bridge.spans(0, 91 * MS)
+
+
+def test_faces_that_nobody_named_share_one_outage():
+    gaps = [Gap("a", None, 0, 5, "lost"), Gap("a", None, 5, 9, "lost"), Gap("b", None, 0, 3, "lost")]
+    assert joined(gaps) == [Gap("a", None, 0, 9, "lost"), Gap("b", None, 0, 3, "lost")]
+    assert joined([]) == []
+
+
+def test_bridges_are_measured_from_the_frames_that_were_looked_at():
+    """One late frame does not lengthen them: the rate is a median."""
+    bridge = Bridge()
+    for at in np.cumsum([33, 33, 33, 900, 33, 33]):
+        bridge.see(int(at) * MS)
+    assert bridge.longest_ns == pytest.approx(116.7 * MS, rel=0.01)
