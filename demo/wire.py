@@ -108,7 +108,7 @@ def pack_picture(head: dict[str, Any], image: Pixels, limits: Limits) -> bytes:
 
 
 def sight(view: View, columns: int) -> dict[str, Any]:
-    """What a page draws of one face now: outline (frame px), quality, latency, the newest score columns.
+    """What a page draws of one face now: outline (frame px), quality, note, latency, the newest score columns.
 
     `columns` of the result is base64 of (n, M + 1) bytes, oldest first: the window scores, then the refined score, as
     0..254, 255 where there is none; the last column stands at `now_ns`, one per tick before it.
@@ -118,6 +118,6 @@ def sight(view: View, columns: int) -> dict[str, Any]:
     outline = view.outline[np.isfinite(view.outline).all(axis=1)]
     return {
         "face": view.face, "now_ns": view.now_ns, "latency_ms": round(view.latency_ms, 1),
-        "quality": round(view.quality, 3),
+        "quality": round(view.quality, 3), "note": view.note,
         "outline": outline.round(1).tolist(), "columns": base64.b64encode(levels.tobytes()).decode(),
     }  # fmt: skip

@@ -30,7 +30,17 @@ from .steady import Placed, Steady
 from .template import Affine, compose, face_to_crop, inverse
 from .tracks import Track, Tracks
 
-__all__ = ["AlignOptions", "Aligner", "Alignment", "Face", "FixedAligner", "MediaPipeAligner", "face_to_crop"]
+__all__ = [
+    "TOO_SMALL",
+    "AlignOptions",
+    "Aligner",
+    "Alignment",
+    "Face",
+    "FixedAligner",
+    "MediaPipeAligner",
+    "Refused",
+    "face_to_crop",
+]
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,8 @@ class AlignOptions:
     """
 
     yaw_degrees: tuple[float, float] = (30.0, 35.0)  # enter below, leave above
-    width_px: tuple[float, float] = (90.0, 80.0)  # of the mesh; enter from, leave below
+    min_face_px: float = 90.0  # width of the mesh: enter from
+    stays: float = 0.9  # of that width: leave below
     inside: float = 0.8  # least share of the landmarks within the frame
     search_ns: int = 300_000_000  # the landmarker looks this often while fewer faces than asked for are there
     landmarks_ns: int = 500_000_000  # and this often at faces that are followed; 0: at every frame
@@ -51,12 +62,15 @@ class AlignOptions:
     register: RegisterOptions = field(default_factory=RegisterOptions)
 
 
+TOO_SMALL = "too small"
+
+
 @dataclass(frozen=True, eq=False)
 class Face:
     """One aligned face. `pixels` (3, S, S) RGB; `affine` (2, 3) frame px -> crop px; `quality` 0..1.
 
     `outline` (N, 2) frame px is the face oval, a closed polygon (the first point is not repeated). `placed` (2, 3) is
-    where landmarks alone would have put the crop.
+    where landmarks alone would have put the crop. `width_px` is the face's, from side to side; 0 where not known.
     """
 
     face: int
@@ -65,14 +79,29 @@ class Face:
     quality: float
     outline: NDArray[np.float32]
     placed: Affine = field(default_factory=lambda: np.eye(2, 3))
+    width_px: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Refused:
+    """A face that was found and not used, and why; `outline` and `width_px` as a Face's."""
+
+    face: int
+    reason: str
+    outline: NDArray[np.float32]
+    width_px: float
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """The faces of one frame, by id. `rejected` is why the first face that is not there is not there."""
+    """The faces of one frame, by id. `rejected` is why the first face that is not there is not there.
+
+    `refused` are the faces that the landmarker found when it last looked and that were not used.
+    """
 
     faces: tuple[Face, ...]
     rejected: str | None
+    refused: tuple[Refused, ...] = ()
 
 
 class Aligner(Protocol):
@@ -140,13 +169,16 @@ class MediaPipeAligner(Aligner):
         self._searched_ns: int | None = None
         self._last_ns = 0
         self._rejected: str | None = None
-        self._landmarker = Landmarker(faces)
+        self._refused: tuple[Refused, ...] = ()
+        self._landmarker = Landmarker(faces + 1)  # one more: of two alike it would show now one, now the other
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
         self._bridge.see(captured_ns)
         followed = None if self._due(captured_ns) else self._follow(image_bgr, captured_ns)
         self._last_ns = captured_ns
-        return self._search(image_bgr, captured_ns) if followed is None else Alignment(followed, self._rejected)
+        if followed is None:
+            return self._search(image_bgr, captured_ns)
+        return Alignment(followed, self._rejected, self._refused)
 
     def _due(self, now_ns: int) -> bool:
         """Landmarks are asked after a while, and until a face just lost is found or given up."""
@@ -180,17 +212,21 @@ class MediaPipeAligner(Aligner):
         tracks = self._tracks.assign(meshes, now_ns)
         self._restart_unbridged(now_ns)
         faces: dict[int, Face] = {}
-        reasons: dict[int, str] = {} if meshes else {0: "no face"}
+        refused: dict[int, Refused] = {}
+        all_found = sum(track is not None for track in tracks) == self.faces
         for mesh, track in zip(meshes, tracks, strict=True):
+            if track is None and all_found:
+                continue  # one face more than is wanted
             # without a track the face is new, and all ids are still held for faces just lost
             found = "registration lost" if track is None else self._face(image, mesh, track, now_ns)
             face = self.faces if track is None else track.face
             if isinstance(found, Face):
                 faces[face] = found
             else:
-                reasons[face] = found
-        self._rejected = reasons[min(reasons)] if reasons else None
-        return Alignment(tuple(faces[i] for i in sorted(faces)), self._rejected)
+                refused[face] = Refused(face, found, outline(mesh), width_px(mesh))
+        self._refused = tuple(refused[i] for i in sorted(refused))
+        self._rejected = self._refused[0].reason if refused else None if meshes else "no face"
+        return Alignment(tuple(faces[i] for i in sorted(faces)), self._rejected, self._refused)
 
     def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
         """The meshes of one frame as MediaPipe gives them."""
@@ -229,14 +265,18 @@ class MediaPipeAligner(Aligner):
         sharp = min(1.0, 1 / math.hypot(*placed.affine[:, 0]))
         quality = frontal * sharp * min(1.0, max(0.0, placed.correlation))
         pixels = _rgb_planes(placed.pixels)
-        return Face(track.face, pixels, placed.affine, quality, outline(track.mesh), placed.by_landmarks)
+        shape = outline(track.mesh)
+        return Face(
+            track.face, pixels, placed.affine, quality, shape, placed.by_landmarks, width_px(track.mesh)
+        )  # fmt: skip
 
     def _gate(self, image: Pixels, mesh: Mesh, stays: bool) -> str | None:
         """Why the face may not come in or, if it `stays`, why it must leave."""
         if yaw_degrees(mesh) > self.options.yaw_degrees[stays]:
             return "turned away"
-        if width_px(mesh) < self.options.width_px[stays]:
-            return "too small"
+        least_px = self.options.min_face_px * (self.options.stays if stays else 1)
+        if width_px(mesh) < least_px:
+            return TOO_SMALL
         (x, y, _), (high, wide, _) = mesh.T, image.shape
         within = np.count_nonzero((x >= 0) & (x < wide) & (y >= 0) & (y < high))
         return None if within >= self.options.inside * len(mesh) else "out of frame"

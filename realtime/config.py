@@ -12,11 +12,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from engines.align import AlignOptions
 from engines.bridge import BridgeOptions
 from engines.specs import CLUSTER_TICKS, SpotterSpec
 
 from .errors import UsageError
 
+BRIDGE = BridgeOptions()
 RING_SPARE_TICKS = 60  # beyond a cluster: the reach of its last window, lags of the encoder, look-ahead
 
 
@@ -26,8 +28,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
-    bridge_frames: int = Field(2, ge=0, le=15, description="missing frames of a face that interpolation bridges")
-    bridge_ms: int = Field(150, ge=34, le=500, description="and how far their neighbours may be apart")
+    bridge_frames: int = Field(
+        BRIDGE.frames, ge=0, le=15, description="missing frames of a face that interpolation bridges"
+    )
+    bridge_ms: int = Field(
+        BRIDGE.most_ns // 1_000_000, ge=34, le=500, description="and how far their neighbours may be apart"
+    )
     cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, description="longest cluster before a barrier")
     ring_ticks: int = Field(400, ge=64, description="crops and history kept per face; exceeds cluster_ticks")
     threshold: float | None = Field(None, ge=0, le=1, description="T_CRN")
@@ -39,6 +45,10 @@ class Settings(BaseModel):
     queue_frames: int = Field(64, ge=2, description="aligned frames waiting per source")
     queue_mb: int = Field(128, ge=8, description="and their images together, in MB")
     clock_reset_frames: int = Field(5, ge=1, description="frames running backwards before the clock is taken anew")
+    min_face_px: float = Field(
+        AlignOptions().min_face_px, ge=20, le=1000, description="width from which a face is used, in px of the picture"
+    )
+    small_face_px: float = Field(90, ge=0, le=1000, description="width below which it is called small")
     faces: int = Field(1, ge=1, le=8, description="faces followed per source")
     process_cameras: int = Field(5, ge=1, description="cameras that share a process on the CPU, while there are cores")
 
@@ -52,6 +62,11 @@ class Settings(BaseModel):
     def bridge(self) -> BridgeOptions:
         """How long a face may be missing and its stretch still goes on."""
         return BridgeOptions(self.bridge_frames, self.bridge_ms * 1_000_000)
+
+    @property
+    def align(self) -> AlignOptions:
+        """How faces are aligned."""
+        return AlignOptions(min_face_px=self.min_face_px, bridge=self.bridge)
 
     def spotter(self, spec: SpotterSpec) -> SpotterSpec:
         """The weights' spec with this run's thresholds in place."""

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engines.align import Aligner, Face
+from engines.align import Aligner, Face, Refused
 from engines.bridge import Bridge
 
 from .clock import Thinner
@@ -28,11 +28,16 @@ POLL_S = 0.1  # how soon a closing feed notices
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
-    """One frame of the source and the faces aligned in it; `dropped` says why it was not looked at."""
+    """One frame of the source and the faces aligned in it; `dropped` says why it was not looked at.
+
+    `rejected` is why a face that is wanted was not used, `refused` the faces that were found and not used.
+    """
 
     frame: Frame
     crops: tuple[Crop, ...] = ()
     dropped: str | None = None
+    rejected: str | None = None
+    refused: tuple[Refused, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,8 @@ class Feed:
         before = set(self._stretches.last)
         gaps = self._stretches.see(frame.captured_ns, {f.face for f in found.faces}, found.rejected)
         yield from gaps
-        yield Sighting(frame, tuple(self._crop(frame, face) for face in found.faces))
+        crops = tuple(self._crop(frame, face) for face in found.faces)
+        yield Sighting(frame, crops, rejected=found.rejected, refused=found.refused)
         if not self._stretches.last:
             yield from self._decided(self._thinner.anchor(None))
         elif not before - {gap.face for gap in gaps}:
@@ -176,6 +182,7 @@ class Feed:
             face.affine,
             face.quality,
             face.outline,
+            face.width_px,
         )
 
     def _close_stretches(self, gap: Gap) -> Iterator[Item]:

@@ -84,8 +84,9 @@ def _face(canvas: Canvas, outline: NDArray[np.float64], view: View, now_ns: int,
     canvas.line(outline + 1, SHADOW, 1, closed=True)
     canvas.line(outline, tint, 1.5, closed=True)
     words = [str(view.face + 1)] * named + ([" ".join(caption(fresh[-1]))] if fresh else [])
+    words += [view.note] if view.note else []
     if words:
-        _tag(canvas, "  ".join(words), tint, outline)
+        _tag(canvas, "  ".join(words), WARN if view.note and not fresh else tint, outline)
 
 
 def _tag(canvas: Canvas, text: str, tint: Color, outline: NDArray[np.float64]) -> None:

@@ -79,7 +79,7 @@ def card(canvas: Canvas, box: Box, view: View, now_ns: int, named: bool) -> None
         canvas.text(x1, y + 26, f"face {view.face + 1}", INK, 12, bold=True, align=1)
     events = current(view)
     finals = [e for e in events if e.status == "final"]
-    _verdict(canvas, x0, x1, y + 58, events, now_ns)
+    _verdict(canvas, x0, x1, y + 58, events, now_ns, view.note)
     if box.height >= FULL_CARD:
         heading = "label probabilities" if events[-1:] == finals[-1:] else "last final event"
         bottom = _bars(canvas, x0, x1, y + 112, heading, finals[-1]) if finals else y + 100
@@ -92,11 +92,13 @@ def card(canvas: Canvas, box: Box, view: View, now_ns: int, named: bool) -> None
     canvas.text(x0, box.y1 - 14, text, _rate_color(view), 12)
 
 
-def _verdict(canvas: Canvas, x0: float, x1: float, y: float, events: Sequence[Event], now_ns: int) -> None:
-    """The newest event in large letters."""
+def _verdict(
+    canvas: Canvas, x0: float, x1: float, y: float, events: Sequence[Event], now_ns: int, note: str
+) -> None:  # fmt: skip
+    """The newest event in large letters; below it what there is to say of the face, or of the event."""
     if not events:
         canvas.text(x0, y + 6, "watching", DIM, 25)
-        canvas.text(x0, y + 28, "no micro-expression so far", DIM, 12)
+        canvas.text(x0, y + 28, note or "no micro-expression so far", WARN if note else DIM, 12, width=x1 - x0)
         return
     event = events[-1]
     name, sure = caption(event)
@@ -108,7 +110,7 @@ def _verdict(canvas: Canvas, x0: float, x1: float, y: float, events: Sequence[Ev
     length, ago = (event.offset_ns - event.onset_ns) / 1e6, max(0.0, (now_ns - event.offset_ns) / 1e9)
     spotted = f", spotted at {event.score:.2f}" if event.status == "final" else ""
     detail = f"{length:.0f} ms long, ended {ago:.1f} s ago{spotted}"
-    canvas.text(x0, y + 28, detail, DIM, 12, width=x1 - x0)
+    canvas.text(x0, y + 28, note or detail, WARN if note else DIM, 12, width=x1 - x0)
 
 
 def _bars(canvas: Canvas, x0: float, x1: float, y: float, heading: str, event: Event) -> float:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
-from engines.align import Aligner, AlignOptions, MediaPipeAligner
+import numpy as np
+
+from engines.align import TOO_SMALL, Aligner, MediaPipeAligner, Refused
 from engines.runtime.engine import EngineSet
 from engines.specs import SpotterSpec
 
@@ -26,7 +28,7 @@ from .errors import MicrospotError, UsageError
 from .feed import End, Feed, Item, Sighting
 from .meter import Meter
 from .records import Crop, Event, Frame, Gap, SourceState, View
-from .session import Session
+from .session import Session, face_small
 from .settle import warm
 from .sources import Source
 
@@ -46,6 +48,7 @@ class SourceEnd:
     events: int
     drops: dict[str, int]
     error: MicrospotError | None = None
+    rejected: dict[str, int] = field(default_factory=dict)  # frames in which a wanted face was not used, by reason
     face_seen: bool = False  # whether any face was ever aligned
 
 
@@ -62,6 +65,7 @@ class _Line:
     events: int = 0
     faces_seen: int = 0
     drops: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
     away: dict[int | None, Gap] = field(default_factory=dict)  # the last of each outage that is not over
     now_ns: int = 0
     over: bool = False
@@ -89,12 +93,13 @@ class _Line:
             self.away.pop(None, None)
         if sighting.dropped:
             self.drops[sighting.dropped] = self.drops.get(sighting.dropped, 0) + 1
+        if sighting.rejected:
+            self.rejected[sighting.rejected] = self.rejected.get(sighting.rejected, 0) + 1
 
 
 def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
     """The aligner of every run that does not bring its own."""
-    options = AlignOptions(bridge=settings.bridge)
-    return MediaPipeAligner(side=spec.side, faces=settings.faces, options=options)
+    return MediaPipeAligner(side=spec.side, faces=settings.faces, options=settings.align)
 
 
 class Pipeline:
@@ -121,7 +126,7 @@ class Pipeline:
         if twice := {name for name in names if names.count(name) > 1}:
             raise UsageError(f"two sources are called {sorted(twice)[0]}: open them with open_sources, which renames")
         self._waits = not any(source.pace for source in sources)
-        spec = self.settings.spotter(engines.spotter)
+        self._spec = spec = self.settings.spotter(engines.spotter)
         self._lines = [
             _Line(Feed(s, aligner(spec, self.settings), spec.grid_hz, self.settings, self.meter)) for s in sources
         ]
@@ -171,7 +176,7 @@ class Pipeline:
         for line, item in items:
             if isinstance(item, Sighting):
                 if item.dropped != "time not rising":
-                    self._show(line, item.frame, (time.perf_counter_ns() - began) / 1e6)
+                    self._show(line, item, (time.perf_counter_ns() - began) / 1e6)
             elif isinstance(item, End):
                 yield from line.lasting()
                 yield self._close(line, item)
@@ -208,13 +213,29 @@ class Pipeline:
         session.reset()
         return events
 
-    def _show(self, line: _Line, frame: Frame, latency_ms: float) -> None:
+    def _show(self, line: _Line, sighting: Sighting, latency_ms: float) -> None:
         if self.draw is None:
             return
-        recent = [s for _, s in sorted(line.sessions.items()) if frame.captured_ns - s.seen_ns < STALE_NS]
-        views = [session.view(line.feed.rate.hz, latency_ms) for session in recent]
+        frame, hz = sighting.frame, line.feed.rate.hz
+        refused = {face.face: face for face in sighting.refused}
+        views = []
+        for face, session in sorted(line.sessions.items()):
+            if frame.captured_ns - session.seen_ns < STALE_NS:
+                found = refused.pop(face, None)
+                views.append(session.view(hz, latency_ms, _why(found) if found else ""))
+        views += [self._unused(frame, face, hz, latency_ms) for face in refused.values()]
         with self.meter.time("draw"):
             self.draw(frame, views)
+
+    def _unused(self, frame: Frame, found: Refused, hz: float, latency_ms: float) -> View:
+        """What is drawn of a face that was found and never used."""
+        spec = self._spec
+        nothing = np.empty((spec.scales, 0), np.float32)
+        return View(
+            source=frame.source, face=found.face, now_ns=frame.captured_ns, grid_hz=spec.grid_hz, measured_hz=hz,
+            windows=spec.windows, scores=nothing, refined=nothing[0], events=(), outline=found.outline, quality=0.0,
+            latency_ms=latency_ms, thresholds=(spec.t_cpn, spec.t_crn), note=_why(found),
+        )  # fmt: skip
 
     def _close(self, line: _Line, end: End) -> SourceEnd:
         line.over = True
@@ -225,7 +246,7 @@ class Pipeline:
             drops |= source.drops
         if clipped := sum(s.clipped for s in line.sessions.values()):
             drops["boundary left the ring"] = clipped
-        return SourceEnd(source.name, line.frames, line.events, drops, end.error, line.faces_seen > 0)
+        return SourceEnd(source.name, line.frames, line.events, drops, end.error, line.rejected, line.faces_seen > 0)
 
     def describe(self) -> dict[str, Any]:
         """The `start` record: sources, backend, grid, latency bounds derived from the spec."""
@@ -241,6 +262,11 @@ class Pipeline:
             "grid_hz": self.engines.spotter.grid_hz,
             "latency_ticks": latency(self.settings.spotter(self.engines.spotter), self.settings.hop),
         }
+
+
+def _why(found: Refused) -> str:
+    """What a person is told of a face that is not used."""
+    return f"{face_small(found.width_px)}, not used" if found.reason == TOO_SMALL else f"not used: {found.reason}"
 
 
 def latency(spec: SpotterSpec, hop: int) -> dict[str, int]:

@@ -40,7 +40,10 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """One aligned face. `pixels` is 3xSxS RGB; `affine` maps frame to crop pixels; `outline` Nx2 frame pixels."""
+    """One aligned face. `pixels` is 3xSxS RGB; `affine` maps frame to crop pixels; `outline` Nx2 frame pixels.
+
+    `width_px` is the face's width in the frame, 0 where it is not known.
+    """
 
     source: str
     face: int
@@ -50,6 +53,7 @@ class Crop:
     affine: NDArray[np.float64]
     quality: float
     outline: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
+    width_px: float = 0.0
 
     def __post_init__(self) -> None:
         _expect("Crop.pixels", self.pixels, np.uint8, (3, None, None))
@@ -136,7 +140,8 @@ class View:
     """What the overlay draws for one face now. The history arrays end at `now_ns`, one column per tick.
 
     scores: (M, H) window probabilities by the window's last tick, NaN where none;
-    refined: (H,) best refined score per tick, NaN where none.
+    refined: (H,) best refined score per tick, NaN where none;
+    note: why the face is not used now, or what keeps it from being seen well; "" where there is nothing to say.
     """
 
     source: str
@@ -152,3 +157,4 @@ class View:
     quality: float
     latency_ms: float
     thresholds: tuple[float, float]
+    note: str = ""

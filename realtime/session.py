@@ -29,6 +29,13 @@ from .scorer import IncrementalScorer, Scores
 from .settle import Candidate, Decision, Key, Settler
 
 UNCERTAIN = "uncertain"
+
+
+def face_small(width_px: float) -> str:
+    """What a person is told of a face so wide."""
+    return f"face small: {width_px:.0f} px"
+
+
 SHOWN_EVENTS = 32  # events kept for the overlay
 
 
@@ -116,8 +123,11 @@ class Session:
         decisions = self._settler.flush(self.ticks)
         return events + (yield from self._announce(decisions))
 
-    def view(self, measured_hz: float = 0.0, latency_ms: float = 0.0) -> View:
-        """What the overlay draws now: score history, events, outline; all owned by the caller."""
+    def view(self, measured_hz: float = 0.0, latency_ms: float = 0.0, note: str = "") -> View:
+        """What the overlay draws now: score history, events, outline; all owned by the caller.
+
+        note: why the face is not used now.
+        """
         crop = self._last
         rows = self.spec.scales + 1
         undecided = [np.full(rows, np.nan, np.float32)] * (self.ticks - self._settled)  # scores lag the newest tick
@@ -127,8 +137,13 @@ class Session:
             measured_hz=measured_hz, windows=self.spec.windows, scores=history[:-1], refined=history[-1],
             events=tuple(self._events), outline=crop.outline if crop else np.empty((0, 2), np.float32),
             quality=crop.quality if crop else 0.0, latency_ms=latency_ms,
-            thresholds=(self.spec.t_cpn, self.spec.t_crn),
+            thresholds=(self.spec.t_cpn, self.spec.t_crn), note=note or self._small(),
         )  # fmt: skip
+
+    def _small(self) -> str:
+        """A word on a face that is used, and so small that movements are easily missed."""
+        width = self._last.width_px if self._last else 0.0
+        return face_small(width) if 0 < width < self.settings.small_face_px else ""
 
     def _stack(self) -> Pixels:
         """(1, 3 (1 + D), S, S): the newest crop, then for each lag the nearest at or before it; until the next call."""

@@ -38,6 +38,7 @@ class _Row:
     measured_hz: float = 0.0
     latency_ms: float = 0.0
     quality: float = 0.0
+    note: str = ""  # on a face: small, or not used and why
 
 
 class LiveTable(Sink):
@@ -87,10 +88,12 @@ class LiveTable(Sink):
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         with self._lock:
             row = self._rows.setdefault(frame.source, _Row())
-            row.state, row.faces = "live", len(views)
-            if views:
-                row.measured_hz, row.latency_ms = views[0].measured_hz, views[0].latency_ms
-                row.quality = min(view.quality for view in views)
+            used = [view for view in views if view.quality > 0]
+            row.state, row.faces = "live", len(used)
+            row.note = next((view.note for view in views if view.note), "")
+            if used:
+                row.measured_hz, row.latency_ms = used[0].measured_hz, used[0].latency_ms
+                row.quality = min(view.quality for view in used)
 
     def _event(self, row: _Row, record: dict[str, Any]) -> None:
         if record["status"] == "withdrawn":
@@ -105,7 +108,9 @@ class LiveTable(Sink):
         """What rich draws now."""
         with self._lock:
             told = Text("   ".join([*self.notes, CAVEAT, "ctrl-C ends"]), style="dim")
-            details = [Text(f"{source}: {row.detail}", "dim") for source, row in self._rows.items() if row.detail]
+            details = [
+                Text(f"{source}: {words}", "dim") for source, row in self._rows.items() if (words := _detail(row))
+            ]
             return Group(self._sources(), *details, Text(), self._recent(), Text(), told)
 
     def _sources(self) -> Table:
@@ -134,6 +139,11 @@ class LiveTable(Sink):
         for event in self._events.values():
             table.add_row(*_line(event))
         return table
+
+
+def _detail(row: _Row) -> str:
+    """What a source's second line says: what there is to say of a face, else what was last heard."""
+    return row.note if row.note and row.state == "live" else row.detail
 
 
 def _line(event: dict[str, Any]) -> list[Text]:

@@ -125,7 +125,13 @@ def _pass_on(
             elif record.frames == 0:
                 errors.append(SourceError(f"{record.source}: no frame could be read; check that it holds video"))
             elif not record.face_seen:
-                warnings.append(f"{record.source}: no face was seen; a face must be frontal and at least 90 px wide")
+                warnings.append(f"{record.source}: {_unseen(record)}")
+
+
+def _unseen(end: SourceEnd) -> str:
+    """What to say of a source in which no face was ever used."""
+    counts = ", ".join(f"{count} frames: {why}" for why, count in end.rejected.items())
+    return f"no face was used ({counts}); a face must be frontal, and as wide as the setting min_face_px asks"
 
 
 def _write(sinks: Sequence[Sink], record: dict[str, Any]) -> None:
@@ -146,4 +152,5 @@ def to_json(record: Record) -> dict[str, Any]:
     if isinstance(record, SourceState):
         return {"type": "state", "source": record.source, "state": record.state, "detail": record.detail}
     ended = {"type": "end", "source": record.source, "frames": record.frames, "events": record.events}
-    return ended | {"drops": record.drops} | ({"error": str(record.error)} if record.error else {})
+    ended |= {"drops": record.drops, "rejected": record.rejected}
+    return ended | ({"error": str(record.error)} if record.error else {})

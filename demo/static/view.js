@@ -10,6 +10,8 @@ const NAMED_S = 2; // how long after its end an event is named beside the face
 const FACTS_MS = 500;
 const STALE_MS = 2000; // without a frame, the rate is no longer the one that was measured
 
+function sentence(words) { return words[0].toUpperCase() + words.slice(1); }
+
 export class View {
   constructor(root) {
     const find = (name) => root.querySelector(name);
@@ -91,7 +93,7 @@ export class View {
     const named = this.events.sorted().filter((e) => ns / 1e9 - e.offset_s < NAMED_S).at(-1);
     if (seen) this.outline(outline, named);
     this.timeline.take(face.now_ns, face.columns);
-    this.say(named ? caption(named) : seen ? "Watching" : "No face in view");
+    this.say(named ? caption(named) : face.note ? sentence(face.note) : seen ? "Watching" : "No face in view");
     this.facts.quality.textContent = seen ? face.quality.toFixed(2) : "–";
     return undefined;
   }

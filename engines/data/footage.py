@@ -25,7 +25,7 @@ DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")  # what a folder of videos is searched for
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
-SMALL_FACES = AlignOptions(width_px=(45.0, 40.0))  # gates for faces half as wide as the live ones allow
+SMALL_FACES = AlignOptions(min_face_px=45.0)  # gates for faces half as wide as the live ones allow
 LEAST_ALIGNED = 0.5  # of a clip's frames by the live gates; below it the gates for small faces are used
 # SHA-256 of the clips of the examinations, and from when on they are examined; the part before that helped to set rules
 EXAMINED_FROM_S = {

@@ -84,7 +84,7 @@ def alarms(
 
 @exam.command()
 def sweep(
-    axis: Annotated[str, typer.Argument(help="rate, size, bitrate or landmarker")],
+    axis: Annotated[str, typer.Argument(help="rate, size, bitrate, bridge or landmarker")],
     faces: Faces,
     engines: Engines = None,
     clips: Annotated[int | None, typer.Option(help="clips of half a minute for each value")] = None,
@@ -92,7 +92,7 @@ def sweep(
     workers: Workers = 1,
     as_json: Json = False,
 ) -> None:
-    """The same movements at several camera rates, face sizes, bitrates or periods of the landmarker."""
+    """The same movements at several camera rates, face sizes, bitrates, bridges or periods of the landmarker."""
     from ..runtime.select import load_engines
     from .sweep import examine_sweep
 
@@ -101,6 +101,26 @@ def sweep(
             loaded, faces, axis=axis, clips=clips, seed=seed, workers=workers, progress=_progress
         )  # fmt: skip
     _print({"axis": axis, "rows": rows}, as_json)
+
+
+@exam.command()
+def widths(
+    videos: Videos,
+    engines: Engines = None,
+    repeats: Annotated[int, typer.Option(help="passes over the videos, each with other movements")] = 4,
+    tuning: Annotated[bool, typer.Option(help="the parts that the examinations leave")] = False,
+    seed: Seed = SEED,
+    as_json: Json = False,
+) -> None:
+    """How small a face may be: movements in real video at widths of the face from 40 to 400 px."""
+    from ..runtime.select import load_engines
+    from .widths import examine_widths
+
+    with load_engines(engines) as loaded:
+        rows = examine_widths(
+            loaded, _files(videos), repeats=repeats, seed=seed, tuning=tuning, progress=_progress
+        )  # fmt: skip
+    _print({"rows": rows}, as_json)
 
 
 @exam.command()

@@ -89,15 +89,17 @@ def _box(back: Affine, size: int, shape: tuple[int, ...]) -> tuple[int, int, int
     return max(int(left), 0), max(int(top), 0), min(int(right), shape[1]), min(int(bottom), shape[0])
 
 
-def draw_into(rng: np.random.Generator, first_s: float, stop_s: float, warp: Warp, side: int) -> list[Action]:
-    """MEs that lie whole in [first_s, stop_s), apart from each other; about one per EVERY_S."""
+def draw_into(
+    rng: np.random.Generator, first_s: float, stop_s: float, warp: Warp, side: int, every_s: float | None = None
+) -> list[Action]:  # fmt: skip
+    """MEs that lie whole in [first_s, stop_s), apart from each other; about one per `every_s`, by default EVERY_S."""
     weakest, strongest = (crop_px(px, side) for px in DISPLACEMENT_PX)
     recipe = Recipe(micro_px=(weakest, strongest))
     least = recipe.micro_s[2]
     if stop_s - first_s <= least:
         return []
     actions: list[Action] = []
-    for _ in range(rng.poisson((stop_s - first_s) / EVERY_S)):
+    for _ in range(rng.poisson((stop_s - first_s) / (every_s or EVERY_S))):
         for _ in range(TRIES):
             action = draw_micro(rng, float(rng.uniform(first_s, stop_s - least)), recipe, warp.peak)
             if action.movement.offset_ns <= stop_s * SECOND_NS and _apart(action.movement, actions, recipe.margin_s):
@@ -113,8 +115,10 @@ def _apart(one: Movement, others: Sequence[Action], margin_s: float) -> bool:
     )
 
 
-def plan(rng: np.random.Generator, footage: Footage, notes: Annotation) -> list[tuple[Warp, list[Action]]]:
-    """MEs for the quiet of a clip, each with the warp of the quiet stretch it lies in; times as the footage's."""
+def plan(
+    rng: np.random.Generator, footage: Footage, notes: Annotation, every_s: float | None = None
+) -> list[tuple[Warp, list[Action]]]:  # fmt: skip
+    """MEs for the quiet of a clip, as `draw_into`, each with the warp of its quiet stretch; times as the footage's."""
     side = footage.crops.shape[-1]
     plans = []
     for rows in footage.stretches():
@@ -123,7 +127,7 @@ def plan(rng: np.random.Generator, footage: Footage, notes: Annotation) -> list[
             from_s, to_s = (float(footage.at_ns[i]) / SECOND_NS for i in (first, stop - 1))
             warp = Warp(footage.landmarks[first], footage.affines[first], side)
             actions = draw_into(
-                rng, max(from_s + CLEAR_S, start + LEAD_S), min(to_s - CLEAR_S, end - LEAD_S), warp, side
+                rng, max(from_s + CLEAR_S, start + LEAD_S), min(to_s - CLEAR_S, end - LEAD_S), warp, side, every_s
             )
             if actions:
                 plans.append((warp, actions))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..align import AlignOptions
+from ..bridge import BridgeOptions
 from ..clips import SECOND_NS
 from ..data.faces import FaceAsset, find_faces, load_face
 from ..data.synthetic import VIDEO_RECIPE, render_video
@@ -36,6 +37,7 @@ VIDEO = replace(VIDEO_RECIPE, micro_per_min=MICRO_PER_MIN, micro_px=EXAM_RECIPE.
 CANVAS = (640, 480)  # width, height
 FRAME_HZ = 30
 USUAL_BITRATE = 1_500_000  # bit/s of the other axes
+HOLED_HZ, MISSING, HOLE_EVERY_S = 25, 2, 1.0  # of the axis "bridge": two frames lost every second
 USUAL_WIDTH = 200  # mesh width of the other axes, px
 
 Say = Callable[[str], None]
@@ -69,6 +71,7 @@ AXES = {
     "rate": Axis((15, 25, 30, 60, 200), clips=14, seconds=30.0),  # Hz; 45 MEs each
     "size": Axis((80, 100, 150, 200, 400), clips=3, seconds=30.0),  # px of the mesh from side to side; 12 MEs
     "bitrate": Axis((200_000, 500_000, 1_000_000, 4_000_000), clips=4, seconds=30.0),  # bit/s; 14 MEs
+    "bridge": Axis((100, 120, 150, 200), clips=14, seconds=30.0),  # ms; 45 MEs at 25 Hz, with frames missing
     "landmarker": Axis((0, 500, 1000), clips=8, seconds=30.0),  # ms between its looks at a face; 0: every frame
 }
 
@@ -97,6 +100,8 @@ def examine_sweep(
         raise UsageError(f"axis {axis!r}: choose one of {', '.join(AXES)}")
     usual = AXES[axis]
     plan = Axis(tuple(values or usual.values), clips or usual.clips, seconds or usual.seconds)
+    if axis == "bridge":
+        return _bridges(engines, faces, plan, seed, workers, progress)
     if axis == "rate":
         return [_rate(engines, faces, hz, plan, seed, workers, progress) for hz in plan.values]
     return _videos(engines, _widest(faces, plan.clips), axis, plan, seed, progress)
@@ -115,9 +120,31 @@ def _rate(engines: EngineSet, faces: Path, hz: int, plan: Axis, seed: int, worke
     return {"axis": "rate", "value": hz, **report(verdicts, side), "aligned": 1.0}
 
 
-def judge(take: Take, engines: EngineSet) -> list[Verdict]:
+def _bridges(engines: EngineSet, faces: Path, plan: Axis, seed: int, workers: int, progress: Say) -> list[Row]:
+    """Takes at HOLED_HZ with MISSING frames lost every HOLE_EVERY_S on average, cut where a bridge is too short."""
+    side, rng = engines.spotter.side, np.random.default_rng(seed)
+    recipe = replace(RATE_RECIPE, hz=(float(HOLED_HZ),))
+    verdicts: dict[int, list[Verdict]] = {value: [] for value in plan.values}
+    for clip in rendered(exam_tasks(faces, plan.clips, plan.seconds, seed, "test", side, recipe), workers):
+        kept = _without(rng, len(clip.times_ns))
+        take = Take(clip.face, clip.times_ns[kept], clip.crops[kept], clip.movements)
+        for value, said in verdicts.items():
+            said += judge(take, engines, BridgeOptions(HOLED_HZ, value * (SECOND_NS // 1000)))
+        progress(f"bridge: {clip.face}")
+    return [{"axis": "bridge", "value": ms, **report(said, side)} for ms, said in verdicts.items()]
+
+
+def _without(rng: np.random.Generator, frames: int) -> NDArray[np.bool_]:
+    """(N,) False for the frames of holes, MISSING each; never the first or the last."""
+    kept = np.ones(frames, bool)
+    for first in np.flatnonzero(rng.random(frames - MISSING - 1) < 1 / (HOLE_EVERY_S * HOLED_HZ)) + 1:
+        kept[first : first + MISSING] = False
+    return kept
+
+
+def judge(take: Take, engines: EngineSet, bridge: BridgeOptions | None = None) -> list[Verdict]:
     """The verdict of every stretch, without pixels; of a take without one, that nothing was found."""
-    verdicts = [without_pixels(examine(part, engines)) for part in stretches(take)]
+    verdicts = [without_pixels(examine(part, engines)) for part in stretches(take, bridge)]
     return verdicts or [without_pixels(Verdict(take, Intervals.of([], [], []), ()))]
 
 
@@ -139,9 +166,9 @@ def _videos(
     for i in range(plan.clips):
         face = faces[i % len(faces)]
         for values, width, receptions in films:
-            received, movements = film(face, width, receptions, seed + i, plan.seconds, engines.spotter.side)
-            for value, receiver in zip(values, received, strict=True):
-                verdicts[value] += judge(_or_watched(receiver, face.name, movements, plan), engines)
+            receivers, movements = film(face, width, receptions, seed + i, plan.seconds, engines.spotter.side)
+            for value, receiver in zip(values, receivers, strict=True):
+                verdicts[value] += judge(received(receiver, face.name, movements, plan.seconds), engines)
                 links[value].append(Link(receiver.aligned, receiver.sent, receiver.bits, receiver.rejected))
             progress(f"{axis} {', '.join(map(str, values))}: face {i + 1}/{plan.clips}")
     return [_row(axis, value, verdicts[value], links[value], engines.spotter.side) for value in plan.values]
@@ -194,12 +221,12 @@ def _widest(faces: Path, count: int) -> list[FaceAsset]:
     return [load_face(*face) for face in sorted(found, key=lambda face: -width_px(face[1]))[:count]]
 
 
-def _or_watched(receiver: Receiver, name: str, movements: list[Movement], plan: Axis) -> Take:
+def received(receiver: Receiver, name: str, movements: Sequence[Movement], seconds: float) -> Take:
     """What was received; of a face that never came through, a take without crops as long as the clip."""
     take = receiver.take(name, movements)
     if receiver.aligned > 1:
         return take
-    return replace(take, times_ns=np.array([0, round(plan.seconds * SECOND_NS)]), crops=take.crops[:0])
+    return replace(take, times_ns=np.array([0, round(seconds * SECOND_NS)]), crops=take.crops[:0])
 
 
 def _row(axis: str, value: int, verdicts: list[Verdict], links: list[Link], side: int) -> Row:

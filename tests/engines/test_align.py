@@ -198,6 +198,45 @@ def test_gates_have_hysteresis(
             assert aligner(clip[0], i * TICK).rejected == expected, f"{why}, step {i}"
 
 
+def test_a_face_that_is_refused_is_told_with_its_place_and_width(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    with Scripted(min_face_px=60.0) as aligner:
+        aligner.meshes = [scaled(mesh, 50)]
+        (refused,) = aligner(clip[0], 0).refused
+        assert (refused.face, refused.reason) == (0, "too small")
+        assert refused.width_px == pytest.approx(50, abs=0.1)
+        assert np.ptp(refused.outline[:, 0]) == pytest.approx(50, rel=0.1)
+        aligner.meshes = [scaled(mesh, 64)]
+        found = aligner(clip[0], TICK)
+        assert not found.refused
+        assert found.faces[0].width_px == pytest.approx(64, abs=0.1)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_faces_alike_the_one_that_was_begun_with_is_kept(
+    clip: list[np.ndarray], mesh: np.ndarray, first: int
+) -> None:
+    two = np.concatenate([clip[0], clip[0]], axis=1)
+    pair = [mesh, moved(mesh, clip[0].shape[1])]
+    begun = pair[first]
+    with Scripted() as aligner:
+        aligner.meshes = [begun]
+        aligner(two, 0)
+        for i in range(1, 40):  # the landmarker gives them in any order
+            aligner.meshes = pair[:: 1 if i % 3 else -1]
+            found = aligner(two, i * TICK)
+            (face,) = found.faces
+            assert found.rejected is None
+            assert not found.refused
+            assert face.outline[:, 0].mean() == pytest.approx(begun[:, 0].mean(), abs=15)
+
+
+def test_the_landmarker_shows_one_face_more_than_is_wanted(clip: list[np.ndarray]) -> None:
+    two = np.concatenate([clip[0], clip[0]], axis=1)
+    with MediaPipeAligner(faces=1) as aligner:
+        assert len(aligner.landmarks(two)) == 2
+        assert len(aligner(two, 0).faces) == 1
+
+
 def test_a_face_leaving_the_picture_is_rejected(clip: list[np.ndarray], mesh: np.ndarray) -> None:
     with Scripted() as aligner:
         aligner.meshes = [moved(mesh, -mesh[:, 0].min() - 40)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from realtime import overlay
-from realtime.panels import LABELS, PENDING, caption, color, current
+from realtime.panels import LABELS, PENDING, WARN, caption, color, current
 from realtime.records import Event, View
 
 NOW_NS = 20_000_000_000
@@ -131,6 +131,15 @@ def test_a_face_long_unseen_has_no_outline() -> None:
     late = NOW_NS + int(2 * overlay.STALE_S * 1e9)
     assert (overlay.draw(image(), [view()])[:480, :640] != bare).any()
     assert np.array_equal(overlay.draw(image(), [view()], now_ns=late)[:480, :640], bare)
+
+
+def test_what_there_is_to_say_of_a_face_stands_at_it_and_in_its_card() -> None:
+    plain, small = overlay.draw(image(), [view()]), overlay.draw(image(), [view(note="face small: 62 px")])
+    changed = (plain != small).any(axis=2)
+    card = round(overlay.CARD * small.shape[1] / (overlay.CARD + overlay.MIN_WIDTH - overlay.CARD))
+    assert has(small, WARN) > has(plain, WARN)
+    assert changed[:, :-card].any()
+    assert changed[:, -card:].any()
 
 
 def test_notes_and_caveat_are_visible() -> None:

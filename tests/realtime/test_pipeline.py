@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -243,3 +244,16 @@ def test_an_absence_that_lasts_is_told_until_the_end(clip, engines):
     assert (gap.reason, gap.stop_ns) == ("no face", 59 * Leaving.STEP)
     assert 0.9e9 < gap.start_ns <= 1e9
     assert isinstance(records[-1], SourceEnd)
+
+
+@pytest.mark.parametrize(("least", "used"), [(60, True), (400, False)])
+def test_a_small_face_is_told_and_its_frames_are_counted(clip, engines, least, used):
+    """The face of the clip is about 100 px wide."""
+    notes = set()
+    settings = Settings(min_face_px=least, small_face_px=150)
+    with Pipeline([open_source(str(clip))], engines, settings, seconds=1) as pipeline:
+        pipeline.draw = lambda frame, views: notes.update(re.sub(r"\d+", "N", view.note) for view in views)
+        *_, end = pipeline.run()
+    assert notes == {"face small: N px" if used else "face small: N px, not used"}
+    assert end.rejected == ({} if used else {"too small": 30})
+    assert end.face_seen is used

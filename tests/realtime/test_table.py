@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,19 @@ def test_withdrawn_events_go_and_old_ones_scroll_off() -> None:
         table.write(event(str(i), label=f"label{i:02d}"))
     told = text(table)
     assert [f"label{i:02d}" in told for i in (0, 2, 3, KEPT_EVENTS + 2)] == [False, False, True, True]
+
+
+def test_a_face_that_is_small_or_not_used_is_told() -> None:
+    table = LiveTable(Console())
+    table.write(START)
+    frame = Frame("file.mp4", 0, 0, np.zeros((8, 8, 3), np.uint8))
+    table.draw(frame, [replace(view(30.0), note="face small: 62 px")])
+    assert "file.mp4: face small: 62 px" in text(table)
+    table.draw(frame, [replace(view(30.0), note="face small: 31 px, not used", quality=0.0)])
+    assert "file.mp4: face small: 31 px, not used" in text(table)
+    assert table._rows["file.mp4"].faces == 0
+    table.draw(frame, [view(30.0)])
+    assert "face small" not in text(table)
 
 
 def test_end_and_gap_give_their_reasons() -> None:
