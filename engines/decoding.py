@@ -28,6 +28,7 @@ TEXTS: dict[str, Any] = {"metadata_errors": "replace"}  # titles are not always 
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image  # no video
 LOOK_PACKETS = 256  # read at most, to tell a video from a still that stands before it
 STILL_PACKETS = 30  # of another track without a second one of this: this is a still
+QUARTERS = (None, (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))  # matrices of turns to the left, by their number
 
 Pixels = NDArray[np.uint8]
 
@@ -101,16 +102,29 @@ def _look(container: av.container.InputContainer, tracks: list[Any]) -> tuple[li
 
 
 def upright(frame: av.VideoFrame) -> Pixels:
-    """(H, W, 3) BGR, turned and mirrored as the frame's display matrix says, to the nearest quarter turn.
-
-    The matrix maps (x, y) to (a x + c y, b x + d y), times 65536.
-    """
+    """(H, W, 3) BGR, turned and mirrored as the frame's display matrix says, to the nearest quarter turn."""
     image = cast(Pixels, frame.to_ndarray(format="bgr24", threads=1))  # PyAV starts a pool per frame otherwise
-    matrix = cast(Any, frame.side_data).get(Type.DISPLAYMATRIX)
+    matrix = _matrix(frame)
     if matrix is None:
         return image
-    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    a, b, c, d = matrix
     across, down = a, d
     if abs(b) + abs(c) > abs(a) + abs(d):
         image, across, down = image.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+
+
+def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
+    """(a, b, c, d) that show the pixel (x, y) at (a x + c y, b x + d y), up to scale; None where nothing is to do.
+
+    PyAV shows no side data at all where one is of a kind that it does not know, as Exif in JPEG: then the turn is
+    known, a mirror image is not.
+    """
+    try:
+        matrix = cast(Any, frame.side_data).get(Type.DISPLAYMATRIX)
+    except ValueError:
+        return QUARTERS[round(frame.rotation / 90) % 4]
+    if matrix is None:
+        return None
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    return a, b, c, d

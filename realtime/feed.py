@@ -55,6 +55,7 @@ class Feed:
         self._thinner: Thinner[Frame] = Thinner(grid_hz)
         self._stretches = Stretches(source.name, Bridge(settings.bridge))
         self._last_ns: int | None = None
+        self._shape: tuple[int, ...] | None = None
         self._shift_ns = 0
         self._backwards = 0
         self._queue: queue.Queue[Item] = queue.Queue(settings.queue_frames)
@@ -124,12 +125,15 @@ class Feed:
         yield from self._decided(self._thinner.flush())
 
     def _frame(self, frame: Frame) -> Iterator[Item]:
+        before_ns = self._last_ns
         rising = self._rising(frame)
         if isinstance(rising, Gap):
             yield from self._close_stretches(rising)
         if not isinstance(rising, Frame):
             yield Sighting(frame, dropped="time not rising")
             return
+        if resized := self._resized(rising, before_ns):
+            yield from self._close_stretches(resized)
         self.rate.add(rising.captured_ns)
         yield from self._decided(self._thinner.push(rising.captured_ns, rising))
 
@@ -146,6 +150,13 @@ class Feed:
         self._shift_ns += resumed - at
         self._backwards = 0
         return Gap(frame.source, None, self._last_ns, resumed, "clock set back")
+
+    def _resized(self, frame: Frame, before_ns: int | None) -> Gap | None:
+        """The Gap before a frame of another size than the last: what is known of faces is in the last one's pixels."""
+        last, self._shape = self._shape, frame.image.shape
+        if before_ns is None or last == self._shape:
+            return None
+        return Gap(frame.source, None, before_ns, frame.captured_ns, "picture size changed")
 
     def _decided(self, decided: list[tuple[Frame, bool]]) -> Iterator[Item]:
         for frame, goes_on in decided:
