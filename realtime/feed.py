@@ -55,7 +55,7 @@ class Feed:
         self._thinner: Thinner[Frame] = Thinner(grid_hz)
         self._stretches = Stretches(source.name, Bridge(settings.bridge))
         self._last_ns: int | None = None
-        self._shape: tuple[int, ...] | None = None
+        self._shape: tuple[int, ...] | None = None  # of the last frame in this stretch
         self._shift_ns = 0
         self._backwards = 0
         self._queue: queue.Queue[Item] = queue.Queue(settings.queue_frames)
@@ -134,6 +134,7 @@ class Feed:
             return
         if resized := self._resized(rising, before_ns):
             yield from self._close_stretches(resized)
+        self._shape = frame.image.shape
         self.rate.add(rising.captured_ns)
         yield from self._decided(self._thinner.push(rising.captured_ns, rising))
 
@@ -153,8 +154,7 @@ class Feed:
 
     def _resized(self, frame: Frame, before_ns: int | None) -> Gap | None:
         """The Gap before a frame of another size than the last: what is known of faces is in the last one's pixels."""
-        last, self._shape = self._shape, frame.image.shape
-        if before_ns is None or last == self._shape:
+        if before_ns is None or self._shape in (None, frame.image.shape):
             return None
         return Gap(frame.source, None, before_ns, frame.captured_ns, "picture size changed")
 
@@ -193,4 +193,5 @@ class Feed:
         yield from self._decided(self._thinner.flush())
         self._thinner.anchor(None)  # nothing is held after flush
         self._aligner.reset()
+        self._shape = None
         yield from self._stretches.interrupted(gap)
