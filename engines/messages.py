@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 USER_DATA, RECOVERY_POINT, ORIENTATION = 5, 6, 47  # payload types; x264's old faults are known by its user data
@@ -107,7 +108,7 @@ def _number(payload: bytes, at: int) -> tuple[int, int]:
 def _started(data: bytes) -> Iterator[Span]:
     """Units that begin after start codes; the zeros before the next one count to the unit."""
     starts = [match.end() for match in START.finditer(data)]
-    for first, after in zip(starts, [*starts[1:], len(data) + 3], strict=True):
+    for first, after in pairwise([*starts, len(data) + 3]):
         yield first, after - 3
 
 
