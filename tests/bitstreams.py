@@ -22,7 +22,13 @@ QUIET = {
 def encode(encoder: str, frames: int, **options: str) -> list[bytes]:
     """Packets of numbered pictures with start codes, a key frame every five."""
     codec: Any = av.CodecContext.create(encoder, "w")
-    codec.width, codec.height, codec.pix_fmt, codec.time_base, codec.framerate = 160, 120, "yuv420p", Fraction(1, 30), 30
+    codec.width, codec.height, codec.pix_fmt, codec.time_base, codec.framerate = (
+        160,
+        120,
+        "yuv420p",
+        Fraction(1, 30),
+        30,
+    )
     codec.options = {"g": "5", **QUIET[encoder], **options}
     packets = []
     for number in range(frames):

@@ -15,7 +15,13 @@ from tests.rtsp_server import read_number
 
 ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 BESIDE = {"h264": [6, 9, 10, 12, 13, 19, 24, 31], "hevc": [35, 38, 39, 40, 41, 47, 48, 63]}
-BODIES = {"short": SHORT, "nothing": b"", "noise": bytes(range(1, 60)), "ones": b"\xff" * 40, "zeros": bytes(9) + b"\x80"}
+BODIES = {
+    "short": SHORT,
+    "nothing": b"",
+    "noise": bytes(range(1, 60)),
+    "ones": b"\xff" * 40,
+    "zeros": bytes(9) + b"\x80",
+}
 FRAMES = 8
 
 
