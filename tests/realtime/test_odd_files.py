@@ -17,7 +17,7 @@ from realtime.errors import SourceError
 from realtime.records import Frame, SourceState
 from realtime.sources import open_source
 from tests.bitstreams import SHORT, boxed, header, remux
-from tests.rtsp_server import number_image, read_number, write_clip
+from tests.rtsp_server import number_image, read_number
 
 FRAMES = 12
 BACKWARDS = slice(None, None, -1)
