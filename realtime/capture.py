@@ -1,9 +1,10 @@
 """The capture worker: a process of its own, because a read of a camera can hang for good and only a kill ends that.
 
-The parent runs this file by path, so it imports nothing of this project (no network code, no weights: a worker is up
-in a fraction of a second and holds little memory). Order of play: one JSON line comes in on descriptor 0 (never in the
-arguments: the target may hold a password, and anyone may list arguments); messages go out on descriptor 1: a length,
-a JSON header, and after a frame's header its pixels. When descriptor 0 ends, the parent is gone or wants us gone.
+The parent runs this file by path, and it imports nothing of this project but `engines.decoding`, which every reader of
+video shares (no network code, no weights: a worker is up in a fraction of a second and holds little memory). Order of
+play: one JSON line comes in on descriptor 0 (never in the arguments: the target may hold a password, and anyone may
+list arguments); messages go out on descriptor 1: a length, a JSON header, and after a frame's header its pixels. When
+descriptor 0 ends, the parent is gone or wants us gone.
 
 The worker never waits for the parent while capturing. Frames queue up here; when the queue is full a whole stretch is
 dropped, until the queue has drained, and the frame after the hole says how many and why.
@@ -146,36 +147,42 @@ def stream(config: dict[str, Any]) -> Generator[Grab, None, None]:
     """A network stream; ends where the stream ends, raises OSError or an av error where it breaks."""
     import av
 
+    from engines.decoding import TEXTS, Track, upright
+
     options = {**STREAM_OPTIONS, "protocol_whitelist": STREAM_PROTOCOLS}
-    with av.open(config["target"], options=options, timeout=(config["open_s"], config["stall_s"])) as container:
-        if not container.streams.video:
-            raise OSError("the stream carries no video")
-        video = container.streams.video[0]
-        video.codec_context.options = {"err_detect": "explode", "max_pixels": str(config["max_pixels"])}
-        video.codec_context.thread_type = "SLICE"  # frame threads would hold back frames
+    timeout = config["open_s"], config["stall_s"]
+    with av.open(config["target"], options=options, timeout=timeout, **TEXTS) as container:
+        track = Track.of(container)
+        if track is None or track.stream.codec_context is None:
+            raise OSError("the stream carries no video that can be decoded")
+        track.configure(config["max_pixels"])
+        track.stream.codec_context.thread_type = "SLICE"  # frame threads would hold back frames
         first = 0 if container.format.name == "rtsp" else None  # its times count from there; FFmpeg omits that one
-        for packet in container.demux(video):
+        for packet in track.packets():
             try:
-                frames = packet.decode()
+                frames = track.decode(packet)
             except av.error.InvalidDataError:
                 yield Grab(None, cause=DAMAGED)
                 continue
             for frame in frames:
                 stamp, first = first if frame.pts is None else frame.pts, None
-                yield Grab(None, cause=DAMAGED) if frame.is_corrupt else _timed(frame, stamp, container.format.name)
+                if frame.is_corrupt:
+                    yield Grab(None, cause=DAMAGED)
+                else:
+                    yield _timed(upright(frame), frame, stamp, container.format.name)
 
 
-def _timed(frame: Any, stamp: int | None, demuxer: str) -> Grab:
+def _timed(image: Any, frame: Any, stamp: int | None, demuxer: str) -> Grab:
     if stamp is None or demuxer in UNTIMED:
-        return Grab(frame.to_ndarray(format="bgr24", threads=1))
+        return Grab(image)
     base = frame.time_base
-    return Grab(frame.to_ndarray(format="bgr24", threads=1), stamp * base.numerator * NS // base.denominator)
+    return Grab(image, stamp * base.numerator * NS // base.denominator)
 
 
 def run(config: dict[str, Any], outbox: Outbox, stop: threading.Event) -> str:
     """Capture until told to stop; returns why it ended."""
     try:
-        importlib.import_module("cv2" if config["kind"] == "camera" and not config["camera"] else "av")
+        importlib.import_module("cv2" if config["kind"] == "camera" and not config["camera"] else "engines.decoding")
         outbox.put({"type": "ready"})
         with contextlib.closing(camera(config) if config["kind"] == "camera" else stream(config)) as source:
             return _pump(source, outbox, stop)

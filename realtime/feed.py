@@ -60,6 +60,7 @@ class Feed:
         self._thinner: Thinner[Frame] = Thinner(grid_hz)
         self._stretches = Stretches(source.name, Bridge(settings.bridge))
         self._last_ns: int | None = None
+        self._shape: tuple[int, ...] | None = None  # of the last frame in this stretch
         self._shift_ns = 0
         self._backwards = 0
         self._queue: queue.Queue[Item] = queue.Queue(settings.queue_frames)
@@ -129,12 +130,16 @@ class Feed:
         yield from self._decided(self._thinner.flush())
 
     def _frame(self, frame: Frame) -> Iterator[Item]:
+        before_ns = self._last_ns
         rising = self._rising(frame)
         if isinstance(rising, Gap):
             yield from self._close_stretches(rising)
         if not isinstance(rising, Frame):
             yield Sighting(frame, dropped="time not rising")
             return
+        if resized := self._resized(rising, before_ns):
+            yield from self._close_stretches(resized)
+        self._shape = frame.image.shape
         self.rate.add(rising.captured_ns)
         yield from self._decided(self._thinner.push(rising.captured_ns, rising))
 
@@ -151,6 +156,12 @@ class Feed:
         self._shift_ns += resumed - at
         self._backwards = 0
         return Gap(frame.source, None, self._last_ns, resumed, "clock set back")
+
+    def _resized(self, frame: Frame, before_ns: int | None) -> Gap | None:
+        """The Gap before a frame of another size than the last: what is known of faces is in the last one's pixels."""
+        if before_ns is None or self._shape in (None, frame.image.shape):
+            return None
+        return Gap(frame.source, None, before_ns, frame.captured_ns, "picture size changed")
 
     def _decided(self, decided: list[tuple[Frame, bool]]) -> Iterator[Item]:
         for frame, goes_on in decided:
@@ -189,4 +200,5 @@ class Feed:
         yield from self._decided(self._thinner.flush())
         self._thinner.anchor(None)  # nothing is held after flush
         self._aligner.reset()
+        self._shape = None
         yield from self._stretches.interrupted(gap)

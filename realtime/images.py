@@ -1,34 +1,34 @@
-"""A folder of numbered images as a source: how the data sets of the field ship their clips.
-
-OpenCV would decode a picture of a thousand million pixels if its header asked for it, so the header is read here first.
-"""
+"""A folder of numbered images as a source: how the data sets of the field ship their clips."""
 
 from __future__ import annotations
 
-import re
-import struct
+import stat
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import SourceError, UsageError
+from .headers import image_size, refused
 from .intake import NS, SourceOptions
 from .media import Recorded, Shot
-from .records import Pixels
+from .records import Frame, Gap, Pixels, SourceState
+from .series import IMAGES, frames_of
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
-_SIZELESS = {0xC4, 0xC8, 0xCC}  # JPEG markers between SOF0 and SOF15 that are not frame headers
+DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras use of 16
+LOOK_IMAGES = 8  # evenly over the folder, to see how many bits are used
 
 
 class ImageFolder(Recorded):
-    """PNG, JPEG and BMP files of one folder, in natural order of their names, 1 / fps seconds apart.
+    """PNG, JPEG, BMP and TIFF files of one folder, in natural order of their names, 1 / fps seconds apart.
 
-    An unreadable image is skipped and counted, and keeps its place in time and number. Raises SourceError when the
-    folder cannot be read or holds no image, UsageError for a rate that is not positive.
+    An unreadable image is skipped and counted, and keeps its place in time and number. Images of 16 bits are shown by
+    the bits that are used. Raises SourceError when the folder cannot be read or holds no image, and for an image that
+    cannot be shown as it is meant; UsageError for a rate that is not positive.
     """
 
     def __init__(self, path: Path, name: str, fps: float, options: SourceOptions, pace: bool = False) -> None:
@@ -36,8 +36,9 @@ class ImageFolder(Recorded):
         if not 0 < fps < float("inf"):
             raise UsageError(f"--fps {fps}: expected more than 0 images per second")
         self.rate_hz = fps
+        self._bits = 0  # used of 16; 0: not known yet
         try:
-            self.files = sorted((p for p in path.iterdir() if p.suffix.lower() in IMAGES), key=_natural)
+            self.files, self._left = frames_of(path)
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}; give a folder of images that can be read") from error
         if not self.files:
@@ -45,50 +46,47 @@ class ImageFolder(Recorded):
         if len(self.files) > options.max_images:
             raise SourceError(f"{path}: {len(self.files)} images, expected at most {options.max_images}; split it")
 
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+        if self._left:
+            yield SourceState(self.name, "warning", self._left)
+        yield from super().__iter__()
+
     def _shots(self) -> Iterator[Shot]:
         rate = Fraction(str(self.rate_hz))
         for index, file in enumerate(self.files):
-            yield Shot(index * NS * rate.denominator // rate.numerator, self._read(file))
+            yield Shot(index * NS * rate.denominator // rate.numerator, self._shown(file))
 
-    def _read(self, file: Path) -> Pixels | None:
+    def _shown(self, file: Path) -> Pixels | None:
+        image = self._read(file)
+        if image is None or image.dtype == np.uint8:
+            return cast("Pixels | None", image)
+        self._bits = self._bits or self._used(image)
+        shown: Pixels = np.minimum(image >> self._bits - 8, 255).astype(np.uint8)
+        return shown
+
+    def _used(self, first: NDArray[Any]) -> int:
+        """How many of 16 bits the folder uses, by the brightest pixel of some of its images."""
+        step = max(1, len(self.files) // LOOK_IMAGES)
+        images = [first, *(self._read(file) for file in self.files[::step])]
+        brightest = max(int(image.max()) for image in images if image is not None and image.dtype == np.uint16)
+        return next(bits for bits in DEPTHS if brightest < 1 << bits)
+
+    def _read(self, file: Path) -> NDArray[Any] | None:
+        """(H, W, 3) BGR as deep as it is; None where it cannot be read."""
         try:
-            if file.stat().st_size > self.options.max_image_bytes:
+            about = file.stat()
+            if not stat.S_ISREG(about.st_mode) or about.st_size > self.options.max_image_bytes:
                 return None
             data = file.read_bytes()
         except OSError:
             return None
+        if why := refused(data):
+            raise SourceError(f"{file}: {why}")
         width, height = image_size(data)
         if not 0 < width * height <= self.options.max_pixels:
             return None
         try:
-            return cast("Pixels | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            return image if image is not None and image.dtype in (np.uint8, np.uint16) else None
         except cv2.error:
             return None
-
-
-def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """frame2 before frame10: runs of digits compare as numbers; equal numbers (1, 01) as text."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
-
-
-def image_size(data: bytes) -> tuple[int, int]:
-    """(width, height) that the header of a PNG, BMP or JPEG promises; (0, 0) for anything else."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) >= 24:
-        return cast("tuple[int, int]", struct.unpack(">II", data[16:24]))
-    if data.startswith(b"BM") and len(data) >= 26:
-        width, height = struct.unpack("<ii", data[18:26])
-        return abs(width), abs(height)
-    return _jpeg_size(data) if data.startswith(b"\xff\xd8") else (0, 0)
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walk the segments to the frame header (SOFn): marker, length, precision, height, width."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in _SIZELESS:
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return width, height
-        at += 1 if marker == 0xFF else 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
-    return 0, 0

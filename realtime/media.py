@@ -1,10 +1,9 @@
 """Recorded sources, and video files among them. Every frame comes, at its own time, bounded before decoding.
 
-A file decides much about the program that opens it, so it decides little here: demuxers and protocols are
-whitelisted (a playlist named .mp4 opens nothing), sizes are checked from headers, and damaged frames are refused, not
-concealed: FFmpeg's concealment paints motion that no face made (measured on the sample with bytes flipped in three
-packets: concealing gives all 1337 frames as if nothing were wrong, `err_detect=explode` refuses 8, two of the three
-and those that copy from them).
+How a file is opened and decoded stands in `engines.decoding`. Sizes are checked from headers, and damaged frames are
+refused, not concealed: FFmpeg's concealment paints motion that no face made (measured on the sample with bytes flipped
+in three packets: concealing gives all 1337 frames as if nothing were wrong, `err_detect=explode` refuses 8, two of the
+three and those that copy from them).
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import av
 import av.container
 import av.error
-import numpy as np
+
+from engines.decoding import DEMUXERS, Track, open_video, upright
 
 from .errors import SourceError
 from .intake import NS, RateCheck, SourceOptions
 from .records import Frame, Gap, Pixels, SourceState
 from .roll import Roll
 
-DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
 DAMAGED = "damaged"  # the cause under which undecodable frames are counted
 LATE_S = 1.0  # paced playback that falls this far behind starts counting anew instead of racing
 
@@ -131,26 +130,25 @@ class VideoFile(Recorded):
             raise SourceError(f"{path}: {'not a file' if path.exists() else 'no such file'}; give a video to read")
         self._container = self._open()
         try:
-            self._stream = self._check()
+            self._track = self._check()
         except SourceError:
             self._container.close()
             raise
+        self._stream = self._track.stream
         rate = self._stream.average_rate
         self.rate_hz = float(rate) if rate else None
         self.duration_s = (self._container.duration or 0) / av.time_base  # as promised; 0 where the file does not say
 
     def _open(self) -> av.container.InputContainer:
-        allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
         try:
-            return av.open(f"file:{self.path.absolute()}", options=allowed)
+            return open_video(self.path)
         except (av.error.FFmpegError, OSError) as error:
             why = error.strerror if isinstance(error, PermissionError) else "not a video that can be read"
             raise SourceError(f"{self.path}: {why} ({DEMUXERS.split(',')[0]}, matroska, avi, mpeg …)") from error
 
-    def _check(self) -> Any:
-        if not self._container.streams.video:
-            raise SourceError(f"{self.path}: no frame: the file has no video stream")
-        stream, options = self._container.streams.video[0], self.options
+    def _check(self) -> Track:
+        track, options = self._found(), self.options
+        stream = track.stream
         if stream.codec_context is None:
             raise SourceError(f"{self.path}: no frame: no decoder for its video stream")
         if stream.width * stream.height > options.max_pixels:
@@ -163,26 +161,37 @@ class VideoFile(Recorded):
                 f"{self.path}: {seconds:.0f} s long, expected at most {options.max_seconds:.0f} s; cut it"
             )
         stream.codec_context.thread_count = 1  # one thread a stage
-        stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(options.max_pixels)}
-        return stream
+        track.configure(options.max_pixels)
+        return track
+
+    def _found(self) -> Track:
+        try:
+            track = Track.of(self._container)
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceError(f"{self.path}: not a video that can be read ({error.strerror})") from error
+        if track is None:
+            cover = ", only a cover or a still" if self._container.streams.video else ""
+            raise SourceError(f"{self.path}: no frame: the file has no video stream{cover}; give a video")
+        return track
 
     def _shots(self) -> Iterator[Shot]:
-        base, at_ns = self._stream.time_base, 0
+        base, at_ns, shown_ns = self._stream.time_base, 0, 0
         for stamp, frame in self._decoded():
             if frame is not None:
                 if stamp is None:
                     raise SourceError(f"{self.path}: the video carries no times; convert it to mp4 or mkv")
                 at_ns = stamp * base.numerator * NS // base.denominator
-            yield Shot(at_ns, None if frame is None else self._upright(frame))
-        self._short = self._missing(at_ns)
+                shown_ns = (frame.duration or 0) * base.numerator * NS // base.denominator
+            yield Shot(at_ns, None if frame is None else upright(frame))
+        self._short = self._missing(at_ns + shown_ns)
 
     def _decoded(self) -> Iterator[tuple[int | None, av.VideoFrame | None]]:
         """Time stamps and frames in display order; no frame where it cannot be decoded."""
-        roll, packets = Roll(self._container.format.name == "avi"), self._container.demux(self._stream)
+        roll, packets = Roll(self._container.format.name == "avi"), self._track.packets()
         while packet := self._next(packets):
             roll.expect(packet)
             try:
-                frames = [] if packet.is_corrupt else packet.decode()
+                frames = [] if packet.is_corrupt else self._track.decode(packet)
             except (av.error.FFmpegError, OSError):
                 frames = []
                 roll.trouble = True
@@ -200,14 +209,8 @@ class VideoFile(Recorded):
             self._broken = f"reading stopped: {error.strerror}"
             return None
 
-    def _upright(self, frame: av.VideoFrame) -> Pixels:
-        """BGR pixels, turned as the file's display matrix says (quarter turns only)."""
-        image = cast(Pixels, frame.to_ndarray(format="bgr24", threads=1))  # PyAV starts a pool per frame otherwise
-        turns = round(frame.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
-
     def _missing(self, last_ns: int) -> str:
-        """How much of the promised duration never came; other streams may be longer than the video."""
+        """How much of the promised duration comes after the last frame; other streams may be longer than the video."""
         base = self._stream.time_base
         if self._stream.duration:
             end_s = float(((self._stream.start_time or 0) + self._stream.duration) * base)

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from ..align import Alignment, AlignOptions, MediaPipeAligner
 from ..bridge import breaks
 from ..clips import SECOND_NS
+from ..decoding import Track, open_video, upright
 from ..errors import DataError
 from ..landmarker import Mesh
 from ..register import Pixels
 
-DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")  # what a folder of videos is searched for
+MAX_PIXELS = 8192 * 4320  # of a frame: one 8K frame
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
 SMALL_FACES = AlignOptions(min_face_px=45.0)  # gates for faces half as wide as the live ones allow
@@ -184,9 +185,8 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
     """Time since the first frame (ns) and image (H, W, 3) BGR; frames without a later time than the last are left."""
     first = last = None
     try:
-        whitelists = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
-        with av.open(f"file:{path.absolute()}", options=whitelists) as container:
-            for frame in container.decode(video=0):
+        with open_video(path) as container:
+            for frame in _frames(container):
                 stamp = None if frame.pts is None or frame.time_base is None else _ns(frame.pts, frame.time_base)
                 if stamp is None or (last is not None and stamp <= last):
                     continue
@@ -197,15 +197,23 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
                 if seconds - start_s > MAX_SECONDS:
                     raise DataError(f"{path}: more than {MAX_SECONDS:.0f} s of video; examine a shorter part")
                 if seconds >= start_s:
-                    yield stamp - first, _upright(frame)
+                    yield stamp - first, upright(frame)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise DataError(f"{path}: not a video that can be read ({error}); give another file") from error
 
 
+def _frames(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+    """The pictures of the video track that are intact."""
+    track = Track.of(container)
+    if track is None or track.stream.codec_context is None:
+        raise DataError("no video")
+    track.configure(MAX_PIXELS)
+    for packet in track.packets():
+        try:
+            yield from track.decode(packet)
+        except av.error.InvalidDataError:
+            continue
+
+
 def _ns(pts: int, base: Any) -> int:
     return int(pts * base.numerator * SECOND_NS // base.denominator)
-
-
-def _upright(frame: av.VideoFrame) -> Pixels:
-    image = cast(Pixels, frame.to_ndarray(format="bgr24"))
-    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))

@@ -17,7 +17,7 @@ import pytest
 
 from realtime.address import parse, redact
 from realtime.errors import SourceError, UsageError
-from realtime.images import image_size
+from realtime.headers import image_size
 from realtime.records import Frame, SourceState
 from realtime.sources import SourceOptions, open_source, open_sources
 from realtime.synthetic import SyntheticClip
