@@ -119,7 +119,7 @@ def stream(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
                 for frame in frames:
                     stamp, first = first if frame.pts is None else frame.pts, None
                     grab = Grab(None, cause=DAMAGED) if frame.is_corrupt else _timed(frame, stamp, demuxer)
-                    if grab.pts_ns is not None and (demuxer in SEGMENTED or not pictured):
+                    if grab.pts_ns is not None and not pictured:
                         at_ns = packets.earliest(grab.pts_ns, at_ns)
                     yield grab._replace(at_ns=at_ns)
                     pictured = True

@@ -18,7 +18,7 @@ from collections.abc import Generator, Iterator
 from typing import Any, Self
 
 from .address import Address, password_advice
-from .arrival import ArrivalClock
+from .arrival import ArrivalClock, SegmentClock
 from .capture import DAMAGED, ENDED
 from .errors import SourceError
 from .intake import NS, Pace, RateCheck, SourceOptions
@@ -27,6 +27,7 @@ from .patience import Backoff, Patience
 from .records import Frame, Gap, Pixels, SourceState
 from .worker import Worker, WorkerError
 
+Clock = ArrivalClock | SegmentClock
 Record = Frame | Gap | SourceState
 LOST = "connection lost"
 LEAST_NS = 1_000_000  # of a Gap whose end, the time of noticing, is not later than its start
@@ -64,6 +65,7 @@ class LiveSource:
         self._next_index = 0
         self._lived_s: float | None = None  # what the frames of this connection span
         self._away = False  # lost, and no frame has come since
+        self._segments: SegmentClock | None = None  # of HLS: goes on across connections
         self._overload = False  # frames were dropped since the last one
         self._recording_s: float | None = None  # what a recording promises
         self._paced, self._playing = pace, Pace(self._closed)
@@ -107,6 +109,8 @@ class LiveSource:
     def _lost(self, why: str) -> Iterator[Record]:
         """The outage is certain: a Gap from the last frame to now; the next frame completes it."""
         start_ns, now_ns = self._last_ns, time.monotonic_ns() - (self._zero_ns or 0)
+        if self._segments is not None:
+            now_ns = start_ns  # segments that come late hold frames taken before now
         self._last_ns, self._away = max(now_ns, start_ns + LEAST_NS), True
         yield SourceState(self.name, "lost", why)
         yield Gap(self.name, None, start_ns, self._last_ns, LOST)
@@ -153,7 +157,7 @@ class LiveSource:
         return self._worker
 
     def _frames(self, worker: Worker) -> Iterator[Record]:
-        clock = ArrivalClock(0 if self._zero_ns is None else self._zero_ns + self._last_ns)
+        clock: Clock = ArrivalClock(0 if self._zero_ns is None else self._zero_ns + self._last_ns)
         patience, base, began = Patience(self._options), self._next_index, 0.0
         while True:
             header, image = self._hear(worker, patience.deadline())
@@ -167,6 +171,7 @@ class LiveSource:
                 patience.picture()
             elif header["type"] == "open":
                 self._opened(header, patience)
+                clock = self._segments or clock
             elif header["type"] == "end":
                 raise WorkerError(header["detail"])
             elif patience.packets():
@@ -174,6 +179,8 @@ class LiveSource:
 
     def _opened(self, header: dict[str, Any], patience: Patience) -> None:
         patience.opened(header["segmented"])
+        if header["segmented"]:
+            self._segments = self._segments or SegmentClock()
         self._recording_s = header["recording_s"]
         if self._recording_s is not None:
             self.live, self.pace = False, self._paced
@@ -202,7 +209,7 @@ class LiveSource:
             asked = "x".join(map(str, self._size))
             yield SourceState(self.name, "warning", f"asked for {asked}, the camera gives {width}x{height}")
 
-    def _placed(self, header: dict[str, Any], image: Pixels, clock: ArrivalClock) -> Iterator[Record]:
+    def _placed(self, header: dict[str, Any], image: Pixels, clock: Clock) -> Iterator[Record]:
         """The frame at its stream time, after the Gap of whatever is missing before it."""
         recording, pts_ns = self._recording_s is not None, header["pts_ns"]
         exact = recording and pts_ns is not None

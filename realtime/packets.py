@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 NS = 1_000_000_000
-LEAP_NS = 60 * NS  # segments whose times differ from arrival by this much more than at first were set anew
 HELD_NS = 15 * NS  # longest that a packet is held back on its way: the pictures since a key frame, sent at once
 
 
@@ -67,9 +66,7 @@ class Packets:
 
     def earliest(self, pts_ns: int, at_ns: int) -> int:
         """When a frame of `pts_ns` would have come without what held it back: probing, a burst, a queue on its way."""
-        if self._least is None or abs(at_ns - pts_ns - self._least) > LEAP_NS:
-            self._least = at_ns - pts_ns
-        return pts_ns + self._least
+        return at_ns if self._least is None else pts_ns + self._least
 
     def _settle(self) -> None:
         with self._change:
