@@ -142,7 +142,7 @@ def _decoded(packets: Any, codec: Any) -> Iterator[tuple[list[Any], int, str]]:
 
 def _packets(container: Any, video: Any, config: dict[str, Any], tell: Tell) -> Any:
     """The packets of `video`, live or on demand, after the parent was told which."""
-    module, recording_s = _sibling(config, "packets"), _recording_s(container)
+    module, recording_s = _sibling(config, "packets"), _recording_s(container, video)
     tell({"type": "open", "recording_s": recording_s, "segmented": container.format.name in SEGMENTED})
     source = container.demux(video)
     if recording_s is not None:
@@ -150,12 +150,14 @@ def _packets(container: Any, video: Any, config: dict[str, Any], tell: Tell) -> 
     return module.Packets(source, int(config["late_s"] * NS), config["packet_bytes"], int(config["settle_s"] * NS))
 
 
-def _recording_s(container: Any) -> float | None:
-    """Seconds of a recording behind a URL, 0 where it does not say; None for a live stream."""
+def _recording_s(container: Any, video: Any) -> float | None:
+    """Seconds of video of a recording behind a URL, 0 where it does not say; None for a live stream."""
     duration, name = container.duration or 0, container.format.name
     if name == "rtsp" or name in UNTIMED or (duration <= 0 and (name in SEGMENTED or container.size <= 0)):
         return None
-    return float(max(duration, 0) / 1e6)
+    if video.duration:
+        return float(video.duration * video.time_base)
+    return duration / 1e6 if len(container.streams) == 1 else 0.0  # other streams may be longer
 
 
 def _timed(frame: Any, stamp: int | None, demuxer: str) -> Grab:

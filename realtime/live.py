@@ -62,6 +62,7 @@ class LiveSource:
         self._check = RateCheck(options)
         self._zero_ns: int | None = None  # host time of the first frame
         self._last_ns = 0  # stream time of the last frame, or of the end of a gap
+        self._shown_ns = 0  # from the frame before it to the last one
         self._next_index = 0
         self._lived_s: float | None = None  # what the frames of this connection span
         self._away = False  # lost, and no frame has come since
@@ -117,7 +118,7 @@ class LiveSource:
 
     def _last_words(self, ending: str) -> Iterator[SourceState]:
         """What a file would say at its end."""
-        short_s = (self._recording_s or 0) - self._last_ns / NS
+        short_s = (self._recording_s or 0) - (self._last_ns + self._shown_ns) / NS
         told = [
             "" if ending == ENDED else f"reading stopped: {ending}",
             f"it ends {short_s:.2f} s early" if short_s > self._options.lost_tail_s else "",
@@ -223,7 +224,8 @@ class LiveSource:
         reason = LOST if self._away else OVERLOAD if self._overload else "clock jumped" if jumped else ""
         if reason and not first:
             yield Gap(self.name, None, self._last_ns, at_ns, reason)
-        self._last_ns, self._away, self._overload = at_ns, False, False
+        self._shown_ns, self._last_ns = at_ns - self._last_ns, at_ns
+        self._away = self._overload = False
         if recording and self._paced:
             self._playing.wait(at_ns)
         yield Frame(self.name, self._next_index - 1, at_ns, image)
