@@ -38,7 +38,7 @@ class SourceOptions:
     picture_s: float = 60.0  # packets may come for so long without a picture: until a key frame, or all damaged
     stall_s: float = 5.0  # silence after which a live source counts as lost
     segment_stall_s: float = 30.0  # the same of HLS, which is silent while its next segment is made
-    settle_s: float = 0.5  # of a new stream, in which it is measured how late its packets come
+    settle_s: float = 1.0  # of a new stream, in which it is measured how late its packets come
     retry_s: float = 0.5  # first pause before a reconnect
     retry_growth: float = 1.25  # from pause to pause: at most about a quarter of an outage is added to it
     retry_max_s: float = 30.0

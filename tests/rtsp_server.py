@@ -124,7 +124,7 @@ def fragments(nal: bytes) -> list[bytes]:
 class RtspServer:
     """Context manager. `plays` counts PLAY requests; `loop` repeats the file without end.
 
-    refuse_tcp: 461, so only UDP is left; keyless_s: key frames of the first seconds of every PLAY are not sent;
+    refuse_tcp: 461, so only UDP is left; keyless_s: no key frames in the first seconds of a PLAY, nor their headers;
     born: see above (monotonic s); cached: PLAY joins at the last key frame instead, and sends what follows at once.
     """
 
@@ -247,7 +247,7 @@ class RtspServer:
 
     def _describe(self) -> str:
         sets = [nal for nal in self.units[0][1] if nal[0] & 0x1F in (7, 8)]
-        sprop = ",".join(base64.b64encode(nal).decode() for nal in sets)
+        sprop = "" if self.keyless_s else ",".join(base64.b64encode(nal).decode() for nal in sets)
         lines = (
             "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=test", "t=0 0", "m=video 0 RTP/AVP 96", "c=IN IP4 0.0.0.0",
             "a=rtpmap:96 H264/90000", f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sprop}", "a=control:v",

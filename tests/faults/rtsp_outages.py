@@ -142,8 +142,8 @@ class Watch:
         def aligner(spec: SpotterSpec, settings: Settings) -> Any:
             return NotedAligner(mediapipe_aligner(spec, settings), self.log)
 
-        source: Any = Noted(open_source(url, wait=True), self.log)
-        self._pipeline = Pipeline([source], engines, aligner=aligner)
+        self._source: Any = Noted(open_source(url, wait=True), self.log)
+        self._pipeline = Pipeline([self._source], engines, aligner=aligner)
         self._thread = threading.Thread(target=self._run, name="watch")
 
     def _run(self) -> None:
@@ -164,10 +164,21 @@ class Watch:
         self._thread.join()
         self._pipeline.__exit__(None, None, None)
 
-    def wait_for_picture(self) -> None:
-        """Until a picture is used that comes after now. Raises what the pipeline raised, TimeoutError in the end."""
-        before, deadline = len(self.log.used), time.monotonic() + PATIENCE_S
-        while len(self.log.used) <= before + 1:
+    @property
+    def connection(self) -> int:
+        """Which connection it is; changes with the first picture of another."""
+        return int(self._source.epoch)
+
+    def wait_for_picture(self, after: int) -> None:
+        """Until a picture of a connection later than `after` is used. Raises what the pipeline raised, or
+        TimeoutError."""
+        self._wait(lambda: self.connection > after)
+        seen = len(self.log.used)
+        self._wait(lambda: len(self.log.used) > seen + 1)
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not done():
             if self._error:
                 raise self._error[0]
             if time.monotonic() > deadline:
@@ -229,11 +240,11 @@ def trial(watch: Watch, camera: Camera, down_s: list[float], every_s: float = SE
     blind = []
     for seconds in down_s:
         time.sleep(every_s)
-        began = time.monotonic()
+        began, connection = time.monotonic(), watch.connection
         camera.kill()
         time.sleep(seconds)
         camera.start()
-        watch.wait_for_picture()
+        watch.wait_for_picture(connection)
         blind.append(time.monotonic() - began)
     return blind
 
@@ -250,7 +261,7 @@ def run(tests: dict[str, tuple[list[float], float]], say: Callable[[str], None] 
             camera = Camera(path)
             try:
                 with Watch(f"rtsp://127.0.0.1:{camera.port}/live", engines) as watch:
-                    watch.wait_for_picture()
+                    watch.wait_for_picture(0)
                     began = time.monotonic()
                     blind = trial(watch, camera, down_s, every_s)
                     time.sleep(SETTLED_S)

@@ -217,7 +217,7 @@ def play(arrivals: list[float], speed: float, late_s: float = 5.0, limit: int = 
 
 
 STEADY = [i / HZ for i in range(60 * HZ)]
-SEGMENTS = [i // (10 * HZ) * 10.0 + i % (10 * HZ) * 0.001 for i in range(60 * HZ)]  # 10 s at a time
+SEGMENTS = [max(0, i // (10 * HZ) - 2) * 10.0 for i in range(60 * HZ)]  # 10 s at once, three times that at first
 STALLED = [max(at, 14.0) if at > 10 else at for at in STEADY]
 
 

@@ -13,9 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import av.error
 import cv2
 import numpy as np
@@ -328,12 +330,13 @@ def test_low_rate_of_a_camera_is_warned_of() -> None:
 
 
 def test_pauses_grow_up_to_a_limit_and_start_anew_after_a_stable_connection() -> None:
-    backoff = Backoff(SourceOptions(retry_s=1, retry_growth=2, retry_max_s=30, retry_jitter=0.25, retry_lively_s=3))
-    for full in (1, 2, 4, 8, 16, 30, 30):
-        assert 0.75 * full <= backoff.pause(None) <= full
-    assert backoff.pause(1) <= 3  # it gave frames for a second: nobody shall be blind for long
-    assert backoff.pause(25) <= 1  # shorter than the longest pause, and stable
-    assert backoff.pause(None) > 1
+    options = SourceOptions(retry_s=1, retry_growth=2, retry_max_s=30, retry_jitter=0.25, retry_lively_s=3)
+    backoff = Backoff(options)
+    for lived_s, most in ((25, 1), (1, 3)):  # stable, if shorter than the last pause; and a second, which is not
+        for full in (1, 2, 4, 8, 16, 30, 30):
+            assert 0.75 * full <= backoff.pause(None) <= full
+        assert backoff.pause(lived_s) <= most
+        backoff = Backoff(options)
 
 
 def test_pauses_add_about_a_quarter_to_an_outage() -> None:
@@ -403,6 +406,22 @@ def test_packets_before_the_first_key_frame_are_life_and_no_damage(clip: Path) -
     assert states(records) == ["connecting", "connecting", "live"]
     assert [read_number(f.image) % 15 for f in frames(records)] == list(range(6))
     assert source.drops == {}
+
+
+def test_what_cannot_be_decoded_is_damage_only_after_the_first_picture(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = av.VideoFrame.from_ndarray(number_image(1), format="bgr24")
+    frame.pts, frame.time_base = 0, Fraction(1, 30)
+    outcomes = [([], 0, "damaged"), ([frame], 0, ""), ([], 0, "damaged"), ([], 0, "")]
+    monkeypatch.setattr(capture, "_decoded", lambda packets, codec: outcomes)
+    config = {"rtsp_transport": "tcp", "open_s": 20, "max_pixels": 10**6, "package": "realtime",
+              "late_s": 1, "settle_s": 0.1, "packet_bytes": 10**6}  # fmt: skip
+    with RtspServer(clip) as server:
+        grabs = list(capture.stream(config | {"target": server.url}, lambda _: None))
+    assert [(grab.image is not None, grab.cause) for grab in grabs] == [
+        (False, ""), (True, ""), (False, "damaged"), (False, ""),
+    ]  # fmt: skip
 
 
 def test_no_key_frame_at_all_is_told_in_the_end(clip: Path) -> None:
