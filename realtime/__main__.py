@@ -13,6 +13,7 @@ import typer
 from .errors import UsageError
 
 if TYPE_CHECKING:
+    from .intake import SourceOptions
     from .sinks import Sink
 
 app = typer.Typer(
@@ -52,6 +53,11 @@ def watch(
     size: Annotated[str | None, typer.Option(help="WxH asked of a camera")] = None,
     pace: Annotated[bool, typer.Option("--pace", help="play files in real time")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="wait for a live source that is not there yet")] = False,
+    rtsp_transport: Annotated[str, typer.Option(help="auto (TCP, else UDP) | tcp | udp")] = "auto",
+    open_timeout: Annotated[
+        float | None,
+        typer.Option(help="seconds a live source may take until its first frame; default: 10, with packets coming 60"),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="stop after this much stream time")] = None,
     provisional: Annotated[
         bool, typer.Option("--provisional", help="print provisional and withdrawn events too")
@@ -74,7 +80,8 @@ def watch(
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds}: give a positive number")
     _spare_the_sources(sources, out or [])
-    options = {"fps": fps, "size": _size(size), "pace": pace, "wait": wait}
+    intake = _source_options(rtsp_transport, open_timeout)
+    options = {"fps": fps, "size": _size(size), "pace": pace, "wait": wait, "options": intake}
     opened = open_sources(sources, **options)
     names = [*(out or []), *(["window"] if show else [])]
     load = partial(load_engines, engines, backend, labels)
@@ -161,6 +168,16 @@ def _spare_the_sources(sources: list[str], outputs: list[str]) -> None:
         path = Path(name)
         if path.exists() and any(path.samefile(r) or path.resolve().parent == r.resolve() for r in read):
             raise UsageError(f"--out {name} is one of the sources: choose another file")
+
+
+def _source_options(rtsp_transport: str, open_timeout: float | None) -> SourceOptions:
+    from .intake import SourceOptions
+
+    if open_timeout is None:
+        return SourceOptions(rtsp_transport=rtsp_transport)
+    if not 0 < open_timeout < float("inf"):
+        raise UsageError(f"--open-timeout {open_timeout:g}: give seconds, more than 0")
+    return SourceOptions(rtsp_transport=rtsp_transport, open_s=open_timeout, picture_s=open_timeout)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

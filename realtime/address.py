@@ -19,6 +19,8 @@ HIDDEN = "***"
 _SECRET_KEYS = "pass|passw|passwd|password|pwd|token|key|apikey|api_key|auth|sig|signature|secret"
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 _VALUE = r"=([^&;/?#\s'\"]+)"
+_RESERVED = set(":/?#[]@!$&'()*+,;=% ")  # of a URI (RFC 3986, 2.2), and % itself
+_REFUSED = ("401", "unauthorized", "403", "forbidden")
 _SECRET_VALUE = re.compile(rf"(?<![a-z0-9])({_SECRET_KEYS}){_VALUE}", re.IGNORECASE)
 _HIDDEN_VALUE = re.compile(rf"(?<![a-z0-9])({_SECRET_KEYS}|user|usr|username|login){_VALUE}", re.IGNORECASE)
 
@@ -87,3 +89,15 @@ def _sample(uri: str) -> Address:
     if rest and (rest[0] != "synthetic" or len(rest) > 2 or not all(part.isdecimal() for part in rest[1:])):
         raise UsageError(f"source {uri}: expected sample, sample:synthetic or sample:synthetic:SEED")
     return Address("sample", uri, uri)
+
+
+def password_advice(uri: str, failure: str) -> str:
+    """What to do about a password that `uri` does not carry as it should, given why opening failed; "" if it may."""
+    rest = uri.partition("://")[2]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    cut = "@" in rest and "@" not in authority and ":" in authority  # a / ? or # in the password ended it
+    password = urllib.parse.unquote(rest.rpartition("@")[0].partition(":")[2])
+    refused = any(word in failure.lower() for word in _REFUSED) and set(password) & _RESERVED
+    if not (cut or refused):
+        return ""
+    return "write reserved characters of the password percent-encoded: / as %2F, @ as %40, # as %23, % as %25"

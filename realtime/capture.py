@@ -1,38 +1,50 @@
 """The capture worker: a process of its own, because a read of a camera can hang for good and only a kill ends that.
 
-The parent runs this file by path, and it imports nothing of this project but `engines.decoding`, which every reader of
-video shares (no network code, no weights: a worker is up in a fraction of a second and holds little memory). Order of
-play: one JSON line comes in on descriptor 0 (never in the arguments: the target may hold a password, and anyone may
-list arguments); messages go out on descriptor 1: a length, a JSON header, and after a frame's header its pixels. When
-descriptor 0 ends, the parent is gone or wants us gone.
+The parent runs this file by path. Of this project it imports only `outbox`, `packets` and `engines.decoding`, which
+import no more of it (no network code, no weights): a worker is up in a fraction of a second and holds little memory.
+Order of play: one JSON line comes in on descriptor 0 (never in the arguments: the target may hold a password, and
+anyone may list arguments); messages go out on descriptor 1 (see `outbox`). When descriptor 0 ends, the parent is gone
+or wants us gone.
 
-The worker never waits for the parent while capturing. Frames queue up here; when the queue is full a whole stretch is
-dropped, until the queue has drained, and the frame after the hole says how many and why.
+A camera never waits for the parent. Its frames queue up here; when the queue is full a whole stretch is dropped, until
+the queue has drained, and the frame after the hole says how many and why. A stream waits as packets (see `packets`),
+by the same rule; a recording behind a URL is read no faster than its frames are taken, and nothing of it is dropped.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
+import errno
 import importlib
 import json
 import os
-import struct
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-LENGTH = struct.Struct(">I")
+if TYPE_CHECKING:
+    from engines.decoding import Track
+
+    from .outbox import Outbox
+
 NS = 1_000_000_000
+Tell = Callable[[dict[str, Any]], None]
 GRACE_S = 1.0  # to close a camera in good order before leaving anyway
 RETRY_READ_S = 0.01  # between reads of a camera that has nothing
-OVERLOAD, UNREAD, DAMAGED = "overload", "unread", "damaged"  # causes of drops
+LIFE_S = 1.0  # while packets give no picture, the parent hears this often that they come
+OVERLOAD, UNREAD, DAMAGED = "overload", "unread", "damaged"  # causes of drops; the first is the outbox's too
+ENDED = "the stream ended"
 UNTIMED = ("mpjpeg", "mjpeg")  # demuxers whose times are invented from a nominal rate
 STREAM_PROTOCOLS = "tcp,udp,rtp,srtp,rtsp,rtsps,tls,http,https,httpproxy,crypto"  # no file: playlists stay remote
+SEGMENTED = ("hls", "dash")  # demuxers that give a segment of seconds at a time; a live one has no duration
+TRANSPORTS = {  # of RTSP; "auto" takes UDP from servers that refuse TCP (461 Unsupported Transport)
+    "auto": {"rtsp_transport": "udp+tcp", "rtsp_flags": "prefer_tcp"},
+    "tcp": {"rtsp_transport": "tcp"},
+    "udp": {"rtsp_transport": "udp"},
+}
 STREAM_OPTIONS = {
-    "rtsp_transport": "tcp",
     "allowed_media_types": "video",  # the sound of the room is none of our business
     "probesize": "50000",  # FFmpeg's defaults hold back 0.8 s of video
     "analyzeduration": "100000",
@@ -40,69 +52,15 @@ STREAM_OPTIONS = {
 
 
 class Grab(NamedTuple):
-    """One frame (HxWx3 uint8 BGR) with the source's own time if it has one, or the cause why there is none."""
+    """One frame (HxWx3 uint8 BGR) with the source's own time if it has one, or the cause why there is none.
+
+    Without image and cause: something came, and no frame of it yet. at_ns: arrival on the host, None for now.
+    """
 
     image: Any
     pts_ns: int | None = None
     cause: str = ""
-
-
-class Outbox:
-    """Bounded queue to the parent, with the rule for overflow. `put` never waits for the parent."""
-
-    def __init__(self, descriptor: int, frames: int, limit_bytes: int) -> None:
-        self._descriptor, self._frames, self._bytes = descriptor, frames, limit_bytes
-        self._queue: collections.deque[tuple[dict[str, Any], Any]] = collections.deque()
-        self._change = threading.Condition()
-        self._closed = self._dropping = False
-        self._missing: dict[str, int] = {}
-        self._thread = threading.Thread(target=self._send, name="outbox", daemon=True)
-        self._thread.start()
-
-    def miss(self, cause: str) -> None:
-        """Count a frame that will not come; the next message reports it."""
-        self._missing[cause] = self._missing.get(cause, 0) + 1
-
-    def put(self, header: dict[str, Any], image: Any = None) -> None:
-        with self._change:
-            if image is not None and self._full(image.nbytes):
-                self.miss(OVERLOAD)
-                return
-            header["missing"], self._missing = self._missing, {}
-            self._queue.append((header, image))
-            self._change.notify_all()
-
-    def _full(self, size: int) -> bool:
-        limit = max(2, min(self._frames, self._bytes // size))
-        self._dropping = bool(self._queue) if self._dropping else len(self._queue) >= limit
-        return self._dropping
-
-    def close(self) -> None:
-        """Wait until everything is sent."""
-        with self._change:
-            self._closed = True
-            self._change.notify_all()
-        self._thread.join()
-
-    def _send(self) -> None:
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._queue or self._closed)
-                if not self._queue:
-                    return
-                header, image = self._queue.popleft()
-            head = json.dumps(header).encode()
-            try:
-                self._write(LENGTH.pack(len(head)) + head)
-                if image is not None:
-                    self._write(memoryview(image).cast("B"))
-            except BrokenPipeError:  # nobody is left to tell; `_watch` knows and ends the capture
-                return
-
-    def _write(self, data: bytes | memoryview) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+    at_ns: int | None = None
 
 
 def camera(config: dict[str, Any]) -> Generator[Grab, None, None]:
@@ -143,33 +101,71 @@ def _device(config: dict[str, Any]) -> Any:
     return device
 
 
-def stream(config: dict[str, Any]) -> Generator[Grab, None, None]:
+def stream(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
     """A network stream; ends where the stream ends, raises OSError or an av error where it breaks."""
     import av
 
     from engines.decoding import TEXTS, Track, upright
 
-    options = {**STREAM_OPTIONS, "protocol_whitelist": STREAM_PROTOCOLS}
-    timeout = config["open_s"], config["stall_s"]
-    with av.open(config["target"], options=options, timeout=timeout, **TEXTS) as container:
+    options = {**STREAM_OPTIONS, **TRANSPORTS[config["rtsp_transport"]], "protocol_whitelist": STREAM_PROTOCOLS}
+    # Reading has no time-out: how long silence may last depends on what is read, and the parent watches.
+    with av.open(config["target"], options=options, timeout=(config["open_s"], None), **TEXTS) as container:
         track = Track.of(container)
         if track is None or track.stream.codec_context is None:
             raise OSError("the stream carries no video that can be decoded")
         track.configure(config["max_pixels"])
         track.stream.codec_context.thread_type = "SLICE"  # frame threads would hold back frames
-        first = 0 if container.format.name == "rtsp" else None  # its times count from there; FFmpeg omits that one
-        for packet in track.packets():
-            try:
-                frames = track.decode(packet)
-            except av.error.InvalidDataError:
-                yield Grab(None, cause=DAMAGED)
-                continue
-            for frame in frames:
-                stamp, first = first if frame.pts is None else frame.pts, None
-                if frame.is_corrupt:
-                    yield Grab(None, cause=DAMAGED)
-                else:
-                    yield _timed(upright(frame), frame, stamp, container.format.name)
+        demuxer, pictured = container.format.name, False
+        first = 0 if demuxer == "rtsp" else None  # its times count from there; FFmpeg omits that one
+        with contextlib.closing(_packets(container, track, config, tell)) as packets:
+            for frames, at_ns, cause in _decoded(packets, track):
+                if not frames:
+                    yield Grab(None, cause=cause if pictured else "")  # none is owed before the first key frame
+                for frame in frames:
+                    stamp, first = first if frame.pts is None else frame.pts, None
+                    grab = Grab(None, cause=DAMAGED)
+                    if not frame.is_corrupt:
+                        grab = _timed(upright(frame), frame, stamp, demuxer)
+                    if grab.pts_ns is not None and not pictured:
+                        at_ns = packets.earliest(grab.pts_ns, at_ns)
+                    yield grab._replace(at_ns=at_ns)
+                    pictured = True
+
+
+def _decoded(packets: Any, track: Track) -> Iterator[tuple[list[Any], int, str]]:
+    """Frames, host time of their arrival, and where there are none the cause, if one is due for every packet."""
+    from av.error import InvalidDataError
+
+    codec = track.stream.codec_context
+    for arrived in packets:
+        if arrived.lost:
+            yield list(codec.decode(None)), arrived.at_ns, ""  # what is held back from before the hole
+            codec.flush_buffers()
+            yield from [([], arrived.at_ns, OVERLOAD)] * arrived.lost
+        try:
+            yield track.decode(arrived.packet), arrived.at_ns, ""
+        except InvalidDataError:
+            yield [], arrived.at_ns, DAMAGED
+
+
+def _packets(container: Any, track: Track, config: dict[str, Any], tell: Tell) -> Any:
+    """The packets of the track, live or on demand, after the parent was told which."""
+    module, recording_s = _sibling(config, "packets"), _recording_s(container, track.stream)
+    tell({"type": "open", "recording_s": recording_s, "segmented": container.format.name in SEGMENTED})
+    source = track.packets()
+    if recording_s is not None:
+        return module.OnDemand(source)
+    return module.Packets(source, int(config["late_s"] * NS), config["packet_bytes"], int(config["settle_s"] * NS))
+
+
+def _recording_s(container: Any, video: Any) -> float | None:
+    """Seconds of video of a recording behind a URL, 0 where it does not say; None for a live stream."""
+    duration, name = container.duration or 0, container.format.name
+    if name == "rtsp" or name in UNTIMED or (duration <= 0 and (name in SEGMENTED or container.size <= 0)):
+        return None
+    if video.duration:
+        return float(video.duration * video.time_base)
+    return duration / 1e6 if len(container.streams) == 1 else 0.0  # other streams may be longer
 
 
 def _timed(image: Any, frame: Any, stamp: int | None, demuxer: str) -> Grab:
@@ -184,30 +180,49 @@ def run(config: dict[str, Any], outbox: Outbox, stop: threading.Event) -> str:
     try:
         importlib.import_module("cv2" if config["kind"] == "camera" and not config["camera"] else "engines.decoding")
         outbox.put({"type": "ready"})
-        with contextlib.closing(camera(config) if config["kind"] == "camera" else stream(config)) as source:
+        with contextlib.closing(_source(config, outbox.put)) as source:
             return _pump(source, outbox, stop)
     except Exception as error:  # whatever it is, the parent hears of it and decides
         return _why(error)
 
 
+def _source(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
+    return camera(config) if config["kind"] == "camera" else stream(config, tell)
+
+
 def _why(error: Exception) -> str:
-    """What to tell of an error. FFmpeg's own "Immediate exit requested" means that its time-out was over."""
-    return "the stream timed out" if type(error).__name__ == "ExitError" else f"{error}" or type(error).__name__
+    """What to tell of an error, in plainer words than FFmpeg's where it has none."""
+    kind = type(error).__name__
+    if kind == "ExitError":  # its own time-out was over
+        return "the stream timed out"
+    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:  # RTSP's 461
+        return "the camera refuses RTSP over TCP or UDP, whichever was asked for; try another --rtsp-transport"
+    return f"{error}" or kind
 
 
 def _pump(source: Iterator[Grab], outbox: Outbox, stop: threading.Event) -> str:
-    index = -1
+    index, told = -1, time.monotonic()
     for grab in source:
         if stop.is_set():
             return "stopped"
-        index += grab.cause != UNREAD
-        if grab.image is None:
-            outbox.miss(grab.cause)
+        index += grab.image is not None or grab.cause not in ("", UNREAD)
+        if grab.image is not None:
+            outbox.put(_header(grab, index), _plain(grab.image))
+            told = time.monotonic()
             continue
-        height, width = grab.image.shape[:2]
-        stamp = {"at_ns": time.monotonic_ns(), "pts_ns": grab.pts_ns, "index": index}
-        outbox.put({"type": "frame", "height": height, "width": width, **stamp}, _plain(grab.image))
-    return "the stream ended"
+        if grab.cause:
+            outbox.miss(grab.cause)
+        if grab.cause != UNREAD and time.monotonic() - told >= LIFE_S:
+            outbox.put({"type": "waiting"})
+            told = time.monotonic()
+    return ENDED
+
+
+def _header(grab: Grab, index: int) -> dict[str, Any]:
+    height, width = grab.image.shape[:2]
+    at_ns = time.monotonic_ns() if grab.at_ns is None else grab.at_ns
+    stamp = {"at_ns": at_ns, "pts_ns": grab.pts_ns, "index": index}
+    return {"type": "frame", "height": height, "width": width, **stamp}
 
 
 def _plain(image: Any) -> Any:
@@ -238,6 +253,11 @@ def _watch(stop: threading.Event) -> None:
     os._exit(0)
 
 
+def _sibling(config: dict[str, Any], name: str) -> Any:
+    """A module beside this one, which runs as a script and has no package."""
+    return importlib.import_module(f"{config['package']}.{name}")
+
+
 def main() -> None:
     config = json.loads(_line(0))
     sys.path[:] = config["path"]
@@ -245,7 +265,9 @@ def main() -> None:
     os.dup2(2, 1)  # libraries that print must not break into the messages
     stop = threading.Event()
     threading.Thread(target=_watch, args=(stop,), name="watch", daemon=True).start()
-    outbox = Outbox(out, config["queue_frames"], config["queue_bytes"])
+    outbox = _sibling(config, "outbox").Outbox(
+        out, int(config["queue_s"] * NS), config["queue_bytes"], waits=config["kind"] == "stream"
+    )
     outbox.put({"type": "end", "detail": run(config, outbox, stop)})
     outbox.close()
     os._exit(0)  # other threads sit in reads that never return

@@ -9,7 +9,6 @@ three and those that copy from them).
 from __future__ import annotations
 
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +21,11 @@ import av.error
 from engines.decoding import DEMUXERS, Track, open_video, upright
 
 from .errors import SourceError
-from .intake import NS, RateCheck, SourceOptions
+from .intake import NS, Pace, RateCheck, SourceOptions
 from .records import Frame, Gap, Pixels, SourceState
 from .roll import Roll
 
 DAMAGED = "damaged"  # the cause under which undecodable frames are counted
-LATE_S = 1.0  # paced playback that falls this far behind starts counting anew instead of racing
 
 
 class Shot(NamedTuple):
@@ -64,14 +62,15 @@ class Recorded(ABC):
             self._release()
 
     def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
-        check, shots, first, last_wall = RateCheck(self.options), self._shots(), None, None
+        check, pace, shots, first = RateCheck(self.options), Pace(self._closed), self._shots(), None
         for index, shot in enumerate(self._locked(shots)):
             if shot.image is None:
                 self.drops[DAMAGED] = self.drops.get(DAMAGED, 0) + 1
                 continue
             first = shot.at_ns if first is None else first
             at_ns = shot.at_ns - first
-            last_wall = self._wait(at_ns, last_wall) if self.pace else None
+            if self.pace:
+                pace.wait(at_ns)
             yield Frame(self.name, index, at_ns, shot.image)
             if warning := check.add(at_ns):
                 yield SourceState(self.name, "warning", warning)
@@ -94,15 +93,6 @@ class Recorded(ABC):
             if shot is None:
                 return
             yield shot
-
-    def _wait(self, at_ns: int, start: float | None) -> float:
-        """Sleep until the frame is due; returns the wall time (s, monotonic) of the stream's zero."""
-        now = time.monotonic()
-        due = (now - at_ns / NS if start is None else start) + at_ns / NS
-        if now - due > LATE_S:
-            due = now
-        self._closed.wait(max(0.0, due - now))
-        return due - at_ns / NS
 
     def _damage(self) -> str:
         count = self.drops.get(DAMAGED, 0)

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Self
 
-from .capture import OVERLOAD
 from .intake import RateCheck, SourceOptions
+from .outbox import OVERLOAD
 from .records import Frame, Gap, Pixels, SourceState
 
 CAPACITY = 8  # frames that wait for the feed; not from the papers

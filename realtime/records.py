@@ -82,7 +82,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class SourceState:
-    """A live source's connection changed: `state` is connecting, live, lost or ended."""
+    """A live source's connection changed: `state` is connecting, live, lost or ended.
+
+    A recording behind a URL is playing.
+    """
 
     source: str
     state: str

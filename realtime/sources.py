@@ -36,6 +36,7 @@ class Source(Protocol):
     name: shown everywhere, without credentials; live: whether frames that are not fetched are lost; epoch: 0 for
     recordings, else UTC ns of the current connection, rising; rate_hz: declared, for display only; drops: frames
     that were not delivered, by cause; pace: frames come at their own pace, so nothing else may wait for them.
+    A stream that turns out to be a recording sets `live`, `pace` and `epoch` as a file has them.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Opening:
 
 
 def _live(asked: Opening) -> Source:
-    return LiveSource(asked.address, asked.options, fps=asked.fps, size=asked.size, wait=asked.wait)
+    return LiveSource(asked.address, asked.options, fps=asked.fps, size=asked.size, wait=asked.wait, pace=asked.pace)
 
 
 def _file(asked: Opening) -> Source:

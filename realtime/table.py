@@ -24,7 +24,14 @@ from .sinks import Sink
 
 REFRESH_HZ = 8
 KEPT_EVENTS = 8  # lines of events below the sources
-STATE_STYLES = {"live": "green", "lost": "bold red", "damaged": "red", "warning": "yellow", "ended": "dim"}
+STATE_STYLES = {
+    "live": "green",
+    "playing": "green",
+    "lost": "bold red",
+    "damaged": "red",
+    "warning": "yellow",
+    "ended": "dim",
+}
 
 
 @dataclass

@@ -18,7 +18,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from .capture import GRACE_S, LENGTH
+from .capture import GRACE_S
+from .outbox import LENGTH
 from .records import Pixels
 
 SLICE_S = 0.1  # how soon a close from another thread is noticed
@@ -48,7 +49,8 @@ class Worker:
         self._poll = select.poll()  # select() fails beyond descriptor 1023
         self._poll.register(self._out, select.POLLIN)
         try:
-            self._in.write(json.dumps({**config, "path": sys.path, "max_pixels": max_pixels}).encode() + b"\n")
+            told = config | {"path": sys.path, "package": __package__, "max_pixels": max_pixels}
+            self._in.write(json.dumps(told).encode() + b"\n")
         except BrokenPipeError:
             self.close()
             raise WorkerError("the capture worker did not start") from None

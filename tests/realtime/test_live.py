@@ -13,78 +13,36 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import av.error
 import cv2
 import numpy as np
 import pytest
 
 from realtime import capture
+from realtime.address import password_advice
 from realtime.arrival import ArrivalClock
 from realtime.errors import SourceError
-from realtime.live import Backoff, LiveSource
+from realtime.live import LiveSource
+from realtime.patience import Backoff
 from realtime.records import Frame, Gap, SourceState
 from realtime.sources import SourceOptions, open_source
+from tests import fake_cameras
 from tests.children import children_of
+from tests.fake_cameras import HZ, FakeCamera, broken, dead, dropping, dying, hanging, steady
 from tests.rtsp_server import RtspServer, number_image, read_number, write_clip
 
 Record = Frame | Gap | SourceState
-QUICK: dict[str, Any] = {"open_s": 3.0, "stall_s": 3.0, "retry_s": 0.1, "retry_max_s": 0.3}
+QUICK: dict[str, Any] = {"open_s": 20.0, "stall_s": 3.0, "retry_s": 0.1, "retry_max_s": 0.3}
 IMPATIENT = {**QUICK, "stall_s": 0.6}
-HZ = 100
-
-
-class FakeCamera:
-    """Numbered frames at HZ; every `every`-th read fails, reads after `dead_from` fail, after `hang_from` hang."""
-
-    def __init__(self, every: int = 0, dead_from: int = 10**9, hang_from: int = 10**9) -> None:
-        self.every, self.dead_from, self.hang_from = every, dead_from, hang_from
-        self.reads = self.frames = 0
-        self.next = time.monotonic()
-
-    def read(self) -> tuple[bool, np.ndarray[Any, Any] | None]:
-        self.next += 1 / HZ
-        time.sleep(max(0.0, self.next - time.monotonic()))
-        self.reads += 1
-        if self.reads > self.hang_from:
-            time.sleep(3600)
-        if self.reads > self.dead_from or (self.every and self.reads % self.every == 0):
-            return False, None
-        self.frames += 1
-        return True, number_image(self.frames - 1, 40, 30)
-
-    def release(self) -> None:
-        self.next = 0
-
-
-def steady(target: str, fps: float | None, size: tuple[int, int] | None) -> FakeCamera:
-    return FakeCamera()
-
-
-def dropping(*_: object) -> FakeCamera:
-    return FakeCamera(every=3)
-
-
-def dying(*_: object) -> FakeCamera:
-    return FakeCamera(dead_from=20)
-
-
-def hanging(*_: object) -> FakeCamera:
-    return FakeCamera(hang_from=20)
-
-
-def dead(*_: object) -> FakeCamera:
-    return FakeCamera(dead_from=0)
-
-
-def broken(*_: object) -> FakeCamera:
-    raise RuntimeError("no such device in this test")
 
 
 def injected(camera: Callable[..., FakeCamera], **options: Any) -> SourceOptions:
-    return SourceOptions(camera=f"{__name__}:{camera.__name__}", **{**QUICK, **options})
+    return SourceOptions(camera=f"{fake_cameras.__name__}:{camera.__name__}", **{**QUICK, **options})
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +75,20 @@ def until(source: Iterator[Record], stop: Callable[[Record], bool]) -> list[Reco
         if stop(record):
             break
     return records
+
+
+def assert_covered(records: list[Record], reason: str = "connection lost") -> None:
+    """Two gaps for each outage, none of zero length, from the last frame before it to the first after it."""
+    gaps = [r for r in records if isinstance(r, Gap)]
+    frames_at = [r.captured_ns for r in records if isinstance(r, Frame)]
+    assert gaps
+    assert len(gaps) % 2 == 0
+    for told, rest in zip(gaps[::2], gaps[1::2], strict=True):
+        assert (told.face, told.reason, rest.reason) == (None, reason, reason)
+        assert told.start_ns < told.stop_ns == rest.start_ns < rest.stop_ns
+        before = max(at for at in frames_at if at < told.stop_ns)
+        after = min(at for at in frames_at if at > told.stop_ns)
+        assert (told.start_ns, rest.stop_ns) == (before, after)
 
 
 def is_state(name: str) -> Callable[[Record], bool]:
@@ -160,7 +132,7 @@ def test_killed_server_is_retried_until_it_is_back(clip: Path) -> None:
     assert names[-1] == "live"
     times = [f.captured_ns for f in frames(records)]
     assert all(a < b for a, b in itertools.pairwise(times))
-    assert [(g.start_ns, g.reason) for g in records if isinstance(g, Gap)] == [(times[-2], "connection lost")]
+    assert_covered(records)
 
 
 def test_stalled_server_is_noticed_in_time(clip: Path) -> None:
@@ -285,7 +257,7 @@ def test_camera_that_fails_at_first_is_an_error(camera: Callable[..., FakeCamera
 
 
 def test_overload_drops_one_whole_stretch_and_says_so() -> None:
-    options = injected(steady, queue_frames=8)
+    options = injected(steady, queue_s=0.08)
     with open_source("0", options=options) as source:
         stream = iter(source)
         until(stream, lambda r: isinstance(r, Frame) and r.index == 5)
@@ -335,8 +307,9 @@ def test_killed_worker_is_replaced() -> None:
 
 
 def test_worker_leaves_when_its_parent_is_gone() -> None:
-    config = {"kind": "camera", "target": "0", "fps": None, "size": None, "camera": f"{__name__}:hanging",
-              "unread_frames": 5, "queue_frames": 8, "queue_bytes": 1 << 20, "path": sys.path}  # fmt: skip
+    config = {"kind": "camera", "target": "0", "fps": None, "size": None, "camera": f"{fake_cameras.__name__}:hanging",
+              "unread_frames": 5, "queue_s": 1, "queue_bytes": 1 << 20,
+              "path": sys.path, "package": "realtime"}  # fmt: skip
     worker = subprocess.Popen(
         [sys.executable, "-P", capture.__file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
@@ -356,11 +329,23 @@ def test_low_rate_of_a_camera_is_warned_of() -> None:
     assert "frames/s measured" in records[-1].detail  # type: ignore[union-attr]
 
 
-def test_pauses_double_up_to_a_limit_and_start_anew_after_success() -> None:
-    backoff = Backoff(SourceOptions(retry_s=0.5, retry_max_s=30, retry_jitter=0.25))
-    for full in (0.5, 1, 2, 4, 8, 16, 30, 30):
-        assert 0.75 * full <= backoff.pause(0) <= full
-    assert backoff.pause(31) <= 0.5
+def test_pauses_grow_up_to_a_limit_and_start_anew_after_a_stable_connection() -> None:
+    options = SourceOptions(retry_s=1, retry_growth=2, retry_max_s=30, retry_jitter=0.25, retry_lively_s=3)
+    backoff = Backoff(options)
+    for lived_s, most in ((25, 1), (1, 3)):  # stable, if shorter than the last pause; and a second, which is not
+        for full in (1, 2, 4, 8, 16, 30, 30):
+            assert 0.75 * full <= backoff.pause(None) <= full
+        assert backoff.pause(lived_s) <= most
+        backoff = Backoff(options)
+
+
+def test_pauses_add_about_a_quarter_to_an_outage() -> None:
+    backoff, waited = Backoff(SourceOptions(retry_jitter=1e-9)), [0.0]
+    while waited[-1] < 300:
+        waited.append(waited[-1] + backoff.pause(None))
+    added = [after / before for before, after in itertools.pairwise(waited) if before > 5]
+    assert max(added) < 1.35
+    assert len(waited) < 40
 
 
 NS = 1_000_000_000
@@ -399,8 +384,116 @@ def test_repeated_times_stay_repeated_and_reconnects_stay_behind_the_floor() -> 
     assert hosts[1] <= hosts[0] < hosts[2]
     assert hosts[3] <= hosts[2]
     later = ArrivalClock(floor_ns=1000)
-    assert later.place(5, 900)[0] == 1001
-    assert later.place(None, 950)[0] == 1002
+    assert later.place(None, 950)[0] == 1001
+
+
+def test_frames_older_than_the_floor_keep_their_time_unless_it_is_absurd() -> None:
+    held = ArrivalClock(floor_ns=100 * NS)
+    assert [held.place(i * NS, 98 * NS)[0] for i in range(5)] == [98 * NS, 99 * NS, 100 * NS, 101 * NS, 102 * NS]
+    assert ArrivalClock(floor_ns=100 * NS).place(0, 50 * NS)[0] == 100 * NS + 1
+
+
+def waiting(records: list[Record]) -> list[str]:
+    return [r.detail for r in records if isinstance(r, SourceState) and "key frame" in r.detail]
+
+
+def test_packets_before_the_first_key_frame_are_life_and_no_damage(clip: Path) -> None:
+    options = SourceOptions(**{**QUICK, "open_s": 20.0, "stall_s": 1.5})
+    with RtspServer(clip, loop=True, keyless_s=2.2) as server, open_source(server.url, options=options) as source:
+        records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 5)
+        assert server.plays == 1
+    assert waiting(records) == ["packets come, but no key frame yet"]
+    assert states(records) == ["connecting", "connecting", "live"]
+    assert [read_number(f.image) % 15 for f in frames(records)] == list(range(6))
+    assert source.drops == {}
+
+
+def test_what_cannot_be_decoded_is_damage_only_after_the_first_picture(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = av.VideoFrame.from_ndarray(number_image(1), format="bgr24")
+    frame.pts, frame.time_base = 0, Fraction(1, 30)
+    outcomes = [([], 0, "damaged"), ([frame], 0, ""), ([], 0, "damaged"), ([], 0, "")]
+    monkeypatch.setattr(capture, "_decoded", lambda packets, codec: outcomes)
+    config = {"rtsp_transport": "tcp", "open_s": 20, "max_pixels": 10**6, "package": "realtime",
+              "late_s": 1, "settle_s": 0.1, "packet_bytes": 10**6}  # fmt: skip
+    with RtspServer(clip) as server:
+        grabs = list(capture.stream(config | {"target": server.url}, lambda _: None))
+    assert [(grab.image is not None, grab.cause) for grab in grabs] == [
+        (False, ""), (True, ""), (False, "damaged"), (False, ""),
+    ]  # fmt: skip
+
+
+def test_no_key_frame_at_all_is_told_in_the_end(clip: Path) -> None:
+    options = SourceOptions(**QUICK, picture_s=2.0)
+    with (
+        RtspServer(clip, loop=True, keyless_s=60) as server,
+        open_source(server.url, options=options) as source,
+        pytest.raises(SourceError, match="packets come, but no key frame within 2 s"),
+    ):
+        list(source)
+
+
+@pytest.mark.parametrize(("asked", "served"), [("auto", ["TCP", "UDP"]), ("udp", ["UDP"]), ("tcp", ["TCP"])])
+def test_a_server_that_refuses_tcp_is_read_over_udp_unless_tcp_was_asked_for(
+    clip: Path, asked: str, served: list[str]
+) -> None:
+    options = SourceOptions(**QUICK, rtsp_transport=asked)
+    with RtspServer(clip, loop=True, refuse_tcp=True) as server, open_source(server.url, options=options) as source:
+        if asked == "tcp":
+            with pytest.raises(SourceError, match=r"refuses RTSP over TCP.*--rtsp-transport"):
+                list(source)
+        else:
+            records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 50)
+            assert [read_number(f.image) for f in frames(records)] == [i % 45 for i in range(51)]
+        assert ["TCP" if "TCP" in t else "UDP" for t in server.transports] == served
+
+
+def test_tcp_is_taken_where_both_are_served(clip: Path) -> None:
+    with RtspServer(clip, loop=True) as server, open_source(server.url, options=SourceOptions(**QUICK)) as source:
+        until(iter(source), lambda r: isinstance(r, Frame))
+        assert ["TCP" in transport for transport in server.transports] == [True]
+
+
+@pytest.mark.parametrize(
+    ("password", "failure", "advised"),
+    [("pa/ss", "no address", True), ("p%2Fss", "no address", False), ("p%2Fss", "401 Unauthorized", True),
+     ("pass", "401 Unauthorized", False), ("p@ss", "401 Unauthorized", True), ("a#b", "no address", True)],
+)  # fmt: skip
+def test_reserved_characters_of_a_password_are_hinted_at(password: str, failure: str, advised: bool) -> None:
+    advice = password_advice(f"rtsp://me:{password}@10.0.0.9:554/live", failure)
+    assert ("%2F" in advice) == advised
+    assert password_advice("rtsp://10.0.0.9/a@b", "401 Unauthorized") == ""
+
+
+def test_the_hint_reaches_the_one_line_error_without_the_password() -> None:
+    with (
+        open_source("rtsp://me:sec/ret@127.0.0.1:1/x", options=SourceOptions(**QUICK)) as source,
+        pytest.raises(SourceError, match="percent-encoded") as caught,
+    ):
+        list(source)
+    assert "sec" not in str(caught.value).replace("second", "")
+    assert "ret@" not in str(caught.value)
+
+
+def test_a_reconnect_tells_the_camera_s_own_time(clip: Path) -> None:
+    """The camera sends all since its last key frame at once, half a second on average, as many do."""
+    with (
+        RtspServer(clip, born=time.monotonic(), cached=True) as server,
+        open_source(server.url, options=SourceOptions(**QUICK, settle_s=0.5)) as source,
+    ):
+        stream, records = iter(source), list[Record]()
+        for turn in range(3):
+            records += until(stream, lambda r, turn=turn: isinstance(r, Frame) and r.captured_ns > turn * 3 * NS)
+            server.drop()
+            records += until(stream, is_state("live"))
+        records += until(stream, lambda r: isinstance(r, Frame))
+    assert_covered(records)
+    first, *rest = frames(records)
+    for frame in rest:
+        moved = (read_number(frame.image) - read_number(first.image)) * NS / 30
+        turns = round((frame.captured_ns - moved) / (45 * NS / 30))
+        assert frame.captured_ns == pytest.approx(moved + turns * 45 * NS / 30, abs=NS / 30)
 
 
 def test_live_source_has_a_start_and_a_type() -> None:
