@@ -12,16 +12,16 @@ from realtime.meter import Meter
 from realtime.records import Frame, Gap
 
 STEP = 33_333_333
-IMAGE = np.zeros((8, 8, 3), np.uint8)
 
 
 class Times:
-    """A source of blank frames at given times."""
+    """A source of blank frames at given times, `heights` high, and a record before the frame of an index."""
 
     name, live, pace, epoch, started_utc, rate_hz = "times", False, False, 0, None, None
 
-    def __init__(self, times):
+    def __init__(self, times, heights=None, between=None):
         self.times, self.drops = times, {}
+        self.heights, self.between = heights or [8] * len(times), between
 
     def __enter__(self):
         return self
@@ -30,7 +30,11 @@ class Times:
         pass
 
     def __iter__(self):
-        return iter([Frame("times", i, int(t), IMAGE) for i, t in enumerate(self.times)])
+        images = [np.zeros((height, 8, 3), np.uint8) for height in self.heights]
+        records = [Frame("times", i, int(t), images[i]) for i, t in enumerate(self.times)]
+        if self.between:
+            records.insert(*self.between)
+        return iter(records)
 
     def close(self):
         pass
@@ -60,8 +64,8 @@ class Faces:
         pass
 
 
-def run(times, visible=lambda ns: {0}):
-    feed = Feed(Times(times), Faces(visible), 30, Settings(), Meter())
+def run(times, visible=lambda ns: {0}, heights=None, between=None):
+    feed = Feed(Times(times, heights, between), Faces(visible), 30, Settings(), Meter())
     feed.start(threading.Event())
     items = []
     while not items or not isinstance(items[-1], End):
@@ -108,3 +112,19 @@ def test_each_face_has_its_own_gaps():
 
 def test_closing_a_feed_that_never_started_is_quiet():
     Feed(Times([]), Faces(lambda ns: {0}), 30, Settings(), Meter()).close()
+
+
+def test_a_picture_of_another_size_starts_a_new_stretch_in_the_same_frame():
+    heights = [8] * 10 + [16] * 10 + [12] + [8] * 9
+    items = run([k * STEP for k in range(30)], heights=heights)
+    gaps = [item for item in items if isinstance(item, Gap)]
+    assert [(gap.start_ns, gap.stop_ns) for gap in gaps] == [((k - 1) * STEP, k * STEP) for k in (10, 20, 21)]
+    assert {(gap.face, gap.reason) for gap in gaps} == {(None, "picture size changed")}
+    sighted = [item for item in items if isinstance(item, Sighting)]
+    assert [len(item.crops) for item in sighted] == [1] * 30
+
+
+def test_a_change_of_size_after_an_interruption_is_told_with_it():
+    lost = Gap("times", None, 9 * STEP, 10 * STEP, "connection lost")
+    items = run([k * STEP for k in range(20)], heights=[8] * 10 + [16] * 10, between=(10, lost))
+    assert [item for item in items if isinstance(item, Gap)] == [lost]

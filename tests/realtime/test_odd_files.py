@@ -109,6 +109,27 @@ def write_pictures(path: Path, pictures: list[np.ndarray[Any, Any]], hz: int = 3
     return path
 
 
+def resized(tmp_path: Path) -> Path:
+    """A transport stream whose pictures become larger half way."""
+    parts = []
+    for size, first in ((1, 0), (2, 6)):
+        images = [np.kron(number_image(first + n), np.ones((size, size, 1), np.uint8)) for n in range(6)]
+        parts.append(write_pictures(tmp_path / f"{size}.mp4", images))
+    path = tmp_path / "resized.ts"
+    with av.open(str(path), "w") as out:
+        copy: Any = None
+        for part, offset in zip(parts, (0, 6), strict=True):
+            with av.open(str(part)) as source:
+                stream = source.streams.video[0]
+                to_annex_b = av.bitstream.BitStreamFilterContext("h264_mp4toannexb", stream)
+                copy = copy or out.add_stream_from_template(stream)
+                for packet in (p for raw in source.demux(stream) if raw.size for p in to_annex_b.filter(raw)):
+                    shift = int(offset / 30 / packet.time_base)
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
+                    out.mux(packet)
+    return path
+
+
 COVER = av.stream.Disposition.attached_pic.value
 SEVERAL = {
     "cover first": ("a.mp4", [video(COVER, 900, 1, "mjpeg"), video()]),
@@ -238,30 +259,8 @@ def test_a_title_of_another_time_is_no_obstacle(tmp_path: Path) -> None:
     assert len(list(_decoded(path, 0.0, None))) == 3
 
 
-@pytest.fixture
-def resized(tmp_path: Path) -> Path:
-    """A transport stream whose pictures become larger half way."""
-    parts = []
-    for size, first in ((1, 0), (2, 6)):
-        images = [np.kron(number_image(first + n), np.ones((size, size, 1), np.uint8)) for n in range(6)]
-        parts.append(write_pictures(tmp_path / f"{size}.mp4", images))
-    path = tmp_path / "resized.ts"
-    with av.open(str(path), "w") as out:
-        copy: Any = None
-        for part, offset in zip(parts, (0, 6), strict=True):
-            with av.open(str(part)) as source:
-                stream = source.streams.video[0]
-                to_annex_b = av.bitstream.BitStreamFilterContext("h264_mp4toannexb", stream)
-                copy = copy or out.add_stream_from_template(stream)
-                for packet in (p for raw in source.demux(stream) if raw.size for p in to_annex_b.filter(raw)):
-                    shift = int(offset / 30 / packet.time_base)
-                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
-                    out.mux(packet)
-    return path
-
-
-def test_a_file_whose_pictures_change_size_gives_them_all(resized: Path) -> None:
-    frames, states = read(resized)
+def test_a_file_whose_pictures_change_size_gives_them_all(tmp_path: Path) -> None:
+    frames, states = read(resized(tmp_path))
     assert not states
     assert [read_number(f.image) for f in frames] == list(range(12))
     assert {f.image.shape for f in frames[:6]} == {(120, 160, 3)}
