@@ -2,7 +2,8 @@
 
 A file decides much about the program that opens it, so it decides little here: demuxers and protocols are whitelisted
 (a playlist named .mp4 opens nothing). Of several video tracks one is watched, damaged pictures are refused and intact
-ones used, and every picture is turned the way up that it is meant to be seen. Nothing here is from the papers.
+ones used, and every picture is shown as it is meant to be seen: the right way up, in square pixels. Nothing here is
+from the papers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import itertools
 import struct
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -28,6 +30,8 @@ TEXTS: dict[str, Any] = {"metadata_errors": "replace"}  # titles are not always 
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image  # no video
 LOOK_PACKETS = 256  # read at most, to tell a video from a still that stands before it
 STILL_PACKETS = 30  # of another track without a second one of this: this is a still
+SQUARE = Fraction(1)
+NEAR_SQUARE, WIDEST = 0.02, 4  # pixels so little off square, or further off than any camera's, are taken for square
 QUARTERS = (None, (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))  # matrices of turns to the left, by their number
 
 Pixels = NDArray[np.uint8]
@@ -70,6 +74,17 @@ class Track:
             if codec.extradata:
                 codec.extradata = self._messages.description
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel as it is shown, over its height."""
+        said = self.stream.sample_aspect_ratio or SQUARE
+        known = 1 / WIDEST <= said <= WIDEST and abs(said - 1) > NEAR_SQUARE
+        return Fraction(said) if known else SQUARE
+
+    def picture(self, frame: av.VideoFrame) -> Pixels:
+        """(H, W, 3) BGR of a decoded frame, as it is meant to be seen."""
+        return upright(frame, self.pixel_aspect)
+
     def packets(self) -> Iterator[av.Packet[Any]]:
         """The track's packets, an empty one at the end. Raises FFmpegError or OSError where it cannot be read."""
         held, self._held = self._held, []
@@ -101,9 +116,18 @@ def _look(container: av.container.InputContainer, tracks: list[Any]) -> tuple[li
     return held, counts
 
 
-def upright(frame: av.VideoFrame) -> Pixels:
-    """(H, W, 3) BGR, turned and mirrored as the frame's display matrix says, to the nearest quarter turn."""
-    image = cast(Pixels, frame.to_ndarray(format="bgr24", threads=1))  # PyAV starts a pool per frame otherwise
+def upright(frame: av.VideoFrame, pixel_aspect: Fraction = SQUARE) -> Pixels:
+    """(H, W, 3) BGR, turned and mirrored as the frame's display matrix says, to the nearest quarter turn.
+
+    Pixels that are not square are drawn out along their longer side: a face that was squeezed is as wide as it was.
+    """
+    wide, high = frame.width, frame.height
+    if pixel_aspect > 1:
+        wide = round(wide * pixel_aspect)
+    elif pixel_aspect < 1:
+        high = round(high / pixel_aspect)
+    # PyAV starts a pool of threads per frame where it is not told otherwise
+    image = cast(Pixels, frame.to_ndarray(format="bgr24", width=wide, height=high, threads=1))
     matrix = _matrix(frame)
     if matrix is None:
         return image

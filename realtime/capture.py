@@ -105,7 +105,7 @@ def stream(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
     """A network stream; ends where the stream ends, raises OSError or an av error where it breaks."""
     import av
 
-    from engines.decoding import TEXTS, Track, upright
+    from engines.decoding import TEXTS, Track
 
     options = {**STREAM_OPTIONS, **TRANSPORTS[config["rtsp_transport"]], "protocol_whitelist": STREAM_PROTOCOLS}
     # Reading has no time-out: how long silence may last depends on what is read, and the parent watches.
@@ -125,7 +125,7 @@ def stream(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
                     stamp, first = first if frame.pts is None else frame.pts, None
                     grab = Grab(None, cause=DAMAGED)
                     if not frame.is_corrupt:
-                        grab = _timed(upright(frame), frame, stamp, demuxer)
+                        grab = _timed(track.picture(frame), frame, stamp, demuxer)
                     if grab.pts_ns is not None and not pictured:
                         at_ns = packets.earliest(grab.pts_ns, at_ns)
                     yield grab._replace(at_ns=at_ns)

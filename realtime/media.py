@@ -18,7 +18,7 @@ import av
 import av.container
 import av.error
 
-from engines.decoding import DEMUXERS, Track, open_video, upright
+from engines.decoding import DEMUXERS, Track, open_video
 
 from .errors import SourceError
 from .intake import NS, Pace, RateCheck, SourceOptions
@@ -172,7 +172,7 @@ class VideoFile(Recorded):
                     raise SourceError(f"{self.path}: the video carries no times; convert it to mp4 or mkv")
                 at_ns = stamp * base.numerator * NS // base.denominator
                 shown_ns = (frame.duration or 0) * base.numerator * NS // base.denominator
-            yield Shot(at_ns, None if frame is None else upright(frame))
+            yield Shot(at_ns, None if frame is None else self._track.picture(frame))
         self._short = self._missing(at_ns + shown_ns)
 
     def _decoded(self) -> Iterator[tuple[int | None, av.VideoFrame | None]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..align import Alignment, AlignOptions, MediaPipeAligner
 from ..bridge import breaks
 from ..clips import SECOND_NS
-from ..decoding import Track, open_video, upright
+from ..decoding import Track, open_video
 from ..errors import DataError
 from ..landmarker import Mesh
 from ..register import Pixels
@@ -186,7 +186,8 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
     first = last = None
     try:
         with open_video(path) as container:
-            for frame in _frames(container):
+            track = _track(container)
+            for frame in _intact(track):
                 stamp = None if frame.pts is None or frame.time_base is None else _ns(frame.pts, frame.time_base)
                 if stamp is None or (last is not None and stamp <= last):
                     continue
@@ -197,17 +198,21 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
                 if seconds - start_s > MAX_SECONDS:
                     raise DataError(f"{path}: more than {MAX_SECONDS:.0f} s of video; examine a shorter part")
                 if seconds >= start_s:
-                    yield stamp - first, upright(frame)
+                    yield stamp - first, track.picture(frame)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise DataError(f"{path}: not a video that can be read ({error}); give another file") from error
 
 
-def _frames(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-    """The pictures of the video track that are intact."""
+def _track(container: av.container.InputContainer) -> Track:
     track = Track.of(container)
     if track is None or track.stream.codec_context is None:
-        raise DataError("no video")
+        raise DataError(f"{Path(container.name).name}: no video in it that can be read; give another file")
     track.configure(MAX_PIXELS)
+    return track
+
+
+def _intact(track: Track) -> Iterator[av.VideoFrame]:
+    """The pictures that can be decoded."""
     for packet in track.packets():
         try:
             yield from track.decode(packet)

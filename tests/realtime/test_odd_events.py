@@ -1,6 +1,7 @@
 """The events of a clip are found whatever way up it is stored, and when its pictures change their size on the way."""
 
 import itertools
+from fractions import Fraction
 
 import cv2
 import pytest
@@ -62,3 +63,9 @@ def test_a_size_that_changes_costs_one_frame(clean, images, engines, tmp_path):
     events, gaps = found(tmp_path, engines)
     same(events, clean)
     assert [(g.reason, round((g.stop_ns - g.start_ns) * 30 / 1e9)) for g in gaps] == [("picture size changed", 1)]
+
+
+def test_a_squeezed_picture_shows_what_an_ordinary_one_shows(clean, images, engines, tmp_path):
+    narrow = (cv2.resize(image, (image.shape[1] * 3 // 4, image.shape[0])) for image in images)
+    path = write_clip(tmp_path / "narrow.mp4", narrow, aspect=Fraction(4, 3), preset="ultrafast")
+    same(found(path, engines)[0], clean)

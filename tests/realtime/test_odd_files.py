@@ -17,6 +17,7 @@ from realtime.errors import SourceError
 from realtime.records import Frame, SourceState
 from realtime.sources import open_source
 from tests.bitstreams import SHORT, boxed, header, remux
+from tests.clips import write_clip
 from tests.rtsp_server import number_image, read_number
 
 FRAMES = 12
@@ -265,3 +266,17 @@ def test_a_file_whose_pictures_change_size_gives_them_all(tmp_path: Path) -> Non
     assert [read_number(f.image) for f in frames] == list(range(12))
     assert {f.image.shape for f in frames[:6]} == {(120, 160, 3)}
     assert {f.image.shape for f in frames[6:]} == {(240, 320, 3)}
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [(Fraction(4, 3), (120, 213)), (Fraction(8, 9), (135, 160)), (Fraction(100, 101), (120, 160)),
+     (Fraction(100, 1), (120, 160))],
+    ids=["squeezed across", "squeezed down", "as good as square", "no camera's"],
+)  # fmt: skip
+def test_pictures_have_square_pixels(tmp_path: Path, aspect: Fraction, size: tuple[int, int]) -> None:
+    """Faces are measured in them, and shown as wide as they are."""
+    path = write_clip(tmp_path / "a.mp4", [np.zeros((120, 160, 3), np.uint8)] * 3, aspect=aspect)
+    frames, _ = read(path)
+    assert {frame.image.shape[:2] for frame in frames} == {tuple(round(side) for side in size)}
+    assert {image.shape[:2] for _, image in _decoded(path, 0.0, None)} == {frames[0].image.shape[:2]}
