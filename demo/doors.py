@@ -82,6 +82,7 @@ class Config(uvicorn.Config):
 
     limits: Limits
     room: int  # connections at once
+    queue: int  # connections that wait to be taken
     handshake: ssl.SSLContext | None = None
 
 
@@ -180,6 +181,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(self.config.queue)  # asyncio has made it as short as what it takes at one time
         self._watch = asyncio.create_task(self._look())
 
     async def _look(self) -> None:

@@ -15,7 +15,8 @@ from .doors import Config, Handshake, HttpConnection, PageConnection, Server
 from .limits import Limits
 
 FAREWELL_S = 3  # for open pages when the server ends
-BACKLOG = 128
+BACKLOG = 128  # connections that wait to be taken
+TAKEN = 32  # at one time: asyncio takes as many as there are before any of them is looked at
 SHARE = 4  # of all files that may be open, connections take one in so many: the rest is for pipelines
 
 
@@ -42,7 +43,7 @@ def server(application: ASGIApp, limits: Limits, tls: tuple[Path, Path] | None =
     room = min(limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE)
     config = Config(
         application, log_config=None, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-        http=Handshake if tls else HttpConnection, ws=PageConnection, backlog=BACKLOG,
+        http=Handshake if tls else HttpConnection, ws=PageConnection, backlog=TAKEN,
         limit_concurrency=room + limits.overflow, h11_max_incomplete_event_size=limits.head_bytes,
         timeout_keep_alive=limits.keep_alive_s, timeout_graceful_shutdown=FAREWELL_S,
         ws_max_size=limits.message_bytes, ws_per_message_deflate=False,
@@ -52,7 +53,7 @@ def server(application: ASGIApp, limits: Limits, tls: tuple[Path, Path] | None =
         config.load()
     except OSError as error:  # ssl.SSLError is one
         raise UsageError(f"--tls-cert {chain}, --tls-key {key}: {error}; give a PEM chain and its key") from error
-    config.limits, config.room = limits, room
+    config.limits, config.room, config.queue = limits, room, BACKLOG
     config.handshake, config.ssl = config.ssl, None  # shaken hands with where connections are counted
     return Server(config)
 
