@@ -9,6 +9,7 @@ them to who speaks. A TLS handshake is a connection as well, so it is made here 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import socket
 import ssl
@@ -23,8 +24,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from .limits import Limits
-
-NOT_TEXT = 1007  # websocket close code: a text that is not UTF-8
 
 
 class Awaited(NamedTuple):
@@ -116,14 +115,6 @@ class PageConnection(Patience, WebSocketsSansIOProtocol):
     def awaits_more(self) -> Awaited:
         return Awaited("" if self.handshake_complete else "head")
 
-    def send_receive_event_to_app(self) -> None:
-        """A text that is none closes the connection with the code for that; it is no fault of the server's to log."""
-        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
-            self.conn.send_close(NOT_TEXT, "not UTF-8")
-            self.handle_parser_exception()
-        else:
-            super().send_receive_event_to_app()
-
 
 class Handshake(asyncio.Protocol, Patience):
     """A connection until TLS is agreed on; then it carries requests."""
@@ -213,9 +204,9 @@ def _patient(connections: Iterable[Any]) -> list[Patience]:
     return [connection for connection in connections if isinstance(connection, Patience)]
 
 
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def no_fault_of_ours(record: logging.LogRecord) -> bool:
+    """Whether a record of uvicorn's log is to be kept: not of a text that is no UTF-8, which is the client's fault.
+
+    uvicorn closes the websocket with code 1007 and tells the log as if it had failed itself.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import socket
 from pathlib import Path
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp
 from realtime.errors import UsageError
 
 from .access import Binding
-from .doors import Config, Handshake, HttpConnection, PageConnection, Server
+from .doors import Config, Handshake, HttpConnection, PageConnection, Server, no_fault_of_ours
 from .limits import Limits
 
 FAREWELL_S = 3  # for open pages when the server ends
@@ -55,6 +56,7 @@ def server(application: ASGIApp, limits: Limits, tls: tuple[Path, Path] | None =
         raise UsageError(f"--tls-cert {chain}, --tls-key {key}: {error}; give a PEM chain and its key") from error
     config.limits, config.room, config.queue = limits, room, BACKLOG
     config.handshake, config.ssl = config.ssl, None  # shaken hands with where connections are counted
+    logging.getLogger("uvicorn.error").addFilter(no_fault_of_ours)
     return Server(config)
 
 
