@@ -1,28 +1,11 @@
 """A proxy as it stands before the page: it speaks TLS, serves the page under a path, and says who asked."""
 
 import contextlib
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 
-import pytest
-
 HEAD_END = b"\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """(chain, key) of a certificate for this machine that nobody signed."""
-    if (openssl := shutil.which("openssl")) is None:
-        pytest.skip("no openssl: a certificate cannot be made")
-    folder = tmp_path_factory.mktemp("tls")
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    options = ["-subj", "/CN=localhost", "-days", "2", "-out", str(chain), "-keyout", str(key)]
-    subprocess.run([*command, *options], check=True, capture_output=True)
-    return chain, key
 
 
 @contextlib.contextmanager

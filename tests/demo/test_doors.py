@@ -20,7 +20,6 @@ from demo.guard import Guard
 from demo.limits import Limits
 from demo.logins import Logins
 from demo.serve import SHARE, server
-from tests.demo.proxy import certificate  # noqa: F401 a fixture
 from tests.demo.serving import PATIENCE_S, ask, ended, frame, knocking, messages, serving, until, visit, wait_for
 
 SOON_S = 1.0
@@ -111,27 +110,48 @@ def test_a_connection_has_its_time_anew_for_every_request_and_none_beyond():
     one.pause_writing()  # that has read on
     one.look(14, allowed)
     assert not one.ended
-    one.closing = True  # with bytes that are never taken, closing would last for ever
-    one.look(20, allowed)
-    assert not one.ended
-    one.look(25.1, allowed)
+
+
+def test_what_is_closed_does_not_linger():
+    """With bytes that are never taken, closing would last for ever."""
+    one, allowed = Held(), {"goodbye": 5}
+    for now, closing in ((0, False), (1000, False), (1001, True), (1006, True)):
+        one.closing = closing
+        one.look(now, allowed)
+        assert not one.ended
+    one.look(1006.1, allowed)
     assert one.ended
 
 
-def test_a_tls_handshake_that_does_not_come_is_ended_and_one_that_comes_is_answered(certificate):  # noqa: F811
+def answers(port, certificate):
+    """Whether the page comes over TLS."""
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.check_hostname = False
+    with contextlib.closing(
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=context)
+    ) as connection:
+        connection.request("GET", "/demo/static/live.js")
+        return connection.getresponse().status == 200
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n"], ids=["nothing", "no TLS"])
+def test_a_tls_handshake_that_does_not_come_is_ended(certificate, said):
+    with (
+        serving(binding=Binding(port=0, tls=True), tls=certificate, **SOON) as port,
+        knocking(port, said, CROWD) as idle,
+    ):
+        assert answers(port, certificate)
+        wait_for(lambda: all(ended(one) for one in idle))
+
+
+def test_who_does_not_shake_hands_takes_no_place_of_those_who_do(certificate):
     binding = Binding(port=0, tls=True)
-    with serving(binding=binding, tls=certificate, connections=30, **SOON) as port:
-        context = ssl.create_default_context(cafile=certificate[0])
-        context.check_hostname = False
-        with knocking(port, b"", CROWD) as idle:
-            for _ in range(2):
-                connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=context)
-                with contextlib.closing(connection):
-                    connection.request("GET", "/demo/static/live.js")
-                    assert connection.getresponse().status == 200
-            wait_for(lambda: all(ended(one) for one in idle))
-        with knocking(port, b"GET / HTTP/1.1\r\n\r\n", CROWD) as plain:  # no TLS at all
-            wait_for(lambda: all(ended(one) for one in plain))
+    with (
+        serving(binding=binding, tls=certificate, connections=10, handshake_s=3600) as port,
+        knocking(port, b"", CROWD) as idle,
+    ):
+        assert answers(port, certificate)
+        wait_for(lambda: sum(not ended(one) for one in idle) <= 10)
 
 
 HTTPS_ALONE = [

@@ -7,7 +7,7 @@ import pytest
 
 from demo.access import Binding
 from tests.demo.conftest import MOUNTED, SLOW_MS, foreign
-from tests.demo.proxy import certificate, proxying  # noqa: F401 a fixture
+from tests.demo.proxy import proxying
 from tests.demo.serving import ask, serving
 
 PASSWORD = "correct horse"
@@ -49,7 +49,7 @@ def test_the_path_without_its_end_leads_to_it_and_another_nowhere(port):
         assert ask(port, path, Cookie=cookie, **OWN)[0] == 404
 
 
-def test_in_a_browser_everything_lies_under_the_path(launch, certificate):  # noqa: F811
+def test_in_a_browser_everything_lies_under_the_path(launch, certificate):
     pytest.importorskip("gradio", reason="gradio is not installed: pip install '.[demo]'")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host = f"127.0.0.1:{listener.getsockname()[1]}"
