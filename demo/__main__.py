@@ -35,7 +35,7 @@ def serve(
     threshold: Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings")] = None,
     runs: Annotated[int, typer.Option(help="pipelines at once; further pages wait in line", min=1)] = Limits().runs,
-    name: Annotated[str | None, typer.Option(help="host that people type, where it is not --host")] = None,
+    name: Annotated[str | None, typer.Option(help="address that people type, HOST[:PORT][/PATH]")] = None,
     password_file: Annotated[Path | None, typer.Option(help="or the variable MICROSPOT_DEMO_PASSWORD")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="certificate chain (PEM)")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
@@ -59,10 +59,7 @@ def serve(
         port = listener.getsockname()[1]
         kit = Kit.checked(partial(load_engines, engines, backend, labels), Settings.load(config, threshold=threshold))
         limits = Limits(runs=runs)
-        application = build(
-            kit, source or SOURCES, binding.origins(port), password=binding.password, secure=binding.secure,
-            limits=limits,
-        )  # fmt: skip
+        application = build(kit, source or SOURCES, binding, port, limits=limits)
         serving = server(application, limits, (tls_cert, tls_key) if tls_cert and tls_key else None)
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="microspot-demo: %(message)s")
         typer.echo(f"microspot: open {address(binding, port)} in a browser; ctrl-C ends")

@@ -1,4 +1,4 @@
-"""Who may reach the demo: which hosts and origins it answers to, and whether a password is asked for.
+"""Who may reach the demo: under which addresses it is called, and whether a password is asked for.
 
 Decided once at start from the command line. Another machine may only come in with a password, and only where the
 password does not travel in the clear.
@@ -6,29 +6,30 @@ password does not travel in the clear.
 
 from __future__ import annotations
 
-import hmac
 import os
-import secrets
-from collections import OrderedDict
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from realtime.errors import UsageError
-
-from .limits import Limits
 
 PASSWORD_VARIABLE = "MICROSPOT_DEMO_PASSWORD"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 WILDCARDS = ("0.0.0.0", "::")
 SHORTEST_PASSWORD = 8
 DEFAULT_PORTS = {"http": 80, "https": 443}
+NAME = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(/[a-z0-9_~-][a-z0-9_~.-]*)*/?", re.IGNORECASE)
+PORT = re.compile(r":\d+$")
+OWN = {"assets", "config", "demo", "gradio_api", "static", "svelte"}  # first parts of the page's own paths
 
 
 @dataclass(frozen=True)
 class Binding:
-    """Where the server listens and what stands before it. `name` is the host (and port) people type, where it differs.
+    """Where the server listens and what stands before it. `name` is the address people type, where it differs.
 
-    Raises UsageError for an address that others reach without a password, or with one in the clear.
+    It is a host, with a port where one is typed, and behind a proxy with the path under which the page lies.
+    Raises UsageError for an address that others reach without a password, or with one in the clear, and for a name
+    that no browser would ever call.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +42,7 @@ class Binding:
     def __post_init__(self) -> None:
         if self.password is not None and len(self.password) < SHORTEST_PASSWORD:
             raise UsageError(f"the password has {len(self.password)} characters: give at least {SHORTEST_PASSWORD}")
+        self._check_name()
         if not self.open_to_others:
             return
         if self.password is None:
@@ -49,6 +51,40 @@ class Binding:
             raise UsageError("a password must not travel in the clear: give --tls-cert, --tls-key or --behind-proxy")
         if self.name is None and (self.behind_proxy or self.host in WILDCARDS):
             raise UsageError("give --name, the host that people type into the browser")
+
+    def _check_name(self) -> None:
+        if self.name is None:
+            return
+        if not NAME.fullmatch(self.name):
+            raise UsageError(
+                f"--name {self.name!r}: give HOST, HOST:PORT or, behind a proxy, HOST/PATH in plain letters"
+            )
+        first = self.root.split("/")[1] if self.root else ""
+        if first and not self.behind_proxy:
+            raise UsageError(f"--name {self.name!r} has a path, which only --behind-proxy serves: leave it out")
+        if first in OWN:
+            raise UsageError(f"--name {self.name!r}: the page has a /{first} of its own, choose another path")
+
+    @property
+    def netloc(self) -> str | None:
+        """The host of the name, with its port if it has one."""
+        return None if self.name is None else self.name.partition("/")[0]
+
+    @property
+    def root(self) -> str:
+        """The path under which people find the page, "" or "/like/this"."""
+        return "/".join(["", *(self.name or "").strip("/").split("/")[1:]])
+
+    @property
+    def public(self) -> str | None:
+        """What a browser calls the page, where a proxy stands before it: the proxy's word is not needed for it."""
+        return f"{min(self.origins(self.port))}{self.root}" if self.behind_proxy else None
+
+    @property
+    def strict(self) -> bool:
+        """Whether browsers may be told to come by https alone: not where that is for a proxy to say, or for localhost,
+        which other programs use as well."""
+        return self.tls and self.open_to_others
 
     @property
     def open_to_others(self) -> bool:
@@ -69,8 +105,8 @@ class Binding:
         """What a browser that shows this page may call its origin, listening on `port`."""
         scheme = "https" if self.secure else "http"
         own = {f"{host}:{port}" for host in ({self.bracketed} if self.open_to_others else {*LOOPBACK})}
-        if self.name:
-            own = {self.name} if ":" in self.name or self.behind_proxy else {f"{self.name}:{port}"} | own
+        if name := self.netloc:
+            own = {name} if PORT.search(name) or self.behind_proxy else {f"{name}:{port}"} | own
         return frozenset(f"{scheme}://{_plain(netloc, scheme)}" for netloc in own)
 
 
@@ -93,31 +129,3 @@ def read_password(file: Path | None) -> str | None:
     if not password:
         raise UsageError(f"password file {file} is empty")
     return password
-
-
-class Logins:
-    """Browsers that gave the password, known by a random token; forgotten when the server ends."""
-
-    def __init__(self, password: str | None, limits: Limits) -> None:
-        self._password, self._limits = password, limits
-        self._tokens: OrderedDict[str, None] = OrderedDict()
-
-    @property
-    def needed(self) -> bool:
-        """Whether a password is asked for at all."""
-        return self._password is not None
-
-    def enter(self, password: str) -> str | None:
-        """A new token for the right password, None for a wrong one."""
-        given, wanted = password.encode(), (self._password or "").encode()
-        if not self.needed or not hmac.compare_digest(given, wanted):
-            return None
-        token = secrets.token_urlsafe(32)
-        self._tokens[token] = None
-        while len(self._tokens) > self._limits.sessions:
-            self._tokens.popitem(last=False)
-        return token
-
-    def knows(self, token: str | None) -> bool:
-        """Whether `token` was given out."""
-        return token is not None and any(hmac.compare_digest(token.encode(), known.encode()) for known in self._tokens)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +25,7 @@ from realtime.records import Frame, Gap, SourceState, View
 from realtime.sinks import Sink, open_sink
 from realtime.video import reason
 
+from . import scratch
 from .limits import Limits
 from .runs import Kit, Run
 from .seats import Seats
@@ -90,24 +90,24 @@ class AnalyseVisit(Visit):
         self._failed = False
 
     async def sit(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="microspot-") as folder:
+        with scratch.folder() as folder:
             with self._seats.ticket() as ticket:
                 async for position in ticket:
                     self.tell({"type": "queue", "position": position, "runs": self._seats.seats})
-                self._folder = Path(folder)
+                self._folder = folder
                 self.expect(self.limits.idle_s)
                 self.tell({"type": "ready"})
                 await self._arrived.wait()
                 self.expect(math.inf)
-                await self._analyse(Path(folder))
+                await self._analyse(folder)
             if not self._failed:
-                await self._serve(Path(folder))
+                await self._serve(folder)
 
     async def _serve(self, folder: Path) -> None:
         """Until the page goes, or newer results need the room."""
         with self._results.serving(folder) as (token, displaced):
             files = [name for name in FILES if (folder / name).is_file()]
-            self.tell({"type": "done", "files": {name: f"/demo/result/{token}/{name}" for name in files}})
+            self.tell({"type": "done", "files": {name: f"result/{token}/{name}" for name in files}})
             await displaced.wait()
         raise UsageError("newer results took the place of these: analyse the video again")
 

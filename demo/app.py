@@ -16,13 +16,15 @@ from starlette.types import ASGIApp
 
 from realtime.errors import MicrospotError
 
-from .access import Logins
+from .access import Binding
 from .analyse import AnalyseVisit, Results
 from .camera import CameraVisit, Channel
 from .guard import Guard
 from .limits import Limits
 from .live import LiveVisit
+from .logins import Logins
 from .runs import LOG, Kit
+from .scratch import sweep
 from .seats import Seats
 
 STATIC = Path(str(resources.files(__package__) / "static"))
@@ -31,33 +33,36 @@ STATIC = Path(str(resources.files(__package__) / "static"))
 def build(
     kit: Kit,
     sources: Sequence[str],
-    origins: frozenset[str],
+    binding: Binding,
+    port: int,
     *,
-    password: str | None = None,
-    secure: bool = False,
     limits: Limits | None = None,
     page: bool = True,
 ) -> ASGIApp:
-    """The whole demo behind its guard. page=False leaves Gradio out (its import takes seconds): for tests.
+    """The whole demo behind its guard, listening on `port`.
 
+    page=False leaves Gradio out (its import takes seconds): for tests.
     Raises UsageError for a source whose address makes no sense.
     """
     limits = limits or Limits()
     seats = Seats(limits.runs, limits.waiting)
     channels = [Channel(uri, limits, kit, seats) for uri in sources]
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(kit, channels))
+    app = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan(kit, channels)
+    )  # fmt: skip
     _sockets(app, kit, channels, seats, limits)
     app.mount("/demo/static", StaticFiles(directory=STATIC), name="demo static")
     if page:
         from .pages import mount
 
-        app = mount(app, [channel.name for channel in channels], kit, limits)
-    return Guard(app, origins, Logins(password, limits), limits, secure)
+        app = mount(app, [channel.name for channel in channels], kit, binding, limits)
+    return Guard(app, binding, port, Logins(binding.password, limits), limits)
 
 
 def _lifespan(kit: Kit, channels: Sequence[Channel]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(sweep)
         threading.Thread(target=_warm_up, args=[kit], name="demo warm-up", daemon=True).start()
         yield
         await asyncio.gather(*(channel.close() for channel in channels))

@@ -35,8 +35,25 @@ class Limits:
     upload_pixels: int = 1920 * 1088
     results: int = 8  # kept on disk while their pages are open; the oldest go first
 
-    logins_every_s: float = 1.0  # wrong passwords are answered no faster, all together
+    login_first_s: float = 0.5  # until the first wrong password of an address is answered; twice as long each time,
+    login_longest_s: float = 30.0  # until this
+    login_tries: int = 100  # wrong ones of one address; more are looked at only `login_longest_s` after the last
+    login_forget_s: float = 900.0  # without a wrong one, and its address begins anew
+    login_addresses: int = 4096  # remembered; the longest untouched goes first
+    login_waiting: int = 32  # wrong ones waiting for their answer; more are answered at once
     sessions: int = 256  # browsers logged in; the oldest goes first
+
+    connections: int = 256  # open at once; one more ends the one that is waited for longest
+    overflow: int = 128  # more, while those are ending; requests beyond are answered "unavailable"
+    handshake_s: float = 10.0  # for the handshake of TLS
+    head_s: float = 10.0  # for the head of a request, from the connection or the answer before
+    head_bytes: int = 1 << 15
+    body_s: float = 10.0  # for its body, which is a password and nothing else
+    stall_s: float = 30.0  # for a client to read the next piece of an answer
+    goodbye_s: float = 5.0  # for a client to close what is closed here
+    keep_alive_s: int = 5  # until a connection without a further request is closed
+    sweep_s: float = 1.0  # between two looks at all connections
+    ping_s: float = 10.0  # between two pings of a websocket, and for its answer to each
 
     @property
     def message_bytes(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from .access import Binding
 from .analyse import megabytes
 from .limits import Limits
 from .runs import Kit
@@ -23,22 +24,23 @@ TABS = ("live", "camera", "analyse")
 SWITCHED_OFF = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
 
 
-def mount(app: FastAPI, sources: Sequence[str], kit: Kit, limits: Limits) -> FastAPI:
+def mount(app: FastAPI, sources: Sequence[str], kit: Kit, binding: Binding, limits: Limits) -> FastAPI:
     """`app` with the page at /. Its own routes must be there already."""
     os.environ.update(SWITCHED_OFF)  # read by Gradio when it is imported
     import gradio as gr
 
     theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-        gr.HTML(html_template=_fragment("about"), js_on_load="")
+        gr.HTML(html_template=_about(binding), js_on_load="")
         for tab in TABS:
             with gr.Tab(tab.capitalize(), elem_id=f"tab-{tab}"):
-                gr.HTML(html_template=_tab(tab, sources, kit, limits), js_on_load=_loader(tab))
+                gr.HTML(html_template=_tab(tab, sources, kit, limits), js_on_load=_loader(tab, binding.root))
     static = resources.files(__package__) / "static"
     options: dict[str, Any] = {"theme": theme, "css_paths": [str(static / "app.css")]}
     mounted: FastAPI = gr.mount_gradio_app(
-        app, page, path="/", footer_links=[], run_history=False, ssr_mode=False, pwa=False, mcp_server=False, **options
-    )
+        app, page, path="/", root_path=binding.public, footer_links=[], run_history=False, ssr_mode=False, pwa=False,
+        mcp_server=False, **options,
+    )  # fmt: skip
     return mounted
 
 
@@ -60,5 +62,11 @@ def _tab(tab: str, sources: Sequence[str], kit: Kit, limits: Limits) -> str:
     return text
 
 
-def _loader(tab: str) -> str:
-    return f"import('/demo/static/{tab}.js').then((module) => module.mount(element))"
+def _loader(tab: str, root: str) -> str:
+    return f"import('{root}/demo/static/{tab}.js').then((module) => module.mount(element))"
+
+
+def _about(binding: Binding) -> str:
+    """The head of the page, with the way out where there is a password."""
+    logout = _fragment("logout") if binding.password is not None else ""
+    return _fragment("about").replace("[[logout]]", logout).replace("[[root]]", binding.root)

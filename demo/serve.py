@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 import socket
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from realtime.errors import UsageError
 
 from .access import Binding
+from .doors import Config, Handshake, HttpConnection, PageConnection, Server, no_fault_of_ours
 from .limits import Limits
 
-PING_S = 10.0  # a page that does not answer for so long is gone
 FAREWELL_S = 3  # for open pages when the server ends
-BACKLOG = 128
+BACKLOG = 128  # connections that wait to be taken
+TAKEN = 32  # at one time: asyncio takes as many as there are before any of them is looked at
+SHARE = 4  # of all files that may be open, connections take one in so many: the rest is for pipelines
 
 
 def listen(binding: Binding) -> socket.socket:
@@ -32,23 +35,29 @@ def listen(binding: Binding) -> socket.socket:
     return listener
 
 
-def server(application: ASGIApp, limits: Limits, tls: tuple[Path, Path] | None = None) -> uvicorn.Server:
+def server(application: ASGIApp, limits: Limits, tls: tuple[Path, Path] | None = None) -> Server:
     """A server that is not running yet. tls: certificate chain and private key (PEM).
 
     Raises UsageError for a certificate that cannot be used.
     """
     chain, key = tls or (None, None)
-    config = uvicorn.Config(
+    room = min(limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE)
+    config = Config(
         application, log_config=None, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-        ws="websockets-sansio", ws_max_size=limits.message_bytes, ws_per_message_deflate=False,
-        ws_ping_interval=PING_S, ws_ping_timeout=PING_S, timeout_graceful_shutdown=FAREWELL_S,
-        ssl_certfile=chain, ssl_keyfile=key,
+        http=Handshake if tls else HttpConnection, ws=PageConnection, backlog=TAKEN,
+        limit_concurrency=room + limits.overflow, h11_max_incomplete_event_size=limits.head_bytes,
+        timeout_keep_alive=limits.keep_alive_s, timeout_graceful_shutdown=FAREWELL_S,
+        ws_max_size=limits.message_bytes, ws_per_message_deflate=False,
+        ws_ping_interval=limits.ping_s, ws_ping_timeout=limits.ping_s, ssl_certfile=chain, ssl_keyfile=key,
     )  # fmt: skip
     try:
         config.load()
     except OSError as error:  # ssl.SSLError is one
         raise UsageError(f"--tls-cert {chain}, --tls-key {key}: {error}; give a PEM chain and its key") from error
-    return uvicorn.Server(config)
+    config.limits, config.room, config.queue = limits, room, BACKLOG
+    config.handshake, config.ssl = config.ssl, None  # shaken hands with where connections are counted
+    logging.getLogger("uvicorn.error").addFilter(no_fault_of_ours)
+    return Server(config)
 
 
 def address(binding: Binding, port: int) -> str:

@@ -1,7 +1,7 @@
 // The Analyse tab: a video up in pieces, its events back, the results as files while this page is open.
 
 import { Events, caption, curve, length, tint } from "./events.js";
-import { connect, waiting } from "./socket.js";
+import { address, connect, waiting } from "./socket.js";
 import { Timeline } from "./timeline.js";
 
 const WORDS = {
@@ -43,7 +43,7 @@ class Analyse {
     this.result.hidden = true;
     [this.cancel.hidden, this.progress.hidden, this.upload] = [false, false, file];
     this.step("Uploading", 0);
-    const socket = connect("/demo/analyse", {
+    const socket = connect("analyse", {
       message: (message) => this.hear(message),
       closed: (why) => this.socket === socket && this.stop(why),
     });
@@ -136,10 +136,10 @@ class Analyse {
     this.table();
     if (!this.rows.children.length) this.verdict.textContent = "No micro-expression found";
     this.video.hidden = !files["overlay.mp4"];
-    if (files["overlay.mp4"]) this.video.src = files["overlay.mp4"];
+    if (files["overlay.mp4"]) this.video.src = address(files["overlay.mp4"]);
     for (const [name, url] of Object.entries(files)) {
       const link = document.createElement("a");
-      link.href = url;
+      link.href = address(url);
       link.download = `${stem}-${name}`;
       link.textContent = WORDS[name] ?? name;
       this.downloads.append(link);

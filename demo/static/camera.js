@@ -25,7 +25,7 @@ class Camera {
     this.button.textContent = "Stop";
     this.view.clear("Opening the source");
     this.view.say("Opening");
-    const socket = connect(`/demo/camera?source=${this.source.value}`, {
+    const socket = connect(`camera?source=${this.source.value}`, {
       message: (message) => this.hear(message),
       binary: (data) => this.show(socket, data),
       closed: (why) => this.socket === socket && this.stop(why),

@@ -59,7 +59,7 @@ class Live {
     capture.lost = () => this.turn === turn && this.stop("The camera was disconnected.");
     capture.each((video, taken) => this.grab(video, taken));
     this.list();
-    this.socket = connect("/demo/live", {
+    this.socket = connect("live", {
       message: (message) => this.turn === turn && this.hear(message),
       closed: (why) => this.turn === turn && this.stop(why),
     });

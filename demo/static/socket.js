@@ -7,10 +7,12 @@ const CLOSED = {
   1012: "The server was stopped.",
 };
 
+// Where something of the demo lies, "live" or "result/…": wherever the page was found, this module lies beside it.
+export function address(path) { return new URL(`../${path}`, import.meta.url).href; }
+
 // on: {message(object), binary(ArrayBuffer), closed(text or "")}
 export function connect(path, on) {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const socket = new WebSocket(`${scheme}//${location.host}${path}`);
+  const socket = new WebSocket(address(path).replace(/^http/, "ws"));
   let told = "";
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => {

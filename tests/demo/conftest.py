@@ -72,6 +72,19 @@ def launch(tmp_path_factory):
             browser.close()
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """(chain, key) of a certificate for this machine that nobody signed."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("no openssl: a certificate cannot be made")
+    folder = tmp_path_factory.mktemp("tls")
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    options = ["-subj", "/CN=localhost", "-days", "2", "-out", str(chain), "-keyout", str(key)]
+    subprocess.run([*command, *options], check=True, capture_output=True)
+    return chain, key
+
+
 def y4m(path, images):
     """Write what Chromium's fake camera can play."""
     high, wide = images[0].shape[:2]

@@ -25,15 +25,15 @@ PATIENCE_S = 60
 
 
 @contextlib.contextmanager
-def serving(load=engine_set, sources=(), password=None, page=False, **limits):
+def serving(load=engine_set, sources=(), password=None, page=False, binding=None, tls=None, **limits):
     """The port of a demo that is up; gone, with all its threads, afterwards."""
     bounds = Limits(**limits)
-    binding = Binding(port=0, password=password)
+    binding = binding or Binding(port=0, password=password)
     kit = Kit.checked(load, Settings())
     with listen(binding) as listener:
         port = listener.getsockname()[1]
-        application = build(kit, sources, binding.origins(port), password=password, limits=bounds, page=page)
-        running = server(application, bounds)
+        application = build(kit, sources, binding, port, limits=bounds, page=page)
+        running = server(application, bounds, tls)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         wait_for(lambda: running.started)
@@ -72,6 +72,45 @@ def vanish(page):
     """The page's process is gone: no goodbye."""
     page.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
     page.socket.shutdown(sockets.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def knocking(port, data, times=1):
+    """Connections that have sent `data` and say no more."""
+    opened = []
+    try:
+        for _ in range(times):
+            opened.append(sockets.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
+            opened[-1].sendall(data if isinstance(data, bytes) else data.encode())
+        yield opened
+    finally:
+        for one in opened:
+            one.close()
+
+
+def answered(one):
+    """Whether something came from the server, or its end of the connection."""
+    one.setblocking(False)
+    try:
+        one.recv(1, sockets.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def ended(one):
+    """Whether the server has ended a connection; takes what it said before."""
+    one.setblocking(False)
+    try:
+        while one.recv(1 << 16):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def ask(port, path, method="GET", body=None, **headers):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from demo.access import Binding, Logins, read_password
-from demo.limits import Limits
+from demo.access import Binding, read_password
 from realtime.errors import UsageError
 
 PASSWORD = "correct horse"
@@ -15,6 +14,23 @@ REFUSED = [
     ({"behind_proxy": True, "password": PASSWORD}, "--name"),
     ({"host": "0.0.0.0", "tls": True, "password": PASSWORD}, "--name"),
     ({"password": "short"}, "characters"),
+    ({"name": "lab.example/spot", "host": "0.0.0.0", "tls": True, "password": PASSWORD}, "behind-proxy"),
+    *(
+        ({"name": name, "behind_proxy": True, "password": PASSWORD}, words)
+        for name, words in [
+            ("https://lab.example", "HOST"),
+            ("me@lab.example", "HOST"),
+            ("lab.example/a b", "HOST"),
+            ("lab.example/../spot", "HOST"),
+            ("lab.example//spot", "HOST"),
+            ("lab.example/spot?x=1", "HOST"),
+            ("lab.example:port", "HOST"),
+            ("läb.example", "HOST"),
+            ("", "HOST"),
+            ("lab.example/demo/spot", "another path"),
+            ("lab.example/assets", "another path"),
+        ]
+    ),
 ]
 
 
@@ -31,12 +47,28 @@ ORIGINS = [
     ({"host": "192.168.1.5", "tls": True, "password": PASSWORD}, "https://192.168.1.5:7860"),
     ({"host": "0.0.0.0", "tls": True, "password": PASSWORD, "name": "lab.example"}, "https://lab.example:7860"),
     ({"behind_proxy": True, "password": PASSWORD, "name": "lab.example"}, "https://lab.example"),
+    ({"behind_proxy": True, "password": PASSWORD, "name": "lab.example:8443/a/spot/"}, "https://lab.example:8443"),
 ]
 
 
 @pytest.mark.parametrize(("options", "origin"), ORIGINS)
 def test_the_page_may_be_called(options, origin):
     assert origin in Binding(**options).origins(7860)
+
+
+@pytest.mark.parametrize(
+    ("name", "root"), [("lab.example", ""), ("lab.example/", ""), ("lab.example/a/spot/", "/a/spot")]
+)
+def test_a_name_may_say_under_which_path_the_page_lies(name, root):
+    binding = Binding(name=name, behind_proxy=True, password=PASSWORD)
+    assert binding.root == root
+    assert binding.public == f"https://lab.example{root}"
+
+
+def test_only_a_name_that_is_ours_alone_is_told_to_come_by_https_for_a_year():
+    assert Binding(host="192.168.1.5", tls=True, password=PASSWORD).strict
+    assert not Binding(tls=True).strict  # localhost is every program's
+    assert not Binding(behind_proxy=True, name="lab.example/spot", password=PASSWORD).strict  # the proxy may say so
 
 
 def test_no_password_is_shown():
@@ -54,14 +86,3 @@ def test_the_password_comes_from_a_file_or_the_environment(tmp_path, monkeypatch
     for path in (tmp_path / "empty", tmp_path / "missing"):
         with pytest.raises(UsageError):
             read_password(path)
-
-
-def test_logins_know_their_tokens_and_forget_the_oldest():
-    logins = Logins(PASSWORD, Limits(sessions=2))
-    assert logins.enter("wrong") is None
-    first, *others = (logins.enter(PASSWORD) for _ in range(3))
-    assert not logins.knows(first)
-    assert all(logins.knows(token) for token in others)
-    assert not logins.knows(None)
-    assert not logins.knows("é")
-    assert Logins(None, Limits()).enter("") is None

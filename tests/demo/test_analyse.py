@@ -64,7 +64,7 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
             assert [m for m in before if m["type"] == "frame"][-1]["share"] > 0.8
             (folder,) = folders()
             assert not (folder / "upload").exists()
-            files = {name: ask(port, url)[::2] for name, url in done["files"].items()}
+            files = {name: ask(port, f"/demo/{url}")[::2] for name, url in done["files"].items()}
             assert {status for status, _ in files.values()} == {200}
             lines = [json.loads(line) for line in files["events.jsonl"][1].splitlines()]
             assert [line for line in lines if line["type"] == "event"] == expected
@@ -74,7 +74,7 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
             assert len(tree.findall(".//ALIGNABLE_ANNOTATION")) == len(expected)
             assert b"ftyp" in files["overlay.mp4"][1][:16]
             assert "face.mp4" in files["report.html"][1].decode()
-            path = done["files"]["events.csv"]
+            path = f"/demo/{done['files']['events.csv']}"
             assert ask(port, path.replace("events.csv", "upload"))[0] == 404
             assert ask(port, path.replace("events.csv", "..%2f..%2fetc%2fpasswd"))[0] == 404
         wait_for(lambda: not folders())
@@ -129,7 +129,7 @@ def test_a_video_of_two_hours_that_does_not_say_so_is_analysed_as_far_as_allowed
         done, before = until(page, "done")
         assert "live.mkv: only the first 600 s were analysed" in before[-1]["message"]
         assert next(m for m in before if m["type"] == "end")["frames"] == 90
-        assert b"only the first 600 s" in ask(port, done["files"]["events.jsonl"])[2]
+        assert b"only the first 600 s" in ask(port, "/demo/" + done["files"]["events.jsonl"])[2]
 
 
 def test_the_newest_results_take_the_place_of_the_oldest(tmp_path, folders):
@@ -140,7 +140,7 @@ def test_the_newest_results_take_the_place_of_the_oldest(tmp_path, folders):
             upload(page, data)
             urls.append(until(page, "done")[0]["files"]["report.html"])
         assert "newer results" in until(first, "error")[0]["message"]
-        assert [ask(port, url)[0] for url in urls] == [404, 200]
+        assert [ask(port, f"/demo/{url}")[0] for url in urls] == [404, 200]
         wait_for(lambda: len(folders()) == 1)
 
 

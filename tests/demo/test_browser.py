@@ -109,7 +109,7 @@ def decided(spans, end_s):
 
 
 def test_a_password_is_asked_for_and_opens_the_websocket_too(launch):
-    with serving(password=PASSWORD, logins_every_s=0.05) as port:
+    with serving(password=PASSWORD, login_first_s=0.05) as port:
         page = launch().new_page()
         page.goto(f"http://127.0.0.1:{port}/")
         for words in ("wrong password", PASSWORD):

@@ -20,7 +20,7 @@ GRADIO_SHUT = (
 
 @pytest.fixture(scope="module")
 def closed():
-    with serving(password=PASSWORD, logins_every_s=0.05) as port:
+    with serving(password=PASSWORD, login_first_s=0.05) as port:
         yield port
 
 
@@ -102,10 +102,11 @@ def test_a_static_path_does_not_climb(open_port):
 def test_the_guard_stands_outside_everything():
     with serving() as port:
         assert ask(port, "/demo/model-card")[0] == 200
+    from demo.access import Binding
     from demo.app import build
     from demo.runs import Kit
     from realtime.config import Settings
     from tests.fakes import engine_set
 
-    application = build(Kit.checked(engine_set, Settings()), [], frozenset({"http://localhost:1"}), page=False)
+    application = build(Kit.checked(engine_set, Settings()), [], Binding(), 1, page=False)
     assert isinstance(application, Guard)

@@ -1,0 +1,68 @@
+"""Folders for uploads and results: gone with who made them, however that ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from demo.scratch import PREFIX, folder, sweep
+from tests.demo.serving import serving
+
+HOLD = """
+import time
+from demo.scratch import folder
+with folder() as made:
+    (made / "upload").write_bytes(b"a face")
+    print(made, flush=True)
+    time.sleep(3600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch, tmp_path):
+    """Where the folders come to lie."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def holder(room):
+    """Another process that keeps a face in a folder."""
+    surroundings = os.environ | {"TMPDIR": str(room)}
+    with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True, env=surroundings) as process:
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_a_folder_is_this_users_alone_and_goes_with_its_statement(room):
+    with folder() as made:
+        assert made.stat().st_mode & 0o777 == 0o700
+        (made / "upload").write_bytes(b"a face")
+        assert sweep() == 0  # it is in use
+        assert made.is_dir()
+    assert list(room.iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_at_the_next_start_and_what_a_living_one_has_stays(room, holder):
+    with serving():
+        assert len(list(room.iterdir())) == 1
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert [one.name for one in room.glob("*/*")] == ["upload"]
+    with serving():
+        assert list(room.iterdir()) == []
+
+
+def test_no_link_is_followed_and_nothing_else_is_touched(room):
+    (room / "precious").mkdir()
+    (room / "precious" / "file").write_text("kept")
+    (room / f"{PREFIX}link").symlink_to(room / "precious")
+    (room / f"{PREFIX}file").write_text("kept")
+    (room / "other").mkdir()
+    assert sweep() == 0
+    assert (room / "precious" / "file").read_text() == "kept"
+    assert len(list(room.iterdir())) == 4
