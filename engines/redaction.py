@@ -49,7 +49,7 @@ NUMBER_DIGITS = 3
 VALUE = re.compile(r"[\w.:-]{1,16}")
 NAME = re.compile(r"[\w.~%+$!-]+")  # a part of a path that is a name, at least
 HOST = re.compile(r"(?:\[[\w:.%]+\]|[\w.-]*)(?::\d{1,5})?")
-MIXED_RUN, LONG_RUN, LONG = 12, 20, 24  # of letters and digits, of either, and the whole: from there on it is a token
+MIXED_RUN, CASED_RUN, LONG_RUN, LONG = 12, 16, 20, 24  # characters that make a token, see `_is_token`
 MOST_WORDS = 6  # of a part that is known to be harmless
 SHORTEST_PIECE = 6  # of a path or query that is hidden in other texts too
 
@@ -91,13 +91,14 @@ def redact(text: str) -> str:
     parts, at = [], 0
     while start := _START.search(text, at):
         end = _end_of_uri(text, start.end())
-        parts += [_loose(text[at : start.start()]), redact_uri(text[start.start() : end])]
+        parts += [_outside(text[at : start.start()]), redact_uri(text[start.start() : end])]
         at = end
-    return _SECRET_PAIR.sub(rf"\g<1>={HIDDEN}", "".join([*parts, _loose(text[at:])]))
+    return "".join([*parts, _outside(text[at:])])
 
 
-def _loose(text: str) -> str:
-    return _LOOSE.sub(f"{HIDDEN}@", text)
+def _outside(text: str) -> str:
+    """What stands around URIs."""
+    return _SECRET_PAIR.sub(rf"\g<1>={HIDDEN}", _LOOSE.sub(f"{HIDDEN}@", text))
 
 
 def _end_of_uri(text: str, at: int) -> int:
@@ -181,10 +182,16 @@ def _are_known(words: list[str]) -> bool:
 
 
 def _is_token(part: str) -> bool:
-    """Whether it looks random: long runs of letters and digits, which nobody types."""
-    runs = re.findall(r"[a-z0-9]+", part.lower())
-    mixed = any(len(run) >= MIXED_RUN and not run.isalpha() for run in runs)
-    return mixed or any(len(run) >= LONG_RUN for run in runs) or (len(part) >= LONG and any(map(str.isdigit, part)))
+    """Whether it looks random, as nobody types it: a long run, shorter ones of mixed kinds, a long part with a digit."""
+    if len(part) >= LONG and any(map(str.isdigit, part)):
+        return True
+    return any(len(run) >= _shortest_token(run) for run in re.findall(r"[A-Za-z0-9]+", part))
+
+
+def _shortest_token(run: str) -> int:
+    if not run.isalpha():
+        return MIXED_RUN
+    return LONG_RUN if run[1:].islower() or run.isupper() else CASED_RUN
 
 
 def secrets_of(uri: str) -> list[str]:
