@@ -182,7 +182,7 @@ def _are_known(words: list[str]) -> bool:
 
 
 def _is_token(part: str) -> bool:
-    """Whether it looks random, as nobody types it: a long run, shorter ones of mixed kinds, a long part with a digit."""
+    """Whether it looks random: a long run of letters or digits, a shorter mixed one, a long part with a digit."""
     if len(part) >= LONG and any(map(str.isdigit, part)):
         return True
     return any(len(run) >= _shortest_token(run) for run in re.findall(r"[A-Za-z0-9]+", part))
