@@ -52,13 +52,14 @@ HOST = re.compile(r"(?:\[[\w:.%]+\]|[\w.-]*)(?::\d{1,5})?")
 MIXED_RUN, CASED_RUN, LONG_RUN, LONG = 12, 16, 20, 24  # characters that make a token, see `_is_token`
 MOST_WORDS = 6  # of a part that is known to be harmless
 SHORTEST_PIECE = 6  # of a path or query that is hidden in other texts too
+LONGEST = 2000  # characters of a message
 
 _STREAMS = "rtsps?|rtmps?|https?|rtp|srt|udp|tcp|mqtts?|wss?|ftps?"
 _START = re.compile(rf"(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]+://+|(?:{_STREAMS}):/+)", re.IGNORECASE)
 _END = re.compile(r"[\s'\"<>]|$")
 _WORD = re.compile(r"[a-z]+|\d+|[^a-z\d_.-]")
 _PIECE = re.compile(r"[/?&;=#]")
-_LOOSE = re.compile(r"[^\s'\"]*:[^\s'\"]*@")  # user:password@ of an address whose scheme was forgotten
+_CHUNK = re.compile(r"[^\s'\"]+")
 _SECRET_PAIR = re.compile(rf"(?<![a-z0-9])({SECRET_KEYS})=[^&;/?#\s'\"]+", re.IGNORECASE)
 
 
@@ -82,8 +83,9 @@ def _escaped(c: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A message as one printable line without secrets."""
-    return redact(printable(" ".join(text.split())))
+    """A message as one printable line without secrets, its middle left out where nobody would read it."""
+    line = redact(printable(" ".join(text.split())))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[3 - LONGEST // 2 :]}"
 
 
 def redact(text: str) -> str:
@@ -98,7 +100,13 @@ def redact(text: str) -> str:
 
 def _outside(text: str) -> str:
     """What stands around URIs."""
-    return _SECRET_PAIR.sub(rf"\g<1>={HIDDEN}", _LOOSE.sub(f"{HIDDEN}@", text))
+    return _SECRET_PAIR.sub(rf"\g<1>={HIDDEN}", _CHUNK.sub(lambda found: _loose(found.group()), text))
+
+
+def _loose(chunk: str) -> str:
+    """Hide user:password@ of an address whose scheme was forgotten."""
+    at = chunk.rfind("@")
+    return HIDDEN + chunk[at:] if 0 <= chunk.find(":") < at else chunk
 
 
 def _end_of_uri(text: str, at: int) -> int:

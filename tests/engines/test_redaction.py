@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from engines.errors import MicrospotError, SourceError
-from engines.redaction import HIDDEN, printable, redact, redact_uri, secrets_of, shown
+from engines.redaction import HIDDEN, LONGEST, printable, redact, redact_uri, secrets_of, shown
 
 NAMES = [  # as they are, as they are shown
     (os.fsdecode(b"v\xb1\xed.mp4"), r"v\xb1\xed.mp4"),
@@ -99,6 +99,16 @@ def test_paths_and_ordinary_words_are_left_alone():
     for text in ("C:/Users/x/clip.mp4: no such file", "file:/home/me/clip.mp4", "set it to an rtsp, rtsps or http URL",
                  "key 'threshold' is 7, expected 0 to 1", "see http://host/x."):  # fmt: skip
         assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["{", "a", "a:", "a@", "a://", "://", "user=", "a:b@", "http://", "/", "aB", "é\udcb1"]
+)
+def test_a_long_text_takes_no_time_that_grows_with_its_square_and_is_shortened(piece):
+    line = shown(f"the cell is {piece * (200_000 // len(piece))}, expected a number")  # the square takes minutes
+    assert len(line) <= LONGEST
+    assert line.startswith("the cell is ")
+    assert shown(line) == line
 
 
 def test_what_is_hidden_of_a_uri_is_known_for_other_texts():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -198,8 +199,9 @@ def main() -> None:
         asked.seed, asked.files, asked.commands, workers=asked.workers, limit_s=asked.limit, folder=asked.keep
     )
     print(summary(results))
-    done = len({result.case.number for result in results})
-    print(f"{done} of {asked.files} files in {time.monotonic() - began:.0f} s")
+    done, used = len({result.case.number for result in results}), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s, wall_s = used.ru_utime + used.ru_stime, time.monotonic() - began
+    print(f"{done} of {asked.files} files in {wall_s:.0f} s, {cpu_s:.0f} s of CPU")
     sys.exit(any(not result.good for result in results))
 
 
