@@ -56,6 +56,7 @@ LONGEST = 2000  # characters of a message
 
 _STREAMS = "rtsps?|rtmps?|https?|rtp|srt|udp|tcp|mqtts?|wss?|ftps?"
 _START = re.compile(rf"(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]+://+|(?:{_STREAMS}):/+)", re.IGNORECASE)
+_AT_HOST = re.compile(r"@(?=[\w\[])")
 _END = re.compile(r"[\s'\"<>]|$")
 _WORD = re.compile(r"[a-z]+|\d+|[^a-z\d_.-]")
 _PIECE = re.compile(r"[/?&;=#]")
@@ -110,10 +111,10 @@ def _loose(chunk: str) -> str:
 
 
 def _end_of_uri(text: str, at: int) -> int:
-    """Where a URI whose host begins at `at` ends. Passwords may hold blanks and quotes: it goes on to the last @."""
+    """Where a URI whose host begins at `at` ends. Passwords may hold blanks: it goes on to the last @host."""
     later = _START.search(text, at)
     limit = later.start() if later else len(text)
-    begin = max(at, text.rfind("@", at, limit))
+    begin = max([at, *(found.start() for found in _AT_HOST.finditer(text, at, limit))])
     end = _END.search(text, begin, limit)
     stop = end.start() if end else limit
     return begin + len(text[begin:stop].rstrip(".,:;!)"))  # the punctuation of the sentence around it

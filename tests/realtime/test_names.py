@@ -20,7 +20,7 @@ from realtime.address import parse
 from realtime.config import Settings
 from realtime.pipeline import Pipeline
 from realtime.push import PushSource
-from realtime.records import Event, Frame
+from realtime.records import Event, Frame, SourceState
 from realtime.session import Session
 from realtime.sinks import VideoSink, open_sink
 from realtime.sources import open_source, open_sources
@@ -185,6 +185,7 @@ def test_what_is_no_file_ends_in_one_line(tmp_path):
         (["watch", "rtsp://u:my secret@127.0.0.1:9/live/secret01/x?jwt=secret"], 3),
         (["watch", "sample", "--out", "rtsp://u:secret@h/x?key=my secret"], 2),
         (["bench", "sample", "rtsp://u:secret@h/x"], 2),
+        (["watch", "sample", "--out", "x" * 300 + ".jsonl"], 5),
     ],
 )
 def test_no_output_or_error_tells_a_secret(arguments, code):
@@ -230,6 +231,29 @@ def test_a_table_shows_names_with_brackets_as_they_are(capsys):
 
     _print({"sources": ["clip[/b][bold].mp4"]}, as_json=False)
     assert "clip[/b][bold].mp4" in capsys.readouterr().out
+
+
+def test_sinks_that_are_given_records_by_others_stay_well_formed(tmp_path):
+    start = {"type": "start", "sources": [{"source": NOT_UTF8, "started_utc": None}], "engines": "x", "backend": "x"}
+    event = {"type": "event", "id": "1", "source": ODD[1], "face": 0, "status": "final", "onset_s": 1.0, "apex_s": 1.1,
+             "offset_s": 1.2, "onset_frame": 1, "apex_frame": 2, "offset_frame": 3, "score": 0.9, "label": None,
+             "label_scores": None, "intensity": None, "emitted_s": 2.0}  # fmt: skip
+    for name in ("e.eaf", "e.html"):
+        with open_sink(str(tmp_path / name)) as sink:
+            for record in (start | {"grid_hz": 30}, event):
+                sink.write(record)
+    assert any(r"a\x1bb.mp4" in tier.get("TIER_ID") for tier in ET.parse(tmp_path / "e.eaf").iter("TIER"))
+    assert r"v\xb1\xed.mp4" in (tmp_path / "e.html").read_text(encoding="utf-8")
+
+
+def test_the_words_of_a_source_are_one_line_of_warning():
+    class Talking(Foreign):
+        def __iter__(self):
+            yield SourceState(self.name, "warning", "one\ntwo\x1b[2J rtsp://u:secret@h/x")
+            yield from super().__iter__()
+
+    with pipeline(Talking("x", frames=3)) as run:
+        assert r"x: one two\x1b[2J rtsp://***@h/x" in follow(run, []).warnings
 
 
 def test_a_picture_of_any_name_is_drawn():
