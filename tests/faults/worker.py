@@ -23,6 +23,7 @@ from realtime.config import Settings
 from realtime.pipeline import Pipeline, SourceEnd
 from realtime.records import Frame
 from realtime.session import Session
+from realtime.settle import warm
 from realtime.sources import open_source
 from realtime.watch import to_json
 from tests import fakes
@@ -97,6 +98,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what libraries print must not break into the answers
+    warm(fakes.spec())  # NMS compiles for seconds, which is no hang of the first case
     print(json.dumps({"outcome": "ready"}), file=answers)
     for line in sys.stdin:
         message = json.loads(line)
