@@ -46,7 +46,9 @@ def build(
     """
     limits = limits or Limits()
     seats = Seats(limits.runs, limits.waiting)
-    channels = [Channel(uri, limits, kit, seats) for uri in sources]
+    channels: list[Channel] = []
+    for uri in sources:
+        channels.append(Channel(uri, limits, kit, seats, {channel.name for channel in channels}))
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan(kit, channels)
     )  # fmt: skip

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from starlette.websockets import WebSocket
 
+from engines.redaction import printable
 from realtime.address import parse
 from realtime.errors import UsageError
 from realtime.meter import Rate
 from realtime.records import Frame, View
-from realtime.sources import Source, open_source
+from realtime.sources import Source, distinct, open_source
 
 from .limits import Limits
 from .runs import Kit, Run
@@ -34,13 +35,15 @@ RECORDED = (*ON_DISK, "sample")
 class Channel:
     """A source named at start. Who looks at it shares a showing; one that ends is not joined but followed by the next.
 
-    Raises UsageError for an address that makes no sense.
+    It is called unlike those whose names are `taken`. Raises UsageError for an address that makes no sense.
     """
 
-    def __init__(self, uri: str, limits: Limits, kit: Kit, seats: Seats) -> None:
+    def __init__(self, uri: str, limits: Limits, kit: Kit, seats: Seats, taken: Collection[str] = ()) -> None:
         address = parse(uri)
-        self.name, self.recorded = address.name, address.kind in RECORDED
-        self.paths = {f"{Path(uri).parent}/": ""} if address.kind in ON_DISK else {}  # no page is told where files lie
+        self.name, self.recorded = distinct(address.name, taken), address.kind in RECORDED
+        self.paths = (
+            {printable(f"{Path(uri).parent}/"): ""} if address.kind in ON_DISK else {}
+        )  # no page is told where files lie
         self.limits, self.kit, self.seats = limits, kit, seats
         self.free = asyncio.Lock()  # a camera opens once: the showing before may still be closing it
         self._uri = uri
@@ -48,7 +51,9 @@ class Channel:
 
     def open(self) -> Source:
         """The source. Raises SourceError where it cannot be opened."""
-        return open_source(self._uri, pace=self.recorded)
+        source = open_source(self._uri, pace=self.recorded)
+        source.name = self.name
+        return source
 
     async def show(self, viewer: CameraVisit) -> None:
         """Until the showing is over, or the page goes. Raises UsageError when too many look."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from .errors import MicrospotError, UsageError, missing_library
+from .redaction import redact, redact_uri, shown
 
 
 def run_command(application: Callable[..., Any], name: str) -> None:
@@ -16,6 +18,8 @@ def run_command(application: Callable[..., Any], name: str) -> None:
     debug = len(argv) < len(sys.argv) - 1
     if not debug:
         _quiet_native_libraries()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter of a name is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = application(args=argv, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
@@ -48,7 +52,7 @@ def _reader_left(error: BaseException) -> int:
 def _quiet_native_libraries() -> None:
     """Point file descriptor 2 at nothing and keep Python's stderr: C++ libraries chat there past any setting."""
     sys.stderr.flush()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
@@ -58,6 +62,14 @@ def _report(name: str, message: str, code: int, debug: bool) -> int:
     if debug:
         import traceback
 
-        traceback.print_exc()
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+        print(redact(_without_arguments(traceback.format_exc())), file=sys.stderr)
+    print(f"{name}: {shown(_without_arguments(message))}", file=sys.stderr)
     return code
+
+
+def _without_arguments(text: str) -> str:
+    """`text` with the URIs of the command line redacted. Only here it is known where one ends that holds blanks."""
+    for argument in sys.argv[1:]:
+        for uri in (argument, argument.partition("=")[2]):
+            text = text.replace(uri, redact_uri(uri)) if "://" in uri else text
+    return text

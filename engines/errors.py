@@ -13,11 +13,19 @@ from __future__ import annotations
 
 import re
 
+from .redaction import shown
+
 
 class MicrospotError(Exception):
-    """Base of all expected failures. `exit_code` is what the commands return."""
+    """Base of all expected failures. `exit_code` is what the commands return.
+
+    Whatever the message quotes (a path, an option, the words of a library), it is one printable line without secrets.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shown(str(message)))
 
 
 class UsageError(MicrospotError):

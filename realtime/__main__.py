@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,10 @@ app = typer.Typer(
 
 Sources = Annotated[
     list[str],
-    typer.Argument(help="0 | /dev/video0 | rtsp://… | http(s)://… | clip.mp4 | frames/ | sample[:synthetic[:SEED]]"),
+    typer.Argument(
+        help="0 | /dev/video0 | rtsp://… | http(s)://… | env:NAME | clip.mp4 | frames/ | sample[:synthetic[:SEED]]; a "
+        "number is a camera unless a file or folder here is called so"
+    ),
 ]
 Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")]
 Backend = Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")]
@@ -163,10 +167,10 @@ def bench(
 
 def _spare_the_sources(sources: list[str], outputs: list[str]) -> None:
     """Refuse to write over what is being read."""
-    read = [Path(uri) for uri in sources if Path(uri).exists()]
+    read = [Path(uri) for uri in sources if os.path.exists(uri)]  # unlike Path's, no error for a name too long
     for name in outputs:
         path = Path(name)
-        if path.exists() and any(path.samefile(r) or path.resolve().parent == r.resolve() for r in read):
+        if os.path.exists(name) and any(path.samefile(r) or path.resolve().parent == r.resolve() for r in read):
             raise UsageError(f"--out {name} is one of the sources: choose another file")
 
 
@@ -196,12 +200,13 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from .bench.files import flat
 
     table = Table("measure", "value", box=None)
     for name, value in flat(report):
-        table.add_row(name, str(value))
+        table.add_row(name, Text(str(value)))  # as it is: the name of a file is no markup
     Console().print(table)
 
 

@@ -1,7 +1,8 @@
 """What a source is called: its kind, what to open, and a name that gives no secret away.
 
-Credentials stand in camera URIs, and names go into logs, events, ids and pages. So the URI is read once, here, and
-everything downstream sees the redacted name; texts of libraries, which like to quote the URI, pass through `scrub`.
+Credentials stand in camera URIs, files are called what no terminal can show, and names go into logs, events, ids and
+pages. So the URI is read once, here, and everything downstream sees the redacted, printable name (`engines.redaction`);
+texts of libraries, which like to quote the URI, pass through `scrub`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,15 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engines.redaction import HIDDEN, printable, redact, redact_uri, secrets_of, shown
+
 from .errors import UsageError
 
+__all__ = ["Address", "parse", "redact"]
+
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
-HIDDEN = "***"
-_SECRET_KEYS = "pass|passw|passwd|password|pwd|token|key|apikey|api_key|auth|sig|signature|secret"
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
-_VALUE = r"=([^&;/?#\s'\"]+)"
 _RESERVED = set(":/?#[]@!$&'()*+,;=% ")  # of a URI (RFC 3986, 2.2), and % itself
 _REFUSED = ("401", "unauthorized", "403", "forbidden")
-_SECRET_VALUE = re.compile(rf"(?<![a-z0-9])({_SECRET_KEYS}){_VALUE}", re.IGNORECASE)
-_HIDDEN_VALUE = re.compile(rf"(?<![a-z0-9])({_SECRET_KEYS}|user|usr|username|login){_VALUE}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,46 +33,61 @@ class Address:
     name: str
 
     def scrub(self, text: str) -> str:
-        """`text` without this source's URI, user or password."""
-        if self.kind != "stream":
-            return text
-        text = text.replace(self.target, self.name)
-        for secret in _secrets(self.target):
-            text = text.replace(secret, HIDDEN)
-        return redact(text)
-
-
-def redact(text: str) -> str:
-    """Hide user:password@ (up to the last @: passwords contain them) and secret-looking key=value pairs of URIs."""
-    return _HIDDEN_VALUE.sub(rf"\g<1>={HIDDEN}", _USERINFO.sub(rf"\g<1>{HIDDEN}@", text))
-
-
-def _secrets(uri: str) -> list[str]:
-    """Passwords and tokens of `uri`, also decoded, longest first; a user name alone is too common a word to hide."""
-    userinfo = uri.partition("://")[2].rpartition("@")[0]
-    found = [userinfo, userinfo.partition(":")[2], *(value for _, value in _SECRET_VALUE.findall(uri))]
-    return sorted({s for f in found for s in (f, urllib.parse.unquote(f)) if s}, key=len, reverse=True)
+        """`text` as one printable line without this source's URI, user, password or anything else hidden of it."""
+        if self.kind == "stream":
+            text = text.replace(self.target, self.name)
+            for secret in secrets_of(self.target):
+                text = text.replace(secret, HIDDEN)
+        return shown(text)
 
 
 def parse(uri: str) -> Address:
     """The address behind a SOURCE of the command line. Opens nothing.
 
-    Raises UsageError for a scheme that is not known, an `env:NAME` that is not set, or an empty URI.
+    A number is a camera unless a file or folder is called so: data sets number their folders, and a camera has a path
+    too. Raises UsageError for a scheme that is not known, an `env:NAME` that is not set, an empty or impossible URI.
     """
     if not uri:
         raise UsageError("the source is empty; give a camera index, URL, video file or folder of images")
+    if not _can_be_a_path(uri):
+        raise UsageError(f"source {uri}: no file and no address is called so")
     if uri.startswith("env:"):
         return _from_environment(uri)
     if uri == "sample" or uri.startswith("sample:"):
         return _sample(uri)
-    if uri.isdecimal() or uri.startswith("/dev/video"):
+    if _is_camera(uri):
         return Address("camera", uri, uri)
     scheme, found, _ = uri.partition("://")
     if found:
         if scheme.lower() not in STREAM_SCHEMES:
-            raise UsageError(f"source {redact(uri)}: expected one of {', '.join(STREAM_SCHEMES)}, a file or a camera")
-        return Address("stream", uri, redact(uri))
-    return Address("folder" if Path(uri).is_dir() else "file", uri, Path(uri).name or str(Path(uri).resolve().name))
+            raise UsageError(
+                f"source {redact_uri(uri)}: expected one of {', '.join(STREAM_SCHEMES)}, a file or a camera"
+            )
+        return Address("stream", uri, printable(redact_uri(uri)))
+    return _on_disk(uri)
+
+
+def is_number(uri: str) -> bool:
+    """Whether `uri` is what a camera's index looks like."""
+    return uri.isascii() and uri.isdecimal()
+
+
+def _is_camera(uri: str) -> bool:
+    return (is_number(uri) and not os.path.exists(uri)) or uri.startswith("/dev/video")
+
+
+def _can_be_a_path(uri: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(uri)
+    except UnicodeEncodeError:  # half of a character, from a program: no command line can give that
+        return False
+
+
+def _on_disk(uri: str) -> Address:
+    """A file or folder, there or not. Only what is there keeps a name that looks like a URI without its scheme."""
+    name = printable(Path(uri).name or Path(uri).resolve().name or uri)
+    kind = "folder" if os.path.isdir(uri) else "file"  # unlike Path's, no error for what is too long or forbidden
+    return Address(kind, uri, name if os.path.exists(uri) else redact(name))
 
 
 def _from_environment(uri: str) -> Address:
@@ -81,7 +95,7 @@ def _from_environment(uri: str) -> Address:
     value = os.environ.get(variable, "")
     if value.partition("://")[0].lower() not in STREAM_SCHEMES:
         raise UsageError(f"source {uri}: set {variable} to an rtsp, rtsps, http or https URL")
-    return Address("stream", value, uri)
+    return Address("stream", value, printable(uri))
 
 
 def _sample(uri: str) -> Address:

@@ -13,6 +13,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+from engines.redaction import printable
+
 from .errors import DataError
 from .sinks import Sink
 from .video import reason
@@ -87,7 +89,7 @@ def _tiers(events: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """
     tiers = dict[str, list[dict[str, Any]]]()
     for event in sorted(events, key=lambda e: (e["source"], e["face"], e["onset_s"])):
-        name = f"{event['source']} face {event['face'] + 1} {KIND}"
+        name = f"{printable(event['source'])} face {event['face'] + 1} {KIND}"
         for held in (tiers.setdefault(f"{name} {n}" if n > 1 else name, []) for n in itertools.count(1)):
             if not held or _span(held[-1])[1] <= _span(event)[0]:
                 held.append(event)

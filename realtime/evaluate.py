@@ -11,6 +11,7 @@ import numpy as np
 
 from engines.data.annotations import Interval, read_table
 from engines.metrics import match, recognition_report, spotting_report
+from engines.redaction import printable, redact_uri
 from engines.runtime.engine import EngineSet
 
 from .config import Settings
@@ -46,7 +47,12 @@ def evaluate(
         found += [as_interval(event) for event in events]
         delays += [(event.emitted_ns - event.offset_ns) / 1e9 for event in events]
         seconds += (times[-1] - times[0]) / 1e9 if len(times) else 0.0
-    report = {"rule": rule, "iou": iou, "engines": engines.name, "sources": list(uris)}
+    report = {
+        "rule": rule,
+        "iou": iou,
+        "engines": engines.name,
+        "sources": [printable(redact_uri(uri)) for uri in uris],
+    }
     report |= spotting_report(wanted, found, rule=rule, iou=iou, minutes=seconds / 60, emits=("micro",))
     report |= {"decision_delay_s": round(float(np.median(delays)), 3) if delays else None}
     return report | (recognition_report(wanted, found, iou) if engines.recognizer_spec else {})

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engines.redaction import printable
+
 from .records import Pixels
 
 Color = tuple[int, int, int]  # B, G, R
@@ -33,17 +35,17 @@ class Canvas:
     ) -> None:  # fmt: skip
         """Write `text` on baseline y; `align` 0 starts at x, 0.5 centres, 1 ends there; cut to `width` points.
 
-        Characters that OpenCV's font lacks become '?'.
+        Characters that OpenCV's font lacks become '?'; half of one would end the process, so `printable` sees to that.
         """
         if width is not None:
             text = self.fit(text, width, size, bold)
         left = (x - align * self.width(text, size, bold)) * self.unit
         scale, origin = self.unit * size * _scale(bold), (round(left), round(y * self.unit))
-        cv2.putText(self.image, text, origin, _face(bold), scale, color, 1, cv2.LINE_AA)
+        cv2.putText(self.image, printable(text), origin, _face(bold), scale, color, 1, cv2.LINE_AA)
 
     def width(self, text: str, size: float = 13, bold: bool = False) -> float:
         """Points that `text` takes."""
-        (pixels, _), _ = cv2.getTextSize(text, _face(bold), self.unit * size * _scale(bold), 1)
+        (pixels, _), _ = cv2.getTextSize(printable(text), _face(bold), self.unit * size * _scale(bold), 1)
         return float(pixels / self.unit)
 
     def fit(self, text: str, width: float, size: float = 13, bold: bool = False) -> str:

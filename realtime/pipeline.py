@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from engines.align import TOO_SMALL, Aligner, MediaPipeAligner, Refused
+from engines.redaction import printable
 from engines.runtime.engine import EngineSet
 from engines.specs import SpotterSpec
 
@@ -122,6 +123,8 @@ class Pipeline:
         self.draw, self._limit_ns = draw, None if seconds is None else int(seconds * 1e9)
         self._ready = threading.Event()
         self._stopping = False
+        for source in sources:  # whoever made it
+            source.name = printable(source.name)
         names = [source.name for source in sources]
         if twice := {name for name in names if names.count(name) > 1}:
             raise UsageError(f"two sources are called {sorted(twice)[0]}: open them with open_sources, which renames")

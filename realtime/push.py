@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Self
 
+from engines.redaction import printable
+
 from .intake import RateCheck, SourceOptions
 from .outbox import OVERLOAD
 from .records import Frame, Gap, Pixels, SourceState
@@ -31,7 +33,7 @@ class PushSource:
     rate_hz: float | None = None
 
     def __init__(self, name: str, *, first_index: int = 0, options: SourceOptions | None = None) -> None:
-        self.name, self.drops = name, dict[str, int]()
+        self.name, self.drops = printable(name), dict[str, int]()
         self.epoch = time.time_ns()
         self.started_utc: str | None = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
         self._check = RateCheck(options or SourceOptions())

@@ -9,6 +9,8 @@ import html
 from pathlib import Path
 from typing import Any
 
+from engines.redaction import printable
+
 from .errors import DataError
 from .gaps import joined
 from .overlay import CAVEAT
@@ -56,7 +58,7 @@ def page(records: list[dict[str, Any]]) -> str:
     names = ", ".join(source["source"] for source in start["sources"])
     end_s = max([1.0, *(e["emitted_s"] for e in events), *(g.stop_ns / 1e9 for g in gaps)])
     frames = sum(r["frames"] for r in records if r["type"] == "end")
-    title = html.escape(names)
+    title = html.escape(printable(names))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>microspot: {title}</title><style>{STYLE}</style><h1>{title}</h1>"

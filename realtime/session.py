@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from engines.clips import nearest_frames, resample
 from engines.intervals import decode, rounded
+from engines.redaction import printable
 from engines.runtime.engine import EngineSet
 
 from .calls import Call, Steps, drive
@@ -46,7 +47,7 @@ class Session:
     """
 
     def __init__(self, engines: EngineSet, source: str, face: int = 0, settings: Settings | None = None) -> None:
-        self.engines, self.source, self.face = engines, source, face
+        self.engines, self.source, self.face = engines, printable(source), face
         self.settings = settings or Settings()
         self.spec = self.settings.spotter(engines.spotter)
         self.epoch = 0

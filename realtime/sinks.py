@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from engines.redaction import printable, redact_uri
+
 from . import overlay
 from .errors import DataError, UsageError
 from .records import Frame, View
@@ -162,7 +164,7 @@ class VideoSink(Sink):
 
     def __init__(self, path: Path) -> None:
         self._writer = VideoWriter(path)
-        self.note = f"recording to {path.name}"
+        self.note = f"recording to {printable(path.name)}"
         self.notes = (self.note,)
 
     def write(self, record: dict[str, Any]) -> None:
@@ -191,7 +193,7 @@ class Window(Sink):
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         image = overlay.draw(frame.image, views, now_ns=frame.captured_ns, notes=self.notes)
-        self._screen.show(f"microspot: {frame.source}", image)
+        self._screen.show(printable(f"microspot: {frame.source}"), image)
         if self._screen.closed:
             raise KeyboardInterrupt
 
@@ -242,7 +244,8 @@ def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
     else:
         kind = "" if "://" in uri else Path(uri).suffix.lower()
     if kind not in SINKS:
-        raise UsageError(f"--out {uri}: expected '-' (JSON lines on stdout), 'window' or a path ending in {_endings()}")
+        kinds = f"'-' (JSON lines on stdout), 'window' or a path ending in {_endings()}"
+        raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
     return SINKS[kind](uri, provisional)
 
 

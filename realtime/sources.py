@@ -9,13 +9,15 @@ their own. `SOURCES` below is the whole choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from .address import Address, parse
+from engines.redaction import printable
+
+from .address import Address, is_number, parse
 from .errors import SourceError, UsageError
 from .images import ImageFolder
 from .intake import SourceOptions
@@ -24,7 +26,16 @@ from .media import VideoFile
 from .records import Frame, Gap, SourceState
 from .synthetic import SyntheticClip
 
-__all__ = ["SOURCES", "Opening", "Source", "SourceOptions", "open_among_others", "open_source", "open_sources"]
+__all__ = [
+    "SOURCES",
+    "Opening",
+    "Source",
+    "SourceOptions",
+    "distinct",
+    "open_among_others",
+    "open_source",
+    "open_sources",
+]
 
 FOLDER_FPS = 30.0
 DEFAULT_SEED = 0
@@ -127,7 +138,14 @@ def open_source(
         raise UsageError(f"{address.name}: --fps {fps:g} needs a camera or a folder of images, and more than 0")
     if size is not None and (address.kind not in _TAKES_SIZE or min(size) < 1):
         raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs a camera, and at least 1x1")
-    return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options or SourceOptions()))
+    try:
+        return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options or SourceOptions()))
+    except OSError as error:  # of the path itself: too long, in a folder that is forbidden
+        raise SourceError(f"{address.name}: {error.strerror}; give a file or folder that can be read") from error
+    except SourceError as error:
+        if not is_number(uri):
+            raise
+        raise SourceError(f"{error}; for the camera of this number give /dev/video{uri.lstrip('0') or 0}") from error
 
 
 class Unopened:
@@ -171,9 +189,15 @@ def open_sources(uris: Sequence[str], **options: Any) -> list[Source]:
         source = (open_source if len(uris) == 1 else open_among_others)(uri, **options)
         taken = {other.name for other in opened}
         if source.name in taken and parse(uri).kind in _PATHS:
-            source.name = f"{Path(uri).parent.name}/{source.name}"  # data sets call many videos alike
-        base, turn = source.name, 2
-        while source.name in taken:
-            source.name, turn = f"{base}#{turn}", turn + 1
+            source.name = f"{printable(Path(uri).parent.name)}/{source.name}"  # data sets call many videos alike
+        source.name = distinct(source.name, taken)
         opened.append(source)
     return opened
+
+
+def distinct(name: str, taken: Collection[str]) -> str:
+    """`name`, or name#2, name#3 ... where it is taken, as by streams that differ in what is hidden of them."""
+    found, turn = name, 2
+    while found in taken:
+        found, turn = f"{name}#{turn}", turn + 1
+    return found

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from engines.redaction import shown
 from engines.runtime.engine import EngineSet
 
 from .config import Settings
@@ -118,7 +119,7 @@ def _pass_on(
     for record in records:
         _write(sinks, to_json(record))
         if isinstance(record, SourceState) and record.state in ("warning", "damaged"):
-            warnings.append(f"{record.source}: {record.detail}")
+            warnings.append(shown(f"{record.source}: {record.detail}"))
         if isinstance(record, SourceEnd):
             if record.error is not None:
                 errors.append(record.error)

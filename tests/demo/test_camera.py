@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 from types import SimpleNamespace
 
@@ -163,3 +164,24 @@ def test_no_place_no_run(wall):
             live.close()
             assert until(page, "start")
             assert until(late, "start")
+
+
+def test_channels_that_look_alike_are_told_apart_and_their_records_too():
+    channels = list[demo.camera.Channel]()
+    for uri in ["rtsp://u:one@h/x", "rtsp://u:two@h/x", "sample", "sample"]:
+        channels.append(demo.camera.Channel(uri, Limits(), None, None, {channel.name for channel in channels}))
+    names = [channel.name for channel in channels]
+    assert names == ["rtsp://***@h/x", "rtsp://***@h/x#2", "sample", "sample#2"]
+    opened = [channel.open() for channel in channels]
+    assert [source.name for source in opened] == names
+    for source in opened:
+        source.close()
+
+
+def test_no_page_is_told_a_folder_whose_name_is_odd(tmp_path):
+    folder = tmp_path / os.fsdecode(b"secret\xb1\x1b")
+    folder.mkdir()
+    (folder / os.fsdecode(b"no\xb1.mp4")).write_bytes(b"no video")
+    with serving(sources=[str(folder / os.fsdecode(b"no\xb1.mp4"))]) as port, visit(port, "camera?source=0") as page:
+        error, _ = until(page, "error")
+    assert error["message"].startswith(r"no\xb1.mp4: not a video")
