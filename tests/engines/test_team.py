@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from engines.errors import UsageError
 from engines.training.team import Team, denormals_as_zero
-
-SIDE, FRAMES, TICK = 32, 60, 33_333_333
-SPOTTER = """
-bfloat16 = false
-pretrain_steps = 2
-pretrain_clips = 4
-joint_steps = 4
-joint_clips = 2
-joint_ticks = 50
-cpn_steps = 1
-crn_steps = 1
-warm_steps = 1
-validation_clips = 1
-[spec]
-side = 32
-feature = 32
-"""
-RECOGNIZER = "side = 32\nframes = 5\nepochs = 1\nbatch = 2\nbfloat16 = false\nvalidate_epochs = 1\nwarmup = 1\n"
+from tests.noise_set import RECOGNIZER, SPOTTER, noise_set
 
 # One of two: the leader is slow to write, the other has nothing to do; or the other fails while the leader waits.
 MEMBER = """
@@ -58,19 +39,7 @@ finally:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine clips of noise with an ME each, one of them for validation."""
-    folder, random = tmp_path_factory.mktemp("set"), np.random.default_rng(0)
-    times = [i * TICK for i in range(FRAMES)]
-    micro = {"kind": "micro", "units": ["AU4"], "onset_ns": 20 * TICK, "apex_ns": 25 * TICK, "offset_ns": 30 * TICK,
-             "label3": "positive", "label5": "happiness"}  # fmt: skip
-    clips = [
-        {"face": f"f{i}", "split": "validation" if i == 8 else "train", "start": i * FRAMES, "count": FRAMES,
-         "times_ns": times, "movements": [micro]}
-        for i in range(9)
-    ]  # fmt: skip
-    np.save(folder / "crops.npy", random.integers(0, 256, (9 * FRAMES, 3, SIDE, SIDE), np.uint8))
-    (folder / "index.json").write_text(json.dumps({"clips": clips}))
-    return folder
+    return noise_set(tmp_path_factory.mktemp("set"))
 
 
 def torchrun(*program: str) -> subprocess.CompletedProcess[str]:
