@@ -4,6 +4,7 @@
     python -m tests.syscalls watch page         these two
     python -m tests.syscalls --newest           in an environment with the newest versions that pyproject.toml allows
     python -m tests.syscalls --oldest           the same with the oldest
+    python -m tests.syscalls --oldest-of onnxruntime        with what is installed here, but for this one
 
 Native code passes Python's socket layer by, so that no patch of `socket` sees it; strace does. A run fails on a
 look-up of any name (none of the commands is given one), on any other connect or send to an address off the loopback,

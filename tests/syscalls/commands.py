@@ -18,7 +18,12 @@ from tests.syscalls import rules, trace
 from tests.syscalls.rules import Finding
 from tests.syscalls.visitor import SECONDS, visit_page
 
-HIDING = (*EVERY, "DO_NOT_TRACK", "MICROSPOT_CACHE")  # a maintainer's own settings must not speak for ours
+HIDING = (
+    *EVERY,
+    "DO_NOT_TRACK",
+    "MICROSPOT_CACHE",
+    "MPLCONFIGDIR",
+)  # a maintainer's own settings must not speak for ours
 FAILED = "failed"
 
 Visit = Callable[[subprocess.Popen[str]], None]

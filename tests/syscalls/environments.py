@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -20,6 +20,7 @@ EXTRAS = ("demo", "train")
 PACKAGES = (
     "mediapipe", "gradio", "torch", "kornia", "numba", "av", "opencv-contrib-python", "onnxruntime", "onnx", "numpy",
 )  # fmt: skip
+ALONE = {"PYTHONPATH": ""}  # nothing of the checkout, or of this Python, comes before what is installed there
 ASK = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
 
 
@@ -43,17 +44,20 @@ def make(folder: Path, *, oldest: bool, free: Collection[str] = ()) -> str:
     wanted = requirements()
     pinned = [lowest(wanted[name]) for name in PACKAGES if oldest and name not in free]
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*command, f"{ROOT}[{','.join(EXTRAS)}]", *pinned], check=True, env=_plain())
+    subprocess.run([*command, f"{ROOT}[{','.join(EXTRAS)}]", *pinned], check=True, env=os.environ | ALONE)
     return python
 
 
-def versions(python: str) -> dict[str, str]:
+def overlay(folder: Path, package: str) -> dict[str, str]:
+    """Install the oldest version of one package there; the environment variables by which it hides another."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*command, "--target", str(folder), lowest(requirements()[package])], check=True)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))}
+
+
+def versions(python: str, more: Mapping[str, str]) -> dict[str, str]:
     """What an environment has of PACKAGES."""
-    done = subprocess.run([python, "-c", ASK, *PACKAGES], capture_output=True, text=True, check=True, env=_plain())
+    command = [python, "-c", ASK, *PACKAGES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | dict(more))
     found: dict[str, str] = json.loads(done.stdout)
     return found
-
-
-def _plain() -> dict[str, str]:
-    """The environment without paths that would put the checkout, or this Python's packages, before the new ones."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
