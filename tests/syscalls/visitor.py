@@ -44,10 +44,10 @@ def visit_page(process: subprocess.Popen[str]) -> None:
 
 
 def _show(page: Any) -> None:
-    """The synthetic sample, at its own rate or slower."""
+    """The sample, at its own rate or slower."""
     until(page, "start")
     ends = time.monotonic() + SECONDS
-    with open_source("sample:synthetic:7") as source:
+    with open_source("sample") as source:
         for shown in (record for record in source if isinstance(record, Frame)):
             page.send(frame(shown.index, 1_000_000 + shown.captured_ns // 1000, jpeg(shown.image)))
             until(page, "frame")
