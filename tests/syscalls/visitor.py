@@ -20,6 +20,7 @@ from tests.demo.serving import ask, frame, jpeg, messages, say, until, visit
 
 SECONDS = 20  # that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
 HZ = 30
+IN_FLIGHT = 2
 PATHS = ("/", "/config", "/theme.css", "/gradio_api/info", "/gradio_api/startup-events", "/demo/static/live.js")
 
 
@@ -44,13 +45,16 @@ def visit_page(process: subprocess.Popen[str]) -> None:
 
 
 def _show(page: Any) -> None:
-    """The sample, at its own rate or slower."""
+    """The sample, at its own rate or slower, with two frames on the way as the page has them."""
     until(page, "start")
     ends = time.monotonic() + SECONDS
+    feed, unanswered = messages(page), 0
     with open_source("sample") as source:
         for shown in (record for record in source if isinstance(record, Frame)):
             page.send(frame(shown.index, 1_000_000 + shown.captured_ns // 1000, jpeg(shown.image)))
-            until(page, "frame")
+            unanswered += 1
+            while unanswered >= IN_FLIGHT:
+                unanswered -= next(feed)["type"] in ("frame", "refused")
             time.sleep(1 / HZ)
             if time.monotonic() > ends:
                 return
