@@ -74,7 +74,11 @@ def watch_command(
     given = rules.files_below(work)
     cache = home / ".cache" / "microspot"
     command = [python, "-m", watched.program, *watched.arguments.split()]
-    done = trace.run(command, work, _environment(home, temporary, more), traces, watched.visit)
+    try:
+        done = trace.run(command, work, _environment(home, temporary, more), traces, watched.visit)
+    except Exception as error:  # whatever a visitor meets
+        said = f"{type(error).__name__}: {error}; it said: {_last_line((traces / trace.STDERR).read_text())}"
+        return Report(name, time.monotonic() - began, [Finding(FAILED, said)])
     seen = list(trace.calls(traces))
     written = rules.written_paths(seen, work)
     remaining = (rules.files_below(place / name) - rules.files_below(traces) - given) | written
@@ -97,10 +101,13 @@ def _failures(
 ) -> list[Finding]:
     """A command that did not do its work has shown nothing."""
     if done.returncode not in codes:
-        last = (done.stderr.strip().splitlines() or [done.stdout.strip()[-200:]])[-1]
-        return [Finding(FAILED, f"exit code {done.returncode}: {last}")]
+        return [Finding(FAILED, f"exit code {done.returncode}: {_last_line(done.stderr)}")]
     silent = [str(path) for path in outputs if not any(each.is_relative_to(path) for each in written)]
     return [Finding(FAILED, f"never seen writing {', '.join(silent)}")] if silent else []
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["nothing"])[-1]
 
 
 def _clip(folder: Path) -> None:

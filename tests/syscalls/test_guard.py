@@ -105,11 +105,12 @@ def test_files_that_stay_are_found_and_those_that_go_are_not(tmp_path: Path) -> 
         "import os, tempfile; open('kept', 'w').close(); open('gone', 'w').close(); os.remove('gone')\n"
         "os.mkdir('d'); os.rename('kept', 'd/née \"x\"'); os.mkdir('__pycache__'); open('__pycache__/a', 'w').close()\n"
         "tempfile.TemporaryFile(dir='.').close(); open('named', 'w').close(); os.symlink('/etc/hosts', 'link')\n"
-        "open(os.devnull, 'w').close()"
+        "open(os.devnull, 'w').close(); os.mkdir('site-packages'); open('site-packages/a.pyi', 'w').close()\n"
+        "open('b.pyi', 'w').close()"
     )
     _, written = child(tmp_path, code)
     found = rules.left_findings(written, [tmp_path / "named"])
-    assert {item.text for item in found} == {str(tmp_path / "d" / 'née "x"'), str(tmp_path / "link")}
+    assert {item.text for item in found} == {str(tmp_path / name) for name in ('d/née "x"', "link", "b.pyi")}
     assert {item.kind for item in found} == {LEFT}
 
 
@@ -142,8 +143,14 @@ def test_a_command_of_ours_does_nothing_of_the_kind(tmp_path: Path) -> None:
 def test_a_command_that_failed_or_wrote_nothing_has_shown_nothing(tmp_path: Path) -> None:
     report = watch_command("bad", Watched("realtime", "watch no-such-file"), tmp_path)
     assert [found.kind for found in report.findings] == [FAILED]
+    report = watch_command("unseen", Watched("engines", "list", visit=_disappointed), tmp_path)
+    assert [found.kind for found in report.findings] == [FAILED]
     report = watch_command("silent", Watched("engines", "list", ("events.csv",)), tmp_path)
     assert [found.kind for found in report.findings] == [FAILED]
+
+
+def _disappointed(process: subprocess.Popen[str]) -> None:
+    raise TimeoutError("no page")
 
 
 def test_names_that_were_asked_for_are_told() -> None:

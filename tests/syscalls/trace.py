@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ NAMING = (
     "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "mkdir", "mkdirat", "mknod", "mknodat",
     "truncate",
 )  # fmt: skip
+STDERR = "stderr"  # where what a command says there is kept, beside its traces
 DATA_BYTES = 512  # shown of what is sent: enough for the name in a look-up
 
 _LINE = re.compile(r"(\w+)\((.*?)(?:\)\s+= (.*)|\s*<unfinished \.\.\.>.*)")
@@ -70,25 +73,26 @@ def run(
     """Run it in `folder`, with one file of system calls for each of its threads in `traces`.
 
     visit: called while it runs, with its standard output to read from; what it leaves there is returned. Raises
-    TimeoutExpired, after which nothing of it runs any more.
+    TimeoutExpired and what a visit raises; nothing of the command runs any more then.
     """
     optional = ",".join(f"?{name}" for name in (*NETWORK, *UNSEEN, *OPENING, *NAMING))  # not all on every processor
     strace = [
         "strace", "-ff", "--seccomp-bpf", "-q", "-y", "-s", str(DATA_BYTES), "-e", f"trace={optional}",
         "-e", "signal=none", "-o", str(traces / "thread"),
     ]  # fmt: skip
-    with (traces / "stderr").open("w+") as errors:
+    with (traces / STDERR).open("w+") as errors:
         process = subprocess.Popen(
-            [*strace, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+            [*strace, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True,
+            start_new_session=True,
+        )  # fmt: skip
         try:
             if visit is not None:
                 visit(process)
             out, _ = process.communicate(timeout=patience_s)
         finally:
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                os.killpg(process.pid, signal.SIGKILL)  # without strace its command would go on
+                process.communicate()
         errors.seek(0)
         return subprocess.CompletedProcess(command, process.returncode, out, errors.read())
 
