@@ -7,12 +7,13 @@ shows 8 to 10 frames a second, a websocket beside it 30). Gradio gives the frame
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
+
+from engines.telemetry import GRADIO, switch_off
 
 from .access import Binding
 from .analyse import megabytes
@@ -21,12 +22,11 @@ from .runs import Kit
 
 TITLE = "microspot"
 TABS = ("live", "camera", "analyse")
-SWITCHED_OFF = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def mount(app: FastAPI, sources: Sequence[str], kit: Kit, binding: Binding, limits: Limits) -> FastAPI:
     """`app` with the page at /. Its own routes must be there already."""
-    os.environ.update(SWITCHED_OFF)  # read by Gradio when it is imported
+    switch_off(GRADIO)
     import gradio as gr
 
     theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])

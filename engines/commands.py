@@ -10,10 +10,13 @@ from typing import Any
 
 from .errors import MicrospotError, UsageError, missing_library
 from .redaction import redact, redact_uri, shown
+from .runtime.cache import cache_folder
+from .telemetry import switch_off
 
 
 def run_command(application: Callable[..., Any], name: str) -> None:
     """Run a typer application under the exit codes of the contract; used by every command of the project."""
+    _keep_to_ourselves()
     argv = [arg for arg in sys.argv[1:] if arg != "--debug"]
     debug = len(argv) < len(sys.argv) - 1
     if not debug:
@@ -38,6 +41,12 @@ def run_command(application: Callable[..., Any], name: str) -> None:
         else:
             raise
     sys.exit(code or 0)
+
+
+def _keep_to_ourselves() -> None:
+    """Nothing is sent to the makers of what we build on, and what they keep on the disk lies in our cache."""
+    switch_off()
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # mediapipe imports it: a list of fonts
 
 
 def _reader_left(error: BaseException) -> int:

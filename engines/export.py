@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -30,6 +29,7 @@ from .half import HalfStep, products_as_convolutions
 from .networks.mesnet import MESNet, steps
 from .networks.weights import save_weights
 from .runtime.builder import LIMITS
+from .runtime.onnxruntime_import import onnxruntime
 from .runtime.select import FORMAT
 from .specs import RecognizerSpec, SpotterSpec, TensorSpec
 

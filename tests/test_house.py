@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import engines
 import realtime
+from engines.telemetry import EVERY
 
 ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {"engines": {"engines"}, "realtime": {"engines", "realtime"}, "demo": {"engines", "realtime", "demo"}}
@@ -65,6 +67,47 @@ def test_public_names_are_sorted_and_there(package):
         assert getattr(package, name).__name__ == name
     with pytest.raises(AttributeError):
         package.nothing_of_the_kind  # noqa: B018
+
+
+def test_one_module_imports_onnxruntime():
+    """It sets the switch of its telemetry before; whoever imports it elsewhere may be first."""
+    packages = [ROOT / name for name in (*MAY_IMPORT, "tests")]
+    found = {path for package in packages for path in package.rglob("*.py") if "onnxruntime" in set(imported(path))}
+    assert found == {ROOT / "engines" / "runtime" / "onnxruntime_import.py"}
+
+
+def run(code, **environment):
+    """(stdout, stderr) of Python code in a new process without the switch, for which warnings are errors."""
+    surroundings = {k: v for k, v in os.environ.items() if k not in EVERY} | environment
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=surroundings)
+
+
+FAKE = "import sys, types; sys.modules['onnxruntime'] = types.ModuleType('onnxruntime')\n"
+OURS = "import os, engines.runtime.onnxruntime_import; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+
+
+def test_onnxruntime_is_imported_with_its_telemetry_off():
+    assert run(OURS).stdout == "1\n"
+    assert run(OURS, ORT_DISABLE_TELEMETRY="0").stdout == "1\n"
+    assert (
+        run(f"import subprocess, sys; {OURS}; subprocess.run(['printenv', 'ORT_DISABLE_TELEMETRY'])").stdout == "1\n1\n"
+    )
+
+
+def test_who_imported_onnxruntime_before_is_warned():
+    early = run(FAKE + OURS)
+    assert early.stderr.count("RuntimeWarning") == 1
+    assert "set ORT_DISABLE_TELEMETRY=1" in early.stderr.splitlines()[-1]
+    assert run(FAKE + OURS, ORT_DISABLE_TELEMETRY="1").stdout == "1\n"
+
+
+def test_importing_switches_nothing_and_commands_switch_all_off():
+    code = "import os; before = dict(os.environ); import engines, realtime, demo; print(before == dict(os.environ))"
+    assert run(code).stdout == "True\n"
+    code = "import os; from engines.commands import run_command; run_command(lambda **_: print(os.environ), 'x')"
+    said = run(code).stdout
+    assert all(f"{name!r}: {value!r}" in said for name, value in EVERY.items())
 
 
 def test_nothing_is_unpickled():

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ..errors import EngineError
 from ..specs import TensorSpec
+from ..telemetry import EVERY
 from .builder import MODULES, Target, build
 from .cache import MODEL, PLAN
 from .engine import Tensors
@@ -54,7 +55,7 @@ def build_apart(model: bytes, name: str, tensors: tuple[Tensors, Tensors], targe
         shapes = [[dataclasses.asdict(spec) for spec in specs] for specs in tensors]
         job = {"name": name, "tensors": shapes, "target": dataclasses.asdict(target)}
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
-        env = {key: os.environ[key] for key in KEPT if key in os.environ} | {"PYTHONHASHSEED": "0"}
+        env = {key: os.environ[key] for key in KEPT if key in os.environ} | {"PYTHONHASHSEED": "0"} | EVERY
         command = [sys.executable, "-P", "-c", CHILD, str(HOME), place]  # -P: no module from the current folder
         try:
             done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=LIMIT_S)

@@ -56,7 +56,7 @@ class OnnxEngine:
 
 def _open(model: bytes, name: str) -> Any:
     """A session on one thread; EngineError where the model does not parse or needs an unknown operator."""
-    import onnxruntime as ort  # not at the top: importing engines must stay quick
+    from .onnxruntime_import import onnxruntime as ort  # not at the top: importing engines must stay quick
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = THREADS

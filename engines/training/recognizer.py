@@ -90,12 +90,12 @@ def run(
     resume: bool = False,
 ) -> dict[str, float]:
     """The command `train recognizer`. Raises UsageError where OUT holds a run that `resume` does not ask for."""
-    team = Team.join()
-    changes: dict[str, Any] = {"device": str(team.device)} | ({} if threads is None else {"threads": threads})
-    settings = RecognizerConfig.read(data, out, config, **changes)
-    if _checkpoint(settings).exists() and not resume:
-        raise UsageError(f"{out} holds a run: add --resume to go on with it, or choose another folder")
-    return train(settings, minutes=minutes, team=team)
+    with Team.joined() as team:
+        changes: dict[str, Any] = {"device": str(team.device)} | ({} if threads is None else {"threads": threads})
+        settings = RecognizerConfig.read(data, out, config, **changes)
+        if _checkpoint(settings).exists() and not resume:
+            raise UsageError(f"{out} holds a run: add --resume to go on with it, or choose another folder")
+        return train(settings, minutes=minutes, team=team)
 
 
 @denormals_as_zero()

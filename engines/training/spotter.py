@@ -302,6 +302,7 @@ def run(
         raise UsageError("--resume goes on with a run and --weights begins one: leave one of them out")
     if (out / CHECKPOINT).exists() and not resume:
         raise UsageError(f"{out} holds a run: add --resume to go on with it, or choose another folder")
-    chosen, team = load_config(config or DEFAULT), Team.join()
-    torch.set_num_threads(threads or max(1, chosen.threads // team.size))
-    Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights).run(resume)
+    chosen = load_config(config or DEFAULT)
+    with Team.joined() as team:
+        torch.set_num_threads(threads or max(1, chosen.threads // team.size))
+        Trainer(chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights).run(resume)

@@ -3,8 +3,9 @@
     torchrun --nproc-per-node 2 --no-python microspot-engines train spotter --data SET --out RUN
 
 Each draws its own samples; gradients are averaged before every step, so all hold the same weights. The leader alone
-validates and writes; the others wait for it. A process on its own is a team of one, and nothing of this happens.
-Not from the papers.
+validates and writes; the others wait for it. They leave together, for torchrun stops all of them as soon as one ends
+badly, and a process that ends with its group still open can be aborted. A process on its own is a team of one, and
+nothing of this happens. Not from the papers.
 """
 
 from __future__ import annotations
@@ -56,6 +57,28 @@ class Team:
         if size > 1 and not dist.is_initialized():
             dist.init_process_group("gloo" if device == CPU else "nccl")
         return cls(rank, size, device)
+
+    @classmethod
+    @contextmanager
+    def joined(cls) -> Iterator[Team]:
+        """Join for the length of a `with`; at its end nobody leaves before the leader has got there too.
+
+        Whoever leaves through an error does not wait: the others then fail at their next exchange, or torchrun stops
+        them. A group on GPUs is then left as it is, for closing it needs the others, who may never come.
+        """
+        found = dist.is_initialized()  # a group that a program opened is that program's to close
+        team = cls.join()
+        if team.size == 1 or found:
+            yield team
+            return
+        orderly = False
+        try:
+            yield team
+            dist.barrier(device_ids=None if team.device == CPU else [team.device.index])
+            orderly = True
+        finally:
+            if orderly or team.device == CPU:
+                dist.destroy_process_group()
 
     @property
     def leads(self) -> bool:

@@ -17,6 +17,7 @@ from engines.runtime import apart
 from engines.runtime.apart import build_apart
 from engines.runtime.builder import LIMITS, Target, load_module, open_shape, sizes_of
 from engines.specs import TensorSpec
+from engines.telemetry import EVERY
 
 pytest.importorskip("tensorrt_rtx", reason="pip install '.[rtx]'", exc_type=ImportError)
 
@@ -102,6 +103,13 @@ def test_a_builder_that_dies_costs_a_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(apart, "CHILD", f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})")
     with pytest.raises(EngineError, match=r"tiny: tensorrt_rtx died while building \(exit code -11"):
         build_apart(model(), "tiny", ((X,), (Y,)), SM86)
+
+
+def test_the_builder_calls_nobody_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = f"[name for name in {list(EVERY)} if name not in os.environ]"
+    monkeypatch.setattr(apart, "CHILD", f"import os, sys; sys.exit('lacks ' + repr({missing}))")
+    with pytest.raises(EngineError, match=r"lacks \[\]"):
+        build_apart(b"", "tiny", ((X,), (Y,)), SM86)
 
 
 def test_the_module_that_is_missing_names_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 
@@ -17,6 +16,7 @@ from engines.errors import EngineError, UsageError
 from engines.export import check_file, check_numbers, export, export_spotter, write_manifest
 from engines.half import HalfStep
 from engines.networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep
+from engines.runtime.onnxruntime_import import onnxruntime
 from engines.runtime.select import PACKAGED
 from engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
 from engines.training.package import package

@@ -24,6 +24,7 @@ from engines.parity import judge, onnx_outputs
 from engines.runtime import builder, torch_engine
 from engines.runtime.cache import Cache
 from engines.runtime.onnx_engine import OnnxEngine
+from engines.runtime.onnxruntime_import import onnxruntime
 from engines.specs import RecognizerSpec, SpotterSpec
 
 SIDE, FRAMES = 48, 4
@@ -184,8 +185,6 @@ def test_a_product_is_the_same_as_a_convolution(tmp_path: Path, on_rows: bool) -
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
     products_as_convolutions(path)
     assert [n.op_type for n in onnx.load(path).graph.node] == ["Transpose", "Conv", "Transpose"]
-    from onnxruntime import InferenceSession
-
     x = random.normal(size=(2, 3, 6, 7)).astype(np.float32)
-    found = InferenceSession(path).run(None, {"x": x})[0]
+    found = onnxruntime.InferenceSession(path).run(None, {"x": x})[0]
     np.testing.assert_allclose(found, matrix @ x if on_rows else x @ matrix, atol=1e-5)

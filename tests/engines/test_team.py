@@ -3,66 +3,81 @@
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from engines.errors import UsageError
 from engines.training.team import Team, denormals_as_zero
+from tests.noise_set import RECOGNIZER, SPOTTER, noise_set
 
-SIDE, FRAMES, TICK = 32, 60, 33_333_333
-SPOTTER = """
-bfloat16 = false
-pretrain_steps = 2
-pretrain_clips = 4
-joint_steps = 4
-joint_clips = 2
-joint_ticks = 50
-cpn_steps = 1
-crn_steps = 1
-warm_steps = 1
-validation_clips = 1
-[spec]
-side = 32
-feature = 32
+# One of two: the leader is slow to write, the other has nothing to do; or the other fails while the leader is busy.
+MEMBER = """
+import sys, time
+from pathlib import Path
+import torch.distributed as dist
+from engines.training.team import Team
+
+out, fails = Path(sys.argv[1]), sys.argv[2] == "fails"
+try:
+    with Team.joined() as team:
+        if fails and not team.leads:
+            raise RuntimeError("an odd set")
+        if team.leads:
+            time.sleep(60 if fails else 2)
+            (out / "weights").write_text(str(time.monotonic_ns()))
+finally:
+    (out / f"left-{team.rank}").write_text(f"{time.monotonic_ns()} {dist.is_initialized()}")
 """
-RECOGNIZER = "side = 32\nframes = 5\nepochs = 1\nbatch = 2\nbfloat16 = false\nvalidate_epochs = 1\nwarmup = 1\n"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine clips of noise with an ME each, one of them for validation."""
-    folder, random = tmp_path_factory.mktemp("set"), np.random.default_rng(0)
-    times = [i * TICK for i in range(FRAMES)]
-    micro = {"kind": "micro", "units": ["AU4"], "onset_ns": 20 * TICK, "apex_ns": 25 * TICK, "offset_ns": 30 * TICK,
-             "label3": "positive", "label5": "happiness"}  # fmt: skip
-    clips = [
-        {"face": f"f{i}", "split": "validation" if i == 8 else "train", "start": i * FRAMES, "count": FRAMES,
-         "times_ns": times, "movements": [micro]}
-        for i in range(9)
-    ]  # fmt: skip
-    np.save(folder / "crops.npy", random.integers(0, 256, (9 * FRAMES, 3, SIDE, SIDE), np.uint8))
-    (folder / "index.json").write_text(json.dumps({"clips": clips}))
-    return folder
+    return noise_set(tmp_path_factory.mktemp("set"))
+
+
+def torchrun(*program: str) -> subprocess.CompletedProcess[str]:
+    """Start two processes of a program as one team."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 def together(network: str, config: str, data: Path, folder: Path) -> Path:
     """Train with two processes; OUT."""
     (folder / "config.toml").write_text(config)
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "engines",
-        "train", network, "--data", str(data), "--out", str(folder / "run"), "--config", str(folder / "config.toml"),
-        "--threads", "1",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = torchrun(
+        "-m", "engines", "train", network, "--data", str(data), "--out", str(folder / "run"),
+        "--config", str(folder / "config.toml"), "--threads", "1",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return folder / "run"
+
+
+def members(folder: Path, how: str) -> tuple[int, list[tuple[int, str]]]:
+    """Run MEMBER twice; torchrun's exit status, and when each has left with its group open or not."""
+    (folder / "member.py").write_text(MEMBER)
+    done = torchrun(str(folder / "member.py"), str(folder), how)
+    left = [path.read_text().split() for path in sorted(folder.glob("left-*"))]
+    return done.returncode, [(int(when), still_open) for when, still_open in left]
+
+
+def test_nobody_leaves_before_the_leader_has_written(tmp_path: Path) -> None:
+    status, left = members(tmp_path, "waits")
+    written = int((tmp_path / "weights").read_text())
+    assert status == 0
+    assert [when > written for when, _ in left] == [True, True]
+    assert [still_open for _, still_open in left] == ["False", "False"], "a group left open can abort its process"
+
+
+def test_who_fails_leaves_at_once_and_closes_its_group(tmp_path: Path) -> None:
+    status, left = members(tmp_path, "fails")
+    assert status != 0
+    assert {still_open for _, still_open in left} == {"False"}
+    assert not (tmp_path / "weights").exists()
 
 
 def test_two_train_the_spotter_as_one(data: Path, tmp_path: Path) -> None:

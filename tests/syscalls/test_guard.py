@@ -1,0 +1,165 @@
+"""The guard finds what it is there to find, and nothing in a command that behaves.
+
+What is sent to be found never leaves the loopback: sockets are only connected (which sends nothing over UDP), or the
+child has no network at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.runtime.onnxruntime_import import onnxruntime
+from engines.runtime.select import PACKAGED
+from tests.syscalls import rules, trace
+from tests.syscalls.commands import COMMANDS, FAILED, HIDING, Watched, watch_command
+from tests.syscalls.environments import PACKAGES, lowest, requirements
+from tests.syscalls.rules import FOREIGN, LEFT, LOOKUP
+from tests.syscalls.trace import Call
+
+TELLS = (1, 29)  # the first ONNX Runtime that sends telemetry
+SESSION = f"""
+import sys, time, onnxruntime
+onnxruntime.InferenceSession({str(PACKAGED / "refiner.onnx")!r}, providers=["CPUExecutionProvider"])
+time.sleep(float(sys.argv[1]))
+"""
+FAR = "import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).connect(('192.0.2.1', 9))"  # an address of nobody
+RESOLVED = "/run/systemd/resolve/io.systemd.Resolve"
+WAIT_S = 15  # its first look-up comes about 8 s after its import
+
+
+def can_trace() -> bool:
+    return shutil.which("strace") is not None and subprocess.run(["strace", "-o", os.devnull, "true"]).returncode == 0
+
+
+def can_cut_the_network() -> bool:
+    return shutil.which("unshare") is not None and subprocess.run(["unshare", "-n", "true"]).returncode == 0
+
+
+traced = pytest.mark.skipif(
+    not can_trace() and os.environ.get("CI") != "true", reason="strace is missing or may not trace here"
+)
+tells = pytest.mark.skipif(
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < TELLS, reason="this ONNX Runtime sends nothing"
+)
+
+
+def child(folder: Path, code: str, *arguments: str, before: tuple[str, ...] = ()) -> tuple[list[Call], set[Path]]:
+    """Run Python code under the guard in `folder`; its calls, and what it wrote there or anywhere."""
+    traces = folder / "traces"
+    traces.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name not in HIDING and not name.startswith("XDG_")}
+    command = [*before, sys.executable, "-c", code, *arguments]
+    done = trace.run(command, folder, kept | {"HOME": str(folder)}, traces)
+    assert done.returncode == 0, done.stderr
+    seen = list(trace.calls(traces))
+    return seen, rules.written_paths(seen, folder)
+
+
+@traced
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        (FAR, FOREIGN, "192.0.2.1"),
+        (f"import subprocess, sys; subprocess.run([sys.executable, '-c', {FAR!r}])", FOREIGN, "192.0.2.1"),
+        ("import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).connect(('127.0.0.1', 53))", LOOKUP, "127.0.0.1"),
+        ("import socket as s; s.socket(s.AF_INET6, s.SOCK_DGRAM).connect(('::1', 53))", LOOKUP, "::1"),
+        (f"import socket as s; s.socket(s.AF_UNIX).connect_ex({RESOLVED!r})", LOOKUP, RESOLVED),
+    ],
+)  # fmt: skip
+def test_what_leaves_the_loopback_is_found(tmp_path: Path, code: str, kind: str, text: str) -> None:
+    seen, _ = child(tmp_path, code)
+    (found,) = rules.network_findings(seen)
+    assert found.kind == kind
+    assert text in found.text
+
+
+@traced
+def test_what_stays_on_the_loopback_is_none_of_its_business(tmp_path: Path) -> None:
+    seen, _ = child(
+        tmp_path,
+        "import socket as s; a = s.create_server(('127.0.0.1', 0)); b = s.create_connection(a.getsockname());"
+        "b.sendall(b'sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(\"192.0.2.1\")');"
+        "c = s.socket(s.AF_INET6, s.SOCK_DGRAM); c.sendto(b'x', ('::ffff:127.0.0.1', 9))",
+    )
+    assert {"connect", "sendto"} <= {call.name for call in seen}
+    assert rules.network_findings(seen) == []
+
+
+@traced
+@pytest.mark.skipif(not can_cut_the_network(), reason="unshare -n is not allowed here")
+def test_a_look_up_is_found_where_there_is_no_network(tmp_path: Path) -> None:
+    code = "import socket as s, contextlib\nwith contextlib.suppress(OSError): s.getaddrinfo('given.invalid', 80)"
+    seen, _ = child(tmp_path, code, before=("unshare", "-n"))
+    assert {found.kind for found in rules.network_findings(seen)} == {LOOKUP}
+
+
+@traced
+def test_files_that_stay_are_found_and_those_that_go_are_not(tmp_path: Path) -> None:
+    code = (
+        "import os, tempfile; open('kept', 'w').close(); open('gone', 'w').close(); os.remove('gone')\n"
+        "os.mkdir('d'); os.rename('kept', 'd/née \"x\"'); os.mkdir('__pycache__'); open('__pycache__/a', 'w').close()\n"
+        "tempfile.TemporaryFile(dir='.').close(); open('named', 'w').close(); os.symlink('/etc/hosts', 'link')\n"
+        "open(os.devnull, 'w').close(); os.mkdir('site-packages'); open('site-packages/a.pyi', 'w').close()\n"
+        "open('b.pyi', 'w').close()"
+    )
+    _, written = child(tmp_path, code)
+    found = rules.left_findings(written, [tmp_path / "named"])
+    assert {item.text for item in found} == {str(tmp_path / name) for name in ('d/née "x"', "link", "b.pyi")}
+    assert {item.kind for item in found} == {LEFT}
+
+
+@traced
+@tells
+def test_onnxruntime_without_its_switch_is_found_by_what_it_leaves(tmp_path: Path) -> None:
+    _, written = child(tmp_path, SESSION, "1", before=("unshare", "-n") if can_cut_the_network() else ())
+    assert rules.left_findings(written, [])
+    (tmp_path / "ours").mkdir()
+    _, written = child(tmp_path / "ours", "import engines.runtime.onnxruntime_import\n" + SESSION, "1")
+    assert rules.left_findings(written, []) == []
+
+
+@traced
+@tells
+@pytest.mark.skipif(not can_cut_the_network(), reason="unshare -n is not allowed here")
+def test_onnxruntime_without_its_switch_is_found_looking_up_its_maker(tmp_path: Path) -> None:
+    seen, _ = child(tmp_path, SESSION, str(WAIT_S), before=("unshare", "-n"))
+    assert LOOKUP in {found.kind for found in rules.network_findings(seen)}
+
+
+@traced
+def test_a_command_of_ours_does_nothing_of_the_kind(tmp_path: Path) -> None:
+    report = watch_command("doctor", COMMANDS["doctor"], tmp_path)
+    assert report.findings == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@traced
+def test_a_command_that_failed_or_wrote_nothing_has_shown_nothing(tmp_path: Path) -> None:
+    report = watch_command("bad", Watched("realtime", "watch no-such-file"), tmp_path)
+    assert [found.kind for found in report.findings] == [FAILED]
+    report = watch_command("unseen", Watched("engines", "list", visit=_disappointed), tmp_path)
+    assert [found.kind for found in report.findings] == [FAILED]
+    report = watch_command("silent", Watched("engines", "list", ("events.csv",)), tmp_path)
+    assert [found.kind for found in report.findings] == [FAILED]
+
+
+def _disappointed(process: subprocess.Popen[str]) -> None:
+    raise TimeoutError("no page")
+
+
+def test_names_that_were_asked_for_are_told() -> None:
+    sent = (
+        r"""3<socket:[1]>, "\222\1\1\0\0\1\0\0\0\0\0\0\6mobile\7example\3org\0\0\34\0\1", 50, MSG_NOSIGNAL, NULL, 0"""
+    )
+    assert rules.names_asked([Call("sendto", sent, "50")]) == ["mobile.example.org"]
+
+
+def test_every_watched_package_has_a_lower_bound() -> None:
+    wanted = requirements()
+    assert [lowest(wanted[name]).partition("==")[0] for name in PACKAGES] == list(PACKAGES)

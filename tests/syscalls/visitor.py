@@ -1,0 +1,75 @@
+"""Somebody who looks at all three tabs of the page, over the loopback."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from realtime.records import Frame
+from realtime.sources import open_source
+from tests.children import children_of
+from tests.clips import write_still
+from tests.demo.serving import ask, frame, jpeg, messages, say, until, visit
+
+SECONDS = 20  # that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
+HZ = 30
+IN_FLIGHT = 2
+PATHS = ("/", "/config", "/theme.css", "/gradio_api/info", "/gradio_api/startup-events", "/demo/static/live.js")
+
+
+def visit_page(process: subprocess.Popen[str]) -> None:
+    """Load the page, show it a camera for a while, look at the server's own, have a file analysed; then end it."""
+    assert process.stdout is not None
+    try:
+        started = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert started, "the page did not start"
+        port = int(started[1])
+        assert [path for path in PATHS if ask(port, path)[0] != 200] == []
+        with visit(port, "live") as page:
+            _show(page)
+        with visit(port, "camera?source=0") as page:
+            until(page, "start")
+            assert any(isinstance(message, bytes) for message in itertools.islice(messages(page), 100))
+        with visit(port, "analyse") as page:
+            _upload(page)
+    finally:
+        for child in children_of(process.pid):  # strace keeps such signals from itself
+            os.kill(child, signal.SIGINT)
+
+
+def _show(page: Any) -> None:
+    """The sample, at its own rate or slower, with two frames on the way as the page has them."""
+    until(page, "start")
+    ends = time.monotonic() + SECONDS
+    feed, unanswered = messages(page), 0
+    with open_source("sample") as source:
+        for shown in (record for record in source if isinstance(record, Frame)):
+            page.send(frame(shown.index, 1_000_000 + shown.captured_ns // 1000, jpeg(shown.image)))
+            unanswered += 1
+            while unanswered >= IN_FLIGHT:
+                unanswered -= next(feed)["type"] in ("frame", "refused")
+            time.sleep(1 / HZ)
+            if time.monotonic() > ends:
+                return
+    raise AssertionError(f"the sample is shorter than {SECONDS} s")
+
+
+def _upload(page: Any) -> None:
+    """A wall."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = write_still(Path(folder) / "wall.mp4", HZ, 120).read_bytes()
+    until(page, "ready")
+    say(page, type="upload", name="wall.mp4", size=len(data))
+    for message in messages(page):
+        if message["type"] == "more":
+            page.send(data[message["from"] : message["upto"]])
+        if message["type"] in ("done", "error"):
+            assert message["type"] == "done", message
+            return
