@@ -120,6 +120,14 @@ def test_a_recording_behind_a_url_gives_every_frame_once_at_its_own_time(folder:
     assert shelf.log.count(f"/{name}") <= 3  # a transport stream's duration is looked up at its end
 
 
+def test_a_pause_in_a_recording_is_as_long_as_it_says(folder: Path) -> None:
+    units = [*range(20), *range(170, 190)]
+    write_clip(folder / "pause.mp4", 40, pts=units, container={"movflags": "faststart"})
+    with Shelf(folder) as shelf, open_source(f"{shelf.url}/pause.mp4", options=SourceOptions(**PATIENT)) as source:
+        frames = [record for record in source if isinstance(record, Frame)]
+    assert [frame.captured_ns for frame in frames] == pytest.approx([unit * NS / HZ for unit in units], abs=20_000)
+
+
 def test_a_recording_whose_connection_breaks_says_so_and_is_not_played_again(folder: Path) -> None:
     with Shelf(folder, short=9000) as shelf:
         with open_source(f"{shelf.url}/clip.mp4", options=SourceOptions(**PATIENT)) as source:
