@@ -2,11 +2,11 @@
 nothing of this project.
 
 What comes faster than it can be analysed waits here and not as frames: a packet is a hundredth of its frame, so that
-the 20 s which HLS hands over at once fit in a few MB. Waiting is judged by time: a packet is overdue when it has
-waited `late_ns` beyond its arrival or beyond its turn in capture time, whichever is later. So a burst ahead of its
-time is worked off, and an analysis slower than the camera is never further behind than that. Then whatever comes is
-dropped until nothing waits any more, and on to the next key frame, since no frame between can be decoded. Nothing
-here is from the papers.
+the 20 s which HLS hands over at once fit in a few MB. Waiting is judged by time, whenever a packet comes: the oldest is
+overdue when it has waited `late_ns` beyond its arrival or beyond its turn in capture time, whichever is later. So a
+burst ahead of its time is worked off. An analysis slower than the camera falls behind by that much, then all that waits
+is dropped, and what comes up to the next key frame, since no frame between can be decoded. Nothing here is from the
+papers.
 """
 
 from __future__ import annotations
@@ -91,11 +91,14 @@ class Packets:
         with self._change:
             self._keyed |= packet.is_keyframe
             self._watch(pts_ns, at_ns)
-            if not self._queue:
-                self._turn = None if pts_ns is None else at_ns - pts_ns
-            if self._refuses(packet, at_ns):
+            if self._overdue(packet, at_ns):
+                self._drop()
+            if self._dropping and packet.size and self._keyed and not packet.is_keyframe:
                 self._lost += 1
                 return
+            self._dropping = False
+            if not self._queue:
+                self._turn = None if pts_ns is None else at_ns - pts_ns
             due_ns = at_ns if pts_ns is None or self._turn is None else pts_ns + self._turn
             self._queue.append(Arrived(packet, at_ns, due_ns, self._lost))
             self._lost, self._bytes = 0, self._bytes + packet.size
@@ -111,16 +114,18 @@ class Packets:
         if at_ns - first_at <= self._settle_ns and 0 < delay - (at_ns - pts_ns) < HELD_NS:
             self._least = min(self._least or 0, at_ns - pts_ns)
 
-    def _refuses(self, packet: Any, at_ns: int) -> bool:
-        if not packet.size:
-            return False  # the end: it makes the decoder give what it holds
-        if self._dropping:
-            self._dropping = bool(self._queue) or (self._keyed and not packet.is_keyframe)
-        elif self._queue:
-            head = self._queue[0]
-            overdue = at_ns - max(head.at_ns, head.due_ns) > self._late_ns
-            self._dropping = overdue or self._bytes + packet.size > self._limit
-        return self._dropping
+    def _overdue(self, packet: Any, at_ns: int) -> bool:
+        """Whether too much waits, for too long or in bytes. The empty packet of the end ends what waits, and stays."""
+        if not self._queue or not packet.size:
+            return False
+        head = self._queue[0]
+        late = at_ns - max(head.at_ns, head.due_ns) > self._late_ns
+        return late or self._bytes + packet.size > self._limit
+
+    def _drop(self) -> None:
+        self._lost += sum(1 + arrived.lost for arrived in self._queue)
+        self._queue.clear()
+        self._bytes, self._dropping = 0, True
 
 
 class OnDemand:

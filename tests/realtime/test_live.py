@@ -274,6 +274,23 @@ def test_overload_drops_one_whole_stretch_and_says_so() -> None:
     assert "lost" not in states(early)
 
 
+def test_overload_of_a_stream_drops_what_waits_up_to_a_key_frame(clip: Path) -> None:
+    options = SourceOptions(**QUICK, queue_s=0.1, late_s=0.5, settle_s=0.2)
+    with RtspServer(clip, loop=True) as server, open_source(server.url, options=options) as source:
+        stream = iter(source)
+        until(stream, lambda r: isinstance(r, Frame) and r.index == 5)
+        time.sleep(2.5)  # the pipe, the queue and half a second hold less
+        *early, gap = until(stream, lambda r: isinstance(r, Gap))
+        late = frames(list(itertools.islice(stream, 20)))
+        assert server.plays == 1
+    last, first = frames(early)[-1], late[0]
+    assert [read_number(f.image) for f in frames(early) + late] == [f.index % 45 for f in frames(early) + late]
+    assert [f.index for f in frames(early)] == list(range(6, last.index + 1))
+    assert first.index % 15 == 0  # a key frame
+    assert source.drops == {"overload": first.index - last.index - 1}
+    assert gap == Gap(source.name, None, last.captured_ns, first.captured_ns, "overload")
+
+
 def test_close_from_another_thread_ends_the_iteration() -> None:
     source = open_source("0", options=injected(hanging, stall_s=60))
     timer = threading.Timer(1.5, source.close)
