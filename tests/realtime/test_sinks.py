@@ -105,7 +105,7 @@ def test_unknown_kinds_are_refused_with_the_known_ones(uri: str) -> None:
         open_sink(uri)
 
 
-@pytest.mark.parametrize("name", ["e.jsonl", "e.csv", "e.mp4", "e.eaf"])
+@pytest.mark.parametrize("name", ["e.jsonl", "e.csv", "e.mp4", "e.eaf", "e.html"])
 def test_unwritable_paths_are_refused_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="its directory does not exist; create it first"):
         open_sink(str(tmp_path / "missing" / name))
