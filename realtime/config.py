@@ -6,12 +6,12 @@ Option beats file beats manifest: a threshold left at None is the weights' own.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from engines.documents import DocumentError, read_toml
 from engines.specs import CLUSTER_TICKS, SpotterSpec
 
 from .errors import UsageError
@@ -26,19 +26,25 @@ class Settings(BaseModel):
 
     hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
     bridge_ms: int = Field(100, ge=34, le=500, description="longest missing stretch bridged by interpolation")
-    cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, description="longest cluster before a barrier")
-    ring_ticks: int = Field(400, ge=64, description="crops and history kept per face; exceeds cluster_ticks")
+    cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, le=3540, description="longest cluster before a barrier")
+    ring_ticks: int = Field(
+        400, ge=64, le=3600, description="crops and history kept per face, 40 KB each; exceeds cluster_ticks"
+    )
     threshold: float | None = Field(None, ge=0, le=1, description="T_CRN")
     proposal_threshold: float | None = Field(None, ge=0, le=1, description="T_CPN")
     nms_threshold: float | None = Field(None, ge=0, le=1, description="T_nms")
     nms_rule: Literal["greedy", "author", "soft"] | None = Field(None, description="suppression rule")
     refine: bool = Field(True, description="False scores by the proposal network alone (ablation M40)")
     label_floor: float | None = Field(None, ge=0, le=1, description="label probability below which it is uncertain")
-    queue_frames: int = Field(64, ge=2, description="aligned frames waiting per source")
-    queue_mb: int = Field(128, ge=8, description="and their images together, in MB")
-    clock_reset_frames: int = Field(5, ge=1, description="frames running backwards before the clock is taken anew")
+    queue_frames: int = Field(64, ge=2, le=4096, description="aligned frames waiting per source")
+    queue_mb: int = Field(128, ge=8, le=8192, description="and their images together, in MB")
+    clock_reset_frames: int = Field(
+        5, ge=1, le=1000, description="frames running backwards before the clock is taken anew"
+    )
     faces: int = Field(1, ge=1, le=8, description="faces followed per source")
-    process_cameras: int = Field(5, ge=1, description="cameras that share a process on the CPU, while there are cores")
+    process_cameras: int = Field(
+        5, ge=1, le=256, description="cameras that share a process on the CPU, while there are cores"
+    )
 
     @model_validator(mode="after")
     def _ring_holds_a_cluster(self) -> Self:
@@ -47,7 +53,10 @@ class Settings(BaseModel):
         return self
 
     def spotter(self, spec: SpotterSpec) -> SpotterSpec:
-        """The weights' spec with this run's thresholds in place."""
+        """The weights' spec with this run's thresholds in place. Raises UsageError where the ring is too short for it."""
+        needed = self.cluster_ticks + max(spec.windows) + spec.radius + self.hop
+        if self.ring_ticks < needed:
+            raise UsageError(f"ring_ticks {self.ring_ticks}: these weights need {needed} or more")
         chosen = {
             "t_crn": self.threshold,
             "t_cpn": self.proposal_threshold,
@@ -62,8 +71,8 @@ class Settings(BaseModel):
         values: dict[str, Any] = {}
         if path is not None:
             try:
-                values = tomllib.loads(path.read_text())
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                values = read_toml(path)
+            except DocumentError as error:
                 raise UsageError(f"configuration {path}: {error}") from error
         values |= {k: v for k, v in options.items() if v is not None}
         try:
