@@ -62,7 +62,7 @@ def watch(
     """Watch sources and report each micro-expression: JSON lines, or a live table on a terminal."""
     from engines.runtime.select import load_engines
 
-    from .config import Settings
+    from .config import SECONDS, Settings
     from .processes import Processes, how_many
     from .sinks import open_sink
     from .sources import open_among_others, open_sources
@@ -71,8 +71,8 @@ def watch(
     from .watch import watch as run
 
     settings = Settings.load(config, threshold=threshold, faces=faces)
-    if seconds is not None and not seconds > 0:
-        raise UsageError(f"--seconds {seconds}: give a positive number")
+    if seconds is not None and not SECONDS[0] <= seconds <= SECONDS[1]:
+        raise UsageError(f"--seconds {seconds}: give a number from {SECONDS[0]:g} to {SECONDS[1]:g}")
     _spare_the_sources(sources, out or [])
     options = {"fps": fps, "size": _size(size), "pace": pace, "wait": wait}
     opened = open_sources(sources, **options)
@@ -133,8 +133,10 @@ def bench(
     engines: Engines = None,
     backend: Backend = "auto",
     out: Annotated[Path | None, typer.Option(help="folder for a CSV and a plot, named after the machine")] = None,
-    cameras: Annotated[int | None, typer.Option(min=1, help="instead: so many cameras at once, on all cores")] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="of --cameras")] = 60.0,
+    cameras: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="instead: so many cameras at once, on all cores")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="of --cameras")] = 60.0,
     processes: ProcessCount = None,
     as_json: Json = False,
 ) -> None:

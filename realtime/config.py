@@ -16,6 +16,7 @@ from engines.specs import CLUSTER_TICKS, SpotterSpec
 
 from .errors import UsageError
 
+SECONDS = (0.001, 1e9)  # that --seconds takes: its nanoseconds fit 64 bits
 RING_SPARE_TICKS = 60  # beyond a cluster: the reach of its last window, lags of the encoder, look-ahead
 
 
@@ -53,7 +54,7 @@ class Settings(BaseModel):
         return self
 
     def spotter(self, spec: SpotterSpec) -> SpotterSpec:
-        """The weights' spec with this run's thresholds in place. Raises UsageError where the ring is too short for it."""
+        """The weights' spec with this run's thresholds in place. Raises UsageError where the ring is too short."""
         needed = self.cluster_ticks + max(spec.windows) + spec.radius + self.hop
         if self.ring_ticks < needed:
             raise UsageError(f"ring_ticks {self.ring_ticks}: these weights need {needed} or more")

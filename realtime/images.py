@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from .errors import SourceError, UsageError
-from .intake import NS, SourceOptions
+from .intake import FPS, NS, SourceOptions
 from .media import Recorded, Shot
 from .records import Pixels
 
@@ -33,8 +33,8 @@ class ImageFolder(Recorded):
 
     def __init__(self, path: Path, name: str, fps: float, options: SourceOptions, pace: bool = False) -> None:
         super().__init__(name, options, pace)
-        if not 0 < fps < float("inf"):
-            raise UsageError(f"--fps {fps}: expected more than 0 images per second")
+        if not FPS[0] <= fps <= FPS[1]:
+            raise UsageError(f"--fps {fps:g}: expected {FPS[0]:g} to {FPS[1]:g} images per second")
         self.rate_hz = fps
         try:
             self.files = sorted((p for p in path.iterdir() if p.suffix.lower() in IMAGES), key=_natural)

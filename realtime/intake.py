@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from .errors import UsageError
 
 NS = 1_000_000_000
+FPS = (0.01, 10_000.0)  # that --fps takes: no camera of this field is slower or faster
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 from .address import Address, parse
 from .errors import SourceError, UsageError
 from .images import ImageFolder
-from .intake import SourceOptions
+from .intake import FPS, SourceOptions
 from .live import LiveSource
 from .media import VideoFile
 from .records import Frame, Gap, SourceState
@@ -122,11 +122,18 @@ def open_source(
     a live source raises SourceError on iteration.
     """
     address = parse(uri)
-    if fps is not None and (address.kind not in _TAKES_FPS or not 0 < fps < float("inf")):
-        raise UsageError(f"{address.name}: --fps {fps:g} needs a camera or a folder of images, and more than 0")
-    if size is not None and (address.kind not in _TAKES_SIZE or min(size) < 1):
-        raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs a camera, and at least 1x1")
-    return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options or SourceOptions()))
+    options = options or SourceOptions()
+    if fps is not None and (address.kind not in _TAKES_FPS or not FPS[0] <= fps <= FPS[1]):
+        wanted = f"a camera or a folder of images, and {FPS[0]:g} to {FPS[1]:g}"
+        raise UsageError(f"{address.name}: --fps {fps:g} needs {wanted}")
+    if size is not None and (address.kind not in _TAKES_SIZE or not _possible(size, options.max_pixels)):
+        wanted = f"a camera, and 1x1 to {options.max_pixels} pixels"
+        raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs {wanted}")
+    return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options))
+
+
+def _possible(size: tuple[int, int], max_pixels: int) -> bool:
+    return min(size) >= 1 and size[0] * size[1] <= max_pixels
 
 
 class Unopened:
