@@ -174,9 +174,17 @@ def score(
         minutes = _minutes(videos) if videos else None
         report = {"rule": rule, "iou": iou} | spotting_report(wanted, found, rule=rule, iou=iou, minutes=minutes)
         report |= {"decision_delay_s": None} | recognition_report(wanted, found, iou)
+        _compare_labels(*({row.label for row in rows if row.label} for rows in (wanted, found)))
     else:
         raise UsageError("score needs --truth and --pred, or --labels")
     _print(report, as_json)
+
+
+def _compare_labels(truth: set[str], found: set[str]) -> None:
+    if truth and found and not truth & found:
+        words = (", ".join(sorted(names)) for names in (truth, found))
+        _progress("microspot-engines: truth labels {} and spotted ones {} have none in common: map them to one set"
+                  .format(*words))  # fmt: skip
 
 
 def _minutes(path: Path) -> float:

@@ -113,6 +113,10 @@ def evaluate(
     config: Config = None,
     rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
     iou: Annotated[float, typer.Option(help="least IoU of a hit")] = 0.5,
+    fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
+    file_numbers: Annotated[
+        bool, typer.Option("--file-numbers", help="the truth counts by the numbers in the names of images, not from 0")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the live pipeline over annotated video and score its events. sample:synthetic knows its truth."""
@@ -123,8 +127,14 @@ def evaluate(
 
     settings = Settings.load(config, threshold=threshold)
     with load_engines(engines, backend, labels) as loaded:
-        report = run(sources, loaded, settings, truth=truth, rule=rule, iou=iou)
+        report = run(
+            sources, loaded, settings, truth=truth, rule=rule, iou=iou, fps=fps, file_numbers=file_numbers
+        )  # fmt: skip
     _print(report, as_json)
+    if odd := report.get("labels_left_out"):
+        classes = ", ".join(loaded.recognizer_spec.labels if loaded.recognizer_spec else ())
+        typer.echo(f"microspot: truth labels {', '.join(map(repr, odd))} are none of this engine's ({classes}): they "
+                   "count for spotting alone; map them, or try --labels 5", err=True)  # fmt: skip
 
 
 @app.command()
