@@ -44,7 +44,7 @@ def run_command(application: Callable[..., Any], name: str) -> None:
     except (SystemExit, BrokenPipeError) as error:
         code = _reader_left(error)
     except Exception as error:
-        told = _expected(error)
+        told = explain(error)
         if interrupted():  # amid an import, that comes out as any error
             code = INTERRUPTED
         elif told is None:
@@ -58,7 +58,7 @@ def run_command(application: Callable[..., Any], name: str) -> None:
     sys.exit(code or 0)
 
 
-def _expected(error: Exception) -> tuple[str, int] | None:
+def explain(error: Exception) -> tuple[str, int] | None:
     """The line and the exit code of an error that a person can mend; None for a bug."""
     if isinstance(error, MicrospotError):
         return str(error), error.exit_code

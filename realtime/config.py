@@ -6,6 +6,7 @@ Option beats file beats manifest: a threshold left at None is the weights' own.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,7 +24,7 @@ RING_SPARE_TICKS = 60  # beyond a cluster: the reach of its last window, lags of
 class Settings(BaseModel):
     """Settings of a run. None of these values is from the papers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
     bridge_ms: int = Field(100, ge=34, le=500, description="longest missing stretch bridged by interpolation")
@@ -86,7 +87,7 @@ class Settings(BaseModel):
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
         if first["type"] != "extra_forbidden":
-            return f"{name}: {first['msg']}"
+            return f"{name}: {first['msg']}" + (f", got {reprlib.repr(first['input'])}" if first["loc"] else "")
         near = difflib.get_close_matches(name, cls.model_fields, n=1)
         known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(cls.model_fields)}"
         return f"unknown key {name!r}; {known}"
