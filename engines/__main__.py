@@ -17,6 +17,9 @@ from .exam.commands import exam
 from .runtime.commands import COMMANDS
 from .specs import OPERATING_POINT
 
+MOST_WORKERS = 1024
+MOST_MINUTES = 1e6  # almost two years
+
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Make, check and score the engines of microspot."
 )
@@ -38,13 +41,15 @@ def doctor(as_json: Json = False) -> None:
 def synthesize(
     faces: Annotated[Path, typer.Option(help="folder of portraits")],
     out: Annotated[Path, typer.Option(help="folder of the set")],
-    clips: Annotated[int, typer.Option(min=1, help="clips to render")] = 1400,
-    seconds: Annotated[float, typer.Option(min=1, help="length of a clip")] = 6.0,
-    seed: Annotated[int, typer.Option(help="everything follows from it")] = 7,
+    clips: Annotated[int, typer.Option(min=1, max=10**6, help="clips to render")] = 1400,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="length of a clip")] = 6.0,
+    seed: Annotated[int, typer.Option(min=0, help="everything follows from it")] = 7,
     basis: Annotated[Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")] = None,
     carriers: Annotated[Path | None, typer.Option(help="folder of real video to warp movements into")] = None,
-    carrier_share: Annotated[float | None, typer.Option(help="of the training clips, if carriers are given")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="processes")] = os.cpu_count() or 1,
+    carrier_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="of the training clips, if carriers are given")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="processes")] = os.cpu_count() or 1,
 ) -> None:
     """Render a set of synthetic clips with truth, from any folder of face images."""
     from rich.progress import Progress
@@ -64,8 +69,8 @@ def train(
     data: Annotated[Path, typer.Option(help="a set made by synthesize, or a folder of sets")],
     out: Annotated[Path, typer.Option(help="folder of the run")],
     config: Annotated[Path | None, typer.Option(help="TOML file; default: the packaged recipe")] = None,
-    minutes: Annotated[float | None, typer.Option(help="time budget")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, max=MOST_MINUTES, help="time budget")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
     weights: Annotated[Path | None, typer.Option(help="weights to begin with (spotter.safetensors)")] = None,
 ) -> None:
@@ -89,9 +94,9 @@ def train(
 def ablate(
     data: Annotated[Path, typer.Option(help="a set made by synthesize")],
     out: Annotated[Path, typer.Option(help="folder of the runs and of ablation.csv")],
-    minutes: Annotated[float, typer.Option(help="training time of each run")] = 15.0,
+    minutes: Annotated[float, typer.Option(min=0, max=MOST_MINUTES, help="training time of each run")] = 15.0,
     only: Annotated[list[str] | None, typer.Option(help="names of runs; default: all")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")] = 1,
 ) -> None:
     """The papers' experiments: short trainings with one switch changed each, and their table. Goes on where it was."""
     _need("torch", "train")
@@ -122,12 +127,14 @@ def export(
 def calibrate(
     engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
     faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
-    alarms: Annotated[float, typer.Option(help="the operating point: most false alarms a minute")] = OPERATING_POINT,
-    t_crn: Annotated[float, typer.Option(help="the lowest T_CRN to choose")] = 0.0,
+    alarms: Annotated[
+        float, typer.Option(min=0, max=1000, help="the operating point: most false alarms a minute")
+    ] = OPERATING_POINT,
+    t_crn: Annotated[float, typer.Option(min=0, max=1, help="the lowest T_CRN to choose")] = 0.0,
     footage: Annotated[list[Path] | None, typer.Option(help="real video without MEs, to be quiet on too")] = None,
     write: Annotated[bool, typer.Option("--write", help="into the manifest of the weights")] = False,
-    clips: Annotated[int, typer.Option(help="clips of a minute")] = 30,
-    workers: Annotated[int, typer.Option(help="processes that render")] = 1,
+    clips: Annotated[int, typer.Option(min=1, max=10_000, help="clips of a minute")] = 30,
+    workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="processes that render")] = 1,
     as_json: Json = False,
 ) -> None:
     """Thresholds on minutes of validation faces: the most recall at a limit of false alarms."""
@@ -167,9 +174,17 @@ def score(
         minutes = _minutes(videos) if videos else None
         report = {"rule": rule, "iou": iou} | spotting_report(wanted, found, rule=rule, iou=iou, minutes=minutes)
         report |= {"decision_delay_s": None} | recognition_report(wanted, found, iou)
+        _compare_labels(*({row.label for row in rows if row.label} for rows in (wanted, found)))
     else:
         raise UsageError("score needs --truth and --pred, or --labels")
     _print(report, as_json)
+
+
+def _compare_labels(truth: set[str], found: set[str]) -> None:
+    if truth and found and not truth & found:
+        words = (", ".join(sorted(names)) for names in (truth, found))
+        _progress("microspot-engines: truth labels {} and spotted ones {} have none in common: map them to one set"
+                  .format(*words))  # fmt: skip
 
 
 def _minutes(path: Path) -> float:

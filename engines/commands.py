@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
-from .errors import MicrospotError, UsageError, missing_library
+from .errors import DataError, MicrospotError, UsageError, missing_library
 from .redaction import redact, redact_uri, shown
 from .runtime.cache import cache_folder
 from .telemetry import switch_off
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # ctrl-C, a supervisor, a terminal that closes
+INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a write meets, without the name of its file
+
+_received: list[int] = []  # signals that came
+
+
+def interrupted() -> bool:
+    """Whether this command was told to end. Native code that is called while modules load may swallow it."""
+    return bool(_received)
 
 
 def run_command(application: Callable[..., Any], name: str) -> None:
@@ -19,27 +35,33 @@ def run_command(application: Callable[..., Any], name: str) -> None:
     _keep_to_ourselves()
     argv = [arg for arg in sys.argv[1:] if arg != "--debug"]
     debug = len(argv) < len(sys.argv) - 1
+    closed = _open_what_is_closed()
     if not debug:
         _quiet_native_libraries()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter of a name is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        _end_as_by_ctrl_c()
+        if closed:
+            raise DataError("standard output is closed: send it to a file, or to /dev/null")
         code = application(args=argv, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
-    except MicrospotError as error:
-        code = _report(name, str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     except (SystemExit, BrokenPipeError) as error:
         code = _reader_left(error)
     except Exception as error:
-        explain = getattr(error, "format_message", None)  # a usage error of the command-line library
-        if explain is not None:
-            code = _report(name, explain(), UsageError.exit_code, debug)
-        elif (missing := missing_library(error)) is not None:
-            code = _report(name, str(missing), missing.exit_code, debug)
-        else:
+        told = explain(error)
+        if interrupted():  # amid an import, that comes out as any error
+            code = INTERRUPTED
+        elif told is None:
             raise
+        else:
+            code = _report(name, *told, debug)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
     sys.exit(code or 0)
 
 
@@ -49,13 +71,82 @@ def _keep_to_ourselves() -> None:
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # mediapipe imports it: a list of fonts
 
 
+def explain(error: Exception) -> tuple[str, int] | None:
+    """The line and the exit code of an error that a person can mend; None for a bug."""
+    if isinstance(error, MicrospotError):
+        return str(error), error.exit_code
+    if (explain := getattr(error, "format_message", None)) is not None:  # a usage error of the command-line library
+        return explain(), UsageError.exit_code
+    if (missing := missing_library(error)) is not None:
+        return str(missing), missing.exit_code
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", DataError.exit_code
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"cannot write its output: {error.strerror}", DataError.exit_code
+    return None
+
+
+def _end_as_by_ctrl_c() -> None:
+    """What ends a program from outside raises KeyboardInterrupt here, as ctrl-C does; what is ignored (nohup) stays so.
+
+    A child that was forked, and so inherits this, ends as a program does that knows nothing of it.
+    """
+    owner = os.getpid()
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if os.getpid() == owner:
+            _received.append(number)
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    for number in ENDINGS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    atexit.register(_keep_code)
+
+
+def _keep_code() -> None:
+    """Where an interruption went through code given as text, Python kills itself by SIGINT instead of returning 130."""
+    if interrupted():
+        with suppress(OSError):
+            sys.stderr.flush()
+        os._exit(INTERRUPTED)
+
+
+def _open_what_is_closed() -> bool:
+    """Put the null device where descriptors 0 to 2 are closed, or the next file opened would take what is printed.
+
+    True where standard output was closed.
+    """
+    closed = sys.stdout is None
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (lives as long as the process)
+    return closed
+
+
 def _reader_left(error: BaseException) -> int:
     """Exit code 0 where the reader of stdout went away (`| head`); typer and rich make SystemExit of that."""
     if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
         raise error
-    # what Python still holds for stdout would fail again, noisily, when the interpreter exits
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _drop_stdout()
     return 0
+
+
+def _drop_stdout() -> None:
+    """What Python still holds for stdout would fail again, noisily, when the interpreter exits."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _quiet_native_libraries() -> None:
@@ -72,7 +163,8 @@ def _report(name: str, message: str, code: int, debug: bool) -> int:
         import traceback
 
         print(redact(_without_arguments(traceback.format_exc())), file=sys.stderr)
-    print(f"{name}: {shown(_without_arguments(message))}", file=sys.stderr)
+    with suppress(OSError):  # the exit code tells, where stderr cannot
+        print(f"{name}: {shown(_without_arguments(message))}", file=sys.stderr)
     return code
 
 

@@ -7,8 +7,9 @@ numbers. Values marked [S1]/[S2] are stated by the notes on MESNet/CMNet; all ot
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from .errors import EngineError
 from .receptive import Conv, radius
@@ -16,6 +17,7 @@ from .receptive import Conv, radius
 NMS_RULES = ("greedy", "author", "soft")
 MOTIONS = ("flow", "difference")
 OPERATING_POINT = 0.1  # false alarms a minute that shipped thresholds may give on validation minutes
+MOST = 32  # lags, windows, kernels, labels: no spec has more; not from the papers
 CLUSTER_TICKS = 300  # longest cluster of overlapping intervals before a barrier; not from the papers
 
 
@@ -37,10 +39,16 @@ class TensorSpec:
 
 
 class _Spec:
-    """JSON round trip shared by the specs: unknown or missing keys are refused by name."""
+    """JSON round trip shared by the specs: unknown or missing keys, wrong types and values are refused by name."""
+
+    NUMBERS: ClassVar[dict[str, tuple[int, int]]]  # least and most of each whole number
+    LISTS: ClassVar[dict[str, tuple[int, int]]] = {}  # of whole numbers, likewise
+    SHARES: ClassVar[tuple[str, ...]]  # numbers from 0 to 1
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
+        if not isinstance(values, dict):
+            raise EngineError(f"{cls.__name__}: expected an object {{...}}, got {reprlib.repr(values)}")
         known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if odd := set(values) ^ known:
             raise EngineError(f"{cls.__name__}: manifest and code disagree on {sorted(odd)}; re-export the weights")
@@ -48,6 +56,27 @@ class _Spec:
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
+
+    def _check_numbers(self) -> None:
+        """Raise EngineError with key, expected and actual."""
+        for name, (low, high) in self.NUMBERS.items():
+            if not _whole(getattr(self, name), low, high):
+                raise self._wrong(name, f"a whole number from {low} to {high}")
+        for name, (low, high) in self.LISTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or len(value) > MOST or not all(_whole(v, low, high) for v in value):
+                raise self._wrong(name, f"at most {MOST} whole numbers from {low} to {high}")
+        for name in self.SHARES:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise self._wrong(name, "a number from 0 to 1")
+
+    def _wrong(self, name: str, expected: str) -> EngineError:
+        return EngineError(f"{name}: expected {expected}, got {reprlib.repr(getattr(self, name))}")
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def _tupled(value: Any) -> Any:
@@ -76,18 +105,35 @@ class SpotterSpec(_Spec):
     t_nms: float = 0.2
     nms_rule: str = "greedy"
 
+    NUMBERS: ClassVar = {
+        "grid_hz": (1, 1000), "side": (4, 1024), "feature": (1, 65_536), "state": (0, 10_000_000),
+        "refine_length": (2, 1024), "min_ticks": (1, 1000), "max_ticks": (1, 1000),
+    }  # fmt: skip
+    LISTS: ClassVar = {"lags_ns": (1, 10_000_000_000), "windows": (1, 1000), "temporal_kernels": (1, 99)}
+    SHARES: ClassVar = ("t_cpn", "t_crn", "t_nms")
+
     def __post_init__(self) -> None:
-        if len(self.windows) != len(self.dilations):
-            raise EngineError(f"{len(self.windows)} windows but {len(self.dilations)} dilation pairs")
-        for window, pair in zip(self.windows, self.dilations, strict=True):
+        self._check_numbers()
+        for name, known in (("nms_rule", NMS_RULES), ("motion", MOTIONS)):
+            if getattr(self, name) not in known:
+                raise self._wrong(name, f"one of {', '.join(known)}")
+        if self.min_ticks > self.max_ticks:
+            raise self._wrong("min_ticks", f"at most max_ticks, {self.max_ticks}")
+        if not all(kernel % 2 for kernel in self.temporal_kernels):
+            raise self._wrong("temporal_kernels", "odd numbers, so that a layer has a middle")
+        self._check_windows()
+
+    def _check_windows(self) -> None:
+        pairs = self.dilations
+        if not isinstance(pairs, tuple) or not all(
+            isinstance(pair, tuple) and len(pair) == 2 and all(_whole(v, 1, 1000) for v in pair) for pair in pairs
+        ):
+            raise self._wrong("dilations", "pairs of whole numbers from 1 to 1000")
+        if not self.windows or len(self.windows) != len(pairs):
+            raise EngineError(f"{len(self.windows)} windows but {len(pairs)} dilations: expected a pair for each")
+        for window, pair in zip(self.windows, pairs, strict=True):
             if window != 1 + 2 * sum(pair):
                 raise EngineError(f"window {window} is not the receptive field {1 + 2 * sum(pair)} of dilations {pair}")
-        for value, known in ((self.nms_rule, NMS_RULES), (self.motion, MOTIONS)):
-            if value not in known:
-                raise EngineError(f"{value!r}: expected one of {', '.join(known)}")
-        for name in ("t_cpn", "t_crn", "t_nms"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise EngineError(f"{name} is {getattr(self, name)}: expected 0 to 1")
 
     @property
     def scales(self) -> int:
@@ -151,6 +197,19 @@ class RecognizerSpec(_Spec):
     side: int = 112  # S
     labels: tuple[str, ...] = ("negative", "positive", "surprise")
     label_floor: float = 0.4  # below this probability the label is "uncertain"
+
+    NUMBERS: ClassVar = {"frames": (1, 256), "side": (4, 1024)}
+    SHARES: ClassVar = ("label_floor",)
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        names = self.labels
+        if not isinstance(names, tuple) or not 1 <= len(names) <= MOST or not all(
+            isinstance(name, str) and name.strip() for name in names
+        ):  # fmt: skip
+            raise self._wrong("labels", f"1 to {MOST} names")
+        if len(set(names)) < len(names):
+            raise self._wrong("labels", "names that differ")
 
     def tensors(self) -> dict[str, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]:
         return {

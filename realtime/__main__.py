@@ -72,7 +72,7 @@ def watch(
     """Watch sources and report each micro-expression: JSON lines, or a live table on a terminal."""
     from engines.runtime.select import load_engines
 
-    from .config import Settings
+    from .config import SECONDS, Settings
     from .processes import Processes, how_many
     from .sinks import open_sink
     from .sources import open_among_others, open_sources
@@ -81,8 +81,8 @@ def watch(
     from .watch import watch as run
 
     settings = Settings.load(config, threshold=threshold, faces=faces)
-    if seconds is not None and not seconds > 0:
-        raise UsageError(f"--seconds {seconds}: give a positive number")
+    if seconds is not None and not SECONDS[0] <= seconds <= SECONDS[1]:
+        raise UsageError(f"--seconds {seconds}: give a number from {SECONDS[0]:g} to {SECONDS[1]:g}")
     _spare_the_sources(sources, out or [])
     intake = _source_options(rtsp_transport, open_timeout)
     options = {"fps": fps, "size": _size(size), "pace": pace, "wait": wait, "options": intake}
@@ -124,6 +124,10 @@ def evaluate(
     config: Config = None,
     rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
     iou: Annotated[float, typer.Option(help="least IoU of a hit")] = 0.5,
+    fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
+    file_numbers: Annotated[
+        bool, typer.Option("--file-numbers", help="the truth counts by the numbers in the names of images, not from 0")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the live pipeline over annotated video and score its events. sample:synthetic knows its truth."""
@@ -134,8 +138,14 @@ def evaluate(
 
     settings = Settings.load(config, threshold=threshold)
     with load_engines(engines, backend, labels) as loaded:
-        report = run(sources, loaded, settings, truth=truth, rule=rule, iou=iou)
+        report = run(
+            sources, loaded, settings, truth=truth, rule=rule, iou=iou, fps=fps, file_numbers=file_numbers
+        )  # fmt: skip
     _print(report, as_json)
+    if odd := report.get("labels_left_out"):
+        classes = ", ".join(loaded.recognizer_spec.labels if loaded.recognizer_spec else ())
+        typer.echo(f"microspot: truth labels {', '.join(map(repr, odd))} are none of this engine's ({classes}): they "
+                   "count for spotting alone; map them, or try --labels 5", err=True)  # fmt: skip
 
 
 @app.command()
@@ -144,8 +154,10 @@ def bench(
     engines: Engines = None,
     backend: Backend = "auto",
     out: Annotated[Path | None, typer.Option(help="folder for a CSV and a plot, named after the machine")] = None,
-    cameras: Annotated[int | None, typer.Option(min=1, help="instead: so many cameras at once, on all cores")] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="of --cameras")] = 60.0,
+    cameras: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="instead: so many cameras at once, on all cores")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="of --cameras")] = 60.0,
     processes: ProcessCount = None,
     as_json: Json = False,
 ) -> None:

@@ -6,7 +6,7 @@ Option beats file beats manifest: a threshold left at None is the weights' own.
 from __future__ import annotations
 
 import difflib
-import tomllib
+import reprlib
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,18 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from engines.align import AlignOptions
 from engines.bridge import BridgeOptions
+from engines.documents import DocumentError, read_toml
 from engines.specs import CLUSTER_TICKS, SpotterSpec
 
 from .errors import UsageError
 
 BRIDGE = BridgeOptions()
+SECONDS = (0.001, 1e9)  # that --seconds takes: its nanoseconds fit 64 bits
 RING_SPARE_TICKS = 60  # beyond a cluster: the reach of its last window, lags of the encoder, look-ahead
 
 
 class Settings(BaseModel):
     """Settings of a run. None of these values is from the papers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
     bridge_frames: int = Field(
@@ -34,23 +36,29 @@ class Settings(BaseModel):
     bridge_ms: int = Field(
         BRIDGE.most_ns // 1_000_000, ge=34, le=500, description="and how far their neighbours may be apart"
     )
-    cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, description="longest cluster before a barrier")
-    ring_ticks: int = Field(400, ge=64, description="crops and history kept per face; exceeds cluster_ticks")
+    cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, le=3540, description="longest cluster before a barrier")
+    ring_ticks: int = Field(
+        400, ge=64, le=3600, description="crops and history kept per face, 40 KB each; exceeds cluster_ticks"
+    )
     threshold: float | None = Field(None, ge=0, le=1, description="T_CRN")
     proposal_threshold: float | None = Field(None, ge=0, le=1, description="T_CPN")
     nms_threshold: float | None = Field(None, ge=0, le=1, description="T_nms")
     nms_rule: Literal["greedy", "author", "soft"] | None = Field(None, description="suppression rule")
     refine: bool = Field(True, description="False scores by the proposal network alone (ablation M40)")
     label_floor: float | None = Field(None, ge=0, le=1, description="label probability below which it is uncertain")
-    queue_frames: int = Field(64, ge=2, description="aligned frames waiting per source")
-    queue_mb: int = Field(128, ge=8, description="and their images together, in MB")
-    clock_reset_frames: int = Field(5, ge=1, description="frames running backwards before the clock is taken anew")
+    queue_frames: int = Field(64, ge=2, le=4096, description="aligned frames waiting per source")
+    queue_mb: int = Field(128, ge=8, le=8192, description="and their images together, in MB")
+    clock_reset_frames: int = Field(
+        5, ge=1, le=1000, description="frames running backwards before the clock is taken anew"
+    )
     min_face_px: float = Field(
         AlignOptions().min_face_px, ge=20, le=1000, description="width from which a face is used, in px of the picture"
     )
     small_face_px: float = Field(90, ge=0, le=1000, description="width below which it is called small")
     faces: int = Field(1, ge=1, le=8, description="faces followed per source")
-    process_cameras: int = Field(5, ge=1, description="cameras that share a process on the CPU, while there are cores")
+    process_cameras: int = Field(
+        5, ge=1, le=256, description="cameras that share a process on the CPU, while there are cores"
+    )
 
     @model_validator(mode="after")
     def _ring_holds_a_cluster(self) -> Self:
@@ -69,7 +77,10 @@ class Settings(BaseModel):
         return AlignOptions(min_face_px=self.min_face_px, bridge=self.bridge)
 
     def spotter(self, spec: SpotterSpec) -> SpotterSpec:
-        """The weights' spec with this run's thresholds in place."""
+        """The weights' spec with this run's thresholds in place. Raises UsageError where the ring is too short."""
+        needed = self.cluster_ticks + max(spec.windows) + spec.radius + self.hop
+        if self.ring_ticks < needed:
+            raise UsageError(f"ring_ticks {self.ring_ticks}: these weights need {needed} or more")
         chosen = {
             "t_crn": self.threshold,
             "t_cpn": self.proposal_threshold,
@@ -84,8 +95,8 @@ class Settings(BaseModel):
         values: dict[str, Any] = {}
         if path is not None:
             try:
-                values = tomllib.loads(path.read_text())
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                values = read_toml(path)
+            except DocumentError as error:
                 raise UsageError(f"configuration {path}: {error}") from error
         values |= {k: v for k, v in options.items() if v is not None}
         try:
@@ -98,7 +109,7 @@ class Settings(BaseModel):
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
         if first["type"] != "extra_forbidden":
-            return f"{name}: {first['msg']}"
+            return f"{name}: {first['msg']}" + (f", got {reprlib.repr(first['input'])}" if first["loc"] else "")
         near = difflib.get_close_matches(name, cls.model_fields, n=1)
         known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(cls.model_fields)}"
         return f"unknown key {name!r}; {known}"

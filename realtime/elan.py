@@ -8,16 +8,14 @@ whatever happens to the program.
 from __future__ import annotations
 
 import itertools
-import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 from engines.redaction import printable
 
-from .errors import DataError
 from .sinks import Sink
-from .video import reason
+from .whole import replace_file
 
 KIND = "micro-expression"
 UNDATED = "1970-01-01T00:00:00Z"  # the schema wants a date, and a recording's is not known
@@ -41,12 +39,7 @@ class ElanSink(Sink):
 
     def _save(self) -> None:
         """Replace the file at once, never half of it."""
-        part = self._path.with_name(self._path.name + ".part")
-        try:
-            part.write_bytes(document(self._events, self._date))
-            os.replace(part, self._path)
-        except OSError as error:
-            raise DataError(f"cannot write {self._path}: {reason(error)}") from error
+        replace_file(self._path, document(self._events, self._date))
 
 
 def document(events: list[dict[str, Any]], date: str = UNDATED) -> bytes:

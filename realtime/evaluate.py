@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,10 @@ from engines.runtime.engine import EngineSet
 
 from .config import Settings
 from .errors import DataError, UsageError
+from .images import ImageFolder
+from .media import DAMAGED
 from .pipeline import Pipeline, SourceEnd
-from .records import Event
+from .records import Event, Frame, View
 from .sources import Source, open_sources
 
 
@@ -29,11 +33,16 @@ def evaluate(
     truth: Path | None = None,
     rule: str = "one_to_one",
     iou: float = 0.5,
+    fps: float | None = None,
+    file_numbers: bool = False,
 ) -> dict[str, Any]:
     """Precision, recall, F1, false alarms per minute and decision delay of the events on annotated video.
 
     truth: a table of true intervals whose `video` is the source's name; None takes what the source itself knows
-    (sample:synthetic). Raises UsageError where neither is there.
+    (sample:synthetic). fps: rate of folders of images; file_numbers: the truth counts by the numbers in the names of
+    these, not from 0. Raises UsageError where neither truth is there, DataError for truth beyond the video.
+
+    Truth whose label the engine does not know counts for spotting alone; `labels_left_out` says how often.
     """
     match([], [], rule, iou)  # refuses a wrong rule before any video runs
     known = None if truth is None else read_table(truth)
@@ -41,9 +50,10 @@ def evaluate(
     found: list[Interval] = []
     delays: list[float] = []
     seconds = 0.0
-    for source in open_sources(uris):
-        events, times = observe(source, engines, settings)
-        wanted += _truth_of(source, known, times)
+    for source in open_sources(uris, fps=fps):
+        rows = None if known is None else _counted(source, _of_video(source, known), file_numbers)
+        events, times, frames = observe(source, engines, settings)
+        wanted += _known_to(source, times) if rows is None else _within(source, rows, frames)
         found += [as_interval(event) for event in events]
         delays += [(event.emitted_ns - event.offset_ns) / 1e9 for event in events]
         seconds += (times[-1] - times[0]) / 1e9 if len(times) else 0.0
@@ -55,20 +65,32 @@ def evaluate(
     }
     report |= spotting_report(wanted, found, rule=rule, iou=iou, minutes=seconds / 60, emits=("micro",))
     report |= {"decision_delay_s": round(float(np.median(delays)), 3) if delays else None}
-    return report | (recognition_report(wanted, found, iou) if engines.recognizer_spec else {})
+    if engines.recognizer_spec is None:
+        return report
+    labels = engines.recognizer_spec.labels
+    odd = Counter(row.label for row in wanted if row.label and row.label not in labels)
+    named = [replace(row, label=None) if row.label in odd else row for row in wanted]
+    return report | recognition_report(named, found, iou) | {"labels_left_out": dict(odd)}
 
 
-def observe(source: Source, engines: EngineSet, settings: Settings) -> tuple[list[Event], list[int]]:
-    """Final events and the capture times (ns) of all frames of a source."""
+def observe(source: Source, engines: EngineSet, settings: Settings) -> tuple[list[Event], list[int], int]:
+    """Final events of a source, the capture times (ns) of all its frames, and how many it has, damaged ones too."""
     events: list[Event] = []
     times: list[int] = []
-    with Pipeline([source], engines, settings, draw=lambda frame, _: times.append(frame.captured_ns)) as pipeline:
+    last = -1
+
+    def note(frame: Frame, _: list[View]) -> None:
+        nonlocal last
+        times.append(frame.captured_ns)
+        last = max(last, frame.index)
+
+    with Pipeline([source], engines, settings, draw=note) as pipeline:
         for record in pipeline.run():
             if isinstance(record, Event) and record.status == "final":
                 events.append(record)
             if isinstance(record, SourceEnd) and record.error is not None:
                 raise record.error
-    return events, times
+    return events, times, last + 1 + source.drops.get(DAMAGED, 0)
 
 
 def as_interval(event: Event) -> Interval:
@@ -84,12 +106,58 @@ def _some(rows: list[Interval]) -> str:
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
-def _truth_of(source: Source, known: list[Interval] | None, times: list[int]) -> list[Interval]:
-    if known is not None:
-        rows = [row for row in known if row.video == source.name]
-        if not rows and not any(row.video == Path(source.name).stem for row in known):
-            raise DataError(f"the truth table has no video {source.name!r}: its videos are {_some(known)}")
-        return rows or [replace(row, video=source.name) for row in known if row.video == Path(source.name).stem]
+def _of_video(source: Source, known: list[Interval]) -> list[Interval]:
+    """The truth of a source, by its name or the stem of it."""
+    stem = Path(source.name).stem
+    rows = [row for row in known if row.video == source.name] or [row for row in known if row.video == stem]
+    if not rows:
+        raise DataError(f"the truth table has no video {source.name!r}: its videos are {_some(known)}")
+    return [replace(row, video=source.name) for row in rows]
+
+
+def _counted(source: Source, rows: list[Interval], file_numbers: bool) -> list[Interval]:
+    """`rows` in frames counted from 0. Raises UsageError where names of images give no numbers, DataError beyond."""
+    if not file_numbers:
+        return rows
+    places = _file_numbers(source)
+    if not places:
+        raise UsageError(f"{source.name}: --file-numbers needs a folder of images whose names end in different numbers")
+    for row in rows:
+        for number in (row.onset, row.apex, row.offset):
+            if number is not None and number not in places:
+                raise DataError(f"{source.name}: the truth names frame {number}, but no image has that number: they go "
+                                f"from {min(places)} to {max(places)}")  # fmt: skip
+    return [
+        replace(
+            row, onset=places[row.onset], offset=places[row.offset], apex=None if row.apex is None else places[row.apex]
+        )
+        for row in rows
+    ]
+
+
+def _file_numbers(source: Source) -> dict[int, int]:
+    """Places of a folder's images by the numbers in which their names end; empty where there are none."""
+    if not isinstance(source, ImageFolder):
+        return {}
+    found = [re.search(r"(\d{1,18})\D*$", file.stem) for file in source.files]
+    places = {int(match_[1]): place for place, match_ in enumerate(found) if match_}
+    return places if len(places) == len(source.files) else {}
+
+
+def _within(source: Source, rows: list[Interval], frames: int) -> list[Interval]:
+    """`rows`, none of which lies beyond the frames that there are: what cannot be found is no miss."""
+    outside = [row for row in rows if row.onset < 0 or row.offset >= frames]
+    if not outside:
+        return rows
+    first, last = min(row.onset for row in outside), max(row.offset for row in outside)
+    places, advice = _file_numbers(source), "the first frame is 0"
+    if places and all(row.onset in places and row.offset in places for row in rows):
+        advice = f"it seems to count by the numbers in the names of the images ({min(places)} first): --file-numbers"
+    raise DataError(f"truth frames {first}-{last} lie beyond the {frames} frames of {source.name}: {advice}")
+
+
+def _known_to(source: Source, times: list[int]) -> list[Interval]:
+    """What the source itself knows."""
     movements = getattr(source, "truth", None)
     if movements is None:
         raise UsageError(f"{source.name} does not know its truth: give --truth TABLE.csv, or use sample:synthetic")

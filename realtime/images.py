@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .errors import SourceError, UsageError
 from .headers import image_size, refused
-from .intake import NS, SourceOptions
+from .intake import FPS, NS, SourceOptions
 from .media import Recorded, Shot
 from .records import Frame, Gap, Pixels, SourceState
 from .series import IMAGES, frames_of
@@ -33,8 +33,8 @@ class ImageFolder(Recorded):
 
     def __init__(self, path: Path, name: str, fps: float, options: SourceOptions, pace: bool = False) -> None:
         super().__init__(name, options, pace)
-        if not 0 < fps < float("inf"):
-            raise UsageError(f"--fps {fps}: expected more than 0 images per second")
+        if not FPS[0] <= fps <= FPS[1]:
+            raise UsageError(f"--fps {fps:g}: expected {FPS[0]:g} to {FPS[1]:g} images per second")
         self.rate_hz = fps
         self._bits = 0  # used of 16; 0: not known yet
         try:

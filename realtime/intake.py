@@ -15,6 +15,7 @@ from .capture import TRANSPORTS
 from .errors import UsageError
 
 NS = 1_000_000_000
+FPS = (0.01, 10_000.0)  # that --fps takes: no camera of this field is slower or faster
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from engines.commands import ENDINGS
 from engines.errors import missing_library
 from engines.landmarker import available_cores
 from engines.runtime.engine import EngineSet
@@ -211,18 +212,19 @@ def _lost(child: _Child, why: str) -> Iterator[Event | SourceEnd]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Processes started within never see a ctrl-C, which reaches all: the parent passes it on in order.
+    """Processes started within are not ended by what reaches all, as ctrl-C does: the parent passes it on in order.
 
     One that comes within, a few ms, is lost.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDINGS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def how_many(
@@ -248,8 +250,9 @@ def _work(
     pipe: Connection[Any, Any], opens: dict[str, OpenSource], load: LoadEngines, settings: Settings,
     seconds: float | None,
 ) -> None:  # fmt: skip
-    """The child's part."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also where the parent was not in its main thread
+    """The child's part. It ends by the parent's word, with the pipe, or, in the same order, by SIGTERM."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)  # also where the parent was not in its main thread
     with suppress(OSError):  # nobody is left to tell
         try:
             sources = [open_() for open_ in opens.values()]
@@ -263,6 +266,7 @@ def _work(
                     return
                 pipeline.draw = _Glances(pipe) if draws else None
                 threading.Thread(target=_obey, args=(pipe, pipeline), daemon=True).start()
+                signal.signal(signal.SIGTERM, lambda *_: pipeline.stop())
                 for record in pipeline.run():
                     if isinstance(record, SourceEnd) and record.error is not None:
                         record = dataclasses.replace(record, error=_portable(record.error))

@@ -11,12 +11,11 @@ from typing import Any
 
 from engines.redaction import printable
 
-from .errors import DataError
 from .gaps import joined
 from .overlay import CAVEAT
 from .records import Gap
 from .sinks import Sink
-from .video import reason
+from .whole import check_writable, replace_file
 
 WIDTH, HEIGHT, CURVE = 900, 56, (120, 28)  # of the drawings, in CSS pixels
 COLORS = ("#d55e00", "#009e73", "#56b4e9", "#cc79a7", "#b8860b")  # by a label's place in the label set
@@ -30,11 +29,15 @@ STYLE = (
 
 
 class ReportSink(Sink):
-    """Writes the page when it closes, if a run began at all. Raises DataError when it cannot be written."""
+    """Writes the page when it closes, if a run began at all: until then, and where that fails, an older one stays.
+
+    Raises DataError when it cannot be written; a place that takes no file is known at once.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path, self._records = path, list[dict[str, Any]]()
         self._open = True
+        check_writable(path)
 
     def write(self, record: dict[str, Any]) -> None:
         if record["type"] != "event" or record["status"] == "final":
@@ -44,10 +47,7 @@ class ReportSink(Sink):
         if not self._open or not self._records:  # what fails before the `start` record has its own words
             return
         self._open = False
-        try:
-            self._path.write_text(page(self._records), encoding="utf-8")
-        except OSError as error:
-            raise DataError(f"cannot write {self._path}: {reason(error)}") from error
+        replace_file(self._path, page(self._records).encode("utf-8", "backslashreplace"))
 
 
 def page(records: list[dict[str, Any]]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from engines.data.tables import escaped
 from engines.redaction import printable, redact_uri
 
 from . import overlay
@@ -127,7 +128,8 @@ class CsvSink(Sink):
     """Final events in the one table format: inclusive source frames, type micro, `video` the source's name.
 
     A camera knows faces, not people: `subject` is empty for face 0 and the face's number for the others. `fps` is
-    what the `start` record says of the source, empty where it says nothing. Provisional events have no column.
+    what the `start` record says of the source, empty where it says nothing. Provisional events have no column. Names
+    that a spreadsheet would take for formulas are escaped; `read_table` gives them back.
     """
 
     def __init__(self, path: Path) -> None:
@@ -150,8 +152,9 @@ class CsvSink(Sink):
 
     def _row(self, values: Sequence[Any]) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(values)
-        self._lines.append(text.getvalue())
+        cells = [escaped(value) if isinstance(value, str) else value for value in values]
+        csv.writer(text, lineterminator="\r\n").writerow(cells)  # so that either of these is quoted in a cell
+        self._lines.append(text.getvalue().removesuffix("\r\n") + "\n")
 
     def close(self) -> None:
         self._lines.close()

@@ -20,7 +20,7 @@ from engines.redaction import printable
 from .address import Address, is_number, parse
 from .errors import SourceError, UsageError
 from .images import ImageFolder
-from .intake import SourceOptions
+from .intake import FPS, SourceOptions
 from .live import LiveSource
 from .media import VideoFile
 from .records import Frame, Gap, SourceState
@@ -134,18 +134,25 @@ def open_source(
     a live source raises SourceError on iteration.
     """
     address = parse(uri)
-    if fps is not None and (address.kind not in _TAKES_FPS or not 0 < fps < float("inf")):
-        raise UsageError(f"{address.name}: --fps {fps:g} needs a camera or a folder of images, and more than 0")
-    if size is not None and (address.kind not in _TAKES_SIZE or min(size) < 1):
-        raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs a camera, and at least 1x1")
+    options = options or SourceOptions()
+    if fps is not None and (address.kind not in _TAKES_FPS or not FPS[0] <= fps <= FPS[1]):
+        wanted = f"a camera or a folder of images, and {FPS[0]:g} to {FPS[1]:g}"
+        raise UsageError(f"{address.name}: --fps {fps:g} needs {wanted}")
+    if size is not None and (address.kind not in _TAKES_SIZE or not _possible(size, options.max_pixels)):
+        wanted = f"a camera, and 1x1 to {options.max_pixels} pixels"
+        raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs {wanted}")
     try:
-        return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options or SourceOptions()))
+        return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options))
     except OSError as error:  # of the path itself: too long, in a folder that is forbidden
         raise SourceError(f"{address.name}: {error.strerror}; give a file or folder that can be read") from error
     except SourceError as error:
         if not is_number(uri):
             raise
         raise SourceError(f"{error}; for the camera of this number give /dev/video{uri.lstrip('0') or 0}") from error
+
+
+def _possible(size: tuple[int, int], max_pixels: int) -> bool:
+    return min(size) >= 1 and size[0] * size[1] <= max_pixels
 
 
 class Unopened:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
+from engines.commands import ENDINGS, interrupted
 from engines.redaction import shown
 from engines.runtime.engine import EngineSet
 
@@ -56,7 +58,8 @@ def watch(
 ) -> Outcome:
     """Run until every source ends (or is interrupted) and write every record to every sink that wants it.
 
-    Interruption ends the open stretches first, so that nothing already seen is lost. Raises what a sink raises.
+    Interruption and a sink that fails end the open stretches first, so that nothing already seen is lost. Raises what
+    the first sink to fail raised.
     """
     with Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
         return follow(pipeline, sinks)
@@ -64,34 +67,65 @@ def watch(
 
 def follow(run: Run, sinks: Sequence[Sink]) -> Outcome:
     """`watch` for a run that is open already."""
-    drawers = [sink for sink in sinks if sink.draws]
-
-    def draw(frame: Frame, views: list[View]) -> None:
-        for sink in drawers:
-            sink.draw(frame, views)
-
-    run.draw = draw if drawers else None
+    outputs = _Outputs(sinks, run.stop)
+    run.draw = outputs.draw if any(sink.draws for sink in sinks) else None
     warnings: list[str] = []
     errors: list[MicrospotError] = []
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
         announce(sinks)
-        _write(sinks, run.describe())
+        outputs.write(run.describe())
+        outputs.check()
         try:
             with _interrupts(run) as interrupts:
-                _pass_on(run.run(), sinks, warnings, errors)
+                _pass_on(run.run(), outputs, warnings, errors)
         except KeyboardInterrupt:  # a window was closed
             interrupts.append(signal.SIGINT)
-            _pass_on(run.finish(), sinks, warnings, errors)
+            _pass_on(run.finish(), outputs, warnings, errors)
+        outputs.check()
     warnings += [str(error) for error in errors]
     code = 130 if interrupts else errors[0].exit_code if errors else 0
     return Outcome(code, tuple(warnings))
 
 
+class _Outputs:
+    """The sinks that still work. One that fails ends the run, in good order: the others get all that was seen."""
+
+    def __init__(self, sinks: Sequence[Sink], stop: Callable[[], None]) -> None:
+        self._working, self._stop = list(sinks), stop
+        self._failure: Exception | None = None
+
+    def write(self, record: dict[str, Any]) -> None:
+        for sink in self._working.copy():
+            if not unwanted(record, sink.wants_provisional):
+                self._try(sink, partial(sink.write, record))
+
+    def draw(self, frame: Frame, views: list[View]) -> None:
+        for sink in self._working.copy():
+            if sink.draws:
+                self._try(sink, partial(sink.draw, frame, views))
+
+    def check(self) -> None:
+        """Raise what the first sink to fail raised."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _try(self, sink: Sink, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:
+            self._working.remove(sink)
+            self._failure = self._failure or error
+            self._stop()
+
+
 @contextmanager
 def _interrupts(run: Run) -> Iterator[list[int]]:
-    """The first interruption ends the run after its round, so that nothing decided is lost; a second one at once."""
+    """The first interruption ends the run after its round, so that nothing decided is lost; a second one at once.
+
+    ctrl-C, SIGTERM of a supervisor and, unless it is ignored (nohup), SIGHUP of a terminal that closes.
+    """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
@@ -103,21 +137,25 @@ def _interrupts(run: Run) -> Iterator[list[int]]:
         received.append(number)
         run.stop()
 
-    before = signal.signal(signal.SIGINT, stop)
+    numbers = [n for n in ENDINGS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in numbers}
+    if interrupted():  # before, while native code that swallowed it was loading
+        signal.raise_signal(signal.SIGINT)
     try:
         yield received
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _pass_on(
     records: Iterable[Record],
-    sinks: Sequence[Sink],
+    outputs: _Outputs,
     warnings: list[str],
     errors: list[MicrospotError],
 ) -> None:
     for record in records:
-        _write(sinks, to_json(record))
+        outputs.write(to_json(record))
         if isinstance(record, SourceState) and record.state in ("warning", "damaged"):
             warnings.append(shown(f"{record.source}: {record.detail}"))
         if isinstance(record, SourceEnd):
@@ -133,12 +171,6 @@ def _unseen(end: SourceEnd) -> str:
     """What to say of a source in which no face was ever used."""
     counts = ", ".join(f"{count} frames: {why}" for why, count in end.rejected.items())
     return f"no face was used ({counts}); a face must be frontal, and as wide as the setting min_face_px asks"
-
-
-def _write(sinks: Sequence[Sink], record: dict[str, Any]) -> None:
-    for sink in sinks:
-        if not unwanted(record, sink.wants_provisional):
-            sink.write(record)
 
 
 def to_json(record: Record) -> dict[str, Any]:

@@ -5,13 +5,14 @@ Frames are inclusive source frames; type is micro or macro; `score` and `fps` ma
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from .tables import read_rows
+
+__all__ = ["REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
 
 REQUIRED = ("subject", "video", "onset", "apex", "offset", "type", "label")
 TYPES = ("micro", "macro")
@@ -43,40 +44,30 @@ def read_table(path: Path) -> list[Interval]:
     return [_interval(path, line, row) for line, row in read_rows(path, REQUIRED)]
 
 
-def read_rows(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a CSV file with a header, and their lines. DataError where a required column, or a cell of it, is not."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if missing := sorted(set(required) - set(reader.fieldnames or ())):
-                raise DataError(f"{path}: column {missing[0]!r} is missing; the header is {','.join(required)}")
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
-    for line, row in rows:
-        if short := [name for name in required if row[name] is None]:
-            raise DataError(f"{path} line {line}: the row ends before column {short[0]!r}")
-    return rows
-
-
 def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
     def number(name: str) -> float | None:
         text = (row.get(name) or "").strip()
         try:
-            value = float(text) if text else None
+            value = float(text.replace(",", ".")) if text else None  # half of Europe writes 0,5
         except ValueError:
             value = math.nan
         if value is not None and not math.isfinite(value):
             raise DataError(f"{path} line {line}: {name} is {text!r}, expected a number")
         return value
 
-    onset, offset, apex = number("onset"), number("offset"), number("apex")
+    def frame(name: str) -> int | None:
+        value = number(name)
+        if value is not None and not value.is_integer():
+            raise DataError(f"{path} line {line}: {name} is {row[name]!r}, expected a whole number: a frame")
+        return None if value is None else int(value)
+
+    onset, offset, apex = frame("onset"), frame("offset"), frame("apex")
     if onset is None or offset is None:
         raise DataError(f"{path} line {line}: onset and offset must be given")
     try:
         return Interval(
-            subject=row["subject"], video=row["video"], onset=int(onset), apex=None if apex is None else int(apex),
-            offset=int(offset), type=row["type"], label=row["label"] or None, score=number("score"), fps=number("fps"),
+            subject=row["subject"], video=row["video"], onset=onset, apex=apex,
+            offset=offset, type=row["type"], label=row["label"] or None, score=number("score"), fps=number("fps"),
         )  # fmt: skip
     except DataError as error:
         raise DataError(f"{path} line {line}: {error}") from error

@@ -18,8 +18,8 @@ exam = typer.Typer(help="Measure what weights are worth, on faces and footage th
 Engines = Annotated[str | None, typer.Option(help="folder of weights, or baseline; default: the packaged weights")]
 Faces = Annotated[Path, typer.Option(help="folder of portraits; its test faces are used")]
 Videos = Annotated[list[Path], typer.Argument(help="videos without spontaneous micro-expressions, or folders of them")]
-Seed = Annotated[int, typer.Option(help="everything follows from it")]
-Workers = Annotated[int, typer.Option(help="processes that render")]
+Seed = Annotated[int, typer.Option(min=0, help="everything follows from it")]
+Workers = Annotated[int, typer.Option(min=1, max=1024, help="processes that render")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
 SEED = 2026
@@ -29,7 +29,7 @@ SEED = 2026
 def heldout(
     faces: Faces,
     engines: Engines = None,
-    clips: Annotated[int, typer.Option(help="clips of a minute")] = 60,
+    clips: Annotated[int, typer.Option(min=1, max=10_000, help="clips of a minute")] = 60,
     baseline: Annotated[bool, typer.Option(help="also the feature-difference baseline, calibrated alike")] = False,
     seed: Seed = SEED,
     workers: Workers = 1,
@@ -53,7 +53,9 @@ def heldout(
 def semireal(
     videos: Videos,
     engines: Engines = None,
-    repeats: Annotated[int, typer.Option(help="passes over the videos, each with other movements")] = 30,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=10_000, help="passes over the videos, each with other movements")
+    ] = 30,
     sham: Annotated[bool, typer.Option(help="the control: moved and moved back, so that every hit is false")] = False,
     seed: Seed = SEED,
     as_json: Json = False,
@@ -70,7 +72,9 @@ def semireal(
 def alarms(
     videos: Videos,
     engines: Engines = None,
-    minutes: Annotated[float, typer.Option(help="of composites, beside the videos themselves")] = 20.0,
+    minutes: Annotated[
+        float, typer.Option(min=0, max=10_000, help="of composites, beside the videos themselves")
+    ] = 20.0,
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
@@ -87,7 +91,7 @@ def sweep(
     axis: Annotated[str, typer.Argument(help="rate, size, bitrate, bridge or landmarker")],
     faces: Faces,
     engines: Engines = None,
-    clips: Annotated[int | None, typer.Option(help="clips of half a minute for each value")] = None,
+    clips: Annotated[int | None, typer.Option(min=1, max=10_000, help="clips of half a minute for each value")] = None,
     seed: Seed = SEED,
     workers: Workers = 1,
     as_json: Json = False,
@@ -126,7 +130,7 @@ def widths(
 @exam.command()
 def aligner(
     faces: Annotated[Path, typer.Option(help="folder of portraits")],
-    share: Annotated[float, typer.Option(help="of the portraits")] = 0.05,
+    share: Annotated[float, typer.Option(min=0, max=1, help="of the portraits")] = 0.05,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

@@ -16,6 +16,7 @@ from .plans import plan_entry
 from .select import PACKAGED, Weights
 from .tensorrt_set import PRECISION, require, target_of
 
+SM_DIGITS = 4
 SMS = "86,89,120"  # RTX 30, 40 and 50
 
 Folder = Annotated[Path | None, typer.Option("--engines", help="folder of weights; default: the packaged ones")]
@@ -108,8 +109,8 @@ def _known(precision: str) -> str:
 
 def _numbers(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--sm {text}: expected numbers such as 86,89,120")
+    if not all(part.isdecimal() and len(part) <= SM_DIGITS for part in parts):
+        raise UsageError(f"--sm {text[:40]}: expected numbers such as 86,89,120")
     return [int(part) for part in parts]
 
 

@@ -9,15 +9,20 @@ A folder of weights holds `manifest.json` and the files it names:
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from ..errors import EngineError, MicrospotError, UsageError
+from ..documents import DocumentError, read_json
+from ..errors import DataError, EngineError, MicrospotError, UsageError
 from ..specs import RecognizerSpec, SpotterSpec
 from .builder import MODULES, PRECISIONS
 from .engine import Engine, EngineSet
@@ -31,8 +36,10 @@ BASELINE = "baseline"
 AUTO = "auto"
 LABELS = (3, 5)
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
+EXPECTED = "expected a manifest.json there, or use --engines baseline"
 PREFIX = 12  # digits of a digest that a message shows
 
+Spec = TypeVar("Spec", SpotterSpec, RecognizerSpec)
 Loader = Callable[[SpotterSpec, RecognizerSpec | None, int, Callable[[str], bytes]], dict[str, Engine]]
 BACKENDS: dict[str, Loader] = {
     "onnx": load_onnx,
@@ -117,14 +124,21 @@ def _loader(backend: str, precision: str) -> Loader:
 def set_thresholds(folder: Path, calibration: dict[str, Any]) -> None:
     """Write t_cpn and t_crn of a calibration, and the calibration itself, into the manifest of a folder of weights.
 
-    Raises EngineError where the folder holds no weights.
+    Raises EngineError where the folder holds no weights, DataError, with the manifest as it was, where it is not
+    written.
     """
     Weights.open(folder)  # refuses what is no manifest
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path, part = folder / "manifest.json", folder / "manifest.json.part"
+    manifest = read_json(path)
     manifest["spotter"] |= {name: calibration[name] for name in ("t_cpn", "t_crn")}
-    manifest["metrics"]["calibration"] = calibration
-    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    metrics = manifest.get("metrics")
+    manifest["metrics"] = (metrics if isinstance(metrics, dict) else {}) | {"calibration": calibration}
+    try:
+        part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,20 +155,14 @@ class Weights:
         """Parse `manifest.json`; EngineError where it is missing, malformed or of another format or spec."""
         path = folder / "manifest.json"
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise EngineError(
-                f"no weights in {folder}: expected a manifest.json there, or use --engines baseline"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise EngineError(f"{path} cannot be read ({error}); export the weights again") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-            raise EngineError(f"{path}: expected format {FORMAT}, got {found!r}; export the weights again")
-        try:
+            manifest = read_json(path)
+            if manifest.get("format") != FORMAT:
+                raise EngineError(f"expected format {FORMAT}, got {reprlib.repr(manifest.get('format'))}")
             return cls(folder, *_parse(manifest))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{path}: malformed ({error!r}); export the weights again") from error
+        except (DocumentError, EngineError) as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                raise EngineError(f"no weights in {folder}: {EXPECTED}") from None
+            raise EngineError(f"{path}: {error}; export the weights again") from error
 
     @property
     def digest(self) -> str:
@@ -175,6 +183,8 @@ class Weights:
         if name not in self.files:
             raise EngineError(f"{self.folder / 'manifest.json'} lists no {name}: export the weights again")
         try:
+            if not (self.folder / name).is_file():  # a pipe would be waited for
+                raise FileNotFoundError(errno.ENOENT, "no such file")
             content = (self.folder / name).read_bytes()
         except OSError as error:
             raise EngineError(f"{self.folder / name} cannot be read ({error}); install the weights again") from error
@@ -188,6 +198,32 @@ class Weights:
 
 
 def _parse(manifest: dict[str, Any]) -> tuple[SpotterSpec, dict[str, RecognizerSpec], dict[str, str]]:
-    recognizers = {key: RecognizerSpec.from_json(spec) for key, spec in manifest["recognizers"].items()}
-    files = {name: str(entry["sha256"]) for name, entry in manifest["files"].items()}
-    return SpotterSpec.from_json(manifest["spotter"]), recognizers, files
+    """The parts that decide what runs. Raises EngineError with key, expected and actual."""
+    spotter = _spec(SpotterSpec, "spotter", _object(manifest, "spotter"))
+    entries = _object(manifest, "recognizers")
+    recognizers = {key: _spec(RecognizerSpec, f"recognizers.{key}", spec) for key, spec in entries.items()}
+    for key, spec in recognizers.items():
+        if spec.side != spotter.side:
+            raise EngineError(f"recognizers.{key}.side: expected {spotter.side} as the spotter's, got {spec.side}")
+    files = _object(manifest, "files")
+    return spotter, recognizers, {name: _digest(name, entry) for name, entry in files.items()}
+
+
+def _object(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+    if not isinstance(found := manifest.get(key), dict):
+        raise EngineError(f"{key}: expected an object {{...}}, got {reprlib.repr(found)}")
+    return found
+
+
+def _spec(kind: type[Spec], key: str, values: Any) -> Spec:
+    try:
+        return kind.from_json(values)
+    except EngineError as error:
+        raise EngineError(f"{key}: {error}") from error
+
+
+def _digest(name: str, entry: Any) -> str:
+    found = entry.get("sha256") if isinstance(entry, dict) else entry
+    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+        raise EngineError(f"files.{name}: expected a sha256 of 64 hexadecimal digits, got {reprlib.repr(found)}")
+    return found

@@ -6,7 +6,6 @@ wrong at both ends as the spotter's.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..clips import nearest_frames, thin
+from ..documents import DocumentError, read_toml
 from ..errors import DataError, UsageError
 from ..specs import SpotterSpec
 from .crops import Crops, read_sets
@@ -81,8 +81,8 @@ class RecognizerConfig:
         values: dict[str, Any] = {"data": str(data), "out": str(out)}
         for source in (DEFAULTS, file):
             try:
-                values |= tomllib.loads(source.read_text(encoding="utf-8")) if source else {}
-            except (OSError, ValueError) as error:
+                values |= read_toml(source) if source else {}
+            except DocumentError as error:
                 raise UsageError(f"{source}: {error}; see {DEFAULTS.name} for the known keys") from error
         values |= changes
         if odd := set(values) - {f.name for f in fields(cls)}:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..documents import DocumentError, read_toml
 from ..errors import DataError, MicrospotError, UsageError
 from ..specs import SpotterSpec
 from ..targets import Assignment
@@ -61,12 +61,12 @@ class SpotterTraining:
 def load_config(path: Path = DEFAULT) -> SpotterTraining:
     """Read a TOML file; tables [spec], [assignment], [augmentation]. Raises UsageError naming what is wrong."""
     try:
-        values = tomllib.loads(path.read_text())
+        values = read_toml(path)
         for name, kind in (("spec", SpotterSpec), ("assignment", Assignment), ("augmentation", Augmentation)):
             if name in values:
                 values[name] = kind(**{k: _tuples(v) for k, v in values[name].items()})
         return SpotterTraining(**values)
-    except (OSError, tomllib.TOMLDecodeError, TypeError, MicrospotError) as error:
+    except (DocumentError, TypeError, AttributeError, MicrospotError) as error:
         raise UsageError(f"{path.name}: {error}; see {DEFAULT.name} for the known keys") from error
 
 

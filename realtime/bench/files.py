@@ -10,6 +10,8 @@ from typing import Any
 
 import cv2
 
+from engines.data.tables import escaped
+
 from ..errors import DataError
 from ..paint import Canvas, Color
 from ..video import reason
@@ -30,7 +32,7 @@ def write_files(report: dict[str, Any], folder: Path) -> list[Path]:
         with table.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(["measure", "value"])
-            rows.writerows(flat(report))
+            rows.writerows((name, escaped(v) if isinstance(v, str) else v) for name, v in flat(report))
         plot.write_bytes(cv2.imencode(".png", draw(report).image)[1].tobytes())
     except OSError as error:
         raise DataError(f"cannot write {folder}: {reason(error)}") from error

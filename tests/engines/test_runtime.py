@@ -241,7 +241,7 @@ def test_a_changed_file_is_refused_with_both_digests(weights: Path) -> None:
     ("change", "message"),
     [
         (lambda m: m.update(format=2), "expected format 1, got 2"),
-        (lambda m: m.pop("files"), "malformed.*files"),
+        (lambda m: m.pop("files"), "files: expected an object"),
         (lambda m: m["files"].pop("encoder.onnx"), "lists no encoder.onnx"),
         (lambda m: m["spotter"].update(colour=1), "disagree on .'colour'."),
         (lambda m: m["spotter"].update(feature=12), r"encoder.onnx outputs: .*'B', 12.*got .*'B', 8"),
@@ -261,7 +261,7 @@ def test_missing_weights_and_files_say_what_to_do(weights: Path, tmp_path: Path)
     with pytest.raises(EngineError, match=r"proposer\.onnx cannot be read"):
         load_engines(weights)
     (weights / "manifest.json").write_text("{")
-    with pytest.raises(EngineError, match=r"manifest\.json cannot be read"):
+    with pytest.raises(EngineError, match=r"manifest\.json: Expecting property name"):
         load_engines(weights)
 
 

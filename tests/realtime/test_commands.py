@@ -66,15 +66,48 @@ def test_one_bad_source_does_not_stop_the_others(tmp_path):
     assert {end["source"]: end["frames"] for end in ends} == {"wall.mp4": 10, "nosuch.mp4": 0}
 
 
-def test_an_interruption_ends_what_is_open_and_says_130(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_ends_what_is_open_and_says_130(tmp_path, number):
+    report = tmp_path / "report.html"
     command = [sys.executable, "-m", "realtime", "watch", "sample", "--pace", "--engines", "baseline", "--json"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen([*command, "--out", report], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert json.loads(running.stdout.readline())["type"] == "start"
-    time.sleep(4)
-    running.send_signal(signal.SIGINT)
+    time.sleep(2)
+    running.send_signal(number)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
+    assert "Traceback" not in err
     assert json.loads(out.splitlines()[-1])["type"] == "end"
+    assert "frames. Weights" in report.read_text()
+
+
+INTERRUPTED = """
+import signal, sys, typer, engines.commands
+app = typer.Typer(pretty_exceptions_enable=False)
+@app.command()
+def load() -> None:
+    try:
+        {act}
+    except KeyboardInterrupt:
+        raise {error}
+sys.argv = ["load"]
+engines.commands.run_command(app, "load")
+"""
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError('numpy failed to import')"])
+@pytest.mark.parametrize("act", ["signal.raise_signal({n})", "exec('signal.raise_signal({n})')"])
+def test_an_interruption_while_loading_is_130_however_it_comes_out(error, act):
+    code = INTERRUPTED.format(act=act.format(n=int(signal.SIGTERM)), error=error)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    code = INTERRUPTED.format(act="signal.raise_signal(signal.SIGHUP); print('on')", error="SystemExit(1)")
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + code  # as nohup does
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "on\n", "")
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path):

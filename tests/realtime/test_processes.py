@@ -235,12 +235,13 @@ def command(*sources):
     return subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def test_ctrl_c_ends_all_cameras_and_loses_nothing():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_all_cameras_and_loses_nothing(number):
     running = command("sample:synthetic:7", "sample:synthetic:7")
     start = json.loads(running.stdout.readline())
     first = {json.loads(running.stdout.readline())["source"] for _ in range(6)}
     assert first <= {entry["source"] for entry in start["sources"]}
-    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to every process
+    os.killpg(running.pid, number)  # as a terminal and a supervisor do: to every process
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     ends = [line for line in map(json.loads, out.splitlines()) if line["type"] == "end"]

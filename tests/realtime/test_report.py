@@ -1,7 +1,10 @@
 """The ELAN file and the report page of a run's records."""
 
 import datetime
+import errno
+import os
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -92,11 +95,61 @@ def test_a_run_that_never_began_has_no_report(tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_what_cannot_be_written_is_said(tmp_path):
-    with pytest.raises(DataError, match="directory"):
-        ElanSink(tmp_path / "no" / "events.eaf")
-    sink = ReportSink(tmp_path / "no" / "report.html")
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+def test_what_cannot_be_written_is_said_before_the_run(tmp_path, kind):
+    with pytest.raises(DataError, match="directory does not exist"):
+        kind(tmp_path / "no" / "file")
+    with pytest.raises(DataError, match="Is a directory"):
+        kind(tmp_path)
+
+
+def write(kind, path):
+    sink = kind(path)
     sink.write(START)
-    with pytest.raises(DataError, match="directory"):
-        sink.close()
+    sink.write(event())
     sink.close()
+
+
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+def test_a_page_that_fails_keeps_the_old_one_and_leaves_nothing_beside_it(tmp_path, kind, monkeypatch):
+    path = tmp_path / "page"
+    write(kind, path)
+    old = path.read_bytes()
+    sink = kind(path)
+    sink.write(START)
+    before = path.read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", half_written)
+    with pytest.raises(DataError, match=r"cannot write .*page: No space left"):  # ELAN at once, the report in the end
+        (sink.write(event()), sink.close())
+    assert path.read_bytes() == before
+    assert kind is ElanSink or before == old, "the report of an earlier run"
+    assert [file.name for file in tmp_path.iterdir()] == ["page"]
+
+
+def half_written(path, content):
+    """A disk that fills up."""
+    with path.open("wb") as file:
+        file.write(content[: len(content) // 2])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+@pytest.mark.parametrize("name", ["page", "n" * 255])
+def test_what_a_killed_run_left_is_gone_after_the_next(tmp_path, kind, name):
+    (tmp_path / (name[:250] + ".part")).write_text("half of a page")
+    write(kind, tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+def test_a_link_stays_a_link_and_a_device_a_device(tmp_path, kind):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write(kind, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert b"negative" in (tmp_path / "file").read_bytes()
+    (tmp_path / "null").symlink_to("/dev/null")
+    write(kind, tmp_path / "null")
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(DataError, match="No space left"):
+        write(kind, tmp_path / "full")

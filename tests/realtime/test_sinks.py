@@ -6,8 +6,10 @@ import csv
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,7 @@ def test_unknown_kinds_are_refused_with_the_known_ones(uri: str) -> None:
         open_sink(uri)
 
 
-@pytest.mark.parametrize("name", ["e.jsonl", "e.csv", "e.mp4", "e.eaf"])
+@pytest.mark.parametrize("name", ["e.jsonl", "e.csv", "e.mp4", "e.eaf", "e.html"])
 def test_unwritable_paths_are_refused_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="its directory does not exist; create it first"):
         open_sink(str(tmp_path / "missing" / name))
@@ -212,21 +214,44 @@ def test_mp4_without_frames_leaves_no_file(tmp_path: Path) -> None:
 
 
 CRASH = """
-import os, sys, numpy as np
+import os, signal, sys, numpy as np
 from pathlib import Path
 from realtime.video import VideoWriter
 writer = VideoWriter(Path(sys.argv[1]))
-for i in range(150):
+for i in range(145):
     writer.write(np.full((48, 64, 3), i, np.uint8), i * 33_333_333)
-os._exit(9)
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def test_mp4_survives_a_crash(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", CRASH, str(tmp_path / "v.mp4")], check=False)
+    done = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path / "v.mp4")], check=False)
+    assert done.returncode == -signal.SIGKILL
     times, _ = decode(tmp_path / "v.mp4")
-    assert len(times) >= 150 - 3 * video.KEYFRAME_EVERY
+    assert len(times) >= 145 - 30
     assert times == pytest.approx(np.arange(len(times)) / 30, abs=1e-4)
+
+
+def moving(count: int) -> Iterator[np.ndarray]:
+    """A picture that drifts over noise, and cuts to another every 40 frames: key frames come at uneven times."""
+    rng = np.random.default_rng(3)
+    for i in range(count):
+        if i % 40 == 0:
+            wall = rng.integers(0, 255, (120, 400, 3), np.uint8)
+        yield wall[:, i : i + 160]
+
+
+@pytest.mark.parametrize(("hz", "most"), [(30, 29), (10, 10), (5, 5)])
+def test_what_is_on_disk_is_at_most_a_second_behind(tmp_path: Path, hz: int, most: int) -> None:
+    """What another program finds in the file at any moment is what signal 9 would leave."""
+    path, behind = tmp_path / "v.mp4", []
+    with VideoWriter(path) as writer:
+        for count, image in enumerate(moving(100), 1):
+            writer.write(image, round(count * 1e9 / hz))
+            if count > most and count % 4 == 0:
+                behind.append(count - len(decode(path)[0]))
+    assert 0 < max(behind) <= most, behind
+    assert len(decode(path)[0]) == 100  # and nothing is missing in the end
 
 
 def write_noise(writer: VideoWriter) -> None:

@@ -1,0 +1,101 @@
+"""Tables as spreadsheets write and read them: rows of text under a header.
+
+Read are UTF-8 and UTF-16, with comma, semicolon or tab between cells, `sep=` lines and empty rows of Excel included.
+Text that a spreadsheet would take for a formula is written with an apostrophe before it, and read without.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DataError
+
+DELIMITERS = ",;\t"
+MOST_BYTES = 1 << 26  # no table of intervals is as long; not from the papers
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a cell that begins so is computed by some spreadsheet
+MARK = "'"  # what a spreadsheet takes for "text follows"
+Rows = list[tuple[int, dict[str, str]]]
+
+
+def escaped(text: str) -> str:
+    """`text` as a cell that no spreadsheet computes."""
+    return MARK + text if text.startswith((*FORMULA, MARK)) else text
+
+
+def plain(cell: str) -> str:
+    """What `escaped` was given. A cell of others keeps its apostrophe, unless what follows needed one."""
+    return cell[1:] if cell.startswith(MARK) and cell[1:].startswith((*FORMULA, MARK)) else cell
+
+
+def read_rows(path: Path, required: Sequence[str]) -> Rows:
+    """Rows of a table with a header, and their lines; rows without any text are none.
+
+    DataError names the file and what is wrong: a required column or a cell of it is missing, or it is no table.
+    """
+    text, skipped = _text(path), 0
+    first, _, rest = text.partition("\n")
+    delimiter = ""
+    if first.lower().startswith("sep=") and len(first.strip()) == len("sep=,"):
+        delimiter, text, skipped = first[4], rest, 1
+    try:
+        return _parsed(path, text, delimiter or _delimiter(text, required), required, skipped)
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise DataError(f"{path} cannot be read as a table: {'it is no file' if path.exists() else 'no such file'}")
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{path} cannot be read as a table: it is longer than {MOST_BYTES} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as a table: {error.strerror}") from error
+    if data.startswith(b"PK\x03\x04"):
+        raise DataError(f"{path} is a workbook, not a table: save it as CSV UTF-8")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+        return text if "\n" in text else text.replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{path} line {line}: neither UTF-8 nor UTF-16 text; save it as CSV UTF-8") from error
+
+
+def _delimiter(text: str, required: Sequence[str]) -> str:
+    """The one under which the header has most of the required columns, by default a comma."""
+    header = text.partition("\n")[0]
+    return max(DELIMITERS, key=lambda d: len(set(required) & set(_names(next(csv.reader([header], delimiter=d), [])))))
+
+
+def _names(header: Sequence[str]) -> list[str]:
+    return [name.strip().lower() for name in header]
+
+
+def _parsed(path: Path, text: str, delimiter: str, required: Sequence[str], skipped: int) -> Rows:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    names = _names(next(reader, []))
+    if missing := [name for name in required if name not in names]:
+        raise DataError(f"{path}: column {missing[0]!r} is missing; the header is {','.join(required)}")
+    if twice := [name for name in required if names.count(name) > 1]:
+        raise DataError(f"{path}: column {twice[0]!r} stands there twice")
+    rows: Rows = []
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            rows.append((reader.line_num + skipped, _row(path, reader.line_num + skipped, names, cells, required)))
+    return rows
+
+
+def _row(path: Path, line: int, names: list[str], cells: list[str], required: Sequence[str]) -> dict[str, str]:
+    row = dict(zip(names, map(plain, cells), strict=False))
+    if short := [name for name in required if name not in row]:
+        raise DataError(f"{path} line {line}: the row ends before column {short[0]!r}")
+    if any(cell.strip() for cell in cells[len(names) :]):
+        raise DataError(f"{path} line {line}: {len(cells)} cells, but the header has {len(names)}: quote what holds a "
+                        "delimiter")  # fmt: skip
+    return row

@@ -1,0 +1,101 @@
+"""`evaluate` against truth that does not fit the video or the engine: it says so instead of scoring 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime import evaluate as module
+from realtime.config import Settings
+from realtime.errors import DataError, UsageError
+from realtime.records import Event
+from tests.clips import write_still
+from tests.fakes import engine_set
+
+FRAMES = 12
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A clip as SAMM ships them: the images keep their numbers in the recording."""
+    folder = tmp_path / "006_1"
+    folder.mkdir()
+    for number in range(5563, 5563 + FRAMES):
+        cv2.imwrite(str(folder / f"{number:05d}.png"), np.full((48, 64, 3), 90, np.uint8))
+    return folder
+
+
+def truth(folder: Path, *frames: tuple[int, int, int], video: str = "006_1", label: str = "surprise") -> Path:
+    lines = ["subject,video,onset,apex,offset,type,label"]
+    lines += [f"6,{video},{on},{apex},{off},micro,{label}" for on, apex, off in frames]
+    (folder / "truth.csv").write_text("\n".join(lines) + "\n")
+    return folder / "truth.csv"
+
+
+def scored(source: Path, table: Path, **options: Any) -> dict[str, Any]:
+    return module.evaluate([str(source)], engine_set(), Settings(), truth=table, **options)
+
+
+def test_the_rate_of_a_folder_can_be_given(images: Path, tmp_path: Path) -> None:
+    table = truth(tmp_path, (2, 4, 6))
+    for fps in (200.0, 1.0):
+        report = scored(images, table, fps=fps)
+        assert report["micro"]["fn"] == 1
+    with pytest.raises(UsageError, match="--fps 0 needs"):
+        scored(images, table, fps=0.0)
+
+
+def test_truth_in_file_numbers_is_told_and_taken_where_asked(images: Path, tmp_path: Path) -> None:
+    table = truth(tmp_path, (5565, 5567, 5570))
+    with pytest.raises(DataError) as caught:
+        scored(images, table)
+    assert str(caught.value) == (
+        "truth frames 5565-5570 lie beyond the 12 frames of 006_1: it seems to count by the numbers in the names of "
+        "the images (5563 first): --file-numbers"
+    )
+    assert scored(images, table, file_numbers=True)["micro"]["fn"] == 1
+    with pytest.raises(DataError, match="names frame 5600, but no image has that number: they go from 5563 to 5574"):
+        scored(images, truth(tmp_path, (5565, 5567, 5600)), file_numbers=True)
+
+
+@pytest.mark.parametrize("frames", [(290, 300, 310), (8, 10, 12), (-2, 0, 3)])
+def test_truth_beyond_the_video_is_told(tmp_path: Path, frames: tuple[int, int, int]) -> None:
+    clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
+    table = truth(tmp_path, (0, 1, 2), frames, video="wall")
+    with pytest.raises(DataError, match=f"{frames[0]}-{frames[2]} lie beyond the 12 frames of wall.mp4: .* is 0"):
+        scored(clip, table)
+    with pytest.raises(UsageError, match="--file-numbers needs a folder of images"):
+        scored(clip, table, file_numbers=True)
+
+
+def test_truth_up_to_the_last_frame_is_taken(tmp_path: Path) -> None:
+    clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
+    assert scored(clip, truth(tmp_path, (0, 5, FRAMES - 1), video="wall"))["micro"]["fn"] == 1
+
+
+def test_labels_that_the_engine_does_not_know_are_left_out_and_told(tmp_path: Path) -> None:
+    clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
+    report = scored(clip, truth(tmp_path, (0, 1, 2), (4, 5, 6), video="wall", label="happiness"))
+    assert report["labels_left_out"] == {"happiness": 2}
+    assert report["uf1"] is None
+    assert report["micro"]["fn"] == 2
+    known = scored(clip, truth(tmp_path, (0, 1, 2), video="wall"))
+    assert known["labels_left_out"] == {}
+
+
+def test_only_labels_that_both_know_are_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
+    table = truth(tmp_path, (0, 1, 2), (4, 5, 6), video="wall")
+    table.write_text(table.read_text().replace("4,5,6,micro,surprise", "4,5,6,micro,joy"))
+    events = [
+        Event(str(on), "wall.mp4", 0, "final", 0, 1, on, on + 2, 0.9, 1, label=label)
+        for on, label in ((0, "surprise"), (4, "negative"))
+    ]
+    monkeypatch.setattr(module, "observe", lambda *_: (events, [0, 10**9], FRAMES))
+    report = scored(clip, table)
+    assert (report["micro"]["f1"], report["uf1"]) == (1.0, 1.0)
+    assert report["labels_left_out"] == {"joy": 1}
