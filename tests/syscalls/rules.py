@@ -17,7 +17,8 @@ NAME_SOCKETS = ("/nscd/", "/systemd/resolve/", "/avahi-daemon/", "/systemd/userd
 SYSTEM_FOLDERS = ("/proc/", "/sys/", "/dev/")  # devices and settings; files in shared memory are files
 SHARED_MEMORY = "/dev/shm/"
 COMPILED = "__pycache__"  # modules, and Numba's functions
-STUBS = (".pyi", "site-packages")  # Gradio writes its own interface again in its own folder when it is first imported
+# What Gradio makes in its own folder when it is first imported: its interface, and a salt for names of cached files.
+GRADIO = re.compile(r"/site-packages/gradio/(hash_seed\.txt|components/\w+\.pyi)$")
 DNS_HEADER = 12  # bytes before the name that is asked for
 
 _ADDRESS = re.compile(r'port=htons\((\d+)\)[^"}]*?(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]+)"')
@@ -85,12 +86,12 @@ def files_below(folder: Path) -> set[Path]:
 
 
 def left_findings(paths: Iterable[Path], allowed: Iterable[Path]) -> list[Finding]:
-    """Those that are still there, unless they are (in) an allowed one, made of a module or the system's own."""
+    """Those that are still there, unless they are (in) an allowed one, compiled, Gradio's or the system's own."""
     mine = list(allowed)
 
     def fine(path: Path) -> bool:
         system = str(path).startswith(SYSTEM_FOLDERS) and not str(path).startswith(SHARED_MEMORY)
-        compiled = COMPILED in path.parts or (path.suffix == STUBS[0] and STUBS[1] in path.parts)
+        compiled = COMPILED in path.parts or GRADIO.search(str(path)) is not None
         return system or compiled or any(path.is_relative_to(place) for place in mine)
 
     left = sorted(path for path in set(paths) if os.path.lexists(path) and not path.is_dir() and not fine(path))

@@ -105,12 +105,14 @@ def test_files_that_stay_are_found_and_those_that_go_are_not(tmp_path: Path) -> 
         "import os, tempfile; open('kept', 'w').close(); open('gone', 'w').close(); os.remove('gone')\n"
         "os.mkdir('d'); os.rename('kept', 'd/née \"x\"'); os.mkdir('__pycache__'); open('__pycache__/a', 'w').close()\n"
         "tempfile.TemporaryFile(dir='.').close(); open('named', 'w').close(); os.symlink('/etc/hosts', 'link')\n"
-        "open(os.devnull, 'w').close(); os.mkdir('site-packages'); open('site-packages/a.pyi', 'w').close()\n"
-        "open('b.pyi', 'w').close()"
+        "open(os.devnull, 'w').close(); os.makedirs('site-packages/gradio')\n"
+        "open('site-packages/gradio/hash_seed.txt', 'w').close(); open('site-packages/hash_seed.txt', 'w').close()"
     )
     _, written = child(tmp_path, code)
     found = rules.left_findings(written, [tmp_path / "named"])
-    assert {item.text for item in found} == {str(tmp_path / name) for name in ('d/née "x"', "link", "b.pyi")}
+    assert {item.text for item in found} == {
+        str(tmp_path / name) for name in ('d/née "x"', "link", "site-packages/hash_seed.txt")
+    }
     assert {item.kind for item in found} == {LEFT}
 
 
