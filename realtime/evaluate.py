@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from engines.runtime.engine import EngineSet
 
 from .config import Settings
 from .errors import DataError, UsageError
+from .gaps import joined
 from .images import ImageFolder
 from .media import DAMAGED
 from .pipeline import Pipeline, SourceEnd
-from .records import Event, Frame, View
+from .records import Event, Frame, Gap, View
 from .sources import Source, open_sources
 
 
@@ -49,14 +50,16 @@ def evaluate(
     wanted: list[Interval] = []
     found: list[Interval] = []
     delays: list[float] = []
+    outages: list[Gap] = []
     seconds = 0.0
     for source in open_sources(uris, fps=fps):
         rows = None if known is None else _counted(source, _of_video(source, known), file_numbers)
-        events, times, frames = observe(source, engines, settings)
-        wanted += _known_to(source, times) if rows is None else _within(source, rows, frames)
-        found += [as_interval(event) for event in events]
-        delays += [(event.emitted_ns - event.offset_ns) / 1e9 for event in events]
-        seconds += (times[-1] - times[0]) / 1e9 if len(times) else 0.0
+        seen = observe(source, engines, settings)
+        wanted += _known_to(source, seen.times) if rows is None else _within(source, rows, seen.frames)
+        found += [as_interval(event) for event in seen.events]
+        delays += [(event.emitted_ns - event.offset_ns) / 1e9 for event in seen.events]
+        seconds += (seen.times[-1] - seen.times[0]) / 1e9 if seen.times else 0.0
+        outages += joined(seen.gaps)
     report = {
         "rule": rule,
         "iou": iou,
@@ -65,6 +68,7 @@ def evaluate(
     }
     report |= spotting_report(wanted, found, rule=rule, iou=iou, minutes=seconds / 60, emits=("micro",))
     report |= {"decision_delay_s": round(float(np.median(delays)), 3) if delays else None}
+    report |= {"no_evidence": _unseen(outages)}
     if engines.recognizer_spec is None:
         return report
     labels = engines.recognizer_spec.labels
@@ -73,24 +77,45 @@ def evaluate(
     return report | recognition_report(named, found, iou) | {"labels_left_out": dict(odd)}
 
 
-def observe(source: Source, engines: EngineSet, settings: Settings) -> tuple[list[Event], list[int], int]:
-    """Final events of a source, the capture times (ns) of all its frames, and how many it has, damaged ones too."""
-    events: list[Event] = []
-    times: list[int] = []
+@dataclass(eq=False)
+class Observed:
+    """What a source gave: final events, capture times (ns) of all its frames, gaps as they were told.
+
+    `frames` is how many it has, damaged ones too.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    frames: int = 0
+
+
+def observe(source: Source, engines: EngineSet, settings: Settings) -> Observed:
+    """Run the pipeline over a source. Raises what the source raises."""
+    seen = Observed()
     last = -1
 
     def note(frame: Frame, _: list[View]) -> None:
         nonlocal last
-        times.append(frame.captured_ns)
+        seen.times.append(frame.captured_ns)
         last = max(last, frame.index)
 
     with Pipeline([source], engines, settings, draw=note) as pipeline:
         for record in pipeline.run():
             if isinstance(record, Event) and record.status == "final":
-                events.append(record)
+                seen.events.append(record)
+            if isinstance(record, Gap):
+                seen.gaps.append(record)
             if isinstance(record, SourceEnd) and record.error is not None:
                 raise record.error
-    return events, times, last + 1 + source.drops.get(DAMAGED, 0)
+    seen.frames = last + 1 + source.drops.get(DAMAGED, 0)
+    return seen
+
+
+def _unseen(outages: Sequence[Gap]) -> dict[str, float]:
+    """For how long faces were out of sight: micro-expressions in these times cannot be found."""
+    total_ns = sum(gap.stop_ns - gap.start_ns for gap in outages)
+    return {"outages": len(outages), "seconds": round(total_ns / 1e9, 3)}
 
 
 def as_interval(event: Event) -> Interval:

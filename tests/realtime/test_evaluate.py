@@ -12,7 +12,7 @@ import pytest
 from realtime import evaluate as module
 from realtime.config import Settings
 from realtime.errors import DataError, UsageError
-from realtime.records import Event
+from realtime.records import Event, Gap
 from tests.clips import write_still
 from tests.fakes import engine_set
 
@@ -95,7 +95,10 @@ def test_only_labels_that_both_know_are_compared(monkeypatch: pytest.MonkeyPatch
         Event(str(on), "wall.mp4", 0, "final", 0, 1, on, on + 2, 0.9, 1, label=label)
         for on, label in ((0, "surprise"), (4, "negative"))
     ]
-    monkeypatch.setattr(module, "observe", lambda *_: (events, [0, 10**9], FRAMES))
+    gaps = [Gap("wall.mp4", None, 0, 10**8, "lost"), Gap("wall.mp4", 0, 10**8, 5 * 10**8, "no face")]
+    seen = module.Observed(events, [0, 10**9], gaps, FRAMES)
+    monkeypatch.setattr(module, "observe", lambda *_: seen)
     report = scored(clip, table)
+    assert report["no_evidence"] == {"outages": 1, "seconds": 0.5}  # two records of one outage
     assert (report["micro"]["f1"], report["uf1"]) == (1.0, 1.0)
     assert report["labels_left_out"] == {"joy": 1}

@@ -221,7 +221,7 @@ def test_streams_that_differ_in_what_is_hidden_are_told_apart():
 def test_evaluate_names_its_sources_without_secrets(monkeypatch):
     from realtime import evaluate
 
-    monkeypatch.setattr(evaluate, "open_sources", lambda uris: [])
+    monkeypatch.setattr(evaluate, "open_sources", lambda uris, **_: [])
     report = evaluate.evaluate(["rtsp://u:secret@h/x", "sample"], fakes.engine_set(), Settings())
     assert report["sources"] == ["rtsp://***@h/x", "sample"]
 
