@@ -18,6 +18,7 @@ import errno
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -259,6 +260,7 @@ def _sibling(config: dict[str, Any], name: str) -> Any:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a supervisor tells all: the parent ends this worker in its turn
     config = json.loads(_line(0))
     sys.path[:] = config["path"]
     out = os.dup(1)

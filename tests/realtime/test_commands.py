@@ -1,10 +1,12 @@
 """The commands as a user types them: exit codes, one line on stderr, JSON lines on stdout."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -95,18 +97,30 @@ engines.commands.run_command(app, "load")
 """
 
 
+def load(folder, act, error):
+    """Run INTERRUPTED as a module: only so does Python kill itself by an interruption that passed through text."""
+    (folder / "load.py").write_text(INTERRUPTED.format(act=act, error=error))
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(
+        [sys.executable, "-m", "load"], capture_output=True, text=True, timeout=60,
+        env=os.environ | {"PYTHONPATH": f"{folder}:{root}"},
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError('numpy failed to import')"])
 @pytest.mark.parametrize("act", ["signal.raise_signal({n})", "exec('signal.raise_signal({n})')"])
-def test_an_interruption_while_loading_is_130_however_it_comes_out(error, act):
-    code = INTERRUPTED.format(act=act.format(n=int(signal.SIGTERM)), error=error)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+def test_an_interruption_while_loading_is_130_however_it_comes_out(tmp_path, error, act):
+    done = load(tmp_path, act.format(n=int(signal.SIGTERM)), error)
     assert (done.returncode, done.stderr) == (130, "")
 
 
-def test_a_signal_that_is_ignored_stays_ignored():
-    code = INTERRUPTED.format(act="signal.raise_signal(signal.SIGHUP); print('on')", error="SystemExit(1)")
-    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + code  # as nohup does
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
+    act = "signal.raise_signal(signal.SIGHUP); print('on')"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        done = load(tmp_path, act, "SystemExit(1)")
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert (done.returncode, done.stdout, done.stderr) == (0, "on\n", "")
 
 

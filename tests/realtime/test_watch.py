@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,3 +74,30 @@ def test_an_output_that_cannot_begin_begins_nothing() -> None:
     with pytest.raises(DataError, match="full"):
         follow(run, [Full("start"), CallbackSink(kept.append, False)])
     assert [record["type"] for record in kept] == ["start"]
+
+
+class Signalled(Run):
+    """A run that is told to end while it has records that it has not yet given."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self.number = number
+
+    def run(self) -> Iterator[Any]:
+        signal.raise_signal(self.number)
+        yield from super().run()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_breaks_no_round_off(number: signal.Signals) -> None:
+    def untaken(number: int, _: object) -> None:
+        raise AssertionError(f"signal {number} broke the run off")
+
+    kept, before = list[dict[str, Any]](), signal.signal(number, untaken)
+    try:
+        outcome = follow(Signalled(number), [CallbackSink(kept.append, False)])
+        assert signal.getsignal(number) == untaken, "it is given back"
+    finally:
+        signal.signal(number, before)
+    assert outcome.code == 130
+    assert [record["type"] for record in kept] == ["start", "state", "event", "end"]
