@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import AlignOptions
 from .actions import Geometry
 from .basis import Basis
 from .behaviour import draw_helds, draw_micros
@@ -25,7 +24,6 @@ from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Recipe
 
 SHORTEST_S = 1.0  # of a stretch that is used
-LEAST_FACE_PX = 45.0  # width of a face from which its movements carry
 MICRO_PER_MIN = 10.0
 BACKWARD = 0.3  # share of the clips
 NOISE = (0.0, 2.0)  # grey levels on top of the video's own
@@ -44,7 +42,7 @@ class Carrier:
 
 def read_carriers(path: Path, stop_s: float | None = None, side: int = 112) -> list[Carrier]:
     """The stretches of a video whose face the aligner holds. Raises DataError where it cannot be read."""
-    with MeshAligner(side, options=AlignOptions(min_face_px=LEAST_FACE_PX)) as aligner:
+    with MeshAligner(side) as aligner:
         footage = read_footage(path, 0.0, stop_s, aligner=aligner, keep_frames=False)
     points = np.einsum("nij,nkj->nki", footage.affines[:, :, :2], footage.landmarks) + footage.affines[:, None, :, 2]
     at = footage.at_ns

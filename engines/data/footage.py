@@ -26,8 +26,6 @@ VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")  # what a folder of v
 MAX_PIXELS = 8192 * 4320  # of a frame: one 8K frame
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
-SMALL_FACES = AlignOptions(min_face_px=45.0)  # gates for faces half as wide as the live ones allow
-LEAST_ALIGNED = 0.5  # of a clip's frames by the live gates; below it the gates for small faces are used
 # SHA-256 of the clips of the examinations, and from when on they are examined; the part before that helped to set rules
 EXAMINED_FROM_S = {
     "17abc22c8372a77d15b30e0c9c173d02cda7be2e00ca852754963139d526ab4f": 25.0,  # webcam.mp4
@@ -129,13 +127,8 @@ def examined_from_s(path: Path) -> float | None:
 
 
 def read_clip(path: Path, keep_frames: bool = True) -> Footage:
-    """A clip from where it is examined on, with gates for small faces where the live ones shut."""
-    start_s = examined_from_s(path) or 0.0
-    footage = read_footage(path, start_s, keep_frames=keep_frames)
-    if len(footage.aligned) >= LEAST_ALIGNED * len(footage.times_ns):
-        return footage
-    with MeshAligner(options=SMALL_FACES) as aligner:
-        return read_footage(path, start_s, None, aligner, keep_frames, footage.meshes)
+    """A clip from where it is examined on."""
+    return read_footage(path, examined_from_s(path) or 0.0, keep_frames=keep_frames)
 
 
 def read_tuning(path: Path) -> Footage:

@@ -69,7 +69,7 @@ class Link(NamedTuple):
 
 AXES = {
     "rate": Axis((15, 25, 30, 60, 200), clips=14, seconds=30.0),  # Hz; 45 MEs each
-    "size": Axis((80, 100, 150, 200, 400), clips=3, seconds=30.0),  # px of the mesh from side to side; 12 MEs
+    "size": Axis((50, 70, 100, 150, 200, 400), clips=3, seconds=30.0),  # px of the mesh from side to side; 12 MEs
     "bitrate": Axis((200_000, 500_000, 1_000_000, 4_000_000), clips=4, seconds=30.0),  # bit/s; 14 MEs
     "bridge": Axis((100, 120, 150, 200), clips=14, seconds=30.0),  # ms; 45 MEs at 25 Hz, with frames missing
     "landmarker": Axis((0, 500, 1000), clips=8, seconds=30.0),  # ms between its looks at a face; 0: every frame

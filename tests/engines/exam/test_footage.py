@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import realtime
+from engines.align import AlignOptions
 from engines.data import footage as subject
 from engines.data.footage import (
-    SMALL_FACES,
     Footage,
     MeshAligner,
     align_shots,
@@ -127,15 +127,13 @@ def test_eyes_that_return_from_wide_have_not_blinked(blinking: Footage) -> None:
     assert not notes._blinks(mesh, at).any()  # one frame is no blink
 
 
-def test_small_faces_are_read_with_their_own_gates(tmp_path: Path) -> None:
-    small = read_footage(SAMPLE, 37.2, 37.6)
-    assert len(small.aligned) == 0
-    assert small.crops.shape == (0, 3, 112, 112)
-    path = tmp_path / "small.mkv"
-    write_video(path, small.frames)
-    footage = read_clip(path, keep_frames=False)
-    assert footage.options == SMALL_FACES
-    assert len(footage.aligned) == len(small.frames)
+def test_small_faces_are_read_by_the_gates_that_the_aligner_has() -> None:
+    small = read_footage(SAMPLE, 37.2, 37.6)  # under 90 px wide
+    assert len(small.aligned) == len(small.frames)
+    with MeshAligner(options=AlignOptions(min_face_px=90.0)) as aligner:
+        none = read_footage(SAMPLE, 37.2, 37.6, aligner)
+    assert len(none.aligned) == 0
+    assert none.crops.shape == (0, 3, 112, 112)
 
 
 def test_footage_of_the_examinations_is_known_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ def test_every_rate_sees_the_same_movements(faces: Path) -> None:
 
 
 def test_a_face_too_small_is_a_row_of_missed_movements_not_an_error(faces: Path) -> None:
-    small, wide = examine_sweep(load(), faces, axis="size", values=(60, 200), clips=1, seconds=1, seed=4)
+    small, wide = examine_sweep(load(), faces, axis="size", values=(40, 200), clips=1, seconds=1, seed=4)
     assert (small["aligned"], small["found"], small["recall"]) == (0, 0, 0)
     assert wide["aligned"] > 0.9
     assert small["rejected"]["too small"] > 0.5
