@@ -19,9 +19,17 @@ import typer
 
 from engines.__main__ import app as engines
 from engines.commands import explain
+from engines.data.annotations import read_table
+from engines.errors import DataError, EngineError, MicrospotError, SourceError, UsageError
+from engines.runtime.select import Weights
 from realtime.__main__ import app as microspot
+from realtime.config import Settings
+from realtime.report import ReportSink
+from realtime.sinks import LineFile
+from realtime.sources import open_source
 from tests.clips import write_still
 
+NOBODY = 65_534
 ODD_NUMBERS = ["nan", "inf", "-inf", "-1", "1e300", "1e-320", "x", ""]
 ODD_COUNTS = ["0", "-1", "9" * 30, "9" * 5000, "1.5", "x"]
 SCORE = ["score", "--truth", "t.csv", "--pred", "t.csv"]
@@ -183,3 +191,39 @@ def test_errors_of_files_that_no_command_expects_are_one_line() -> None:
     assert explain(OSError(28, "No space left on device")) == ("cannot write its output: No space left on device", 5)
     assert explain(ValueError("a bug")) is None
     assert explain(OSError("a bug")) is None
+
+
+def open_source_of(path: Path) -> object:
+    return open_source(str(path))
+
+
+READERS: list[tuple[Callable[[Path], object], type[MicrospotError]]] = [
+    (open_source_of, SourceError),
+    (Settings.load, UsageError),
+    (Weights.open, EngineError),
+    (read_table, DataError),
+    (ReportSink, DataError),
+    (LineFile, DataError),
+]
+
+
+@pytest.mark.parametrize("inside", ["", "it"])
+@pytest.mark.parametrize(("read", "kind"), READERS, ids=["source", "settings", "weights", "table", "report", "lines"])
+def test_what_may_not_be_entered_is_told(
+    here: Path, read: Callable[[Path], object], kind: type[MicrospotError], inside: str
+) -> None:
+    with pytest.raises(kind, match="warm"):
+        read(here / "warm" / "warm")  # so that everything is imported
+    locked = here / "locked"
+    (locked / "it").mkdir(parents=True)
+    locked.chmod(0)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(NOBODY)  # root may enter everything
+        with pytest.raises(kind, match=r"Permission denied|Is a directory|folder|no file"):
+            read(locked / inside)
+    finally:
+        if root:
+            os.seteuid(0)
+        locked.chmod(0o700)
