@@ -183,13 +183,16 @@ class MediaPipeAligner(Aligner):
         return Alignment(followed, self._rejected, self._refused)
 
     def _due(self, now_ns: int) -> bool:
-        """Landmarks are asked after a while, and until a face just lost is found or given up."""
+        """Landmarks are asked after a while, until a face just lost is found or given up, and after a hole that no
+        bridge spans: then the reference starts anew."""
         followed = [track for track in self._tracks if track.steady is not None]
         options = self.options
         rest_ns = options.landmarks_ns if len(followed) == self.faces else min(options.search_ns, options.landmarks_ns)
         if self._searched_ns is None or now_ns - self._searched_ns >= rest_ns:
             return True
-        return any(track.kept_ns != self._last_ns for track in followed)
+        return any(
+            track.kept_ns != self._last_ns or not self._bridge.spans(track.kept_ns, now_ns) for track in followed
+        )  # fmt: skip
 
     def _follow(self, image: Pixels, now_ns: int) -> tuple[Face, ...] | None:
         """The faces of the last frame, by registration alone; None where it does not find one of them."""

@@ -44,12 +44,15 @@ class Bridge:
     def __init__(self, options: BridgeOptions | None = None) -> None:
         self.options = options or BridgeOptions()
         self._last_ns: int | None = None
+        self._newest: int | None = None  # interval; it counts when the next frame has come: a hole is no rate
         self._intervals: deque[int] = deque(maxlen=REMEMBERED)
 
     def see(self, captured_ns: int) -> None:
         """A frame is looked at, whether a face is found in it or not."""
+        if self._newest is not None:
+            self._intervals.append(self._newest)
         if self._last_ns is not None:
-            self._intervals.append(captured_ns - self._last_ns)
+            self._newest = captured_ns - self._last_ns
         self._last_ns = captured_ns
 
     @property
@@ -66,8 +69,10 @@ class Bridge:
 def breaks(used_ns: Sequence[int], options: BridgeOptions | None = None) -> list[int]:
     """The places in `used_ns`, rising times of used frames, at which a new stretch begins."""
     bridge, found = Bridge(options), []
+    for at_ns in used_ns[:1]:
+        bridge.see(at_ns)
     for place, (before, after) in enumerate(pairwise(used_ns), 1):
-        bridge.see(before)
+        bridge.see(after)
         if not bridge.spans(before, after):
             found.append(place)
     return found

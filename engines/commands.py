@@ -55,7 +55,7 @@ def run_command(application: Callable[..., Any], name: str) -> None:
         if interrupted():  # amid an import, that comes out as any error
             code = INTERRUPTED
         elif told is None:
-            raise
+            code = _bug()
         else:
             code = _report(name, *told, debug)
     try:
@@ -166,6 +166,14 @@ def _report(name: str, message: str, code: int, debug: bool) -> int:
     with suppress(OSError):  # the exit code tells, where stderr cannot
         print(f"{name}: {shown(_without_arguments(message))}", file=sys.stderr)
     return code
+
+
+def _bug() -> int:
+    """Print the traceback of what nobody expected; what it quotes may hold a password."""
+    import traceback
+
+    print(redact(_without_arguments(traceback.format_exc())), file=sys.stderr)
+    return MicrospotError.exit_code
 
 
 def _without_arguments(text: str) -> str:

@@ -51,6 +51,8 @@ NAME = re.compile(r"[\w.~%+$!-]+")  # a part of a path that is a name, at least
 HOST = re.compile(r"(?:\[[\w:.%]+\]|[\w.-]*)(?::\d{1,5})?")
 MIXED_RUN, CASED_RUN, LONG_RUN, LONG = 12, 16, 20, 24  # characters that make a token, see `_is_token`
 MOST_WORDS = 6  # of a part that is known to be harmless
+USER_KEYS = ("login", "user", "username", "usr")  # their values are common words
+SHORTEST_VALUE = 4  # of a secret key that is hidden in other texts too; 1 stands in many a number
 SHORTEST_PIECE = 6  # of a path or query that is hidden in other texts too
 LONGEST = 2000  # characters of a message
 
@@ -210,8 +212,12 @@ def secrets_of(uri: str) -> list[str]:
     """
     userinfo = uri.partition("://")[2].rpartition("@")[0]
     hidden = set(_PIECE.split(uri)) - set(_PIECE.split(redact_uri(uri)))
-    found = [userinfo, userinfo.partition(":")[2], *(pair.partition("=")[2] for pair in _secret_pairs(uri))]
+    found = [userinfo, userinfo.partition(":")[2]]
     found += [piece for piece in hidden if len(piece) >= SHORTEST_PIECE]
+    for pair in _secret_pairs(uri):
+        key, _, value = pair.partition("=")
+        if key.lower() not in USER_KEYS and len(value) >= SHORTEST_VALUE:
+            found.append(value)
     return sorted({s for f in found for s in (f, urllib.parse.unquote(f)) if s}, key=len, reverse=True)
 
 

@@ -218,7 +218,7 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
 
     table = Table("measure", "value", box=None)
     for name, value in flat(report):
-        table.add_row(name, Text(str(value)))  # as it is: the name of a file is no markup
+        table.add_row(Text(name), Text(str(value)))  # as it is: the name of a file is no markup
     Console().print(table)
 
 

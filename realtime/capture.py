@@ -124,13 +124,13 @@ def stream(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
                     yield Grab(None, cause=cause if pictured else "")  # none is owed before the first key frame
                 for frame in frames:
                     stamp, first = first if frame.pts is None else frame.pts, None
-                    grab = Grab(None, cause=DAMAGED)
+                    grab = Grab(None, cause=DAMAGED if pictured else "")
                     if not frame.is_corrupt:
                         grab = _timed(track.picture(frame), frame, stamp, demuxer)
                     if grab.pts_ns is not None and not pictured:
                         at_ns = packets.earliest(grab.pts_ns, at_ns)
                     yield grab._replace(at_ns=at_ns)
-                    pictured = True
+                    pictured |= grab.image is not None
 
 
 def _decoded(packets: Any, track: Track) -> Iterator[tuple[list[Any], int, str]]:

@@ -69,6 +69,7 @@ class LiveSource:
         self._segments: SegmentClock | None = None  # of HLS: goes on across connections
         self._overload = False  # frames were dropped since the last one
         self._recording_s: float | None = None  # what a recording promises
+        self._over = False  # a live stream that has become a recording: all of it was seen
         self._paced, self._playing = pace, Pace(self._closed)
 
     def __enter__(self) -> Self:
@@ -90,7 +91,7 @@ class LiveSource:
         while not self._closed.is_set():
             yield SourceState(self.name, "connecting", failure)
             failure = self._told((yield from self._connection()))
-            if self._closed.is_set():
+            if self._closed.is_set() or self._over:
                 return
             if self._zero_ns is None and not self._wait:
                 raise SourceError(f"{self.name}: {failure}; check the camera and its address, or start with --wait")
@@ -134,7 +135,10 @@ class LiveSource:
         self._lived_s, worker = None, None
         try:
             worker = self._start()
-            self._hear(worker, (time.monotonic() + self._options.start_s, "the capture worker did not start"))
+            start = time.monotonic() + self._options.start_s, "the capture worker did not start"
+            header, _ = self._hear(worker, start)
+            if header["type"] == "end":  # what it needs cannot be loaded
+                raise WorkerError(header["detail"])
             yield from self._frames(worker)
         except WorkerError as lost:
             return str(lost)
@@ -182,9 +186,12 @@ class LiveSource:
         patience.opened(header["segmented"])
         if header["segmented"]:
             self._segments = self._segments or SegmentClock()
-        self._recording_s = header["recording_s"]
-        if self._recording_s is not None:
-            self.live, self.pace = False, self._paced
+        if header["recording_s"] is None:
+            return
+        if self._zero_ns is not None and self._recording_s is None:  # it was live, and was seen
+            self._over = True
+            raise WorkerError("the broadcast is over")
+        self._recording_s, self.live, self.pace = header["recording_s"], False, self._paced
 
     def _hear(self, worker: Worker, until: tuple[float, str]) -> tuple[dict[str, Any], Pixels | None]:
         """The worker's next message, its losses counted."""
@@ -213,8 +220,9 @@ class LiveSource:
     def _placed(self, header: dict[str, Any], image: Pixels, clock: Clock) -> Iterator[Record]:
         """The frame at its stream time, after the Gap of whatever is missing before it."""
         recording, pts_ns = self._recording_s is not None, header["pts_ns"]
-        exact = recording and pts_ns is not None
-        host_ns, jumped = (pts_ns, False) if exact else clock.place(pts_ns, header["at_ns"])
+        if recording and pts_ns is None:
+            raise SourceError(f"{self.name}: the recording carries no times; convert it to mp4 or mkv")
+        host_ns, jumped = (pts_ns, False) if recording else clock.place(pts_ns, header["at_ns"])
         if first := self._zero_ns is None:
             self._zero_ns = host_ns
         at_ns = host_ns - (self._zero_ns or 0)

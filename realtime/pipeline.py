@@ -88,7 +88,8 @@ class _Line:
         """Count a frame when the loop takes it: the feed's thread reads ahead, and a count must not depend on that."""
         self.frames += 1
         self.faces_seen += len(sighting.crops)
-        self.now_ns = sighting.frame.captured_ns
+        if sighting.dropped != "time not rising":
+            self.now_ns = sighting.frame.captured_ns
         for crop in sighting.crops:
             self.away.pop(crop.face, None)
             self.away.pop(None, None)

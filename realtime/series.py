@@ -55,22 +55,34 @@ def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
 def _images(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         named = [e for e in entries if not e.name.startswith(".") and Path(e.name).suffix.lower() in IMAGES]
-    return [Path(e.path) for e in named if e.is_file() or (e.is_symlink() and not os.path.exists(e.path))]
+    return [Path(e.path) for e in named if os.path.isfile(e.path) or (e.is_symlink() and not os.path.exists(e.path))]
 
 
 def _beside(folder: Path, kinds: dict[Kind, dict[Numbers, list[Path]]]) -> set[Kind]:
-    """The kinds that belong to a shorter one."""
+    """The kinds that belong to a shorter one. Names that share digits by chance, one of a kind, are no series."""
     found = set[Kind]()
-    for one, other in combinations(sorted(kinds, key=lambda kind: (len(kind[0]), kind)), 2):
-        same = (kinds[one].keys() & kinds[other].keys()) - {()}
-        if not same or found & {one, other}:
+    for one, other in sorted(_sharing(kinds), key=lambda pair: [(len(kind[0]), kind) for kind in pair]):
+        if found & {one, other}:
             continue
         if one[0] != other[0] and (other[0].startswith(one[0]) or other[0].endswith(one[0])):
             found.add(other)
             continue
-        pair = " and ".join(kinds[kind][min(same)][0].name for kind in (one, other))
+        if min(len(kinds[one]), len(kinds[other])) < 2:
+            continue
+        number = min(kinds[one].keys() & kinds[other].keys())
+        pair = " and ".join(kinds[kind][number][0].name for kind in (one, other))
         raise SourceError(f"{folder}: {pair} have the same number: which are the frames? Give each kind its own folder")
     return found
+
+
+def _sharing(kinds: dict[Kind, dict[Numbers, list[Path]]]) -> set[tuple[Kind, Kind]]:
+    """Pairs of kinds that share a number, the shorter name first."""
+    with_number: dict[Numbers, list[Kind]] = {}
+    for kind, held in kinds.items():
+        for number in held.keys() - {()}:
+            with_number.setdefault(number, []).append(kind)
+    shorter_first = (sorted(same, key=lambda kind: (len(kind[0]), kind)) for same in with_number.values())
+    return {pair for same in shorter_first for pair in combinations(same, 2)}
 
 
 def _words(left: list[Path]) -> str:

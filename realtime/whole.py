@@ -27,9 +27,10 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def _guarded(path: Path, content: bytes | None) -> None:
     try:
-        path = path.resolve()  # the file that a link means, not the link
+        path = Path(os.path.realpath(path))  # the file that a link means, not the link
         if path.exists() and not path.is_file():
-            _write_through(path, content)
+            if content is not None or path.is_dir():  # a pipe that is opened and closed has told its reader to leave
+                _write_through(path, content)
             return
         part = path.with_name(_shortened(path.name) + PART)
         try:

@@ -6,6 +6,7 @@ Frames are inclusive source frames; type is micro or macro; `score` and `fps` ma
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ __all__ = ["REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
 
 REQUIRED = ("subject", "video", "onset", "apex", "offset", "type", "label")
 TYPES = ("micro", "macro")
+WHOLE = re.compile(r"[+-]?\d+([.,]0?)?")  # as spreadsheets write whole numbers
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
 
     def frame(name: str) -> int | None:
         value = number(name)
-        if value is not None and not value.is_integer():
+        if value is not None and not WHOLE.fullmatch(row[name].strip()):  # 1,000 is a thousand to some, one to others
             raise DataError(f"{path} line {line}: {name} is {row[name]!r}, expected a whole number: a frame")
         return None if value is None else int(value)
 

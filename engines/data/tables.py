@@ -39,7 +39,7 @@ def read_rows(path: Path, required: Sequence[str]) -> Rows:
     text, skipped = _text(path), 0
     first, _, rest = text.partition("\n")
     delimiter = ""
-    if first.lower().startswith("sep=") and len(first.strip()) == len("sep=,"):
+    if first.lower().startswith("sep=") and len(first.rstrip("\r")) == len("sep=,"):
         delimiter, text, skipped = first[4], rest, 1
     try:
         return _parsed(path, text, delimiter or _delimiter(text, required), required, skipped)

@@ -111,7 +111,9 @@ def sweep(
 def widths(
     videos: Videos,
     engines: Engines = None,
-    repeats: Annotated[int, typer.Option(help="passes over the videos, each with other movements")] = 4,
+    repeats: Annotated[
+        int, typer.Option(help="passes over the videos, each with other movements", min=1, max=10_000)
+    ] = 4,
     tuning: Annotated[bool, typer.Option(help="the parts that the examinations leave")] = False,
     seed: Seed = SEED,
     as_json: Json = False,

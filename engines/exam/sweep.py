@@ -90,7 +90,7 @@ def examine_sweep(
 ) -> list[Row]:
     """One row per value of `axis` (a key of AXES): the fields of `takes.report` and the share of frames aligned.
 
-    Faces are of the test split, movements the same at every value. All but rates take the widest faces, since
+    Faces are of the test split, movements the same at every value. All but rates and bridges take the widest, since
     enlarging a small one adds no detail, and also report why frames were `rejected` (shares by reason) and the
     measured `kbit_s`; their `minutes` are what was filmed, their false alarms per minute of what was aligned.
     `workers` processes render rates. Raises UsageError for another axis, DataError where the folder has no test face.
@@ -131,13 +131,13 @@ def _bridges(engines: EngineSet, faces: Path, plan: Axis, seed: int, workers: in
         for value, said in verdicts.items():
             said += judge(take, engines, BridgeOptions(HOLED_HZ, value * (SECOND_NS // 1000)))
         progress(f"bridge: {clip.face}")
-    return [{"axis": "bridge", "value": ms, **report(said, side)} for ms, said in verdicts.items()]
+    return [{"axis": "bridge", "value": ms, **report(said, side), "aligned": 1.0} for ms, said in verdicts.items()]
 
 
 def _without(rng: np.random.Generator, frames: int) -> NDArray[np.bool_]:
     """(N,) False for the frames of holes, MISSING each; never the first or the last."""
     kept = np.ones(frames, bool)
-    for first in np.flatnonzero(rng.random(frames - MISSING - 1) < 1 / (HOLE_EVERY_S * HOLED_HZ)) + 1:
+    for first in np.flatnonzero(rng.random(max(0, frames - MISSING - 1)) < 1 / (HOLE_EVERY_S * HOLED_HZ)) + 1:
         kept[first : first + MISSING] = False
     return kept
 

@@ -519,3 +519,16 @@ def test_a_missing_system_library_names_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr("engines.landmarker._tasks", [])
     with pytest.raises(EngineError, match=r"libGLESv2.*apt install .*libgles2"):
         MediaPipeAligner()
+
+
+def test_a_hole_that_no_bridge_spans_takes_a_new_reference(clip: list[np.ndarray], mesh: np.ndarray) -> None:
+    """The face is still there, and would be followed on: the stream begins a new stretch, and so does the aligner."""
+    with Scripted(landmarks_ns=1_000_000_000) as aligner:
+        aligner.meshes = [mesh]
+        for i in range(4):
+            aligner(clip[0], i * TICK)
+        aligner.meshes = [moved(mesh, 1)]  # seen only where the landmarker is asked
+        (followed,) = aligner(clip[0], 4 * TICK).faces
+        (anew,) = aligner(clip[0], 10 * TICK).faces
+    assert np.abs(followed.affine - face_to_crop(mesh, 112))[:, 2].max() < 0.1
+    assert np.abs(anew.affine - face_to_crop(moved(mesh, 1), 112)).max() < 1e-6

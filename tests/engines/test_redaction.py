@@ -154,3 +154,7 @@ def test_a_command_echoes_no_secret_of_its_options(debug):
     assert "secret" not in done.stderr
     assert ("Traceback" in done.stderr) == debug
     assert done.stdout == "\\u65e5 A\n"  # a terminal without the letter
+
+
+def test_common_words_and_numbers_of_a_uri_stay_in_other_texts():
+    assert not {"admin", "1"} & set(secrets_of("http://h/x?user=admin&pwd=1"))

@@ -101,3 +101,18 @@ def test_no_name_becomes_a_formula_and_every_name_comes_back(tmp_path: Path, nam
 @pytest.mark.parametrize("cell", ["'tis", "it's", "a", ""])
 def test_cells_of_others_keep_their_apostrophe(cell: str) -> None:
     assert plain(cell) == cell
+
+
+@pytest.mark.parametrize("text", ["1,000", "1.000", "1.5", "1e3"])
+def test_a_frame_is_a_whole_number_written_as_one(tmp_path: Path, text: str) -> None:
+    """1,000 is a thousand to some and one to others: neither is guessed."""
+    path = tmp_path / "t.csv"
+    path.write_text(f'subject,video,onset,apex,offset,type,label\n1,a,"{text}",,2000,micro,x\n')
+    with pytest.raises(DataError, match="expected a whole number: a frame"):
+        read_table(path)
+
+
+def test_a_tab_may_be_announced(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"sep=\t\r\nsubject\tvideo\tonset\tapex\toffset\ttype\tlabel\r\n1\ta\t3\t\t5\tmicro\tx\r\n")
+    assert [(row.onset, row.offset) for row in read_table(path)] == [(3, 5)]

@@ -13,6 +13,7 @@ import pytest
 from realtime.errors import SourceError
 from realtime.headers import image_size, refused
 from realtime.records import Frame, SourceState
+from realtime.series import frames_of
 from realtime.sources import open_source
 from tests.rtsp_server import number_image, read_number
 
@@ -162,3 +163,11 @@ def test_images_of_other_sizes_come_as_they_are(tmp_path: Path) -> None:
         large: np.ndarray[Any, Any] = cv2.resize(number_image(number), (320, 240))
         cv2.imwrite(str(tmp_path / f"{number}.png"), large)
     assert read(tmp_path) == (list(range(5)), [], {})
+
+
+def test_names_that_share_digits_by_chance_are_one_folder(tmp_path: Path) -> None:
+    for name in ("4defefa1", "feec4cd1", "a1b2c3d4", "d4c3b2a1"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")  # leads nowhere, and keeps its place
+    files, warning = frames_of(tmp_path)
+    assert (len(files), warning) == (5, "")

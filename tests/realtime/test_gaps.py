@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.bridge import Bridge, BridgeOptions
+from engines.bridge import Bridge, BridgeOptions, breaks
 from realtime.gaps import Stretches, joined
 from realtime.records import Gap
 
@@ -121,3 +121,11 @@ def test_bridges_are_measured_from_the_frames_that_were_looked_at():
     for at in np.cumsum([33, 33, 33, 900, 33, 33]):
         bridge.see(int(at) * MS)
     assert bridge.longest_ns == pytest.approx(116.7 * MS, rel=0.01)
+
+
+def test_examinations_cut_where_the_stream_tells_a_gap():
+    times = [0, 140, 173, 206, 240, 273, 400, 433, 600, 633]
+    held = stretches()
+    told = see_all(held, [(at, {0}, None) for at in times])
+    assert [times[place] * MS for place in breaks([at * MS for at in times])] == [gap.stop_ns for gap in told]
+    assert len(told) == 3  # the first hole is no rate

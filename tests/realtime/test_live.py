@@ -24,13 +24,15 @@ import numpy as np
 import pytest
 
 from realtime import capture
-from realtime.address import password_advice
+from realtime.address import parse, password_advice
 from realtime.arrival import ArrivalClock
 from realtime.errors import SourceError
+from realtime.intake import NS
 from realtime.live import LiveSource
-from realtime.patience import Backoff
+from realtime.patience import Backoff, Patience
 from realtime.records import Frame, Gap, SourceState
 from realtime.sources import SourceOptions, open_source
+from realtime.worker import WorkerError
 from tests import fake_cameras
 from tests.children import children_of
 from tests.fake_cameras import HZ, FakeCamera, broken, dead, dropping, dying, hanging, steady
@@ -518,3 +520,21 @@ def test_live_source_has_a_start_and_a_type() -> None:
         assert isinstance(source, LiveSource)
         assert source.started_utc
         assert source.started_utc.endswith("+00:00")
+
+
+def test_a_live_stream_that_has_become_a_recording_is_over():
+    """The playlist got its end: what is in it was seen, on another clock than a recording's."""
+    source = LiveSource(parse("http://h/live.m3u8"), SourceOptions())
+    source._zero_ns = 8_000 * NS
+    with pytest.raises(WorkerError, match="the broadcast is over"):
+        source._opened({"segmented": True, "recording_s": 30.0}, Patience(SourceOptions()))
+    assert source._over
+    assert source.live
+
+
+def test_a_recording_behind_a_url_without_times_is_refused():
+    source = LiveSource(parse("http://h/raw.h264"), SourceOptions())
+    source._opened({"segmented": False, "recording_s": 0.0}, Patience(SourceOptions()))
+    header = {"pts_ns": None, "at_ns": 1, "missing": {}, "index": 0}
+    with pytest.raises(SourceError, match="carries no times"):
+        list(source._placed(header, np.zeros((8, 8, 3), np.uint8), ArrivalClock(0)))
