@@ -27,7 +27,6 @@ from realtime import capture
 from realtime.address import parse, password_advice
 from realtime.arrival import ArrivalClock
 from realtime.errors import SourceError
-from realtime.intake import NS
 from realtime.live import LiveSource
 from realtime.patience import Backoff, Patience
 from realtime.records import Frame, Gap, SourceState
