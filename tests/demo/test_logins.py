@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 import urllib.parse
 
 import pytest
@@ -46,8 +47,48 @@ def test_the_right_password_does_not_wait_behind_wrong_ones():
         knocking(port, guess.format(f"127.0.0.1:{port}"), crowd) as wrong,
     ):
         wait_for(lambda: sum(answered(one) for one in wrong) == crowd - waiting)
+        time.sleep(Limits().shared_every_s)
         assert log_in(port, PASSWORD)[0] == 303
         assert sum(answered(one) for one in wrong) == crowd - waiting
+
+
+def test_where_no_more_can_wait_shared_passwords_are_looked_at_some_time_apart():
+    guess = (
+        "POST /demo/login HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n"
+        "Content-Length: 14\r\n\r\npassword=guess"
+    )
+    waits = {"login_first_s": FOR_EVER_S, "login_longest_s": FOR_EVER_S, "login_waiting": 1}
+    with (
+        serving(password=PASSWORD, shared_every_s=FOR_EVER_S, **waits) as port,
+        knocking(port, guess.format(f"127.0.0.1:{port}"), 2) as wrong,
+    ):
+        wait_for(lambda: sum(answered(one) for one in wrong) == 1)  # the one look in so long
+        status, headers, text = log_in(port, PASSWORD)
+        assert (status, headers["retry-after"]) == (429, "1")
+        assert b"Busy: try again" in text
+
+
+def test_only_shared_addresses_are_ever_busy_and_not_for_long():
+    async def story():
+        clock, shared = Clock(), Caller(PROXY, True)
+        backoff = Backoff(Limits(login_waiting=1, shared_every_s=1), clock)
+        before = [backoff.busy(shared) for _ in range(2)]
+        waiting = asyncio.create_task(backoff.wait(FOR_EVER_S))
+        await asyncio.sleep(0)
+        full = [backoff.busy(shared) for _ in range(3)]
+        own = backoff.busy(ONE)
+        clock.now += 1
+        later = [backoff.busy(shared) for _ in range(2)]
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return before, full, own, later, backoff.busy(shared)
+
+    before, full, own, later, after = asyncio.run(story())
+    assert before == [False, False]
+    assert full == [False, True, True]
+    assert not own
+    assert later == [False, True]
+    assert not after
 
 
 def test_wrong_ones_of_an_address_wait_longer_each_time_and_those_of_others_do_not():
