@@ -134,12 +134,14 @@ class Guard:
         if request.method != "POST":
             return _asking("")
         who = caller(request.scope, self._binding.behind_proxy)
+        given = parse_qs(await _body(request)).get("password", [""])[0]
+        # No await from here until a wrong one is noted: who sends many bodies at once gains nothing.
         if (wait_s := self._backoff.refused_s(who)) > 0:
             words = f"Too many wrong passwords came from your address: try again in {wait_s:.0f} s."
             return _asking(words, 429, {"Retry-After": f"{wait_s:.0f}"})
         if self._backoff.busy(who):
             return _asking("Busy: try again.", 429, {"Retry-After": f"{BUSY_S}"})
-        token = self._logins.enter(parse_qs(await _body(request)).get("password", [""])[0])
+        token = self._logins.enter(given)
         if token is None:
             waited = await self._backoff.wait(self._backoff.wrong(who))
             return _asking("That is not the password.", 401 if waited else 429)

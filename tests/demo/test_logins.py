@@ -12,7 +12,17 @@ from demo.access import Binding
 from demo.backoff import Backoff, Caller, caller
 from demo.limits import Limits
 from demo.logins import Logins
-from tests.demo.serving import answered, ask, knocking, messages, serving, until, visit, wait_for
+from tests.demo.serving import (
+    PATIENCE_S,
+    answered,
+    ask,
+    knocking,
+    messages,
+    serving,
+    until,
+    visit,
+    wait_for,
+)
 
 PASSWORD = "correct horse"
 FOR_EVER_S = 3600.0
@@ -176,6 +186,28 @@ def test_behind_a_proxy_a_stranger_locks_out_himself_and_dodges_nothing():
         made_up = {"X-Forwarded-For": f"192.0.2.{random.randrange(255)}, 203.0.113.7"}
         assert log_in(port, PASSWORD, **own, **made_up)[0] == 429
         assert log_in(port, PASSWORD, **own, **owner)[0] == 303
+
+
+def test_an_address_that_sends_heads_first_and_bodies_later_gets_no_more_tries():
+    """A client that expects "100 Continue" is told so when its body is waited for."""
+    tries, crowd, body = 3, 8, b"password=guess"
+    binding = Binding(port=0, name="lab.example", behind_proxy=True, password=PASSWORD)
+    head = (
+        "POST /demo/login HTTP/1.1\r\nHost: lab.example\r\nOrigin: https://lab.example\r\n"
+        f"X-Forwarded-For: 203.0.113.7\r\nContent-Length: {len(body)}\r\n"
+        "Expect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+    bounds = {"login_first_s": 0.001, "login_tries": tries, "login_longest_s": FOR_EVER_S}
+    with serving(binding=binding, **bounds) as port, knocking(port, head, crowd) as opened:
+        wait_for(lambda: all(answered(one) for one in opened))
+        said = []
+        for one in opened:
+            one.settimeout(PATIENCE_S)
+            one.sendall(body)
+        for one in opened:
+            with one.makefile("rb") as answer:
+                said.append(answer.read().partition(b"\r\n\r\n")[2].split()[1])
+    assert (said.count(b"401"), said.count(b"429")) == (tries, crowd - tries)
 
 
 def test_who_logs_out_is_a_stranger_again_and_what_was_open_ends():
