@@ -28,6 +28,8 @@ PASSWORD = "correct horse"
 FOR_EVER_S = 3600.0
 ONE, OTHER = Caller("203.0.113.7/32", False), Caller("203.0.113.8/32", False)
 PROXY = "127.0.0.1"
+HEAD = "POST /demo/login HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n"
+GUESS = HEAD + "Content-Length: 14\r\n\r\npassword=guess"
 
 
 class Clock:
@@ -51,10 +53,9 @@ def cookie_of(answer):
 def test_the_right_password_does_not_wait_behind_wrong_ones():
     """Those that are answered late still wait when the right one is in; those beyond the bound were told at once."""
     waiting, crowd = 6, 25
-    guess = "POST /demo/login HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nContent-Length: 14\r\n\r\npassword=guess"
     with (
         serving(password=PASSWORD, login_first_s=FOR_EVER_S, login_longest_s=FOR_EVER_S, login_waiting=waiting) as port,
-        knocking(port, guess.format(f"127.0.0.1:{port}"), crowd) as wrong,
+        knocking(port, GUESS.format(f"127.0.0.1:{port}"), crowd) as wrong,
     ):
         wait_for(lambda: sum(answered(one) for one in wrong) == crowd - waiting)
         time.sleep(Limits().shared_every_s)
@@ -63,14 +64,10 @@ def test_the_right_password_does_not_wait_behind_wrong_ones():
 
 
 def test_where_no_more_can_wait_shared_passwords_are_looked_at_some_time_apart():
-    guess = (
-        "POST /demo/login HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n"
-        "Content-Length: 14\r\n\r\npassword=guess"
-    )
     waits = {"login_first_s": FOR_EVER_S, "login_longest_s": FOR_EVER_S, "login_waiting": 1}
     with (
         serving(password=PASSWORD, shared_every_s=FOR_EVER_S, **waits) as port,
-        knocking(port, guess.format(f"127.0.0.1:{port}"), 2) as wrong,
+        knocking(port, GUESS.format(f"127.0.0.1:{port}"), 2) as wrong,
     ):
         wait_for(lambda: sum(answered(one) for one in wrong) == 1)  # the one look in so long
         status, headers, text = log_in(port, PASSWORD)
