@@ -2,7 +2,9 @@
 
 Nobody can spend another's time: the right password is looked at and answered at once, whatever other addresses do. An
 address that may belong to many (this machine's own, a proxy that does not say whom it speaks for) is never refused,
-for that would let one of them shut the others out; its wrong passwords only wait.
+for that would let one of them shut the others out; its wrong passwords only wait. Where no more can
+wait, the passwords of all such addresses together are looked at some time apart: the right one may
+need a few tries.
 """
 
 from __future__ import annotations
@@ -78,6 +80,7 @@ class Backoff:
         self._limits, self._clock = limits, clock
         self._records: OrderedDict[str, Record] = OrderedDict()  # the longest untouched first
         self._waiting = 0
+        self._looked = -math.inf  # of the clock, at a shared password while no more could wait
 
     def refused_s(self, who: Caller) -> float:
         """Seconds until a password of this caller is looked at again; 0 for now."""
@@ -85,6 +88,15 @@ class Backoff:
         if who.shared or record is None or record.wrong < self._limits.login_tries:
             return 0.0
         return max(0.0, record.at + self._limits.login_longest_s - self._clock())
+
+    def busy(self, who: Caller) -> bool:
+        """Whether a shared address has to try again; where it has not, it is looked at now."""
+        if not who.shared or self._waiting < self._limits.login_waiting:
+            return False
+        if (now := self._clock()) - self._looked < self._limits.shared_every_s:
+            return True
+        self._looked = now
+        return False
 
     def wrong(self, who: Caller) -> float:
         """Note a wrong password: the seconds until it may be answered."""

@@ -204,9 +204,14 @@ def _patient(connections: Iterable[Any]) -> list[Patience]:
     return [connection for connection in connections if isinstance(connection, Patience)]
 
 
+BAD_TEXT = "Invalid UTF-8 sequence received from client."  # in uvicorn's words
+
+
 def no_fault_of_ours(record: logging.LogRecord) -> bool:
     """Whether a record of uvicorn's log is to be kept: not of a text that is no UTF-8, which is the client's fault.
 
-    uvicorn closes the websocket with code 1007 and tells the log as if it had failed itself.
+    uvicorn closes the websocket with code 1007 and tells the log as if it had failed itself. The
+    same error of our own code comes in other words and is kept.
     """
-    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, UnicodeDecodeError) and record.getMessage() == BAD_TEXT)

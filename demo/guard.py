@@ -29,6 +29,7 @@ LOGIN = "/demo/login"
 LOGOUT = "/demo/logout"
 COOKIE = "microspot"
 FORM_BYTES = 4096
+BUSY_S = 1  # until one who came while too many guessed should try again
 REFUSED = 1008  # websocket close code: policy violation
 PROXYS = (b"x-forwarded", b"x-gradio", b"forwarded")  # headers that anyone may send; nothing behind the gate reads them
 STRICT = b"max-age=31536000"  # a year by https alone
@@ -133,10 +134,14 @@ class Guard:
         if request.method != "POST":
             return _asking("")
         who = caller(request.scope, self._binding.behind_proxy)
+        given = parse_qs(await _body(request)).get("password", [""])[0]
+        # No await from here until a wrong one is noted: who sends many bodies at once gains nothing.
         if (wait_s := self._backoff.refused_s(who)) > 0:
             words = f"Too many wrong passwords came from your address: try again in {wait_s:.0f} s."
             return _asking(words, 429, {"Retry-After": f"{wait_s:.0f}"})
-        token = self._logins.enter(parse_qs(await _body(request)).get("password", [""])[0])
+        if self._backoff.busy(who):
+            return _asking("Busy: try again.", 429, {"Retry-After": f"{BUSY_S}"})
+        token = self._logins.enter(given)
         if token is None:
             waited = await self._backoff.wait(self._backoff.wrong(who))
             return _asking("That is not the password.", 401 if waited else 429)

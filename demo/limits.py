@@ -41,6 +41,7 @@ class Limits:
     login_forget_s: float = 900.0  # without a wrong one, and its address begins anew
     login_addresses: int = 4096  # remembered; the longest untouched goes first
     login_waiting: int = 32  # wrong ones waiting for their answer; more are answered at once
+    shared_every_s: float = 0.1  # while so many wait: between two shared passwords looked at
     sessions: int = 256  # browsers logged in; the oldest goes first
 
     connections: int = 256  # open at once; one more ends the one that is waited for longest

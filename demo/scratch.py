@@ -1,13 +1,16 @@
 """Folders for what a page leaves with the server for a while. Those of a process that was killed go at the next start.
 
 A folder is locked for as long as its process lives, and the lock goes with the process however it ends: a folder that
-can be locked belongs to nobody.
+can be locked belongs to nobody. Only what `folder` can have made is removed: its name, its mode and
+a mark in it say so. What a page leaves lies in a folder of its own beside the mark, which is there
+until all of it is gone.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +18,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "microspot-page-"
-UNREADY = "microspot-new-"  # not locked yet
+UNREADY = "microspot-new-"  # not locked or not marked yet
+RANDOM = 8  # characters that mkdtemp puts after a prefix
+NAMES = re.compile(rf"({re.escape(PREFIX)}|{re.escape(UNREADY)})[a-z0-9_]{{{RANDOM}}}")
+MODE = 0o700
+PERMISSIONS = 0o777  # of a mode; a folder may get other bits from the one above it
+MARK = "made-by-microspot"
+CONTENT = "content"
 
 
 @contextmanager
@@ -26,16 +35,19 @@ def folder() -> Iterator[Path]:
     try:
         with suppress(OSError):  # a file system without locks: nobody else can lock it either
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (made / MARK).touch(exist_ok=False)  # locked by now: no sweep looks at what has no mark
+        (made / CONTENT).mkdir(MODE)
         made = made.rename(made.with_name(made.name.replace(UNREADY, PREFIX)))
-        yield made
+        yield made / CONTENT
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        _remove(made)
         os.close(handle)
 
 
 def sweep() -> int:
     """Remove the folders of processes of this user that are gone: how many."""
-    return sum(_removed(left) for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+    found = list(Path(tempfile.gettempdir()).iterdir())
+    return sum(_removed(left) for left in found if NAMES.fullmatch(left.name))
 
 
 def _removed(left: Path) -> bool:
@@ -44,12 +56,25 @@ def _removed(left: Path) -> bool:
     except OSError:  # gone meanwhile, a link, or another user's
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_uid != os.getuid():
+        if not _ours(handle):
             return False
-        shutil.rmtree(left, ignore_errors=True)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(left)
         return not left.exists()
-    except OSError:  # its process lives
+    except OSError:  # its process lives, or it has no mark
         return False
     finally:
         os.close(handle)
+
+
+def _ours(handle: int) -> bool:
+    """Whether an open folder was made by `folder` for this user. Raises OSError without a mark."""
+    made, mark = os.fstat(handle), os.stat(MARK, dir_fd=handle, follow_symlinks=False)
+    return made.st_uid == mark.st_uid == os.getuid() and made.st_mode & PERMISSIONS == MODE
+
+
+def _remove(made: Path) -> None:
+    """The mark goes last: what is only half removed is still known as ours."""
+    shutil.rmtree(made / CONTENT, ignore_errors=True)
+    if not (made / CONTENT).exists():
+        shutil.rmtree(made, ignore_errors=True)

@@ -63,7 +63,8 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
             assert before[-1]["type"] in ("end", "note")
             assert [m for m in before if m["type"] == "frame"][-1]["share"] > 0.8
             (folder,) = folders()
-            assert not (folder / "upload").exists()
+            assert list(folder.rglob("events.csv"))
+            assert not list(folder.rglob("upload"))
             files = {name: ask(port, f"/demo/{url}")[::2] for name, url in done["files"].items()}
             assert {status for status, _ in files.values()} == {200}
             lines = [json.loads(line) for line in files["events.jsonl"][1].splitlines()]

@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from demo.access import Binding
-from demo.doors import Awaited, Patience
+from demo.doors import BAD_TEXT, Awaited, Patience
 from demo.guard import Guard
 from demo.limits import Limits
 from demo.logins import Logins
@@ -250,6 +250,17 @@ def test_a_malformed_frame_closes_the_websocket_with_a_code_and_nothing_in_the_l
             list(messages(page))
         assert closed.value.rcvd.code == code
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_a_text_that_our_own_code_cannot_decode_is_told(noisy, caplog):
+    """Only uvicorn's own words about a client's text are kept from the log."""
+    log = logging.getLogger("uvicorn.error")
+    try:
+        b"\xff".decode()
+    except UnicodeDecodeError:
+        log.exception("Exception in ASGI application\n")
+        log.exception(BAD_TEXT)
+    assert [record.getMessage() for record in caplog.records] == ["Exception in ASGI application\n"]
 
 
 REQUESTS = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 import urllib.parse
 
 import pytest
@@ -11,12 +12,24 @@ from demo.access import Binding
 from demo.backoff import Backoff, Caller, caller
 from demo.limits import Limits
 from demo.logins import Logins
-from tests.demo.serving import answered, ask, knocking, messages, serving, until, visit, wait_for
+from tests.demo.serving import (
+    PATIENCE_S,
+    answered,
+    ask,
+    knocking,
+    messages,
+    serving,
+    until,
+    visit,
+    wait_for,
+)
 
 PASSWORD = "correct horse"
 FOR_EVER_S = 3600.0
 ONE, OTHER = Caller("203.0.113.7/32", False), Caller("203.0.113.8/32", False)
 PROXY = "127.0.0.1"
+HEAD = "POST /demo/login HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n"
+GUESS = HEAD + "Content-Length: 14\r\n\r\npassword=guess"
 
 
 class Clock:
@@ -40,14 +53,49 @@ def cookie_of(answer):
 def test_the_right_password_does_not_wait_behind_wrong_ones():
     """Those that are answered late still wait when the right one is in; those beyond the bound were told at once."""
     waiting, crowd = 6, 25
-    guess = "POST /demo/login HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nContent-Length: 14\r\n\r\npassword=guess"
     with (
         serving(password=PASSWORD, login_first_s=FOR_EVER_S, login_longest_s=FOR_EVER_S, login_waiting=waiting) as port,
-        knocking(port, guess.format(f"127.0.0.1:{port}"), crowd) as wrong,
+        knocking(port, GUESS.format(f"127.0.0.1:{port}"), crowd) as wrong,
     ):
         wait_for(lambda: sum(answered(one) for one in wrong) == crowd - waiting)
+        time.sleep(Limits().shared_every_s)
         assert log_in(port, PASSWORD)[0] == 303
         assert sum(answered(one) for one in wrong) == crowd - waiting
+
+
+def test_where_no_more_can_wait_shared_passwords_are_looked_at_some_time_apart():
+    waits = {"login_first_s": FOR_EVER_S, "login_longest_s": FOR_EVER_S, "login_waiting": 1}
+    with (
+        serving(password=PASSWORD, shared_every_s=FOR_EVER_S, **waits) as port,
+        knocking(port, GUESS.format(f"127.0.0.1:{port}"), 2) as wrong,
+    ):
+        wait_for(lambda: sum(answered(one) for one in wrong) == 1)  # the one look in so long
+        status, headers, text = log_in(port, PASSWORD)
+        assert (status, headers["retry-after"]) == (429, "1")
+        assert b"Busy: try again" in text
+
+
+def test_only_shared_addresses_are_ever_busy_and_not_for_long():
+    async def story():
+        clock, shared = Clock(), Caller(PROXY, True)
+        backoff = Backoff(Limits(login_waiting=1, shared_every_s=1), clock)
+        before = [backoff.busy(shared) for _ in range(2)]
+        waiting = asyncio.create_task(backoff.wait(FOR_EVER_S))
+        await asyncio.sleep(0)
+        full = [backoff.busy(shared) for _ in range(3)]
+        own = backoff.busy(ONE)
+        clock.now += 1
+        later = [backoff.busy(shared) for _ in range(2)]
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return before, full, own, later, backoff.busy(shared)
+
+    before, full, own, later, after = asyncio.run(story())
+    assert before == [False, False]
+    assert full == [False, True, True]
+    assert not own
+    assert later == [False, True]
+    assert not after
 
 
 def test_wrong_ones_of_an_address_wait_longer_each_time_and_those_of_others_do_not():
@@ -135,6 +183,28 @@ def test_behind_a_proxy_a_stranger_locks_out_himself_and_dodges_nothing():
         made_up = {"X-Forwarded-For": f"192.0.2.{random.randrange(255)}, 203.0.113.7"}
         assert log_in(port, PASSWORD, **own, **made_up)[0] == 429
         assert log_in(port, PASSWORD, **own, **owner)[0] == 303
+
+
+def test_an_address_that_sends_heads_first_and_bodies_later_gets_no_more_tries():
+    """A client that expects "100 Continue" is told so when its body is waited for."""
+    tries, crowd, body = 3, 8, b"password=guess"
+    binding = Binding(port=0, name="lab.example", behind_proxy=True, password=PASSWORD)
+    head = (
+        "POST /demo/login HTTP/1.1\r\nHost: lab.example\r\nOrigin: https://lab.example\r\n"
+        f"X-Forwarded-For: 203.0.113.7\r\nContent-Length: {len(body)}\r\n"
+        "Expect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+    bounds = {"login_first_s": 0.001, "login_tries": tries, "login_longest_s": FOR_EVER_S}
+    with serving(binding=binding, **bounds) as port, knocking(port, head, crowd) as opened:
+        wait_for(lambda: all(answered(one) for one in opened))
+        said = []
+        for one in opened:
+            one.settimeout(PATIENCE_S)
+            one.sendall(body)
+        for one in opened:
+            with one.makefile("rb") as answer:
+                said.append(answer.read().partition(b"\r\n\r\n")[2].split()[1])
+    assert (said.count(b"401"), said.count(b"429")) == (tries, crowd - tries)
 
 
 def test_who_logs_out_is_a_stranger_again_and_what_was_open_ends():

@@ -155,6 +155,17 @@ def _disappointed(process: subprocess.Popen[str]) -> None:
     raise TimeoutError("no page")
 
 
+@traced
+def test_a_visit_to_a_command_that_says_nothing_ends(tmp_path: Path) -> None:
+    def listen(process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stdout.readline() == ""
+
+    command = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    with pytest.raises(subprocess.TimeoutExpired):
+        trace.run(command, tmp_path, os.environ, tmp_path, listen, patience_s=1)
+
+
 def test_names_that_were_asked_for_are_told() -> None:
     sent = (
         r"""3<socket:[1]>, "\222\1\1\0\0\1\0\0\0\0\0\0\6mobile\7example\3org\0\0\34\0\1", 50, MSG_NOSIGNAL, NULL, 0"""

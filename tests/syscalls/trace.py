@@ -6,7 +6,9 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ NAMING = (
     "truncate",
 )  # fmt: skip
 STDERR = "stderr"  # where what a command says there is kept, beside its traces
+LAST_S = 10  # that a killed process has to be gone
 DATA_BYTES = 512  # shown of what is sent: enough for the name in a look-up
 
 _LINE = re.compile(r"(\w+)\((.*?)(?:\)\s+= (.*)|\s*<unfinished \.\.\.>.*)")
@@ -72,8 +75,9 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run it in `folder`, with one file of system calls for each of its threads in `traces`.
 
-    visit: called while it runs, with its standard output to read from; what it leaves there is returned. Raises
-    TimeoutExpired and what a visit raises; nothing of the command runs any more then.
+    visit: called while it runs, with its standard output to read from; what it leaves there is
+    returned. The command ends after `patience_s`, also where a visit still reads from it. Raises
+    TimeoutExpired then, or what the visit raises; nothing of the command runs any more afterwards.
     """
     optional = ",".join(f"?{name}" for name in (*NETWORK, *UNSEEN, *OPENING, *NAMING))  # not all on every processor
     strace = [
@@ -85,16 +89,31 @@ def run(
             [*strace, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True,
             start_new_session=True,
         )  # fmt: skip
+        assert process.stdout is not None
+        too_long = threading.Event()
+        timer = threading.Timer(patience_s, lambda: (too_long.set(), _kill(process)))
+        timer.daemon = True
+        timer.start()
         try:
             if visit is not None:
                 visit(process)
-            out, _ = process.communicate(timeout=patience_s)
+            out, _ = process.communicate(timeout=patience_s + LAST_S)
+            if too_long.is_set():
+                raise subprocess.TimeoutExpired(command, patience_s)
         finally:
+            timer.cancel()
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # without strace its command would go on
-                process.communicate()
+                _kill(process)
+                process.wait(LAST_S)  # of its output nothing is wanted any more
+            process.stdout.close()
         errors.seek(0)
         return subprocess.CompletedProcess(command, process.returncode, out, errors.read())
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Its whole group: without strace its command would go on."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def calls(traces: Path) -> Iterator[Call]:
