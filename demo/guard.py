@@ -135,7 +135,7 @@ class Guard:
             return _asking("")
         who = caller(request.scope, self._binding.behind_proxy)
         given = parse_qs(await _body(request)).get("password", [""])[0]
-        # No await from here until a wrong one is noted: who sends many bodies at once gains nothing.
+        # No await until a wrong one is noted: who sends many bodies at once gains nothing.
         if (wait_s := self._backoff.refused_s(who)) > 0:
             words = f"Too many wrong passwords came from your address: try again in {wait_s:.0f} s."
             return _asking(words, 429, {"Retry-After": f"{wait_s:.0f}"})
