@@ -2,7 +2,8 @@
 
 Each is an environment variable that its library reads when it is imported, so that child processes inherit it. Our
 commands set all of them before anything else; importing a package of ours sets none, but what loads ONNX Runtime
-(`runtime.onnxruntime_import`) sets that one's. What the switches are worth is watched at the level of system calls: `python -m tests.syscalls`.
+(`runtime.onnxruntime_import`) sets that one's. What the switches are worth is watched at the level of system calls:
+`python -m tests.syscalls`.
 """
 
 from __future__ import annotations
