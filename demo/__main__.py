@@ -11,14 +11,16 @@ from typing import Annotated
 
 import typer
 
-from engines.errors import install
-from realtime.errors import UsageError
+from microspot.engines.errors import install
+from microspot.realtime.errors import UsageError
 
-from .access import Binding, read_password
+from .access.binding import Binding, read_password
 from .limits import Limits
 
 app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, help="See micro-expressions as they happen, in a browser."
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="See micro-expressions as they happen, in a browser.",
 )
 SOURCES = ["sample:synthetic:7", "sample"]  # what the Camera tab offers where no source is named
 EXTRA = ("gradio", "fastapi", "uvicorn", "websockets")
@@ -28,47 +30,66 @@ EXTRA = ("gradio", "fastapi", "uvicorn", "websockets")
 def serve(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one", min=0, max=65535)] = 7860,
-    source: Annotated[list[str] | None, typer.Option(help="what the Camera tab offers; repeatable")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="what the Camera tab offers; repeatable")
+    ] = None,
     engines: Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")] = None,
     backend: Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")] = "auto",
     labels: Annotated[int, typer.Option(help="emotion classes: 3 or 5")] = 3,
-    threshold: Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings")] = None,
-    runs: Annotated[int, typer.Option(help="pipelines at once; further pages wait in line", min=1)] = Limits().runs,
-    name: Annotated[str | None, typer.Option(help="address that people type, HOST[:PORT][/PATH]")] = None,
-    password_file: Annotated[Path | None, typer.Option(help="or the variable MICROSPOT_DEMO_PASSWORD")] = None,
+    runs: Annotated[
+        int, typer.Option(help="pipelines at once; further pages wait in line", min=1)
+    ] = Limits().runs,
+    name: Annotated[
+        str | None, typer.Option(help="address that people type, HOST[:PORT][/PATH]")
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="or the variable MICROSPOT_DEMO_PASSWORD")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="certificate chain (PEM)")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
-    behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="a proxy on this machine speaks TLS")] = False,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="a proxy on this machine speaks TLS")
+    ] = False,
 ) -> None:
     """Serve the page on this machine alone, unless a password and TLS (or a proxy) protect it."""
     if missing := [package for package in EXTRA if importlib.util.find_spec(package) is None]:
         raise UsageError(f"the demo needs {', '.join(missing)}: {install('demo')}")
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("give --tls-cert and --tls-key together")
-    binding = Binding(host, port, name, tls_cert is not None, behind_proxy, read_password(password_file))
+    binding = Binding(
+        host, port, name, tls_cert is not None, behind_proxy, read_password(password_file)
+    )
 
-    from engines.runtime.select import load_engines
-    from realtime.config import Settings
+    from microspot.engines.loading import load_engines
+    from microspot.realtime.config import Settings
 
     from .app import build
-    from .runs import Kit
-    from .serve import address, listen, server
+    from .server.serve import address, listen, server
+    from .views.pipeline_run import Kit
 
     with listen(binding) as listener:
         port = listener.getsockname()[1]
-        kit = Kit.checked(partial(load_engines, engines, backend, labels), Settings.load(config, threshold=threshold))
+        kit = Kit.checked(
+            partial(load_engines, engines, backend, labels),
+            Settings.load(config, threshold=threshold),
+        )
         limits = Limits(runs=runs)
         application = build(kit, source or SOURCES, binding, port, limits=limits)
         serving = server(application, limits, (tls_cert, tls_key) if tls_cert and tls_key else None)
-        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="microspot-demo: %(message)s")
+        logging.basicConfig(
+            level=logging.WARNING, stream=sys.stderr, format="microspot-demo: %(message)s"
+        )
         typer.echo(f"microspot: open {address(binding, port)} in a browser; ctrl-C ends")
         serving.run(sockets=[listener])
 
 
 def main() -> None:
     """Entry point of `microspot-demo`."""
-    from engines.commands import run_command
+    from microspot.engines.commands.entry_point import run_command
 
     run_command(app, "microspot-demo")
 

@@ -14,18 +14,18 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from realtime.errors import MicrospotError
+from microspot.realtime.errors import MicrospotError
 
-from .access import Binding
-from .analyse import AnalyseVisit, Results
-from .camera import CameraVisit, Channel
-from .guard import Guard
+from .access.binding import Binding
+from .access.guard import Guard
+from .access.logins import Logins
 from .limits import Limits
-from .live import LiveVisit
-from .logins import Logins
-from .runs import LOG, Kit
-from .scratch import sweep
-from .seats import Seats
+from .views.admission_queue import Seats
+from .views.analyse import AnalyseVisit, Results
+from .views.camera import CameraVisit, Channel
+from .views.live import LiveVisit
+from .views.pipeline_run import LOG, Kit
+from .views.temporary_folders import sweep
 
 STATIC = Path(str(resources.files(__package__) / "static"))
 
@@ -61,7 +61,9 @@ def build(
     return Guard(app, binding, port, Logins(binding.password, limits), limits)
 
 
-def _lifespan(kit: Kit, channels: Sequence[Channel]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    kit: Kit, channels: Sequence[Channel]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(sweep)
@@ -79,7 +81,9 @@ def _warm_up(kit: Kit) -> None:
         LOG.warning("%s", error)
 
 
-def _sockets(app: FastAPI, kit: Kit, channels: Sequence[Channel], seats: Seats, limits: Limits) -> None:
+def _sockets(
+    app: FastAPI, kit: Kit, channels: Sequence[Channel], seats: Seats, limits: Limits
+) -> None:
     results = Results(limits.results)
 
     @app.websocket("/demo/live")
@@ -97,9 +101,11 @@ def _sockets(app: FastAPI, kit: Kit, channels: Sequence[Channel], seats: Seats, 
     @app.get("/demo/result/{token}/{name}")
     async def result(token: str, name: str) -> Response:
         path = results.find(token, name)
-        return PlainTextResponse("This result is gone.\n", 404) if path is None else FileResponse(path)
+        return (
+            PlainTextResponse("This result is gone.\n", 404) if path is None else FileResponse(path)
+        )
 
     @app.get("/demo/model-card")
     async def model_card() -> Response:
-        card = resources.files("engines") / "weights" / "MODEL_CARD.md"
+        card = resources.files("microspot.engines") / "weights" / "MODEL_CARD.md"
         return PlainTextResponse(card.read_text(encoding="utf-8"))

@@ -35,9 +35,13 @@ class Limits:
     upload_pixels: int = 1920 * 1088
     results: int = 8  # kept on disk while their pages are open; the oldest go first
 
-    login_first_s: float = 0.5  # until the first wrong password of an address is answered; twice as long each time,
+    login_first_s: float = (
+        0.5  # until the first wrong password of an address is answered; twice as long each time,
+    )
     login_longest_s: float = 30.0  # until this
-    login_tries: int = 100  # wrong ones of one address; more are looked at only `login_longest_s` after the last
+    login_tries: int = (
+        100  # wrong ones of one address; more are looked at only `login_longest_s` after the last
+    )
     login_forget_s: float = 900.0  # without a wrong one, and its address begins anew
     login_addresses: int = 4096  # remembered; the longest untouched goes first
     login_waiting: int = 32  # wrong ones waiting for their answer; more are answered at once

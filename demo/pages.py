@@ -13,28 +13,35 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from engines.telemetry import GRADIO, switch_off
+from microspot.engines.telemetry import GRADIO, switch_off
 
-from .access import Binding
-from .analyse import megabytes
+from .access.binding import Binding
 from .limits import Limits
-from .runs import Kit
+from .views.analyse import megabytes
+from .views.pipeline_run import Kit
 
 TITLE = "microspot"
 TABS = ("live", "camera", "analyse")
 
 
-def mount(app: FastAPI, sources: Sequence[str], kit: Kit, binding: Binding, limits: Limits) -> FastAPI:
+def mount(
+    app: FastAPI, sources: Sequence[str], kit: Kit, binding: Binding, limits: Limits
+) -> FastAPI:
     """`app` with the page at /. Its own routes must be there already."""
     switch_off(GRADIO)
     import gradio as gr
 
-    theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    theme = gr.themes.Base(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(html_template=_about(binding), js_on_load="")
         for tab in TABS:
             with gr.Tab(tab.capitalize(), elem_id=f"tab-{tab}"):
-                gr.HTML(html_template=_tab(tab, sources, kit, limits), js_on_load=_loader(tab, binding.root))
+                gr.HTML(
+                    html_template=_tab(tab, sources, kit, limits),
+                    js_on_load=_loader(tab, binding.root),
+                )
     static = resources.files(__package__) / "static"
     options: dict[str, Any] = {"theme": theme, "css_paths": [str(static / "app.css")]}
     mounted: FastAPI = gr.mount_gradio_app(
@@ -50,7 +57,9 @@ def _fragment(name: str) -> str:
 
 def _tab(tab: str, sources: Sequence[str], kit: Kit, limits: Limits) -> str:
     """A tab's HTML. Names of sources come from the command line and are shown, so they are escaped."""
-    options = "".join(f'<option value="{i}">{html.escape(name)}</option>' for i, name in enumerate(sources))
+    options = "".join(
+        f'<option value="{i}">{html.escape(name)}</option>' for i, name in enumerate(sources)
+    )
     values = {
         "view": _fragment("view"), "sources": options.replace("$", "&#36;").replace("{", "&#123;"),
         "threshold": f"{kit.threshold:.2f}", "megabytes": megabytes(limits.upload_bytes),

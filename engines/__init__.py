@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .align import MediaPipeAligner
+    from .alignment.aligner import MediaPipeAligner
     from .errors import DataError, EngineError, MicrospotError, SourceError, UsageError
     from .intervals import Intervals, nms
+    from .loading import load_engines
     from .runtime.engine import EngineSet, FunctionEngine
-    from .runtime.select import load_engines
     from .specs import RecognizerSpec, SpotterSpec
 
 __all__ = [
@@ -35,11 +35,11 @@ __all__ = [
     "nms",
 ]
 _HOMES = {
-    "align": ("MediaPipeAligner",),
+    "alignment.aligner": ("MediaPipeAligner",),
     "errors": ("DataError", "EngineError", "MicrospotError", "SourceError", "UsageError"),
     "intervals": ("Intervals", "nms"),
     "runtime.engine": ("EngineSet", "FunctionEngine"),
-    "runtime.select": ("load_engines",),
+    "loading": ("load_engines",),
     "specs": ("RecognizerSpec", "SpotterSpec"),
 }
 

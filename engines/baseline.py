@@ -18,7 +18,10 @@ GRID = 14  # blocks per side; 8 px each at S = 112
 WINDOW = 13  # ticks, the median ME
 HALF_SCORE = 2.0  # grey levels of block difference that score 0.5
 STRONGEST = 0.05  # share of blocks that decide: MEs are local
-T_CPN, T_CRN = 0.3, 0.6  # printed by `microspot-engines calibrate --engines baseline` on the set of the first weights
+T_CPN, T_CRN = (
+    0.3,
+    0.6,
+)  # printed by `microspot-engines calibrate --engines baseline` on the set of the first weights
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -81,7 +84,9 @@ def _refine(clips: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """No regression; the class score is the window's own, computed from the resampled clip."""
     length = clips.shape[2]
     third = length // 3
-    difference = np.abs(clips[:, :, third : length - third].mean(-1) - (clips[:, :, 0] + clips[:, :, -1]) / 2)
+    difference = np.abs(
+        clips[:, :, third : length - third].mean(-1) - (clips[:, :, 0] + clips[:, :, -1]) / 2
+    )
     strongest = np.sort(difference, axis=1)[:, -int(clips.shape[1] * STRONGEST) :].mean(1)
     score = strongest / (strongest + HALF_SCORE)
     return {

@@ -15,8 +15,11 @@ from .errors import DataError, UsageError
 from .specs import SpotterSpec
 
 SECOND_NS = 1_000_000_000
-SNAP_PARTS = 4  # a frame within 1/4 tick of a tick is that tick (architecture 3); not from the paper
+SNAP_PARTS = (
+    4  # a frame within 1/4 tick of a tick is that tick (architecture 3); not from the paper
+)
 
+Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
@@ -52,7 +55,9 @@ def tick_weights(times_ns: ArrayLike, grid_hz: int) -> NDArray[np.float32]:
     """
     times = _increasing(times_ns)
     scaled = (times - times[0]) * grid_hz
-    ticks = np.arange((SNAP_PARTS * scaled[-1] + SECOND_NS) // (SNAP_PARTS * SECOND_NS) + 1) * SECOND_NS
+    ticks = (
+        np.arange((SNAP_PARTS * scaled[-1] + SECOND_NS) // (SNAP_PARTS * SECOND_NS) + 1) * SECOND_NS
+    )
     right = np.clip(np.searchsorted(scaled, ticks, side="left"), 1, max(len(times) - 1, 1))
     right = np.minimum(right, len(times) - 1)
     left = np.maximum(right - 1, 0)
@@ -87,7 +92,9 @@ def split(
     [S1 M38]. The default sizes are not from the paper.
     """
     if not longest - 1 <= overlap < clip:
-        raise UsageError(f"overlap {overlap}: expected at least {longest - 1} (the longest ME less 1) and below {clip}")
+        raise UsageError(
+            f"overlap {overlap}: expected at least {longest - 1} (the longest ME less 1) and below {clip}"
+        )
     starts = [*range(0, length - clip, clip - overlap), max(length - clip, 0)]
     return [(start, min(start + clip, length)) for start in starts]
 
@@ -95,11 +102,15 @@ def split(
 def _increasing(times_ns: ArrayLike) -> Indices:
     times = np.asarray(times_ns, np.int64).reshape(-1)
     if len(times) == 0 or np.any(np.diff(times) <= 0):
-        raise DataError("capture times must be given and strictly increasing: drop repeated or reordered frames")
+        raise DataError(
+            "capture times must be given and strictly increasing: drop repeated or reordered frames"
+        )
     return times
 
 
-def resample_positions(start: ArrayLike, stop: ArrayLike, length: int) -> tuple[Indices, NDArray[np.float64]]:
+def resample_positions(
+    start: ArrayLike, stop: ArrayLike, length: int
+) -> tuple[Indices, NDArray[np.float64]]:
     """Left neighbour and share of the right one for `length` even positions on ticks start..stop-1: 2 x (..., length).
 
     Positions count from floor(start), so that moving a window by whole ticks changes no bit of the result.
@@ -112,7 +123,9 @@ def resample_positions(start: ArrayLike, stop: ArrayLike, length: int) -> tuple[
     return (base + left).astype(np.int64), position - left
 
 
-def resample(features: NDArray[Any], start: ArrayLike, stop: ArrayLike, length: int) -> NDArray[np.float32]:
+def resample(
+    features: NDArray[Any], start: ArrayLike, stop: ArrayLike, length: int
+) -> NDArray[np.float32]:
     """Features of ticks start..stop-1, linear in time at `length` positions, end points included [S1 M30].
 
     features (..., L, N) with one start and stop -> (..., L, length); features (L, N) with (P,) starts and stops
@@ -135,3 +148,11 @@ def window_bounds(spec: SpotterSpec, n: int) -> tuple[Indices, Indices]:
 def window_mask(spec: SpotterSpec, n: int) -> NDArray[np.bool_]:
     """(M, n): True where the window that ends at a tick lies inside the stretch, which starts at tick 0."""
     return window_bounds(spec, n)[0] >= 0
+
+
+def to_ticks(
+    onset_ns: ArrayLike, offset_ns: ArrayLike, origin_ns: int, grid_hz: int
+) -> tuple[Floats, Floats]:
+    """Times of onset and offset -> [start, stop) in ticks from the first frame, with the offset's own tick."""
+    onset, offset = (np.asarray(t, np.int64) - origin_ns for t in (onset_ns, offset_ns))
+    return onset * grid_hz / SECOND_NS, offset * grid_hz / SECOND_NS + 1

@@ -7,13 +7,13 @@ import os
 import platform
 from typing import Any
 
+from . import loading
 from .errors import MicrospotError, missing_library
-from .runtime import select
-from .runtime.builder import MODULES
-from .runtime.cache import cache_folder
-from .runtime.nvidia import Gpu, find_gpu
-from .runtime.plans import EVERY_WHEEL
-from .runtime.tensorrt_set import missing
+from .tensorrt.builder import MODULES
+from .tensorrt.cache import cache_folder
+from .tensorrt.engine_set import missing
+from .tensorrt.gpu import Gpu, find_gpu
+from .tensorrt.plans import EVERY_WHEEL
 
 PACKAGES = (
     "numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx", "onnxscript",
@@ -35,7 +35,7 @@ def examine() -> dict[str, Any]:
         lacks = missing(backend)
         report[f"backend {backend}"] = f"needs {' and '.join(lacks)}" if lacks else "ready"
     report["cache"] = str(cache_folder())
-    chosen, precision, why = select.choose_backend("auto")
+    chosen, precision, why = loading.choose_backend("auto")
     report |= {"backend": f"{chosen}:{precision}" if precision else chosen, "why": why}
     report["weights"], report["face_model"] = _weights(), _face_model()
     return report
@@ -51,7 +51,7 @@ def _version(package: str) -> str:
 def _weights() -> str:
     """On the CPU, so that a diagnosis builds no engines."""
     try:
-        with select.load_engines(backend="onnx") as engines:
+        with loading.load_engines(backend="onnx") as engines:
             return engines.digest[:12]
     except MicrospotError as error:
         return f"broken: {error}"
@@ -60,7 +60,7 @@ def _weights() -> str:
 def _face_model() -> str:
     """Open the landmarker once: its first failing import names a missing system library."""
     try:
-        from .align import MediaPipeAligner
+        from .alignment.aligner import MediaPipeAligner
 
         MediaPipeAligner().close()
     except (OSError, ImportError, MicrospotError) as error:

@@ -46,7 +46,9 @@ def _text(path: Path) -> str:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise DocumentError("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no file")
+            raise DocumentError(
+                "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no file"
+            )
         if status.st_size > MOST_BYTES:
             raise DocumentError(f"{status.st_size} bytes, expected at most {MOST_BYTES}")
         return path.read_bytes().decode("utf-8-sig")

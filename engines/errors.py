@@ -50,7 +50,9 @@ LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"  # what MediaPipe
 def missing_library(error: Exception) -> EngineError | None:
     """The EngineError to raise where `error` says that a shared library cannot be loaded, else None."""
     if isinstance(error, ImportError | OSError) and re.search(r"\.so\b", str(error)):
-        return EngineError(f"a system library cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}")
+        return EngineError(
+            f"a system library cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}"
+        )
     return None
 
 

@@ -34,7 +34,9 @@ class Intervals:
 
     def __post_init__(self) -> None:
         if not self.start.shape == self.stop.shape == self.score.shape or self.start.ndim != 1:
-            raise ValueError(f"Intervals: shapes {self.start.shape}, {self.stop.shape}, {self.score.shape} differ")
+            raise ValueError(
+                f"Intervals: shapes {self.start.shape}, {self.stop.shape}, {self.score.shape} differ"
+            )
         if np.any(self.stop < self.start):
             raise ValueError("Intervals: a stop lies before its start")
 
@@ -73,7 +75,9 @@ def nms(
     order = np.lexsort((intervals.stop, intervals.start, -intervals.score))
     ordered = intervals[order]
     if rule == "soft":
-        keep, scores = _compiled(_soft)(ordered.start, ordered.stop, ordered.score, threshold, floor)
+        keep, scores = _compiled(_soft)(
+            ordered.start, ordered.stop, ordered.score, threshold, floor
+        )
         return order[keep], scores
     judge = _compiled(_greedy if rule == "greedy" else _author)
     keep = judge(ordered.start, ordered.stop, ordered.score, threshold)
@@ -109,7 +113,9 @@ def _greedy(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDA
         for k in range(kept):
             j = keep[k]
             overlap = _iou(start[i], stop[i], start[j], stop[j])
-            if (overlap > 0.0 and overlap >= threshold) or (start[i] == start[j] and stop[i] == stop[j]):
+            if (overlap > 0.0 and overlap >= threshold) or (
+                start[i] == start[j] and stop[i] == stop[j]
+            ):
                 free = False
                 break
         if free:

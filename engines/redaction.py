@@ -18,9 +18,15 @@ import unicodedata
 import urllib.parse
 
 HIDDEN = "***"
-FIRST_BYTE = 0xDC00  # Python carries a byte that is no UTF-8 as the surrogate of this number plus the byte
-UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, surrogates, separators of lines and paragraphs
-REORDERING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # show a name as another
+FIRST_BYTE = (
+    0xDC00  # Python carries a byte that is no UTF-8 as the surrogate of this number plus the byte
+)
+UNSEEN = frozenset(
+    {"Cc", "Cs", "Zl", "Zp"}
+)  # control characters, surrogates, separators of lines and paragraphs
+REORDERING = frozenset(
+    {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+)  # show a name as another
 
 SECRET_KEYS = (
     "access_?key|api_?key|auth(?:_?token)?|credentials?|jwt|key|loginpas|pass|passw|passwd|password|psw|pwd|secret|"
@@ -49,7 +55,12 @@ NUMBER_DIGITS = 3
 VALUE = re.compile(r"[\w.:-]{1,16}")
 NAME = re.compile(r"[\w.~%+$!-]+")  # a part of a path that is a name, at least
 HOST = re.compile(r"(?:\[[\w:.%]+\]|[\w.-]*)(?::\d{1,5})?")
-MIXED_RUN, CASED_RUN, LONG_RUN, LONG = 12, 16, 20, 24  # characters that make a token, see `_is_token`
+MIXED_RUN, CASED_RUN, LONG_RUN, LONG = (
+    12,
+    16,
+    20,
+    24,
+)  # characters that make a token, see `_is_token`
 MOST_WORDS = 6  # of a part that is known to be harmless
 USER_KEYS = ("login", "user", "username", "usr")  # their values are common words
 SHORTEST_VALUE = 4  # of a secret key that is hidden in other texts too; 1 stands in many a number
@@ -76,13 +87,23 @@ def printable(text: str) -> str:
 
 def _is_unfit(c: str) -> bool:
     no_character = ord(c) & 0xFFFE == 0xFFFE
-    return unicodedata.category(c) in UNSEEN or unicodedata.bidirectional(c) in REORDERING or no_character
+    return (
+        unicodedata.category(c) in UNSEEN
+        or unicodedata.bidirectional(c) in REORDERING
+        or no_character
+    )
 
 
 def _escaped(c: str) -> str:
     code = ord(c)
     code -= FIRST_BYTE if 0x80 <= code - FIRST_BYTE <= 0xFF else 0
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}"
+        if code <= 0xFF
+        else f"\\u{code:04x}"
+        if code <= 0xFFFF
+        else f"\\U{code:08x}"
+    )
 
 
 def shown(text: str) -> str:
@@ -103,7 +124,9 @@ def redact(text: str) -> str:
 
 def _outside(text: str) -> str:
     """What stands around URIs."""
-    return _SECRET_PAIR.sub(rf"\g<1>={HIDDEN}", _CHUNK.sub(lambda found: _loose(found.group()), text))
+    return _SECRET_PAIR.sub(
+        rf"\g<1>={HIDDEN}", _CHUNK.sub(lambda found: _loose(found.group()), text)
+    )
 
 
 def _loose(chunk: str) -> str:
@@ -119,7 +142,9 @@ def _end_of_uri(text: str, at: int) -> int:
     begin = max([at, *(found.start() for found in _AT_HOST.finditer(text, at, limit))])
     end = _END.search(text, begin, limit)
     stop = end.start() if end else limit
-    return begin + len(text[begin:stop].rstrip(".,:;!)"))  # the punctuation of the sentence around it
+    return begin + len(
+        text[begin:stop].rstrip(".,:;!)")
+    )  # the punctuation of the sentence around it
 
 
 def redact_uri(uri: str) -> str:
@@ -131,7 +156,9 @@ def redact_uri(uri: str) -> str:
     split = re.search(r"[/?#]|$", rest)
     at = split.start() if split else len(rest)
     authority, tail = rest[:at], rest[at:]
-    if "@" in tail and ":" in authority:  # a password with one of /?# in it, or an @ that belongs to the tail?
+    if (
+        "@" in tail and ":" in authority
+    ):  # a password with one of /?# in it, or an @ that belongs to the tail?
         if HOST.fullmatch(authority) or "@" in authority:
             return scheme + HIDDEN
         _, _, rest = rest.rpartition("@")
@@ -140,7 +167,13 @@ def redact_uri(uri: str) -> str:
     host = host if HOST.fullmatch(host) else HIDDEN
     path, query, fragment = _split(tail)
     named = f"{HIDDEN}@{host}" if found else host
-    return scheme + named + _path(path) + (f"?{_pairs(query)}" if query else "") + (f"#{HIDDEN}" if fragment else "")
+    return (
+        scheme
+        + named
+        + _path(path)
+        + (f"?{_pairs(query)}" if query else "")
+        + (f"#{HIDDEN}" if fragment else "")
+    )
 
 
 def _split(tail: str) -> tuple[str, str, str]:
@@ -163,7 +196,9 @@ def _part(part: str, first: bool) -> str:
     if re.search(r"[&;=]", part):
         return _pairs(part)
     plain = urllib.parse.unquote(part)
-    harmless = _is_harmless(plain) or (first and NAME.fullmatch(plain) is not None and not _is_token(plain))
+    harmless = _is_harmless(plain) or (
+        first and NAME.fullmatch(plain) is not None and not _is_token(plain)
+    )
     return part if harmless else HIDDEN
 
 
@@ -183,12 +218,17 @@ def _pair(piece: str) -> str:
 
 def _is_harmless(part: str) -> bool:
     """Whether it is made of a few known words and short numbers alone: Streaming, ch01, h264Preview_01_main, 101."""
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", part)  # videoMain is video and main, enableSrtp a word of its own
+    apart = re.sub(
+        r"(?<=[a-z])(?=[A-Z])", "_", part
+    )  # videoMain is video and main, enableSrtp a word of its own
     return any(_are_known(_WORD.findall(text.lower())) for text in (apart, part))
 
 
 def _are_known(words: list[str]) -> bool:
-    known = (w in HARMLESS_WORDS or (w.isdecimal() and (len(w) <= NUMBER_DIGITS or w in RESOLUTIONS)) for w in words)
+    known = (
+        w in HARMLESS_WORDS or (w.isdecimal() and (len(w) <= NUMBER_DIGITS or w in RESOLUTIONS))
+        for w in words
+    )
     return 0 < len(words) <= MOST_WORDS and all(known)
 
 
@@ -218,7 +258,9 @@ def secrets_of(uri: str) -> list[str]:
         key, _, value = pair.partition("=")
         if key.lower() not in USER_KEYS and len(value) >= SHORTEST_VALUE:
             found.append(value)
-    return sorted({s for f in found for s in (f, urllib.parse.unquote(f)) if s}, key=len, reverse=True)
+    return sorted(
+        {s for f in found for s in (f, urllib.parse.unquote(f)) if s}, key=len, reverse=True
+    )
 
 
 def _secret_pairs(text: str) -> list[str]:

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from .clips import resample
 from .intervals import Intervals, decode, nms
-from .runtime.builder import LIMITS
 from .runtime.engine import EngineSet
-from .specs import CLUSTER_TICKS, SpotterSpec
+from .specs import CLUSTER_TICKS, LIMITS, SpotterSpec
 
 PIECE = LIMITS["n"][2]  # ticks that any engine takes at once
 
@@ -32,7 +31,9 @@ class Window(NamedTuple):
     score: float
 
 
-def propose(features: NDArray[np.float32], engines: EngineSet, piece: int = PIECE) -> NDArray[np.float32]:
+def propose(
+    features: NDArray[np.float32], engines: EngineSet, piece: int = PIECE
+) -> NDArray[np.float32]:
     """Scores (M, T) of the windows by last tick, NaN where they leave the stretch; features (L, T).
 
     piece: ticks in one call of the proposer, whose state goes on to the next; any number gives the same scores.
@@ -50,7 +51,9 @@ def propose(features: NDArray[np.float32], engines: EngineSet, piece: int = PIEC
     return np.where(ends + 1 >= np.asarray(spec.windows)[:, None], scores, np.float32(np.nan))
 
 
-def refine(features: NDArray[np.float32], scores: NDArray[np.float32], engines: EngineSet) -> list[Window]:
+def refine(
+    features: NDArray[np.float32], scores: NDArray[np.float32], engines: EngineSet
+) -> list[Window]:
     """The windows that pass T_CPN, refined by CRN, that pass T_CRN [S1 M28-M32], by end, then scale."""
     spec = engines.spotter
     windows = []
@@ -59,9 +62,13 @@ def refine(features: NDArray[np.float32], scores: NDArray[np.float32], engines: 
         starts, stops = end + 1 - np.asarray(spec.windows)[scales], np.full(len(scales), end + 1)
         out = engines.refiner(clips=resample(features, starts, stops, spec.refine_length))
         onsets, offsets = decode(starts, stops, out["offsets"])
-        for scale, onset, offset, score in zip(scales, onsets, offsets, out["classes"][:, 1], strict=True):
+        for scale, onset, offset, score in zip(
+            scales, onsets, offsets, out["classes"][:, 1], strict=True
+        ):
             if score >= spec.t_crn and spec.keeps(int(end) + 1, onset, offset):
-                windows.append(Window(int(end), int(scale), float(onset), float(offset), float(score)))
+                windows.append(
+                    Window(int(end), int(scale), float(onset), float(offset), float(score))
+                )
     return windows
 
 
@@ -89,7 +96,9 @@ def _barred(windows: list[Window], limit: int) -> list[list[Window]]:
     """Clusters as they grow window by window, cut where one would pass `limit` ticks."""
     open_: list[list[Window]] = []
     closed: list[list[Window]] = []
-    for _, arriving in groupby(sorted(windows, key=lambda w: (w.end, w.scale)), key=lambda w: w.end):
+    for _, arriving in groupby(
+        sorted(windows, key=lambda w: (w.end, w.scale)), key=lambda w: w.end
+    ):
         fresh = [[w] for w in arriving]
         joined = []
         for group in _components(open_ + fresh):
@@ -103,13 +112,17 @@ def _barred(windows: list[Window], limit: int) -> list[list[Window]]:
     return closed + open_
 
 
-def spot(features: NDArray[np.float32], engines: EngineSet, limit: int = CLUSTER_TICKS) -> Intervals:
+def spot(
+    features: NDArray[np.float32], engines: EngineSet, limit: int = CLUSTER_TICKS
+) -> Intervals:
     """Intervals of one whole stretch, features (L, T) at the grid rate, ordered by start; ticks, not rounded."""
     windows = refine(features, propose(features, engines), engines)
     return settle(windows, features.shape[1], engines.spotter, limit)
 
 
-def settle(windows: list[Window], ticks: int, spec: SpotterSpec, limit: int = CLUSTER_TICKS) -> Intervals:
+def settle(
+    windows: list[Window], ticks: int, spec: SpotterSpec, limit: int = CLUSTER_TICKS
+) -> Intervals:
     """What NMS keeps of the windows of a stretch of `ticks` ticks, cluster by cluster, ordered by start."""
     found = []
     for members in clusters(windows, limit):
@@ -120,7 +133,9 @@ def settle(windows: list[Window], ticks: int, spec: SpotterSpec, limit: int = CL
 
 
 def _judge(members: list[Window], spec: SpotterSpec) -> list[Window]:
-    intervals = Intervals.of(*np.array([(w.start, w.stop, w.score) for w in members]).reshape(-1, 3).T)
+    intervals = Intervals.of(
+        *np.array([(w.start, w.stop, w.score) for w in members]).reshape(-1, 3).T
+    )
     keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floor=spec.t_crn)
     return [members[i]._replace(score=float(s)) for i, s in zip(keep, scores, strict=True)]
 

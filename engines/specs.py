@@ -16,9 +16,13 @@ from .receptive import Conv, radius
 
 NMS_RULES = ("greedy", "author", "soft")
 MOTIONS = ("flow", "difference")
-OPERATING_POINT = 0.1  # false alarms a minute that shipped thresholds may give on validation minutes
+OPERATING_POINT = (
+    0.1  # false alarms a minute that shipped thresholds may give on validation minutes
+)
 MOST = 32  # lags, windows, kernels, labels: no spec has more; not from the papers
-CLUSTER_TICKS = 300  # longest cluster of overlapping intervals before a barrier; not from the papers
+CLUSTER_TICKS = (
+    300  # longest cluster of overlapping intervals before a barrier; not from the papers
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,13 @@ class TensorSpec:
     def check(self, shape: tuple[int, ...], dtype: str) -> None:
         """Raise EngineError unless an array of `shape` and `dtype` fits."""
         fits = len(shape) == len(self.shape) and all(
-            isinstance(want, str) or want == got for want, got in zip(self.shape, shape, strict=True)
+            isinstance(want, str) or want == got
+            for want, got in zip(self.shape, shape, strict=True)
         )
         if not fits or dtype != self.dtype:
-            raise EngineError(f"tensor {self.name}: expected {self.dtype}{list(self.shape)}, got {dtype}{list(shape)}")
+            raise EngineError(
+                f"tensor {self.name}: expected {self.dtype}{list(self.shape)}, got {dtype}{list(shape)}"
+            )
 
 
 class _Spec:
@@ -48,10 +55,14 @@ class _Spec:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         if not isinstance(values, dict):
-            raise EngineError(f"{cls.__name__}: expected an object {{...}}, got {reprlib.repr(values)}")
+            raise EngineError(
+                f"{cls.__name__}: expected an object {{...}}, got {reprlib.repr(values)}"
+            )
         known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if odd := set(values) ^ known:
-            raise EngineError(f"{cls.__name__}: manifest and code disagree on {sorted(odd)}; re-export the weights")
+            raise EngineError(
+                f"{cls.__name__}: manifest and code disagree on {sorted(odd)}; re-export the weights"
+            )
         return cls(**{k: _tupled(v) for k, v in values.items()})
 
     def to_json(self) -> dict[str, Any]:
@@ -64,7 +75,11 @@ class _Spec:
                 raise self._wrong(name, f"a whole number from {low} to {high}")
         for name, (low, high) in self.LISTS.items():
             value = getattr(self, name)
-            if not isinstance(value, tuple) or len(value) > MOST or not all(_whole(v, low, high) for v in value):
+            if (
+                not isinstance(value, tuple)
+                or len(value) > MOST
+                or not all(_whole(v, low, high) for v in value)
+            ):
                 raise self._wrong(name, f"at most {MOST} whole numbers from {low} to {high}")
         for name in self.SHARES:
             value = getattr(self, name)
@@ -109,7 +124,11 @@ class SpotterSpec(_Spec):
         "grid_hz": (1, 1000), "side": (4, 1024), "feature": (1, 65_536), "state": (0, 10_000_000),
         "refine_length": (2, 1024), "min_ticks": (1, 1000), "max_ticks": (1, 1000),
     }  # fmt: skip
-    LISTS: ClassVar = {"lags_ns": (1, 10_000_000_000), "windows": (1, 1000), "temporal_kernels": (1, 99)}
+    LISTS: ClassVar = {
+        "lags_ns": (1, 10_000_000_000),
+        "windows": (1, 1000),
+        "temporal_kernels": (1, 99),
+    }
     SHARES: ClassVar = ("t_cpn", "t_crn", "t_nms")
 
     def __post_init__(self) -> None:
@@ -126,14 +145,19 @@ class SpotterSpec(_Spec):
     def _check_windows(self) -> None:
         pairs = self.dilations
         if not isinstance(pairs, tuple) or not all(
-            isinstance(pair, tuple) and len(pair) == 2 and all(_whole(v, 1, 1000) for v in pair) for pair in pairs
+            isinstance(pair, tuple) and len(pair) == 2 and all(_whole(v, 1, 1000) for v in pair)
+            for pair in pairs
         ):
             raise self._wrong("dilations", "pairs of whole numbers from 1 to 1000")
         if not self.windows or len(self.windows) != len(pairs):
-            raise EngineError(f"{len(self.windows)} windows but {len(pairs)} dilations: expected a pair for each")
+            raise EngineError(
+                f"{len(self.windows)} windows but {len(pairs)} dilations: expected a pair for each"
+            )
         for window, pair in zip(self.windows, pairs, strict=True):
             if window != 1 + 2 * sum(pair):
-                raise EngineError(f"window {window} is not the receptive field {1 + 2 * sum(pair)} of dilations {pair}")
+                raise EngineError(
+                    f"window {window} is not the receptive field {1 + 2 * sum(pair)} of dilations {pair}"
+                )
 
     @property
     def scales(self) -> int:
@@ -184,7 +208,10 @@ class SpotterSpec(_Spec):
             ),
             "refiner": (
                 (TensorSpec("clips", "float32", ("P", width, self.refine_length)),),
-                (TensorSpec("classes", "float32", ("P", 2)), TensorSpec("offsets", "float32", ("P", 2))),
+                (
+                    TensorSpec("classes", "float32", ("P", 2)),
+                    TensorSpec("offsets", "float32", ("P", 2)),
+                ),
             ),
         }
 
@@ -221,3 +248,10 @@ class RecognizerSpec(_Spec):
                 ),
             )
         }
+
+
+# least, usual and largest size of each free dimension; not from the papers
+LIMITS = {"B": (1, 1, 16), "P": (1, 4, 64), "n": (1, 1, 512)}
+
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B

@@ -10,8 +10,14 @@ from __future__ import annotations
 
 import os
 
-ONNXRUNTIME = {"ORT_DISABLE_TELEMETRY": "1"}  # from 1.29 on; its own disable_telemetry_events() comes too late
-GRADIO = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+ONNXRUNTIME = {
+    "ORT_DISABLE_TELEMETRY": "1"
+}  # from 1.29 on; its own disable_telemetry_events() comes too late
+GRADIO = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+}
 RAY = {"RAY_USAGE_STATS_ENABLED": "0"}
 EVERY = ONNXRUNTIME | GRADIO | RAY
 

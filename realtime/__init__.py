@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
     from .records import Crop, Event, Frame, Gap, View
     from .session import Session
-    from .sinks import open_sink
-    from .sources import open_source
+    from .sinks.open import open_sink
+    from .sources.open import open_source
 
 __all__ = [
     "Crop",
@@ -43,8 +43,8 @@ _HOMES = {
     "pipeline": ("Pipeline",),
     "records": ("Crop", "Event", "Frame", "Gap", "View"),
     "session": ("Session",),
-    "sinks": ("open_sink",),
-    "sources": ("open_source",),
+    "sinks.open": ("open_sink",),
+    "sources.open": ("open_source",),
 }
 
 

@@ -12,16 +12,18 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from engines.align import AlignOptions
-from engines.bridge import BridgeOptions
-from engines.documents import DocumentError, read_toml
-from engines.specs import CLUSTER_TICKS, SpotterSpec
+from microspot.engines.alignment.aligner import AlignOptions
+from microspot.engines.alignment.bridge import BridgeOptions
+from microspot.engines.documents import DocumentError, read_toml
+from microspot.engines.specs import CLUSTER_TICKS, SpotterSpec
 
 from .errors import UsageError
 
 BRIDGE = BridgeOptions()
 SECONDS = (0.001, 1e9)  # that --seconds takes: its nanoseconds fit 64 bits
-RING_SPARE_TICKS = 60  # beyond a cluster: the reach of its last window, lags of the encoder, look-ahead
+RING_SPARE_TICKS = (
+    60  # beyond a cluster: the reach of its last window, lags of the encoder, look-ahead
+)
 
 
 class Settings(BaseModel):
@@ -31,39 +33,66 @@ class Settings(BaseModel):
 
     hop: int = Field(1, ge=1, le=30, description="ticks scored at a time")
     bridge_frames: int = Field(
-        BRIDGE.frames, ge=0, le=15, description="missing frames of a face that interpolation bridges"
+        BRIDGE.frames,
+        ge=0,
+        le=15,
+        description="missing frames of a face that interpolation bridges",
     )
     bridge_ms: int = Field(
-        BRIDGE.most_ns // 1_000_000, ge=34, le=500, description="and how far their neighbours may be apart"
+        BRIDGE.most_ns // 1_000_000,
+        ge=34,
+        le=500,
+        description="and how far their neighbours may be apart",
     )
-    cluster_ticks: int = Field(CLUSTER_TICKS, ge=60, le=3540, description="longest cluster before a barrier")
+    cluster_ticks: int = Field(
+        CLUSTER_TICKS, ge=60, le=3540, description="longest cluster before a barrier"
+    )
     ring_ticks: int = Field(
-        400, ge=64, le=3600, description="crops and history kept per face, 40 KB each; exceeds cluster_ticks"
+        400,
+        ge=64,
+        le=3600,
+        description="crops and history kept per face, 40 KB each; exceeds cluster_ticks",
     )
     threshold: float | None = Field(None, ge=0, le=1, description="T_CRN")
     proposal_threshold: float | None = Field(None, ge=0, le=1, description="T_CPN")
     nms_threshold: float | None = Field(None, ge=0, le=1, description="T_nms")
-    nms_rule: Literal["greedy", "author", "soft"] | None = Field(None, description="suppression rule")
-    refine: bool = Field(True, description="False scores by the proposal network alone (ablation M40)")
-    label_floor: float | None = Field(None, ge=0, le=1, description="label probability below which it is uncertain")
+    nms_rule: Literal["greedy", "author", "soft"] | None = Field(
+        None, description="suppression rule"
+    )
+    refine: bool = Field(
+        True, description="False scores by the proposal network alone (ablation M40)"
+    )
+    label_floor: float | None = Field(
+        None, ge=0, le=1, description="label probability below which it is uncertain"
+    )
     queue_frames: int = Field(64, ge=2, le=4096, description="aligned frames waiting per source")
     queue_mb: int = Field(128, ge=8, le=8192, description="and their images together, in MB")
     clock_reset_frames: int = Field(
         5, ge=1, le=1000, description="frames running backwards before the clock is taken anew"
     )
     min_face_px: float = Field(
-        AlignOptions().min_face_px, ge=20, le=1000, description="width from which a face is used, in px of the picture"
+        AlignOptions().min_face_px,
+        ge=20,
+        le=1000,
+        description="width from which a face is used, in px of the picture",
     )
-    small_face_px: float = Field(90, ge=0, le=1000, description="width below which it is called small")
+    small_face_px: float = Field(
+        90, ge=0, le=1000, description="width below which it is called small"
+    )
     faces: int = Field(1, ge=1, le=8, description="faces followed per source")
     process_cameras: int = Field(
-        5, ge=1, le=256, description="cameras that share a process on the CPU, while there are cores"
+        5,
+        ge=1,
+        le=256,
+        description="cameras that share a process on the CPU, while there are cores",
     )
 
     @model_validator(mode="after")
     def _ring_holds_a_cluster(self) -> Self:
         if self.ring_ticks < self.cluster_ticks + RING_SPARE_TICKS:
-            raise ValueError(f"ring_ticks {self.ring_ticks}: expected cluster_ticks + {RING_SPARE_TICKS} or more")
+            raise ValueError(
+                f"ring_ticks {self.ring_ticks}: expected cluster_ticks + {RING_SPARE_TICKS} or more"
+            )
         return self
 
     @property
@@ -87,7 +116,9 @@ class Settings(BaseModel):
             "t_nms": self.nms_threshold,
             "nms_rule": self.nms_rule,
         }
-        return SpotterSpec.from_json(spec.to_json() | {k: v for k, v in chosen.items() if v is not None})
+        return SpotterSpec.from_json(
+            spec.to_json() | {k: v for k, v in chosen.items() if v is not None}
+        )
 
     @classmethod
     def load(cls, path: Path | None, **options: Any) -> Self:
@@ -109,7 +140,9 @@ class Settings(BaseModel):
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
         if first["type"] != "extra_forbidden":
-            return f"{name}: {first['msg']}" + (f", got {reprlib.repr(first['input'])}" if first["loc"] else "")
+            return f"{name}: {first['msg']}" + (
+                f", got {reprlib.repr(first['input'])}" if first["loc"] else ""
+            )
         near = difflib.get_close_matches(name, cls.model_fields, n=1)
         known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(cls.model_fields)}"
         return f"unknown key {name!r}; {known}"

@@ -1,5 +1,5 @@
 """The errors of the stream side are the project's own tree; see `engines.errors`."""
 
-from engines.errors import DataError, EngineError, MicrospotError, SourceError, UsageError
+from microspot.engines.errors import DataError, EngineError, MicrospotError, SourceError, UsageError
 
 __all__ = ["DataError", "EngineError", "MicrospotError", "SourceError", "UsageError"]

@@ -1,4 +1,4 @@
-"""`microspot evaluate`: score with the code that runs live. Same pipeline, same events, then `engines.metrics`."""
+"""`microspot evaluate`: score with the code that runs live. Same pipeline, same events, then `engines.evaluation.metrics`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from engines.data.annotations import Interval, read_table
-from engines.metrics import match, recognition_report, spotting_report
-from engines.redaction import printable, redact_uri
-from engines.runtime.engine import EngineSet
+from microspot.engines.data.annotations import Interval, read_table
+from microspot.engines.evaluation.metrics import match, recognition_report, spotting_report
+from microspot.engines.redaction import printable, redact_uri
+from microspot.engines.runtime.engine import EngineSet
 
 from .config import Settings
 from .errors import DataError, UsageError
 from .gaps import joined
-from .images import ImageFolder
-from .media import DAMAGED
 from .pipeline import Pipeline, SourceEnd
 from .records import Event, Frame, Gap, View
-from .sources import Source, open_sources
+from .sources.image_folder import ImageFolder
+from .sources.open import Source, open_sources
+from .sources.recorded import DAMAGED
 
 
 def evaluate(
@@ -55,7 +55,9 @@ def evaluate(
     for source in open_sources(uris, fps=fps):
         rows = None if known is None else _counted(source, _of_video(source, known), file_numbers)
         seen = observe(source, engines, settings)
-        wanted += _known_to(source, seen.times) if rows is None else _within(source, rows, seen.frames)
+        wanted += (
+            _known_to(source, seen.times) if rows is None else _within(source, rows, seen.frames)
+        )
         found += [as_interval(event) for event in seen.events]
         delays += [(event.emitted_ns - event.offset_ns) / 1e9 for event in seen.events]
         seconds += (seen.times[-1] - seen.times[0]) / 1e9 if seen.times else 0.0
@@ -66,7 +68,9 @@ def evaluate(
         "engines": engines.name,
         "sources": [printable(redact_uri(uri)) for uri in uris],
     }
-    report |= spotting_report(wanted, found, rule=rule, iou=iou, minutes=seconds / 60, emits=("micro",))
+    report |= spotting_report(
+        wanted, found, rule=rule, iou=iou, minutes=seconds / 60, emits=("micro",)
+    )
     report |= {"decision_delay_s": round(float(np.median(delays)), 3) if delays else None}
     report |= {"no_evidence": _unseen(outages)}
     if engines.recognizer_spec is None:
@@ -134,9 +138,13 @@ def _some(rows: list[Interval]) -> str:
 def _of_video(source: Source, known: list[Interval]) -> list[Interval]:
     """The truth of a source, by its name or the stem of it."""
     stem = Path(source.name).stem
-    rows = [row for row in known if row.video == source.name] or [row for row in known if row.video == stem]
+    rows = [row for row in known if row.video == source.name] or [
+        row for row in known if row.video == stem
+    ]
     if not rows:
-        raise DataError(f"the truth table has no video {source.name!r}: its videos are {_some(known)}")
+        raise DataError(
+            f"the truth table has no video {source.name!r}: its videos are {_some(known)}"
+        )
     return [replace(row, video=source.name) for row in rows]
 
 
@@ -146,7 +154,9 @@ def _counted(source: Source, rows: list[Interval], file_numbers: bool) -> list[I
         return rows
     places = _file_numbers(source)
     if not places:
-        raise UsageError(f"{source.name}: --file-numbers needs a folder of images whose names end in different numbers")
+        raise UsageError(
+            f"{source.name}: --file-numbers needs a folder of images whose names end in different numbers"
+        )
     for row in rows:
         for number in (row.onset, row.apex, row.offset):
             if number is not None and number not in places:
@@ -154,7 +164,10 @@ def _counted(source: Source, rows: list[Interval], file_numbers: bool) -> list[I
                                 f"from {min(places)} to {max(places)}")  # fmt: skip
     return [
         replace(
-            row, onset=places[row.onset], offset=places[row.offset], apex=None if row.apex is None else places[row.apex]
+            row,
+            onset=places[row.onset],
+            offset=places[row.offset],
+            apex=None if row.apex is None else places[row.apex],
         )
         for row in rows
     ]
@@ -178,21 +191,26 @@ def _within(source: Source, rows: list[Interval], frames: int) -> list[Interval]
     places, advice = _file_numbers(source), "the first frame is 0"
     if places and all(row.onset in places and row.offset in places for row in rows):
         advice = f"it seems to count by the numbers in the names of the images ({min(places)} first): --file-numbers"
-    raise DataError(f"truth frames {first}-{last} lie beyond the {frames} frames of {source.name}: {advice}")
+    raise DataError(
+        f"truth frames {first}-{last} lie beyond the {frames} frames of {source.name}: {advice}"
+    )
 
 
 def _known_to(source: Source, times: list[int]) -> list[Interval]:
     """What the source itself knows."""
     movements = getattr(source, "truth", None)
     if movements is None:
-        raise UsageError(f"{source.name} does not know its truth: give --truth TABLE.csv, or use sample:synthetic")
+        raise UsageError(
+            f"{source.name} does not know its truth: give --truth TABLE.csv, or use sample:synthetic"
+        )
     captured = np.asarray(times)
     rows = []
     for movement in movements:
         if movement.kind not in ("micro", "macro"):
             continue
         onset, apex, offset = (
-            int(np.abs(captured - at).argmin()) for at in (movement.onset_ns, movement.apex_ns, movement.offset_ns)
+            int(np.abs(captured - at).argmin())
+            for at in (movement.onset_ns, movement.apex_ns, movement.offset_ns)
         )
         rows.append(Interval("", source.name, onset, apex, offset, movement.kind, movement.label3))
     return rows

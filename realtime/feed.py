@@ -13,15 +13,15 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engines.align import Aligner, Face, Refused
-from engines.bridge import Bridge
+from microspot.engines.alignment.aligner import Aligner, Face, Refused
+from microspot.engines.alignment.bridge import Bridge
 
-from .clock import Thinner
 from .config import Settings
 from .gaps import Stretches
 from .meter import Meter, Rate
 from .records import Crop, Frame, Gap, SourceState
-from .sources import Source
+from .sources.open import Source
+from .spotting.frame_decimator import Thinner
 
 POLL_S = 0.1  # how soon a closing feed notices
 
@@ -53,7 +53,9 @@ Item = Sighting | Gap | SourceState | End
 class Feed:
     """start, then get() until End; close() stops the thread."""
 
-    def __init__(self, source: Source, aligner: Aligner, grid_hz: int, settings: Settings, meter: Meter) -> None:
+    def __init__(
+        self, source: Source, aligner: Aligner, grid_hz: int, settings: Settings, meter: Meter
+    ) -> None:
         self.source = source
         self.rate = Rate()
         self._aligner, self._settings, self._meter = aligner, settings, meter
@@ -148,7 +150,9 @@ class Feed:
         at = frame.captured_ns + self._shift_ns
         if self._last_ns is None or at > self._last_ns:
             self._last_ns, self._backwards = at, 0
-            return frame if self._shift_ns == 0 else Frame(frame.source, frame.index, at, frame.image)
+            return (
+                frame if self._shift_ns == 0 else Frame(frame.source, frame.index, at, frame.image)
+            )
         self._backwards += 1
         if self._backwards < self._settings.clock_reset_frames:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from engines.bridge import Bridge
+from microspot.engines.alignment.bridge import Bridge
 
 from .records import Gap
 
@@ -36,7 +36,9 @@ class Stretches:
             self.unseen[face] = reason or "no face"
         for face, last in list(self.last.items()):
             if not self.bridge.spans(last, now_ns):
-                gaps.append(Gap(self.source, face, last, now_ns, self.unseen.get(face, "frames missing")))
+                gaps.append(
+                    Gap(self.source, face, last, now_ns, self.unseen.get(face, "frames missing"))
+                )
                 del self.last[face]
                 if face not in faces:
                     self.away[face] = gaps[-1]
@@ -48,7 +50,11 @@ class Stretches:
     def _returned(self, now_ns: int, faces: set[int]) -> list[Gap]:
         """The rest of the outage of every face that is back."""
         known = [self.away.pop(face) for face in sorted(faces & self.away.keys())]
-        return [replace(gap, start_ns=gap.stop_ns, stop_ns=now_ns) for gap in known if gap.stop_ns < now_ns]
+        return [
+            replace(gap, start_ns=gap.stop_ns, stop_ns=now_ns)
+            for gap in known
+            if gap.stop_ns < now_ns
+        ]
 
     def interrupted(self, gap: Gap) -> list[Gap]:
         """The source itself was: `gap` from the last frame used on, and what some face had been missing before that.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .calls import Arrays, Lookup, Run
+from .spotting.batching import Arrays, Lookup, Run
 
 KEPT = 4096  # measurements per stage
 

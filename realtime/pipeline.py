@@ -17,21 +17,22 @@ from typing import Any, Self
 
 import numpy as np
 
-from engines.align import TOO_SMALL, Aligner, MediaPipeAligner, Refused
-from engines.redaction import printable
-from engines.runtime.engine import EngineSet
-from engines.specs import SpotterSpec
+from microspot.engines.alignment.aligner import TOO_SMALL, Aligner, MediaPipeAligner, Refused
+from microspot.engines.redaction import printable
+from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.specs import SpotterSpec
 
-from .calls import Steps, drive
 from .config import Settings
 from .cores import one_thread
 from .errors import MicrospotError, UsageError
 from .feed import End, Feed, Item, Sighting
 from .meter import Meter
+from .overlay.event_text import face_small
 from .records import Crop, Event, Frame, Gap, SourceState, View
-from .session import Session, face_small
-from .settle import warm
-from .sources import Source
+from .session import Session
+from .sources.open import Source
+from .spotting.batching import Steps, drive
+from .spotting.streaming_nms import warm
 
 STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
 IDLE_S = 0.05  # longest sleep of the loop when nothing came
@@ -49,7 +50,9 @@ class SourceEnd:
     events: int
     drops: dict[str, int]
     error: MicrospotError | None = None
-    rejected: dict[str, int] = field(default_factory=dict)  # frames in which a wanted face was not used, by reason
+    rejected: dict[str, int] = field(
+        default_factory=dict
+    )  # frames in which a wanted face was not used, by reason
     face_seen: bool = False  # whether any face was ever aligned
 
 
@@ -67,7 +70,9 @@ class _Line:
     faces_seen: int = 0
     drops: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
-    away: dict[int | None, Gap] = field(default_factory=dict)  # the last of each outage that is not over
+    away: dict[int | None, Gap] = field(
+        default_factory=dict
+    )  # the last of each outage that is not over
     now_ns: int = 0
     over: bool = False
     cut: bool = False  # ended by `seconds`, not by the source
@@ -128,11 +133,14 @@ class Pipeline:
             source.name = printable(source.name)
         names = [source.name for source in sources]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise UsageError(f"two sources are called {sorted(twice)[0]}: open them with open_sources, which renames")
+            raise UsageError(
+                f"two sources are called {sorted(twice)[0]}: open them with open_sources, which renames"
+            )
         self._waits = not any(source.pace for source in sources)
         self._spec = spec = self.settings.spotter(engines.spotter)
         self._lines = [
-            _Line(Feed(s, aligner(spec, self.settings), spec.grid_hz, self.settings, self.meter)) for s in sources
+            _Line(Feed(s, aligner(spec, self.settings), spec.grid_hz, self.settings, self.meter))
+            for s in sources
         ]
 
     def __enter__(self) -> Self:
@@ -143,7 +151,10 @@ class Pipeline:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._open.close()
 
@@ -157,7 +168,11 @@ class Pipeline:
                 yield from self.finish()
                 return
             self._ready.clear()
-            round_ = [(line, item) for line in self._lines if not line.over and (item := line.feed.get(self._waits))]
+            round_ = [
+                (line, item)
+                for line in self._lines
+                if not line.over and (item := line.feed.get(self._waits))
+            ]
             if not round_:
                 self._ready.wait(IDLE_S)
             yield from self._round(round_)
@@ -174,7 +189,9 @@ class Pipeline:
         began = time.perf_counter_ns()
         items = [(line, self._limited(line, item)) for line, item in items]
         steps = [(line, step) for line, item in items for step in self._steps(line, item)]
-        for (line, _), events in zip(steps, drive([s for _, s in steps], self._engine), strict=True):
+        for (line, _), events in zip(
+            steps, drive([s for _, s in steps], self._engine), strict=True
+        ):
             line.events += sum(event.status == "final" for event in events)
             yield from events
         for line, item in items:
@@ -190,7 +207,11 @@ class Pipeline:
                 yield item
 
     def _limited(self, line: _Line, item: Item) -> Item:
-        over = isinstance(item, Sighting) and self._limit_ns is not None and item.frame.captured_ns >= self._limit_ns
+        over = (
+            isinstance(item, Sighting)
+            and self._limit_ns is not None
+            and item.frame.captured_ns >= self._limit_ns
+        )
         line.cut = line.cut or over
         return End() if over else item
 
@@ -200,7 +221,11 @@ class Pipeline:
             return [self._session(line, crop).push_steps(crop) for crop in item.crops]
         if isinstance(item, Gap):
             return [self._ending(line, f) for f in sorted(line.sessions) if item.face in (None, f)]
-        return [self._ending(line, face) for face in sorted(line.sessions)] if isinstance(item, End) else []
+        return (
+            [self._ending(line, face) for face in sorted(line.sessions)]
+            if isinstance(item, End)
+            else []
+        )
 
     def _session(self, line: _Line, crop: Crop) -> Session:
         if crop.face not in line.sessions:
@@ -250,7 +275,15 @@ class Pipeline:
             drops |= source.drops
         if clipped := sum(s.clipped for s in line.sessions.values()):
             drops["boundary left the ring"] = clipped
-        return SourceEnd(source.name, line.frames, line.events, drops, end.error, line.rejected, line.faces_seen > 0)
+        return SourceEnd(
+            source.name,
+            line.frames,
+            line.events,
+            drops,
+            end.error,
+            line.rejected,
+            line.faces_seen > 0,
+        )
 
     def describe(self) -> dict[str, Any]:
         """The `start` record: sources, backend, grid, latency bounds derived from the spec."""
@@ -264,13 +297,19 @@ class Pipeline:
             "backend": self.engines.backend,
             "why": self.engines.backend_reason,
             "grid_hz": self.engines.spotter.grid_hz,
-            "latency_ticks": latency(self.settings.spotter(self.engines.spotter), self.settings.hop),
+            "latency_ticks": latency(
+                self.settings.spotter(self.engines.spotter), self.settings.hop
+            ),
         }
 
 
 def _why(found: Refused) -> str:
     """What a person is told of a face that is not used."""
-    return f"{face_small(found.width_px)}, not used" if found.reason == TOO_SMALL else f"not used: {found.reason}"
+    return (
+        f"{face_small(found.width_px)}, not used"
+        if found.reason == TOO_SMALL
+        else f"not used: {found.reason}"
+    )
 
 
 def latency(spec: SpotterSpec, hop: int) -> dict[str, int]:
@@ -278,5 +317,7 @@ def latency(spec: SpotterSpec, hop: int) -> dict[str, int]:
 
     provisional: after the last tick of the first window that passes; final: after the last tick of an isolated event.
     """
-    horizon = int(-(-spec.reach // 1)) - 1  # window ends after an interval's last tick until nothing can touch it
+    horizon = (
+        int(-(-spec.reach // 1)) - 1
+    )  # window ends after an interval's last tick until nothing can touch it
     return {"provisional": spec.radius + hop + 1, "final": horizon + spec.radius + hop + 1}

@@ -17,7 +17,9 @@ Status = Literal["provisional", "final", "withdrawn"]
 
 def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None, ...]) -> None:
     """Raise ValueError with expected and actual unless `array` has `dtype` and `shape` (None = any)."""
-    fits = array.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, array.shape, strict=True))
+    fits = array.ndim == len(shape) and all(
+        w is None or w == g for w, g in zip(shape, array.shape, strict=True)
+    )
     if not fits or array.dtype != dtype:
         want = "x".join("*" if w is None else str(w) for w in shape)
         raise ValueError(
@@ -59,7 +61,9 @@ class Crop:
         _expect("Crop.pixels", self.pixels, np.uint8, (3, None, None))
         _expect("Crop.affine", self.affine, np.float64, (2, 3))
         if self.pixels.shape[1] != self.pixels.shape[2]:
-            raise ValueError(f"Crop.pixels: expected a square, got {self.pixels.shape[1]}x{self.pixels.shape[2]}")
+            raise ValueError(
+                f"Crop.pixels: expected a square, got {self.pixels.shape[1]}x{self.pixels.shape[2]}"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ class Gap:
 
     def __post_init__(self) -> None:
         if self.stop_ns <= self.start_ns:
-            raise ValueError(f"Gap: stop {self.stop_ns}, expected later than its start {self.start_ns}")
+            raise ValueError(
+                f"Gap: stop {self.stop_ns}, expected later than its start {self.start_ns}"
+            )
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,9 @@ class Event:
 
     def __post_init__(self) -> None:
         if self.offset_ns < self.onset_ns:
-            raise ValueError(f"Event {self.id}: offset {self.offset_ns} before onset {self.onset_ns}")
+            raise ValueError(
+                f"Event {self.id}: offset {self.offset_ns} before onset {self.onset_ns}"
+            )
         if not 0 <= self.score <= 1:
             raise ValueError(f"Event {self.id}: score {self.score}, expected 0 to 1")
 
@@ -161,3 +169,6 @@ class View:
     latency_ms: float
     thresholds: tuple[float, float]
     note: str = ""
+
+
+UNCERTAIN = "uncertain"

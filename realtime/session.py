@@ -15,27 +15,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.clips import nearest_frames, resample
-from engines.intervals import decode, rounded
-from engines.redaction import printable
-from engines.runtime.engine import EngineSet
+from microspot.engines.clips import nearest_frames, resample
+from microspot.engines.intervals import decode, rounded
+from microspot.engines.redaction import printable
+from microspot.engines.runtime.engine import EngineSet
 
-from .calls import Call, Steps, drive
-from .clock import TimeGrid
 from .config import Settings
-from .copies import joined
-from .records import Crop, Event, Pixels, View
-from .ring import Ring
-from .scorer import IncrementalScorer, Scores
-from .settle import Candidate, Decision, Key, Settler
-
-UNCERTAIN = "uncertain"
-
-
-def face_small(width_px: float) -> str:
-    """What a person is told of a face so wide."""
-    return f"face small: {width_px:.0f} px"
-
+from .overlay.event_text import face_small
+from .records import UNCERTAIN, Crop, Event, Pixels, View
+from .spotting.batching import Call, Steps, drive
+from .spotting.gil_copy import joined
+from .spotting.ring import Ring
+from .spotting.scorer import IncrementalScorer, Scores
+from .spotting.streaming_nms import Candidate, Decision, Key, Settler
+from .spotting.time_grid import TimeGrid
 
 SHOWN_EVENTS = 32  # events kept for the overlay
 
@@ -46,7 +39,9 @@ class Session:
     source: redacted name; epoch: 0 for files, the UTC start of a live connection (part of every event id).
     """
 
-    def __init__(self, engines: EngineSet, source: str, face: int = 0, settings: Settings | None = None) -> None:
+    def __init__(
+        self, engines: EngineSet, source: str, face: int = 0, settings: Settings | None = None
+    ) -> None:
         self.engines, self.source, self.face = engines, printable(source), face
         self.settings = settings or Settings()
         self.spec = self.settings.spotter(engines.spotter)
@@ -93,7 +88,9 @@ class Session:
 
     def push_steps(self, crop: Crop) -> Steps[list[Event]]:
         """`push` as a step."""
-        placements = self._grid.place(crop.captured_ns)  # first, since it refuses times that do not rise
+        placements = self._grid.place(
+            crop.captured_ns
+        )  # first, since it refuses times that do not rise
         self._crops.append(crop.pixels)
         self._times.append(np.array([crop.captured_ns, crop.index]))
         self._last, self.seen_ns = crop, crop.captured_ns
@@ -131,8 +128,14 @@ class Session:
         """
         crop = self._last
         rows = self.spec.scales + 1
-        undecided = [np.full(rows, np.nan, np.float32)] * (self.ticks - self._settled)  # scores lag the newest tick
-        history = np.stack([*self._history, *undecided], axis=1) if self._history else np.empty((rows, 0), np.float32)
+        undecided = [np.full(rows, np.nan, np.float32)] * (
+            self.ticks - self._settled
+        )  # scores lag the newest tick
+        history = (
+            np.stack([*self._history, *undecided], axis=1)
+            if self._history
+            else np.empty((rows, 0), np.float32)
+        )
         return View(
             source=self.source, face=self.face, now_ns=self.seen_ns, grid_hz=self.spec.grid_hz,
             measured_hz=measured_hz, windows=self.spec.windows, scores=history[:-1], refined=history[-1],
@@ -172,7 +175,9 @@ class Session:
     def _refine(self, scores: Scores) -> Steps[dict[int, list[Candidate]]]:
         """The candidates by window end: [S1 M28-M32]."""
         found: dict[int, list[Candidate]] = {}
-        passed = np.argwhere((scores.values >= self.spec.t_cpn).T)  # column-major: by end, then by scale
+        passed = np.argwhere(
+            (scores.values >= self.spec.t_cpn).T
+        )  # column-major: by end, then by scale
         if not len(passed):
             return found
         ends, scales = scores.first + passed[:, 0], passed[:, 1]
@@ -181,7 +186,10 @@ class Session:
         if self.settings.refine:
             clips = [self._clip(int(a), int(a + w)) for a, w in zip(starts, widths, strict=True)]
             out = yield Call("refiner", {"clips": np.stack(clips)})
-            values, (onsets, offsets) = out["classes"][:, 1], decode(starts, ends + 1, out["offsets"])
+            values, (onsets, offsets) = (
+                out["classes"][:, 1],
+                decode(starts, ends + 1, out["offsets"]),
+            )
         else:
             values, (onsets, offsets) = (
                 scores.values.T[tuple(passed.T)],
@@ -189,16 +197,24 @@ class Session:
             )
         for row in range(len(ends)):
             end = int(ends[row])
-            if values[row] >= self.spec.t_crn and self.spec.keeps(end + 1, onsets[row], offsets[row]):
+            if values[row] >= self.spec.t_crn and self.spec.keeps(
+                end + 1, onsets[row], offsets[row]
+            ):
                 candidate = Candidate(
-                    end, int(scales[row]), float(onsets[row]), float(offsets[row]), float(values[row])
+                    end,
+                    int(scales[row]),
+                    float(onsets[row]),
+                    float(offsets[row]),
+                    float(values[row]),
                 )
                 found.setdefault(end, []).append(candidate)
         return found
 
     def _clip(self, start: int, stop: int) -> NDArray[np.float32]:
         """(L, N_CR) spatial features of ticks [start, stop), resampled [S1 M30]."""
-        return resample(self._features.window(start, stop).T, 0, stop - start, self.spec.refine_length)
+        return resample(
+            self._features.window(start, stop).T, 0, stop - start, self.spec.refine_length
+        )
 
     def _announce(self, decisions: list[Decision]) -> Steps[list[Event]]:
         events = []
@@ -242,7 +258,9 @@ class Session:
             apex_ns=rounded(at[peak]),
             apex_frame=self._source_frames(frames[peak : peak + 1])[0],
             label=spec.labels[best] if probabilities[best] >= floor else UNCERTAIN,
-            label_scores={name: float(p) for name, p in zip(spec.labels, probabilities, strict=True)},
+            label_scores={
+                name: float(p) for name, p in zip(spec.labels, probabilities, strict=True)
+            },
             intensity=tuple(float(x) for x in intensity),
         )
 
@@ -261,4 +279,6 @@ class Session:
 
     def _show(self, event: Event) -> None:
         others = [e for e in self._events if e.id != event.id]
-        self._events = deque(others if event.status == "withdrawn" else [*others, event], SHOWN_EVENTS)
+        self._events = deque(
+            others if event.status == "withdrawn" else [*others, event], SHOWN_EVENTS
+        )

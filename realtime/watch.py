@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from engines.commands import ENDINGS, interrupted
-from engines.redaction import shown
-from engines.runtime.engine import EngineSet
+from microspot.engines.commands.entry_point import ENDINGS, interrupted
+from microspot.engines.redaction import shown
+from microspot.engines.runtime.engine import EngineSet
 
 from .config import Settings
 from .errors import MicrospotError, SourceError
 from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import Event, Frame, Gap, SourceState, View
-from .sinks import Sink, announce, unwanted
-from .sources import Source
+from .sinks.base import Sink, announce, unwanted
+from .sources.open import Source
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,11 @@ def _pass_on(
             if record.error is not None:
                 errors.append(record.error)
             elif record.frames == 0:
-                errors.append(SourceError(f"{record.source}: no frame could be read; check that it holds video"))
+                errors.append(
+                    SourceError(
+                        f"{record.source}: no frame could be read; check that it holds video"
+                    )
+                )
             elif not record.face_seen:
                 warnings.append(f"{record.source}: {_unseen(record)}")
 
@@ -183,7 +187,17 @@ def to_json(record: Record) -> dict[str, Any]:
             "start_s": round(record.start_ns / 1e9, 6), "stop_s": round(record.stop_ns / 1e9, 6),
         }  # fmt: skip
     if isinstance(record, SourceState):
-        return {"type": "state", "source": record.source, "state": record.state, "detail": record.detail}
-    ended = {"type": "end", "source": record.source, "frames": record.frames, "events": record.events}
+        return {
+            "type": "state",
+            "source": record.source,
+            "state": record.state,
+            "detail": record.detail,
+        }
+    ended = {
+        "type": "end",
+        "source": record.source,
+        "frames": record.frames,
+        "events": record.events,
+    }
     ended |= {"drops": record.drops, "rejected": record.rejected}
     return ended | ({"error": str(record.error)} if record.error else {})

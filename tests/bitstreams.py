@@ -11,8 +11,13 @@ import av
 
 from tests.rtsp_server import number_image
 
-SHORT = bytes([240, 255, 105]) + b"CAMERAINFO" * 35  # a message that claims ten bytes more than there are
-KIND = {"h264": (1, 0, 0x1F), "hevc": (2, 1, 0x3F)}  # bytes of a unit's header, where its kind is, and its mask
+SHORT = (
+    bytes([240, 255, 105]) + b"CAMERAINFO" * 35
+)  # a message that claims ten bytes more than there are
+KIND = {
+    "h264": (1, 0, 0x1F),
+    "hevc": (2, 1, 0x3F),
+}  # bytes of a unit's header, where its kind is, and its mask
 QUIET = {
     "libx264": {"tune": "zerolatency", "preset": "ultrafast"},
     "libx265": {"tune": "zerolatency", "preset": "ultrafast", "x265-params": "log-level=none"},

@@ -10,5 +10,8 @@ def children_of(pid: int) -> set[int]:
     found = set[int]()
     for task in os.listdir(f"/proc/{pid}/task"):
         with suppress(OSError):  # a thread that has just ended
-            found |= {int(child) for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split()}
+            found |= {
+                int(child)
+                for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+            }
     return found

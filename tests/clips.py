@@ -7,13 +7,17 @@ import av
 import numpy as np
 
 
-def write_clip(path: Path, images, hz: int = 30, codec: str = "libx264", aspect=None, **options: str) -> Path:
+def write_clip(
+    path: Path, images, hz: int = 30, codec: str = "libx264", aspect=None, **options: str
+) -> Path:
     """Encode BGR images at a constant rate, without B-frames, nearly lossless. aspect: width over height of a pixel."""
     with av.open(str(path), "w") as container:
         stream = None
         for index, image in enumerate(images):
             if stream is None:
-                stream = container.add_stream(codec, rate=hz, options={"crf": "12", "bf": "0", "g": "30"} | options)
+                stream = container.add_stream(
+                    codec, rate=hz, options={"crf": "12", "bf": "0", "g": "30"} | options
+                )
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = Fraction(1, hz)

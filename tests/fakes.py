@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.runtime.engine import EngineSet, FunctionEngine
-from engines.specs import RecognizerSpec, SpotterSpec
-from realtime.records import Crop
+from microspot.engines.runtime.engine import EngineSet, FunctionEngine
+from microspot.engines.specs import RecognizerSpec, SpotterSpec
+from microspot.realtime.records import Crop
 
 L, SIDE, TAIL = 4, 16, 15 + 2 + 2
 RADIUS = 2
 
 
 def spec(**changes) -> SpotterSpec:
-    values = {"feature": L, "side": SIDE, "lags_ns": (), "state": (L + 1) * TAIL, "t_cpn": 0.5, "t_crn": 0.6} | changes
+    values = {
+        "feature": L,
+        "side": SIDE,
+        "lags_ns": (),
+        "state": (L + 1) * TAIL,
+        "t_cpn": 0.5,
+        "t_crn": 0.6,
+    } | changes
     return SpotterSpec(**values)
 
 
@@ -34,7 +41,9 @@ def propose(features, valid, state):
     signal = ((x[:, 0] + x[:, 1]) + (x[:, 2] - x[:, 3])) * ok
     for bias in (np.float32(0.25), np.float32(-0.125)):
         padded = np.pad(signal, ((0, 0), (1, 1)))
-        mixed = (padded[:, :-2] * np.float32(0.5) + padded[:, 1:-1]) + padded[:, 2:] * np.float32(0.25)
+        mixed = (padded[:, :-2] * np.float32(0.5) + padded[:, 1:-1]) + padded[:, 2:] * np.float32(
+            0.25
+        )
         signal = np.maximum(mixed + bias, 0) * ok
     scores = np.zeros((batch, 5, n), np.float32)
     for i, w in enumerate((7, 9, 11, 13, 15)):
@@ -73,7 +82,12 @@ def engine_set(**changes) -> EngineSet:
     functions = {"encoder": encode, "proposer": propose, "refiner": refine, "recognizer": recognize}
     engines = {name: FunctionEngine(functions[name], *tensors[name]) for name in functions}
     return EngineSet(
-        name="fake", backend="numpy", spotter=promised, recognizer_spec=recognizer, digest="fake", **engines
+        name="fake",
+        backend="numpy",
+        spotter=promised,
+        recognizer_spec=recognizer,
+        digest="fake",
+        **engines,
     )
 
 

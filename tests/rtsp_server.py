@@ -38,7 +38,9 @@ Send = Callable[[bytes], Any]
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
 
 
-def number_image(number: int, width: int = 160, height: int = 120) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def number_image(
+    number: int, width: int = 160, height: int = 120
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """(height, width, 3) BGR image that shows `number` as bars, lowest bit on the left."""
     return np.ascontiguousarray(np.broadcast_to(_bars(number, width), (height, width, 3)))
 
@@ -70,7 +72,9 @@ def write_clip(
     container: dict[str, str] | None = None,
 ) -> Path:
     """Encode numbered frames; `pts` in units of `time_base` (default one unit apart). A key frame every 15."""
-    options = {"tune": "zerolatency", "preset": "ultrafast", "g": "15"} if codec == "libx264" else {}
+    options = (
+        {"tune": "zerolatency", "preset": "ultrafast", "g": "15"} if codec == "libx264" else {}
+    )
     with av.open(str(path), "w", options=container or {}) as out:
         stream: Any = out.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt, stream.options = 160, 120, "yuv420p", options
@@ -99,7 +103,10 @@ def access_units(path: Path) -> list[tuple[float, list[bytes]]]:
 
 def rtp(payload: bytes, sequence: int, stamp: int, last: bool) -> bytes:
     """One RTP packet of payload type 96; `last` marks the end of a frame."""
-    return struct.pack(">BBHII", 0x80, 96 | last << 7, sequence & 0xFFFF, stamp & 0xFFFFFFFF, 0x5EED) + payload
+    return (
+        struct.pack(">BBHII", 0x80, 96 | last << 7, sequence & 0xFFFF, stamp & 0xFFFFFFFF, 0x5EED)
+        + payload
+    )
 
 
 def interleave(packet: bytes) -> bytes:
@@ -133,7 +140,12 @@ class RtspServer:
         born: float | None = None, cached: bool = False, port: int = 0,
     ) -> None:  # fmt: skip
         self.units, self.loop, self.plays, self.port = access_units(path), loop, 0, port
-        self.refuse_tcp, self.keyless_s, self.born, self.cached = refuse_tcp, keyless_s, born, cached
+        self.refuse_tcp, self.keyless_s, self.born, self.cached = (
+            refuse_tcp,
+            keyless_s,
+            born,
+            cached,
+        )
         self.transports: list[str] = []  # of the SETUP requests
         self._stalled = threading.Event()
         self._dropped = threading.Event()
@@ -320,7 +332,9 @@ def _datagrams(transport: str, sockets: ExitStack) -> tuple[Send, str]:
     numbers = "-".join(str(one.getsockname()[1]) for one in ours)
 
     def send(packet: bytes) -> None:
-        with suppress(ConnectionRefusedError):  # the client has gone, which the connection will tell
+        with suppress(
+            ConnectionRefusedError
+        ):  # the client has gone, which the connection will tell
             ours[0].sendto(packet, ("127.0.0.1", int(ports[1])))
 
     return send, f"RTP/AVP;unicast;client_port={ports[1]}-{ports[2]};server_port={numbers}"

@@ -9,13 +9,20 @@ from pathlib import Path
 
 import pytest
 
-import engines
-import realtime
-from engines.telemetry import EVERY
+from microspot import engines, realtime
+from microspot.engines.telemetry import EVERY
 
 ROOT = Path(__file__).resolve().parent.parent
-MAY_IMPORT = {"engines": {"engines"}, "realtime": {"engines", "realtime"}, "demo": {"engines", "realtime", "demo"}}
-FORBIDDEN = {"realtime": {"torch", "tensorrt", "tensorrt_rtx", "gradio"}, "engines": {"gradio"}, "demo": set()}
+MAY_IMPORT = {
+    "engines": {"engines"},
+    "realtime": {"engines", "realtime"},
+    "demo": {"engines", "realtime", "demo"},
+}
+FORBIDDEN = {
+    "realtime": {"torch", "tensorrt", "tensorrt_rtx", "gradio"},
+    "engines": {"gradio"},
+    "demo": set(),
+}
 
 
 def imported(path):
@@ -44,18 +51,22 @@ def test_importing_does_nothing(module):
         "heavy = {'torch', 'mediapipe', 'cv2', 'onnxruntime', 'numba', 'av'} & set(sys.modules)\n"
         "print(json.dumps([threading.active_count(), sorted(heavy)]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert json.loads(done.stdout) == [1, []]
 
 
 WITHOUT_TORCH = [
-    "engines.align", "engines.intervals", "engines.specs", "engines.metrics", "engines.baseline", "engines.reference",
-    "engines.data.synthetic", "engines.runtime.onnx_engine", "engines.runtime.select", "realtime.pipeline",
+    "engines.alignment.aligner", "engines.intervals", "engines.specs", "engines.evaluation.metrics", "engines.baseline", "engines.reference",
+    "engines.data.synthetic", "engines.runtime.onnx_engine", "engines.loading", "realtime.pipeline",
 ]  # fmt: skip
 
 
 def test_a_base_install_needs_no_torch():
-    code = "import sys; sys.modules['torch'] = None\n" + "\n".join(f"import {name}" for name in WITHOUT_TORCH)
+    code = "import sys; sys.modules['torch'] = None\n" + "\n".join(
+        f"import {name}" for name in WITHOUT_TORCH
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
@@ -72,7 +83,12 @@ def test_public_names_are_sorted_and_there(package):
 def test_one_module_imports_onnxruntime():
     """It sets the switch of its telemetry before; whoever imports it elsewhere may be first."""
     packages = [ROOT / name for name in (*MAY_IMPORT, "tests")]
-    found = {path for package in packages for path in package.rglob("*.py") if "onnxruntime" in set(imported(path))}
+    found = {
+        path
+        for package in packages
+        for path in package.rglob("*.py")
+        if "onnxruntime" in set(imported(path))
+    }
     assert found == {ROOT / "engines" / "runtime" / "onnxruntime_import.py"}
 
 
@@ -91,7 +107,10 @@ def test_onnxruntime_is_imported_with_its_telemetry_off():
     assert run(OURS).stdout == "1\n"
     assert run(OURS, ORT_DISABLE_TELEMETRY="0").stdout == "1\n"
     assert (
-        run(f"import subprocess, sys; {OURS}; subprocess.run(['printenv', 'ORT_DISABLE_TELEMETRY'])").stdout == "1\n1\n"
+        run(
+            f"import subprocess, sys; {OURS}; subprocess.run(['printenv', 'ORT_DISABLE_TELEMETRY'])"
+        ).stdout
+        == "1\n1\n"
     )
 
 
@@ -103,9 +122,9 @@ def test_who_imported_onnxruntime_before_is_warned():
 
 
 def test_importing_switches_nothing_and_commands_switch_all_off():
-    code = "import os; before = dict(os.environ); import engines, realtime, demo; print(before == dict(os.environ))"
+    code = "import os; before = dict(os.environ); from microspot import demo, engines, realtime; print(before == dict(os.environ))"
     assert run(code).stdout == "True\n"
-    code = "import os; from engines.commands import run_command; run_command(lambda **_: print(os.environ), 'x')"
+    code = "import os; from microspot.engines.commands.entry_point import run_command; run_command(lambda **_: print(os.environ), 'x')"
     said = run(code).stdout
     assert all(f"{name!r}: {value!r}" in said for name, value in EVERY.items())
 

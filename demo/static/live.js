@@ -8,7 +8,7 @@ import { View } from "./view.js";
 const QUALITY = 0.92; // of the JPEG: compression must not look like motion
 const ANSWER_MS = 2000; // a frame unanswered for longer is given up
 const SETTLE_MS = 500; // after the last move of the threshold: every new one begins a new run
-const HEAD = 16; // bytes before the JPEG, see demo/wire.py
+const HEAD = 16; // bytes before the JPEG, see demo/views/wire.py
 const READY = "Press “Start camera”. No camera? The Camera tab shows samples.";
 
 export function mount(root) {

@@ -19,7 +19,12 @@ Field = NDArray[np.float32]
 MESH_WIDTH_CM = 15.3  # between landmarks 234 and 454
 EDGE_CM = 0.08  # half width of the step at the mouth line
 EDGE_WIDENS = 0.9  # cm of step per cm beyond the corners: cheeks are not torn
-MIDLINE = ("AU17", "AU24", "AU25", "AU26")  # their halves lie on each other: each is half of the peak
+MIDLINE = (
+    "AU17",
+    "AU24",
+    "AU25",
+    "AU26",
+)  # their halves lie on each other: each is half of the peak
 
 
 class Blob(NamedTuple):
@@ -49,11 +54,20 @@ UNITS: dict[str, tuple[Blob, ...]] = {
     "AU12": (Blob((291,), 0.62, -0.60, 1.2, 1.0), Blob((425,), 0.25, -0.45, 1.6, 1.3)),
     "AU14": (Blob((291,), 0.34, -0.12, 0.9, 0.8), Blob((287,), -0.10, -0.08, 0.5, 0.5)),
     "AU15": (Blob((291,), 0.12, 0.50, 1.0, 0.8),),
-    "AU17": (Blob((199, 262), 0.0, -0.60, 1.5, 0.9), Blob((17, 314), 0.0, -0.30, 1.4, 0.6, "lower")),
+    "AU17": (
+        Blob((199, 262), 0.0, -0.60, 1.5, 0.9),
+        Blob((17, 314), 0.0, -0.30, 1.4, 0.6, "lower"),
+    ),
     "AU20": (Blob((291,), 0.60, 0.20, 1.3, 0.9),),
     "AU23": (Blob((291,), -0.26, 0.0, 0.9, 0.7), Blob((314,), 0.0, -0.16, 1.2, 0.5, "lower")),
-    "AU24": (Blob((314, 14), 0.0, -0.30, 1.5, 0.6, "lower"), Blob((267, 13), 0.0, 0.20, 1.5, 0.5, "upper")),
-    "AU25": (Blob((14, 17, 314), 0.0, 0.45, 1.5, 0.9, "lower"), Blob((13, 267), 0.0, -0.10, 1.3, 0.5, "upper")),
+    "AU24": (
+        Blob((314, 14), 0.0, -0.30, 1.5, 0.6, "lower"),
+        Blob((267, 13), 0.0, 0.20, 1.5, 0.5, "upper"),
+    ),
+    "AU25": (
+        Blob((14, 17, 314), 0.0, 0.45, 1.5, 0.9, "lower"),
+        Blob((13, 267), 0.0, -0.10, 1.3, 0.5, "upper"),
+    ),
     "AU26": (Blob((199, 152, 262), 0.0, 0.95, 2.6, 2.2, "lower"),),
     "AU43": (),  # the lid: see `_lid`
     "GAZE": (Blob((473,), 0.22, 0.0, 0.42, 0.28),),
@@ -128,7 +142,11 @@ def _beside_mouth(geometry: Geometry, part: str) -> Field:
     corners = geometry.landmarks[[78, 308]].mean(0)
     u, v = geometry.local(inner)
     sag = float((corners - inner) @ geometry.down) / geometry.px_per_cm
-    half = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78]))) / 2 / geometry.px_per_cm
+    half = (
+        float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78])))
+        / 2
+        / geometry.px_per_cm
+    )
     line = sag * np.clip(u / max(half, 0.5), -1.5, 1.5) ** 2
     edge = EDGE_CM + EDGE_WIDENS * np.maximum(np.abs(u) - half, 0)
     step = 1 / (1 + np.exp(-np.clip((v - line) / edge, -30, 30)))
@@ -145,6 +163,8 @@ def _lid(geometry: Geometry, side: str) -> Field:
     half = float(np.hypot(*(points[outer] - points[inner]))) / 2 / geometry.px_per_cm
     middle = float((points[[outer, inner]].mean(0) - centre) @ geometry.right) / geometry.px_per_cm
     across = np.clip(1 - ((u - middle) / (1.15 * half)) ** 2, 0, 1) ** 0.7
-    fall = np.where(v < 0, np.exp(-0.5 * (v / (0.65 * opening + 0.08)) ** 2), np.exp(-0.5 * (v / 0.12) ** 2))
+    fall = np.where(
+        v < 0, np.exp(-0.5 * (v / (0.65 * opening + 0.08)) ** 2), np.exp(-0.5 * (v / 0.12) ** 2)
+    )
     down = (across * fall * (opening + 0.12)).astype(np.float32)
     return geometry.image(np.zeros_like(down), down)

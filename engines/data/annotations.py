@@ -59,8 +59,12 @@ def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
 
     def frame(name: str) -> int | None:
         value = number(name)
-        if value is not None and not WHOLE.fullmatch(row[name].strip()):  # 1,000 is a thousand to some, one to others
-            raise DataError(f"{path} line {line}: {name} is {row[name]!r}, expected a whole number: a frame")
+        if value is not None and not WHOLE.fullmatch(
+            row[name].strip()
+        ):  # 1,000 is a thousand to some, one to others
+            raise DataError(
+                f"{path} line {line}: {name} is {row[name]!r}, expected a whole number: a frame"
+            )
         return None if value is None else int(value)
 
     onset, offset, apex = frame("onset"), frame("offset"), frame("apex")

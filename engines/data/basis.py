@@ -42,7 +42,9 @@ class Basis:
             with np.load(path, allow_pickle=False) as file:
                 names, shapes = [str(n) for n in file["names"]], np.asarray(file["D"], np.float64)
         except (OSError, KeyError, ValueError) as error:
-            raise DataError(f"{path} is no motion basis ({error}): give an .npz with D and names") from error
+            raise DataError(
+                f"{path} is no motion basis ({error}): give an .npz with D and names"
+            ) from error
         if shapes.shape != (len(names), POINTS, 3):
             raise DataError(f"{path}: D is {shapes.shape}, expected ({len(names)}, {POINTS}, 3)")
         by_name = dict(zip(names, shapes[..., :2] * (1, -1), strict=True))
@@ -54,7 +56,9 @@ class Basis:
                 elif name in by_name:  # one shape for both halves
                     deltas[unit, side] = by_name[name] / 2
         if not deltas:
-            raise DataError(f"{path}: none of its names is an ARKit blendshape such as browInnerUp_L")
+            raise DataError(
+                f"{path}: none of its names is an ARKit blendshape such as browInnerUp_L"
+            )
         return cls(deltas)
 
     def field(self, geometry: Geometry, unit: Unit) -> Field | None:
@@ -70,10 +74,16 @@ def dense(geometry: Geometry, moves: NDArray[np.float32]) -> Field:
     at = np.rint(geometry.landmarks[:POINTS]).astype(int)
     inside = ((at >= 0) & (at < (geometry.width, geometry.height))).all(1)
     sums = np.zeros((geometry.height, geometry.width, 3), np.float32)
-    np.add.at(sums, (at[inside, 1], at[inside, 0]), np.column_stack([moves, np.ones(POINTS, np.float32)])[inside])
+    np.add.at(
+        sums,
+        (at[inside, 1], at[inside, 0]),
+        np.column_stack([moves, np.ones(POINTS, np.float32)])[inside],
+    )
     near, wide = (_spread(sums, cm * geometry.px_per_cm) for cm in (NEAR_CM, WIDE_CM))
     share = near[..., 2:] / (near[..., 2:] + SPARSE)
-    field = share * near[..., :2] / (near[..., 2:] + 1e-6) + (1 - share) * wide[..., :2] / (wide[..., 2:] + 1e-6)
+    field = share * near[..., :2] / (near[..., 2:] + 1e-6) + (1 - share) * wide[..., :2] / (
+        wide[..., 2:] + 1e-6
+    )
     face = np.zeros((geometry.height, geometry.width), np.float32)
     cv2.fillConvexPoly(face, cv2.convexHull(at.astype(np.int32)), 1.0)
     face = cv2.GaussianBlur(face, (0, 0), FADE_CM * geometry.px_per_cm / 2)
@@ -82,4 +92,6 @@ def dense(geometry: Geometry, moves: NDArray[np.float32]) -> Field:
 
 def _spread(sums: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Blur, as counts per spread: 1 where one landmark stands."""
-    return np.asarray(cv2.GaussianBlur(sums, (0, 0), sigma) * np.float32(2 * np.pi * sigma**2), np.float32)
+    return np.asarray(
+        cv2.GaussianBlur(sums, (0, 0), sigma) * np.float32(2 * np.pi * sigma**2), np.float32
+    )

@@ -37,7 +37,11 @@ MACRO = (
     ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"),
     ("AU15", "AU17"), ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
 )  # fmt: skip
-GAPING = (("AU1", "AU2", "AU5", "AU25", "AU26"), ("AU1", "AU2", "AU25", "AU26"), ("AU6", "AU12", "AU25", "AU26"))
+GAPING = (
+    ("AU1", "AU2", "AU5", "AU25", "AU26"),
+    ("AU1", "AU2", "AU25", "AU26"),
+    ("AU6", "AU12", "AU25", "AU26"),
+)
 SPEECH = ("AU20", "AU23", "AU24", "AU10", "AU17")  # what lips do beside opening
 SYLLABLE_SHAPES = 0.6  # share of syllables with one of these
 
@@ -57,7 +61,9 @@ def _ns(t: float) -> int:
     return round(t * 1e9)
 
 
-def _expression(rng: np.random.Generator) -> tuple[tuple[str | None, str], tuple[str, ...], Strengths]:
+def _expression(
+    rng: np.random.Generator,
+) -> tuple[tuple[str | None, str], tuple[str, ...], Strengths]:
     """What an ME shows: its labels in 3 and 5 classes, the names of its units, their strengths."""
     label5, label3, _, combos = EMOTIONS[rng.choice(len(EMOTIONS), p=[e[2] for e in EMOTIONS])]
     units, _, one_sided = combos[rng.choice(len(combos), p=[c[1] for c in combos])]
@@ -72,7 +78,10 @@ def _expression(rng: np.random.Generator) -> tuple[tuple[str | None, str], tuple
 
 
 def _sized(
-    rng: np.random.Generator, shape: Strengths, px: tuple[float, float], peak: Callable[[Strengths], float]
+    rng: np.random.Generator,
+    shape: Strengths,
+    px: tuple[float, float],
+    peak: Callable[[Strengths], float],
 ) -> tuple[float, Strengths]:
     """The shape at a peak displacement drawn from `px`, log-uniform; the displacement comes first."""
     target = math.exp(rng.uniform(*np.log(px)))
@@ -80,14 +89,20 @@ def _sized(
     return round(target, 3), {k: v * scale for k, v in shape.items()}
 
 
-def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
+def draw_micro(
+    rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]
+) -> Action:
     """One ME at `start`; `peak` gives the peak displacement in px of unit strengths."""
     duration = _between(rng, *recipe.micro_s)
     apex = start + duration * _between(rng, *recipe.apex)
     emotion, names, shape = _expression(rng)
     target, strengths = _sized(rng, shape, recipe.micro_px, peak)
-    movement = Movement("micro", _ns(start), _ns(apex), _ns(start + duration), names, *emotion, target)
-    curve = rise_and_fall(start, apex, start + duration, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
+    movement = Movement(
+        "micro", _ns(start), _ns(apex), _ns(start + duration), names, *emotion, target
+    )
+    curve = rise_and_fall(
+        start, apex, start + duration, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4)
+    )
     return Action(movement, strengths, curve)
 
 
@@ -119,7 +134,9 @@ def _apart(
     return actions
 
 
-def draw_macro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
+def draw_macro(
+    rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]
+) -> Action:
     """A macro-expression: longer, stronger, often held; some begin as fast as an ME."""
     median, least, most = recipe.macro_s
     duration = float(np.clip(median * math.exp(rng.normal(0, 0.45)), least, most))
@@ -129,20 +146,30 @@ def draw_macro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Cal
     shape = {(u, s): float(rng.uniform(0.5, 1.0)) for u in units for s in sides}
     target, strengths = _sized(rng, shape, recipe.macro_px, peak)
     fall = rng.uniform(0.2, 0.6) * (duration - rise)
-    movement = Movement("macro", _ns(start), _ns(start + rise), _ns(start + duration), units, peak_px=target)
-    curve = rise_and_fall(start, start + rise, start + duration, 1.0, 1.0, hold=duration - rise - fall)
+    movement = Movement(
+        "macro", _ns(start), _ns(start + rise), _ns(start + duration), units, peak_px=target
+    )
+    curve = rise_and_fall(
+        start, start + rise, start + duration, 1.0, 1.0, hold=duration - rise - fall
+    )
     return Action(movement, strengths, curve)
 
 
 def draw_macros(
-    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float], micros: list[Action]
+    rng: np.random.Generator,
+    seconds: float,
+    recipe: Recipe,
+    peak: Callable[[Strengths], float],
+    micros: list[Action],
 ) -> list[Action]:
     """Macro-expressions clear of every ME: one on top of an ME would leave its onset and offset undefined."""
     return _apart(rng, recipe, recipe.macro_per_min, seconds, seconds - 0.2, micros,
                   lambda start: draw_macro(rng, start, recipe, peak))  # fmt: skip
 
 
-def draw_held(rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]) -> Action:
+def draw_held(
+    rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]
+) -> Action:
     """A movement that begins as an ME does, in what moves, how fast and how far, and then stays: no ME.
 
     Without many of these a spotter answers to every fast rise, whether or not the face comes back.
@@ -162,7 +189,11 @@ def draw_held(rng: np.random.Generator, start: float, recipe: Recipe, peak: Call
 
 
 def draw_helds(
-    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float], micros: list[Action]
+    rng: np.random.Generator,
+    seconds: float,
+    recipe: Recipe,
+    peak: Callable[[Strengths], float],
+    micros: list[Action],
 ) -> list[Action]:
     """Held movements clear of every ME."""
     return _apart(rng, recipe, recipe.held_per_min, seconds, seconds - 0.2, micros,
@@ -174,9 +205,15 @@ def draw_blink(rng: np.random.Generator, start: float, pull: float = 1.0) -> Act
     duration = float(rng.uniform(0.13, 0.42))
     apex = start + duration * rng.uniform(0.3, 0.45)
     depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.3, 0.8)
-    shape = {("AU43", "L"): depth * rng.uniform(0.92, 1.0), ("AU43", "R"): depth * rng.uniform(0.92, 1.0)}
+    shape = {
+        ("AU43", "L"): depth * rng.uniform(0.92, 1.0),
+        ("AU43", "R"): depth * rng.uniform(0.92, 1.0),
+    }
     for side in ("L", "R"):
-        shape |= {("AU4", side): pull * rng.uniform(0, 0.10), ("AU6", side): pull * rng.uniform(0, 0.12)}
+        shape |= {
+            ("AU4", side): pull * rng.uniform(0, 0.10),
+            ("AU6", side): pull * rng.uniform(0, 0.12),
+        }
     movement = Movement("blink", _ns(start), _ns(apex), _ns(start + duration), ("AU43",))
     return Action(movement, shape, rise_and_fall(start, apex, start + duration, 0.7, 0.8))
 
@@ -201,7 +238,9 @@ def draw_speech(rng: np.random.Generator, start: float, seconds: float) -> list[
             unit = SPEECH[rng.integers(len(SPEECH))]
             shape |= {(unit, side): float(rng.uniform(0.1, 0.7)) for side in SIDES}
         apex = t + duration * rng.uniform(0.35, 0.65)
-        movement = Movement("speech", _ns(t), _ns(apex), _ns(t + duration), tuple(sorted({u for u, _ in shape})))
+        movement = Movement(
+            "speech", _ns(t), _ns(apex), _ns(t + duration), tuple(sorted({u for u, _ in shape}))
+        )
         actions.append(Action(movement, shape, rise_and_fall(t, apex, t + duration, 1.0, 1.0)))
         t += duration * rng.uniform(0.55, 1.2)
     return actions
@@ -213,15 +252,23 @@ def draw_gaze(rng: np.random.Generator, start: float) -> Action:
     strength = float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0))
     shape = {("GAZE", "L"): strength, ("GAZE", "R"): strength}
     movement = Movement("gaze", _ns(start), _ns(start + rise), _ns(start + duration), ("GAZE",))
-    return Action(movement, shape, rise_and_fall(start, start + rise, start + duration, 1, 1, duration - 2 * rise))
+    return Action(
+        movement,
+        shape,
+        rise_and_fall(start, start + rise, start + duration, 1, 1, duration - 2 * rise),
+    )
 
 
 def draw_swallow(rng: np.random.Generator, start: float) -> Action:
     """The chin and the corners of the mouth."""
     duration = float(rng.uniform(0.6, 1.1))
     shape = {("SWALLOW", s): float(rng.uniform(0.4, 1.0)) for s in ("L", "R")}
-    movement = Movement("swallow", _ns(start), _ns(start + duration / 2), _ns(start + duration), ("SWALLOW",))
-    return Action(movement, shape, rise_and_fall(start, start + duration / 2, start + duration, 1, 1))
+    movement = Movement(
+        "swallow", _ns(start), _ns(start + duration / 2), _ns(start + duration), ("SWALLOW",)
+    )
+    return Action(
+        movement, shape, rise_and_fall(start, start + duration / 2, start + duration, 1, 1)
+    )
 
 
 def draw_turn(rng: np.random.Generator, start: float, recipe: Recipe) -> Action:
@@ -231,7 +278,9 @@ def draw_turn(rng: np.random.Generator, start: float, recipe: Recipe) -> Action:
     strength = float(rng.choice([-1, 1])) * math.exp(rng.uniform(*np.log(recipe.turn)))
     apex = start + duration * rng.uniform(0.3, 0.7)
     movement = Movement("turn", _ns(start), _ns(apex), _ns(start + duration), (unit,))
-    return Action(movement, {(unit, ""): strength}, rise_and_fall(start, apex, start + duration, 1, 1))
+    return Action(
+        movement, {(unit, ""): strength}, rise_and_fall(start, apex, start + duration, 1, 1)
+    )
 
 
 def draw_actions(
@@ -240,7 +289,9 @@ def draw_actions(
     """Everything a face does in `seconds`, in order of onset."""
     micros = draw_micros(rng, seconds, recipe, peak)
     actions = micros + draw_macros(rng, seconds, recipe, peak, micros)
-    actions += [draw_blink(rng, t, recipe.blink_pull) for t in _starts(rng, recipe.blink_per_min, seconds)]
+    actions += [
+        draw_blink(rng, t, recipe.blink_pull) for t in _starts(rng, recipe.blink_per_min, seconds)
+    ]
     for start in _starts(rng, recipe.speech_per_min, seconds):
         actions += draw_speech(rng, start, seconds)
     actions += [draw_gaze(rng, t) for t in _starts(rng, recipe.gaze_per_min, seconds)]

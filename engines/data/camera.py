@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..template import rigid_weights
+from ..alignment.face_template import rigid_weights
 from .actions import Field, Geometry
 from .timeline import Recipe
 
@@ -38,7 +38,9 @@ CODECS = ("h264", "jpeg", "none")
 class Waves:
     """`channels` smooth random signals of RMS 1: sums of sines, weaker the faster."""
 
-    def __init__(self, rng: np.random.Generator, channels: int, hz: tuple[float, float] = SWAY_HZ) -> None:
+    def __init__(
+        self, rng: np.random.Generator, channels: int, hz: tuple[float, float] = SWAY_HZ
+    ) -> None:
         self._hz = np.exp(rng.uniform(np.log(hz[0]), np.log(hz[1]), (channels, SINES)))
         weight = self._hz**-FADE * rng.uniform(0.3, 1.0, (channels, SINES))
         self._weight = weight * np.sqrt(2 / (weight**2).sum(1, keepdims=True))
@@ -119,13 +121,18 @@ class Sensor:
         noise = rng.normal(0, 1, (2 * size, 2 * size, 3)).astype(np.float32)
         if rng.random() < 0.5:
             noise = cv2.GaussianBlur(noise, (0, 0), 0.6) * np.float32(1.6)
-        self._noise = noise * np.float32(np.exp(rng.uniform(*np.log(recipe.noise))) if recipe.noise[1] else 0)
+        self._noise = noise * np.float32(
+            np.exp(rng.uniform(*np.log(recipe.noise))) if recipe.noise[1] else 0
+        )
         self._size = size
         self._gain, ramp = rng.uniform(0.75, 1.2), rng.normal(0, 0.08)
         row = 1 + ramp * np.linspace(-0.5, 0.5, size, dtype=np.float32)
         self._ramp = np.repeat(np.repeat(row[None, :, None], size, 0), 3, 2).astype(np.float32)
         self._drift = recipe.light * rng.uniform(0, 1), rng.uniform(0.05, 0.6), rng.uniform(0, 6.28)
-        self._flicker = (rng.uniform(0.002, 0.02) if rng.random() < recipe.flicker else 0.0), rng.uniform(2, 14)
+        self._flicker = (
+            (rng.uniform(0.002, 0.02) if rng.random() < recipe.flicker else 0.0),
+            rng.uniform(2, 14),
+        )
         self._smear = rng.uniform(*recipe.smear) if rng.random() < recipe.smears else 0.0
         self._repeats = recipe.repeated_frames if rng.random() < 0.5 else 0.0
         self._last: NDArray[np.float32] | None = None
@@ -137,7 +144,9 @@ class Sensor:
             return self._shown
         amount, hz, phase = self._drift
         depth, rate = self._flicker
-        gain = self._gain * (1 + amount * np.sin(6.28 * hz * t + phase) + depth * np.sin(6.28 * rate * t))
+        gain = self._gain * (
+            1 + amount * np.sin(6.28 * hz * t + phase) + depth * np.sin(6.28 * rate * t)
+        )
         lit: Any = cv2.multiply(image, self._ramp, scale=gain, dtype=cv2.CV_32F)
         if self._smear and self._last is not None:
             lit = cv2.addWeighted(lit, 1 - self._smear, self._last, self._smear, 0)
@@ -148,7 +157,9 @@ class Sensor:
         return self._shown
 
 
-def coded(frames: Sequence[Pixels], rng: np.random.Generator, recipe: Recipe, hz: float) -> Sequence[Pixels]:
+def coded(
+    frames: Sequence[Pixels], rng: np.random.Generator, recipe: Recipe, hz: float
+) -> Sequence[Pixels]:
     """The frames (H, W, 3) BGR of even sides as a codec drawn from the recipe leaves them."""
     codec = CODECS[rng.choice(len(CODECS), p=recipe.codecs)]
     if codec == "h264":
@@ -176,10 +187,14 @@ def h264(frames: Sequence[Pixels], hz: int, options: dict[str, str]) -> list[Pix
     def decode(packets: list[Any]) -> None:
         for packet in packets:
             for frame in decoder.decode(packet):
-                out.append(np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8))
+                out.append(
+                    np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
+                )
 
     for i, image in enumerate(frames):
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(
+            cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p"
+        )
         frame.pts = i
         decode(encoder.encode(frame))
     decode([*encoder.encode(None), None])

@@ -16,8 +16,14 @@ from numpy.typing import NDArray
 from ..errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-HELD_OUT = {"validation": 0.06, "test": 0.06}  # validation chooses thresholds and when to stop; test only measures
-MOUTH_CLOSED, EYES_OPEN = 0.06, 0.055  # openings over inter-ocular distance: a neutral face to start from
+HELD_OUT = {
+    "validation": 0.06,
+    "test": 0.06,
+}  # validation chooses thresholds and when to stop; test only measures
+MOUTH_CLOSED, EYES_OPEN = (
+    0.06,
+    0.055,
+)  # openings over inter-ocular distance: a neutral face to start from
 LANDMARKS = "landmarks468.npz"  # optional, beside the images: array L (images, 468, 3) px in order of file name
 ORIGINS = "faces.csv"  # optional: columns file, repo
 HELD_OUT_REPO = "SFHQ-dataset"  # the more webcam-like portraits stay unseen in training
@@ -58,13 +64,20 @@ def is_neutral(landmarks: NDArray[np.float64]) -> bool:
 
 def find_faces(folder: Path) -> list[tuple[Path, NDArray[np.float64], str]]:
     """(image path, landmarks, split) of every usable portrait, by name. Raises DataError where there is none."""
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    paths = (
+        sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+        if folder.is_dir()
+        else []
+    )
     if not paths:
         raise DataError(f"{folder}: no face images; give a folder of .jpg or .png portraits")
     origins = _origins(folder / ORIGINS)
     stored = folder / LANDMARKS
     found = _stored(paths, stored) if stored.exists() else _detect(paths)
-    usable = [(p, np.asarray(mesh, np.float64), split_of(p.name, origins.get(p.name, ""))) for p, mesh in found]
+    usable = [
+        (p, np.asarray(mesh, np.float64), split_of(p.name, origins.get(p.name, "")))
+        for p, mesh in found
+    ]
     return [face for face in usable if is_neutral(face[1])]
 
 
@@ -79,7 +92,9 @@ def load_face(path: Path, landmarks: NDArray[np.float64], split: str) -> FaceAss
 def _stored(paths: list[Path], stored: Path) -> Iterator[tuple[Path, NDArray[np.float64]]]:
     meshes = np.load(stored)["L"]
     if len(meshes) != len(paths):
-        raise DataError(f"{stored}: {len(meshes)} meshes for {len(paths)} images; remove it to find landmarks anew")
+        raise DataError(
+            f"{stored}: {len(meshes)} meshes for {len(paths)} images; remove it to find landmarks anew"
+        )
     return zip(paths, meshes, strict=True)
 
 
@@ -91,7 +106,7 @@ def _origins(path: Path) -> dict[str, str]:
 
 
 def _detect(paths: list[Path]) -> Iterator[tuple[Path, NDArray[np.float64]]]:
-    from ..align import MediaPipeAligner
+    from ..alignment.aligner import MediaPipeAligner
 
     with MediaPipeAligner() as aligner:
         for path in paths:

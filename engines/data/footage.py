@@ -14,15 +14,22 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import Alignment, AlignOptions, MediaPipeAligner
-from ..bridge import breaks
+from ..alignment.aligner import Alignment, AlignOptions, MediaPipeAligner
+from ..alignment.bridge import breaks
+from ..alignment.landmarker import Mesh
+from ..alignment.registration import Pixels
 from ..clips import SECOND_NS
-from ..decoding import Track, open_video
 from ..errors import DataError
-from ..landmarker import Mesh
-from ..register import Pixels
+from .decoding import Track, open_video
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")  # what a folder of videos is searched for
+VIDEOS = (
+    ".mp4",
+    ".avi",
+    ".mov",
+    ".mkv",
+    ".mpg",
+    ".webm",
+)  # what a folder of videos is searched for
 MAX_PIXELS = 8192 * 4320  # of a frame: one 8K frame
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
@@ -86,7 +93,9 @@ class Footage:
     def minutes(self) -> float:
         """Of the stretches, first to last frame."""
         at = self.at_ns
-        return sum(int(at[stop - 1] - at[first]) for first, stop in self.stretches()) / SECOND_NS / 60
+        return (
+            sum(int(at[stop - 1] - at[first]) for first, stop in self.stretches()) / SECOND_NS / 60
+        )
 
     def stretches(self) -> list[Rows]:
         """Rows [first, stop) between breaks of the alignment that the stream makes a Gap of; two frames at least."""
@@ -135,7 +144,9 @@ def read_tuning(path: Path) -> Footage:
     """What the examinations leave of a clip. Raises DataError where that is nothing."""
     stop_s = examined_from_s(path)
     if stop_s == 0:
-        raise DataError(f"{path.name} is examined from its beginning: set thresholds on other footage")
+        raise DataError(
+            f"{path.name} is examined from its beginning: set thresholds on other footage"
+        )
     return read_footage(path, 0.0, stop_s, keep_frames=False)
 
 
@@ -154,7 +165,9 @@ def align_shots(
     times, meshes, rows = [], [], []
     for i, (at_ns, image) in enumerate(shots):
         if keep_frames and len(frames) * image.nbytes > MAX_FRAME_BYTES:
-            raise DataError(f"{name}: more than {MAX_FRAME_BYTES >> 20} MiB of frames; examine a shorter part")
+            raise DataError(
+                f"{name}: more than {MAX_FRAME_BYTES >> 20} MiB of frames; examine a shorter part"
+            )
         aligner.given = known[i] if i < len(known) else None
         found = aligner(image, at_ns).faces[:1]
         rows += [(i, face.pixels, face.affine) for face in found if aligner.mesh is not None]
@@ -181,7 +194,11 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
         with open_video(path) as container:
             track = _track(container)
             for frame in _intact(track):
-                stamp = None if frame.pts is None or frame.time_base is None else _ns(frame.pts, frame.time_base)
+                stamp = (
+                    None
+                    if frame.pts is None or frame.time_base is None
+                    else _ns(frame.pts, frame.time_base)
+                )
                 if stamp is None or (last is not None and stamp <= last):
                     continue
                 first, last = stamp if first is None else first, stamp
@@ -189,17 +206,23 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
                 if stop_s is not None and seconds >= stop_s:
                     return
                 if seconds - start_s > MAX_SECONDS:
-                    raise DataError(f"{path}: more than {MAX_SECONDS:.0f} s of video; examine a shorter part")
+                    raise DataError(
+                        f"{path}: more than {MAX_SECONDS:.0f} s of video; examine a shorter part"
+                    )
                 if seconds >= start_s:
                     yield stamp - first, track.picture(frame)
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise DataError(f"{path}: not a video that can be read ({error}); give another file") from error
+        raise DataError(
+            f"{path}: not a video that can be read ({error}); give another file"
+        ) from error
 
 
 def _track(container: av.container.InputContainer) -> Track:
     track = Track.of(container)
     if track is None or track.stream.codec_context is None:
-        raise DataError(f"{Path(container.name).name}: no video in it that can be read; give another file")
+        raise DataError(
+            f"{Path(container.name).name}: no video in it that can be read; give another file"
+        )
     track.configure(MAX_PIXELS)
     return track
 

@@ -24,8 +24,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
+from .backgrounds import Carrier, carrier_clip, read_carriers
 from .basis import Basis
-from .carriers import Carrier, carrier_clip, read_carriers
 from .faces import find_faces, load_face
 from .footage import VIDEOS, examined_from_s
 from .synthetic import Clip, Renderer
@@ -33,7 +33,9 @@ from .timeline import Recipe
 
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
-TRAINING_RECIPE = dataclasses.replace(Recipe(), held_per_min=12.0, blink_pull=2.0)  # examinations have their own
+TRAINING_RECIPE = dataclasses.replace(
+    Recipe(), held_per_min=12.0, blink_pull=2.0
+)  # examinations have their own
 CARRIER_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
 
 
@@ -96,8 +98,12 @@ def synthesize(
         partial.unlink(missing_ok=True)  # what a killed run left
         _demand_room(out, round(clips * seconds * np.mean(chosen.hz)) * 3 * side * side)
         with multiprocessing.get_context("spawn").Pool(workers, _start, (source,)) as pool:
-            store = open_memmap(partial, mode="w+", dtype=np.uint8, shape=(clips * highest, 3, side, side))
-            for done, (task, clip) in enumerate(zip(tasks, pool.imap(_render, tasks, chunksize=2), strict=True), 1):
+            store = open_memmap(
+                partial, mode="w+", dtype=np.uint8, shape=(clips * highest, 3, side, side)
+            )
+            for done, (task, clip) in enumerate(
+                zip(tasks, pool.imap(_render, tasks, chunksize=2), strict=True), 1
+            ):
                 count = len(clip.crops)
                 store[total : total + count] = clip.crops
                 index.append(_entry(clip, task.seed, total))
@@ -105,7 +111,12 @@ def synthesize(
                 progress(done, len(tasks))
             store.flush()
         _finish(partial, out / "crops.npy", total, side)
-        about = {"recipe": dataclasses.asdict(chosen), "seed": seed, "seconds": seconds, "clips": index}
+        about = {
+            "recipe": dataclasses.asdict(chosen),
+            "seed": seed,
+            "seconds": seconds,
+            "clips": index,
+        }
         (out / "index.json").write_text(json.dumps(about))
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error}") from error
@@ -115,7 +126,9 @@ def _demand_room(folder: Path, size: int) -> None:
     """DataError where the disk has no room for a set; found full while mapped, it would kill the process."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise DataError(f"{folder}: the set takes about {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; fewer --clips")
+        raise DataError(
+            f"{folder}: the set takes about {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; fewer --clips"
+        )
 
 
 def _carriers(folder: Path | None, side: int) -> tuple[Carrier, ...]:
@@ -126,7 +139,9 @@ def _carriers(folder: Path | None, side: int) -> tuple[Carrier, ...]:
         raise DataError(f"{', '.join(known)}: the examinations use this footage; train on other")
     found = tuple(carrier for path in paths for carrier in read_carriers(path, side=side))
     if not found:
-        raise DataError(f"{folder}: no face held for a second in {len(paths)} videos; give more, or none")
+        raise DataError(
+            f"{folder}: no face held for a second in {len(paths)} videos; give more, or none"
+        )
     return found
 
 
@@ -138,7 +153,9 @@ def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[Task]:
     for split, count in (("validation", held_out), ("train", clips - held_out)):
         pool = [face for face in found if face[2] == split]
         if not pool:
-            raise DataError(f"{faces}: no {split} face among {len(found)} usable ones; give more portraits")
+            raise DataError(
+                f"{faces}: no {split} face among {len(found)} usable ones; give more portraits"
+            )
         order = [pool[i] for i in rng.permutation(len(pool))]
         for i in range(count):
             carried = bool(source.carriers) and split == "train" and rng.random() < source.share
@@ -180,7 +197,9 @@ def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:
 def _finish(partial: Path, final: Path, total: int, side: int) -> None:
     """Cut the file to the frames that were made: same header length, so rewriting the header is enough."""
     shape = (total, 3, side, side)
-    header = np.lib.format.header_data_from_array_1_0(np.empty((0, 3, side, side), np.uint8)) | {"shape": shape}
+    header = np.lib.format.header_data_from_array_1_0(np.empty((0, 3, side, side), np.uint8)) | {
+        "shape": shape
+    }
     with partial.open("r+b") as file:
         major, _ = np.lib.format.read_magic(file)
         if major != 1:

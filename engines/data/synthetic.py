@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align import face_to_crop
+from ..alignment.aligner import face_to_crop
 from .actions import SIDES, Field, Geometry, motion_field
 from .basis import Basis
 from .behaviour import draw_actions
@@ -47,7 +47,10 @@ class Motion:
     """The motion fields of one face, made when first needed."""
 
     def __init__(
-        self, geometry: Geometry, ready: Mapping[Unit, Field] | None = None, basis: Basis | None = None
+        self,
+        geometry: Geometry,
+        ready: Mapping[Unit, Field] | None = None,
+        basis: Basis | None = None,
     ) -> None:
         self.geometry, self._basis = geometry, basis
         self._fields: dict[Unit, Field] = dict(ready or {})
@@ -77,7 +80,9 @@ class Motion:
         """Darken the gap between parted lips, in place; `scale` is output px per crop px."""
         x, y = (round(float(c)) for c in self._mouth)
         below = min(y + 3, flow.shape[0] - 1)
-        gap = float(flow[below, x] @ self.geometry.down) - float(flow[max(y - 3, 0), x] @ self.geometry.down)
+        gap = float(flow[below, x] @ self.geometry.down) - float(
+            flow[max(y - 3, 0), x] @ self.geometry.down
+        )
         if gap < MOUTH_OPEN_PX * scale:
             return
         centre = self._mouth + self.geometry.down * (gap / 2)
@@ -86,7 +91,9 @@ class Motion:
         mask = np.zeros(image.shape[:2], np.uint8)
         cv2.ellipse(mask, (tuple(centre.tolist()), (2 * axes[0], 2 * axes[1]), angle), 255, -1)
         soft = cv2.GaussianBlur(mask, (0, 0), 0.5 + 0.3 * scale)[..., None].astype(np.float32) / 255
-        image[:] = np.asarray(image * (1 - soft) + np.array(MOUTH_COLOUR, np.float32) * soft, np.uint8)
+        image[:] = np.asarray(
+            image * (1 - soft) + np.array(MOUTH_COLOUR, np.float32) * soft, np.uint8
+        )
 
 
 def strengths_at(actions: list[Action], t: float) -> Strengths:
@@ -108,14 +115,22 @@ class Renderer:
     """Training clips of one face at crop resolution `side`, moved by an external basis where one is given."""
 
     def __init__(
-        self, face: FaceAsset, side: int = 112, recipe: Recipe | None = None, basis: Basis | None = None
+        self,
+        face: FaceAsset,
+        side: int = 112,
+        recipe: Recipe | None = None,
+        basis: Basis | None = None,
     ) -> None:
         self.face, self.side, self.recipe = face, side, recipe or Recipe()
         affine = face_to_crop(face.landmarks, side)
         self._size = side + 2 * MARGIN
         reduced, shifted = _reduce(face.image, affine + np.array([[0, 0, MARGIN], [0, 0, MARGIN]]))
         self._base: Any = cv2.warpAffine(
-            reduced, shifted, (self._size, self._size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            reduced,
+            shifted,
+            (self._size, self._size),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
         )
         points = face.landmarks[:, :2] @ affine[:, :2].T + affine[:, 2] + MARGIN
         geometry = Geometry.of(points, self._size, self._size)
@@ -149,24 +164,36 @@ class Renderer:
             taken.append(sensor(np.asarray(picture, np.uint8), t))
         frames = coded(taken, rng, recipe, 1e9 / float(np.median(np.diff(times))))
         crops = self._aligned(frames, poses, rng, np.diff(at, prepend=at[0]))
-        return Clip(self.face.name, self.face.split, times, crops, tuple(a.movement for a in actions))
+        return Clip(
+            self.face.name, self.face.split, times, crops, tuple(a.movement for a in actions)
+        )
 
-    def _restless(self, rng: np.random.Generator, at: NDArray[np.float64]) -> tuple[list[Field], NDArray[np.float64]]:
+    def _restless(
+        self, rng: np.random.Generator, at: NDArray[np.float64]
+    ) -> tuple[list[Field], NDArray[np.float64]]:
         """What never rests: fields, and how much of each at every time (T, fields)."""
         recipe = self.recipe
         fields = [self._motion.field(("YAW", "")), self._motion.field(("PITCH", ""))]
         fields += [self._held(field) for field in swims(rng, self._size)]
-        turning, swimming = (math.exp(rng.uniform(*np.log(span))) for span in (recipe.sway_rad, recipe.swim_px))
+        turning, swimming = (
+            math.exp(rng.uniform(*np.log(span))) for span in (recipe.sway_rad, recipe.swim_px)
+        )
         share = swimming / math.sqrt(SWIMS)
-        return fields, np.hstack([Waves(rng, 2)(at) * turning, Waves(rng, SWIMS, SWIM_HZ)(at) * share])
+        return fields, np.hstack(
+            [Waves(rng, 2)(at) * turning, Waves(rng, SWIMS, SWIM_HZ)(at) * share]
+        )
 
     def _moved(self, flow: Field) -> NDArray[np.uint8]:
-        image: Any = cv2.remap(self._base, self._grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        image: Any = cv2.remap(
+            self._base, self._grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
         _shade(image, flow)
         self._motion.open_mouth(image, flow, 1.0)
         return np.asarray(image, np.uint8)
 
-    def _poses(self, rng: np.random.Generator, at: NDArray[np.float64], size: int) -> list[NDArray[np.float64]]:
+    def _poses(
+        self, rng: np.random.Generator, at: NDArray[np.float64], size: int
+    ) -> list[NDArray[np.float64]]:
         """(2, 3) from the picture of `size` px to the face's own px, for every time."""
         amount = math.exp(rng.uniform(*np.log(self.recipe.sway_px)))
         waves = Waves(rng, 4)(at) * amount
@@ -193,7 +220,9 @@ class Renderer:
         return crops
 
 
-def _reduce(image: NDArray[np.uint8], affine: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
+def _reduce(
+    image: NDArray[np.uint8], affine: NDArray[np.float64]
+) -> tuple[Any, NDArray[np.float64]]:
     """Halve an image that is much finer than its crop, so that the warp does not alias."""
     result: Any = image
     while math.hypot(affine[0, 0], affine[0, 1]) < 0.6:
@@ -210,7 +239,9 @@ def _shade(image: NDArray[np.uint8], flow: Field) -> None:
     cv2.multiply(image, cv2.merge([gain, gain, gain]), dst=image, dtype=cv2.CV_8U)
 
 
-def _errors(rng: np.random.Generator, steps: NDArray[np.float64], recipe: Recipe, side: int) -> NDArray[np.float64]:
+def _errors(
+    rng: np.random.Generator, steps: NDArray[np.float64], recipe: Recipe, side: int
+) -> NDArray[np.float64]:
     """(N, 4) shift in px, turn and growth that the aligner is wrong by: white jitter on a slow drift from a place."""
     unit = np.array([1, 1, 1 / side, 1 / side])
     white = float(rng.uniform(*recipe.jitter_px))
@@ -255,13 +286,19 @@ def render_video(
         for i in range(int(seconds * hz)):
             t = i / hz
             flow = motion.total(strengths_at(actions, t))
-            moved: Any = cv2.remap(image, grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+            moved: Any = cv2.remap(
+                image, grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            )
             _shade(moved, flow)
             motion.open_mouth(moved, flow, 1 / to_crop)
             dx, dy, turn = (a * math.sin(6.28 * f * t + p) for f, p, a in waves)
-            pose = cv2.getRotationMatrix2D(tuple(centre.tolist()), math.degrees(SWAY_RAD * turn), 1.0)
+            pose = cv2.getRotationMatrix2D(
+                tuple(centre.tolist()), math.degrees(SWAY_RAD * turn), 1.0
+            )
             pose[:, 2] += np.array([dx, dy]) * SWAY_PX
-            swayed = cv2.warpAffine(moved, pose, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+            swayed = cv2.warpAffine(
+                moved, pose, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            )
             r, c = np.random.default_rng([seed, i]).integers(0, 64, 2)
             noisy = swayed + noise[r : r + height, c : c + width]
             yield round(i * 1e9 / hz), np.clip(noisy, 0, 255).astype(np.uint8)

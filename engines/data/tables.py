@@ -50,9 +50,13 @@ def read_rows(path: Path, required: Sequence[str]) -> Rows:
 def _text(path: Path) -> str:
     try:
         if not path.is_file():  # a pipe would be waited for
-            raise DataError(f"{path} cannot be read as a table: {'it is no file' if path.exists() else 'no such file'}")
+            raise DataError(
+                f"{path} cannot be read as a table: {'it is no file' if path.exists() else 'no such file'}"
+            )
         if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path} cannot be read as a table: it is longer than {MOST_BYTES} bytes")
+            raise DataError(
+                f"{path} cannot be read as a table: it is longer than {MOST_BYTES} bytes"
+            )
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read as a table: {error.strerror}") from error
@@ -64,13 +68,18 @@ def _text(path: Path) -> str:
         return text if "\n" in text else text.replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise DataError(f"{path} line {line}: neither UTF-8 nor UTF-16 text; save it as CSV UTF-8") from error
+        raise DataError(
+            f"{path} line {line}: neither UTF-8 nor UTF-16 text; save it as CSV UTF-8"
+        ) from error
 
 
 def _delimiter(text: str, required: Sequence[str]) -> str:
     """The one under which the header has most of the required columns, by default a comma."""
     header = text.partition("\n")[0]
-    return max(DELIMITERS, key=lambda d: len(set(required) & set(_names(next(csv.reader([header], delimiter=d), [])))))
+    return max(
+        DELIMITERS,
+        key=lambda d: len(set(required) & set(_names(next(csv.reader([header], delimiter=d), [])))),
+    )
 
 
 def _names(header: Sequence[str]) -> list[str]:
@@ -81,17 +90,26 @@ def _parsed(path: Path, text: str, delimiter: str, required: Sequence[str], skip
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = _names(next(reader, []))
     if missing := [name for name in required if name not in names]:
-        raise DataError(f"{path}: column {missing[0]!r} is missing; the header is {','.join(required)}")
+        raise DataError(
+            f"{path}: column {missing[0]!r} is missing; the header is {','.join(required)}"
+        )
     if twice := [name for name in required if names.count(name) > 1]:
         raise DataError(f"{path}: column {twice[0]!r} stands there twice")
     rows: Rows = []
     for cells in reader:
         if any(cell.strip() for cell in cells):
-            rows.append((reader.line_num + skipped, _row(path, reader.line_num + skipped, names, cells, required)))
+            rows.append(
+                (
+                    reader.line_num + skipped,
+                    _row(path, reader.line_num + skipped, names, cells, required),
+                )
+            )
     return rows
 
 
-def _row(path: Path, line: int, names: list[str], cells: list[str], required: Sequence[str]) -> dict[str, str]:
+def _row(
+    path: Path, line: int, names: list[str], cells: list[str], required: Sequence[str]
+) -> dict[str, str]:
     row = dict(zip(names, map(plain, cells), strict=False))
     if short := [name for name in required if name not in row]:
         raise DataError(f"{path} line {line}: the row ends before column {short[0]!r}")

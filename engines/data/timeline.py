@@ -36,7 +36,10 @@ class Recipe:
     apex: tuple[float, float, float, float] = (0.48, 0.14, 0.20, 0.80)
     macro_s: tuple[float, float, float] = (1.15, 0.55, 4.0)  # median, least, most
     micro_px: tuple[float, float] = (0.35, 2.4)  # peak displacement at 112 px, log-uniform
-    macro_px: tuple[float, float] = (0.6, 6.0)  # log-uniform; weak ones teach that an ME is brief, not small
+    macro_px: tuple[float, float] = (
+        0.6,
+        6.0,
+    )  # log-uniform; weak ones teach that an ME is brief, not small
     held_px: tuple[float, float] = (0.35, 9.0)  # log-uniform
     held_s: tuple[float, float] = (0.5, 2.5)  # between rise and fall
     held_level: tuple[float, float] = (0.6, 1.0)  # what stays of the first peak
@@ -44,7 +47,9 @@ class Recipe:
     blink_pull: float = 1.0  # how far brows and cheeks go along with a blink
     turn: tuple[float, float] = (0.02, 0.25)  # radians, log-uniform
     margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
-    tries: int = 12  # draws of a micro- or macro-expression before its place beside the others is given up
+    tries: int = (
+        12  # draws of a micro- or macro-expression before its place beside the others is given up
+    )
     # the head and the skin, all the time: RMS of a clip, log-uniform
     sway_rad: tuple[float, float] = (0.004, 0.06)  # yaw and pitch
     sway_px: tuple[float, float] = (0.5, 8.0)  # of the head in the picture, in crop px
@@ -92,7 +97,9 @@ class Action:
     curve: Curve = field(repr=False)
 
 
-def rise_and_fall(onset: float, apex: float, offset: float, up: float, down: float, hold: float = 0.0) -> Curve:
+def rise_and_fall(
+    onset: float, apex: float, offset: float, up: float, down: float, hold: float = 0.0
+) -> Curve:
     """0 at onset and offset, 1 at apex, smooth; `up` and `down` bend the flanks; `hold` seconds at the top."""
 
     def curve(t: float) -> float:
@@ -108,7 +115,9 @@ def rise_and_fall(onset: float, apex: float, offset: float, up: float, down: flo
     return curve
 
 
-def rise_and_stay(onset: float, apex: float, offset: float, up: float, fall: float, level: float) -> Curve:
+def rise_and_stay(
+    onset: float, apex: float, offset: float, up: float, fall: float, level: float
+) -> Curve:
     """0 at onset, 1 at apex, then down to `level` with `SETTLE_S`, and in the last `fall` seconds down to 0."""
     rise = rise_and_fall(onset, apex, offset, up, 1.0)
 
@@ -116,7 +125,9 @@ def rise_and_stay(onset: float, apex: float, offset: float, up: float, fall: flo
         if t < apex or t >= offset:
             return rise(t)
         left = min((offset - t) / fall, 1.0)
-        return (level + (1 - level) * math.exp((apex - t) / SETTLE_S)) * (0.5 - 0.5 * math.cos(math.pi * left))
+        return (level + (1 - level) * math.exp((apex - t) / SETTLE_S)) * (
+            0.5 - 0.5 * math.cos(math.pi * left)
+        )
 
     return curve
 
@@ -125,7 +136,11 @@ def capture_times(rng: np.random.Generator, seconds: float, recipe: Recipe) -> N
     """Capture times (ns) of a camera of the recipe: rate, jitter, lost frames; strictly rising from 0."""
     hz = float(recipe.hz[rng.integers(len(recipe.hz))])
     count = max(int(seconds * hz), 2)
-    jitter = np.clip(rng.normal(0, recipe.time_jitter, count), -0.4, 0.4) if rng.random() < 0.6 else np.zeros(count)
+    jitter = (
+        np.clip(rng.normal(0, recipe.time_jitter, count), -0.4, 0.4)
+        if rng.random() < 0.6
+        else np.zeros(count)
+    )
     times = np.round((np.arange(count) + jitter) * 1e9 / hz).astype(np.int64)
     keep = rng.random(count) >= (recipe.lost_frames if rng.random() < 0.5 else 0.0)
     keep[:2] = True

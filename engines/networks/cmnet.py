@@ -57,7 +57,11 @@ class FrameChannels(nn.Module):
     def forward(self, clip: Tensor) -> Tensor:
         batch, n = clip.shape[:2]
         grey = self.flow.prepare(clip.flatten(0, 1))  # (B N, 1, H, H)
-        first = grey.view(batch, n, *grey.shape[1:])[:, :1].expand(-1, n, -1, -1, -1).reshape(grey.shape)
+        first = (
+            grey.view(batch, n, *grey.shape[1:])[:, :1]
+            .expand(-1, n, -1, -1, -1)
+            .reshape(grey.shape)
+        )
         channels: Tensor = self.flow(grey, first)
         return channels.view(batch, n, *channels.shape[1:])
 
@@ -93,7 +97,9 @@ class Trunk(nn.Module):
         super().__init__()
         a, b, c, d = sizes.channels
         cells = math.ceil(side / 32)  # five halvings, the first in the channels, each rounded up
-        self.layers = nn.Sequential(first, nn.BatchNorm2d(a), nn.ReLU(), *_halve(a, b), *_halve(b, c), *_halve(c, d))
+        self.layers = nn.Sequential(
+            first, nn.BatchNorm2d(a), nn.ReLU(), *_halve(a, b), *_halve(b, c), *_halve(c, d)
+        )
         self.pool = nn.AvgPool2d(3, stride=2, padding=1)
         self.out = nn.Linear(d * cells**2, sizes.width)
 
@@ -181,14 +187,18 @@ class CMNet(nn.Module):
 
     def last_state(self, u: Tensor) -> Tensor:
         """u (B, N, D) -> v (B, D)."""
-        states, _ = self.lstm(u)  # torch 2.11 exports the final state alone with a dimension too many
+        states, _ = self.lstm(
+            u
+        )  # torch 2.11 exports the final state alone with a dimension too many
         v: Tensor = states[:, -1]
         return v
 
     def clues(self, frames: Tensor) -> Tensor:
         """h (B, N, D) alone, for the positives of the distillation loss (C11); the network must have ICE."""
         if self.intensity is None:
-            raise ValueError("this CMNet was built without ICE (magnify=False): it has no intensity clues")
+            raise ValueError(
+                "this CMNet was built without ICE (magnify=False): it has no intensity clues"
+            )
         return self.intensity.clues(frames)
 
 
@@ -215,7 +225,9 @@ class FramesStep(nn.Module):
         self.network = network
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        u, s, _ = self.network.magnified(self.network.channels(clip.float()))  # TensorRT cannot reshape bytes
+        u, s, _ = self.network.magnified(
+            self.network.channels(clip.float())
+        )  # TensorRT cannot reshape bytes
         return u, s
 
 

@@ -37,7 +37,9 @@ class TemporalEncoder(nn.Module):
         super().__init__()
         first, second = spec.temporal_kernels
         if any(kernel < 3 or kernel % 2 == 0 for kernel in spec.temporal_kernels):
-            raise EngineError(f"temporal kernels {spec.temporal_kernels}: expected odd numbers from 3")
+            raise EngineError(
+                f"temporal kernels {spec.temporal_kernels}: expected odd numbers from 3"
+            )
         self.first = nn.Conv1d(spec.feature, TEMPORAL_CHANNELS, first)
         self.second = nn.Conv1d(TEMPORAL_CHANNELS, TEMPORAL_CHANNELS, second)
 
@@ -141,7 +143,9 @@ class MESNet(nn.Module):
         self.proposals, self.refiner = ClipProposals(spec), ClipRefiner(spec)
         length = sum(rows * columns for rows, columns in self.state_parts())
         if spec.state not in (0, length):
-            raise EngineError(f"proposer state: the spec says {spec.state}, this network needs {length}")
+            raise EngineError(
+                f"proposer state: the spec says {spec.state}, this network needs {length}"
+            )
         self.spec = dataclasses.replace(spec, state=length)
 
     def forward(self, features: Tensor, valid: Tensor) -> Tensor:
@@ -151,7 +155,9 @@ class MESNet(nn.Module):
 
     def state_parts(self) -> list[tuple[int, int]]:
         """(rows, columns) of what the stream carries: F, validity, first 1D layer, S, hidden layer of each branch."""
-        first, second = (conv.kernel_size[0] - 1 for conv in (self.temporal.first, self.temporal.second))
+        first, second = (
+            conv.kernel_size[0] - 1 for conv in (self.temporal.first, self.temporal.second)
+        )
         tails = [branch.tails for branch in self.proposals.branches if isinstance(branch, Branch)]
         return [
             (self.temporal.first.in_channels, first),
@@ -215,7 +221,9 @@ class ProposerStep(nn.Module):
         return [piece.view(-1, *part) for piece, part in zip(pieces, self.parts, strict=True)]
 
     def _pack(self, columns: list[Tensor]) -> Tensor:
-        tails = [x[:, :, -part[1] :].flatten(1) for x, part in zip(columns, self.parts, strict=True)]
+        tails = [
+            x[:, :, -part[1] :].flatten(1) for x, part in zip(columns, self.parts, strict=True)
+        ]
         return torch.cat(tails, 1)
 
 
@@ -235,5 +243,9 @@ class RefinerStep(nn.Module):
 def steps(network: MESNet) -> dict[str, nn.Module]:
     """The three export forms by engine name, in evaluation mode."""
     network.eval()
-    forms = {"encoder": EncoderStep(network), "proposer": ProposerStep(network), "refiner": RefinerStep(network)}
+    forms = {
+        "encoder": EncoderStep(network),
+        "proposer": ProposerStep(network),
+        "refiner": RefinerStep(network),
+    }
     return {name: form.eval() for name, form in forms.items()}

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..losses import LUMA
+from ..specs import LUMA
 
-DIFFERENCE_GAIN = 8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
+DIFFERENCE_GAIN = (
+    8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
+)
 FLOW_GAIN = 1.0  # per pixel of the full crop
 LOCAL_MEAN = 6.0  # standard deviation, half-resolution px; what is slower is light, not movement
 WINDOW = 2.5  # of the least squares, likewise: about 2 cm of face
@@ -46,7 +48,9 @@ class Flow(nn.Module):
         super().__init__()
         self.odd = side % 2
         # one convolution for all crops of a stack: a grouped one takes twice as long
-        halve = torch.kron(torch.eye(crops), torch.tensor(LUMA)[None]) / (4 * 255)  # (crops, 3 crops)
+        halve = torch.kron(torch.eye(crops), torch.tensor(LUMA)[None]) / (
+            4 * 255
+        )  # (crops, 3 crops)
         half = (side + self.odd) // 2
         smooth, mean = _band(half, 0.7), _blocks(half, step)
         ahead = torch.cat([torch.eye(half)[1:], torch.eye(half)[-1:]])
@@ -86,7 +90,11 @@ class Flow(nn.Module):
         change = now - earlier  # (B, D, H, H)
         even = self.smooth @ change @ self.smooth.T
         lags = change.shape[1]
-        sums = self.window @ torch.cat([gx * gx, gx * gy, gy * gy, gx * even, gy * even], 1) @ self.window.T
+        sums = (
+            self.window
+            @ torch.cat([gx * gx, gx * gy, gy * gy, gx * even, gy * even], 1)
+            @ self.window.T
+        )
         xx, xy, yy = sums[:, 0:1], sums[:, 1:2], sums[:, 2:3]  # (B, 1, Q, Q)
         u, v = self._common(gx, gy, even)
         xt, yt = sums[:, 3 : 3 + lags] - xx * u - xy * v, sums[:, 3 + lags :] - xy * u - yy * v
@@ -94,7 +102,9 @@ class Flow(nn.Module):
         scale = -2 * FLOW_GAIN / (xx * yy - xy * xy)  # half-resolution pixels are two of the crop
         across, down = scale * (yy * xt - xy * yt), scale * (xx * yt - xy * xt)
         seen, changed = self.mean @ torch.cat([now, change], 1) @ self.mean.T, DIFFERENCE_GAIN
-        return torch.cat([seen[:, :1], torch.tanh(torch.cat([changed * seen[:, 1:], across, down], 1))], 1)
+        return torch.cat(
+            [seen[:, :1], torch.tanh(torch.cat([changed * seen[:, 1:], across, down], 1))], 1
+        )
 
     def _common(self, gx: Tensor, gy: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
         """Shift, turn and growth of the whole crop, fitted one after the other: u, v (B, D, Q, Q) at every place."""
@@ -122,5 +132,7 @@ def _band(size: int, spread: float) -> Tensor:
     """(size, size) Gaussian smoothing whose rows sum to 1, up to the edges."""
     place = torch.arange(size, dtype=torch.float32)
     away = (place[:, None] - place[None, :]) / spread
-    weights = torch.where(away.abs() < 4, torch.exp(-0.5 * away**2), 0)  # denormal tails would slow every product
+    weights = torch.where(
+        away.abs() < 4, torch.exp(-0.5 * away**2), 0
+    )  # denormal tails would slow every product
     return weights / weights.sum(1, keepdim=True)

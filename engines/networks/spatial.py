@@ -20,7 +20,9 @@ from .motion import Flow, bounded, luma
 
 ENCODER_CHANNELS = (32, 48, 96)  # of the first three 2D layers; the fourth gives L / cells
 FLOW_STEP = 2  # flow comes at a quarter of the crop's resolution
-CHUNK = 32  # crops prepared at a time in training: twice as fast as all at once, for the cache's sake
+CHUNK = (
+    32  # crops prepared at a time in training: twice as fast as all at once, for the cache's sake
+)
 
 
 class SpatialEncoder(nn.Module):
@@ -32,14 +34,22 @@ class SpatialEncoder(nn.Module):
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
         self.lags = len(spec.lags_ns)
-        self.flow = Flow(spec.side, FLOW_STEP, 1 + self.lags) if self.lags and spec.motion == "flow" else None
+        self.flow = (
+            Flow(spec.side, FLOW_STEP, 1 + self.lags)
+            if self.lags and spec.motion == "flow"
+            else None
+        )
         cells = _halved(spec.side, times=5) ** 2
         if spec.feature % cells:
-            raise EngineError(f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}")
+            raise EngineError(
+                f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}"
+            )
         first = 1 + 3 * self.lags if self.flow else 3 + self.lags
         widths = (first, *ENCODER_CHANNELS, spec.feature // cells)
         kernel, stride = (3, 1) if self.flow else (5, 2)  # of the first layer
-        self.pool = (3, 1, 1) if self.flow else (2, 2, 0)  # behind it: kernel, stride, padding; flow is coarse already
+        self.pool = (
+            (3, 1, 1) if self.flow else (2, 2, 0)
+        )  # behind it: kernel, stride, padding; flow is coarse already
         self.convs = nn.ModuleList([nn.Conv2d(widths[0], widths[1], kernel, stride, kernel // 2)])
         self.convs.extend(nn.Conv2d(widths[i], widths[i + 1], 3, padding=1) for i in range(1, 4))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
@@ -71,24 +81,36 @@ class SpatialEncoder(nn.Module):
 
     def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
         """The same from unstacked frames (F, 3, S, S) uint8 by index, current (B,) and lags (B, D): no crop twice."""
-        grey_of = self.flow.prepare if self.flow is not None else lambda part: luma(part.float() / 255)
-        grey = torch.cat([grey_of(part) for part in torch.split(frames, CHUNK)])[:, 0]  # (F, S, S), or half of S
+        grey_of = (
+            self.flow.prepare if self.flow is not None else lambda part: luma(part.float() / 255)
+        )
+        grey = torch.cat([grey_of(part) for part in torch.split(frames, CHUNK)])[
+            :, 0
+        ]  # (F, S, S), or half of S
         out = []
         for now, earlier in zip(torch.split(current, CHUNK), torch.split(lags, CHUNK), strict=True):
             if self.flow is not None:
                 out.append(self.flow(grey[now][:, None], grey[earlier]))
                 continue
             colours = frames[now].float() / 255 - 0.5
-            out.append(torch.cat([colours, bounded(grey[now][:, None] - grey[earlier])], 1) if self.lags else colours)
+            out.append(
+                torch.cat([colours, bounded(grey[now][:, None] - grey[earlier])], 1)
+                if self.lags
+                else colours
+            )
         return torch.cat(out).contiguous(memory_format=torch.channels_last)
 
     def features(self, inputs: Tensor) -> Tensor:
         """(B, channels, height, width) -> (B, L)."""
-        x = inputs.to(next(self.parameters()).dtype)  # half precision starts here: differences need float32
+        x = inputs.to(
+            next(self.parameters()).dtype
+        )  # half precision starts here: differences need float32
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             kernel, stride, padding = self.pool if i == 0 else (2, 2, 0)
             # pooling before the ReLU is the same function on fewer values
-            x = F.relu(F.max_pool2d(_normed(x, conv, norm), kernel, stride, padding, ceil_mode=True))
+            x = F.relu(
+                F.max_pool2d(_normed(x, conv, norm), kernel, stride, padding, ceil_mode=True)
+            )
         return x.flatten(1)  # (B, L)
 
 

@@ -20,15 +20,21 @@ TRACE = 1e-12  # largest size of a weight that is written as zero; sums of 10^5 
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write the network's tensors as safetensors."""
-    save_file({name: _cleared(tensor).contiguous() for name, tensor in network.state_dict().items()}, path)
+    save_file(
+        {name: _cleared(tensor).contiguous() for name, tensor in network.state_dict().items()}, path
+    )
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
     """Put the tensors of `path` into the network. Raises EngineError when they do not fit it."""
     try:
-        network.load_state_dict({name: _cleared(tensor) for name, tensor in load_file(path).items()})
+        network.load_state_dict(
+            {name: _cleared(tensor) for name, tensor in load_file(path).items()}
+        )
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise EngineError(f"{path.name} does not hold weights of this spec: {error}; re-train or re-export") from error
+        raise EngineError(
+            f"{path.name} does not hold weights of this spec: {error}; re-train or re-export"
+        ) from error
 
 
 def _cleared(tensor: Tensor) -> Tensor:

@@ -43,14 +43,18 @@ class Engine(Protocol):
 def check_arrays(specs: Tensors, arrays: Mapping[str, Array]) -> None:
     """Raise EngineError unless `arrays` has the names, dtypes and shapes of `specs` and free dimensions agree."""
     if arrays.keys() != {spec.name for spec in specs}:
-        raise EngineError(f"tensors: expected {[spec.name for spec in specs]}, got {sorted(arrays)}")
+        raise EngineError(
+            f"tensors: expected {[spec.name for spec in specs]}, got {sorted(arrays)}"
+        )
     free: dict[str, int] = {}
     for spec in specs:
         array = arrays[spec.name]
         spec.check(array.shape, _dtype_name(array.dtype))
         for letter, size in zip(spec.shape, array.shape, strict=True):
             if isinstance(letter, str) and free.setdefault(letter, size) != size:
-                raise EngineError(f"tensor {spec.name}: expected {letter} = {free[letter]}, got {size}")
+                raise EngineError(
+                    f"tensor {spec.name}: expected {letter} = {free[letter]}, got {size}"
+                )
 
 
 @functools.cache
@@ -100,17 +104,23 @@ class EngineSet:
 
     def __post_init__(self) -> None:
         if (self.recognizer is None) != (self.recognizer_spec is None):
-            raise EngineError(f"engine set {self.name}: expected a recognizer and its spec, or neither")
+            raise EngineError(
+                f"engine set {self.name}: expected a recognizer and its spec, or neither"
+            )
         for name, (inputs, outputs) in expected_tensors(self.spotter, self.recognizer_spec).items():
             engine = self.engine(name)
             for want, got in ((inputs, engine.inputs), (outputs, engine.outputs)):
                 if want != got:
-                    raise EngineError(f"{name} of {self.name}: expected {_brief(want)}, got {_brief(got)}")
+                    raise EngineError(
+                        f"{name} of {self.name}: expected {_brief(want)}, got {_brief(got)}"
+                    )
 
     def engine(self, name: str) -> Engine:
         """The engine called encoder, proposer, refiner or recognizer; EngineError where there is none."""
         if name not in ENGINE_NAMES:
-            raise EngineError(f"no engine is called {name!r}: expected one of {', '.join(ENGINE_NAMES)}")
+            raise EngineError(
+                f"no engine is called {name!r}: expected one of {', '.join(ENGINE_NAMES)}"
+            )
         engine: Engine | None = getattr(self, name)
         if engine is None:
             raise EngineError(f"engine set {self.name} has no {name}: load weights that have one")
@@ -129,7 +139,9 @@ class EngineSet:
         self.close()
 
 
-def expected_tensors(spotter: SpotterSpec, recognizer: RecognizerSpec | None) -> dict[str, tuple[Tensors, Tensors]]:
+def expected_tensors(
+    spotter: SpotterSpec, recognizer: RecognizerSpec | None
+) -> dict[str, tuple[Tensors, Tensors]]:
     """Inputs and outputs of every engine that the specs promise, by engine name."""
     return spotter.tensors() | (recognizer.tensors() if recognizer else {})
 

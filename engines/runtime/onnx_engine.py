@@ -14,12 +14,20 @@ from ..specs import RecognizerSpec, SpotterSpec, TensorSpec
 from .engine import Array, Engine, Tensors, check_arrays, expected_tensors
 
 THREADS = 1
-DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float16)": "float16"}
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+    "tensor(float16)": "float16",
+}
 WARNINGS_OFF = 3  # ONNX Runtime's severity "error"
 
 
 def load_onnx(
-    spotter: SpotterSpec, recognizer: RecognizerSpec | None, labels: int, read: Callable[[str], bytes]
+    spotter: SpotterSpec,
+    recognizer: RecognizerSpec | None,
+    labels: int,
+    read: Callable[[str], bytes],
 ) -> dict[str, Engine]:
     """All engines of one set, by name; `read` returns the verified bytes of a file of the weights."""
     files = {name: f"{name}.onnx" for name in spotter.tensors()}
@@ -37,7 +45,9 @@ class OnnxEngine:
     been seen to freeze a free dimension without a word.
     """
 
-    def __init__(self, model: bytes, inputs: Tensors, outputs: Tensors, name: str = "model") -> None:
+    def __init__(
+        self, model: bytes, inputs: Tensors, outputs: Tensors, name: str = "model"
+    ) -> None:
         self.inputs, self.outputs, self.name = inputs, outputs, name
         self._session: Any = _open(model, name)
         _check_model(f"{name} inputs", inputs, self._session.get_inputs())
@@ -56,7 +66,9 @@ class OnnxEngine:
 
 def _open(model: bytes, name: str) -> Any:
     """A session on one thread; EngineError where the model does not parse or needs an unknown operator."""
-    from .onnxruntime_import import onnxruntime as ort  # not at the top: importing engines must stay quick
+    from .onnxruntime_import import (
+        onnxruntime as ort,  # not at the top: importing engines must stay quick
+    )
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = THREADS
@@ -65,13 +77,20 @@ def _open(model: bytes, name: str) -> Any:
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-        raise EngineError(f"{name}: ONNX Runtime cannot load it ({_first_line(error)}); export it again") from error
+        raise EngineError(
+            f"{name}: ONNX Runtime cannot load it ({_first_line(error)}); export it again"
+        ) from error
 
 
 def _check_model(where: str, specs: Tensors, found: list[Any]) -> None:
     actual = [_describe(node) for node in found]
-    if len(actual) != len(specs) or not all(_same(s, a) for s, a in zip(specs, actual, strict=True)):
-        want, got = (", ".join(f"{t.name} {t.dtype}{list(t.shape)}" for t in tensors) for tensors in (specs, actual))
+    if len(actual) != len(specs) or not all(
+        _same(s, a) for s, a in zip(specs, actual, strict=True)
+    ):
+        want, got = (
+            ", ".join(f"{t.name} {t.dtype}{list(t.shape)}" for t in tensors)
+            for tensors in (specs, actual)
+        )
         raise EngineError(f"{where}: expected {want}, got {got}; export it again")
 
 
@@ -82,7 +101,9 @@ def _describe(node: Any) -> TensorSpec:
 
 def _same(spec: TensorSpec, actual: TensorSpec) -> bool:
     """Names of free dimensions are the exporter's business; which dimensions are free is not."""
-    free = [tuple("*" if isinstance(size, str) else size for size in t.shape) for t in (spec, actual)]
+    free = [
+        tuple("*" if isinstance(size, str) else size for size in t.shape) for t in (spec, actual)
+    ]
     return (spec.name, spec.dtype) == (actual.name, actual.dtype) and free[0] == free[1]
 
 

@@ -21,7 +21,10 @@ SPOTTER_FILE, RECOGNIZER_FILE = "spotter.safetensors", "recognizer.safetensors"
 
 
 def load_torch(
-    spotter: SpotterSpec, recognizer: RecognizerSpec | None, labels: int, read: Callable[[str], bytes]
+    spotter: SpotterSpec,
+    recognizer: RecognizerSpec | None,
+    labels: int,
+    read: Callable[[str], bytes],
 ) -> dict[str, Engine]:
     """All engines of one set, by name; `read` returns the verified bytes of a file of the weights.
 
@@ -33,13 +36,17 @@ def load_torch(
     if recognizer is not None:
         modules["recognizer"] = _recognizer_module(recognizer, labels, read(RECOGNIZER_FILE))
     tensors = expected_tensors(spotter, recognizer)
-    return {name: TorchEngine(module, *tensors[name], name=name) for name, module in modules.items()}
+    return {
+        name: TorchEngine(module, *tensors[name], name=name) for name, module in modules.items()
+    }
 
 
 class TorchEngine:
     """A module whose positional inputs and outputs are those of the spec, in that order. Outputs are fresh arrays."""
 
-    def __init__(self, module: nn.Module, inputs: Tensors, outputs: Tensors, name: str = "module") -> None:
+    def __init__(
+        self, module: nn.Module, inputs: Tensors, outputs: Tensors, name: str = "module"
+    ) -> None:
         self.inputs, self.outputs, self.name = inputs, outputs, name
         self._module: nn.Module | None = module.eval()
 
@@ -53,7 +60,9 @@ class TorchEngine:
             # a copy, since torch warns about the read-only arrays that rings hand out
             found = self._module(*(torch.tensor(arrays[spec.name]) for spec in self.inputs))
         tensors = found if isinstance(found, tuple) else (found,)
-        results = {spec.name: tensor.numpy() for spec, tensor in zip(self.outputs, tensors, strict=True)}
+        results = {
+            spec.name: tensor.numpy() for spec, tensor in zip(self.outputs, tensors, strict=True)
+        }
         check_arrays(self.outputs, results)
         return results
 
@@ -66,7 +75,9 @@ def require_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise EngineError(f"backend torch needs PyTorch: {install('train')}, or use --backend onnx") from error
+        raise EngineError(
+            f"backend torch needs PyTorch: {install('train')}, or use --backend onnx"
+        ) from error
 
 
 def spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:

@@ -17,24 +17,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..calibrate import Scored, clip_features, report_at
+from ..clips import to_ticks
 from ..errors import DataError, UsageError
-from ..losses import STRATEGIES
+from ..evaluation.calibration import Scored, clip_features, report_at
 from ..networks.mesnet import load_mesnet, steps
 from ..reference import Window, propose
 from ..runtime.engine import EngineSet
 from ..runtime.torch_engine import TorchEngine
 from ..specs import SpotterSpec
-from ..targets import to_ticks
-from .recognizer import train as train_cmnet
-from .recognizer_data import RecognizerConfig
-from .recognizer_eval import FIGURES as NAMING
-from .spotter import CHECKPOINT, Trainer
-from .spotter_config import SpotterTraining, load_config
-from .spotter_data import ClipSet
+from .losses import STRATEGIES
+from .recognizer.data import RecognizerConfig
+from .recognizer.train import train as train_cmnet
+from .recognizer.validation import FIGURES as NAMING
+from .spotter.config import SpotterTraining, load_config
+from .spotter.data import ClipSet
+from .spotter.train import CHECKPOINT, Trainer
 
 FILE = "ablation.csv"
-BASE_SPOTTER, CPN_ONLY, BASE_RECOGNIZER = "spotter-shipped", "spotter-cpn-only", "recognizer-shipped"
+BASE_SPOTTER, CPN_ONLY, BASE_RECOGNIZER = (
+    "spotter-shipped",
+    "spotter-cpn-only",
+    "recognizer-shipped",
+)
 SPOTTING = ("f1", "precision", "recall", "false_alarms_per_min", "truths")
 COLUMNS = ("name", "minutes", "steps", *SPOTTING, *NAMING)
 THREE_WINDOWS, THREE_DILATIONS = (7, 11, 15), ((1, 2), (2, 3), (3, 4))
@@ -59,7 +63,9 @@ def spotter_runs(base: SpotterTraining) -> dict[str, SpotterTraining]:
         "spotter-no-balancing": replace(base, beta_max=1.0),
         # CPN and CRN alone, on an encoder that nothing has trained, would only cost time
         "spotter-no-pretraining": replace(base, pretrain_steps=0, cpn_steps=0, crn_steps=0),
-        "spotter-three-scales": replace(base, spec=replace(spec, windows=THREE_WINDOWS, dilations=THREE_DILATIONS)),
+        "spotter-three-scales": replace(
+            base, spec=replace(spec, windows=THREE_WINDOWS, dilations=THREE_DILATIONS)
+        ),
     }
 
 
@@ -74,14 +80,18 @@ def recognizer_runs(base: RecognizerConfig) -> dict[str, RecognizerConfig]:
         **{f"negatives-{name}": {"strategy": name} for name in STRATEGIES},
         **{
             "lambda-" + "-".join(f"{x:g}" for x in values): {
-                "coefficients": dict(zip(("distillation", "tendency", "classes"), values, strict=True))
+                "coefficients": dict(
+                    zip(("distillation", "tendency", "classes"), values, strict=True)
+                )
             }
             for values in LAMBDAS
         },
         "scope-global": {"scope": "global"},
     }
     made = {f"recognizer-{name}": replace(base, **change) for name, change in changes.items()}
-    return {BASE_RECOGNIZER: base} | {name: config for name, config in made.items() if config != base}
+    return {BASE_RECOGNIZER: base} | {
+        name: config for name, config in made.items() if config != base
+    }
 
 
 def run_ablation(
@@ -103,33 +113,48 @@ def run_ablation(
     """
     spotters = spotter_runs(spotter or load_config())
     recognizers = recognizer_runs(recognizer or RecognizerConfig.read(data, out, threads=threads))
-    every = [BASE_SPOTTER, CPN_ONLY, *(name for name in spotters if name != BASE_SPOTTER), *recognizers]
+    every = [
+        BASE_SPOTTER,
+        CPN_ONLY,
+        *(name for name in spotters if name != BASE_SPOTTER),
+        *recognizers,
+    ]
     done = {row["name"]: row for row in read_rows(out / FILE)}
     wanted = _wanted(every, names, done, minutes)
     torch.set_num_threads(threads)
     for i, name in enumerate(wanted, 1):
         progress(f"{name} ({i}/{len(wanted)})")
         if name == CPN_ONLY:
-            found = cpn_only(data, out / BASE_SPOTTER, spotters[BASE_SPOTTER]) | {"steps": done[BASE_SPOTTER]["steps"]}
+            found = cpn_only(data, out / BASE_SPOTTER, spotters[BASE_SPOTTER]) | {
+                "steps": done[BASE_SPOTTER]["steps"]
+            }
         elif name in spotters:
             found = train_spotter(spotters[name], data, out / name, minutes, progress)
         else:
-            settings = replace(recognizers[name], data=str(data), out=str(out / name), threads=threads)
+            settings = replace(
+                recognizers[name], data=str(data), out=str(out / name), threads=threads
+            )
             found = train_recognizer(settings, minutes, progress)
         done[name] = {"name": name, "minutes": minutes, **found}
         _append(out / FILE, done[name])
     return read_rows(out / FILE)
 
 
-def _wanted(every: Sequence[str], names: Sequence[str] | None, done: Mapping[str, Row], minutes: float) -> list[str]:
+def _wanted(
+    every: Sequence[str], names: Sequence[str] | None, done: Mapping[str, Row], minutes: float
+) -> list[str]:
     """The runs still to be made, in the order of `every`."""
     asked = every if names is None else names
     if odd := set(asked) - set(every):
-        raise UsageError(f"no experiment is called {', '.join(sorted(odd))}: choose from {', '.join(every)}")
+        raise UsageError(
+            f"no experiment is called {', '.join(sorted(odd))}: choose from {', '.join(every)}"
+        )
     if CPN_ONLY in asked and BASE_SPOTTER not in {*asked, *done}:
         raise UsageError(f"{CPN_ONLY} judges the weights of {BASE_SPOTTER}: name that one too")
     if others := {row["minutes"] for row in done.values()} - {minutes}:
-        raise UsageError(f"the folder's runs had {sorted(others)[0]:g} minutes, not {minutes:g}: choose another folder")
+        raise UsageError(
+            f"the folder's runs had {sorted(others)[0]:g} minutes, not {minutes:g}: choose another folder"
+        )
     return [name for name in every if name in asked and name not in done]
 
 
@@ -150,7 +175,11 @@ def train_recognizer(config: RecognizerConfig, minutes: float, say: Say) -> Row:
     curve = {} if config.magnify else {"spearman": None, "apex_error": None}
     with (Path(config.out) / "recognizer.csv").open(newline="", encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
-    return {"steps": int(last["step"]), **{name: round(value, 4) for name, value in figures.items()}, **curve}
+    return {
+        "steps": int(last["step"]),
+        **{name: round(value, 4) for name, value in figures.items()},
+        **curve,
+    }
 
 
 def cpn_only(data: Path, run: Path, config: SpotterTraining) -> Row:
@@ -158,13 +187,21 @@ def cpn_only(data: Path, run: Path, config: SpotterTraining) -> Row:
     network = load_mesnet(config.spec, run / "spotter.safetensors")
     every = ClipSet.open(data, config.spec)
     tensors = network.spec.tensors()
-    made = {part: TorchEngine(form, *tensors[part], name=part) for part, form in steps(network).items()}
-    engines = EngineSet("ablation", "torch", network.spec, made["encoder"], made["proposer"], made["refiner"])
+    made = {
+        part: TorchEngine(form, *tensors[part], name=part) for part, form in steps(network).items()
+    }
+    engines = EngineSet(
+        "ablation", "torch", network.spec, made["encoder"], made["proposer"], made["refiner"]
+    )
     scored = []
     for clip in every.split("validation")[: config.validation_clips]:
-        features = clip_features(every.crops[clip.start : clip.start + len(clip.times_ns)], clip.times_ns, engines)
+        features = clip_features(
+            every.crops[clip.start : clip.start + len(clip.times_ns)], clip.times_ns, engines
+        )
         scores = propose(features, engines)
-        truth = to_ticks(clip.micro_ns[:, 0], clip.micro_ns[:, 1], int(clip.times_ns[0]), config.spec.grid_hz)
+        truth = to_ticks(
+            clip.micro_ns[:, 0], clip.micro_ns[:, 1], int(clip.times_ns[0]), config.spec.grid_hz
+        )
         scored.append(Scored(scores, unrefined(scores, config.spec, CPN_GRID[0]), *truth))
     trials = [report_at(scored, replace(config.spec, t_cpn=t, t_crn=t)) for t in CPN_GRID]
     best = max(trials, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
@@ -188,7 +225,10 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [
-                {key: text if key == "name" else (float(text) if text else None) for key, text in row.items()}
+                {
+                    key: text if key == "name" else (float(text) if text else None)
+                    for key, text in row.items()
+                }
                 for row in csv.DictReader(file)
             ]
     except (OSError, ValueError, TypeError) as error:
@@ -212,10 +252,16 @@ def table(rows: Sequence[Row]) -> str:
         cells = [[kind, "steps", *figures]]
         for row in chosen:
             values = [row.get(name) for name in ("steps", *figures)]
-            cells.append([row["name"].removeprefix(f"{kind}-"), *("-" if v is None else f"{v:g}" for v in values)])
+            cells.append(
+                [
+                    row["name"].removeprefix(f"{kind}-"),
+                    *("-" if v is None else f"{v:g}" for v in values),
+                ]
+            )
         widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
         lines = [
-            "  ".join(text.ljust(wide) for text, wide in zip(line, widths, strict=True)).rstrip() for line in cells
+            "  ".join(text.ljust(wide) for text, wide in zip(line, widths, strict=True)).rstrip()
+            for line in cells
         ]
         blocks += ["\n".join(lines)] if chosen else []
     return "\n\n".join(blocks)

@@ -33,7 +33,9 @@ class Crops:
         first = rows.start if isinstance(rows, slice) else int(rows.min())
         i = int(np.searchsorted(self.starts, first, "right")) - 1
         base = int(self.starts[i])
-        inside = slice(rows.start - base, rows.stop - base) if isinstance(rows, slice) else rows - base
+        inside = (
+            slice(rows.start - base, rows.stop - base) if isinstance(rows, slice) else rows - base
+        )
         return np.asarray(self.parts[i][inside])
 
 
@@ -42,9 +44,15 @@ def read_sets(folder: Path, side: int) -> tuple[Crops, list[dict[str, Any]]]:
 
     Raises DataError where a file is missing or malformed, or crops are not of `side` px.
     """
-    folders = [folder] if (folder / INDEX).exists() else sorted(path.parent for path in folder.glob(f"*/{INDEX}"))
+    folders = (
+        [folder]
+        if (folder / INDEX).exists()
+        else sorted(path.parent for path in folder.glob(f"*/{INDEX}"))
+    )
     if not folders:
-        raise DataError(f"{folder} is no clip set and holds none: make one with microspot-engines synthesize")
+        raise DataError(
+            f"{folder} is no clip set and holds none: make one with microspot-engines synthesize"
+        )
     parts: list[Pixels] = []
     starts: list[int] = []
     clips: list[dict[str, Any]] = []
@@ -64,9 +72,15 @@ def _read_set(folder: Path, side: int) -> tuple[Pixels, list[dict[str, Any]]]:
         entries = json.loads((folder / INDEX).read_text(encoding="utf-8"))["clips"]
         needed = max((entry["start"] + len(entry["times_ns"]) for entry in entries), default=0)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is no clip set ({error!r}): make it with microspot-engines synthesize") from error
+        raise DataError(
+            f"{folder} is no clip set ({error!r}): make it with microspot-engines synthesize"
+        ) from error
     if crops.dtype != np.uint8 or crops.shape[1:] != (3, side, side):
-        raise DataError(f"{folder}: expected uint8 (total, 3, {side}, {side}), got {crops.dtype} {crops.shape}")
+        raise DataError(
+            f"{folder}: expected uint8 (total, 3, {side}, {side}), got {crops.dtype} {crops.shape}"
+        )
     if needed > len(crops):
-        raise DataError(f"{folder}: {INDEX} names frames beyond the {len(crops)} of {CROPS}: make the set again")
+        raise DataError(
+            f"{folder}: {INDEX} names frames beyond the {len(crops)} of {CROPS}: make the set again"
+        )
     return crops, entries

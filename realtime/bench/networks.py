@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from engines.floor import Peak, cost_of
-from engines.runtime.builder import MODULES
-from engines.runtime.engine import Array, EngineSet, Tensors
-from engines.runtime.select import BACKENDS, BASELINE, PACKAGED, Weights, load_engines
+from microspot.engines.evaluation.roofline import Peak, cost_of
+from microspot.engines.loading import BACKENDS, BASELINE, load_engines
+from microspot.engines.manifest import PACKAGED, Weights
+from microspot.engines.runtime.engine import Array, EngineSet, Tensors
+from microspot.engines.tensorrt.builder import MODULES
 
-from ..clock import NS
 from ..errors import MicrospotError
 from ..meter import percentiles
 from ..records import Crop
 from ..session import Session
+from ..spotting.time_grid import NS
 
 BATCH = 8  # cameras in a batch
 WINDOW_TICKS = 128  # of the yardstick that recomputes
@@ -46,11 +47,15 @@ def head_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[str, 
 
 def _heads(engines: EngineSet, folder: str | None, peak: Peak, cameras: int) -> dict[str, Any]:
     found: dict[str, Any] = percentiles(timed(_step(engines, cameras)))
-    return found | {"floor_ms": _rounded(_here(engines, _floors(folder, peak, cameras)), "proposer")}
+    return found | {
+        "floor_ms": _rounded(_here(engines, _floors(folder, peak, cameras)), "proposer")
+    }
 
 
 def _step(engines: EngineSet, cameras: int) -> Callable[[], Any]:
-    inputs = _inputs(engines.proposer.inputs, cameras) | {"valid": np.ones((cameras, 1), np.float32)}
+    inputs = _inputs(engines.proposer.inputs, cameras) | {
+        "valid": np.ones((cameras, 1), np.float32)
+    }
     return lambda: engines.proposer(**inputs)
 
 
@@ -60,7 +65,9 @@ def _inputs(tensors: Tensors, batch: int) -> dict[str, Array]:
     found = {}
     for spec in tensors:
         shape = (batch, *(1 if isinstance(size, str) else size for size in spec.shape[1:]))
-        found[spec.name] = (rng.random(shape) * (255 if spec.dtype == "uint8" else 1)).astype(spec.dtype)
+        found[spec.name] = (rng.random(shape) * (255 if spec.dtype == "uint8" else 1)).astype(
+            spec.dtype
+        )
     return found
 
 
@@ -75,14 +82,18 @@ def window_times(
 
     def run(frames: Array, state: Array) -> Array:
         batches = [frames[i : i + ENCODED_AT_ONCE] for i in range(0, len(frames), ENCODED_AT_ONCE)]
-        features = np.concatenate([engines.encoder(pixels=batch)["features"].copy() for batch in batches])
+        features = np.concatenate(
+            [engines.encoder(pixels=batch)["features"].copy() for batch in batches]
+        )
         columns = np.ascontiguousarray(features.T[None])
         valid = np.ones((1, len(frames)), np.float32)
         return engines.proposer(features=columns, valid=valid, state=state)["state_out"].copy()
 
     carried = run(pixels, state)  # the stream has come to the end of the window
     whole = max(3, REPEATS * WINDOW_TICKS // ticks // 12)
-    return timed(lambda: run(pixels[-1:], carried), repeats), timed(lambda: run(pixels, state), whole)
+    return timed(lambda: run(pixels[-1:], carried), repeats), timed(
+        lambda: run(pixels, state), whole
+    )
 
 
 def window_costs(engines: EngineSet) -> dict[str, Any]:
@@ -92,7 +103,10 @@ def window_costs(engines: EngineSet) -> dict[str, Any]:
     """
     out = {}
     for ticks in LENGTHS:
-        session, recompute = _session_times(engines, ticks), window_times(engines, ticks, repeats=1)[1]
+        session, recompute = (
+            _session_times(engines, ticks),
+            window_times(engines, ticks, repeats=1)[1],
+        )
         out[str(ticks)] = {
             "incremental_ms_p50": percentiles(session)["ms_p50"], "recompute_ms_p50": percentiles(recompute)["ms_p50"],
         }  # fmt: skip
@@ -104,7 +118,9 @@ def _session_times(engines: EngineSet, ticks: int) -> list[float]:
     session = Session(engines, "bench")
     grid_hz, side = engines.spotter.grid_hz, engines.spotter.side
     pixels = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
-    crops = (Crop("bench", 0, i, round(i * NS / grid_hz), pixels, np.eye(2, 3), 1.0) for i in count())
+    crops = (
+        Crop("bench", 0, i, round(i * NS / grid_hz), pixels, np.eye(2, 3), 1.0) for i in count()
+    )
     for crop in islice(crops, ticks):
         session.push(crop)
     return timed(lambda: session.push(next(crops)))
@@ -119,12 +135,16 @@ def backend_times(engines: EngineSet, folder: str | None, peak: Peak) -> dict[st
     floors = _floors(folder, peak)
     if folder == BASELINE:
         return {engines.backend: _table(engines, floors)}
-    out: dict[str, Any] = {engines.backend: {"precision": engines.precision} | _table(engines, floors)}
+    out: dict[str, Any] = {
+        engines.backend: {"precision": engines.precision} | _table(engines, floors)
+    }
     for backend in [name for name in BACKENDS if name not in out]:
         try:
             with load_engines(folder, backend) as others:
                 out[backend] = {"precision": others.precision} | _table(others, floors)
-        except MicrospotError as error:  # a backend that is not here, a cache that cannot be written
+        except (
+            MicrospotError
+        ) as error:  # a backend that is not here, a cache that cannot be written
             out[backend] = {"not_here": str(error)}
     return out
 
@@ -136,7 +156,9 @@ def _table(engines: EngineSet, floors: dict[str, float]) -> dict[str, Any]:
     return {name: _engine(engines, name, budget_ms, floors) for name in names}
 
 
-def _engine(engines: EngineSet, name: str, budget_ms: float, floors: dict[str, float]) -> dict[str, Any]:
+def _engine(
+    engines: EngineSet, name: str, budget_ms: float, floors: dict[str, float]
+) -> dict[str, Any]:
     engine = engines.engine(name)
     inputs = _inputs(engine.inputs, 1)
     found: dict[str, Any] = percentiles(timed(lambda: engine(**inputs), REPEATS // 2))
@@ -162,5 +184,7 @@ def _floors(folder: str | None, peak: Peak, batch: int = 1) -> dict[str, float]:
         return {}
     weights = Weights.open(PACKAGED if folder is None else Path(folder))
     models = [name for name in weights.files if name.endswith(".onnx")]
-    costs = {name.split("-")[0].removesuffix(".onnx"): cost_of(weights.read(name)) for name in models}
+    costs = {
+        name.split("-")[0].removesuffix(".onnx"): cost_of(weights.read(name)) for name in models
+    }
     return {name: peak.floor_ms(cost, batch) for name, cost in costs.items()}

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engines.align import MediaPipeAligner
-from engines.floor import Peak, measure_peak
-from engines.runtime.engine import EngineSet
-from engines.runtime.plans import EVERY_WHEEL
-from engines.runtime.select import load_engines
-from engines.steadiness import measure
+from microspot.engines.alignment.aligner import MediaPipeAligner
+from microspot.engines.evaluation.crop_jitter import measure
+from microspot.engines.evaluation.roofline import Peak, measure_peak
+from microspot.engines.loading import load_engines
+from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.tensorrt.plans import EVERY_WHEEL
 
 from ..cores import one_core, one_thread
 from ..errors import SourceError
@@ -37,7 +37,9 @@ def bench(uri: str, folder: str | None = None, backend: str = "auto") -> dict[st
     Raises SourceError for a source of WARM frames or fewer, and what loading engines and opening sources raise.
     """
     with load_engines(folder, backend) as engines, one_core(), one_thread():
-        report = _stream(uri, engines) | {"memory_mb": peak_memory_mb()}  # before the yardsticks need theirs
+        report = _stream(uri, engines) | {
+            "memory_mb": peak_memory_mb()
+        }  # before the yardsticks need theirs
         peak = measure_peak()
         report |= _parts(uri, engines, folder, peak)
         report["yardsticks"]["window_recompute"] = report.pop("window_recompute")
@@ -63,11 +65,14 @@ def _stream(uri: str, engines: EngineSet) -> dict[str, Any]:
     return {
         "pipeline": pipeline | {"fps_one_core": round(1000 / pipeline["ms_mean"], 1)},
         "stages": {
-            name: row | {"share_of_tick": round(row["ms_p50"] / budget, 4)} for name, row in meter.table().items()
+            name: row | {"share_of_tick": round(row["ms_p50"] / budget, 4)}
+            for name, row in meter.table().items()
         },
         "yardsticks": {"landmarker": landmarker},
         "pipeline_over_landmarker": round(pipeline["ms_mean"] / landmarker["ms_mean"], 3),
-        "pipeline_over_landmarker_cpu": round(pipeline["cpu_ms_mean"] / landmarker["cpu_ms_mean"], 3),
+        "pipeline_over_landmarker_cpu": round(
+            pipeline["cpu_ms_mean"] / landmarker["cpu_ms_mean"], 3
+        ),
         "tick_budget_ms": round(budget, 2),
     }
 
@@ -127,6 +132,8 @@ def _versions() -> dict[str, str]:
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed, or an extra left out
+        except (
+            importlib.metadata.PackageNotFoundError
+        ):  # a checkout that is not installed, or an extra left out
             continue
     return found

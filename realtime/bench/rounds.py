@@ -15,27 +15,27 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.align import MediaPipeAligner
-from engines.runtime.engine import EngineSet
+from microspot.engines.alignment.aligner import MediaPipeAligner
+from microspot.engines.runtime.engine import EngineSet
 
-from ..calls import drive
 from ..config import Settings
 from ..errors import EngineError
 from ..meter import Meter, percentiles
 from ..records import Crop, Frame
 from ..session import Session
-from ..sources import open_source
+from ..sources.open import open_source
+from ..spotting.batching import drive
 
 FRAMES = 240  # of a round that count
 WARM = 10  # frames before them
 NEUTRAL_FRAME = 1140  # of the sample clip: the still that the steadiness case moves
 COLD = """
 import time
-from engines import load_engines
-from engines.align import MediaPipeAligner
-from realtime.records import Crop, Frame
-from realtime.session import Session
-from realtime.sources import open_source
+from microspot.engines import load_engines
+from microspot.engines.alignment.aligner import MediaPipeAligner
+from microspot.realtime.records import Crop, Frame
+from microspot.realtime.session import Session
+from microspot.realtime.sources.open import open_source
 with load_engines({folder!r}, {backend!r}) as engines, open_source({uri!r}) as source:
     with MediaPipeAligner(engines.spotter.side) as aligner:
         session = Session(engines, "cold")
@@ -92,7 +92,16 @@ def pipeline_round(uri: str, engines: EngineSet) -> tuple[Times, Meter]:
                 faces = aligner(frame.image, frame.captured_ns).faces
             for face in faces[:1]:
                 at = frame.captured_ns
-                crop = Crop("bench", 0, frame.index, at, face.pixels, face.affine, face.quality, face.outline)
+                crop = Crop(
+                    "bench",
+                    0,
+                    frame.index,
+                    at,
+                    face.pixels,
+                    face.affine,
+                    face.quality,
+                    face.outline,
+                )
                 drive([session.push_steps(crop)], timed)
             laps.lap(began)
     return laps.times, meter
@@ -132,9 +141,13 @@ def cold_start_s(uri: str, folder: str | None, backend: str) -> float:
     code = COLD.format(uri=uri, folder=folder, backend=backend)
     began = time.perf_counter()
     ours = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-P", "-c", code], env=ours, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=ours, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise EngineError(f"the cold start failed: {(done.stderr.splitlines() or ['no reason given'])[-1]}")
+        raise EngineError(
+            f"the cold start failed: {(done.stderr.splitlines() or ['no reason given'])[-1]}"
+        )
     return time.perf_counter() - began
 
 

@@ -11,18 +11,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.intervals import Intervals, iou, nms
-from engines.runtime.engine import EngineSet
+from microspot.engines.intervals import Intervals, iou, nms
+from microspot.engines.runtime.engine import EngineSet
 
 from ..config import Settings
 from ..errors import EngineError
 from ..meter import percentiles
 from ..pipeline import Pipeline, SourceEnd, latency
 from ..records import Event, Frame, Gap, SourceState
-from ..sources import Source, open_sources
+from ..sources.open import Source, open_sources
+from .common_start import Start
 from .networks import timed
 from .rounds import WARM
-from .start import Start
 
 CAMERAS = (1, 2, 4, 8)
 CAMERA_FRAMES = 150  # per camera
@@ -37,8 +37,17 @@ class _First:
 
     def __init__(self, source: Source, start: Start) -> None:
         self._source, self._start = source, start
-        self.name, self.live, self.pace, self.epoch = source.name, source.live, source.pace, source.epoch
-        self.started_utc, self.rate_hz, self.drops = source.started_utc, source.rate_hz, source.drops
+        self.name, self.live, self.pace, self.epoch = (
+            source.name,
+            source.live,
+            source.pace,
+            source.epoch,
+        )
+        self.started_utc, self.rate_hz, self.drops = (
+            source.started_utc,
+            source.rate_hz,
+            source.drops,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -72,12 +81,18 @@ def camera_costs(uri: str, engines: EngineSet, hz: int) -> tuple[dict[str, Any],
                 frames += record.frames if isinstance(record, SourceEnd) else 0
                 if isinstance(record, Event) and record.status == "final" and count == 1:
                     delays.append((record.emitted_ns - record.offset_ns) / 1e9)
-            wall, cpu = 1e3 * (time.monotonic() - start.wall_s), 1e3 * (time.process_time() - start.cpu_s)
+            wall, cpu = (
+                1e3 * (time.monotonic() - start.wall_s),
+                1e3 * (time.process_time() - start.cpu_s),
+            )
         costs[str(count)] = {
             "ms_per_frame": round(wall / frames, 3), "cpu_ms_per_frame": round(cpu / frames, 3),
             f"cameras_per_core_at_{hz}_hz": round(1000 * frames / (hz * cpu), 2),
         }  # fmt: skip
-    bounds = {name: round(ticks / hz, 3) for name, ticks in latency(engines.spotter, Settings().hop).items()}
+    bounds = {
+        name: round(ticks / hz, 3)
+        for name, ticks in latency(engines.spotter, Settings().hop).items()
+    }
     measured = round(float(np.median(delays)), 3) if delays else None
     return costs, bounds | {"measured_final_p50": measured, "events": len(delays)}
 
@@ -89,7 +104,9 @@ def nms_costs() -> dict[str, Any]:
         intervals = _intervals(count)
         keep, _ = nms(intervals, NMS_THRESHOLD)
         if not np.array_equal(keep, numpy_nms(intervals, NMS_THRESHOLD)):
-            raise EngineError(f"Numba and NumPy keep other intervals of {count}; report this as a bug")
+            raise EngineError(
+                f"Numba and NumPy keep other intervals of {count}; report this as a bug"
+            )
         one, other = (
             percentiles(timed(partial(rule, intervals, NMS_THRESHOLD), NMS_REPEATS))["ms_p50"]
             for rule in (nms, numpy_nms)

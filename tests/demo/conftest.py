@@ -12,10 +12,12 @@ from urllib.parse import urlparse
 import cv2
 import pytest
 
-from realtime.records import Frame
-from realtime.sources import open_source
+from microspot.realtime.records import Frame
+from microspot.realtime.sources.open import open_source
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = (
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+)
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream",
@@ -46,7 +48,17 @@ def film():
 def url():
     """The address of the command itself, as a user starts it, with two places."""
     pytest.importorskip("gradio", reason="gradio is not installed: pip install '.[demo]'")
-    command = [sys.executable, "-m", "demo", "--port", "0", "--source", "sample:synthetic:7", "--runs", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "microspot.demo",
+        "--port",
+        "0",
+        "--source",
+        "sample:synthetic:7",
+        "--runs",
+        "2",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield re.search(r"http://\S+", process.stdout.readline())[0]
         process.send_signal(signal.SIGINT)
@@ -55,7 +67,9 @@ def url():
 @pytest.fixture(scope="module")
 def launch(tmp_path_factory):
     """launch(images): a browser whose camera shows them again and again; Chromium's own test picture without."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install '.[test]'")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is missing: pip install '.[test]'"
+    )
     if not CHROMIUM:
         pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM to its path")
     with playwright.sync_playwright() as driver:
@@ -79,7 +93,16 @@ def certificate(tmp_path_factory):
         pytest.skip("no openssl: a certificate cannot be made")
     folder = tmp_path_factory.mktemp("tls")
     chain, key = folder / "chain.pem", folder / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
     options = ["-subj", "/CN=localhost", "-days", "2", "-out", str(chain), "-keyout", str(key)]
     subprocess.run([*command, *options], check=True, capture_output=True)
     return chain, key
@@ -106,7 +129,10 @@ def open_page():
         page = context.new_page()
         page.set_default_timeout(SLOW_MS)
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: troubles.append(message.text) if message.type == "error" else None,
+        )
         page.on("request", lambda request: foreign(request.url, address, troubles))
         page.goto(address)
         page.get_by_role("tab", name=tab).click()
@@ -120,5 +146,8 @@ def open_page():
 
 
 def foreign(requested, own, troubles):
-    if urlparse(requested).scheme not in ("data", "blob") and urlparse(requested).netloc != urlparse(own).netloc:
+    if (
+        urlparse(requested).scheme not in ("data", "blob")
+        and urlparse(requested).netloc != urlparse(own).netloc
+    ):
         troubles.append(f"asked {requested}")

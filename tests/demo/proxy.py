@@ -13,7 +13,9 @@ def proxying(listener, port, certificate, stripped=""):
     """Hand on what comes to `listener` to `port`, without the path `stripped`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    accepting = threading.Thread(target=_accept, args=(listener, port, context, stripped), daemon=True)
+    accepting = threading.Thread(
+        target=_accept, args=(listener, port, context, stripped), daemon=True
+    )
     accepting.start()
     try:
         yield
@@ -26,7 +28,9 @@ def _accept(listener, port, context, stripped):
     with contextlib.suppress(OSError):
         while True:
             raw, _ = listener.accept()
-            threading.Thread(target=_carry, args=(raw, port, context, stripped), daemon=True).start()
+            threading.Thread(
+                target=_carry, args=(raw, port, context, stripped), daemon=True
+            ).start()
 
 
 def _carry(raw, port, context, stripped):

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from websockets.sync.client import connect
 
-from demo.access import Binding
-from demo.app import build
-from demo.limits import Limits
-from demo.runs import THREAD, Kit
-from demo.serve import listen, server
-from realtime.config import Settings
+from microspot.demo.access.binding import Binding
+from microspot.demo.app import build
+from microspot.demo.limits import Limits
+from microspot.demo.server.serve import listen, server
+from microspot.demo.views.pipeline_run import THREAD, Kit
+from microspot.realtime.config import Settings
 from tests.fakes import engine_set
 
 GREY = np.full((48, 64, 3), 90, np.uint8)
@@ -25,7 +25,9 @@ PATIENCE_S = 60
 
 
 @contextlib.contextmanager
-def serving(load=engine_set, sources=(), password=None, page=False, binding=None, tls=None, **limits):
+def serving(
+    load=engine_set, sources=(), password=None, page=False, binding=None, tls=None, **limits
+):
     """The port of a demo that is up; gone, with all its threads, afterwards."""
     bounds = Limits(**limits)
     binding = binding or Binding(port=0, password=password)
@@ -135,7 +137,11 @@ def until(socket, kind, **values):
     """The next message of a type (with these values) and everything before it."""
     before = []
     for message in messages(socket):
-        if isinstance(message, dict) and message["type"] == kind and values.items() <= message.items():
+        if (
+            isinstance(message, dict)
+            and message["type"] == kind
+            and values.items() <= message.items()
+        ):
             return message, before
         before.append(message)
     raise AssertionError(kind)

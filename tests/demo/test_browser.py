@@ -9,12 +9,12 @@ import av
 import numpy as np
 import pytest
 
-from demo.limits import Limits
-from demo.wire import decode, read_frame
-from engines.runtime.select import load_engines
-from realtime.pipeline import Pipeline
-from realtime.records import Event
-from realtime.sources import open_source
+from microspot.demo.limits import Limits
+from microspot.demo.views.wire import decode, read_frame
+from microspot.engines.loading import load_engines
+from microspot.realtime.pipeline import Pipeline
+from microspot.realtime.records import Event
+from microspot.realtime.sources.open import open_source
 from tests.demo.serving import serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes
@@ -80,12 +80,17 @@ def as_file(page, path):
     frames = [read_frame(base64.b64decode(data), limits) for data in page.evaluate(SENT)]
     images = [decode(frame.jpeg, limits) for frame in frames]
     with av.open(str(path), "w", options={"video_track_timescale": str(US)}) as container:
-        stream = container.add_stream("png", rate=30, height=images[0].shape[0], width=images[0].shape[1])
+        stream = container.add_stream(
+            "png", rate=30, height=images[0].shape[0], width=images[0].shape[1]
+        )
         stream.pix_fmt, stream.time_base = "rgb24", Fraction(1, US)
         stream.codec_context.time_base = stream.time_base
         for frame, image in zip(frames, images, strict=True):
             picture = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="rgb24")
-            picture.pts, picture.time_base = frame.captured_us - frames[0].captured_us, stream.time_base
+            picture.pts, picture.time_base = (
+                frame.captured_us - frames[0].captured_us,
+                stream.time_base,
+            )
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return path
@@ -126,23 +131,33 @@ def test_a_password_is_asked_for_and_opens_the_websocket_too(launch):
         page.close()
 
 
-def test_the_page_shows_what_watching_the_same_frames_as_a_file_finds(url, browser, open_page, tmp_path):
+def test_the_page_shows_what_watching_the_same_frames_as_a_file_finds(
+    url, browser, open_page, tmp_path
+):
     page = open_page(browser, url)
     page.evaluate(KEEP_SENT)
     start(page)
     page.wait_for_function(f"window.microspot.live.times.at(-1) > {SHOWN_S} * 1000")
-    report, end_s = page.evaluate(REPORT), page.evaluate("window.microspot.live.times.at(-1) / 1000")
+    report, end_s = (
+        page.evaluate(REPORT),
+        page.evaluate("window.microspot.live.times.at(-1) / 1000"),
+    )
     print("\nthe page counts:", json.dumps(report))
     assert report["refused"] == report["lost"] == 0  # every frame that was sent is scored
     assert "of 30 frames/s" in page.inner_text(".ms-badge")
-    texts = page.evaluate("[...document.querySelectorAll('.ms-events small')].map((e) => e.textContent)")
+    texts = page.evaluate(
+        "[...document.querySelectorAll('.ms-events small')].map((e) => e.textContent)"
+    )
     pictured = page.evaluate(
         "[...document.querySelectorAll('.ms-events canvas')].map((c) => "
         "c.getContext('2d').getImageData(40, 40, 8, 8).data.some((v) => v))"
     )
     page.get_by_role("button", name="Stop").click()
     page.wait_for_selector(".ms-verdict >> text=Stopped")
-    shown, found = decided(spans_of(texts), end_s), decided(events_of(as_file(page, tmp_path / "sent.mov")), end_s)
+    shown, found = (
+        decided(spans_of(texts), end_s),
+        decided(events_of(as_file(page, tmp_path / "sent.mov")), end_s),
+    )
     print(f"{len(shown)} events shown, {len(found)} found in the file")
     if not found:
         pytest.skip(f"too busy a machine: {report['scored_per_s']:.0f} frames/s hold no event")
@@ -154,7 +169,9 @@ def test_the_page_shows_what_watching_the_same_frames_as_a_file_finds(url, brows
 def test_a_real_face_is_outlined(url, launch, open_page, film):
     page = open_page(launch(film("sample", 4)), url)
     start(page, answers=30)
-    page.wait_for_function("Number(document.querySelector('[data-fact=quality]').textContent) > 0.5")
+    page.wait_for_function(
+        "Number(document.querySelector('[data-fact=quality]').textContent) > 0.5"
+    )
     print("\nthe page counts:", json.dumps(page.evaluate(REPORT)))
 
 
@@ -162,10 +179,14 @@ def test_another_camera_or_a_quick_hand_leaves_one_session_and_one_camera(url, b
     page = open_page(browser, url)
     page.evaluate(COUNT_CAMERAS)
     start(page)
-    page.wait_for_selector("[data-set=camera] option:nth-child(2)", state="attached")  # named once allowed
+    page.wait_for_selector(
+        "[data-set=camera] option:nth-child(2)", state="attached"
+    )  # named once allowed
     page.select_option("[data-set=camera]", index=1)
     page.wait_for_function("window.microspot.live.answered > 5")
-    page.evaluate("{ const b = document.querySelector('[data-do=start]'); for (let i = 0; i < 4; i++) b.click(); }")
+    page.evaluate(
+        "{ const b = document.querySelector('[data-do=start]'); for (let i = 0; i < 4; i++) b.click(); }"
+    )
     page.wait_for_function("window.microspot.live.answered > 5")
     assert page.evaluate("window.camerasOn()") == 1
     assert page.locator("[role=alert]:visible").count() == 0
@@ -198,8 +219,14 @@ def listen(socket, sent, begun):
     def text(data):
         return json.loads(data) if isinstance(data, str) else {}
 
-    socket.on("framesent", lambda data: sent.append(text(data)["value"]) if "value" in text(data) else None)
-    socket.on("framereceived", lambda data: begun.append(text(data)["t_crn"]) if "t_crn" in text(data) else None)
+    socket.on(
+        "framesent",
+        lambda data: sent.append(text(data)["value"]) if "value" in text(data) else None,
+    )
+    socket.on(
+        "framereceived",
+        lambda data: begun.append(text(data)["t_crn"]) if "t_crn" in text(data) else None,
+    )
 
 
 def test_a_third_page_is_told_its_place_in_line(url, launch, open_page):

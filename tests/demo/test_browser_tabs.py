@@ -33,15 +33,21 @@ def browser(launch):
 
 
 def test_the_camera_tab_shows_overlay_and_events_without_any_camera(url, browser, open_page):
-    page = open_page(browser, url, "Camera", viewport={"width": 390, "height": 800}, color_scheme="dark")
+    page = open_page(
+        browser, url, "Camera", viewport={"width": 390, "height": 800}, color_scheme="dark"
+    )
     page.get_by_role("button", name="Watch").click()
     panel = page.locator("[role=tabpanel]:visible")
     panel.locator(".ms-events li").first.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # nothing sticks out on a phone
+    assert page.evaluate(
+        "document.documentElement.scrollWidth <= innerWidth"
+    )  # nothing sticks out on a phone
     assert "dark" in page.evaluate("document.body.className")
 
 
-def test_a_click_on_the_table_or_the_timeline_goes_to_the_event(url, browser, open_page, film, tmp_path):
+def test_a_click_on_the_table_or_the_timeline_goes_to_the_event(
+    url, browser, open_page, film, tmp_path
+):
     clip = write_clip(tmp_path / "face.mp4", film("sample:synthetic:7", 4))
     page = open_page(browser, url, "Analyse")
     page.set_input_files("input[type=file]", str(clip))
@@ -69,7 +75,11 @@ def test_what_is_no_video_is_said_on_the_page(url, browser, open_page, tmp_path)
         assert note.inner_text().startswith(("holiday.mp4: not a video", "the file is empty"))
 
 
-LEVELS = [(30, "good", "good"), (24, "low", "lower than trained for"), (12, "bad", "micro-expressions are missed")]
+LEVELS = [
+    (30, "good", "good"),
+    (24, "low", "lower than trained for"),
+    (12, "bad", "micro-expressions are missed"),
+]
 
 
 def test_the_badge_says_when_the_rate_is_too_low_or_gone(url, browser, open_page):
@@ -95,8 +105,14 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(url, browser, open
     reached = set()
     for _ in range(12):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.dataset.do ?? document.activeElement.dataset.set ?? ''"))
+        reached.add(
+            page.evaluate(
+                "document.activeElement.dataset.do ?? document.activeElement.dataset.set ?? ''"
+            )
+        )
     assert {"start", "camera", "mirror", "threshold"} <= reached
     page.get_by_role("tab", name="Analyse").click()
-    assert page.locator(".ms-table th[scope=col]").count() == page.locator(".ms-table th").count() == 6
+    assert (
+        page.locator(".ms-table th[scope=col]").count() == page.locator(".ms-table th").count() == 6
+    )
     assert page.locator(".ms-scroll[tabindex='0'][aria-label]").count() == 1

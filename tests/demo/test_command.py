@@ -19,7 +19,7 @@ LISTENED = """
 import sys
 CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname")
 sys.addaudithook(lambda event, given: print("called", given, file=sys.stderr) if event in CALLS else None)
-from demo.__main__ import main
+from microspot.demo.__main__ import main
 main()
 """
 
@@ -32,7 +32,9 @@ def served(tmp_path_factory):
     surroundings = os.environ | {"MICROSPOT_DEMO_PASSWORD": PASSWORD}
     with (
         log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=surroundings) as process,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=surroundings
+        ) as process,
     ):
         port = int(re.search(r":(\d+)", process.stdout.readline())[1])
         form, own = urllib.parse.urlencode({"password": PASSWORD}), f"http://127.0.0.1:{port}"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engines import baseline, reference
+from microspot.engines import baseline, reference
 
 
 def clip(brief):

@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from engines.clips import lag_indices, nearest_frames, resample, split, thin, tick_weights, window_bounds, window_mask
-from engines.errors import DataError, UsageError
-from engines.specs import SpotterSpec
-from engines.training.spotter_data import resample_batch
+from microspot.engines.clips import (
+    lag_indices,
+    nearest_frames,
+    resample,
+    split,
+    thin,
+    tick_weights,
+    window_bounds,
+    window_mask,
+)
+from microspot.engines.errors import DataError, UsageError
+from microspot.engines.specs import SpotterSpec
+from microspot.engines.training.spotter.data import resample_batch
 
 MS = 1_000_000
 
@@ -42,7 +51,9 @@ def test_thin_keeps_one_frame_of_each_tick() -> None:
     assert thin(times, 10).tolist() == [0, 2, 5, 6], "the first within a quarter"
     assert thin(np.array([0, 60, 70, 128]) * MS, 10).tolist() == [0, 3], "else the nearest"
     assert thin(np.array([0, 60, 70, 120]) * MS, 10).tolist() == [0, 3]
-    assert thin(np.array([0, 70, 130]) * MS, 10).tolist() == [0, 1], "a tie goes to the earlier frame"
+    assert thin(np.array([0, 70, 130]) * MS, 10).tolist() == [0, 1], (
+        "a tie goes to the earlier frame"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +61,11 @@ def test_thin_keeps_one_frame_of_each_tick() -> None:
     [
         ([0, 100, 200], [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "a steady source is its own grid"),
         ([0, 75, 225], [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "a quarter tick away still is the tick"),
-        ([0, 60, 160], [[1, 0, 0], [0, 0.6, 0.4]], "otherwise linear in time; tick 2 is not reached"),
+        (
+            [0, 60, 160],
+            [[1, 0, 0], [0, 0.6, 0.4]],
+            "otherwise linear in time; tick 2 is not reached",
+        ),
         ([0, 300], [[1, 0], [2 / 3, 1 / 3], [1 / 3, 2 / 3], [0, 1]], "a missing frame is bridged"),
         ([0, 80, 120], [[1, 0, 0], [0, 1, 0]], "of two in reach the nearer, the earlier on a tie"),
         ([0], [[1]], "one frame is one tick"),
@@ -69,7 +84,9 @@ def test_tick_weights_do_not_drift_at_a_fractional_period() -> None:
 
 def test_resample_hits_both_ends_and_is_linear() -> None:
     features = np.arange(20, dtype=np.float32)[None]
-    np.testing.assert_allclose(resample(features, 3, 11, 4)[0], [3, 3 + 7 / 3, 3 + 14 / 3, 10], rtol=1e-6)
+    np.testing.assert_allclose(
+        resample(features, 3, 11, 4)[0], [3, 3 + 7 / 3, 3 + 14 / 3, 10], rtol=1e-6
+    )
     np.testing.assert_allclose(resample(features, 2.5, 6.0, 3)[0], [2.5, 3.75, 5.0], rtol=1e-6)
 
 
@@ -80,7 +97,9 @@ def test_resample_many_windows_and_batches_equal_one_by_one() -> None:
     stop = start + random.integers(4, 15, 7)
     many = resample(features[1], start, stop, 16)
     row = torch.ones(7, dtype=torch.long)
-    twin = resample_batch(torch.from_numpy(features), row, torch.from_numpy(start), torch.from_numpy(stop), 16)
+    twin = resample_batch(
+        torch.from_numpy(features), row, torch.from_numpy(start), torch.from_numpy(stop), 16
+    )
     for i in range(7):
         one = resample(features, start[i], stop[i], 16)
         np.testing.assert_array_equal(many[i], one[1])
@@ -102,12 +121,16 @@ def test_resample_does_not_depend_on_where_the_window_lies() -> None:
         (128, 32, 0, "the default"),
     ],
 )
-def test_split_covers_every_place_of_an_me(clip: int, overlap: int, uncovered: int, reason: str) -> None:
+def test_split_covers_every_place_of_an_me(
+    clip: int, overlap: int, uncovered: int, reason: str
+) -> None:
     length, longest = 2000, 17
     clips = split(length, clip, overlap, longest=1)
     places = range(length - longest + 1)
     assert len(places) == 1984
-    lost = [a for a in places if not any(start <= a and a + longest <= stop for start, stop in clips)]
+    lost = [
+        a for a in places if not any(start <= a and a + longest <= stop for start, stop in clips)
+    ]
     assert len(lost) == uncovered, reason
     assert (clips[0][0], clips[-1]) == (0, (length - clip, length))
     assert all(stop - start == clip for start, stop in clips)
@@ -118,7 +141,9 @@ def test_split_of_a_short_video_is_one_clip_and_bad_overlaps_are_refused() -> No
     assert split(128) == [(0, 128)]
     assert split(129) == [(0, 128), (1, 129)]
     for overlap in (15, 128):
-        with pytest.raises(UsageError, match=f"overlap {overlap}: expected at least 16 .* below 128"):
+        with pytest.raises(
+            UsageError, match=f"overlap {overlap}: expected at least 16 .* below 128"
+        ):
             split(2000, overlap=overlap)
 
 

@@ -9,8 +9,8 @@ import numba
 import numpy as np
 import pytest
 
-from engines import intervals
-from engines.intervals import Intervals, nms
+from microspot.engines import intervals
+from microspot.engines.intervals import Intervals, nms
 
 FOUND = Intervals.of([0, 1, 30], [10, 11, 40], [0.9, 0.8, 0.7])
 
@@ -20,7 +20,9 @@ def test_importing_compiles_nothing() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("rule", "kept"), [("greedy", [0, 2]), ("author", [0, 2]), ("soft", [0, 2, 1])])
+@pytest.mark.parametrize(
+    ("rule", "kept"), [("greedy", [0, 2]), ("author", [0, 2]), ("soft", [0, 2, 1])]
+)
 def test_a_user_who_cannot_write_a_cache_gets_the_same(
     rule: str, kept: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

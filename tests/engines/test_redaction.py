@@ -10,8 +10,16 @@ import sys
 
 import pytest
 
-from engines.errors import MicrospotError, SourceError
-from engines.redaction import HIDDEN, LONGEST, printable, redact, redact_uri, secrets_of, shown
+from microspot.engines.errors import MicrospotError, SourceError
+from microspot.engines.redaction import (
+    HIDDEN,
+    LONGEST,
+    printable,
+    redact,
+    redact_uri,
+    secrets_of,
+    shown,
+)
 
 NAMES = [  # as they are, as they are shown
     (os.fsdecode(b"v\xb1\xed.mp4"), r"v\xb1\xed.mp4"),
@@ -34,7 +42,9 @@ def test_names_are_printable(name, expected):
 
 def test_every_printable_character_is_legal_xml_and_utf8():
     illegal = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-    ends = (code for plane in range(17) for code in range((plane << 16) + 0xFFF0, (plane + 1) << 16))
+    ends = (
+        code for plane in range(17) for code in range((plane << 16) + 0xFFF0, (plane + 1) << 16)
+    )
     for code in (*range(0x3000), *range(0xD7F0, 0xE010), *range(0xFDC0, 0xFDF8), *ends):
         text = printable(chr(code))
         assert not illegal.search(text), hex(code)
@@ -59,15 +69,24 @@ URIS = [  # what cameras and servers are really called, and what is shown of it
     ("rtsps://h:7441/AbCdEfGh12345678?enableSrtp", "rtsps://h:7441/***?enableSrtp"),
     ("https://h/3f2504e04f8911d39a0c0305e82c3301/live", "https://h/***/live"),
     ("rtsp://h/live/4711", "rtsp://h/live/***"),
-    ("https://h/x?jwt=secret&sessionid=secret&streamkey=secret", "https://h/x?jwt=***&sessionid=***&streamkey=***"),
-    ("https://h/x?authtoken=secret&userpwd=a:secret&channel=2", "https://h/x?authtoken=***&userpwd=***&channel=2"),
+    (
+        "https://h/x?jwt=secret&sessionid=secret&streamkey=secret",
+        "https://h/x?jwt=***&sessionid=***&streamkey=***",
+    ),
+    (
+        "https://h/x?authtoken=secret&userpwd=a:secret&channel=2",
+        "https://h/x?authtoken=***&userpwd=***&channel=2",
+    ),
     ("https://h/x?zyx=secret&secret", "https://h/x?***&***"),
     ("https://h/x?channel=secret+token/0123", "https://h/x?channel=***"),
     ("https://h/x;jsessionid=secret", "https://h/x;jsessionid=***"),
     ("https://h/x#secret", "https://h/x#***"),
     ("rtsp://h/user=admin_password=secret_channel=1_stream=0.sdp", "rtsp://h/user=***"),
     ("https://h/x?user=me@secret", "https://h/x?user=***"),
-    ("rtsp://h:554/x?password=secret@1", "rtsp://***"),  # or a password with / and ? in it: nothing is sure
+    (
+        "rtsp://h:554/x?password=secret@1",
+        "rtsp://***",
+    ),  # or a password with / and ? in it: nothing is sure
 ]
 
 
@@ -76,7 +95,9 @@ def test_uris_show_only_what_is_harmless(uri, expected):
     expected = expected or uri
     assert redact_uri(uri) == redact(uri) == expected
     assert redact_uri(expected) == redact(expected) == shown(expected) == expected
-    assert "secret" not in shown(f"cannot open '{uri}': no") + redact(f"{uri} and http://other/x: me@you")
+    assert "secret" not in shown(f"cannot open '{uri}': no") + redact(
+        f"{uri} and http://other/x: me@you"
+    )
 
 
 def test_no_random_secret_is_shown_wherever_it_stands():
@@ -106,7 +127,9 @@ def test_paths_and_ordinary_words_are_left_alone():
     "piece", ["{", "a", "a:", "a@", "a://", "://", "user=", "a:b@", "http://", "/", "aB", "é\udcb1"]
 )
 def test_a_long_text_takes_no_time_that_grows_with_its_square_and_is_shortened(piece):
-    line = shown(f"the cell is {piece * (200_000 // len(piece))}, expected a number")  # the square takes minutes
+    line = shown(
+        f"the cell is {piece * (200_000 // len(piece))}, expected a number"
+    )  # the square takes minutes
     assert len(line) <= LONGEST
     assert line.startswith("the cell is ")
     assert shown(line) == line
@@ -127,8 +150,8 @@ def test_an_error_is_one_printable_line_without_secrets_and_survives_a_pipe():
 
 COMMAND = """
 import sys
-from engines.commands import run_command
-from engines.errors import UsageError
+from microspot.engines.commands.entry_point import run_command
+from microspot.engines.errors import UsageError
 def application(args, **_):
     print("\\u65e5 \\x41")
     try:
@@ -143,11 +166,17 @@ run_command(application, "x")
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_command_echoes_no_secret_of_its_options(debug):
     uri = "https://h/live?password=my secret&channel=1"
-    usage = COMMAND.replace("{error}", "type('E', (Exception,), {'format_message': lambda self: f'bad {args[0]!r}'})()")
+    usage = COMMAND.replace(
+        "{error}", "type('E', (Exception,), {'format_message': lambda self: f'bad {args[0]!r}'})()"
+    )
     arguments = [uri, *(["--debug"] if debug else [])]
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", usage, *arguments], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", usage, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "x: bad 'https://h/live?password=***&channel=1'"

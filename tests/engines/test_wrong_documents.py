@@ -11,18 +11,41 @@ from typing import Any
 
 import pytest
 
-from engines.documents import MOST_BYTES, DocumentError, read_json, read_toml
-from engines.errors import EngineError
-from engines.runtime.select import PACKAGED, Weights, set_thresholds
+from microspot.engines.documents import MOST_BYTES, DocumentError, read_json, read_toml
+from microspot.engines.errors import EngineError
+from microspot.engines.manifest import PACKAGED, Weights, set_thresholds
 
-ODD = [None, True, "x", -1, 0.5, 1e300, 10**30, [], {}, [[]], [None], ["x"], [-1], [0.5], [[1, "x"]], {"a": 1}]
+ODD = [
+    None,
+    True,
+    "x",
+    -1,
+    0.5,
+    1e300,
+    10**30,
+    [],
+    {},
+    [[]],
+    [None],
+    ["x"],
+    [-1],
+    [0.5],
+    [[1, "x"]],
+    {"a": 1},
+]
 LONG = [1] * 33
 
 
 def leaves() -> list[tuple[str, ...]]:
     """Every field of a spec, by its keys, and the parts above them."""
     manifest = json.loads((PACKAGED / "manifest.json").read_text())
-    found: list[tuple[str, ...]] = [("spotter",), ("recognizers",), ("recognizers", "3"), ("files",), ("format",)]
+    found: list[tuple[str, ...]] = [
+        ("spotter",),
+        ("recognizers",),
+        ("recognizers", "3"),
+        ("files",),
+        ("format",),
+    ]
     found += [("spotter", name) for name in manifest["spotter"]]
     found += [("recognizers", "3", name) for name in manifest["recognizers"]["3"]]
     return [*found, ("files", "encoder.onnx"), ("files", "encoder.onnx", "sha256")]
@@ -72,21 +95,51 @@ def test_a_wrong_field_is_told_by_its_name(tmp_path: Path, keys: tuple[str, ...]
 @pytest.mark.parametrize(
     ("keys", "value", "said"),
     [
-        (("spotter", "grid_hz"), 29.97, "spotter: grid_hz: expected a whole number from 1 to 1000, got 29.97"),
-        (("spotter", "lags_ns"), ["a"], r"lags_ns: expected at most 32 whole numbers from 1 to 10000000000, got \('a'"),
-        (("spotter", "temporal_kernels"), [7, 0], r"temporal_kernels: .*from 1 to 99, got \(7, 0\)"),
-        (("spotter", "temporal_kernels"), [7, 6], r"temporal_kernels: expected odd numbers.* got \(7, 6\)"),
+        (
+            ("spotter", "grid_hz"),
+            29.97,
+            "spotter: grid_hz: expected a whole number from 1 to 1000, got 29.97",
+        ),
+        (
+            ("spotter", "lags_ns"),
+            ["a"],
+            r"lags_ns: expected at most 32 whole numbers from 1 to 10000000000, got \('a'",
+        ),
+        (
+            ("spotter", "temporal_kernels"),
+            [7, 0],
+            r"temporal_kernels: .*from 1 to 99, got \(7, 0\)",
+        ),
+        (
+            ("spotter", "temporal_kernels"),
+            [7, 6],
+            r"temporal_kernels: expected odd numbers.* got \(7, 6\)",
+        ),
         (("spotter", "windows"), [7, 9], "2 windows but 5 dilations"),
         (("spotter", "dilations"), [[1, 2, 3]] * 5, r"dilations: expected pairs of whole numbers"),
         (("spotter", "min_ticks"), 18, "min_ticks: expected at most max_ticks, 17, got 18"),
         (("spotter", "motion"), "flows", "motion: expected one of flow, difference, got 'flows'"),
         (("spotter", "t_crn"), 1.5, "t_crn: expected a number from 0 to 1, got 1.5"),
-        (("recognizers", "5", "labels"), ["a", "a"], r"recognizers.5: labels: expected names that differ"),
-        (("recognizers", "3", "side"), 96, r"recognizers.3.side: expected 112 as the spotter's, got 96"),
-        (("files", "encoder.onnx"), {"sha256": "z"}, "files.encoder.onnx: expected a sha256 .*, got 'z'"),
+        (
+            ("recognizers", "5", "labels"),
+            ["a", "a"],
+            r"recognizers.5: labels: expected names that differ",
+        ),
+        (
+            ("recognizers", "3", "side"),
+            96,
+            r"recognizers.3.side: expected 112 as the spotter's, got 96",
+        ),
+        (
+            ("files", "encoder.onnx"),
+            {"sha256": "z"},
+            "files.encoder.onnx: expected a sha256 .*, got 'z'",
+        ),
     ],
 )
-def test_what_is_said_has_key_expected_and_actual(tmp_path: Path, keys: tuple[str, ...], value: Any, said: str) -> None:
+def test_what_is_said_has_key_expected_and_actual(
+    tmp_path: Path, keys: tuple[str, ...], value: Any, said: str
+) -> None:
     with pytest.raises(EngineError, match=said) as caught:
         Weights.open(changed(tmp_path, keys, value))
     assert caught.value.exit_code == 4
@@ -105,7 +158,10 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "binary": (lambda path: path.write_bytes(bytes(range(256))), "no UTF-8 text"),
     "null bytes": (lambda path: path.write_bytes(bytes(100)), "."),
     "UTF-16": (lambda path: path.write_text("a = 1", encoding="utf-16"), "no UTF-8 text"),
-    "huge": (lambda path: path.write_bytes(b" " * (MOST_BYTES + 1)), f"expected at most {MOST_BYTES}"),
+    "huge": (
+        lambda path: path.write_bytes(b" " * (MOST_BYTES + 1)),
+        f"expected at most {MOST_BYTES}",
+    ),
     "deep": (lambda path: path.write_bytes(nested("[", "]")), "nested too deeply"),
     "digits": (lambda path: path.write_text("a = " + "9" * 5000), "digit"),
 }
@@ -131,7 +187,9 @@ def test_json_that_cannot_be_read_is_one_error_with_its_reason(tmp_path: Path, k
         read_json(path)
 
 
-def test_thresholds_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thresholds_are_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = changed(tmp_path, ("metrics",), None)
     set_thresholds(folder, {"t_cpn": 0.25, "t_crn": 0.5})
     assert Weights.open(folder).spotter.t_cpn == 0.25

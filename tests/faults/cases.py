@@ -10,7 +10,13 @@ from pathlib import Path
 from tests.faults.damage import damage
 from tests.faults.seeds import Seed
 
-SHARES = {"clip": 62, "folder": 14, "settings": 8, "table": 8, "manifest": 8}  # of the files, in percent
+SHARES = {
+    "clip": 62,
+    "folder": 14,
+    "settings": 8,
+    "table": 8,
+    "manifest": 8,
+}  # of the files, in percent
 IMAGES = 4
 MANIFEST = "manifest.json"
 
@@ -29,8 +35,16 @@ class Case:
     def arguments(self) -> list[str]:
         """Module and arguments of the command that a user would run on it."""
         if self.kind == "table":
-            return ["engines", "score", "--truth", self.path, "--pred", self.path, "--json"]
-        watch = ["realtime", "watch"]
+            return [
+                "microspot.engines",
+                "score",
+                "--truth",
+                self.path,
+                "--pred",
+                self.path,
+                "--json",
+            ]
+        watch = ["microspot.realtime", "watch"]
         if self.kind == "settings":
             return [*watch, "sample", "--seconds", "0.2", "--json", "--config", self.path]
         if self.kind == "manifest":
@@ -67,7 +81,7 @@ def _images(rng: random.Random, seed: Seed, data: bytes, folder: Path) -> Path:
 def _weights(data: bytes, folder: Path) -> Path:
     """A folder of the shipped weights with a damaged manifest."""
     folder.mkdir()
-    for file in Path(str(resources.files("engines") / "weights")).iterdir():
+    for file in Path(str(resources.files("microspot.engines") / "weights")).iterdir():
         if file.name != MANIFEST:
             (folder / file.name).symlink_to(file)
     (folder / MANIFEST).write_bytes(data)

@@ -81,7 +81,10 @@ def inserted(rng: random.Random, data: bytearray) -> bytes:
 
 def lying_sizes(rng: random.Random, data: bytearray) -> bytes:
     """Numbers before or after a name of four letters, as MP4, AVI and PNG have them, or anywhere."""
-    names = [match.start() for match in re.finditer(rb"[A-Za-z][A-Za-z0-9 ]{3}", bytes(data[: 8 * HEADER]))]
+    names = [
+        match.start()
+        for match in re.finditer(rb"[A-Za-z][A-Za-z0-9 ]{3}", bytes(data[: 8 * HEADER]))
+    ]
     for _ in range(rng.choice((1, 2, 5))):
         near = rng.choice(names) + rng.choice((-4, 4, 8, 12)) if names else rng.randrange(len(data))
         at = min(max(0, near), max(0, len(data) - 4))
@@ -116,7 +119,9 @@ def odd_text(rng: random.Random, data: bytearray) -> bytes:
     """A word, a number or a place of a text replaced by something odd, once or twice."""
     text = data.decode()
     for _ in range(rng.choice((1, 1, 2))):
-        numbers, words = (list(re.finditer(what, text)) for what in (r"(?<![\w.])\d[\d.]*", r"[\w.]+|\s|,|="))
+        numbers, words = (
+            list(re.finditer(what, text)) for what in (r"(?<![\w.])\d[\d.]*", r"[\w.]+|\s|,|=")
+        )
         found = rng.choice(rng.choice((numbers or words, words)))
         odd = rng.choice(ODD_TEXT)
         text = text[: found.start()] + odd + text[found.end() :]

@@ -28,7 +28,14 @@ from tests.faults.cases import Case, make
 from tests.faults.seeds import Seed, seeds
 
 CODES = {0, 2, 3, 4, 5}  # of the contract, but for interruption
-EXPECTED = {"ok", "UsageError", "SourceError", "EngineError", "DataError", *(f"exit {code}" for code in CODES)}
+EXPECTED = {
+    "ok",
+    "UsageError",
+    "SourceError",
+    "EngineError",
+    "DataError",
+    *(f"exit {code}" for code in CODES),
+}
 HANG_S, START_S = 60.0, 300.0  # a case, and the start of a worker, on a machine that is busy
 PIPELINE_EVERY = 4  # files of which one goes through a pipeline, too
 ROOT = Path(__file__).parents[2]
@@ -51,7 +58,9 @@ class Result:
 class Worker:
     """A child of `worker`, started when it is first needed and after every death. program: what runs in its place."""
 
-    def __init__(self, program: Sequence[str] = ("-m", "tests.faults.worker"), hang_s: float = HANG_S) -> None:
+    def __init__(
+        self, program: Sequence[str] = ("-m", "tests.faults.worker"), hang_s: float = HANG_S
+    ) -> None:
         self._program, self._hang_s = program, hang_s
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -105,7 +114,11 @@ def command(case: Case) -> Result:
     module, *arguments = case.arguments
     try:
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, timeout=START_S, check=False
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            timeout=START_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Result(case, "command", "hang", f"still running after {START_S:g} s")
@@ -114,14 +127,18 @@ def command(case: Case) -> Result:
         return Result(case, "command", "crash", _ended(done.returncode))
     told = all(line.startswith("microspot") for line in lines) and (lines or not done.returncode)
     if done.returncode not in CODES or not told:
-        return Result(case, "command", "traceback", f"exit code {done.returncode}\n" + "\n".join(lines))
+        return Result(
+            case, "command", "traceback", f"exit code {done.returncode}\n" + "\n".join(lines)
+        )
     return Result(case, "command", f"exit {done.returncode}", lines[-1] if lines else "")
 
 
 class Run:
     """`files` cases by `workers` at once, `commands` of them by the real command too; results as they come."""
 
-    def __init__(self, seed: int, files: int, commands: int, workers: int, limit_s: float, folder: Path) -> None:
+    def __init__(
+        self, seed: int, files: int, commands: int, workers: int, limit_s: float, folder: Path
+    ) -> None:
         self._seeds: list[Seed] = seeds()
         self._seed, self._folder = seed, folder
         self._every = max(1, files // commands) if commands else 0
@@ -131,7 +148,9 @@ class Run:
         self.results: list[Result] = []
 
     def run(self) -> list[Result]:
-        threads = [threading.Thread(target=self._work, name=f"fuzz {i}") for i in range(self._count)]
+        threads = [
+            threading.Thread(target=self._work, name=f"fuzz {i}") for i in range(self._count)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -161,7 +180,13 @@ class Run:
 
 
 def fuzz(
-    seed: int, files: int, commands: int, *, workers: int = 2, limit_s: float = 600.0, folder: Path | None = None
+    seed: int,
+    files: int,
+    commands: int,
+    *,
+    workers: int = 2,
+    limit_s: float = 600.0,
+    folder: Path | None = None,
 ) -> list[Result]:
     """Results of a run; `folder` keeps the files."""
     if folder is not None:
@@ -175,7 +200,9 @@ def summary(results: list[Result]) -> str:
     counts = Counter((f"{r.case.kind} by {r.by}", r.outcome) for r in results)
     lines = [f"{row:24}{outcome:14}{count:6}" for (row, outcome), count in sorted(counts.items())]
     for bad in (r for r in results if not r.good):
-        lines += [f"\n{bad.by} {bad.outcome}: {bad.case.number} {bad.case.kind} .{bad.case.ending} {bad.case.way}"]
+        lines += [
+            f"\n{bad.by} {bad.outcome}: {bad.case.number} {bad.case.kind} .{bad.case.ending} {bad.case.way}"
+        ]
         lines += [f"    {line}" for line in bad.detail.splitlines()[-6:]]
     failed = sum(not r.good for r in results)
     return "\n".join([*lines, f"\n{len(results)} runs, {failed} failures"])
@@ -185,9 +212,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--commands", type=int, default=100, help="files that also go through the real command")
+    parser.add_argument(
+        "--commands", type=int, default=100, help="files that also go through the real command"
+    )
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--limit", type=float, default=600.0, help="seconds after which no further file is begun")
+    parser.add_argument(
+        "--limit", type=float, default=600.0, help="seconds after which no further file is begun"
+    )
     parser.add_argument("--keep", type=Path, help="an empty folder for the files")
     parser.add_argument("--only", type=int, help="make this one file into --keep, and stop")
     asked = parser.parse_args()
@@ -196,10 +227,18 @@ def main() -> None:
         return
     began = time.monotonic()
     results = fuzz(
-        asked.seed, asked.files, asked.commands, workers=asked.workers, limit_s=asked.limit, folder=asked.keep
+        asked.seed,
+        asked.files,
+        asked.commands,
+        workers=asked.workers,
+        limit_s=asked.limit,
+        folder=asked.keep,
     )
     print(summary(results))
-    done, used = len({result.case.number for result in results}), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done, used = (
+        len({result.case.number for result in results}),
+        resource.getrusage(resource.RUSAGE_CHILDREN),
+    )
     cpu_s, wall_s = used.ru_utime + used.ru_stime, time.monotonic() - began
     print(f"{done} of {asked.files} files in {wall_s:.0f} s, {cpu_s:.0f} s of CPU")
     sys.exit(any(not result.good for result in results))

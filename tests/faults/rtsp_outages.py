@@ -24,14 +24,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from engines.align import Aligner, Alignment
-from engines.runtime.engine import EngineSet
-from engines.specs import SpotterSpec
-from realtime.config import Settings
-from realtime.gaps import joined
-from realtime.pipeline import Pipeline, mediapipe_aligner
-from realtime.records import Frame, Gap
-from realtime.sources import Source, open_source, sample_clip
+from microspot.engines.alignment.aligner import Aligner, Alignment
+from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.specs import SpotterSpec
+from microspot.realtime.config import Settings
+from microspot.realtime.gaps import joined
+from microspot.realtime.pipeline import Pipeline, mediapipe_aligner
+from microspot.realtime.records import Frame, Gap
+from microspot.realtime.sources.open import Source, open_source, sample_clip
 from tests.clips import write_clip
 from tests.rtsp_server import read_number, stamp_number
 
@@ -69,8 +69,17 @@ class Camera:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "tests.rtsp_server", str(self._path), str(self.port), str(self._born)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        command = [
+            sys.executable,
+            "-m",
+            "tests.rtsp_server",
+            str(self._path),
+            str(self.port),
+            str(self._born),
+        ]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        )
         assert self._process.stdout
         self._process.stdout.readline()  # it listens
 
@@ -106,7 +115,9 @@ class Noted:
     def __iter__(self) -> Iterator[Any]:
         for record in self._source:
             if isinstance(record, Frame):
-                self._log.delivered.append((time.monotonic(), record.captured_ns, read_number(record.image)))
+                self._log.delivered.append(
+                    (time.monotonic(), record.captured_ns, read_number(record.image))
+                )
             yield record
 
 
@@ -206,16 +217,26 @@ def outages(log: Log, total: int) -> list[Outage]:
     found = []
     for (before_ns, first), (after_ns, last) in itertools.pairwise(log.used):
         frames = (last - first) % total
-        bridged = before_ns not in told and max(after_ns - before_ns, frames * FRAME_NS) <= BRIDGED_NS
+        bridged = (
+            before_ns not in told and max(after_ns - before_ns, frames * FRAME_NS) <= BRIDGED_NS
+        )
         if frames == 1 or bridged:
             continue
-        turns = round((after_ns - before_ns - frames * FRAME_NS) / (total * FRAME_NS))  # the sample is 53 s long
+        turns = round(
+            (after_ns - before_ns - frames * FRAME_NS) / (total * FRAME_NS)
+        )  # the sample is 53 s long
         gap = told.pop(before_ns, None)
         told_s = (gap.stop_ns - gap.start_ns) / NS if gap and gap.stop_ns == after_ns else None
         span_s = (frames + turns * total) / HZ
         found.append(Outage(before_ns / NS, span_s, told_s, gap.reason if gap else ""))
     inside = [gap for gap in told.values() if log.used[0][0] <= gap.start_ns < log.used[-1][0]]
-    return [*found, *(Outage(gap.start_ns / NS, 0.0, (gap.stop_ns - gap.start_ns) / NS, gap.reason) for gap in inside)]
+    return [
+        *found,
+        *(
+            Outage(gap.start_ns / NS, 0.0, (gap.stop_ns - gap.start_ns) / NS, gap.reason)
+            for gap in inside
+        ),
+    ]
 
 
 def timing(log: Log, total: int) -> dict[str, float]:
@@ -235,7 +256,9 @@ def timing(log: Log, total: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def trial(watch: Watch, camera: Camera, down_s: list[float], every_s: float = SETTLED_S) -> list[float]:
+def trial(
+    watch: Watch, camera: Camera, down_s: list[float], every_s: float = SETTLED_S
+) -> list[float]:
     """Outages one after the other; how long each lasted until a picture was used again, from the kill on."""
     blind = []
     for seconds in down_s:
@@ -249,9 +272,13 @@ def trial(watch: Watch, camera: Camera, down_s: list[float], every_s: float = SE
     return blind
 
 
-def run(tests: dict[str, tuple[list[float], float]], say: Callable[[str], None] = print, frames: int = 10**6) -> bool:
+def run(
+    tests: dict[str, tuple[list[float], float]],
+    say: Callable[[str], None] = print,
+    frames: int = 10**6,
+) -> bool:
     """All trials, each with a camera and a pipeline of its own; whether every gap was right."""
-    from engines.runtime.select import load_engines
+    from microspot.engines.loading import load_engines
 
     good = True
     with tempfile.TemporaryDirectory() as folder, load_engines(None, "auto", 3) as engines:
@@ -268,7 +295,9 @@ def run(tests: dict[str, tuple[list[float], float]], say: Callable[[str], None] 
                     took_s = time.monotonic() - began
             finally:
                 camera.kill()
-            good &= _tell(name, outages(watch.log, total), timing(watch.log, total), blind, took_s, say)
+            good &= _tell(
+                name, outages(watch.log, total), timing(watch.log, total), blind, took_s, say
+            )
     return good
 
 
@@ -276,18 +305,24 @@ def _tell(
     name: str, found: list[Outage], times: dict[str, float], blind: list[float], took_s: float,
     say: Callable[[str], None],
 ) -> bool:  # fmt: skip
-    say(f"{name}: {took_s:.0f} s, {len(blind)} outages, blind {sum(o.span_s for o in found) / took_s:.1%} of the time")
+    say(
+        f"{name}: {took_s:.0f} s, {len(blind)} outages, blind {sum(o.span_s for o in found) / took_s:.1%} of the time"
+    )
     say("  until a picture was used again, s: " + " ".join(f"{seconds:.1f}" for seconds in blind))
     say("  " + ", ".join(f"{key} {value:.1f} ms" for key, value in times.items()))
     for outage in found:
         told = "nothing" if outage.told_s is None else f"{outage.told_s:.3f} s"
         verdict = "" if outage.right else "  WRONG"
-        say(f"  at {outage.at_s:7.2f} s: span {outage.span_s:6.2f} s, told {told} ({outage.reason}){verdict}")
+        say(
+            f"  at {outage.at_s:7.2f} s: span {outage.span_s:6.2f} s, told {told} ({outage.reason}){verdict}"
+        )
     return all(outage.right for outage in found) and len(found) >= len(blind)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--stops", nargs="*", type=float, default=[1.0, 6.0, 30.0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--flaps", type=int, default=8)

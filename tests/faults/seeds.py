@@ -23,9 +23,7 @@ CLIPS = [  # container, its ending, encoder
 ]  # fmt: skip
 OPTIONS = {"libx265": {"x265-params": "log-level=none"}}
 PIXELS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}
-SETTINGS = (
-    "hop = 1\nbridge_ms = 100\ncluster_ticks = 300\nring_ticks = 400\nthreshold = 0.5\nfaces = 1\nrefine = true\n"
-)
+SETTINGS = "hop = 1\nbridge_ms = 100\ncluster_ticks = 300\nring_ticks = 400\nthreshold = 0.5\nfaces = 1\nrefine = true\n"
 TABLE = (
     "subject,video,onset,apex,offset,type,label,score,fps\n"
     "1,v.mp4,10,15,20,micro,surprise,0.9,30\n1,v.mp4,40,,60,macro,negative,0.5,30\n2,w.mp4,5,7,12,micro,positive,,\n"
@@ -55,7 +53,9 @@ def clip(container: str, encoder: str) -> bytes | None:
     if encoder not in av.codecs_available:
         return None
     out = io.BytesIO()
-    with av.open(out, "w", format=container, options={"fflags": "+bitexact"}) as file:  # the same bytes each time
+    with av.open(
+        out, "w", format=container, options={"fflags": "+bitexact"}
+    ) as file:  # the same bytes each time
         stream = file.add_stream(encoder, rate=HZ, options={"g": "5"} | OPTIONS.get(encoder, {}))
         stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, PIXELS.get(encoder, "yuv420p")
         for i, image in enumerate(pictures()):
@@ -73,7 +73,11 @@ def seeds() -> list[Seed]:
     image = next(pictures())
     for ending in ("png", "jpg", "bmp"):
         found.append(Seed("folder", ending, cv2.imencode(f".{ending}", image)[1].tobytes()))
-    manifest = json.loads((resources.files("engines") / "weights" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads(
+        (resources.files("microspot.engines") / "weights" / "manifest.json").read_text(
+            encoding="utf-8"
+        )
+    )
     found.append(Seed("settings", "toml", SETTINGS.encode()))
     found.append(Seed("table", "csv", TABLE.encode()))
     found.append(Seed("manifest", "json", json.dumps(manifest, indent=1).encode()))

@@ -14,8 +14,12 @@ CHILD = "import json, os, sys, time\nprint(json.dumps({'outcome': 'ready'}), flu
 def test_damaged_files_end_in_frames_or_in_one_line_of_error():
     results = fuzz(seed=15, files=200, commands=6, limit_s=800)
     assert all(result.good for result in results), summary(results)
-    assert {(r.case.kind, r.by) for r in results} >= {(kind, "worker") for kind in ("clip", "folder", "table")}
-    assert {"ok", "SourceError", "UsageError", "DataError", "EngineError"} <= {r.outcome for r in results}
+    assert {(r.case.kind, r.by) for r in results} >= {
+        (kind, "worker") for kind in ("clip", "folder", "table")
+    }
+    assert {"ok", "SourceError", "UsageError", "DataError", "EngineError"} <= {
+        r.outcome for r in results
+    }
     assert {r.case.number for r in results} == set(range(200))
     assert sum(r.by == "command" for r in results) > 5
 
@@ -38,7 +42,12 @@ def test_a_worker_that_dies_or_hangs_is_told_and_replaced(does, outcome, detail)
 
 
 def test_a_traceback_is_a_failure_and_an_error_is_none(monkeypatch):
-    worker = Worker(["-c", "from tests.faults import worker\nworker.DOES['clip'] = lambda case: 1 / 0\nworker.main()"])
+    worker = Worker(
+        [
+            "-c",
+            "from tests.faults import worker\nworker.DOES['clip'] = lambda case: 1 / 0\nworker.main()",
+        ]
+    )
     result = worker.run(CASE)
     worker.close()
     assert (result.outcome, result.good) == ("traceback", False)

@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from engines.align import FixedAligner
-from engines.data.annotations import read_table
-from engines.errors import MicrospotError
-from engines.runtime.select import load_engines
-from realtime.config import Settings
-from realtime.pipeline import Pipeline, SourceEnd
-from realtime.records import Frame
-from realtime.session import Session
-from realtime.settle import warm
-from realtime.sources import open_source
-from realtime.watch import to_json
+from microspot.engines.alignment.aligner import FixedAligner
+from microspot.engines.data.annotations import read_table
+from microspot.engines.errors import MicrospotError
+from microspot.engines.loading import load_engines
+from microspot.realtime.config import Settings
+from microspot.realtime.pipeline import Pipeline, SourceEnd
+from microspot.realtime.records import Frame
+from microspot.realtime.session import Session
+from microspot.realtime.sources.open import open_source
+from microspot.realtime.spotting.streaming_nms import warm
+from microspot.realtime.watch import to_json
 from tests import fakes
 from tests.faults.cases import Case
 
@@ -46,7 +46,9 @@ def frames(case: Case) -> None:
 def pipeline(case: Case) -> None:
     """The same through a pipeline, with a face that fills the picture and networks of numpy."""
     with Pipeline(
-        [open_source(case.path)], fakes.engine_set(), aligner=lambda spec, _: FixedAligner(side=spec.side)
+        [open_source(case.path)],
+        fakes.engine_set(),
+        aligner=lambda spec, _: FixedAligner(side=spec.side),
     ) as run:
         for record in run.run():
             json.dumps(to_json(record), allow_nan=False)
@@ -77,13 +79,21 @@ def manifest(case: Case) -> None:
         session.flush()
 
 
-DOES = {"clip": frames, "folder": frames, "settings": settings, "table": table, "manifest": manifest}
+DOES = {
+    "clip": frames,
+    "folder": frames,
+    "settings": settings,
+    "table": table,
+    "manifest": manifest,
+}
 
 
 def outcome(case: Case, through_pipeline: bool) -> dict[str, Any]:
     """How it went: ok, the name of an expected error, or traceback."""
     try:
-        (pipeline if through_pipeline and case.kind in ("clip", "folder") else DOES[case.kind])(case)
+        (pipeline if through_pipeline and case.kind in ("clip", "folder") else DOES[case.kind])(
+            case
+        )
     except MicrospotError as error:
         if "\n" in str(error) or not str(error).isprintable():
             return {"outcome": "traceback", "detail": f"more than a line: {error!r}"}
@@ -97,7 +107,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what libraries print must not break into the answers
+    os.dup2(
+        os.open(os.devnull, os.O_WRONLY), 1
+    )  # what libraries print must not break into the answers
     warm(fakes.spec())  # NMS compiles for seconds, which is no hang of the first case
     print(json.dumps({"outcome": "ready"}), file=answers)
     for line in sys.stdin:

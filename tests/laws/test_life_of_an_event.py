@@ -8,25 +8,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines import reference
-from realtime.clock import tick_ns
-from realtime.config import Settings
-from realtime.pipeline import latency
-from realtime.session import Session
+from microspot.engines import reference
+from microspot.realtime.config import Settings
+from microspot.realtime.pipeline import latency
+from microspot.realtime.session import Session
+from microspot.realtime.spotting.time_grid import tick_ns
 from tests import fakes
 
 
 def run(feats, hop=1, limit=300, **changes):
     """(tick at which it came out, event) for every event of a stretch."""
-    session = Session(fakes.engine_set(**changes), "x", settings=Settings(hop=hop, cluster_ticks=limit))
+    session = Session(
+        fakes.engine_set(**changes), "x", settings=Settings(hop=hop, cluster_ticks=limit)
+    )
     out = []
     for tick in range(feats.shape[1]):
-        out += [(tick, e) for e in session.push(fakes.crop(feats[:, tick], tick_ns(0, tick, 30), tick))]
+        out += [
+            (tick, e) for e in session.push(fakes.crop(feats[:, tick], tick_ns(0, tick, 30), tick))
+        ]
     return out + [(feats.shape[1], e) for e in session.flush()]
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["greedy", "author", "soft"]), st.sampled_from([60, 300]))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["greedy", "author", "soft"]),
+    st.sampled_from([60, 300]),
+)
 def test_every_provisional_id_ends_once(seed, rule, limit):
     feats = fakes.features(np.random.default_rng(seed), 250, 1.5)
     ends: dict[str, list[str]] = {}
@@ -43,7 +51,12 @@ def test_only_final_events_carry_label_and_intensity():
     assert {e.status for e in events} >= {"provisional", "final"}
     for event in events:
         final = event.status == "final"
-        assert (event.label is not None) == (event.intensity is not None) == (event.apex_ns is not None) == final
+        assert (
+            (event.label is not None)
+            == (event.intensity is not None)
+            == (event.apex_ns is not None)
+            == final
+        )
         if final:
             assert event.onset_ns <= event.apex_ns <= event.offset_ns
             assert len(event.intensity) == 11
@@ -62,7 +75,9 @@ def test_provisional_within_its_bound(seed, hop):
     announced = sorted(tick for tick, status in first.values() if status == "provisional")
     for members in reference.clusters(windows, 300):
         due = min(w.end for w in members) + bound
-        assert any(min(w.end for w in members) <= tick <= due for tick in [*announced, feats.shape[1]])
+        assert any(
+            min(w.end for w in members) <= tick <= due for tick in [*announced, feats.shape[1]]
+        )
 
 
 @pytest.mark.parametrize("hop", [1, 2, 4])

@@ -5,18 +5,18 @@ import itertools
 import numpy as np
 import pytest
 
-from engines import reference
-from engines.align import MediaPipeAligner
-from engines.calibrate import clip_features
-from engines.clips import thin
-from engines.intervals import rounded
-from engines.runtime.select import load_engines
-from realtime.calls import drive
-from realtime.config import Settings
-from realtime.records import Crop, Frame
-from realtime.scorer import IncrementalScorer
-from realtime.session import Session
-from realtime.sources import open_source
+from microspot.engines import reference
+from microspot.engines.alignment.aligner import MediaPipeAligner
+from microspot.engines.clips import thin
+from microspot.engines.evaluation.calibration import clip_features
+from microspot.engines.intervals import rounded
+from microspot.engines.loading import load_engines
+from microspot.realtime.config import Settings
+from microspot.realtime.records import Crop, Frame
+from microspot.realtime.session import Session
+from microspot.realtime.sources.open import open_source
+from microspot.realtime.spotting.batching import drive
+from microspot.realtime.spotting.scorer import IncrementalScorer
 
 NEAR = 1e-5
 
@@ -36,7 +36,17 @@ def crops(request):
             faces = aligner(frame.image, frame.captured_ns).faces
             if faces:
                 face = faces[0]
-                found.append(Crop("s", 0, frame.index, frame.captured_ns, face.pixels, face.affine, face.quality))
+                found.append(
+                    Crop(
+                        "s",
+                        0,
+                        frame.index,
+                        frame.captured_ns,
+                        face.pixels,
+                        face.affine,
+                        face.quality,
+                    )
+                )
     assert len(found) > 150
     return found
 
@@ -73,7 +83,10 @@ def test_events_are_identical(crops, features, engines, hop):
         if e.status == "final"
     )
     whole = reference.spot(features, engines)
-    spans = sorted((rounded(a), max(rounded(b) - 1, rounded(a))) for a, b in zip(whole.start, whole.stop, strict=True))
+    spans = sorted(
+        (rounded(a), max(rounded(b) - 1, rounded(a)))
+        for a, b in zip(whole.start, whole.stop, strict=True)
+    )
     assert near_calls(features, engines) == 0
     assert streamed == spans
 

@@ -6,17 +6,22 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines import baseline, reference
-from engines.intervals import rounded
-from engines.runtime.builder import LIMITS
-from engines.runtime.engine import FunctionEngine
-from realtime.calls import drive
-from realtime.clock import tick_ns
-from realtime.config import Settings
-from realtime.session import Session
+from microspot.engines import baseline, reference
+from microspot.engines.intervals import rounded
+from microspot.engines.runtime.engine import FunctionEngine
+from microspot.engines.specs import LIMITS
+from microspot.realtime.config import Settings
+from microspot.realtime.session import Session
+from microspot.realtime.spotting.batching import drive
+from microspot.realtime.spotting.time_grid import tick_ns
 from tests import fakes
 
-cases = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 260), st.integers(1, 9), st.sampled_from([0.1, 0.5, 1.5]))
+cases = st.tuples(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 260),
+    st.integers(1, 9),
+    st.sampled_from([0.1, 0.5, 1.5]),
+)
 
 
 def stream(session, feats):
@@ -34,7 +39,10 @@ def ticks_of(events):
 def expected(engines, feats, limit=300):
     found = reference.spot(feats, engines, limit)
     rows = zip(found.start, found.stop, found.score, strict=True)
-    return sorted((max(rounded(a), 0), max(rounded(b) - 1, rounded(a)), round(float(s), 12)) for a, b, s in rows)
+    return sorted(
+        (max(rounded(a), 0), max(rounded(b) - 1, rounded(a)), round(float(s), 12))
+        for a, b, s in rows
+    )
 
 
 @settings(max_examples=30)
@@ -43,7 +51,9 @@ def test_any_hop_equals_the_reference(case):
     seed, length, hop, activity = case
     feats = fakes.features(np.random.default_rng(seed), length, activity)
     engines = fakes.engine_set()
-    assert ticks_of(stream(Session(engines, "x", settings=Settings(hop=hop)), feats)) == expected(engines, feats)
+    assert ticks_of(stream(Session(engines, "x", settings=Settings(hop=hop)), feats)) == expected(
+        engines, feats
+    )
 
 
 @settings(max_examples=20)
@@ -63,7 +73,9 @@ def test_the_reference_asks_no_engine_for_more_than_it_takes():
         asked.append(features.shape[2])
         return fakes.propose(features, valid, state)
 
-    watched = dataclasses.replace(engines, proposer=FunctionEngine(propose, *fakes.spec().tensors()["proposer"]))
+    watched = dataclasses.replace(
+        engines, proposer=FunctionEngine(propose, *fakes.spec().tensors()["proposer"])
+    )
     feats = fakes.features(np.random.default_rng(0), 1804)
     assert reference.propose(feats, watched).shape[1] == 1804
     assert max(asked) == LIMITS["n"][2]
@@ -91,11 +103,16 @@ def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
     rng = np.random.default_rng(seed)
     streams = [fakes.features(rng, int(rng.integers(20, 120)), 0.8) for _ in range(cameras)]
     engines = fakes.engine_set()
-    sessions = [Session(engines, "x", settings=Settings(hop=int(rng.integers(1, 4)))) for _ in streams]
+    sessions = [
+        Session(engines, "x", settings=Settings(hop=int(rng.integers(1, 4)))) for _ in streams
+    ]
     events = [[] for _ in streams]
     for tick in range(max(f.shape[1] for f in streams)):
         live = [k for k, f in enumerate(streams) if tick < f.shape[1]]
-        steps = [sessions[k].push_steps(fakes.crop(streams[k][:, tick], tick_ns(0, tick, 30), tick)) for k in live]
+        steps = [
+            sessions[k].push_steps(fakes.crop(streams[k][:, tick], tick_ns(0, tick, 30), tick))
+            for k in live
+        ]
         for k, found in zip(live, drive(steps, engines.engine), strict=True):
             events[k] += found
     for k, found in enumerate(drive([s.flush_steps() for s in sessions], engines.engine)):

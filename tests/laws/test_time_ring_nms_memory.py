@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.clips import thin, tick_weights
-from engines.intervals import Intervals, decode, encode, iou, nms
-from realtime.clock import NS, Thinner, TimeGrid, nearest_tick, tick_ns
-from realtime.config import Settings
-from realtime.ring import Ring
-from realtime.session import Session
+from microspot.engines.clips import thin, tick_weights
+from microspot.engines.intervals import Intervals, decode, encode, iou, nms
+from microspot.realtime.config import Settings
+from microspot.realtime.session import Session
+from microspot.realtime.spotting.frame_decimator import Thinner
+from microspot.realtime.spotting.ring import Ring
+from microspot.realtime.spotting.time_grid import NS, TimeGrid, nearest_tick, tick_ns
 from tests import fakes
 
 rates = st.sampled_from([15.0, 20.0, 24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0])
@@ -22,7 +23,9 @@ rates = st.sampled_from([15.0, 20.0, 24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0]
 def capture_times(seed, hz, jitter, count=120, loss=0.0):
     """Strictly rising capture times with jitter (share of a frame) and lost frames, gaps under the bridge."""
     rng = np.random.default_rng(seed)
-    times = np.round((np.arange(count) + rng.uniform(-jitter, jitter, count)) * 1e9 / hz).astype(np.int64)
+    times = np.round((np.arange(count) + rng.uniform(-jitter, jitter, count)) * 1e9 / hz).astype(
+        np.int64
+    )
     keep = rng.random(count) >= loss
     keep[0] = True
     return np.unique(times[keep] - times[0])
@@ -110,14 +113,26 @@ def numpy_nms(x, threshold, rule):
     for place, i in enumerate(order):
         others = kept if rule == "greedy" else order[:place]
         overlaps = [(float(iou(x.start[i], x.stop[i], x.start[j], x.stop[j])), j) for j in others]
-        beaten = any(o > 0 and o >= threshold and (rule == "greedy" or x.score[j] > x.score[i]) for o, j in overlaps)
-        if not beaten and all((x.start[i], x.stop[i]) != (x.start[j], x.stop[j]) for _, j in overlaps):
+        beaten = any(
+            o > 0 and o >= threshold and (rule == "greedy" or x.score[j] > x.score[i])
+            for o, j in overlaps
+        )
+        if not beaten and all(
+            (x.start[i], x.stop[i]) != (x.start[j], x.stop[j]) for _, j in overlaps
+        ):
             kept.append(i)
     return kept
 
 
 def as_rows(x, keep, scores):
-    return sorted(zip(x.start[keep].tolist(), x.stop[keep].tolist(), np.round(scores, 12).tolist(), strict=True))
+    return sorted(
+        zip(
+            x.start[keep].tolist(),
+            x.stop[keep].tolist(),
+            np.round(scores, 12).tolist(),
+            strict=True,
+        )
+    )
 
 
 @settings(max_examples=80)
@@ -130,7 +145,9 @@ def test_nms_laws(seed, count, threshold, rule):
     keep, scores = nms(x, threshold, rule, floor=0.05)
     shuffle = np.random.default_rng(seed).permutation(count)
     shuffled = x[shuffle]
-    assert as_rows(shuffled, *nms(shuffled, threshold, rule, floor=0.05)) == as_rows(x, keep, scores)
+    assert as_rows(shuffled, *nms(shuffled, threshold, rule, floor=0.05)) == as_rows(
+        x, keep, scores
+    )
     if rule != "soft":
         assert as_rows(x, keep, scores) == as_rows(
             x, numpy_nms(x, threshold, rule), x.score[numpy_nms(x, threshold, rule)]
@@ -143,14 +160,18 @@ def test_nms_laws(seed, count, threshold, rule):
 def test_encode_inverts_decode(start, width, r1, r2):
     onset, offset = decode(start + 20, start + 20 + width, np.array([r1, r2]))
     if offset > onset:
-        np.testing.assert_allclose(encode(start + 20, start + 20 + width, onset, offset), [r1, r2], atol=1e-9)
+        np.testing.assert_allclose(
+            encode(start + 20, start + 20 + width, onset, offset), [r1, r2], atol=1e-9
+        )
 
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads resident memory from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="reads resident memory from /proc"
+)
 def test_memory_is_flat_over_100_000_ticks():
     session = Session(fakes.engine_set(), "x", settings=Settings(hop=25))
     feats = fakes.features(np.random.default_rng(1), 5000, 0.02)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from engines.specs import SpotterSpec
-from realtime.calls import Call, drive
-from realtime.config import Settings
-from realtime.errors import UsageError
+from microspot.engines.specs import SpotterSpec
+from microspot.realtime.config import Settings
+from microspot.realtime.errors import UsageError
+from microspot.realtime.spotting.batching import Call, drive
 
 
 def double(sizes):

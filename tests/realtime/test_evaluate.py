@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime import evaluate as module
-from realtime.config import Settings
-from realtime.errors import DataError, UsageError
-from realtime.records import Event, Gap
+from microspot.realtime import evaluate as module
+from microspot.realtime.config import Settings
+from microspot.realtime.errors import DataError, UsageError
+from microspot.realtime.records import Event, Gap
 from tests.clips import write_still
 from tests.fakes import engine_set
 
@@ -29,7 +29,9 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def truth(folder: Path, *frames: tuple[int, int, int], video: str = "006_1", label: str = "surprise") -> Path:
+def truth(
+    folder: Path, *frames: tuple[int, int, int], video: str = "006_1", label: str = "surprise"
+) -> Path:
     lines = ["subject,video,onset,apex,offset,type,label"]
     lines += [f"6,{video},{on},{apex},{off},micro,{label}" for on, apex, off in frames]
     (folder / "truth.csv").write_text("\n".join(lines) + "\n")
@@ -58,7 +60,9 @@ def test_truth_in_file_numbers_is_told_and_taken_where_asked(images: Path, tmp_p
         "the images (5563 first): --file-numbers"
     )
     assert scored(images, table, file_numbers=True)["micro"]["fn"] == 1
-    with pytest.raises(DataError, match="names frame 5600, but no image has that number: they go from 5563 to 5574"):
+    with pytest.raises(
+        DataError, match="names frame 5600, but no image has that number: they go from 5563 to 5574"
+    ):
         scored(images, truth(tmp_path, (5565, 5567, 5600)), file_numbers=True)
 
 
@@ -66,7 +70,9 @@ def test_truth_in_file_numbers_is_told_and_taken_where_asked(images: Path, tmp_p
 def test_truth_beyond_the_video_is_told(tmp_path: Path, frames: tuple[int, int, int]) -> None:
     clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
     table = truth(tmp_path, (0, 1, 2), frames, video="wall")
-    with pytest.raises(DataError, match=f"{frames[0]}-{frames[2]} lie beyond the 12 frames of wall.mp4: .* is 0"):
+    with pytest.raises(
+        DataError, match=f"{frames[0]}-{frames[2]} lie beyond the 12 frames of wall.mp4: .* is 0"
+    ):
         scored(clip, table)
     with pytest.raises(UsageError, match="--file-numbers needs a folder of images"):
         scored(clip, table, file_numbers=True)
@@ -87,7 +93,9 @@ def test_labels_that_the_engine_does_not_know_are_left_out_and_told(tmp_path: Pa
     assert known["labels_left_out"] == {}
 
 
-def test_only_labels_that_both_know_are_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_labels_that_both_know_are_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
     table = truth(tmp_path, (0, 1, 2), (4, 5, 6), video="wall")
     table.write_text(table.read_text().replace("4,5,6,micro,surprise", "4,5,6,micro,joy"))
@@ -95,7 +103,10 @@ def test_only_labels_that_both_know_are_compared(monkeypatch: pytest.MonkeyPatch
         Event(str(on), "wall.mp4", 0, "final", 0, 1, on, on + 2, 0.9, 1, label=label)
         for on, label in ((0, "surprise"), (4, "negative"))
     ]
-    gaps = [Gap("wall.mp4", None, 0, 10**8, "lost"), Gap("wall.mp4", 0, 10**8, 5 * 10**8, "no face")]
+    gaps = [
+        Gap("wall.mp4", None, 0, 10**8, "lost"),
+        Gap("wall.mp4", 0, 10**8, 5 * 10**8, "no face"),
+    ]
     seen = module.Observed(events, [0, 10**9], gaps, FRAMES)
     monkeypatch.setattr(module, "observe", lambda *_: seen)
     report = scored(clip, table)

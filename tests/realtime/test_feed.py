@@ -5,11 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from engines.align import Alignment, Face
-from realtime.config import Settings
-from realtime.feed import End, Feed, Sighting
-from realtime.meter import Meter
-from realtime.records import Frame, Gap
+from microspot.engines.alignment.aligner import Alignment, Face
+from microspot.realtime.config import Settings
+from microspot.realtime.feed import End, Feed, Sighting
+from microspot.realtime.meter import Meter
+from microspot.realtime.records import Frame, Gap
 
 STEP = 33_333_333
 
@@ -54,7 +54,10 @@ class Faces:
 
     def __call__(self, image, captured_ns):
         pixels = np.zeros((3, 8, 8), np.uint8)
-        found = [Face(f, pixels, np.eye(2, 3), 1.0, np.empty((0, 2), np.float32)) for f in self.visible(captured_ns)]
+        found = [
+            Face(f, pixels, np.eye(2, 3), 1.0, np.empty((0, 2), np.float32))
+            for f in self.visible(captured_ns)
+        ]
         return Alignment(tuple(found), None if found else "no face")
 
     def reset(self, face=None):
@@ -104,10 +107,15 @@ def test_one_frame_per_tick_is_aligned_and_every_frame_comes_out(hz, kept):
 
 
 def test_each_face_has_its_own_gaps():
-    items = run([k * STEP for k in range(60)], lambda ns: {0} if 500_000_000 < ns < 1_000_000_000 else {0, 1})
+    items = run(
+        [k * STEP for k in range(60)],
+        lambda ns: {0} if 500_000_000 < ns < 1_000_000_000 else {0, 1},
+    )
     gaps = [item for item in items if isinstance(item, Gap)]
     assert {gap.face for gap in gaps} == {1}
-    assert all(any(crop.face == 0 for crop in item.crops) for item in items if isinstance(item, Sighting))
+    assert all(
+        any(crop.face == 0 for crop in item.crops) for item in items if isinstance(item, Sighting)
+    )
 
 
 def test_closing_a_feed_that_never_started_is_quiet():
@@ -118,7 +126,9 @@ def test_a_picture_of_another_size_starts_a_new_stretch_in_the_same_frame():
     heights = [8] * 10 + [16] * 10 + [12] + [8] * 9
     items = run([k * STEP for k in range(30)], heights=heights)
     gaps = [item for item in items if isinstance(item, Gap)]
-    assert [(gap.start_ns, gap.stop_ns) for gap in gaps] == [((k - 1) * STEP, k * STEP) for k in (10, 20, 21)]
+    assert [(gap.start_ns, gap.stop_ns) for gap in gaps] == [
+        ((k - 1) * STEP, k * STEP) for k in (10, 20, 21)
+    ]
     assert {(gap.face, gap.reason) for gap in gaps} == {(None, "picture size changed")}
     sighted = [item for item in items if isinstance(item, Sighting)]
     assert [len(item.crops) for item in sighted] == [1] * 30

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.bridge import Bridge, BridgeOptions, breaks
-from realtime.gaps import Stretches, joined
-from realtime.records import Gap
+from microspot.engines.alignment.bridge import Bridge, BridgeOptions, breaks
+from microspot.realtime.gaps import Stretches, joined
+from microspot.realtime.records import Gap
 
 MS = 1_000_000
 STEP = 40 * MS  # a camera of 25 Hz
@@ -32,14 +32,24 @@ def test_a_gap_is_never_of_zero_length():
 @pytest.mark.parametrize(
     ("hole", "why", "told"),
     [
-        ([(80, "turned away"), (120, "turned away"), (160, "turned away")], "turned away", "turned away"),
-        ([(80, "registration lost"), (120, "registration lost"), (160, None)], "frames missing", "registration lost"),
+        (
+            [(80, "turned away"), (120, "turned away"), (160, "turned away")],
+            "turned away",
+            "turned away",
+        ),
+        (
+            [(80, "registration lost"), (120, "registration lost"), (160, None)],
+            "frames missing",
+            "registration lost",
+        ),
         ([], "frames missing", "frames missing"),
     ],
     ids=["rejected", "rejected, and back in the frame that makes it certain", "no frame came"],
 )
 def test_the_reason_is_what_was_seen_of_the_hole(hole, why, told):
-    sightings = [(0, {0}, None), (40, {0}, None)] + [(at, set(), reason) for at, reason in hole if reason]
+    sightings = [(0, {0}, None), (40, {0}, None)] + [
+        (at, set(), reason) for at, reason in hole if reason
+    ]
     gaps = see_all(stretches(frames=1), [*sightings, (240, {0}, None)])
     assert {gap.reason for gap in gaps} == {told}
     assert [(gap.start_ns, gap.stop_ns) for gap in joined(gaps)] == [(40 * MS, 240 * MS)]
@@ -62,14 +72,21 @@ def test_faces_that_were_away_before_the_source_was_lost_keep_their_reason():
     told = see_all(held, [(40 * n, {0}, "turned away") for n in range(2, 8)])
     lost = held.interrupted(Gap("cam", None, 280 * MS, 900 * MS, "connection lost"))
     told += [*lost, *see_all(held, [(1_000, {0, 1}, None)])]
-    assert [(gap.face, gap.reason) for gap in lost] == [(1, "turned away"), (None, "connection lost")]
+    assert [(gap.face, gap.reason) for gap in lost] == [
+        (1, "turned away"),
+        (None, "connection lost"),
+    ]
     assert [(g.face, g.start_ns // MS, g.stop_ns // MS, g.reason) for g in joined(told)] == [
         (0, 280, 1_000, "connection lost"),
         (1, 40, 1_000, "turned away, connection lost"),
     ]
 
 
-@given(st.lists(st.tuples(st.sampled_from([20, 33, 40, 66, 200, 900]), st.booleans(), st.integers(0, 30))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([20, 33, 40, 66, 200, 900]), st.booleans(), st.integers(0, 30))
+    )
+)
 def test_joined_gaps_cover_every_hole_that_was_not_bridged_and_nothing_else(script):
     """Against the definition: neighbours in the times of use are bridged, or one outage."""
     held, told, used, now = stretches(), [], [], 0
@@ -79,10 +96,14 @@ def test_joined_gaps_cover_every_hole_that_was_not_bridged_and_nothing_else(scri
             told += held.interrupted(Gap("cam", None, now - step * MS, now - 1, "connection lost"))
         told += held.see(now, {0} if seen else set(), None if seen else "no face")
         used += [now] if seen else []
-    spans = [(gap.start_ns, gap.stop_ns) for gap in joined(told) if used and gap.start_ns >= used[0]]
+    spans = [
+        (gap.start_ns, gap.stop_ns) for gap in joined(told) if used and gap.start_ns >= used[0]
+    ]
     ends = [span for span in spans if span[1] <= (used[-1] if used else -1)]
     assert all(start in used and stop in used for start, stop in ends)
-    alone = {gap.start_ns for gap in told} & {gap.stop_ns for gap in told}  # a frame between two outages
+    alone = {gap.start_ns for gap in told} & {
+        gap.stop_ns for gap in told
+    }  # a frame between two outages
     assert all(at in alone for at in used for start, stop in spans if start < at < stop)
     holes = [(a, b) for a, b in pairwise(used) if b - a > 150 * MS]
     assert all(any(start <= a and b <= stop for start, stop in spans) for a, b in holes)
@@ -110,7 +131,11 @@ def test_the_time_of_a_bridge_has_its_own_limit():
 
 
 def test_faces_that_nobody_named_share_one_outage():
-    gaps = [Gap("a", None, 0, 5, "lost"), Gap("a", None, 5, 9, "lost"), Gap("b", None, 0, 3, "lost")]
+    gaps = [
+        Gap("a", None, 0, 5, "lost"),
+        Gap("a", None, 5, 9, "lost"),
+        Gap("b", None, 0, 3, "lost"),
+    ]
     assert joined(gaps) == [Gap("a", None, 0, 9, "lost"), Gap("b", None, 0, 3, "lost")]
     assert joined([]) == []
 
@@ -127,5 +152,7 @@ def test_examinations_cut_where_the_stream_tells_a_gap():
     times = [0, 140, 173, 206, 240, 273, 400, 433, 600, 633]
     held = stretches()
     told = see_all(held, [(at, {0}, None) for at in times])
-    assert [times[place] * MS for place in breaks([at * MS for at in times])] == [gap.stop_ns for gap in told]
+    assert [times[place] * MS for place in breaks([at * MS for at in times])] == [
+        gap.stop_ns for gap in told
+    ]
     assert len(told) == 3  # the first hole is no rate

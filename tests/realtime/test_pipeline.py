@@ -11,13 +11,13 @@ import threading
 
 import pytest
 
-from engines.runtime.select import load_engines
-from realtime.config import Settings
-from realtime.gaps import joined
-from realtime.pipeline import Pipeline, SourceEnd
-from realtime.records import Event, Frame, Gap
-from realtime.sources import open_source, open_sources
-from realtime.watch import watch
+from microspot.engines.loading import load_engines
+from microspot.realtime.config import Settings
+from microspot.realtime.gaps import joined
+from microspot.realtime.pipeline import Pipeline, SourceEnd
+from microspot.realtime.records import Event, Frame, Gap
+from microspot.realtime.sources.open import open_source, open_sources
+from microspot.realtime.watch import watch
 from tests.clips import write_clip
 from tests.rtsp_server import RtspServer
 
@@ -59,7 +59,9 @@ def test_a_stream_gives_the_events_of_its_file(clip, engines):
             found, others = finals(server.url, engines, seconds=SECONDS - 0.5)
         if not (gaps := [r for r in others if isinstance(r, Gap)]):
             break
-    cut = (SECONDS - 1.5) * 1e9  # the run stops before the stream ends, which a live source takes for a loss
+    cut = (
+        SECONDS - 1.5
+    ) * 1e9  # the run stops before the stream ends, which a live source takes for a loss
     expected = [e for e in expected if e.offset_ns < cut]
     found = [e for e in found if e.offset_ns < cut]
     tick = 1e9 / 30
@@ -73,7 +75,10 @@ def test_a_stream_gives_the_events_of_its_file(clip, engines):
 
 def test_a_server_that_dies_and_comes_back_is_survived_with_a_gap(clip, engines):
     gaps, states, after = [], [], 0
-    with RtspServer(clip) as server, Pipeline([open_source(server.url)], engines, seconds=12) as pipeline:
+    with (
+        RtspServer(clip) as server,
+        Pipeline([open_source(server.url)], engines, seconds=12) as pipeline,
+    ):
         timer = threading.Timer(3.0, lambda: (server.stop(), server.start()))
         timer.start()
         for record in pipeline.run():
@@ -96,7 +101,7 @@ def test_two_runs_give_equal_bytes():
     command = [
         sys.executable,
         "-m",
-        "realtime",
+        "microspot.realtime",
         "watch",
         "sample:synthetic:7",
         "--json",
@@ -104,7 +109,10 @@ def test_two_runs_give_equal_bytes():
         "--seconds",
         "8",
     ]
-    one, two = (subprocess.run(command, capture_output=True, check=True, timeout=120).stdout for _ in range(2))
+    one, two = (
+        subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
+        for _ in range(2)
+    )
     assert one == two
     assert b'"status": "final"' in one
 
@@ -167,12 +175,24 @@ def test_nothing_connects_anywhere(clip, engines, monkeypatch):
 
 
 def can_cut_the_network():
-    return shutil.which("unshare") and subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
+    return (
+        shutil.which("unshare")
+        and subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
+    )
 
 
 @pytest.mark.skipif(not can_cut_the_network(), reason="unshare -n is not allowed here")
 def test_the_whole_pipeline_runs_with_the_network_cut_off(clip):
-    command = ["unshare", "-n", sys.executable, "-m", "realtime", "watch", str(clip), "--json"]
+    command = [
+        "unshare",
+        "-n",
+        sys.executable,
+        "-m",
+        "microspot.realtime",
+        "watch",
+        str(clip),
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert '"type": "end"' in done.stdout
@@ -233,7 +253,12 @@ class Leaving(Jumpy):
 
     def __iter__(self):
         empty = self.image * 0
-        return iter([Frame("jumpy", i, t, self.image if i < 30 else empty) for i, t in enumerate(self.times)])
+        return iter(
+            [
+                Frame("jumpy", i, t, self.image if i < 30 else empty)
+                for i, t in enumerate(self.times)
+            ]
+        )
 
 
 def test_an_absence_that_lasts_is_told_until_the_end(clip, engines):
@@ -252,7 +277,9 @@ def test_a_small_face_is_told_and_its_frames_are_counted(clip, engines, least, u
     notes = set()
     settings = Settings(min_face_px=least, small_face_px=150)
     with Pipeline([open_source(str(clip))], engines, settings, seconds=1) as pipeline:
-        pipeline.draw = lambda frame, views: notes.update(re.sub(r"\d+", "N", view.note) for view in views)
+        pipeline.draw = lambda frame, views: notes.update(
+            re.sub(r"\d+", "N", view.note) for view in views
+        )
         *_, end = pipeline.run()
     assert notes == {"face small: N px" if used else "face small: N px, not used"}
     assert end.rejected == ({} if used else {"too small": 30})

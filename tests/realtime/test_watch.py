@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime.errors import DataError
-from realtime.pipeline import SourceEnd
-from realtime.records import Event, Frame, SourceState
-from realtime.sinks import CallbackSink, Sink
-from realtime.watch import follow
+from microspot.realtime.errors import DataError
+from microspot.realtime.pipeline import SourceEnd
+from microspot.realtime.records import Event, Frame, SourceState
+from microspot.realtime.sinks.base import Sink
+from microspot.realtime.sinks.callback import CallbackSink
+from microspot.realtime.watch import follow
 
 
 class Run:

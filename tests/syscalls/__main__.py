@@ -18,12 +18,20 @@ KINDS = (LOOKUP, FOREIGN, LEFT, FAILED)
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.syscalls", description=__doc__)
-    parser.add_argument("commands", nargs="*", metavar="COMMAND", help=f"of {', '.join(COMMANDS)}; default: all")
+    parser.add_argument(
+        "commands", nargs="*", metavar="COMMAND", help=f"of {', '.join(COMMANDS)}; default: all"
+    )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--newest", action="store_true", help="in an environment of the newest versions allowed")
+    which.add_argument(
+        "--newest", action="store_true", help="in an environment of the newest versions allowed"
+    )
     which.add_argument("--oldest", action="store_true", help="in one of the oldest")
-    which.add_argument("--oldest-of", metavar="PACKAGE", help="with what is here, but for the oldest of this one")
-    parser.add_argument("--free", nargs="*", default=[], metavar="PACKAGE", help="leave its version to pip")
+    which.add_argument(
+        "--oldest-of", metavar="PACKAGE", help="with what is here, but for the oldest of this one"
+    )
+    parser.add_argument(
+        "--free", nargs="*", default=[], metavar="PACKAGE", help="leave its version to pip"
+    )
     given = parser.parse_args()
     if unknown := set(given.commands) - set(COMMANDS):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(COMMANDS)}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engines.telemetry import EVERY
+from microspot.engines.telemetry import EVERY
 from tests.noise_set import RECOGNIZER, SPOTTER, noise_set
 from tests.syscalls import rules, trace
 from tests.syscalls.rules import Finding
@@ -68,21 +68,27 @@ class Report:
 
 
 def watch_command(
-    name: str, watched: Watched, place: Path, python: str = sys.executable, more: Mapping[str, str] | None = None
+    name: str,
+    watched: Watched,
+    place: Path,
+    python: str = sys.executable,
+    more: Mapping[str, str] | None = None,
 ) -> Report:
     """Run one in a new folder below `place`, which stays there where it failed.
 
     python: of the environment to run it in. more: environment variables.
     """
     began = time.monotonic()
-    home, temporary, work, traces = (place / name / part for part in ("home", "temporary", "work", "traces"))
+    home, temporary, work, traces = (
+        place / name / part for part in ("home", "temporary", "work", "traces")
+    )
     for folder in (home, temporary, work, traces):
         folder.mkdir(parents=True)
     if watched.prepare is not None:
         watched.prepare(work)
     given = rules.files_below(work)
     cache = home / ".cache" / "microspot"
-    command = [python, "-m", watched.program, *watched.arguments.split()]
+    command = [python, "-m", f"microspot.{watched.program}", *watched.arguments.split()]
     try:
         done = trace.run(command, work, _environment(home, temporary, more), traces, watched.visit)
     except Exception as error:  # whatever a visitor meets
@@ -92,8 +98,12 @@ def watch_command(
     written = rules.written_paths(seen, work)
     remaining = (rules.files_below(place / name) - rules.files_below(traces) - given) | written
     findings = rules.network_findings(seen)
-    findings += rules.left_findings(remaining, [traces, cache, *(work / output for output in watched.outputs)])
-    findings += _failures(done, watched.codes, written, [work / output for output in watched.outputs])
+    findings += rules.left_findings(
+        remaining, [traces, cache, *(work / output for output in watched.outputs)]
+    )
+    findings += _failures(
+        done, watched.codes, written, [work / output for output in watched.outputs]
+    )
     if not findings:
         shutil.rmtree(place / name)
     return Report(name, time.monotonic() - began, findings, rules.names_asked(seen))
@@ -101,17 +111,26 @@ def watch_command(
 
 def _environment(home: Path, temporary: Path, more: Mapping[str, str] | None) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k not in HIDING and not k.startswith("XDG_")}
-    own = {"HOME": str(home), "TMPDIR": str(temporary), "USER": "watched"}  # nobody has to look up who that is
+    own = {
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "USER": "watched",
+    }  # nobody has to look up who that is
     return kept | own | dict(more or {})
 
 
 def _failures(
-    done: subprocess.CompletedProcess[str], codes: tuple[int, ...], written: set[Path], outputs: list[Path]
+    done: subprocess.CompletedProcess[str],
+    codes: tuple[int, ...],
+    written: set[Path],
+    outputs: list[Path],
 ) -> list[Finding]:
     """A command that did not do its work has shown nothing."""
     if done.returncode not in codes:
         return [Finding(FAILED, f"exit code {done.returncode}: {_last_line(done.stderr)}")]
-    silent = [str(path) for path in outputs if not any(each.is_relative_to(path) for each in written)]
+    silent = [
+        str(path) for path in outputs if not any(each.is_relative_to(path) for each in written)
+    ]
     return [Finding(FAILED, f"never seen writing {', '.join(silent)}")] if silent else []
 
 
@@ -121,8 +140,8 @@ def _last_line(text: str) -> str:
 
 def _clip(folder: Path) -> None:
     """Three seconds with a face, for what reads a file again and again."""
-    from realtime.records import Frame
-    from realtime.sources import open_source
+    from microspot.realtime.records import Frame
+    from microspot.realtime.sources.open import open_source
     from tests.clips import write_clip
 
     with open_source("sample:synthetic:7") as source:

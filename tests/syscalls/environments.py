@@ -20,14 +20,19 @@ EXTRAS = ("demo", "train")
 PACKAGES = (
     "mediapipe", "gradio", "torch", "kornia", "numba", "av", "opencv-contrib-python", "onnxruntime", "onnx", "numpy",
 )  # fmt: skip
-ALONE = {"PYTHONPATH": ""}  # nothing of the checkout, or of this Python, comes before what is installed there
+ALONE = {
+    "PYTHONPATH": ""
+}  # nothing of the checkout, or of this Python, comes before what is installed there
 ASK = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
 
 
 def requirements() -> dict[str, Requirement]:
     """What the base install and EXTRAS ask for, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *(line for extra in EXTRAS for line in project["optional-dependencies"][extra])]
+    lines = [
+        *project["dependencies"],
+        *(line for extra in EXTRAS for line in project["optional-dependencies"][extra]),
+    ]
     return {found.name: found for found in map(Requirement, lines)}
 
 
@@ -44,20 +49,34 @@ def make(folder: Path, *, oldest: bool, free: Collection[str] = ()) -> str:
     wanted = requirements()
     pinned = [lowest(wanted[name]) for name in PACKAGES if oldest and name not in free]
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*command, f"{ROOT}[{','.join(EXTRAS)}]", *pinned], check=True, env=os.environ | ALONE)
+    subprocess.run(
+        [*command, f"{ROOT}[{','.join(EXTRAS)}]", *pinned], check=True, env=os.environ | ALONE
+    )
     return python
 
 
 def overlay(folder: Path, package: str) -> dict[str, str]:
     """Install the oldest version of one package there; the environment variables by which it hides another."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
     subprocess.run([*command, "--target", str(folder), lowest(requirements()[package])], check=True)
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))}
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
+    }
 
 
 def versions(python: str, more: Mapping[str, str]) -> dict[str, str]:
     """What an environment has of PACKAGES."""
     command = [python, "-c", ASK, *PACKAGES]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | dict(more))
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | dict(more)
+    )
     found: dict[str, str] = json.loads(done.stdout)
     return found

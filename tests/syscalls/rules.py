@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from .trace import NAMING, NETWORK, OPENING, UNSEEN, Call, unescape
+from tests.syscalls.trace import NAMING, NETWORK, OPENING, UNSEEN, Call, unescape
 
 LOOKUP, FOREIGN, LEFT = "look-up", "connect", "left"
 NAME_PORTS = {53, 853, 5353, 5355}  # DNS, DNS over TLS, mDNS, LLMNR
 NAME_SOCKETS = ("/nscd/", "/systemd/resolve/", "/avahi-daemon/", "/systemd/userdb/")
-SYSTEM_FOLDERS = ("/proc/", "/sys/", "/dev/")  # devices and settings; files in shared memory are files
+SYSTEM_FOLDERS = (
+    "/proc/",
+    "/sys/",
+    "/dev/",
+)  # devices and settings; files in shared memory are files
 SHARED_MEMORY = "/dev/shm/"
 COMPILED = "__pycache__"  # modules, and Numba's functions
 # What Gradio makes in its own folder when it is first imported: its interface, and a salt for names of cached files.
@@ -56,7 +60,9 @@ def network_findings(calls: Iterable[Call]) -> list[Finding]:
 
 def names_asked(calls: Iterable[Call]) -> list[str]:
     """The names in what was sent in the form of DNS, so that a report says whom a library wanted to call."""
-    sent = {text for call in calls if call.name in NETWORK for text in _SENT.findall(call.arguments)}
+    sent = {
+        text for call in calls if call.name in NETWORK for text in _SENT.findall(call.arguments)
+    }
     messages = [unescape(text).encode(errors="surrogateescape")[DNS_HEADER:] for text in sent]
     names = {name for message in messages for name in _LABELS.findall(message)}
     return sorted({".".join(re.findall(r"[\w-]+", name.decode())) for name in names})
@@ -73,9 +79,14 @@ def written_paths(calls: Iterable[Call], folder: Path) -> set[Path]:
     found = set()
     for call in calls:
         opened = call.name in OPENING and (
-            call.name == "creat" or re.search(r"\bO_(WRONLY|RDWR|CREAT|TMPFILE)\b", call.arguments) is not None
+            call.name == "creat"
+            or re.search(r"\bO_(WRONLY|RDWR|CREAT|TMPFILE)\b", call.arguments) is not None
         )
-        if (opened or call.name in NAMING) and call.succeeded and (path := call.path(folder)) is not None:
+        if (
+            (opened or call.name in NAMING)
+            and call.succeeded
+            and (path := call.path(folder)) is not None
+        ):
             found.add(Path(os.path.normpath(path)))
     return found
 
@@ -94,5 +105,9 @@ def left_findings(paths: Iterable[Path], allowed: Iterable[Path]) -> list[Findin
         compiled = COMPILED in path.parts or GRADIO.search(str(path)) is not None
         return system or compiled or any(path.is_relative_to(place) for place in mine)
 
-    left = sorted(path for path in set(paths) if os.path.lexists(path) and not path.is_dir() and not fine(path))
+    left = sorted(
+        path
+        for path in set(paths)
+        if os.path.lexists(path) and not path.is_dir() and not fine(path)
+    )
     return [Finding(LEFT, str(path)) for path in left]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.runtime.onnxruntime_import import onnxruntime
-from engines.runtime.select import PACKAGED
+from microspot.engines.manifest import PACKAGED
+from microspot.engines.runtime.onnxruntime_import import onnxruntime
 from tests.syscalls import rules, trace
 from tests.syscalls.commands import COMMANDS, FAILED, HIDING, Watched, watch_command
 from tests.syscalls.environments import PACKAGES, lowest, requirements
@@ -34,26 +34,40 @@ WAIT_S = 15  # its first look-up comes about 8 s after its import
 
 
 def can_trace() -> bool:
-    return shutil.which("strace") is not None and subprocess.run(["strace", "-o", os.devnull, "true"]).returncode == 0
+    return (
+        shutil.which("strace") is not None
+        and subprocess.run(["strace", "-o", os.devnull, "true"]).returncode == 0
+    )
 
 
 def can_cut_the_network() -> bool:
-    return shutil.which("unshare") is not None and subprocess.run(["unshare", "-n", "true"]).returncode == 0
+    return (
+        shutil.which("unshare") is not None
+        and subprocess.run(["unshare", "-n", "true"]).returncode == 0
+    )
 
 
 traced = pytest.mark.skipif(
-    not can_trace() and os.environ.get("CI") != "true", reason="strace is missing or may not trace here"
+    not can_trace() and os.environ.get("CI") != "true",
+    reason="strace is missing or may not trace here",
 )
 tells = pytest.mark.skipif(
-    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < TELLS, reason="this ONNX Runtime sends nothing"
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < TELLS,
+    reason="this ONNX Runtime sends nothing",
 )
 
 
-def child(folder: Path, code: str, *arguments: str, before: tuple[str, ...] = ()) -> tuple[list[Call], set[Path]]:
+def child(
+    folder: Path, code: str, *arguments: str, before: tuple[str, ...] = ()
+) -> tuple[list[Call], set[Path]]:
     """Run Python code under the guard in `folder`; its calls, and what it wrote there or anywhere."""
     traces = folder / "traces"
     traces.mkdir()
-    kept = {name: value for name, value in os.environ.items() if name not in HIDING and not name.startswith("XDG_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in HIDING and not name.startswith("XDG_")
+    }
     command = [*before, sys.executable, "-c", code, *arguments]
     done = trace.run(command, folder, kept | {"HOME": str(folder)}, traces)
     assert done.returncode == 0, done.stderr
@@ -119,10 +133,14 @@ def test_files_that_stay_are_found_and_those_that_go_are_not(tmp_path: Path) -> 
 @traced
 @tells
 def test_onnxruntime_without_its_switch_is_found_by_what_it_leaves(tmp_path: Path) -> None:
-    _, written = child(tmp_path, SESSION, "1", before=("unshare", "-n") if can_cut_the_network() else ())
+    _, written = child(
+        tmp_path, SESSION, "1", before=("unshare", "-n") if can_cut_the_network() else ()
+    )
     assert rules.left_findings(written, [])
     (tmp_path / "ours").mkdir()
-    _, written = child(tmp_path / "ours", "import engines.runtime.onnxruntime_import\n" + SESSION, "1")
+    _, written = child(
+        tmp_path / "ours", "import microspot.engines.runtime.onnxruntime_import\n" + SESSION, "1"
+    )
     assert rules.left_findings(written, []) == []
 
 
@@ -167,9 +185,7 @@ def test_a_visit_to_a_command_that_says_nothing_ends(tmp_path: Path) -> None:
 
 
 def test_names_that_were_asked_for_are_told() -> None:
-    sent = (
-        r"""3<socket:[1]>, "\222\1\1\0\0\1\0\0\0\0\0\0\6mobile\7example\3org\0\0\34\0\1", 50, MSG_NOSIGNAL, NULL, 0"""
-    )
+    sent = r"""3<socket:[1]>, "\222\1\1\0\0\1\0\0\0\0\0\0\6mobile\7example\3org\0\0\34\0\1", 50, MSG_NOSIGNAL, NULL, 0"""
     assert rules.names_asked([Call("sendto", sent, "50")]) == ["mobile.example.org"]
 
 

@@ -79,7 +79,9 @@ def run(
     returned. The command ends after `patience_s`, also where a visit still reads from it. Raises
     TimeoutExpired then, or what the visit raises; nothing of the command runs any more afterwards.
     """
-    optional = ",".join(f"?{name}" for name in (*NETWORK, *UNSEEN, *OPENING, *NAMING))  # not all on every processor
+    optional = ",".join(
+        f"?{name}" for name in (*NETWORK, *UNSEEN, *OPENING, *NAMING)
+    )  # not all on every processor
     strace = [
         "strace", "-ff", "--seccomp-bpf", "-q", "-y", "-s", str(DATA_BYTES), "-e", f"trace={optional}",
         "-e", "signal=none", "-o", str(traces / "thread"),

@@ -12,16 +12,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from realtime.records import Frame
-from realtime.sources import open_source
+from microspot.realtime.records import Frame
+from microspot.realtime.sources.open import open_source
 from tests.children import children_of
 from tests.clips import write_still
 from tests.demo.serving import ask, frame, jpeg, messages, say, until, visit
 
-SECONDS = 20  # that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
+SECONDS = (
+    20  # that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
+)
 HZ = 30
 IN_FLIGHT = 2
-PATHS = ("/", "/config", "/theme.css", "/gradio_api/info", "/gradio_api/startup-events", "/demo/static/live.js")
+PATHS = (
+    "/",
+    "/config",
+    "/theme.css",
+    "/gradio_api/info",
+    "/gradio_api/startup-events",
+    "/demo/static/live.js",
+)
 
 
 def visit_page(process: subprocess.Popen[str]) -> None:
@@ -36,7 +45,9 @@ def visit_page(process: subprocess.Popen[str]) -> None:
             _show(page)
         with visit(port, "camera?source=0") as page:
             until(page, "start")
-            assert any(isinstance(message, bytes) for message in itertools.islice(messages(page), 100))
+            assert any(
+                isinstance(message, bytes) for message in itertools.islice(messages(page), 100)
+            )
         with visit(port, "analyse") as page:
             _upload(page)
     finally:

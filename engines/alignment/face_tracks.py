@@ -1,0 +1,102 @@
+"""Who is who: faces keep their number from frame to frame as long as their boxes overlap. Not from the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .face_template import Affine
+from .landmarker import Mesh
+from .stabilizer import Steady
+
+Box = NDArray[np.float64]  # x0, y0, x1, y1 in frame px
+
+
+@dataclass
+class Track:
+    """What is remembered of one face."""
+
+    face: int
+    mesh: Mesh  # when last seen, or where it was followed to
+    seen_ns: int
+    kept_ns: int  # last frame that gave a crop, or the first
+    inside_gates: bool = False
+    placed: Affine = field(
+        default_factory=lambda: np.eye(2, 3)
+    )  # where landmarks put the last crop
+    steady: Steady | None = None
+
+    def see(self, mesh: Mesh, now_ns: int) -> None:
+        """The face is here now."""
+        self.mesh, self.seen_ns = mesh, now_ns
+
+    @property
+    def box(self) -> Box:
+        return _box(self.mesh)
+
+    def restart(self) -> None:
+        """Forget what it looked like, not who it is."""
+        self.inside_gates, self.steady = False, None
+
+
+class Tracks:
+    """At most `faces` tracks, numbered from 0. A number is free again `forget_ns` after its face was last seen.
+
+    Until then a face elsewhere in the picture gets no number: after a cut it may be another person, and must not go on
+    where the first one ended.
+    """
+
+    def __init__(self, faces: int, forget_ns: int, same_face_iou: float) -> None:
+        self._faces, self._forget_ns, self._same_face_iou = faces, forget_ns, same_face_iou
+        self._tracks: dict[int, Track] = {}
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self._tracks.values())
+
+    def clear(self) -> None:
+        self._tracks.clear()
+
+    def restart(self, face: int) -> None:
+        if face in self._tracks:
+            self._tracks[face].restart()
+
+    def assign(self, meshes: list[Mesh], now_ns: int) -> list[Track | None]:
+        """The track of each mesh: the one it overlaps most, else a new one (largest first), else None."""
+        boxes = [_box(mesh) for mesh in meshes]
+        self._tracks = {
+            f: t for f, t in self._tracks.items() if now_ns - t.seen_ns <= self._forget_ns
+        }
+        owner = self._overlapping(boxes)
+        for i in sorted(set(range(len(boxes))) - set(owner), key=lambda i: -_area(boxes[i])):
+            free = next((face for face in range(self._faces) if face not in self._tracks), None)
+            if free is not None:
+                owner[i] = self._tracks[free] = Track(free, meshes[i], now_ns, now_ns)
+        for i, track in owner.items():
+            track.see(meshes[i], now_ns)
+        return [owner.get(i) for i in range(len(boxes))]
+
+    def _overlapping(self, boxes: list[Box]) -> dict[int, Track]:
+        pairs = [(_iou(box, t.box), -t.face, i) for i, box in enumerate(boxes) for t in self]
+        owner: dict[int, Track] = {}
+        taken: set[int] = set()
+        for iou, minus_face, i in sorted(pairs, reverse=True):
+            if iou >= self._same_face_iou and i not in owner and -minus_face not in taken:
+                owner[i] = self._tracks[-minus_face]
+                taken.add(-minus_face)
+        return owner
+
+
+def _box(mesh: Mesh) -> Box:
+    return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
+
+
+def _area(box: Box) -> float:
+    return float(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+
+
+def _iou(one: Box, other: Box) -> float:
+    both = _area(np.concatenate([np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])]))
+    return both / (_area(one) + _area(other) - both)

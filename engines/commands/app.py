@@ -1,0 +1,266 @@
+"""Command `microspot-engines`: what makes, checks and scores the engines, away from any camera."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import DataError, UsageError, install
+from ..evaluation.exams.commands import exam
+from ..specs import OPERATING_POINT
+from ..tensorrt.commands import COMMANDS
+
+MOST_WORKERS = 1024
+MOST_MINUTES = 1e6  # almost two years
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Make, check and score the engines of microspot.",
+)
+app.add_typer(exam, name="exam")
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What is installed, which backend would run and why, what is missing, whether the shipped weights are whole."""
+    from ..doctor import examine
+
+    _print(examine(), as_json)
+
+
+@app.command()
+def synthesize(
+    faces: Annotated[Path, typer.Option(help="folder of portraits")],
+    out: Annotated[Path, typer.Option(help="folder of the set")],
+    clips: Annotated[int, typer.Option(min=1, max=10**6, help="clips to render")] = 1400,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="length of a clip")] = 6.0,
+    seed: Annotated[int, typer.Option(min=0, help="everything follows from it")] = 7,
+    basis: Annotated[
+        Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")
+    ] = None,
+    carriers: Annotated[
+        Path | None, typer.Option(help="folder of real video to warp movements into")
+    ] = None,
+    carrier_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="of the training clips, if carriers are given"),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MOST_WORKERS, help="processes")
+    ] = os.cpu_count() or 1,
+) -> None:
+    """Render a set of synthetic clips with truth, from any folder of face images."""
+    from rich.progress import Progress
+
+    from ..data.synthesize import synthesize as run
+
+    with Progress(disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("clips", total=clips)
+        run(faces, out, clips=clips, seconds=seconds, seed=seed, basis=basis, carriers=carriers,
+            carrier_share=carrier_share, workers=workers,
+            progress=lambda done, total: bar.update(task, completed=done))  # fmt: skip
+
+
+@app.command()
+def train(
+    network: Annotated[str, typer.Argument(help="spotter or recognizer")],
+    data: Annotated[Path, typer.Option(help="a set made by synthesize, or a folder of sets")],
+    out: Annotated[Path, typer.Option(help="folder of the run")],
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file; default: the packaged recipe")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, max=MOST_MINUTES, help="time budget")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on from the last checkpoint")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="weights to begin with (spotter.safetensors)")
+    ] = None,
+) -> None:
+    """Train one network; progress, checkpoints and a log in OUT."""
+    _need("torch", "train")
+    if network == "spotter":
+        from ..training.spotter.train import run as train_spotter
+
+        train_spotter(
+            data,
+            out,
+            config=config,
+            minutes=minutes,
+            threads=threads,
+            resume=resume,
+            weights=weights,
+        )
+    elif network == "recognizer":
+        if weights is not None:
+            raise UsageError("--weights is for the spotter only: leave it out")
+        from ..training.recognizer.train import run as train_recognizer
+
+        train_recognizer(data, out, config=config, minutes=minutes, threads=threads, resume=resume)
+    else:
+        raise UsageError(f"train {network!r}: choose spotter or recognizer")
+
+
+@app.command()
+def ablate(
+    data: Annotated[Path, typer.Option(help="a set made by synthesize")],
+    out: Annotated[Path, typer.Option(help="folder of the runs and of ablation.csv")],
+    minutes: Annotated[
+        float, typer.Option(min=0, max=MOST_MINUTES, help="training time of each run")
+    ] = 15.0,
+    only: Annotated[list[str] | None, typer.Option(help="names of runs; default: all")] = None,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")] = 1,
+) -> None:
+    """The papers' experiments: short trainings with one switch changed each, and their table. Goes on where it was."""
+    _need("torch", "train")
+    from ..training.ablation import run_ablation, table
+
+    rows = run_ablation(data, out, minutes, only, threads, progress=_progress)
+    typer.echo(table(rows))
+
+
+def _progress(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@app.command()
+def export(
+    spotter: Annotated[Path, typer.Option(help="run of the spotter")],
+    recognizer: Annotated[Path, typer.Option(help="run of the recognizer")],
+    out: Annotated[Path, typer.Option(help="folder of weights to write")],
+) -> None:
+    """Turn two training runs into a folder of weights: safetensors, ONNX checked against torch, manifest."""
+    _need("torch", "train")
+    from ..training.package import package
+
+    package(spotter, recognizer, out)
+
+
+@app.command()
+def calibrate(
+    engines: Annotated[str, typer.Option(help="folder of weights, or baseline")],
+    faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
+    alarms: Annotated[
+        float, typer.Option(min=0, max=1000, help="the operating point: most false alarms a minute")
+    ] = OPERATING_POINT,
+    t_crn: Annotated[float, typer.Option(min=0, max=1, help="the lowest T_CRN to choose")] = 0.0,
+    footage: Annotated[
+        list[Path] | None, typer.Option(help="real video without MEs, to be quiet on too")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="into the manifest of the weights")
+    ] = False,
+    clips: Annotated[int, typer.Option(min=1, max=10_000, help="clips of a minute")] = 30,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MOST_WORKERS, help="processes that render")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Thresholds on minutes of validation faces: the most recall at a limit of false alarms."""
+    from ..evaluation.exams.heldout import calibrate_on_faces
+    from ..loading import load_engines
+    from ..manifest import set_thresholds
+
+    with load_engines(engines) as loaded:
+        best = calibrate_on_faces(
+            loaded, faces, clips=clips, alarms=alarms, t_crn=t_crn, footage=footage or [], workers=workers,
+            progress=_progress,
+        )  # fmt: skip
+    if write:
+        set_thresholds(Path(engines), best)
+    _print(best, as_json)
+
+
+@app.command()
+def score(
+    truth: Annotated[Path | None, typer.Option(help="table of true intervals")] = None,
+    pred: Annotated[Path | None, typer.Option(help="table of spotted intervals")] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="table video,fps,frames: enables per-minute figures")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="table fold,true,pred: recognition only")
+    ] = None,
+    rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
+    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = 0.5,
+    as_json: Json = False,
+) -> None:
+    """Score tables of intervals (spotting, STRS) or of labels (UF1, UAR, accuracy, confusion)."""
+    from ..data.annotations import read_rows, read_table
+    from ..evaluation.metrics import label_report, recognition_report, spotting_report
+
+    if labels is not None:
+        rows = [row for _, row in read_rows(labels, ("fold", "true", "pred"))]
+        report = label_report([r["true"] for r in rows], [r["pred"] for r in rows])
+        report.pop("macro_precision")
+    elif truth is not None and pred is not None:
+        wanted, found = read_table(truth), read_table(pred)
+        minutes = _minutes(videos) if videos else None
+        report = {"rule": rule, "iou": iou} | spotting_report(
+            wanted, found, rule=rule, iou=iou, minutes=minutes
+        )
+        report |= {"decision_delay_s": None} | recognition_report(wanted, found, iou)
+        _compare_labels(*({row.label for row in rows if row.label} for rows in (wanted, found)))
+    else:
+        raise UsageError("score needs --truth and --pred, or --labels")
+    _print(report, as_json)
+
+
+def _compare_labels(truth: set[str], found: set[str]) -> None:
+    if truth and found and not truth & found:
+        words = (", ".join(sorted(names)) for names in (truth, found))
+        _progress("microspot-engines: truth labels {} and spotted ones {} have none in common: map them to one set"
+                  .format(*words))  # fmt: skip
+
+
+def _minutes(path: Path) -> float:
+    from ..data.annotations import read_rows
+
+    rows = read_rows(path, ("video", "fps", "frames"))
+    try:
+        seconds = [float(row["frames"]) / float(row["fps"]) for _, row in rows]
+    except (ValueError, ZeroDivisionError) as error:
+        raise DataError(f"{path}: frames and fps must be numbers, fps above 0 ({error})") from error
+    if not all(0 <= length < math.inf for length in seconds):
+        raise DataError(f"{path}: frames and fps must be finite, fps above 0")
+    return sum(seconds) / 60
+
+
+def _need(package: str, extra: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"this command needs {package}: {install(extra)}")
+
+
+def _print(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    for name, value in report.items():
+        typer.echo(f"{name:24} {value}")
+
+
+def main() -> None:
+    """Entry point of `microspot-engines`."""
+    from .entry_point import run_command
+
+    run_command(app, "microspot-engines")
+
+
+if __name__ == "__main__":
+    main()

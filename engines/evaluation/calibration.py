@@ -1,0 +1,126 @@
+"""Thresholds by one rule for every engine set, networks or baseline: best F1 at IoU 0.5 on clips of unseen faces.
+
+An operating point limits the false alarms a minute. Each window is scored once; the thresholds are then swept over the
+stored scores. Not from the papers, which name T_CRN and T_nms but no values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import reference
+from ..clips import lag_indices, thin, tick_weights, to_ticks
+from ..intervals import Intervals, iou
+from ..runtime.engine import EngineSet
+from ..specs import SpotterSpec
+from .metrics import HIT_IOU, one_to_one
+
+T_CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
+T_CRN_GRID = (*(round(0.05 * k, 2) for k in range(6, 20)), 0.97, 0.98, 0.99)
+CHUNK = 32  # frames encoded at a time
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One clip: CPN's scores (M, T), the windows refined under the lowest thresholds, MEs [start, stop) in ticks."""
+
+    scores: NDArray[np.float32]
+    windows: list[reference.Window]
+    start: Floats
+    stop: Floats
+
+
+def score_clip(
+    engines: EngineSet,
+    crops: NDArray[np.uint8],
+    times_ns: NDArray[np.int64],
+    micro_ns: NDArray[np.int64],
+) -> Scored:
+    """Run a clip (N, 3, S, S) as one stretch; micro_ns (G, 2) are onset and offset of its MEs."""
+    features = clip_features(crops, times_ns, engines)
+    lowest = replace(engines, spotter=replace(engines.spotter, t_cpn=min(T_CPN_GRID), t_crn=0.0))
+    scores = reference.propose(features, lowest)
+    truth = to_ticks(micro_ns[:, 0], micro_ns[:, 1], int(times_ns[0]), engines.spotter.grid_hz)
+    return Scored(scores, reference.refine(features, scores, lowest), *truth)
+
+
+def clip_features(
+    crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines: EngineSet
+) -> NDArray[np.float32]:
+    """(L, T) tick features of one clip, by the rules of the stream: thinned, with lags, on the grid."""
+    spec = engines.spotter
+    kept = thin(times_ns, spec.grid_hz)
+    times = times_ns[kept]
+    lags = lag_indices(times, spec.lags_ns)
+    features = []
+    for start in range(0, len(kept), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(kept)))
+        stack = np.concatenate(
+            [crops[kept[rows]], *(crops[kept[lags[rows, d]]] for d in range(lags.shape[1]))], axis=1
+        )
+        features.append(engines.encoder(pixels=np.ascontiguousarray(stack))["features"].copy())
+    ticks = tick_weights(times, spec.grid_hz) @ np.concatenate(features)
+    return np.asarray(ticks.T, np.float32)
+
+
+def best_thresholds(
+    scored: Sequence[Scored], spec: SpotterSpec, alarms: float | None = None,
+    allowed: Callable[[Sequence[SpotterSpec]], Sequence[SpotterSpec]] = lambda trials: trials,
+) -> dict[str, Any]:  # fmt: skip
+    """The report of the thresholds of the best F1, or of the most recall at `alarms` false alarms a minute at most.
+
+    {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to fewer false alarms;
+    where nothing keeps the limit, the fewest false alarms win. `allowed` says which of the trials may be taken at
+    all; where it allows none, the strictest is.
+    """
+    trials = [
+        replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID
+    ]
+    found = [report_at(scored, trial) for trial in allowed(trials) or trials[-1:]]
+    if alarms is None:
+        return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
+    limit = max(alarms, min(report["false_alarms_per_min"] for report in found))
+    quiet = [report for report in found if report["false_alarms_per_min"] <= limit]
+    return max(quiet, key=lambda report: (report["recall"], -report["false_alarms_per_min"]))
+
+
+def curve(scored: Sequence[Scored], spec: SpotterSpec) -> list[dict[str, Any]]:
+    """Where `--threshold` leads: {t_crn, precision, recall, f1, false_alarms_per_min} at the T_CPN of `spec`."""
+    kept = ("t_crn", "precision", "recall", "f1", "false_alarms_per_min")
+    reports = (report_at(scored, replace(spec, t_crn=t_crn)) for t_crn in T_CRN_GRID)
+    return [{name: report[name] for name in kept} for report in reports]
+
+
+def spotted_at(clip: Scored, spec: SpotterSpec) -> Intervals:
+    """What is found in the clip at the thresholds of `spec`, in ticks."""
+    passed = [
+        w
+        for w in clip.windows
+        if clip.scores[w.scale, w.end] >= spec.t_cpn and w.score >= spec.t_crn
+    ]
+    return reference.settle(passed, clip.scores.shape[1], spec)
+
+
+def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
+    """The same figures at the thresholds of `spec`, all clips together."""
+    hits = spotted = truths = ticks = 0
+    for clip in scored:
+        length, kept = clip.scores.shape[1], spotted_at(clip, spec)
+        overlap = iou(kept.start[:, None], kept.stop[:, None], clip.start, clip.stop)
+        hits += len(one_to_one(overlap, HIT_IOU))
+        spotted, truths, ticks = spotted + len(kept), truths + len(clip.start), ticks + length
+    precision, recall = hits / spotted if spotted else 0.0, hits / truths if truths else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+    minutes = ticks / spec.grid_hz / 60
+    return {
+        "t_cpn": spec.t_cpn, "t_crn": spec.t_crn, "f1": round(f1, 4), "precision": round(precision, 4),
+        "recall": round(recall, 4), "false_alarms_per_min": round((spotted - hits) / minutes, 3),
+        "truths": truths, "minutes": round(minutes, 2), "clips": len(scored),
+    }  # fmt: skip

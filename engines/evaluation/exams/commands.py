@@ -1,0 +1,205 @@
+"""Command `microspot-engines exam`: one subcommand for each examination, each prints one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...data.footage import VIDEOS
+from ...errors import DataError
+
+exam = typer.Typer(
+    help="Measure what weights are worth, on faces and footage that no training has seen."
+)
+
+Engines = Annotated[
+    str | None, typer.Option(help="folder of weights, or baseline; default: the packaged weights")
+]
+Faces = Annotated[Path, typer.Option(help="folder of portraits; its test faces are used")]
+Videos = Annotated[
+    list[Path],
+    typer.Argument(help="videos without spontaneous micro-expressions, or folders of them"),
+]
+Seed = Annotated[int, typer.Option(min=0, help="everything follows from it")]
+Workers = Annotated[int, typer.Option(min=1, max=1024, help="processes that render")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+SEED = 2026
+
+
+@exam.command()
+def heldout(
+    faces: Faces,
+    engines: Engines = None,
+    clips: Annotated[int, typer.Option(min=1, max=10_000, help="clips of a minute")] = 60,
+    baseline: Annotated[
+        bool, typer.Option(help="also the feature-difference baseline, calibrated alike")
+    ] = False,
+    seed: Seed = SEED,
+    workers: Workers = 1,
+    as_json: Json = False,
+) -> None:
+    """Synthetic minutes of test faces with 5 MEs each and every distractor; labels on the intervals as spotted."""
+    from ...loading import load_engines
+    from .heldout import calibrate_on_faces, examine_heldout
+
+    sets = [load_engines(engines)]
+    if sets[0].recognizer is not None:
+        sets.append(load_engines(engines, labels=5))
+    if baseline:
+        plain = load_engines("baseline")
+        best = calibrate_on_faces(plain, faces, workers=workers, progress=_progress)
+        sets.append(
+            replace(plain, spotter=replace(plain.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"]))
+        )
+    _print(
+        examine_heldout(sets, faces, clips=clips, seed=seed, workers=workers, progress=_progress),
+        as_json,
+    )
+
+
+@exam.command()
+def semireal(
+    videos: Videos,
+    engines: Engines = None,
+    repeats: Annotated[
+        int,
+        typer.Option(min=1, max=10_000, help="passes over the videos, each with other movements"),
+    ] = 30,
+    sham: Annotated[
+        bool, typer.Option(help="the control: moved and moved back, so that every hit is false")
+    ] = False,
+    seed: Seed = SEED,
+    as_json: Json = False,
+) -> None:
+    """Movements of known time and strength warped into quiet stretches of real video."""
+    from ...loading import load_engines
+    from .semireal import examine_semireal
+
+    with load_engines(engines) as loaded:
+        _print(examine_semireal(loaded, _files(videos), seed, repeats, _progress, sham), as_json)
+
+
+@exam.command()
+def alarms(
+    videos: Videos,
+    engines: Engines = None,
+    minutes: Annotated[
+        float, typer.Option(min=0, max=10_000, help="of composites, beside the videos themselves")
+    ] = 20.0,
+    seed: Seed = SEED,
+    as_json: Json = False,
+) -> None:
+    """False alarms on real video and on minutes of plays of its stretches: quiet, in speech, in blinks."""
+    from ...loading import load_engines
+    from .alarms import examine_alarms
+
+    with load_engines(engines) as loaded:
+        _print(examine_alarms(loaded, _files(videos), seed, minutes, _progress), as_json)
+
+
+@exam.command()
+def sweep(
+    axis: Annotated[str, typer.Argument(help="rate, size, bitrate, bridge or landmarker")],
+    faces: Faces,
+    engines: Engines = None,
+    clips: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="clips of half a minute for each value")
+    ] = None,
+    seed: Seed = SEED,
+    workers: Workers = 1,
+    as_json: Json = False,
+) -> None:
+    """The same movements at several camera rates, face sizes, bitrates, bridges or periods of the landmarker."""
+    from ...loading import load_engines
+    from .sweep import examine_sweep
+
+    with load_engines(engines) as loaded:
+        rows = examine_sweep(
+            loaded, faces, axis=axis, clips=clips, seed=seed, workers=workers, progress=_progress
+        )  # fmt: skip
+    _print({"axis": axis, "rows": rows}, as_json)
+
+
+@exam.command()
+def widths(
+    videos: Videos,
+    engines: Engines = None,
+    repeats: Annotated[
+        int,
+        typer.Option(help="passes over the videos, each with other movements", min=1, max=10_000),
+    ] = 4,
+    tuning: Annotated[bool, typer.Option(help="the parts that the examinations leave")] = False,
+    seed: Seed = SEED,
+    as_json: Json = False,
+) -> None:
+    """How small a face may be: movements in real video at widths of the face from 40 to 400 px."""
+    from ...loading import load_engines
+    from .widths import examine_widths
+
+    with load_engines(engines) as loaded:
+        rows = examine_widths(
+            loaded, _files(videos), repeats=repeats, seed=seed, tuning=tuning, progress=_progress
+        )  # fmt: skip
+    _print({"rows": rows}, as_json)
+
+
+@exam.command()
+def aligner(
+    faces: Annotated[Path, typer.Option(help="folder of portraits")],
+    share: Annotated[float, typer.Option(min=0, max=1, help="of the portraits")] = 0.05,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The real aligner's jitter on a sample of portraits, beside what the generator assumes."""
+    from .aligner import examine_aligner
+
+    _print(examine_aligner(faces, share=share, seed=seed, progress=_progress), as_json)
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """Videos, and those of folders, by name. Raises DataError where there is none."""
+    found: list[Path] = []
+    for path in paths:
+        inside = (p for p in path.rglob("*") if p.suffix.lower() in VIDEOS)
+        found += sorted(inside) if path.is_dir() else [path]
+    if not found:
+        raise DataError(
+            f"no video among {', '.join(map(str, paths))}; give files or folders of {', '.join(VIDEOS)}"
+        )
+    return found
+
+
+def _progress(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _print(report: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    for line in lines(report):
+        typer.echo(line)
+
+
+def lines(report: Mapping[str, Any], indent: int = 0) -> list[str]:
+    """A report as text: one value a line, nested reports indented under their name."""
+    out: list[str] = []
+    for name, value in report.items():
+        space = " " * indent
+        parts = (
+            value
+            if isinstance(value, list) and value and isinstance(value[0], Mapping)
+            else [value]
+        )
+        for part in parts:
+            if isinstance(part, Mapping):
+                out += [f"{space}{name}", *lines(part, indent + 2)]
+            else:
+                out.append(f"{space}{name:{max(26 - indent, 1)}} {part}")
+    return out

@@ -1,0 +1,131 @@
+"""What a face does in real video, by rules on its mesh.
+
+The rules were set by eye on the first 25 s of the sample webcam clip: a lid that falls well below its own running
+level is a blink; parted or moving lips are speech; a stretch without either, where brows and head hold still too, is
+quiet. They annotate for statistics over many seconds and are no truth frame by frame. Not from the papers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...clips import SECOND_NS
+from ...data.footage import Footage, Rows
+
+LIDS = ((159, 145, 33, 133), (386, 374, 263, 362))  # upper, lower, outer corner, inner corner
+LIPS = (13, 14)  # inner edges
+CORNERS = (61, 291)  # of the mouth
+BROWS = (105, 334)
+BRIDGE = 168
+
+LEVEL_S = 0.8  # before and after, over which the open level of the lids is taken
+LEVEL_QUANTILE = 0.75
+SHUT = 0.68  # of the open level: below it somewhere, a blink
+CLOSING = 0.88  # of the open level: a blink reaches to where the lids rise above it
+LEAST_BLINK_S = 0.06  # from first to last frame; what is shorter is a mesh that slipped
+CLOSING_S = 0.16  # to either side of where the lids are shut, at most
+PARTED = 0.07  # of the distance between the eyes: inner lips further apart are an open mouth
+MOVING_S = 0.4  # over which movements are judged
+LIPS_MOVE = 0.025  # of the distance between the eyes within MOVING_S, as all below
+CORNERS_MOVE = 0.06
+BROWS_MOVE = 0.05
+LIDS_MOVE = 0.3  # of their open level
+HEAD_MOVES = 0.15
+BRIDGED_S = 0.3  # breaks in speech, or between two movements, that are no quiet
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """What the face does in each aligned frame, all (N,) bool; blinks and speech may overlap, quiet is neither."""
+
+    blink: Flags
+    mouth: Flags
+    quiet: Flags
+
+
+def annotate(footage: Footage) -> Annotation:
+    """Blinks, mouth movements and quiet by the rules of this module, stretch by stretch."""
+    blink, mouth, still = (np.zeros(len(footage.aligned), bool) for _ in range(3))
+    for first, stop in footage.stretches():
+        rows, at = slice(first, stop), footage.at_ns[first:stop] / SECOND_NS
+        mesh, affines = footage.landmarks[rows], footage.affines[rows]
+        eyes = float(np.median(np.hypot(*(mesh[:, LIDS[0][2]] - mesh[:, LIDS[1][2]]).T)))
+        blink[rows] = _blinks(mesh, at)
+        mouth[rows] = _joined(_mouth(mesh, at), at)
+        still[rows] = ~_joined(blink[rows] | mouth[rows] | _moves(mesh, affines, at, eyes), at)
+    return Annotation(blink, mouth, still)
+
+
+def runs(flags: Flags, rows: Rows) -> list[Rows]:
+    """Maximal [first, stop) within `rows` where the flags are set."""
+    edges = np.flatnonzero(np.diff(np.pad(flags[slice(*rows)], 1).astype(np.int8))) + rows[0]
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _gap(mesh: NDArray[np.float64], pair: tuple[int, int]) -> NDArray[np.float64]:
+    return np.asarray(np.hypot(*(mesh[:, pair[0]] - mesh[:, pair[1]]).T))
+
+
+def openness(mesh: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) mean opening of both eyes (lid distance over eye width), as a share of their level before and after.
+
+    The lower of the two levels counts: lids that come back from wide open have not blinked.
+    """
+    ratio = np.mean([_gap(mesh, lids[:2]) / _gap(mesh, lids[2:]) for lids in LIDS], axis=0)
+    sides = (ratio[(lag >= 0) & (lag <= LEVEL_S)] for t in at for lag in (t - at, at - t))
+    level = np.reshape([np.quantile(side, LEVEL_QUANTILE) for side in sides], (-1, 2)).min(1)
+    return np.asarray(ratio / np.maximum(level, 1e-6))
+
+
+def _blinks(mesh: NDArray[np.float64], at: NDArray[np.float64]) -> Flags:
+    """Frames around shut lids, out to where the lids are open again."""
+    share = openness(mesh, at)
+    shut, closing = share < SHUT, share < CLOSING
+    found = np.zeros(len(at), bool)
+    for first, stop in runs(closing, (0, len(at))):
+        core = at[first:stop][shut[first:stop]]
+        if len(core):
+            near = (at[first:stop] >= core[0] - CLOSING_S) & (
+                at[first:stop] <= core[-1] + CLOSING_S
+            )
+            found[first:stop] = near & (np.ptp(at[first:stop][near]) >= LEAST_BLINK_S)
+    return found
+
+
+def _mouth(mesh: NDArray[np.float64], at: NDArray[np.float64]) -> Flags:
+    eyes = _gap(mesh, (LIDS[0][2], LIDS[1][2]))
+    lips, corners = _gap(mesh, LIPS) / eyes, _gap(mesh, CORNERS) / eyes
+    return (lips > PARTED) | (_range(lips, at) > LIPS_MOVE) | (_range(corners, at) > CORNERS_MOVE)
+
+
+def _moves(
+    mesh: NDArray[np.float64], affines: NDArray[np.float64], at: NDArray[np.float64], eyes: float
+) -> Flags:
+    """Where the lids or brows rise or fall, or the head moves or turns."""
+    moves = _range(openness(mesh, at), at) > LIDS_MOVE
+    for brow, lids in zip(BROWS, LIDS, strict=True):
+        height = np.hypot(*(mesh[:, brow] - mesh[:, lids[2:]].mean(1)).T) / eyes
+        moves |= _range(height, at) > BROWS_MOVE
+    for place in (*mesh[:, BRIDGE].T / eyes, np.arctan2(affines[:, 1, 0], affines[:, 0, 0])):
+        moves |= _range(place, at) > HEAD_MOVES
+    return moves
+
+
+def _range(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) largest less smallest within MOVING_S around each frame."""
+    near = [values[np.abs(at - t) <= MOVING_S / 2] for t in at]
+    return np.array([v.max() - v.min() for v in near])
+
+
+def _joined(flags: Flags, at: NDArray[np.float64]) -> Flags:
+    """The same with breaks shorter than BRIDGED_S filled."""
+    joined = flags.copy()
+    for first, stop in runs(~flags, (0, len(flags))):
+        if first > 0 and stop < len(flags) and at[stop - 1] - at[first] < BRIDGED_S:
+            joined[first:stop] = True
+    return joined

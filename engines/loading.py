@@ -1,0 +1,115 @@
+"""From a folder of weights to engines that run: reads the manifest, verifies every file it uses, picks the backend.
+
+A folder of weights holds `manifest.json` and the files it names:
+
+    {"format": 1, "spotter": {SpotterSpec}, "recognizers": {"3": {RecognizerSpec}, "5": {...}},
+     "files": {"encoder.onnx": {"sha256": "...", "bytes": 1}, ...},
+     "training": ..., "metrics": ..., "code_version": ...}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from .errors import MicrospotError, UsageError
+from .manifest import LABELS, PACKAGED, Weights
+from .runtime.engine import Engine, EngineSet
+from .runtime.onnx_engine import load_onnx
+from .runtime.torch_engine import load_torch
+from .specs import RecognizerSpec, SpotterSpec
+from .tensorrt.builder import MODULES, PRECISIONS
+from .tensorrt.engine_set import PRECISION, load_on_gpu, missing
+from .tensorrt.gpu import find_gpu
+
+BASELINE = "baseline"
+AUTO = "auto"
+
+Loader = Callable[
+    [SpotterSpec, RecognizerSpec | None, int, Callable[[str], bytes]], dict[str, Engine]
+]
+BACKENDS: dict[str, Loader] = {
+    "onnx": load_onnx,
+    "tensorrt": partial(load_on_gpu, "tensorrt"),
+    "rtx": partial(load_on_gpu, "rtx"),
+    "torch": load_torch,
+}
+CPU = "onnx"
+
+
+def load_engines(
+    folder: Path | str | None = None, backend: str = "auto", labels: int = 3
+) -> EngineSet:
+    """Load, verify and start a set of engines.
+
+    folder: None for the packaged weights, "baseline" for the traditional method without weights, else a
+    folder with `manifest.json`. backend: auto, or one of `BACKENDS`, which never falls back; tensorrt and rtx
+    compute in FP16, or in float32 as `rtx:fp32`. labels: 3 or 5 classes; weights without any recognizer give a
+    set without one. Raises EngineError where weights are missing, changed or of another spec, or the backend is
+    not there; UsageError for a backend that does not exist and for another number of labels.
+    """
+    chosen, precision, reason = choose_backend(backend)
+    if labels not in LABELS:
+        raise UsageError(f"labels {labels}: expected {' or '.join(map(str, LABELS))}")
+    if folder is not None and str(folder) == BASELINE:
+        from .baseline import load  # not at the top: the baseline is built on this package
+
+        return load()
+    weights = Weights.open(PACKAGED if folder is None else Path(folder))
+    recognizer = weights.recognizer(labels)
+    try:
+        engines = _loader(chosen, precision)(weights.spotter, recognizer, labels, weights.read)
+    except MicrospotError as error:  # a cache that cannot be written is none of the CPU's business
+        if backend != AUTO or chosen == CPU:
+            raise
+        reason = f"auto: ONNX Runtime on the CPU, since {chosen} cannot run: {error}"
+        chosen, precision = CPU, ""
+        engines = load_onnx(weights.spotter, recognizer, labels, weights.read)
+    return EngineSet(
+        name="packaged" if folder is None else weights.folder.resolve().name,
+        backend=chosen,
+        spotter=weights.spotter,
+        encoder=engines["encoder"],
+        proposer=engines["proposer"],
+        refiner=engines["refiner"],
+        recognizer=engines.get("recognizer"),
+        recognizer_spec=recognizer,
+        digest=weights.digest,
+        backend_reason=reason,
+        precision=precision or "fp32",
+    )
+
+
+def choose_backend(backend: str) -> tuple[str, str, str]:
+    """(backend, precision, reason in words) for `auto`, a backend, or `rtx:fp32` and the like; precision "" on a CPU.
+
+    Raises UsageError for what does not exist. Whether a backend named here can run is seen when it loads.
+    """
+    name, colon, precision = backend.partition(":")
+    if backend == AUTO:
+        return _automatic()
+    if name not in BACKENDS or (colon and (name not in MODULES or precision not in PRECISIONS)):
+        known = [
+            AUTO,
+            *BACKENDS,
+            *(f"{name}:{precision}" for name in MODULES for precision in PRECISIONS),
+        ]
+        raise UsageError(f"backend {backend!r}: expected one of {', '.join(known)}")
+    return name, precision or (PRECISION if name in MODULES else ""), "asked for by name"
+
+
+def _automatic() -> tuple[str, str, str]:
+    """TensorRT, then TensorRT for RTX, then the CPU; the driver is asked first."""
+    gpu = find_gpu()
+    if isinstance(gpu, str):
+        return CPU, "", f"auto: ONNX Runtime on the CPU ({gpu})"
+    for backend in MODULES:
+        if not missing(backend):
+            return backend, PRECISION, f"auto: {backend} in {PRECISION} on {gpu.name} (SM {gpu.sm})"
+    lacks = "; ".join(f"{backend} needs {' and '.join(missing(backend))}" for backend in MODULES)
+    return CPU, "", f"auto: ONNX Runtime on the CPU, although there is {gpu.name}: {lacks}"
+
+
+def _loader(backend: str, precision: str) -> Loader:
+    return partial(load_on_gpu, backend, precision=precision) if precision else BACKENDS[backend]

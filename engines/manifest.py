@@ -1,0 +1,167 @@
+"""A folder of weights as its manifest describes it; every file is verified before it is used.
+
+A folder of weights holds `manifest.json` and the files it names:
+
+    {"format": 1, "spotter": {SpotterSpec}, "recognizers": {"3": {RecognizerSpec}, "5": {...}},
+     "files": {"encoder.onnx": {"sha256": "...", "bytes": 1}, ...},
+     "training": ..., "metrics": ..., "code_version": ...}
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from .documents import DocumentError, read_json
+from .errors import DataError, EngineError
+from .specs import RecognizerSpec, SpotterSpec
+
+FORMAT = 1
+
+
+LABELS = (3, 5)
+
+
+PACKAGED = Path(__file__).resolve().parent / "weights"
+
+
+EXPECTED = "expected a manifest.json there, or use --engines baseline"
+
+
+PREFIX = 12  # digits of a digest that a message shows
+
+
+Spec = TypeVar("Spec", SpotterSpec, RecognizerSpec)
+
+
+def set_thresholds(folder: Path, calibration: dict[str, Any]) -> None:
+    """Write t_cpn and t_crn of a calibration, and the calibration itself, into the manifest of a folder of weights.
+
+    Raises EngineError where the folder holds no weights, DataError, with the manifest as it was, where it is not
+    written.
+    """
+    Weights.open(folder)  # refuses what is no manifest
+    path, part = folder / "manifest.json", folder / "manifest.json.part"
+    manifest = read_json(path)
+    manifest["spotter"] |= {name: calibration[name] for name in ("t_cpn", "t_crn")}
+    metrics = manifest.get("metrics")
+    manifest["metrics"] = (metrics if isinstance(metrics, dict) else {}) | {
+        "calibration": calibration
+    }
+    try:
+        part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A folder of weights as its manifest describes it. Nothing is trusted before `read` has verified it."""
+
+    folder: Path
+    spotter: SpotterSpec
+    recognizers: dict[str, RecognizerSpec]
+    files: dict[str, str]  # name -> SHA-256
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Parse `manifest.json`; EngineError where it is missing, malformed or of another format or spec."""
+        path = folder / "manifest.json"
+        try:
+            manifest = read_json(path)
+            if manifest.get("format") != FORMAT:
+                raise EngineError(
+                    f"expected format {FORMAT}, got {reprlib.repr(manifest.get('format'))}"
+                )
+            return cls(folder, *_parse(manifest))
+        except (DocumentError, EngineError) as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                raise EngineError(f"no weights in {folder}: {EXPECTED}") from None
+            raise EngineError(f"{path}: {error}; export the weights again") from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and digests of all files: the identity of the weights on every backend."""
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def recognizer(self, labels: int) -> RecognizerSpec | None:
+        """The spec of the head with `labels` classes; None where the weights have no recognizer at all."""
+        if not self.recognizers:
+            return None
+        if str(labels) not in self.recognizers:
+            raise EngineError(
+                f"no recognizer for {labels} labels: the weights have {', '.join(self.recognizers)}"
+            )
+        return self.recognizers[str(labels)]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file, verified. Raises EngineError where it is missing or its SHA-256 differs."""
+        if name not in self.files:
+            raise EngineError(
+                f"{self.folder / 'manifest.json'} lists no {name}: export the weights again"
+            )
+        try:
+            if not (self.folder / name).is_file():  # a pipe would be waited for
+                raise FileNotFoundError(errno.ENOENT, "no such file")
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise EngineError(
+                f"{self.folder / name} cannot be read ({error}); install the weights again"
+            ) from error
+        expected, actual = self.files[name], hashlib.sha256(content).hexdigest()
+        if actual != expected:
+            raise EngineError(
+                f"{self.folder / name} has changed: expected SHA-256 {expected[:PREFIX]}…, got {actual[:PREFIX]}…; "
+                "install the weights again"
+            )
+        return content
+
+
+def _parse(
+    manifest: dict[str, Any],
+) -> tuple[SpotterSpec, dict[str, RecognizerSpec], dict[str, str]]:
+    """The parts that decide what runs. Raises EngineError with key, expected and actual."""
+    spotter = _spec(SpotterSpec, "spotter", _object(manifest, "spotter"))
+    entries = _object(manifest, "recognizers")
+    recognizers = {
+        key: _spec(RecognizerSpec, f"recognizers.{key}", spec) for key, spec in entries.items()
+    }
+    for key, spec in recognizers.items():
+        if spec.side != spotter.side:
+            raise EngineError(
+                f"recognizers.{key}.side: expected {spotter.side} as the spotter's, got {spec.side}"
+            )
+    files = _object(manifest, "files")
+    return spotter, recognizers, {name: _digest(name, entry) for name, entry in files.items()}
+
+
+def _object(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+    if not isinstance(found := manifest.get(key), dict):
+        raise EngineError(f"{key}: expected an object {{...}}, got {reprlib.repr(found)}")
+    return found
+
+
+def _spec(kind: type[Spec], key: str, values: Any) -> Spec:
+    try:
+        return kind.from_json(values)
+    except EngineError as error:
+        raise EngineError(f"{key}: {error}") from error
+
+
+def _digest(name: str, entry: Any) -> str:
+    found = entry.get("sha256") if isinstance(entry, dict) else entry
+    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+        raise EngineError(
+            f"files.{name}: expected a sha256 of 64 hexadecimal digits, got {reprlib.repr(found)}"
+        )
+    return found

@@ -1,0 +1,260 @@
+"""One engine on an NVIDIA GPU, by TensorRT or TensorRT for RTX: the same class over either module.
+
+Every shape has its own context, buffers and recorded launch, so a call is: copy in, one launch, copy out, wait. What
+CUDA cannot record is launched kernel by kernel. Batches
+are filled up to a power of two, which keeps the shapes few, and split beyond the largest. Everything lives on one
+stream. On a GPU this has run with a fake of TensorRT alone: rung D of the parity ladder says whether it works on yours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import EngineError
+from ..runtime.engine import Array, Tensors, check_arrays
+from ..specs import LIMITS
+from .builder import DTYPES, load_module, logger_of, open_shape
+from .cuda import Cuda, told
+
+KEPT_SHAPES = 16  # contexts and their buffers; the one used longest ago goes first
+
+Sizes = dict[str, int]
+
+
+class LoadError(EngineError):
+    """An engine file that TensorRT does not take; another build may be."""
+
+
+class TensorRTEngine:
+    """An engine file that runs. Outputs are views of buffers: valid until the next call.
+
+    Construct only where `nvidia.find_gpu` has found a GPU: TensorRT can kill the process otherwise. Raises LoadError
+    where the file is not taken, EngineError where its tensors are not those of the specs, where a call fails, and where
+    a free dimension other than the batch is outside of what engines are built for.
+    """
+
+    def __init__(
+        self,
+        plan: bytes,
+        inputs: Tensors,
+        outputs: Tensors,
+        backend: str,
+        name: str,
+        cuda: Cuda | None = None,
+    ) -> None:
+        self.inputs, self.outputs, self.name = inputs, outputs, name
+        self._trt, self._backend, self._log = load_module(backend), backend, list[str]()
+        self._cuda = cuda or Cuda()
+        self._logger = logger_of(self._trt, self._log)
+        self._batch = str(inputs[0].shape[0])
+        self._letters = sorted(
+            {size for spec in inputs for size in spec.shape if isinstance(size, str)}
+        )
+        self._usual = {letter: LIMITS[letter][1] for letter in self._letters}
+        self._steps: OrderedDict[tuple[int, ...], _Step] = OrderedDict()
+        self._records = backend == "tensorrt"  # TensorRT for RTX records by itself
+        with told(name):
+            self._runtime = self._trt.Runtime(self._logger)
+            self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
+            if self._engine is None:
+                raise LoadError(
+                    f"{name}: {backend} does not load it ({self._reason()}); build it again"
+                )
+            self._check_tensors()
+            self._step(self._usual)  # warm before the first frame
+
+    def __call__(self, **arrays: Array) -> dict[str, Array]:
+        if self._engine is None:
+            raise EngineError(f"{self.name} is closed: load the engines again")
+        check_arrays(self.inputs, arrays)
+        sizes = self._sizes(arrays)
+        count, most = sizes[self._batch], LIMITS[self._batch][2]
+        if count <= most:
+            return self._run(arrays, sizes)
+        parts = []
+        for start in range(0, count, most):
+            part = {name: array[start : start + most] for name, array in arrays.items()}
+            parts.append(
+                {name: array.copy() for name, array in self._run(part, self._sizes(part)).items()}
+            )
+        return {
+            spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.outputs
+        }
+
+    def forget(self) -> None:
+        """Give back the memory of every shape but the usual one; what is needed again is made again."""
+        for key in self._steps.keys() - {tuple(self._usual.values())}:
+            del self._steps[key]
+
+    def close(self) -> None:
+        """Give the GPU's memory back, contexts before their engine, the engine before its runtime."""
+        self._steps.clear()
+        self._engine = None
+        self._runtime = None
+
+    def _run(self, arrays: dict[str, Array], sizes: Sizes) -> dict[str, Array]:
+        count = sizes[self._batch]
+        with told(self.name):
+            step = self._step(sizes | {self._batch: filled(count)})
+            return {name: array[:count] for name, array in step(arrays).items()}
+
+    def _step(self, sizes: Sizes) -> _Step:
+        key = tuple(sizes.values())
+        if key not in self._steps:
+            while len(self._steps) >= KEPT_SHAPES:
+                self._steps.popitem(last=False)
+            step = _Step(self._context(), self._cuda, self.inputs, self.outputs, sizes, self._fail)
+            if self._records:
+                self._record(step)
+            self._steps[key] = step
+        self._steps.move_to_end(key)
+        return self._steps[key]
+
+    def _record(self, step: _Step) -> None:
+        """Replay a CUDA graph from now on; after one that cannot be recorded, no other shape is tried."""
+        try:
+            step.record()
+        except EngineError as error:
+            self._records = False
+            reason = self._reason() if self._log else error
+            logging.getLogger(__name__).warning(
+                "%s is launched without a CUDA graph (%s)", self.name, reason
+            )
+            step.warm()
+
+    def _context(self) -> Any:
+        if self._backend == "tensorrt":
+            return self._engine.create_execution_context()
+        config = self._engine.create_runtime_config()
+        config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        return self._engine.create_execution_context(config)
+
+    def _sizes(self, arrays: dict[str, Array]) -> Sizes:
+        """Size of every free dimension, in alphabetical order; EngineError outside of the limits."""
+        free = {
+            letter: size
+            for spec in self.inputs
+            for letter, size in zip(spec.shape, arrays[spec.name].shape, strict=True)
+            if isinstance(letter, str)
+        }
+        for letter in self._letters:
+            least, _, most = LIMITS[letter]
+            if free[letter] < least or (letter != self._batch and free[letter] > most):
+                wanted = f"expected {least} to {most}"
+                raise EngineError(
+                    f"{self.name}: {letter} is {free[letter]}, {wanted}: send less at once"
+                )
+        return {letter: free[letter] for letter in self._letters}
+
+    def _check_tensors(self) -> None:
+        """The engine's tensors against the specs, by name, direction, shape and type."""
+        kinds, get = self._trt.TensorIOMode, self._engine
+        names = [get.get_tensor_name(i) for i in range(get.num_io_tensors)]
+        found = {
+            name: (
+                get.get_tensor_mode(name),
+                tuple(get.get_tensor_shape(name)),
+                get.get_tensor_dtype(name).name,
+            )
+            for name in names
+        }
+        wanted = {
+            spec.name: (kind, open_shape(spec), _type_name(spec.dtype))
+            for kind, specs in ((kinds.INPUT, self.inputs), (kinds.OUTPUT, self.outputs))
+            for spec in specs
+        }
+        if found != wanted:
+            raise EngineError(
+                f"{self.name}: expected tensors {wanted}, the engine has {found}; build it again"
+            )
+
+    def _fail(self, what: str) -> EngineError:
+        return EngineError(
+            f"{self.name}: {what} failed ({self._reason()}); use --backend onnx and report it"
+        )
+
+    def _reason(self) -> str:
+        return " ".join(self._log[-1].split()) if self._log else "no reason given"
+
+
+class _Step:
+    """One shape of one engine: context, buffers on both sides, launch."""
+
+    def __init__(
+        self, context: Any, cuda: Cuda, inputs: Tensors, outputs: Tensors, sizes: Sizes,
+        fail: Callable[[str], EngineError],
+    ) -> None:  # fmt: skip
+        if context is None:
+            raise fail("making a context")
+        self._context, self._cuda, self._fail = context, cuda, fail
+        self._inputs, self._outputs = (
+            [spec.name for spec in inputs],
+            [spec.name for spec in outputs],
+        )
+        shapes = {
+            spec.name: tuple(sizes[size] if isinstance(size, str) else size for size in spec.shape)
+            for spec in (*inputs, *outputs)
+        }
+        for name in self._inputs:
+            self._require(
+                context.set_input_shape(name, shapes[name]), f"setting {name} to {shapes[name]}"
+            )
+        self._require(not context.infer_shapes(), "inferring shapes")
+        dtypes = {spec.name: spec.dtype for spec in (*inputs, *outputs)}
+        for name in self._outputs:
+            found = tuple(context.get_tensor_shape(name))
+            self._require(
+                found == shapes[name],
+                f"{name}: expected shape {shapes[name]}, got {found}; loading",
+            )
+        self._gpu = {name: cuda.on_gpu(shape, dtypes[name]) for name, shape in shapes.items()}
+        self._pinned = {name: cuda.pinned(shape, dtypes[name]) for name, shape in shapes.items()}
+        self._host = {name: tensor.numpy() for name, tensor in self._pinned.items()}
+        for name, tensor in self._gpu.items():
+            self._require(
+                context.set_tensor_address(name, tensor.data_ptr()), f"giving {name} its memory"
+            )
+        self._replay: Callable[[], None] | None = None
+        self.warm()
+
+    def warm(self) -> None:
+        """Run once: kernels load and what is lazy happens now."""
+        self._enqueue()
+        self._cuda.wait()
+
+    def record(self) -> None:
+        """Replay a CUDA graph from now on. Raises EngineError where there can be none; all stays as it was then."""
+        self._replay = self._cuda.record(self._enqueue)
+
+    def __call__(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        for name in self._inputs:
+            array, host = arrays[name], self._host[name]
+            host[: len(array)] = array
+            host[len(array) :] = 0
+            self._cuda.copy(self._gpu[name], self._pinned[name])
+        (self._replay or self._enqueue)()
+        for name in self._outputs:
+            self._cuda.copy(self._pinned[name], self._gpu[name])
+        self._cuda.wait()
+        return {name: self._host[name] for name in self._outputs}
+
+    def _enqueue(self) -> None:
+        self._require(self._context.execute_async_v3(self._cuda.handle), "running it")
+
+    def _require(self, done: bool, what: str) -> None:
+        if not done:
+            raise self._fail(what)
+
+
+def filled(count: int) -> int:
+    """The next power of two: what a batch is filled up to."""
+    return 1 << (count - 1).bit_length()
+
+
+def _type_name(dtype: str) -> str:
+    return ({"uint8": "UINT8"} | {ours: theirs for theirs, ours in DTYPES.items()})[dtype]

@@ -1,0 +1,202 @@
+"""What CMNet learns from: the configuration, the micro-expressions of a synthesised set, and batches.
+
+Each is sampled as the stream will sample it: N captured crops nearest to even positions on an interval that is as
+wrong at both ends as the spotter's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...clips import nearest_frames, thin
+from ...documents import DocumentError, read_toml
+from ...errors import DataError, UsageError
+from ...specs import SpotterSpec
+from ..crops import Crops, read_sets
+
+DEFAULTS = Path(__file__).with_name("recognizer.toml")
+HEADS = ("3", "5")  # one per label set
+PARTS = ("classes", "distillation", "tendency")  # the three losses of [S2 C28]
+SPLITS = TRAIN, VALIDATION = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class RecognizerConfig:
+    """Every number of the training; `recognizer.toml` is its only home and says what each means."""
+
+    data: str
+    out: str
+    frames: int
+    side: int
+    labels3: tuple[str, ...]
+    labels5: tuple[str, ...]
+    magnify: bool
+    seed: int
+    epochs: int
+    batch: int
+    rate: float
+    warmup: int
+    decay: float
+    clip_gradient: float
+    threads: int
+    device: str
+    bfloat16: bool
+    validate_epochs: int
+    checkpoint_minutes: float
+    jitter: float
+    flip: float
+    coefficients: dict[str, float]
+    tau: float
+    strategy: str
+    temperature: float
+    positives: float
+    eps: float
+    draws: int
+    delta: float
+    kappa: tuple[float, float]
+    scope: str
+    form: str
+    jitter_light: float
+    jitter_hue: float
+    jitter_probability: float
+    gray_probability: float
+    blur_probability: float
+    blur_sigma: tuple[float, float]
+    blur_share: float
+
+    @classmethod
+    def read(
+        cls, data: Path | str, out: Path | str, file: Path | None = None, **changes: Any
+    ) -> Self:
+        """The defaults, then `file` (TOML), then `changes`.
+
+        Raises UsageError for a file that cannot be read and a key that does not exist.
+        """
+        values: dict[str, Any] = {"data": str(data), "out": str(out)}
+        for source in (DEFAULTS, file):
+            try:
+                values |= read_toml(source) if source else {}
+            except DocumentError as error:
+                raise UsageError(
+                    f"{source}: {error}; see {DEFAULTS.name} for the known keys"
+                ) from error
+        values |= changes
+        if odd := set(values) - {f.name for f in fields(cls)}:
+            raise UsageError(
+                f"recognizer configuration has no {', '.join(sorted(odd))}: see {DEFAULTS.name}"
+            )
+        settled: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**settled)
+
+    def __post_init__(self) -> None:
+        if (len(self.labels3), len(self.labels5)) != (3, 5):
+            raise UsageError(
+                f"label sets: expected 3 and 5 names, got {len(self.labels3)} and {len(self.labels5)}"
+            )
+        if set(self.coefficients) != set(PARTS):
+            raise UsageError(
+                f"coefficients: expected {', '.join(PARTS)}, got {', '.join(self.coefficients)}"
+            )
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One ME: where its clip lies in the crops, when it happens, its class in each label set (-1: none)."""
+
+    start: int
+    times_ns: NDArray[np.int64]
+    onset_ns: int
+    apex_ns: int
+    offset_ns: int
+    label3: int
+    label5: int
+
+
+def read_samples(config: RecognizerConfig) -> tuple[Crops, dict[str, list[Sample]]]:
+    """The crops of the set and its micro movements by split. Raises DataError where the set is unfit or lacks one."""
+    folder = Path(config.data)
+    crops, clips = read_sets(folder, config.side)
+    samples: dict[str, list[Sample]] = {split: [] for split in SPLITS}
+    try:
+        for clip in clips:
+            if clip["split"] in samples:
+                samples[clip["split"]] += _samples(clip, config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{folder}: the index cannot be used ({error!r}); synthesize the set again"
+        ) from error
+    for split, found in samples.items():
+        if not found:
+            raise DataError(
+                f"{folder} has no micro movement in split {split!r}; synthesize a larger set"
+            )
+    return crops, samples
+
+
+def _samples(clip: dict[str, Any], config: RecognizerConfig) -> Iterator[Sample]:
+    times = np.asarray(clip["times_ns"], np.int64)
+    for move in clip["movements"]:
+        if move["kind"] != "micro":
+            continue
+        labels = [
+            names.index(move[key]) if move.get(key) is not None else -1
+            for key, names in (("label3", config.labels3), ("label5", config.labels5))
+        ]
+        yield Sample(
+            clip["start"], times, move["onset_ns"], move["apex_ns"], move["offset_ns"], *labels
+        )
+
+
+def clip_frames(
+    times_ns: NDArray[np.int64], start_ns: float, stop_ns: float, frames: int
+) -> NDArray[np.int64]:
+    """Indices (N,) of the frames that the stream would hold nearest to even positions on an interval."""
+    held = thin(times_ns, SpotterSpec.grid_hz)
+    return held[nearest_frames(times_ns[held], np.linspace(start_ns, stop_ns, frames))]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """clips (B, N, 3, S, S) uint8, source frame of each position (B, N), apex position (B,), labels by head (B,)."""
+
+    clips: Tensor
+    indices: Tensor
+    apex: Tensor
+    labels: dict[str, Tensor]
+
+
+def make_batch(crops: Crops, samples: list[Sample], config: RecognizerConfig, seed: int) -> Batch:
+    """Sample clips on jittered intervals, mirrored at random; the same seed gives the same batch."""
+    random = np.random.default_rng(seed)
+    clips, indices, apexes = [], [], []
+    for sample in samples:
+        length = sample.offset_ns - sample.onset_ns
+        first, last = random.uniform(-config.jitter, config.jitter, 2) * length
+        start = max(sample.onset_ns + first, float(sample.times_ns[0]))
+        stop = min(sample.offset_ns + last, float(sample.times_ns[-1]))
+        chosen = clip_frames(sample.times_ns, start, stop, config.frames)
+        clip = crops[sample.start + chosen]  # (N, 3, S, S)
+        clips.append(clip[..., ::-1] if random.random() < config.flip else clip)
+        indices.append(chosen)
+        apexes.append(int(np.abs(sample.times_ns[chosen] - sample.apex_ns).argmin()))
+    stacked = torch.from_numpy(np.stack(clips)).to(config.device)
+    labels = {"3": [s.label3 for s in samples], "5": [s.label5 for s in samples]}
+    return Batch(
+        stacked,
+        torch.from_numpy(np.stack(indices)).to(config.device),
+        torch.tensor(apexes, device=config.device),
+        {name: torch.tensor(values, device=config.device) for name, values in labels.items()},
+    )

@@ -1,0 +1,280 @@
+"""Training clips of the spotter: a set on disk, stretches cut from it, batches with one vector per captured frame.
+
+Every stretch is cut, thinned, lagged and laid on the tick grid by the functions of engines/clips.py, as in the stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...clips import (
+    SECOND_NS,
+    SNAP_PARTS,
+    lag_indices,
+    nearest_frames,
+    resample_positions,
+    thin,
+    tick_weights,
+    to_ticks,
+)
+from ...errors import DataError
+from ...networks.mesnet import SpatialEncoder
+from ...specs import SpotterSpec
+from ..crops import Crops, Indices, Pixels, read_sets
+from ..targets import Truths
+
+MICRO, SPEECH = "micro", "speech"
+# Units of the lower face alone: in a bout of speech such an ME can be told from no syllable. Not from the paper.
+LOWER_FACE = ("AU10", "AU12", "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Drawn once per clip, the same for all its frames; not from the paper."""
+
+    flip: float = 0.5
+    brightness: float = 0.1  # of 255
+    contrast: float = 0.15
+    shift_px: int = 2
+    stretch_time: float = 0.1  # durations times 1 +- this
+    backward: float = 0.5  # share of stretches played backward: a reversed ME is an ME
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One recorded clip: its rows in crops.npy, its capture times and its movements."""
+
+    split: str
+    start: int
+    times_ns: Indices
+    micro_ns: Indices  # (G, 2) onset and offset
+    other_ns: Indices  # (H, 2) of every other movement
+    doubtful: NDArray[
+        np.bool_
+    ]  # (G,) MEs of the lower face amid speech: neither positive nor negative in training
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSet:
+    """A set on disk, or several; crops stay there until a stretch is read."""
+
+    crops: Crops
+    clips: tuple[Clip, ...]
+
+    @classmethod
+    def open(cls, folder: Path, spec: SpotterSpec) -> ClipSet:
+        """Raises DataError when a file is missing or does not fit the spec."""
+        crops, entries = read_sets(folder, spec.side)
+        try:
+            return cls(crops, tuple(_clip(entry) for entry in entries))
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{folder}: a clip lacks {error}: make the set again") from error
+
+    def split(self, name: str) -> list[Clip]:
+        """Clips of one split. Raises DataError when there are none."""
+        if not (found := [clip for clip in self.clips if clip.split == name]):
+            raise DataError(f"the set has no {name} clips: synthesise more clips, of more faces")
+        return found
+
+
+def _clip(entry: dict[str, Any]) -> Clip:
+    moves = entry["movements"]
+    micro, other, speech = (
+        np.array(
+            [[m["onset_ns"], m["offset_ns"]] for m in moves if chosen(m["kind"])], np.int64
+        ).reshape(-1, 2)
+        for chosen in (MICRO.__eq__, MICRO.__ne__, SPEECH.__eq__)
+    )
+    low = [
+        all(unit.rstrip("LR") in LOWER_FACE for unit in m["units"])
+        for m in moves
+        if m["kind"] == MICRO
+    ]
+    amid = (micro[:, :1] < speech[:, 1]) & (micro[:, 1:] > speech[:, 0])  # (G, bouts and syllables)
+    times = np.asarray(entry["times_ns"], np.int64)
+    return Clip(
+        entry["split"], int(entry["start"]), times, micro, other, np.array(low, bool) & amid.any(1)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """A run of frames as the stream would see it: K kept frames, T ticks, G truths in ticks.
+
+    The first frames may lie before the first tick: the lags of later ones reach there.
+    """
+
+    rows: Indices  # (K,) in crops.npy
+    lags: Indices  # (K, D) positions among the K
+    weights: NDArray[np.float32]  # (T, K)
+    truths: Truths
+
+    @property
+    def used(self) -> Indices:
+        """Positions of the frames that a tick is made of."""
+        return np.flatnonzero(self.weights.any(0))
+
+
+def cut(
+    clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None, pace: float = 1.0
+) -> Stretch:
+    """The stretch whose ticks begin at frame `first` and are at most `ticks`; `pace` > 1 slows everything down.
+
+    As much of the clip before it as the lags reach comes along, without ticks.
+    """
+    reach = clip.times_ns[first] - max(spec.lags_ns, default=0) / pace
+    begin = int(np.searchsorted(clip.times_ns, reach))
+    times = np.rint((clip.times_ns[begin:] - clip.times_ns[begin]) * pace).astype(np.int64)
+    before = round(int(times[first - begin]) * spec.grid_hz / SECOND_NS)  # ticks
+    if ticks is not None:
+        last = before + ticks - 1
+        times = times[SNAP_PARTS * times * spec.grid_hz <= (SNAP_PARTS * last + 1) * SECOND_NS]
+    kept = thin(times, spec.grid_hz)
+    times = times[kept]
+    spans = np.rint((clip.micro_ns - clip.times_ns[begin]) * pace).astype(np.int64)
+    onset, offset = (at - before for at in to_ticks(spans[:, 0], spans[:, 1], 0, spec.grid_hz))
+    weights = tick_weights(times, spec.grid_hz)[before:]
+    truths = Truths(onset, offset, clip.doubtful)[(offset > 0) & (onset < len(weights))]
+    lags = lag_indices(times, spec.lags_ns)
+    return Stretch(clip.start + begin + kept, lags, weights, truths)
+
+
+def draw(
+    clip: Clip, spec: SpotterSpec, ticks: int, augmentation: Augmentation, rng: np.random.Generator
+) -> Stretch:
+    """A random stretch of at most `ticks` ticks at a random pace, forward or backward."""
+    pace = 1 + augmentation.stretch_time * rng.uniform(-1, 1)
+    length = ticks * SECOND_NS / spec.grid_hz / pace
+    backward = rng.random() < augmentation.backward
+    clip = turned(clip) if backward else clip
+    late = np.flatnonzero(clip.times_ns <= clip.times_ns[-1] - length)
+    first = int(rng.integers(len(late))) if len(late) else 0
+    stretch = cut(clip, spec, first, ticks, pace)
+    if not backward:
+        return stretch
+    return replace(stretch, rows=2 * clip.start + len(clip.times_ns) - 1 - stretch.rows)
+
+
+def turned(clip: Clip) -> Clip:
+    """The clip played backward, as if its last row were its first."""
+    last = clip.times_ns[-1]
+    return replace(
+        clip,
+        times_ns=last - clip.times_ns[::-1],
+        micro_ns=last - clip.micro_ns[:, ::-1],
+        other_ns=last - clip.other_ns[:, ::-1],
+    )  # the order of the MEs stays, and with it that of `doubtful`
+
+
+def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> Pixels:
+    """crops (K, 3, S, S) -> the same clip mirrored, lit otherwise and moved, all frames alike."""
+    gain = 1 + settings.contrast * rng.uniform(-1, 1)
+    lift = 255 * settings.brightness * rng.uniform(-1, 1)
+    table = np.clip(np.rint((np.arange(256) - 127.5) * gain + 127.5 + lift), 0, 255).astype(
+        np.uint8
+    )
+    out = table[crops]
+    if rng.random() < settings.flip:
+        out = out[..., ::-1]
+    if shift := settings.shift_px:
+        side = crops.shape[-1]
+        y, x = rng.integers(0, 2 * shift + 1, 2)
+        padded = np.pad(out, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="edge")
+        out = padded[:, :, y : y + side, x : x + side]
+    return np.ascontiguousarray(out)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Frames of several stretches on end: pixels (F, 3, S, S) uint8, lags (F, D) into F, and the stretches.
+
+    `current` (C,): the frames among them that ticks are made of.
+    """
+
+    pixels: Tensor
+    lags: Tensor
+    current: Tensor
+    stretches: tuple[Stretch, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same, its tensors elsewhere."""
+        return Batch(
+            self.pixels.to(device), self.lags.to(device), self.current.to(device), self.stretches
+        )
+
+
+def collate(
+    stretches: list[Stretch],
+    crops: Crops,
+    augmentation: Augmentation | None,
+    rng: np.random.Generator,
+) -> Batch:
+    """Read the frames of `stretches`, each augmented alone (None: not at all)."""
+    pixels, lags, current, base = [], [], [], 0
+    for stretch in stretches:
+        frames = crops[stretch.rows]
+        pixels.append(frames if augmentation is None else augment(frames, augmentation, rng))
+        lags.append(stretch.lags + base)
+        current.append(stretch.used + base)
+        base += len(stretch.rows)
+    shown, before, now = (
+        torch.from_numpy(np.concatenate(part)) for part in (pixels, lags, current)
+    )
+    return Batch(shown, before, now, tuple(stretches))
+
+
+def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current: Tensor) -> Tensor:
+    """Features (C, L) of the frames `current` (C,) of the batch, with their lags."""
+    with torch.no_grad():
+        inputs = encoder.inputs_of(batch.pixels, current, batch.lags[current])
+    with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=bfloat16):
+        return encoder.features(inputs).float()
+
+
+def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Features (C, L) of `batch.current` -> tick features (B, L, N) of the longest stretch and validity (B, N)."""
+    longest = max(len(stretch.weights) for stretch in batch.stretches)
+    rows, valid = [], torch.zeros(len(batch.stretches), longest, device=features.device)
+    parts = torch.split(features, [len(stretch.used) for stretch in batch.stretches])
+    for i, (stretch, part) in enumerate(zip(batch.stretches, parts, strict=True)):
+        ticks = torch.from_numpy(stretch.weights[:, stretch.used]).to(part.device) @ part  # (T, L)
+        rows.append(torch.nn.functional.pad(ticks, (0, 0, 0, longest - len(ticks))))
+        valid[i, : len(ticks)] = 1
+    return torch.stack(rows).transpose(1, 2), valid
+
+
+def span(
+    clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: int
+) -> tuple[Stretch, Indices]:
+    """`length` frames nearest to even times from onset to offset [S1 M21], with the frames that their lags need.
+
+    Returns a stretch without ticks and the positions (length,) in it.
+    """
+    early = onset_ns - max(spec.lags_ns, default=0)
+    inside = np.flatnonzero((clip.times_ns >= early) & (clip.times_ns <= offset_ns))
+    inside = inside[thin(clip.times_ns[inside], spec.grid_hz)]
+    times = clip.times_ns[inside]
+    nearest = nearest_frames(times, np.linspace(onset_ns, offset_ns, length))
+    nothing = np.empty((0, len(inside)), np.float32)
+    lags = lag_indices(times, spec.lags_ns)
+    return Stretch(clip.start + inside, lags, nothing, Truths.of([], [])), nearest
+
+
+def resample_batch(
+    features: Tensor, row: Tensor, start: Tensor, stop: Tensor, length: int
+) -> Tensor:
+    """Differentiable twin of `clips.resample`: features (B, L, N), row, start, stop (P,) -> clips (P, L, length)."""
+    left, share = resample_positions(start.cpu().numpy(), stop.cpu().numpy(), length)
+    low = torch.from_numpy(left).to(features.device)
+    weight = torch.from_numpy(share).to(features)[..., None]  # (P, length, 1)
+    columns, last = features.transpose(1, 2), features.shape[2] - 1  # (B, N, L)
+    before = columns[row[:, None], low.clamp(0, last)]
+    after = columns[row[:, None], (low + 1).clamp(0, last)]
+    return (before * (1 - weight) + after * weight).transpose(1, 2)

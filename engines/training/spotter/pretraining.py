@@ -1,0 +1,78 @@
+"""Pre-training samples of the 2+1D network: short clips of N_pre frames, ME or not [S1 M18-M21]."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import DataError
+from ...networks.mesnet import PRETRAIN_LENGTH, ClipClassifier
+from ..losses import pretrain_loss
+from .config import SpotterTraining
+from .data import Batch, Clip, ClipSet, collate, encode_frames, span
+
+TRIES = 20  # to place a negative clip beside every ME of a clip
+MOST_CLIPS = 10_000  # that are tried for one negative
+JITTER = 0.1  # of a positive clip's boundaries, of its length; both are not from the paper
+
+Losses = dict[str, Tensor]
+
+
+def pretrain_batch(
+    clips: list[Clip], data: ClipSet, config: SpotterTraining, step: int
+) -> tuple[Batch, Tensor, Tensor]:
+    """Half MEs, half windows that touch none [S1 M18]: batch, positions (B N_pre,) of the frames, labels (B,)."""
+    rng = np.random.default_rng([config.seed, 0, step])
+    with_me = [clip for clip in clips if len(clip.micro_ns)]
+    stretches, current, base = [], [], 0
+    labels = torch.arange(config.pretrain_clips) % 2
+    for label in labels.tolist():
+        clip = with_me[rng.integers(len(with_me))]
+        onset, offset = clip.micro_ns[rng.integers(len(clip.micro_ns))]
+        if label:
+            onset, offset = (onset, offset) + JITTER * (offset - onset) * rng.uniform(-1, 1, 2)
+        else:
+            clip, onset, offset = quiet_span(clips, int(offset - onset), config.pretrain_hard, rng)
+        stretch, nearest = span(clip, config.spec, int(onset), int(offset), PRETRAIN_LENGTH)
+        stretches.append(stretch)
+        current.append(nearest + base)
+        base += len(stretch.rows)
+    batch = collate(stretches, data.crops, config.augmentation, rng)
+    return batch, torch.from_numpy(np.concatenate(current)), labels
+
+
+def quiet_span(
+    clips: list[Clip], length_ns: int, hard: float, rng: np.random.Generator
+) -> tuple[Clip, int, int]:
+    """A random clip and a span in it that touches no ME; in a share `hard` of cases on another movement [S1 M7].
+
+    Raises DataError where no clip seems to have room.
+    """
+    for _ in range(MOST_CLIPS):
+        clip = clips[rng.integers(len(clips))]
+        for _ in range(TRIES):
+            low, high = int(clip.times_ns[0]), int(clip.times_ns[-1]) - length_ns
+            if len(clip.other_ns) and rng.random() < hard:
+                onset, offset = clip.other_ns[rng.integers(len(clip.other_ns))]
+                low, high = (
+                    max(low, int(onset) - length_ns // 2),
+                    min(high, int(offset) - length_ns // 2),
+                )
+            start = low + int(rng.random() * max(high - low, 0))
+            if not np.any(
+                (clip.micro_ns[:, 0] <= start + length_ns) & (clip.micro_ns[:, 1] >= start)
+            ):
+                return clip, start, start + length_ns
+    raise DataError(
+        f"{MOST_CLIPS} clips without {length_ns / 1e9:.2f} s beside their MEs: synthesise longer clips"
+    )
+
+
+def pretrain_losses(
+    network: ClipClassifier, batch: Batch, current: Tensor, labels: Tensor, bfloat16: bool
+) -> Losses:
+    """Cross-entropy of clips of N_pre frames [S1 M19]."""
+    features = encode_frames(network.encoder, batch, bfloat16, current)  # (B N_pre, L)
+    clips = features.unflatten(0, (len(labels), -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
+    return {"clip": pretrain_loss(network(clips), labels)}

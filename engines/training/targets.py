@@ -1,0 +1,188 @@
+"""Label assignment of MESNet: which window is an ME, and where its true boundaries lie. numpy only.
+
+Intervals are half-open [start, stop) in ticks. An annotated ME covers its onset and offset frames, so it is
+[onset, offset + 1). Only micro-expressions are truths: macro-expressions, blinks and speech are negatives [S1 M7].
+Thresholds, ratios and jitter are not from the paper; `Assignment` is their home.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..clips import window_bounds
+from ..errors import UsageError
+from ..intervals import encode, iou
+from ..specs import SpotterSpec
+
+Labels = NDArray[np.int8]
+Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
+ODDS_EDGE = 1e-3  # nearest to 0 or 1 that a score counts as when samples are drawn by odds
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """How windows become training samples; none of these numbers is from the paper."""
+
+    positive_iou: float = 0.5
+    negative_iou: float = 0.4  # between the two a window is neither
+    jitter: float = 0.3  # of the length, each boundary of a copied truth
+    copies: int = 1  # jittered copies per truth
+    positives: int = 12  # CRN samples per stretch, at most
+    negatives_per_positive: float = 2.0
+    negatives: int = 24  # CRN samples of a stretch, at least
+    hard_share: float = 0.5  # of the negatives, drawn by CPN's odds
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.negative_iou <= self.positive_iou <= 1:
+            raise UsageError(
+                f"IoU limits {self.negative_iou}, {self.positive_iou}: expected 0 <= negative <= positive <= 1"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Truths:
+    """The MEs of a stretch in ticks: onset, offset (G,) as [onset, offset).
+
+    Windows that would be positive for a `doubtful` one (G,) train nothing.
+    """
+
+    onset: Floats
+    offset: Floats
+    doubtful: Flags
+
+    @classmethod
+    def of(cls, onset: ArrayLike, offset: ArrayLike, doubtful: ArrayLike | None = None) -> Self:
+        """From anything that makes arrays; without `doubtful` all are sure."""
+        first, last = np.asarray(onset, np.float64), np.asarray(offset, np.float64)
+        return cls(
+            first,
+            last,
+            np.zeros(first.shape, bool) if doubtful is None else np.asarray(doubtful, bool),
+        )
+
+    def __getitem__(self, chosen: Flags) -> Truths:
+        return Truths(self.onset[chosen], self.offset[chosen], self.doubtful[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """CRN's training samples: start, stop (P,) in ticks, labels (P,) 0 or 1, targets (P, 2), NaN for non-MEs."""
+
+    start: Floats
+    stop: Floats
+    labels: Labels
+    targets: Floats
+
+
+def best_overlap(
+    start: ArrayLike, stop: ArrayLike, truths: Truths
+) -> tuple[Floats, NDArray[np.int64]]:
+    """For windows of any shape the largest IoU with a truth (G,), and which truth: 0 and 0 where there is none."""
+    a, b = np.asarray(start, np.float64), np.asarray(stop, np.float64)
+    if len(truths.onset) == 0:
+        return np.zeros(a.shape), np.zeros(a.shape, np.int64)
+    overlaps = iou(a[..., None], b[..., None], truths.onset, truths.offset)  # (..., G)
+    return overlaps.max(-1), overlaps.argmax(-1)
+
+
+def labels_of(overlap: Floats, rule: Assignment) -> Labels:
+    """1 where IoU >= positive_iou, 0 where IoU < negative_iou, -1 (ignored) between."""
+    labels = np.full(overlap.shape, IGNORED, np.int8)
+    labels[overlap < rule.negative_iou] = NEGATIVE
+    labels[overlap >= rule.positive_iou] = POSITIVE
+    return labels
+
+
+def proposal_labels(spec: SpotterSpec, n: int, truths: Truths, rule: Assignment) -> Labels:
+    """CPN's labels (M, n) by scale and last tick [S1 M26].
+
+    Windows that leave the stretch, and those that would be positive for a doubtful ME, are ignored.
+    """
+    start, stop = window_bounds(spec, n)
+    overlap, which = best_overlap(start, stop, truths)
+    labels = _without(labels_of(overlap, rule), which, truths)
+    labels[start < 0] = IGNORED
+    return labels
+
+
+def _without(labels: Labels, which: NDArray[np.int64], truths: Truths) -> Labels:
+    if truths.doubtful.any():
+        labels[(labels == POSITIVE) & truths.doubtful[which]] = IGNORED
+    return labels
+
+
+def refiner_targets(
+    start: ArrayLike, stop: ArrayLike, truths: Truths, rule: Assignment
+) -> tuple[Labels, Floats]:
+    """CRN's labels (P,) and r1*, r2* (P, 2) = ((onset - a) / w, (offset - b) / w) [S1 M29, M32]; NaN for non-MEs."""
+    overlap, which = best_overlap(start, stop, truths)
+    labels = _without(labels_of(overlap, rule), which, truths)
+    targets = np.full((*labels.shape, 2), np.nan)
+    hit = labels == POSITIVE
+    if hit.any():
+        a, b = np.asarray(start, np.float64)[hit], np.asarray(stop, np.float64)[hit]
+        targets[hit] = encode(a, b, truths.onset[which[hit]], truths.offset[which[hit]])
+    return labels, targets
+
+
+def jittered(
+    truths: Truths, n: int, spec: SpotterSpec, rule: Assignment, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """The sure truths inside [0, n) and their jittered copies, rounded to whole ticks as windows are: two (P,)."""
+    inside = truths[~truths.doubtful & (np.rint(truths.onset) >= 0) & (np.rint(truths.offset) <= n)]
+    a, b = np.repeat(inside.onset, rule.copies + 1), np.repeat(inside.offset, rule.copies + 1)
+    moves = rng.uniform(-rule.jitter, rule.jitter, (2, len(a))) * (b - a)
+    moves[:, :: rule.copies + 1] = 0
+    start = np.clip(np.rint(a + moves[0]), 0, n)
+    stop = np.clip(np.rint(b + moves[1]), 0, n)
+    long_enough = stop - start >= spec.min_ticks
+    return start[long_enough], stop[long_enough]
+
+
+def refiner_samples(
+    spec: SpotterSpec,
+    scores: NDArray[np.float32],
+    truths: Truths,
+    rule: Assignment,
+    rng: np.random.Generator,
+) -> Samples:
+    """Draw CRN's samples of one stretch from CPN's scores (M, n) for its windows.
+
+    Positives: the truths with their jittered copies, and windows of IoU >= positive_iou by CPN's odds, since those
+    that pass T_CPN are what CRN will judge. Negatives, in proportion: `hard_share` by CPN's odds, the rest evenly.
+    """
+    n = scores.shape[1]
+    start, stop = window_bounds(spec, n)
+    labels = proposal_labels(spec, n, truths, rule)
+    extra = jittered(truths, n, spec, rule, rng)
+    positive = _by_odds(
+        np.flatnonzero(labels == POSITIVE), scores, rule.positives - len(extra[0]), rng
+    )
+    count = len(positive) + len(extra[0])
+    wanted = max(round(rule.negatives_per_positive * count), rule.negatives)
+    negative = np.flatnonzero(labels == NEGATIVE)
+    hard = _by_odds(negative, scores, round(wanted * rule.hard_share), rng)
+    rest = rng.permutation(np.setdiff1d(negative, hard))[: wanted - len(hard)]
+    picked = np.concatenate([positive, hard, rest])
+    a = np.concatenate([extra[0], start.reshape(-1)[picked]])
+    b = np.concatenate([extra[1], stop.reshape(-1)[picked]])
+    kinds, targets = refiner_targets(a, b, truths, rule)
+    used = kinds != IGNORED
+    return Samples(a[used], b[used], kinds[used], targets[used])
+
+
+def _by_odds(
+    windows: NDArray[np.int64], scores: NDArray[np.float32], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """At most `count` of the windows, flat indices into scores, each as likely as its odds of being an ME."""
+    likely = np.clip(scores.reshape(-1)[windows].astype(np.float64), ODDS_EDGE, 1 - ODDS_EDGE)
+    odds = likely / (1 - likely)
+    size = min(max(count, 0), len(windows))
+    return rng.choice(windows, size, replace=False, p=odds / odds.sum()) if size else windows[:0]

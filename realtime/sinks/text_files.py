@@ -1,0 +1,135 @@
+"""JSON lines and CSV tables: each line reaches the disk whole, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from microspot.engines.data.tables import escaped
+
+from ..errors import DataError
+from .base import Sink, unwanted
+from .video_writer import reason
+
+CSV_COLUMNS = ("subject", "video", "onset", "apex", "offset", "type", "label", "score", "fps")
+
+
+class LineFile:
+    """A text file written line by line without a buffer of ours; a line that fails half-way is taken back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._size = path, 0
+        try:
+            self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (lives as long as the sink)
+        except OSError as error:
+            raise DataError(f"cannot write {path}: {reason(error)}") from error
+
+    def append(self, line: str) -> None:
+        """Write `line` (with its end) whole; raises DataError with the file as it was before."""
+        data = memoryview(line.encode("utf-8", "surrogateescape"))
+        self._size += len(data)
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            self._size -= len(line.encode("utf-8", "surrogateescape"))
+            if self._file.seekable() and self.path.is_file():
+                self._file.truncate(self._size)
+            raise DataError(
+                f"cannot write {self.path}: {reason(error)}; what was written before is kept"
+            ) from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Stdout:
+    """Standard output, flushed line by line; never closed by us."""
+
+    def __init__(self) -> None:
+        self._stream: IO[str] = sys.stdout
+
+    def append(self, line: str) -> None:
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except (
+            BrokenPipeError
+        ):  # the reader went away: no failure, see `engines.commands.entry_point`
+            raise
+        except OSError as error:
+            # The unwritten rest stays in Python's buffer and would fail again, noisily, when the interpreter exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise DataError(f"cannot write standard output: {reason(error)}") from error
+
+    def close(self) -> None:
+        pass
+
+
+class JsonLinesSink(Sink):
+    """Every record as one JSON line."""
+
+    def __init__(self, lines: LineFile | _Stdout, provisional: bool) -> None:
+        self.wants_provisional = provisional
+        self._lines = lines
+
+    def write(self, record: dict[str, Any]) -> None:
+        if not unwanted(record, self.wants_provisional):
+            self._lines.append(json.dumps(record, allow_nan=False) + "\n")
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+class CsvSink(Sink):
+    """Final events in the one table format: inclusive source frames, type micro, `video` the source's name.
+
+    A camera knows faces, not people: `subject` is empty for face 0 and the face's number for the others. `fps` is
+    what the `start` record says of the source, empty where it says nothing. Provisional events have no column. Names
+    that a spreadsheet would take for formulas are escaped; `read_table` gives them back.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lines = LineFile(path)
+        self._fps: dict[str, Any] = {}
+        try:
+            self._row(CSV_COLUMNS)
+        except DataError:
+            self._lines.close()
+            raise
+
+    def write(self, record: dict[str, Any]) -> None:
+        if record["type"] == "start":
+            self._fps = {entry["source"]: entry.get("fps", "") for entry in record["sources"]}
+        if record["type"] != "event" or record["status"] != "final":
+            return
+        frames = [record[f"{point}_frame"] for point in ("onset", "apex", "offset")]
+        subject, source = record["face"] or "", record["source"]
+        self._row(
+            [
+                subject,
+                source,
+                *frames,
+                "micro",
+                record["label"],
+                record["score"],
+                self._fps.get(source, ""),
+            ]
+        )
+
+    def _row(self, values: Sequence[Any]) -> None:
+        text = io.StringIO()
+        cells = [escaped(value) if isinstance(value, str) else value for value in values]
+        csv.writer(text, lineterminator="\r\n").writerow(
+            cells
+        )  # so that either of these is quoted in a cell
+        self._lines.append(text.getvalue().removesuffix("\r\n") + "\n")
+
+    def close(self) -> None:
+        self._lines.close()

@@ -1,0 +1,127 @@
+"""What a source is called: its kind, what to open, and a name that gives no secret away.
+
+Credentials stand in camera URIs, files are called what no terminal can show, and names go into logs, events, ids and
+pages. So the URI is read once, here, and everything downstream sees the redacted, printable name (`engines.redaction`);
+texts of libraries, which like to quote the URI, pass through `scrub`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from microspot.engines.redaction import HIDDEN, printable, redact, redact_uri, secrets_of, shown
+
+from ..errors import UsageError
+
+__all__ = ["Address", "parse", "redact"]
+
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_RESERVED = set(":/?#[]@!$&'()*+,;=% ")  # of a URI (RFC 3986, 2.2), and % itself
+_REFUSED = ("401", "unauthorized", "403", "forbidden")
+
+
+@dataclass(frozen=True)
+class Address:
+    """`kind` is a key of `sources.SOURCES`; `target` is opened and never shown; `name` is shown."""
+
+    kind: str
+    target: str = field(repr=False)
+    name: str
+
+    def scrub(self, text: str) -> str:
+        """`text` as one printable line without this source's URI, user, password or anything else hidden of it."""
+        if self.kind == "stream":
+            text = text.replace(self.target, self.name)
+            for secret in secrets_of(self.target):
+                text = text.replace(secret, HIDDEN)
+        return shown(text)
+
+
+def parse(uri: str) -> Address:
+    """The address behind a SOURCE of the command line. Opens nothing.
+
+    A number is a camera unless a file or folder is called so: data sets number their folders, and a camera has a path
+    too. Raises UsageError for a scheme that is not known, an `env:NAME` that is not set, an empty or impossible URI.
+    """
+    if not uri:
+        raise UsageError(
+            "the source is empty; give a camera index, URL, video file or folder of images"
+        )
+    if not _can_be_a_path(uri):
+        raise UsageError(f"source {uri}: no file and no address is called so")
+    if uri.startswith("env:"):
+        return _from_environment(uri)
+    if uri == "sample" or uri.startswith("sample:"):
+        return _sample(uri)
+    if _is_camera(uri):
+        return Address("camera", uri, uri)
+    scheme, found, _ = uri.partition("://")
+    if found:
+        if scheme.lower() not in STREAM_SCHEMES:
+            raise UsageError(
+                f"source {redact_uri(uri)}: expected one of {', '.join(STREAM_SCHEMES)}, a file or a camera"
+            )
+        return Address("stream", uri, printable(redact_uri(uri)))
+    return _on_disk(uri)
+
+
+def is_number(uri: str) -> bool:
+    """Whether `uri` is what a camera's index looks like."""
+    return uri.isascii() and uri.isdecimal()
+
+
+def _is_camera(uri: str) -> bool:
+    return (is_number(uri) and not os.path.exists(uri)) or uri.startswith("/dev/video")
+
+
+def _can_be_a_path(uri: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(uri)
+    except UnicodeEncodeError:  # half of a character, from a program: no command line can give that
+        return False
+
+
+def _on_disk(uri: str) -> Address:
+    """A file or folder, there or not. Only what is there keeps a name that looks like a URI without its scheme."""
+    name = printable(Path(uri).name or Path(uri).resolve().name or uri)
+    kind = (
+        "folder" if os.path.isdir(uri) else "file"
+    )  # unlike Path's, no error for what is too long or forbidden
+    return Address(kind, uri, name if os.path.exists(uri) else redact(name))
+
+
+def _from_environment(uri: str) -> Address:
+    variable = uri.removeprefix("env:")
+    value = os.environ.get(variable, "")
+    if value.partition("://")[0].lower() not in STREAM_SCHEMES:
+        raise UsageError(f"source {uri}: set {variable} to an rtsp, rtsps, http or https URL")
+    return Address("stream", value, printable(uri))
+
+
+def _sample(uri: str) -> Address:
+    _, *rest = uri.split(":")
+    if rest and (
+        rest[0] != "synthetic" or len(rest) > 2 or not all(part.isdecimal() for part in rest[1:])
+    ):
+        raise UsageError(
+            f"source {uri}: expected sample, sample:synthetic or sample:synthetic:SEED"
+        )
+    return Address("sample", uri, uri)
+
+
+def password_advice(uri: str, failure: str) -> str:
+    """What to do about a password that `uri` does not carry as it should, given why opening failed; "" if it may."""
+    rest = uri.partition("://")[2]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    cut = (
+        "@" in rest and "@" not in authority and ":" in authority
+    )  # a / ? or # in the password ended it
+    password = urllib.parse.unquote(rest.rpartition("@")[0].partition(":")[2])
+    refused = any(word in failure.lower() for word in _REFUSED) and set(password) & _RESERVED
+    if not (cut or refused):
+        return ""
+    return "write reserved characters of the password percent-encoded: / as %2F, @ as %40, # as %23, % as %25"

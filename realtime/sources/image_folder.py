@@ -1,0 +1,102 @@
+"""A folder of numbered images as a source: how the data sets of the field ship their clips."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SourceError, UsageError
+from ..records import Frame, Gap, Pixels, SourceState
+from .image_headers import image_size, refused
+from .image_series import IMAGES, frames_of
+from .options import FPS, NS, SourceOptions
+from .recorded import Recorded, Shot
+
+DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras use of 16
+LOOK_IMAGES = 8  # evenly over the folder, to see how many bits are used
+
+
+class ImageFolder(Recorded):
+    """PNG, JPEG, BMP and TIFF files of one folder, in natural order of their names, 1 / fps seconds apart.
+
+    An unreadable image is skipped and counted, and keeps its place in time and number. Images of 16 bits are shown by
+    the bits that are used. Raises SourceError when the folder cannot be read or holds no image, and for an image that
+    cannot be shown as it is meant; UsageError for a rate that is not positive.
+    """
+
+    def __init__(
+        self, path: Path, name: str, fps: float, options: SourceOptions, pace: bool = False
+    ) -> None:
+        super().__init__(name, options, pace)
+        if not FPS[0] <= fps <= FPS[1]:
+            raise UsageError(f"--fps {fps:g}: expected {FPS[0]:g} to {FPS[1]:g} images per second")
+        self.rate_hz = fps
+        self._bits = 0  # used of 16; 0: not known yet
+        try:
+            self.files, self._left = frames_of(path)
+        except OSError as error:
+            raise SourceError(
+                f"{path}: {error.strerror}; give a folder of images that can be read"
+            ) from error
+        if not self.files:
+            raise SourceError(f"{path}: no frame: the folder holds no image ({' '.join(IMAGES)})")
+        if len(self.files) > options.max_images:
+            raise SourceError(
+                f"{path}: {len(self.files)} images, expected at most {options.max_images}; split it"
+            )
+
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+        if self._left:
+            yield SourceState(self.name, "warning", self._left)
+        yield from super().__iter__()
+
+    def _shots(self) -> Iterator[Shot]:
+        rate = Fraction(str(self.rate_hz))
+        for index, file in enumerate(self.files):
+            yield Shot(index * NS * rate.denominator // rate.numerator, self._shown(file))
+
+    def _shown(self, file: Path) -> Pixels | None:
+        image = self._read(file)
+        if image is None or image.dtype == np.uint8:
+            return cast("Pixels | None", image)
+        self._bits = self._bits or self._used(image)
+        shown: Pixels = np.minimum(image >> self._bits - 8, 255).astype(np.uint8)
+        return shown
+
+    def _used(self, first: NDArray[Any]) -> int:
+        """How many of 16 bits the folder uses, by the brightest pixel of some of its images."""
+        step = max(1, len(self.files) // LOOK_IMAGES)
+        images = [first, *(self._read(file) for file in self.files[::step])]
+        brightest = max(
+            int(image.max()) for image in images if image is not None and image.dtype == np.uint16
+        )
+        return next(bits for bits in DEPTHS if brightest < 1 << bits)
+
+    def _read(self, file: Path) -> NDArray[Any] | None:
+        """(H, W, 3) BGR as deep as it is; None where it cannot be read."""
+        try:
+            about = file.stat()
+            if not stat.S_ISREG(about.st_mode) or about.st_size > self.options.max_image_bytes:
+                return None
+            data = file.read_bytes()
+        except OSError:
+            return None
+        if why := refused(data):
+            raise SourceError(f"{file}: {why}")
+        width, height = image_size(data)
+        if not 0 < width * height <= self.options.max_pixels:
+            return None
+        try:
+            image = cv2.imdecode(
+                np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+            )
+            return image if image is not None and image.dtype in (np.uint8, np.uint16) else None
+        except cv2.error:
+            return None

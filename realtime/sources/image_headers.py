@@ -1,0 +1,89 @@
+"""What the header of an image promises, read before OpenCV decodes it.
+
+OpenCV would decode a picture of a thousand million pixels if its header asked for it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import cast
+
+_SIZELESS = {0xC4, 0xC8, 0xCC}  # JPEG markers between SOF0 and SOF15 that are not frame headers
+_TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # byte order
+_BIG_TIFF = (b"II+\0", b"MM\0+")
+_WIDTH, _HEIGHT, _BITS, _FORMAT = 256, 257, 258, 339  # TIFF tags
+_UNSIGNED = 1  # the format of pixels that are whole numbers from 0 on
+_TYPES = {1: "B", 3: "H", 4: "I"}  # TIFF types of whole numbers
+_ENTRY, _INLINE = (
+    12,
+    4,
+)  # bytes of a TIFF entry (tag, type, count, value), and of a value that stands in it
+MAX_BITS = 16
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """(width, height) that the header of a PNG, BMP, JPEG or TIFF promises; (0, 0) for anything else."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) >= 24:
+        return cast("tuple[int, int]", struct.unpack(">II", data[16:24]))
+    if data.startswith(b"BM") and len(data) >= 26:
+        width, height = struct.unpack("<ii", data[18:26])
+        return abs(width), abs(height)
+    if data[:4] in _TIFF:
+        return next(((page.get(_WIDTH, 0), page.get(_HEIGHT, 0)) for page in _pages(data)), (0, 0))
+    return _jpeg_size(data) if data.startswith(b"\xff\xd8") else (0, 0)
+
+
+def refused(data: bytes) -> str:
+    """Why a TIFF cannot be shown as it is meant; "" where it can, and for every other image."""
+    if data[:4] in _BIG_TIFF:
+        return "a BigTIFF; save it as an ordinary TIFF or PNG"
+    if data[:4] not in _TIFF:
+        return ""
+    found = list(_pages(data))
+    if len(found) > 1:
+        return "a TIFF of several pages; save every page as an image of its own"
+    if any(
+        page.get(_FORMAT, _UNSIGNED) != _UNSIGNED or page.get(_BITS, 1) > MAX_BITS for page in found
+    ):
+        return f"a TIFF whose pixels are not whole numbers of at most {MAX_BITS} bits, from 0 on; convert it"
+    return ""
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Walk the segments to the frame header (SOFn): marker, length, precision, height, width."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in _SIZELESS:
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+            return width, height
+        at += 1 if marker == 0xFF else 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
+    return 0, 0
+
+
+def _pages(data: bytes) -> Iterator[dict[int, int]]:
+    """Tags and their first values, of the first two pictures of a TIFF."""
+    order = _TIFF[data[:4]]
+    at = struct.unpack(f"{order}I", data[4:8])[0] if len(data) >= 8 else 0
+    for _ in range(2):
+        if not 8 <= at <= len(data) - 2:
+            return
+        count = struct.unpack(f"{order}H", data[at : at + 2])[0]
+        stop = at + 2 + count * _ENTRY
+        if stop + 4 > len(data):
+            return
+        yield dict(_value(data, order, i) for i in range(at + 2, stop, _ENTRY))
+        at = struct.unpack(f"{order}I", data[stop : stop + 4])[0]
+
+
+def _value(data: bytes, order: str, at: int) -> tuple[int, int]:
+    """The tag of an entry and its first value, which stands elsewhere where there are many; 0 if not a whole number."""
+    tag, kind, count = struct.unpack(f"{order}HHI", data[at : at + 8])
+    form = order + _TYPES.get(kind, "x")
+    size = struct.calcsize(form)
+    at += 8
+    if size * count > _INLINE:
+        at = struct.unpack(f"{order}I", data[at : at + 4])[0]
+    values = struct.unpack(form, data[at : at + size]) if at + size <= len(data) else ()
+    return tag, values[0] if values else 0

@@ -1,0 +1,90 @@
+"""PushSource: frames that someone else captures, a browser for one, as a source like any other.
+
+The owner calls `push` from any thread; the pipeline's feed iterates. A frame that finds the buffer full is refused and
+counted: the owner learns of it at once and can slow down, and the feed makes a Gap of what is then missing too long.
+"""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Self
+
+from microspot.engines.redaction import printable
+
+from ..records import Frame, Gap, Pixels, SourceState
+from .capture.outbox import OVERLOAD
+from .options import SourceOptions
+from .rate_check import RateCheck
+
+CAPACITY = 8  # frames that wait for the feed; not from the papers
+
+
+class PushSource:
+    """A live source fed by `push`. Iterate once; close() is safe from any thread and ends the iteration.
+
+    name: shown, so without secrets; first_index: number of the first frame, for an owner that counts on.
+    """
+
+    live = True
+    pace = True
+    rate_hz: float | None = None
+
+    def __init__(
+        self, name: str, *, first_index: int = 0, options: SourceOptions | None = None
+    ) -> None:
+        self.name, self.drops = printable(name), dict[str, int]()
+        self.epoch = time.time_ns()
+        self.started_utc: str | None = datetime.datetime.now(datetime.UTC).isoformat(
+            timespec="microseconds"
+        )
+        self._check = RateCheck(options or SourceOptions())
+        self._waiting: deque[Frame | Gap | SourceState] = deque()
+        self._arrived = threading.Condition()
+        self._closed = False
+        self._next, self._shape, self._last_ns = first_index, (0, 0, 0), 0
+
+    def push(self, captured_ns: int, image: Pixels) -> int | None:
+        """Hand over HxWx3 BGR taken at stream time `captured_ns`; its index, or None when it was not taken.
+
+        Raises ValueError for another kind of array. A picture of another size than before starts a new stretch.
+        """
+        frame = Frame(self.name, self._next, captured_ns, image)
+        with self._arrived:
+            if self._closed or len(self._waiting) >= CAPACITY:
+                self.drops[OVERLOAD] = self.drops.get(OVERLOAD, 0) + 1
+                return None
+            if any(self._shape) and image.shape != self._shape:
+                resumed = max(captured_ns, self._last_ns + 1)
+                self._waiting.append(Gap(self.name, None, self._last_ns, resumed, "new size"))
+            self._waiting.append(frame)
+            self._next, self._shape, self._last_ns = self._next + 1, image.shape, captured_ns
+            self._arrived.notify()
+        return frame.index
+
+    def close(self) -> None:
+        """End the iteration after what is waiting."""
+        with self._arrived:
+            self._closed = True
+            self._arrived.notify()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+        yield SourceState(self.name, "live")
+        while (record := self._take()) is not None:
+            yield record
+            if isinstance(record, Frame) and (warning := self._check.add(record.captured_ns)):
+                yield SourceState(self.name, "warning", warning)
+
+    def _take(self) -> Frame | Gap | SourceState | None:
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._waiting or self._closed)
+            return self._waiting.popleft() if self._waiting else None

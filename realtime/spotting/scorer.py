@@ -1,0 +1,70 @@
+"""IncrementalScorer: each window's probability exactly once, from carried state.
+
+The proposer's 1D convolutions keep the tails of their inputs (one packed state tensor), so a new tick costs one
+column, whatever the overlap of the windows. A score lags its window's last tick by R ticks, the receptive radius.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microspot.engines.specs import SpotterSpec
+
+from .batching import Call, Steps
+
+Floats32 = NDArray[np.float32]
+
+
+class Scores(NamedTuple):
+    """values (M, n): window of scale i whose last tick is first + column; NaN where it leaves the stretch."""
+
+    first: int
+    values: Floats32
+
+
+class IncrementalScorer:
+    """push / flush / reset over the ticks of one stretch."""
+
+    def __init__(self, spec: SpotterSpec) -> None:
+        self.spec = spec
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stretch."""
+        self._ticks = 0
+        self._state = np.zeros((1, self.spec.state), np.float32)
+
+    def push(self, columns: Floats32) -> Steps[Scores]:
+        """Score the next ticks, columns (L, n) float32."""
+        scores = yield from self._step(columns, 1.0)
+        self._ticks += columns.shape[1]
+        return scores
+
+    def flush(self) -> Steps[Scores]:
+        """The last R window ends: R columns outside the stretch, exactly the zero padding of the whole network."""
+        return (
+            yield from self._step(np.zeros((self.spec.feature, self.spec.radius), np.float32), 0.0)
+        )
+
+    def _step(self, columns: Floats32, valid: float) -> Steps[Scores]:
+        n = columns.shape[1]
+        if n == 0:  # a network without look-ahead has nothing to flush
+            return Scores(self._ticks, np.empty((self.spec.scales, 0), np.float32))
+        out = yield Call(
+            "proposer",
+            {
+                "features": np.ascontiguousarray(columns[None], np.float32),
+                "valid": np.full((1, n), valid, np.float32),
+                "state": self._state,
+            },
+        )
+        self._state = out["state_out"].copy()
+        first = self._ticks - self.spec.radius
+        values = out["scores"][0].copy()
+        ends = first + np.arange(n)
+        for scale, window in enumerate(self.spec.windows):
+            values[scale, ends - window + 1 < 0] = np.nan
+        return Scores(first, values)

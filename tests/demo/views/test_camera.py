@@ -1,0 +1,201 @@
+"""A source of the server: one run for all who look, who come and go as they like."""
+
+import asyncio
+import json
+import os
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from microspot.demo.limits import Limits
+from microspot.demo.views import camera as camera_module
+from microspot.demo.views.wire import LENGTH
+from microspot.realtime.sources.push import PushSource
+from tests.clips import write_still
+from tests.demo.serving import at_work, messages, say, serving, until, vanish, visit, wait_for
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Counts the runs that were started."""
+    started = []
+
+    class Counted(camera_module.Run):
+        async def until_over(self):
+            started.append(self)
+            await super().until_over()
+
+    monkeypatch.setattr(camera_module, "Run", Counted)
+    return started
+
+
+@pytest.fixture(scope="module")
+def wall(tmp_path_factory):
+    return str(write_still(tmp_path_factory.mktemp("wall") / "wall.mp4", 90, 120))
+
+
+def head(picture):
+    (length,) = LENGTH.unpack_from(picture)
+    return json.loads(picture[LENGTH.size : LENGTH.size + length])
+
+
+def pictures(page):
+    """The heads of the pictures, each said to be seen."""
+    for message in messages(page):
+        if isinstance(message, bytes):
+            say(page, type="seen")
+            yield head(message)
+
+
+def test_two_pages_share_a_run_and_one_that_vanishes_is_not_missed(wall, runs):
+    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as one:
+        until(one, "start")
+        with visit(port, "camera?source=0") as two:
+            assert until(two, "start")  # it came late and is told
+            assert next(pictures(two))["width"] == 320
+            vanish(two)
+        seen = pictures(one)
+        indices = [next(seen)["index"] for _ in range(5)]
+        assert indices == sorted(set(indices))
+        assert len(runs) == 1
+
+
+def test_a_picture_without_a_face_says_how_many_were_scored_and_how_fast(wall):
+    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
+        seen = pictures(page)
+        first, last = next(seen), next(seen)
+        assert 1 <= first["scored"] < last["scored"]
+        assert next(picture["hz"] for picture in seen if picture["hz"]) == pytest.approx(30)
+        assert last["faces"] == []
+
+
+def test_a_recording_begins_again_at_its_end(wall, runs):
+    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
+        until(page, "start")
+        until(page, "end")
+        assert until(page, "start")
+        assert len(runs) == 2
+
+
+def test_the_run_ends_when_nobody_looks(wall, runs):
+    with serving(sources=[wall], linger_s=0.05) as port:
+        with visit(port, "camera?source=0") as page:
+            until(page, "start")
+        wait_for(lambda: not at_work())
+        with visit(port, "camera?source=0") as page:
+            assert until(page, "start")
+        assert len(runs) == 2
+
+
+class Reluctant(PushSource):
+    """A camera that takes its time to close."""
+
+    free = threading.Event()
+
+    def close(self):
+        self.free.wait()
+        super().close()
+
+
+def test_who_comes_while_a_run_ends_waits_for_the_next_and_holds_up_nobody(wall, runs, monkeypatch):
+    monkeypatch.setattr(camera_module, "open_source", lambda uri, pace: Reluctant(uri))
+    try:
+        with serving(sources=[wall], linger_s=0.01) as port:
+            with visit(port, "camera?source=0") as first:
+                until(first, "start")
+            wait_for(lambda: [name for name in at_work() if "ending" in name])
+            with visit(port, "camera?source=0") as second, visit(port, "live") as other:
+                assert until(other, "start")
+                assert len(runs) == 1  # a camera opens once
+                Reluctant.free.set()
+                assert until(second, "start")
+                assert len(runs) == 2
+    finally:
+        Reluctant.free.set()
+
+
+def test_a_slow_page_has_two_pictures_on_the_way_and_loses_no_record(wall):
+    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
+        until(page, "start")
+        _, before = until(page, "end")  # without a word from the page
+        assert sum(isinstance(message, bytes) for message in before) == 2
+
+
+def test_a_picture_held_for_a_slow_page_is_forgotten_when_a_new_run_starts():
+    told = []
+
+    class Page(camera_module.CameraVisit):
+        def tell(self, message):
+            told.append(message)
+            super().tell(message)
+
+    async def story():
+        page = Page(SimpleNamespace(query_params={}), Limits(in_flight=1), [])
+        page.offer(b"drawn")
+        page.offer(b"old")
+        page.tell({"type": "start"})
+        await page.hear_text({"type": "seen"})
+        page.offer(b"new")
+
+    asyncio.run(story())
+    assert told == [b"drawn", {"type": "start"}, b"new"]
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?source=", "?source=1", "?source=/etc/passwd", "?source=-1"]
+)
+def test_a_page_chooses_only_among_the_sources_named_at_start(wall, query):
+    with serving(sources=[wall]) as port, visit(port, f"camera{query}") as page:
+        assert "not named" in until(page, "error")[0]["message"]
+
+
+def test_a_source_that_cannot_be_opened_is_told_without_its_path(tmp_path):
+    with (
+        serving(sources=[str(tmp_path / "gone.mp4")]) as port,
+        visit(port, "camera?source=0") as page,
+    ):
+        message = until(page, "error")[0]["message"]
+        assert "gone.mp4: no such file" in message
+        assert str(tmp_path) not in message
+
+
+def test_no_place_no_run(wall):
+    with (
+        serving(sources=[wall], runs=1) as port,
+        visit(port, "live") as live,
+        visit(port, "camera?source=0") as page,
+    ):
+        until(live, "start")
+        assert until(page, "queue")[0]["position"] == 1
+        with visit(port, "camera?source=0") as late:
+            assert until(late, "queue")[0]["position"] == 1  # it came later and is told
+            live.close()
+            assert until(page, "start")
+            assert until(late, "start")
+
+
+def test_channels_that_look_alike_are_told_apart_and_their_records_too():
+    channels = list[camera_module.Channel]()
+    for uri in ["rtsp://u:one@h/x", "rtsp://u:two@h/x", "sample", "sample"]:
+        channels.append(
+            camera_module.Channel(uri, Limits(), None, None, {channel.name for channel in channels})
+        )
+    names = [channel.name for channel in channels]
+    assert names == ["rtsp://***@h/x", "rtsp://***@h/x#2", "sample", "sample#2"]
+    opened = [channel.open() for channel in channels]
+    assert [source.name for source in opened] == names
+    for source in opened:
+        source.close()
+
+
+def test_no_page_is_told_a_folder_whose_name_is_odd(tmp_path):
+    folder = tmp_path / os.fsdecode(b"secret\xb1\x1b")
+    folder.mkdir()
+    (folder / os.fsdecode(b"no\xb1.mp4")).write_bytes(b"no video")
+    with (
+        serving(sources=[str(folder / os.fsdecode(b"no\xb1.mp4"))]) as port,
+        visit(port, "camera?source=0") as page,
+    ):
+        error, _ = until(page, "error")
+    assert error["message"].startswith(r"no\xb1.mp4: not a video")

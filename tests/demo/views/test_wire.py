@@ -1,0 +1,102 @@
+"""Messages of strangers: what is malformed is refused, nothing is decoded before its size is known."""
+
+import base64
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from microspot.demo.limits import Limits
+from microspot.demo.views.wire import (
+    NONE,
+    decode,
+    jpeg_size,
+    number,
+    pack_picture,
+    read_frame,
+    read_text,
+    sight,
+)
+from microspot.realtime.errors import DataError
+from microspot.realtime.records import View
+from tests.demo.serving import GREY, frame, jpeg
+
+LIMITS = Limits()
+HUGE = jpeg()[:2] + b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 65_000, 65_000) + bytes(20)
+
+
+def test_a_frame_comes_out_as_it_went_in():
+    found = read_frame(frame(3, 12_345), LIMITS)
+    assert (found.seq, found.captured_us) == (3, 12_345)
+    assert np.abs(decode(found.jpeg, LIMITS).astype(int) - GREY).max() <= 2
+
+
+FRAMES = [b"", bytes(16), struct.pack("<QII", 1, 1, 7) + jpeg(), struct.pack("<QII", 1 << 60, 1, 0) + jpeg(),
+          bytes(17 + LIMITS.frame_bytes)]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", FRAMES)
+def test_a_malformed_frame_is_refused(data):
+    with pytest.raises(DataError):
+        read_frame(data, LIMITS)
+
+
+PICTURES = [
+    (b"not a jpeg at all", "no JPEG"),
+    (b"\xff\xd8\xff", "no size"),
+    (b"\xff\xd8" + bytes(30), "no size"),
+    (HUGE, "at most"),
+    (jpeg()[:200], "decoded|no size"),
+]
+
+
+@pytest.mark.parametrize(("data", "words"), PICTURES)
+def test_a_picture_that_is_none_or_too_large_is_refused(data, words):
+    with pytest.raises(DataError, match=words):
+        decode(memoryview(data), LIMITS)
+
+
+def test_the_size_of_a_jpeg_is_read_from_its_head():
+    assert jpeg_size(memoryview(jpeg())) == (64, 48)
+
+
+TEXTS = ["", "[]", "{}", '{"type": 3}', "{", "[" * 3000, "x" * (LIMITS.text_bytes + 1)]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_malformed_text_is_refused(text):
+    with pytest.raises(DataError):
+        read_text(text, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "1", True, float("nan"), float("inf"), 2, -1, 10**400, -(10**400)]
+)
+def test_a_number_is_a_number_within_its_bounds(value):
+    with pytest.raises(DataError):
+        number({"value": value}, "value", 0, 1)
+
+
+def test_a_wide_picture_is_made_smaller_and_says_how_wide_it_was():
+    packed = pack_picture({"type": "frame"}, np.zeros((300, 1280, 3), np.uint8), LIMITS)
+    (length,) = struct.unpack_from("<I", packed)
+    head = json.loads(packed[4 : 4 + length])
+    assert head["width"] == 1280
+    assert jpeg_size(memoryview(packed)[4 + length :]) == (LIMITS.picture_width, 150)
+
+
+def test_a_view_becomes_columns_of_bytes():
+    scores = np.array([[0.0, 0.5, np.nan], [1.0, np.nan, np.nan]], np.float32)
+    view = View(
+        source="x", face=0, now_ns=5, grid_hz=30, measured_hz=29.97, windows=(7, 9), scores=scores,
+        refined=np.array([np.nan, 0.25, np.nan], np.float32), events=(), quality=0.5, latency_ms=1.0,
+        note="face small: 62 px",
+        outline=np.array([[1, 2], [np.nan, 3]], np.float32), thresholds=(0.5, 0.5),
+    )  # fmt: skip
+    seen = sight(view, columns=2)
+    columns = np.frombuffer(base64.b64decode(seen["columns"]), np.uint8).reshape(-1, 3)
+    assert columns.tolist() == [[127, NONE, 64], [NONE, NONE, NONE]]
+    assert seen["outline"] == [[1.0, 2.0]]
+    assert seen["note"] == "face small: 62 px"
+    assert json.loads(json.dumps(seen)) == seen

@@ -1,0 +1,98 @@
+"""Landmarkers share MediaPipe's tasks, at most one for each core, and none outlives its users."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from microspot import realtime
+from microspot.engines.alignment import landmarker as landmarker_module
+from microspot.engines.alignment.landmarker import Landmarker
+from microspot.engines.errors import EngineError
+from microspot.realtime.sources.open import open_sources
+
+SAMPLE = str(Path(realtime.__file__).parent / "sample" / "webcam.mp4")
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on one core, with nothing open."""
+    monkeypatch.setattr(landmarker_module, "available_cores", lambda: 1)
+    monkeypatch.setattr(landmarker_module, "_tasks", [])
+    yield
+    assert landmarker_module._tasks == []
+
+
+@pytest.fixture(scope="module")
+def images() -> list[np.ndarray]:
+    """The sample's first frame as it is, mirrored, shifted, and without a face."""
+    (source,) = open_sources([SAMPLE])
+    with source:
+        image = next(iter(source)).image
+    return [
+        image,
+        np.ascontiguousarray(image[:, ::-1]),
+        np.roll(image, 20, axis=1),
+        np.zeros_like(image),
+    ]
+
+
+def test_landmarkers_share_a_task_and_answer_as_if_alone(images: list[np.ndarray]) -> None:
+    alone = []
+    for image in images:
+        with closing(Landmarker(1)) as landmarker:
+            alone.append(landmarker(image))
+    with ExitStack() as stack:
+        several = [stack.enter_context(closing(Landmarker(1))) for _ in images]
+        assert len(landmarker_module._tasks) == 1
+        pool = stack.enter_context(ThreadPoolExecutor(len(images)))
+        for _ in range(3):
+            for expected, found in zip(
+                alone,
+                pool.map(lambda landmarker, image: landmarker(image), several, images),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(found, expected)
+    assert [len(meshes) for meshes in alone] == [1, 1, 1, 0]
+
+
+def test_the_last_one_frees_the_task(images: list[np.ndarray]) -> None:
+    one, other = Landmarker(1), Landmarker(1)
+    one.close()
+    one.close()
+    assert len(other(images[0])) == 1
+    with pytest.raises(EngineError, match="closed"):
+        one(images[0])
+    other.close()
+    assert landmarker_module._tasks == []
+
+
+def test_one_that_is_never_closed_is_given_back_when_it_is_collected() -> None:
+    with closing(Landmarker(1)) as held:
+        forgotten = Landmarker(1)
+        assert held._task.users == 2
+        del forgotten
+        gc.collect()
+        assert held._task.users == 1
+
+
+def test_other_numbers_of_faces_and_free_cores_get_tasks_of_their_own(
+    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = np.hstack([images[0], images[1]])
+    with closing(Landmarker(1)) as one, closing(Landmarker(2)) as two:
+        assert len(landmarker_module._tasks) == 2
+        assert (
+            len(one(cv2.resize(pair, None, fx=2, fy=2))),
+            len(two(cv2.resize(pair, None, fx=2, fy=2))),
+        ) == (1, 2)
+        monkeypatch.setattr(landmarker_module, "available_cores", lambda: 2)
+        with closing(Landmarker(1)), closing(Landmarker(1)):
+            assert sorted(task.users for task in landmarker_module._tasks) == [1, 1, 2]

@@ -1,0 +1,80 @@
+"""Real video as carrier: the walk through it, what is warped in, and what stays as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microspot import realtime
+from microspot.engines.data.backgrounds import Carrier, carrier_clip, read_carriers
+from microspot.engines.data.timeline import Recipe
+from microspot.engines.errors import DataError
+
+SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+NEVER = dataclasses.replace(Recipe(), micro_px=(1.5, 1.9))
+
+
+@pytest.fixture(scope="module")
+def carriers() -> list[Carrier]:
+    return read_carriers(SAMPLE, stop_s=3.0)
+
+
+def test_a_video_becomes_stretches_in_crop_pixels(carriers: list[Carrier]) -> None:
+    (carrier,) = carriers
+    assert carrier.crops.shape == (75, 3, 112, 112)
+    assert carrier.times_ns[0] == 0
+    assert np.allclose(np.diff(carrier.times_ns), 40_000_000, atol=2)
+    noses = carrier.landmarks[:, 1]
+    assert ((noses > 40) & (noses < 90)).all()
+
+
+def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(carriers: list[Carrier]) -> None:
+    seen = 0
+    for seed in range(6):
+        clip = carrier_clip(carriers, seed, 6.0, NEVER)
+        assert (clip.split, clip.face) == ("train", "webcam.mp4")
+        assert clip.times_ns[0] == 0
+        assert 5.9e9 < clip.times_ns[-1] <= 6e9
+        assert np.allclose(np.diff(clip.times_ns), 40_000_000, atol=2)
+        assert {m.kind for m in clip.movements} <= {"micro"}
+        seen += len(clip.movements)
+    assert seen >= 2
+    again = carrier_clip(carriers, 3, 6.0, NEVER)
+    np.testing.assert_array_equal(again.crops, carrier_clip(carriers, 3, 6.0, NEVER).crops)
+
+
+def test_held_movements_are_warped_in_where_the_recipe_has_them(carriers: list[Carrier]) -> None:
+    recipe = dataclasses.replace(NEVER, held_per_min=20)
+    kinds = [
+        m.kind for seed in range(6) for m in carrier_clip(carriers, seed, 6.0, recipe).movements
+    ]
+    assert kinds.count("macro") >= 2
+    assert kinds.count("micro") >= 2
+
+
+def test_movements_are_warped_in_and_nothing_else_is(carriers: list[Carrier]) -> None:
+    """One frame over and over, so that all that changes is the fresh noise and what was warped in."""
+    frozen = [
+        dataclasses.replace(c, crops=np.repeat(c.crops[:1], len(c.crops), 0)) for c in carriers
+    ]
+    moved = rest = 0.0
+    for seed in range(12):
+        clip = carrier_clip(frozen, seed, 4.0, NEVER)
+        for move in clip.movements:
+            at = int(np.abs(clip.times_ns - move.apex_ns).argmin())
+            change = np.abs(clip.crops[at].astype(int) - clip.crops[0].astype(int)).mean(0)
+            quiet = np.abs(clip.crops[1].astype(int) - clip.crops[0].astype(int)).mean(0)
+            moved, rest = (
+                moved + float(np.sort(change.ravel())[-300:].mean()),
+                rest + float(quiet.mean()),
+            )
+    assert moved > 2 * rest > 0
+
+
+def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"broken\.mp4"):
+        read_carriers(tmp_path / "broken.mp4")

@@ -1,0 +1,44 @@
+"""The examination commands: what they print, and one line where something is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from microspot import realtime
+from microspot.engines.commands.app import app
+from microspot.engines.errors import DataError, UsageError
+from microspot.engines.evaluation.exams.commands import lines
+
+SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+
+
+def run(*args: str) -> str:
+    result = CliRunner().invoke(app, ["exam", *args])
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+def test_a_report_is_one_value_a_line() -> None:
+    report = {
+        "minutes": 2.0,
+        "columns": [{"engines": "a", "recall_by_px": {"0.5-1": "1/2"}}, {"engines": "b"}],
+    }
+    text = lines(report)
+    assert [line.split() for line in text] == [
+        ["minutes", "2.0"], ["columns"], ["engines", "a"], ["recall_by_px"], ["0.5-1", "1/2"], ["columns"],
+        ["engines", "b"],
+    ]  # fmt: skip
+    assert text[4].startswith("    ")
+
+
+def test_missing_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no video"):
+        run("alarms", str(tmp_path))
+    with pytest.raises(DataError, match="portraits"):
+        run("heldout", "--faces", str(tmp_path / "nowhere"), "--engines", "baseline")
+    with pytest.raises(UsageError, match="axis"):
+        run("sweep", "colour", "--faces", str(tmp_path), "--engines", "baseline")

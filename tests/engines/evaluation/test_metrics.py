@@ -1,0 +1,146 @@
+"""Matching rules and pooled counts, each row with its reason."""
+
+from math import nan
+
+import pytest
+
+from microspot.engines.data.annotations import Interval, read_table
+from microspot.engines.errors import DataError, UsageError
+from microspot.engines.evaluation.metrics import (
+    frame_iou,
+    label_report,
+    match,
+    matches,
+    recognition_report,
+    spotting_report,
+)
+
+
+def row(onset, offset, label=None, score=None, video="v", kind="micro", subject="s"):
+    return Interval(subject, video, onset, None, offset, kind, label, score)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (row(1, 10), row(1, 10), 1.0),
+        (
+            row(1, 10),
+            row(11, 20),
+            0.0,
+        ),  # touching frames do not overlap: the published +1 bug is not copied
+        (row(1, 10), row(10, 19), 1 / 19),  # one shared frame of 19: both ends count
+        (row(5, 5), row(5, 5), 1.0),  # a single frame is an interval
+    ],
+)
+def test_iou_counts_both_end_frames(a, b, expected):
+    assert frame_iou(a, b) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("rule", "truth", "found", "tp"),
+    [
+        (
+            "one_to_one",
+            [row(0, 9)],
+            [row(0, 9), row(1, 10)],
+            1,
+        ),  # the second prediction is a false alarm
+        (
+            "megc2020_gt_hit",
+            [row(0, 9), row(4, 13)],
+            [row(2, 11)],
+            2,
+        ),  # one prediction may serve two truths
+        ("one_to_one", [row(0, 9), row(4, 13)], [row(2, 11)], 1),  # not here
+        (
+            "voc_greedy",
+            [row(0, 9)],
+            [row(0, 9, score=0.1), row(1, 10, score=0.9)],
+            1,
+        ),  # the higher score is matched
+        ("str_eval_relaxed", [row(0, 9)], [row(0, 9), row(1, 10)], 2),  # both count
+    ],
+)
+def test_rules(rule, truth, found, tp):
+    report = spotting_report(truth, found, rule=rule, iou=0.4)
+    assert report["micro"]["tp"] == tp
+
+
+def test_counts_pool_over_videos_and_types_stay_apart():
+    truth = [row(0, 9), row(0, 9, video="w"), row(0, 40, kind="macro")]
+    report = spotting_report(truth, [row(0, 9), row(20, 29)], minutes=2.0)
+    assert report["micro"] == {
+        "tp": 1, "fp": 1, "fn": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "false_alarms_per_min": 0.5
+    }  # fmt: skip
+    assert report["macro"]["fn"] == 1
+    assert report["overall"]["tp"] == 1
+
+
+def test_a_type_that_is_not_emitted_is_null():
+    report = spotting_report([row(0, 9)], [], emits=("micro",))
+    assert report["macro"] is None
+    assert report["overall"] is None
+    assert report["micro"]["false_alarms_per_min"] is None
+
+
+@pytest.mark.parametrize("truth", [[], [row(0, 9)]])
+@pytest.mark.parametrize(
+    ("rule", "iou", "message"),
+    [
+        ("best", 0.5, "one_to_one"),
+        ("one_to_one", 0, "iou 0"),
+        ("one_to_one", 1.01, "1.01"),
+        ("voc_greedy", nan, "nan"),
+    ],
+)
+def test_a_rule_or_an_iou_that_is_none_is_refused(truth, rule, iou, message):
+    for call in (match, matches):
+        with pytest.raises(UsageError, match=message):
+            call(truth, [row(0, 9)], rule, iou)
+
+
+def test_videos_of_one_name_are_told_apart_by_subject():
+    truth = [row(0, 9, subject="a"), row(0, 9, subject="b")]
+    assert spotting_report(truth, [row(0, 9, subject="b")])["micro"]["tp"] == 1
+    assert spotting_report(truth, [row(0, 9, subject="c")])["micro"]["tp"] == 0
+    with pytest.raises(DataError, match="'v' is of subjects 'a' and 'b'"):
+        spotting_report(truth, [row(0, 9, subject="")])
+    assert spotting_report(truth[:1], [row(0, 9, subject="")])["micro"]["tp"] == 1, (
+        "a camera knows no subjects"
+    )
+    assert spotting_report([row(0, 9, subject="")], [row(0, 9)])["micro"]["tp"] == 1
+
+
+def test_labels_pool_and_strs_multiplies():
+    report = label_report(["a", "a", "b"], ["a", "b", "b"])
+    assert report["accuracy"] == pytest.approx(0.6667)
+    assert report["uar"] == 0.75
+    truth = [row(0, 9, "a"), row(20, 29, "b")]
+    assert recognition_report(truth, [row(0, 9, "a"), row(20, 29, "b")])["strs"] == 1.0
+    assert recognition_report(truth, [])["uf1"] is None
+
+
+def test_a_table_and_its_errors(tmp_path):
+    path = tmp_path / "t.csv"
+    header = "subject,video,onset,apex,offset,type,label"
+    path.write_text(
+        f"{header},score,fps\n007,0101,3,5,9,micro,surprise,0.5,30\ns,v,1,,2,micro,,,\n"
+    )
+    assert read_table(path) == [
+        Interval("007", "0101", 3, 5, 9, "micro", "surprise", 0.5, 30.0),
+        row(1, 2),
+    ]
+    path.write_text("subject,video,onset\n")
+    with pytest.raises(DataError, match="apex"):
+        read_table(path)
+    for text, message in (
+        ("s,v,9,,3,micro,", "line 2"),
+        ("s,v,x,,3,micro,", "onset is 'x'"),
+        ("s,v,nan,,3,micro,", "line 2: onset is 'nan'"),
+        ("s,v,1,1e999,3,micro,", "apex is '1e999'"),
+        ("s,v,1,,3,micro", "line 2: the row ends before column 'label'"),
+    ):
+        path.write_text(f"{header}\n{text}\n")
+        with pytest.raises(DataError, match=message):
+            read_table(path)

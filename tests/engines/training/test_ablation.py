@@ -1,0 +1,204 @@
+"""Ablations: each run differs in its switch, is made once, goes into one table, and CPN alone is judged without CRN."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microspot.engines.errors import DataError, UsageError
+from microspot.engines.specs import SpotterSpec
+from microspot.engines.training.ablation import (
+    FILE,
+    read_rows,
+    recognizer_runs,
+    run_ablation,
+    spotter_runs,
+    table,
+    unrefined,
+)
+from microspot.engines.training.losses import STRATEGIES
+from microspot.engines.training.recognizer.data import RecognizerConfig
+from microspot.engines.training.spotter.config import SpotterTraining, load_config
+
+SIDE, FRAMES, TICK = 32, 60, 33_333_333
+LABELS = [("negative", "disgust"), ("positive", "happiness"), ("surprise", "surprise")]
+SPOTTER = SpotterTraining(
+    bfloat16=False, pretrain_steps=1, pretrain_clips=4, joint_steps=2, joint_clips=2, joint_ticks=50, cpn_steps=1,
+    crn_steps=1, warm_steps=1, validation_clips=2, spec=SpotterSpec(side=SIDE, feature=16),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six clips of noise with one ME each, two of them for validation."""
+    data, random = tmp_path_factory.mktemp("set"), np.random.default_rng(0)
+    clips = []
+    for i in range(6):
+        label3, label5 = LABELS[i % 3]
+        micro = {
+            "kind": "micro",
+            "units": ["AU4"],
+            "onset_ns": 20 * TICK,
+            "apex_ns": 24 * TICK,
+            "offset_ns": 30 * TICK,
+        }
+        other = {"kind": "blink", "onset_ns": 0, "offset_ns": 5 * TICK}
+        clips.append(
+            {
+                "face": f"f{i}",
+                "split": "train" if i < 4 else "validation",
+                "start": i * FRAMES,
+                "count": FRAMES,
+            }
+            | {"times_ns": [t * TICK for t in range(FRAMES)]}
+            | {"movements": [micro | {"label3": label3, "label5": label5}, other]}
+        )
+    np.save(data / "crops.npy", random.integers(0, 256, (6 * FRAMES, 3, SIDE, SIDE), np.uint8))
+    (data / "index.json").write_text(json.dumps({"clips": clips}))
+    return data
+
+
+def small(folder: Path, out: Path) -> RecognizerConfig:
+    return RecognizerConfig.read(
+        folder, out, side=SIDE, frames=5, batch=4, epochs=2, warmup=1, bfloat16=False
+    )
+
+
+def run(
+    folder: Path, out: Path, names: list[str], minutes: float = 5.0
+) -> tuple[list[dict[str, object]], list[str]]:
+    lines: list[str] = []
+    rows = run_ablation(
+        folder,
+        out,
+        minutes,
+        names,
+        spotter=SPOTTER,
+        recognizer=small(folder, out),
+        progress=lines.append,
+    )
+    return rows, lines
+
+
+# ---- what is run -------------------------------------------------------------------------------------------------
+
+
+def test_every_spotter_run_changes_only_its_switch() -> None:
+    base = load_config()
+    runs = spotter_runs(base)
+    assert runs["spotter-shipped"] == base
+    assert runs["spotter-still-frame"].spec.channels == 3
+    assert runs["spotter-difference"].spec.motion == "difference" != base.spec.motion
+    assert runs["spotter-no-balancing"].beta_max == 1 < base.beta_max
+    assert runs["spotter-no-pretraining"].pretrain_steps == 0
+    assert runs["spotter-three-scales"].spec.scales == 3
+    assert {config.seed for config in runs.values()} == {base.seed}
+    assert all(config != base for name, config in runs.items() if name != "spotter-shipped")
+
+
+def test_every_recognizer_run_changes_its_switch_and_none_is_the_base(tmp_path: Path) -> None:
+    base = RecognizerConfig.read("data", "out")
+    runs = recognizer_runs(base)
+    assert runs["recognizer-classes-only"].coefficients == base.coefficients | {
+        "distillation": 0,
+        "tendency": 0,
+    }
+    assert not runs["recognizer-no-ice"].magnify
+    assert runs["recognizer-scope-global"].scope == "global"
+    strategies = {config.strategy for config in runs.values()}
+    assert strategies == set(STRATEGIES)
+    assert f"recognizer-negatives-{base.strategy}" not in runs
+    assert sum(config == base for config in runs.values()) == 1
+    assert sum(name.startswith("recognizer-lambda-") for name in runs) == 2
+
+
+def test_balancing_reaches_the_loss(folder: Path, tmp_path: Path) -> None:
+    from microspot.engines.training.spotter.train import Trainer
+
+    losses = []
+    for beta in (1.0, 20.0):
+        config = dataclasses.replace(SPOTTER, beta_max=beta, pretrain_steps=0, joint_steps=1)
+        Trainer(config, folder, tmp_path / str(beta), say=str).run()
+        log = (tmp_path / str(beta) / "log.csv").read_text().splitlines()
+        losses.append(float(log[1].split(",")[log[0].split(",").index("cpn")]))
+    assert losses[1] > 1.5 * losses[0]
+
+
+def test_cpn_alone_keeps_its_windows_as_they_are() -> None:
+    scores = np.full((2, 12), np.nan, np.float32)
+    scores[0, 6], scores[1, 11], scores[0, 11] = 0.9, 0.4, 0.2
+    spec = SpotterSpec(windows=(7, 9), dilations=((1, 2), (2, 2)))
+    windows = unrefined(scores, spec, 0.3)
+    assert [(w.end, w.scale, w.start, w.stop) for w in windows] == [(6, 0, 0, 7), (11, 1, 3, 12)]
+    assert [w.score for w in windows] == pytest.approx([0.9, 0.4])
+
+
+# ---- runs --------------------------------------------------------------------------------------------------------
+
+
+def test_runs_are_made_once_in_one_table(folder: Path, tmp_path: Path) -> None:
+    rows, lines = run(folder, tmp_path, ["recognizer-no-ice", "spotter-shipped"])
+    assert [row["name"] for row in rows] == ["spotter-shipped", "recognizer-no-ice"]
+    spotter, recognizer = rows
+    assert (spotter["steps"], spotter["truths"], spotter["uf1_3"]) == (2, 2, None)
+    assert (recognizer["steps"], recognizer["f1"], recognizer["spearman"]) == (2, None, None)
+    assert 0 <= recognizer["uar_5"] <= 1
+    assert "spotter-shipped (1/2)" in lines
+
+    again, lines = run(
+        folder, tmp_path, ["spotter-shipped", "spotter-cpn-only", "recognizer-no-ice"]
+    )
+    assert again[:2] == rows
+    assert [again[2][name] for name in ("name", "steps", "truths")] == ["spotter-cpn-only", 2, 2]
+    assert lines == ["spotter-cpn-only (1/1)"]
+    assert read_rows(tmp_path / FILE) == again
+
+
+def test_an_unfinished_run_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
+    whole, _ = run(folder, tmp_path, ["spotter-no-pretraining"])
+    (tmp_path / FILE).unlink()  # as if killed after the last step, before the row was written
+    resumed, lines = run(folder, tmp_path, ["spotter-no-pretraining"])
+    assert resumed == whole
+    assert not any(line.startswith("joint") for line in lines), "no step is made twice"
+
+
+def test_three_scales_train_and_are_judged(folder: Path, tmp_path: Path) -> None:
+    rows, _ = run(folder, tmp_path, ["spotter-three-scales", "recognizer-scope-global"])
+    assert [row["steps"] for row in rows] == [2, 2]
+    assert rows[1]["spearman"] is not None
+
+
+def test_what_cannot_be_run_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no experiment is called spotter-magic"):
+        run(folder, tmp_path, ["spotter-magic"])
+    with pytest.raises(UsageError, match="name that one too"):
+        run(folder, tmp_path, ["spotter-cpn-only"])
+    (tmp_path / FILE).write_text("name,minutes,f1\nspotter-shipped,3,0.5\n")
+    with pytest.raises(UsageError, match="had 3 minutes, not 5"):
+        run(folder, tmp_path, ["spotter-shipped"])
+    (tmp_path / FILE).write_text("name,minutes\nspotter-shipped,three\n")
+    with pytest.raises(DataError, match="cannot be read"):
+        run(folder, tmp_path, ["spotter-shipped"])
+
+
+def test_the_table_has_a_block_for_each_network() -> None:
+    rows = [
+        {
+            "name": "spotter-shipped",
+            "steps": 90.0,
+            "f1": 0.5,
+            "precision": 0.25,
+            "recall": 1.0,
+            "truths": 8.0,
+        },
+        {"name": "recognizer-no-ice", "steps": 70.0, "uf1_3": 0.75, "spearman": None},
+    ]
+    first, second = table(rows).split("\n\n")
+    assert first.splitlines()[1].split() == ["shipped", "90", "0.5", "0.25", "1", "-", "8"]
+    assert second.splitlines()[0].split()[:3] == ["recognizer", "steps", "uf1_3"]
+    assert second.splitlines()[1].split() == ["no-ice", "70", "0.75", "-", "-", "-", "-", "-"]
+    assert table([]) == ""

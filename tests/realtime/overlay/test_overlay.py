@@ -1,0 +1,191 @@
+"""The overlay is a pure function that draws whatever a session can say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from microspot.realtime.overlay import draw
+from microspot.realtime.overlay.cards import LABELS, PENDING, WARN, caption, color, current
+from microspot.realtime.records import Event, View
+
+NOW_NS = 20_000_000_000
+HISTORY = 200
+
+
+def event(name: str = "a", status: str = "final", onset_s: float = 17.0, **other: Any) -> Event:
+    onset = int(onset_s * 1e9)
+    fields: dict[str, Any] = {
+        "id": name, "source": "cam", "face": 0, "status": status, "onset_ns": onset, "offset_ns": onset + 300_000_000,
+        "onset_frame": 510, "offset_frame": 519, "score": 0.9, "emitted_ns": onset + 10**9,
+    }  # fmt: skip
+    if status == "final":
+        fields |= {
+            "apex_ns": onset + 10**8, "apex_frame": 513, "label": "surprise", "intensity": (0.1, 0.9, 0.2),
+            "label_scores": {"negative": 0.1, "positive": 0.08, "surprise": 0.82},
+        }  # fmt: skip
+    return Event(**(fields | other))
+
+
+def view(face: int = 0, events: tuple[Event, ...] = (), **other: Any) -> View:
+    rng = np.random.default_rng(face)
+    fields: dict[str, Any] = {
+        "source": "cam", "face": face, "now_ns": NOW_NS, "grid_hz": 30, "measured_hz": 29.8,
+        "windows": (7, 9, 11, 13, 15), "scores": rng.random((5, HISTORY)).astype(np.float32),
+        "refined": rng.random(HISTORY).astype(np.float32), "events": events,
+        "outline": np.array([[20, 20], [60, 20], [60, 70], [20, 70]], np.float32), "quality": 0.9, "latency_ms": 14.0,
+        "thresholds": (0.5, 0.5),
+    }  # fmt: skip
+    return View(**(fields | other))
+
+
+def image(height: int = 120, width: int = 160) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def has(picture: np.ndarray, tint: tuple[int, int, int]) -> int:
+    """Pixels of exactly this colour."""
+    return int((picture == tint).all(axis=2).sum())
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(300, 400), (480, 640), (720, 1280), (1080, 1920), (1920, 1080), (2160, 3840), (101, 903)],
+)
+def test_canvas_depends_on_the_image_alone(height: int, width: int) -> None:
+    given = image(height, width)
+    sizes = {draw.draw(given, views).shape for views in ([], [view()], [view(i) for i in range(6)])}
+    assert len(sizes) == 1
+    rows, columns, _ = sizes.pop()
+    assert rows % 2 == columns % 2 == 0
+    assert 960 <= columns <= 1280 + 1.5 * draw.CARD + 1
+    assert 690 <= rows <= 1050
+
+
+def test_inputs_are_left_alone_and_the_result_repeats() -> None:
+    given, seen = image(), view(events=(event(),))
+    before, scores = given.copy(), seen.scores.copy()
+    first = draw.draw(given, [seen], notes=["recording to overlay.mp4"])
+    second = draw.draw(given, [seen], notes=["recording to overlay.mp4"])
+    assert first is not given
+    assert np.array_equal(given, before)
+    assert np.array_equal(seen.scores, scores)
+    assert np.array_equal(first, second)
+
+
+NAN = np.full((5, HISTORY), np.nan, np.float32)
+ODD_VIEWS = [
+    ("no history yet", view(scores=NAN[:, :0], refined=NAN[0, :0])),
+    ("NaN history", view(scores=NAN, refined=NAN[0])),
+    ("history longer than shown", view(scores=np.tile(NAN, 3), refined=np.tile(NAN[0], 3))),
+    ("no outline", view(outline=np.empty((0, 2), np.float32))),
+    (
+        "outline outside the image",
+        view(outline=np.array([[-900, -50], [9000, 4], [np.nan, 3]], np.float32)),
+    ),
+    ("one window", view(windows=(7,), scores=NAN[:1])),
+    ("no rate yet", view(measured_hz=0.0)),
+    (
+        "event without label or intensity",
+        view(events=(event(label=None, label_scores=None, intensity=None),)),
+    ),
+    ("flat intensity", view(events=(event(intensity=(0.0, 0.0)),))),
+    ("one tick long", view(events=(event(offset_ns=17_000_000_000, apex_ns=None),))),
+    ("long ago", view(events=(event(onset_s=1.0),))),
+    ("uncertain", view(events=(event(label="uncertain"),))),
+    ("crowded", view(events=tuple(event(str(i), onset_s=17 + 0.31 * i) for i in range(9)))),
+    ("not an ASCII name", view(source="caméra 🎥")),
+]
+
+
+@pytest.mark.parametrize("seen", [v for _, v in ODD_VIEWS], ids=[name for name, _ in ODD_VIEWS])
+def test_draws_whatever_a_session_can_say(seen: View) -> None:
+    plain = draw.draw(image(), [])
+    for faces in (1, 2, 4):
+        picture = draw.draw(image(), [replace(seen, face=i) for i in range(faces)])
+        assert picture.dtype == np.uint8
+        assert (picture != plain).any()
+
+
+def test_provisional_is_hollow_and_final_filled() -> None:
+    quiet = {"scores": NAN, "refined": NAN[0], "outline": np.empty((0, 2), np.float32)}
+    timeline = slice(int(draw.VIDEO), None)
+    before = draw.draw(
+        image(), [view(events=(event(status="provisional", onset_s=12.1),), **quiet)]
+    )[timeline]
+    after = draw.draw(image(), [view(events=(event(onset_s=12.1),), **quiet)])[timeline]
+    assert has(after, LABELS[2]) > 2 * has(before, PENDING) > 0
+    assert not has(before, LABELS[2])
+    assert not has(after, PENDING)
+
+
+def test_heat_strip_moves_with_time() -> None:
+    scores = np.zeros((5, HISTORY), np.float32)
+    scores[:, -30] = 1.0
+    seen = view(scores=scores, refined=NAN[0])
+    pictures = [
+        draw.draw(image(), [seen], now_ns=NOW_NS + later) for later in (0, 2 * 10**9, 60 * 10**9)
+    ]
+    row = int(draw.VIDEO + 100)
+    bright = [np.flatnonzero((p[row, 100:].astype(int)[:, 1:] > 180).all(axis=1)) for p in pictures]
+    assert len(bright[0])
+    assert bright[0].mean() > bright[1].mean() + 150
+    assert not len(bright[2])
+
+
+def test_a_face_long_unseen_has_no_outline() -> None:
+    # The stage is 640 points wide; compare it alone, the panels go on moving.
+    bare = draw.draw(image(), [])[:480, :640]
+    late = NOW_NS + int(2 * draw.STALE_S * 1e9)
+    assert (draw.draw(image(), [view()])[:480, :640] != bare).any()
+    assert np.array_equal(draw.draw(image(), [view()], now_ns=late)[:480, :640], bare)
+
+
+def test_what_there_is_to_say_of_a_face_stands_at_it_and_in_its_card() -> None:
+    plain, small = (
+        draw.draw(image(), [view()]),
+        draw.draw(image(), [view(note="face small: 62 px")]),
+    )
+    changed = (plain != small).any(axis=2)
+    card = round(draw.CARD * small.shape[1] / (draw.CARD + draw.MIN_WIDTH - draw.CARD))
+    assert has(small, WARN) > has(plain, WARN)
+    assert changed[:, :-card].any()
+    assert changed[:, -card:].any()
+
+
+def test_notes_and_caveat_are_visible() -> None:
+    plain = draw.draw(image(), [])
+    noted = draw.draw(image(), [], notes=["recording to overlay.mp4"])
+    assert (plain[:40, :200] != noted[:40, :200]).any()
+    assert (plain != draw.draw(image(), [], caveat="")).any()
+
+
+def test_newest_word_on_an_event_wins() -> None:
+    first, other = event("a", "provisional"), event("b", "provisional", onset_s=16.0)
+    assert current(view(events=(first, other))) == [other, first]
+    assert [
+        e.status
+        for e in current(view(events=(first, replace(other, status="withdrawn"), event("a"))))
+    ] == ["final"]
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "sure", "tint"),
+    [
+        (event(status="provisional"), "provisional", "90%", PENDING),
+        (event(), "surprise", "82%", LABELS[2]),
+        (
+            event(label="uncertain", label_scores={"negative": 0.35, "positive": 0.33}),
+            "uncertain",
+            "35%",
+            None,
+        ),
+        (event(label=None, label_scores=None), "micro-expression", "90%", None),
+    ],
+)
+def test_captions(said: Event, name: str, sure: str, tint: tuple[int, int, int] | None) -> None:
+    assert caption(said) == (name, sure)
+    assert color(said) == tint if tint else color(said) not in (*LABELS, PENDING)

@@ -1,0 +1,180 @@
+"""The ELAN file and the report page of a run's records."""
+
+import datetime
+import errno
+import os
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from microspot.realtime.errors import DataError
+from microspot.realtime.sinks.elan import ElanSink
+from microspot.realtime.sinks.html_report import ReportSink, page
+from microspot.realtime.sinks.open import open_sink
+
+START = {
+    "type": "start", "sources": [{"source": "a<b>.mp4", "started_utc": None, "fps": 30.0}], "engines": "packaged",
+    "backend": "onnx", "why": "", "grid_hz": 30, "latency_ticks": {},
+}  # fmt: skip
+
+
+def event(status="final", onset=1.0, **changes):
+    return {
+        "type": "event", "id": "1", "source": "a<b>.mp4", "face": 0, "status": status, "onset_s": onset,
+        "apex_s": onset + 0.1, "offset_s": onset + 0.3, "onset_frame": 30, "apex_frame": 33, "offset_frame": 39,
+        "score": 0.8, "label": "negative", "label_scores": {"negative": 0.9, "positive": 0.1},
+        "intensity": [0.1, 0.5, 0.2], "emitted_s": onset + 1,
+    } | changes  # fmt: skip
+
+
+def test_elan_has_every_final_event_in_order_of_time(tmp_path):
+    sink = ElanSink(tmp_path / "events.eaf")
+    finals = (
+        event(onset=2.0),
+        event("provisional"),
+        event(onset=1.0),
+        event(onset=1.2),
+        event(onset=1.3, face=1),
+    )
+    for record in (START, *finals):
+        sink.write(record)
+    root = ET.fromstring(
+        (tmp_path / "events.eaf").read_bytes()
+    )  # without closing: each event is saved at once
+    times = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")}
+    assert list(times.values()) == sorted(times.values())
+    notes = [
+        (
+            times[a.get("TIME_SLOT_REF1")],
+            times[a.get("TIME_SLOT_REF2")],
+            a.findtext("ANNOTATION_VALUE"),
+        )
+        for a in root.iter("ALIGNABLE_ANNOTATION")
+    ]
+    said = "negative 0.90, spotted 0.80"
+    assert notes == [(1000, 1300, said), (2000, 2300, said), (1200, 1500, said), (1300, 1600, said)]
+    tiers = {tier.get("TIER_ID"): len(tier) for tier in root.iter("TIER")}
+    assert tiers == {
+        "a<b>.mp4 face 1 micro-expression": 2, "a<b>.mp4 face 1 micro-expression 2": 1,  # it overlaps
+        "a<b>.mp4 face 2 micro-expression": 1,
+    }  # fmt: skip
+    assert len(times) == 2 * len(
+        notes
+    )  # no time is shared: who moves one annotation moves no other
+    assert datetime.datetime.fromisoformat(root.get("DATE"))
+    assert [path.name for path in tmp_path.iterdir()] == ["events.eaf"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("e.eaf", ElanSink), ("e.HTML", ReportSink)])
+def test_both_open_by_the_ending_of_their_file(tmp_path, name, kind):
+    assert isinstance(open_sink(str(tmp_path / name)), kind)
+
+
+def test_elan_of_nothing_is_a_file_that_opens(tmp_path):
+    ElanSink(tmp_path / "events.eaf").write(START)
+    root = ET.fromstring((tmp_path / "events.eaf").read_bytes())
+    assert root.get("FORMAT") == "3.0"
+    assert len(root.findall("TIER")) == 1
+
+
+def test_the_report_names_everything_and_asks_for_nothing_from_outside():
+    gap = {
+        "type": "gap",
+        "source": "x",
+        "face": 0,
+        "reason": "no <face>",
+        "start_s": 2.0,
+        "stop_s": 3.0,
+    }
+    end = {"type": "end", "source": "x", "frames": 120, "events": 1, "drops": {}}
+    rest = gap | {"start_s": 3.0, "stop_s": 4.5}  # of the same outage
+    text = page([START, event(), gap, rest, end])
+    for words in (
+        "2.00 to 4.50 s",
+        "a&lt;b&gt;.mp4",
+        "1 micro-expression in 120 frames",
+        "negative 90%",
+        "1.00 s",
+        "30 to 39",
+        "no &lt;face&gt;",
+    ):
+        assert words in text
+    assert "http" not in text
+    assert "<script" not in text
+    assert "No micro-expressions" in page([START, end])
+
+
+def test_an_event_without_a_recognizer_is_reported_too():
+    plain = event(label=None, label_scores=None, intensity=None, apex_s=None, apex_frame=None)
+    assert "micro-expression" in page([START, plain])
+
+
+def test_a_run_that_never_began_has_no_report(tmp_path):
+    with ReportSink(tmp_path / "report.html"):
+        pass
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+def test_what_cannot_be_written_is_said_before_the_run(tmp_path, kind):
+    with pytest.raises(DataError, match="directory does not exist"):
+        kind(tmp_path / "no" / "file")
+    with pytest.raises(DataError, match="Is a directory"):
+        kind(tmp_path)
+
+
+def write(kind, path):
+    sink = kind(path)
+    sink.write(START)
+    sink.write(event())
+    sink.close()
+
+
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+def test_a_page_that_fails_keeps_the_old_one_and_leaves_nothing_beside_it(
+    tmp_path, kind, monkeypatch
+):
+    path = tmp_path / "page"
+    write(kind, path)
+    old = path.read_bytes()
+    sink = kind(path)
+    sink.write(START)
+    before = path.read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", half_written)
+    with pytest.raises(
+        DataError, match=r"cannot write .*page: No space left"
+    ):  # ELAN at once, the report in the end
+        (sink.write(event()), sink.close())
+    assert path.read_bytes() == before
+    assert kind is ElanSink or before == old, "the report of an earlier run"
+    assert [file.name for file in tmp_path.iterdir()] == ["page"]
+
+
+def half_written(path, content):
+    """A disk that fills up."""
+    with path.open("wb") as file:
+        file.write(content[: len(content) // 2])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+@pytest.mark.parametrize("name", ["page", "n" * 255])
+def test_what_a_killed_run_left_is_gone_after_the_next(tmp_path, kind, name):
+    (tmp_path / (name[:250] + ".part")).write_text("half of a page")
+    write(kind, tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("kind", [ElanSink, ReportSink])
+def test_a_link_stays_a_link_and_a_device_a_device(tmp_path, kind):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write(kind, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert b"negative" in (tmp_path / "file").read_bytes()
+    (tmp_path / "null").symlink_to("/dev/null")
+    write(kind, tmp_path / "null")
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(DataError, match="No space left"):
+        write(kind, tmp_path / "full")

@@ -1,0 +1,191 @@
+"""The live table: what it tells, and that the terminal comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from microspot.realtime.records import Frame, View
+from microspot.realtime.sinks.terminal import KEPT_EVENTS, LiveTable
+
+START = {
+    "type": "start", "backend": "onnx", "grid_hz": 30,
+    "sources": [{"source": "cam [red]1[/red]"}, {"source": "file.mp4"}],
+}  # fmt: skip
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+
+
+def event(name: str, status: str = "final", **other: Any) -> dict[str, Any]:
+    record = {
+        "type": "event", "id": name, "source": "file.mp4", "face": 0, "status": status, "onset_s": 12.0,
+        "offset_s": 12.3, "score": 0.9, "label": "surprise", "label_scores": {"surprise": 0.82, "negative": 0.18},
+    }  # fmt: skip
+    return record | other
+
+
+def view(measured_hz: float) -> View:
+    nothing = np.empty((1, 0), np.float32)
+    return View(
+        "file.mp4", 0, 0, 30, measured_hz, (7,), nothing, nothing[0], (), np.empty((0, 2), np.float32), 0.87, 14.2,
+        (0.5, 0.5),
+    )  # fmt: skip
+
+
+def text(table: LiveTable, color: bool = False) -> str:
+    out = io.StringIO()
+    Console(
+        file=out, width=80, force_terminal=color, color_system="standard" if color else None
+    ).print(table.render())
+    return out.getvalue()
+
+
+def test_sources_and_events_are_told() -> None:
+    table = LiveTable(Console(file=io.StringIO()))
+    table.write(START)
+    assert text(table).count("waiting") == 2
+    table.draw(Frame("file.mp4", 41, 0, np.zeros((4, 4, 3), np.uint8)), [view(29.8)])
+    table.write(event("a", "provisional", label=None, label_scores=None))
+    assert "provisional" in text(table)
+    table.write(event("a"))
+    table.write(
+        {
+            "type": "state",
+            "source": "cam [red]1[/red]",
+            "state": "lost",
+            "detail": "no frame for 2 s",
+        }
+    )
+    told = text(table)
+    for words in [
+        "29.8 / 30 Hz",
+        "14 ms",
+        "0.87",
+        "surprise",
+        "82%",
+        "12.00 s",
+        "300 ms",
+        "lost",
+        "no frame for 2 s",
+    ]:
+        assert words in told
+    assert "cam [red]1[/red]" in told  # a name is never markup
+    assert "provisional" not in told
+
+
+def test_withdrawn_events_go_and_old_ones_scroll_off() -> None:
+    table = LiveTable(Console(file=io.StringIO()))
+    table.write(START)
+    table.write(event("x", "provisional"))
+    table.write(event("x", "withdrawn"))
+    assert "provisional" not in text(table)
+    for i in range(KEPT_EVENTS + 3):
+        table.write(event(str(i), label=f"label{i:02d}"))
+    told = text(table)
+    assert [f"label{i:02d}" in told for i in (0, 2, 3, KEPT_EVENTS + 2)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_face_that_is_small_or_not_used_is_told() -> None:
+    table = LiveTable(Console())
+    table.write(START)
+    frame = Frame("file.mp4", 0, 0, np.zeros((8, 8, 3), np.uint8))
+    table.draw(frame, [replace(view(30.0), note="face small: 62 px")])
+    assert "file.mp4: face small: 62 px" in text(table)
+    table.draw(frame, [replace(view(30.0), note="face small: 31 px, not used", quality=0.0)])
+    assert "file.mp4: face small: 31 px, not used" in text(table)
+    assert table._rows["file.mp4"].faces == 0
+    table.draw(frame, [view(30.0)])
+    assert "face small" not in text(table)
+
+
+def test_end_and_gap_give_their_reasons() -> None:
+    table = LiveTable(Console(file=io.StringIO()))
+    table.write(START)
+    table.write(
+        {
+            "type": "gap",
+            "source": "file.mp4",
+            "face": 0,
+            "reason": "turned away",
+            "start_s": 0,
+            "stop_s": 1,
+        }
+    )
+    assert "gap: turned away" in text(table)
+    table.write(
+        {"type": "end", "source": "file.mp4", "frames": 7, "events": 0, "drops": {"queue full": 3}}
+    )
+    assert "3 dropped: queue full" in text(table)
+
+
+@pytest.mark.parametrize(("rate", "marked"), [(29.8, False), (15.0, True)])
+def test_a_rate_far_from_the_trained_one_is_marked(
+    rate: float, marked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    table = LiveTable(Console(file=io.StringIO()))
+    table.write(START)
+    table.draw(Frame("file.mp4", 0, 0, np.zeros((4, 4, 3), np.uint8)), [view(rate)])
+    assert bool(re.search(rf"\x1b\[33m *{rate} / 30 Hz", text(table, color=True))) == marked
+
+
+def interrupted(console: Console) -> LiveTable:
+    with LiveTable(console) as table:
+        table.write(START)
+        raise KeyboardInterrupt
+
+
+def test_the_cursor_comes_back_after_an_interrupt() -> None:
+    out = io.StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(Console(file=out, force_terminal=True))
+    assert out.getvalue().rfind(SHOW) > out.getvalue().rfind(HIDE) >= 0
+
+
+WAITING = """
+import time
+from microspot.realtime.sinks.terminal import LiveTable
+with LiveTable() as table:
+    table.write({"type": "start", "sources": [{"source": "cam"}], "backend": "onnx", "grid_hz": 30})
+    time.sleep(30)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_ctrl_c_on_a_terminal_gives_it_back() -> None:
+    ours, theirs = os.openpty()
+    environment = os.environ | {"TERM": "xterm"}
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    ) as child:
+        os.close(theirs)
+        seen, deadline = b"", time.monotonic() + 15
+        while b"waiting" not in seen and time.monotonic() < deadline:
+            seen += os.read(ours, 4096)
+        child.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # Linux ends a pseudo-terminal with an error
+            while part := os.read(ours, 4096):
+                seen += part
+    os.close(ours)
+    assert b"waiting" in seen
+    assert seen.rfind(SHOW.encode()) > seen.rfind(HIDE.encode()) >= 0
