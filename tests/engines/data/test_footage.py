@@ -24,6 +24,7 @@ from microspot.engines.data.footage import (
 )
 from microspot.engines.data.synthesize import _carriers
 from microspot.engines.errors import DataError
+from microspot.engines.evaluation.exams import mesh_annotation
 from microspot.engines.evaluation.exams.mesh_annotation import Annotation, annotate, runs
 
 SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
