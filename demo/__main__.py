@@ -69,16 +69,16 @@ def serve(
 
     from .app import build
     from .server.serve import address, listen, server
-    from .views.pipeline_run import Kit
+    from .views.pipeline_run import PipelineSetup
 
     with listen(binding) as listener:
         port = listener.getsockname()[1]
-        kit = Kit.checked(
+        setup = PipelineSetup.checked(
             partial(load_engines, engines, backend, labels),
             Settings.load(config, threshold=threshold),
         )
         limits = Limits(runs=runs)
-        application = build(kit, source or SOURCES, binding, port, limits=limits)
+        application = build(setup, source or SOURCES, binding, port, limits=limits)
         serving = server(application, limits, (tls_cert, tls_key) if tls_cert and tls_key else None)
         logging.basicConfig(
             level=logging.WARNING, stream=sys.stderr, format="microspot-demo: %(message)s"

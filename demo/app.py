@@ -20,18 +20,18 @@ from .access.binding import Binding
 from .access.guard import Guard
 from .access.logins import Logins
 from .limits import Limits
-from .views.admission_queue import Seats
-from .views.analyse import AnalyseVisit, Results
-from .views.camera import CameraVisit, Channel
-from .views.live import LiveVisit
-from .views.pipeline_run import LOG, Kit
+from .views.admission_queue import AdmissionQueue
+from .views.analyse import AnalyseSession, Results
+from .views.camera import CameraSession, Channel
+from .views.live import LiveSession
+from .views.pipeline_run import LOG, PipelineSetup
 from .views.temporary_folders import sweep
 
 STATIC = Path(str(resources.files(__package__) / "static"))
 
 
 def build(
-    kit: Kit,
+    setup: PipelineSetup,
     sources: Sequence[str],
     binding: Binding,
     port: int,
@@ -45,58 +45,64 @@ def build(
     Raises UsageError for a source whose address makes no sense.
     """
     limits = limits or Limits()
-    seats = Seats(limits.runs, limits.waiting)
+    admission = AdmissionQueue(limits.runs, limits.waiting)
     channels: list[Channel] = []
     for uri in sources:
-        channels.append(Channel(uri, limits, kit, seats, {channel.name for channel in channels}))
+        channels.append(
+            Channel(uri, limits, setup, admission, {channel.name for channel in channels})
+        )
     app = FastAPI(
-        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan(kit, channels)
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan(setup, channels)
     )  # fmt: skip
-    _sockets(app, kit, channels, seats, limits)
+    _sockets(app, setup, channels, admission, limits)
     app.mount("/demo/static", StaticFiles(directory=STATIC), name="demo static")
     if page:
         from .pages import mount
 
-        app = mount(app, [channel.name for channel in channels], kit, binding, limits)
+        app = mount(app, [channel.name for channel in channels], setup, binding, limits)
     return Guard(app, binding, port, Logins(binding.password, limits), limits)
 
 
 def _lifespan(
-    kit: Kit, channels: Sequence[Channel]
+    setup: PipelineSetup, channels: Sequence[Channel]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(sweep)
-        threading.Thread(target=_warm_up, args=[kit], name="demo warm-up", daemon=True).start()
+        threading.Thread(target=_warm_up, args=[setup], name="demo warm-up", daemon=True).start()
         yield
         await asyncio.gather(*(channel.close() for channel in channels))
 
     return lifespan
 
 
-def _warm_up(kit: Kit) -> None:
+def _warm_up(setup: PipelineSetup) -> None:
     try:
-        kit.warm_up()
+        setup.warm_up()
     except MicrospotError as error:  # every page that starts a run is told the same
         LOG.warning("%s", error)
 
 
 def _sockets(
-    app: FastAPI, kit: Kit, channels: Sequence[Channel], seats: Seats, limits: Limits
+    app: FastAPI,
+    setup: PipelineSetup,
+    channels: Sequence[Channel],
+    admission: AdmissionQueue,
+    limits: Limits,
 ) -> None:
     results = Results(limits.results)
 
     @app.websocket("/demo/live")
     async def live(socket: WebSocket) -> None:
-        await LiveVisit(socket, limits, kit, seats).run()
+        await LiveSession(socket, limits, setup, admission).run()
 
     @app.websocket("/demo/camera")
     async def camera(socket: WebSocket) -> None:
-        await CameraVisit(socket, limits, channels).run()
+        await CameraSession(socket, limits, channels).run()
 
     @app.websocket("/demo/analyse")
     async def analyse(socket: WebSocket) -> None:
-        await AnalyseVisit(socket, limits, kit, seats, results).run()
+        await AnalyseSession(socket, limits, setup, admission, results).run()
 
     @app.get("/demo/result/{token}/{name}")
     async def result(token: str, name: str) -> Response:

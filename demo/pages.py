@@ -18,14 +18,14 @@ from microspot.engines.telemetry import GRADIO, switch_off
 from .access.binding import Binding
 from .limits import Limits
 from .views.analyse import megabytes
-from .views.pipeline_run import Kit
+from .views.pipeline_run import PipelineSetup
 
 TITLE = "microspot"
 TABS = ("live", "camera", "analyse")
 
 
 def mount(
-    app: FastAPI, sources: Sequence[str], kit: Kit, binding: Binding, limits: Limits
+    app: FastAPI, sources: Sequence[str], setup: PipelineSetup, binding: Binding, limits: Limits
 ) -> FastAPI:
     """`app` with the page at /. Its own routes must be there already."""
     switch_off(GRADIO)
@@ -39,7 +39,7 @@ def mount(
         for tab in TABS:
             with gr.Tab(tab.capitalize(), elem_id=f"tab-{tab}"):
                 gr.HTML(
-                    html_template=_tab(tab, sources, kit, limits),
+                    html_template=_tab(tab, sources, setup, limits),
                     js_on_load=_loader(tab, binding.root),
                 )
     static = resources.files(__package__) / "static"
@@ -55,14 +55,14 @@ def _fragment(name: str) -> str:
     return (resources.files(__package__) / "static" / f"{name}.html").read_text(encoding="utf-8")
 
 
-def _tab(tab: str, sources: Sequence[str], kit: Kit, limits: Limits) -> str:
+def _tab(tab: str, sources: Sequence[str], setup: PipelineSetup, limits: Limits) -> str:
     """A tab's HTML. Names of sources come from the command line and are shown, so they are escaped."""
     options = "".join(
         f'<option value="{i}">{html.escape(name)}</option>' for i, name in enumerate(sources)
     )
     values = {
         "view": _fragment("view"), "sources": options.replace("$", "&#36;").replace("{", "&#123;"),
-        "threshold": f"{kit.threshold:.2f}", "megabytes": megabytes(limits.upload_bytes),
+        "threshold": f"{setup.threshold:.2f}", "megabytes": megabytes(limits.upload_bytes),
         "minutes": f"{limits.upload_seconds / 60:.0f}", "in_flight": str(limits.in_flight),
     }  # fmt: skip
     text = _fragment(tab)

@@ -87,7 +87,7 @@ def split(
 ) -> list[tuple[int, int]]:
     """Overlapping clips [start, stop) that cover `length` ticks, the last aligned to the end [S1 M8].
 
-    For training on long videos; a stretch of the stream is run whole and needs none. An interval of up to `overlap`
+    For training on long videos; a segment of the stream is run whole and needs none. An interval of up to `overlap`
     + 1 ticks lies whole in some clip wherever it begins, so raises UsageError unless longest - 1 <= overlap < clip
     [S1 M38]. The default sizes are not from the paper.
     """
@@ -146,7 +146,7 @@ def window_bounds(spec: SpotterSpec, n: int) -> tuple[Indices, Indices]:
 
 
 def window_mask(spec: SpotterSpec, n: int) -> NDArray[np.bool_]:
-    """(M, n): True where the window that ends at a tick lies inside the stretch, which starts at tick 0."""
+    """(M, n): True where the window that ends at a tick lies inside the segment, which starts at tick 0."""
     return window_bounds(spec, n)[0] >= 0
 
 

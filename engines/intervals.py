@@ -178,7 +178,7 @@ def encode(start: ArrayLike, stop: ArrayLike, onset: ArrayLike, offset: ArrayLik
 
 
 def decode(start: ArrayLike, stop: ArrayLike, offsets: ArrayLike) -> tuple[Floats, Floats]:
-    """[a + r1 w, b + r2 w] for offsets (P, 2) [S1 M32], clamped to the reachable range and to the stretch's start."""
+    """[a + r1 w, b + r2 w] for offsets (P, 2) [S1 M32], clamped to the reachable range and to the segment's start."""
     a, b = np.asarray(start, np.float64), np.asarray(stop, np.float64)
     r = np.asarray(offsets, np.float64)
     width = b - a

@@ -1,8 +1,8 @@
-"""Offline spotting of a whole stretch, in plain lines: the oracle that the stream must equal (law 1).
+"""Offline spotting of a whole segment, in plain lines: the oracle that the stream must equal (law 1).
 
-Nothing here is incremental: the proposer sees the stretch in one call, or in as few as an engine on a GPU takes;
+Nothing here is incremental: the proposer sees the segment in one call, or in as few as an engine on a GPU takes;
 clusters are sought among all candidates.
-Splitting a long video into overlapping clips [S1 M8, M38] belongs to training; a stretch is run whole.
+Splitting a long video into overlapping clips [S1 M8, M38] belongs to training; a segment is run whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .specs import CLUSTER_TICKS, LIMITS, SpotterSpec
 PIECE = LIMITS["n"][2]  # ticks that any engine takes at once
 
 
-class Window(NamedTuple):
+class Candidate(NamedTuple):
     """A scored window: last tick, scale, refined [start, stop) and score (before NMS)."""
 
     end: int
@@ -34,7 +34,7 @@ class Window(NamedTuple):
 def propose(
     features: NDArray[np.float32], engines: EngineSet, piece: int = PIECE
 ) -> NDArray[np.float32]:
-    """Scores (M, T) of the windows by last tick, NaN where they leave the stretch; features (L, T).
+    """Scores (M, T) of the windows by last tick, NaN where they leave the segment; features (L, T).
 
     piece: ticks in one call of the proposer, whose state goes on to the next; any number gives the same scores.
     """
@@ -53,7 +53,7 @@ def propose(
 
 def refine(
     features: NDArray[np.float32], scores: NDArray[np.float32], engines: EngineSet
-) -> list[Window]:
+) -> list[Candidate]:
     """The windows that pass T_CPN, refined by CRN, that pass T_CRN [S1 M28-M32], by end, then scale."""
     spec = engines.spotter
     windows = []
@@ -67,12 +67,12 @@ def refine(
         ):
             if score >= spec.t_crn and spec.keeps(int(end) + 1, onset, offset):
                 windows.append(
-                    Window(int(end), int(scale), float(onset), float(offset), float(score))
+                    Candidate(int(end), int(scale), float(onset), float(offset), float(score))
                 )
     return windows
 
 
-def clusters(windows: list[Window], limit: int) -> list[list[Window]]:
+def clusters(windows: list[Candidate], limit: int) -> list[list[Candidate]]:
     """Connected components under positive overlap; one that would pass `limit` ticks is cut by a barrier."""
     found = []
     for island in _islands(windows):
@@ -80,9 +80,9 @@ def clusters(windows: list[Window], limit: int) -> list[list[Window]]:
     return found
 
 
-def _islands(windows: list[Window]) -> list[list[Window]]:
+def _islands(windows: list[Candidate]) -> list[list[Candidate]]:
     """Connected components without a barrier."""
-    parts: list[list[Window]] = []
+    parts: list[list[Candidate]] = []
     reach = float("-inf")
     for window in sorted(windows, key=lambda w: w.start):
         if window.start >= reach:
@@ -92,10 +92,10 @@ def _islands(windows: list[Window]) -> list[list[Window]]:
     return parts
 
 
-def _barred(windows: list[Window], limit: int) -> list[list[Window]]:
+def _barred(windows: list[Candidate], limit: int) -> list[list[Candidate]]:
     """Clusters as they grow window by window, cut where one would pass `limit` ticks."""
-    open_: list[list[Window]] = []
-    closed: list[list[Window]] = []
+    open_: list[list[Candidate]] = []
+    closed: list[list[Candidate]] = []
     for _, arriving in groupby(
         sorted(windows, key=lambda w: (w.end, w.scale)), key=lambda w: w.end
     ):
@@ -115,15 +115,15 @@ def _barred(windows: list[Window], limit: int) -> list[list[Window]]:
 def spot(
     features: NDArray[np.float32], engines: EngineSet, limit: int = CLUSTER_TICKS
 ) -> Intervals:
-    """Intervals of one whole stretch, features (L, T) at the grid rate, ordered by start; ticks, not rounded."""
+    """Intervals of one whole segment, features (L, T) at the grid rate, ordered by start; ticks, not rounded."""
     windows = refine(features, propose(features, engines), engines)
     return settle(windows, features.shape[1], engines.spotter, limit)
 
 
 def settle(
-    windows: list[Window], ticks: int, spec: SpotterSpec, limit: int = CLUSTER_TICKS
+    windows: list[Candidate], ticks: int, spec: SpotterSpec, limit: int = CLUSTER_TICKS
 ) -> Intervals:
-    """What NMS keeps of the windows of a stretch of `ticks` ticks, cluster by cluster, ordered by start."""
+    """What NMS keeps of the windows of a segment of `ticks` ticks, cluster by cluster, ordered by start."""
     found = []
     for members in clusters(windows, limit):
         inside = [w._replace(stop=min(w.stop, float(ticks))) for w in members]
@@ -132,7 +132,7 @@ def settle(
     return Intervals.of([w.start for w in found], [w.stop for w in found], [w.score for w in found])
 
 
-def _judge(members: list[Window], spec: SpotterSpec) -> list[Window]:
+def _judge(members: list[Candidate], spec: SpotterSpec) -> list[Candidate]:
     intervals = Intervals.of(
         *np.array([(w.start, w.stop, w.score) for w in members]).reshape(-1, 3).T
     )
@@ -140,14 +140,14 @@ def _judge(members: list[Window], spec: SpotterSpec) -> list[Window]:
     return [members[i]._replace(score=float(s)) for i, s in zip(keep, scores, strict=True)]
 
 
-def _span(groups: list[list[Window]]) -> float:
+def _span(groups: list[list[Candidate]]) -> float:
     every = list(chain.from_iterable(groups))
     return max(w.stop for w in every) - min(w.start for w in every)
 
 
-def _components(groups: list[list[Window]]) -> list[list[list[Window]]]:
+def _components(groups: list[list[Candidate]]) -> list[list[list[Candidate]]]:
     """Put groups together that touch, until none do."""
-    parts: list[list[list[Window]]] = []
+    parts: list[list[list[Candidate]]] = []
     for group in groups:
         touching = [part for part in parts if any(_touch(group, other) for other in part)]
         parts = [part for part in parts if part not in touching]
@@ -155,5 +155,5 @@ def _components(groups: list[list[Window]]) -> list[list[list[Window]]]:
     return parts
 
 
-def _touch(one: list[Window], other: list[Window]) -> bool:
+def _touch(one: list[Candidate], other: list[Candidate]) -> bool:
     return any(a.start < b.stop and b.start < a.stop for a in one for b in other)

@@ -97,7 +97,7 @@ class Settings(BaseModel):
 
     @property
     def bridge(self) -> BridgeOptions:
-        """How long a face may be missing and its stretch still goes on."""
+        """How long a face may be missing and its segment still goes on."""
         return BridgeOptions(self.bridge_frames, self.bridge_ms * 1_000_000)
 
     @property

@@ -3,7 +3,7 @@
 It decides what counts as evidence: frames whose time does not rise never pass, of several frames nearest one tick one
 is aligned, a face missing for longer than the bridge becomes a Gap with its reason. Every frame comes out, with or
 without a crop, so that drawing sees them all. The queue blocks: a file waits; a live source, blocked, drops a whole
-stretch at its own end and says so (see `live`).
+segment at its own end and says so (see `live`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from microspot.engines.alignment.aligner import Aligner, Face, Refused
 from microspot.engines.alignment.bridge import Bridge
 
 from .config import Settings
-from .gaps import Stretches
+from .gaps import SegmentTracker
 from .meter import Meter, Rate
 from .records import Crop, Frame, Gap, SourceState
 from .sources.open import Source
-from .spotting.frame_decimator import Thinner
+from .spotting.frame_decimator import FrameDecimator
 
 POLL_S = 0.1  # how soon a closing feed notices
 
@@ -59,10 +59,10 @@ class Feed:
         self.source = source
         self.rate = Rate()
         self._aligner, self._settings, self._meter = aligner, settings, meter
-        self._thinner: Thinner[Frame] = Thinner(grid_hz)
-        self._stretches = Stretches(source.name, Bridge(settings.bridge))
+        self._decimator: FrameDecimator[Frame] = FrameDecimator(grid_hz)
+        self._segments = SegmentTracker(source.name, Bridge(settings.bridge))
         self._last_ns: int | None = None
-        self._shape: tuple[int, ...] | None = None  # of the last frame in this stretch
+        self._shape: tuple[int, ...] | None = None  # of the last frame in this segment
         self._shift_ns = 0
         self._backwards = 0
         self._queue: queue.Queue[Item] = queue.Queue(settings.queue_frames)
@@ -126,24 +126,24 @@ class Feed:
             if isinstance(record, Frame):
                 yield from self._frame(record)
             elif isinstance(record, Gap):
-                yield from self._close_stretches(record)
+                yield from self._close_segments(record)
             else:
                 yield record
-        yield from self._decided(self._thinner.flush())
+        yield from self._decided(self._decimator.flush())
 
     def _frame(self, frame: Frame) -> Iterator[Item]:
         before_ns = self._last_ns
         rising = self._rising(frame)
         if isinstance(rising, Gap):
-            yield from self._close_stretches(rising)
+            yield from self._close_segments(rising)
         if not isinstance(rising, Frame):
             yield Sighting(frame, dropped="time not rising")
             return
         if resized := self._resized(rising, before_ns):
-            yield from self._close_stretches(resized)
+            yield from self._close_segments(resized)
         self._shape = frame.image.shape
         self.rate.add(rising.captured_ns)
-        yield from self._decided(self._thinner.push(rising.captured_ns, rising))
+        yield from self._decided(self._decimator.push(rising.captured_ns, rising))
 
     def _rising(self, frame: Frame) -> Frame | Gap | None:
         """The frame on a clock that rises; None when dropped; a Gap when the source's clock was set back for good."""
@@ -177,15 +177,15 @@ class Feed:
     def _align(self, frame: Frame) -> Iterator[Item]:
         with self._meter.time("align"):
             found = self._aligner(frame.image, frame.captured_ns)
-        before = set(self._stretches.last)
-        gaps = self._stretches.see(frame.captured_ns, {f.face for f in found.faces}, found.rejected)
+        before = set(self._segments.last)
+        gaps = self._segments.see(frame.captured_ns, {f.face for f in found.faces}, found.rejected)
         yield from gaps
         crops = tuple(self._crop(frame, face) for face in found.faces)
         yield Sighting(frame, crops, rejected=found.rejected, refused=found.refused)
-        if not self._stretches.last:
-            yield from self._decided(self._thinner.anchor(None))
+        if not self._segments.last:
+            yield from self._decided(self._decimator.anchor(None))
         elif not before - {gap.face for gap in gaps}:
-            yield from self._decided(self._thinner.anchor(frame.captured_ns))
+            yield from self._decided(self._decimator.anchor(frame.captured_ns))
 
     def _crop(self, frame: Frame, face: Face) -> Crop:
         return Crop(
@@ -200,9 +200,9 @@ class Feed:
             face.width_px,
         )
 
-    def _close_stretches(self, gap: Gap) -> Iterator[Item]:
-        yield from self._decided(self._thinner.flush())
-        self._thinner.anchor(None)  # nothing is held after flush
+    def _close_segments(self, gap: Gap) -> Iterator[Item]:
+        yield from self._decided(self._decimator.flush())
+        self._decimator.anchor(None)  # nothing is held after flush
         self._aligner.reset()
         self._shape = None
-        yield from self._stretches.interrupted(gap)
+        yield from self._segments.interrupted(gap)

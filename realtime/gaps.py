@@ -1,6 +1,6 @@
 """The truth about gaps: from the last frame of a face that was used to the first one used after it.
 
-An outage gives a Gap as soon as it is certain, which ends the stretch, and further ones for the rest, when the face
+An outage gives a Gap as soon as it is certain, which ends the segment, and further ones for the rest, when the face
 comes back or the source ends: they touch, and `joined` makes one of them.
 """
 
@@ -15,7 +15,7 @@ from .records import Gap
 
 
 @dataclass
-class Stretches:
+class SegmentTracker:
     """Which faces of a source are open, since when unseen; turns absence into Gaps.
 
     last: face -> time of the last frame used; unseen: face -> why it was not used since; away: face -> the last Gap

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .spotting.batching import Arrays, Lookup, Run
+from .spotting.batching import Arrays, Lookup, RunEngine
 
 KEPT = 4096  # measurements per stage
 
@@ -46,7 +46,7 @@ class Meter:
     def wrap(self, engines: Lookup) -> Lookup:
         """The same engines, each call timed under the engine's name."""
 
-        def lookup(name: str) -> Run:
+        def lookup(name: str) -> RunEngine:
             run = engines(name)
 
             def timed(**inputs: Any) -> Arrays:

@@ -31,7 +31,7 @@ from .overlay.event_text import face_small
 from .records import Crop, Event, Frame, Gap, SourceState, View
 from .session import Session
 from .sources.open import Source
-from .spotting.batching import Steps, drive
+from .spotting.batching import InferenceSteps, run_batched
 from .spotting.streaming_nms import warm
 
 STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
@@ -178,11 +178,11 @@ class Pipeline:
             yield from self._round(round_)
 
     def stop(self) -> None:
-        """End after the current round, every open stretch with it; may be called from a signal handler."""
+        """End after the current round, every open segment with it; may be called from a signal handler."""
         self._stopping = True
 
     def finish(self) -> Iterator[Record]:
-        """After an interruption: end every open stretch, so that nothing already seen is lost."""
+        """After an interruption: end every open segment, so that nothing already seen is lost."""
         yield from self._round([(line, End()) for line in self._lines if not line.over])
 
     def _round(self, items: list[tuple[_Line, Item]]) -> Iterator[Record]:
@@ -190,7 +190,7 @@ class Pipeline:
         items = [(line, self._limited(line, item)) for line, item in items]
         steps = [(line, step) for line, item in items for step in self._steps(line, item)]
         for (line, _), events in zip(
-            steps, drive([s for _, s in steps], self._engine), strict=True
+            steps, run_batched([s for _, s in steps], self._engine), strict=True
         ):
             line.events += sum(event.status == "final" for event in events)
             yield from events
@@ -215,7 +215,7 @@ class Pipeline:
         line.cut = line.cut or over
         return End() if over else item
 
-    def _steps(self, line: _Line, item: Item) -> list[Steps[list[Event]]]:
+    def _steps(self, line: _Line, item: Item) -> list[InferenceSteps[list[Event]]]:
         if isinstance(item, Sighting):
             line.take(item)
             return [self._session(line, crop).push_steps(crop) for crop in item.crops]
@@ -231,11 +231,11 @@ class Pipeline:
         if crop.face not in line.sessions:
             line.sessions[crop.face] = Session(self.engines, crop.source, crop.face, self.settings)
         session = line.sessions[crop.face]
-        if not session.ticks:  # a new stretch; a live source that reconnected has a new epoch
+        if not session.ticks:  # a new segment; a live source that reconnected has a new epoch
             session.epoch = line.feed.source.epoch
         return session
 
-    def _ending(self, line: _Line, face: int) -> Steps[list[Event]]:
+    def _ending(self, line: _Line, face: int) -> InferenceSteps[list[Event]]:
         """A Gap flushes and resets."""
         session = line.sessions[face]
         events = yield from session.flush_steps()

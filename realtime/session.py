@@ -23,11 +23,11 @@ from microspot.engines.runtime.engine import EngineSet
 from .config import Settings
 from .overlay.event_text import face_small
 from .records import UNCERTAIN, Crop, Event, Pixels, View
-from .spotting.batching import Call, Steps, drive
+from .spotting.batching import InferenceRequest, InferenceSteps, run_batched
 from .spotting.gil_copy import joined
 from .spotting.ring import Ring
 from .spotting.scorer import IncrementalScorer, Scores
-from .spotting.streaming_nms import Candidate, Decision, Key, Settler
+from .spotting.streaming_nms import Candidate, Decision, Key, StreamingNms
 from .spotting.time_grid import TimeGrid
 
 SHOWN_EVENTS = 32  # events kept for the overlay
@@ -51,7 +51,7 @@ class Session:
         capacity = self.settings.ring_ticks
         self._grid = TimeGrid(self.spec.grid_hz)
         self._scorer = IncrementalScorer(self.spec)
-        self._settler = Settler(self.spec, self.settings.cluster_ticks)
+        self._nms = StreamingNms(self.spec, self.settings.cluster_ticks)
         self._crops = Ring(capacity, (3, self.spec.side, self.spec.side), np.uint8, mirrored=False)
         self._times = Ring(capacity, (2,), np.int64)  # captured_ns, source index
         self._features = Ring(capacity, (self.spec.feature,), np.float32)
@@ -62,22 +62,22 @@ class Session:
 
     @property
     def ticks(self) -> int:
-        """Ticks of the open stretch; 0 while none is open."""
+        """Ticks of the open segment; 0 while none is open."""
         return self._grid.ticks
 
     def push(self, crop: Crop) -> list[Event]:
         """Take the next crop; raises ValueError when its time does not rise."""
-        return drive([self.push_steps(crop)], self.engines.engine)[0]
+        return run_batched([self.push_steps(crop)], self.engines.engine)[0]
 
     def flush(self) -> list[Event]:
-        """End the stretch: every event still open becomes final or withdrawn. Call `reset` before the next push."""
-        return drive([self.flush_steps()], self.engines.engine)[0]
+        """End the segment: every event still open becomes final or withdrawn. Call `reset` before the next push."""
+        return run_batched([self.flush_steps()], self.engines.engine)[0]
 
     def reset(self) -> None:
-        """Forget the stretch; the next crop opens a new one."""
+        """Forget the segment; the next crop opens a new one."""
         self._grid.reset()
         self._scorer.reset()
-        self._settler.reset()
+        self._nms.reset()
         for ring in (self._crops, self._times, self._features):
             ring.clear()
         self._history.clear()
@@ -86,7 +86,7 @@ class Session:
         self._last: Crop | None = None
         self._settled = 0  # ticks whose windows have been decided
 
-    def push_steps(self, crop: Crop) -> Steps[list[Event]]:
+    def push_steps(self, crop: Crop) -> InferenceSteps[list[Event]]:
         """`push` as a step."""
         placements = self._grid.place(
             crop.captured_ns
@@ -94,7 +94,7 @@ class Session:
         self._crops.append(crop.pixels)
         self._times.append(np.array([crop.captured_ns, crop.index]))
         self._last, self.seen_ns = crop, crop.captured_ns
-        out = yield Call("encoder", {"pixels": self._stack()})
+        out = yield InferenceRequest("encoder", {"pixels": self._stack()})
         feature = out["features"][0].copy()
         previous = feature if self._previous is None else self._previous
         for placement in placements:
@@ -109,7 +109,7 @@ class Session:
         columns, self._pending = np.stack(self._pending[:ready], axis=1), self._pending[ready:]
         return (yield from self._advance((yield from self._scorer.push(columns))))
 
-    def flush_steps(self) -> Steps[list[Event]]:
+    def flush_steps(self) -> InferenceSteps[list[Event]]:
         """`flush` as a step."""
         if self.ticks == 0:
             return []
@@ -118,7 +118,7 @@ class Session:
             columns, self._pending = np.stack(self._pending, axis=1), []
             events += yield from self._advance((yield from self._scorer.push(columns)))
         events += yield from self._advance((yield from self._scorer.flush()))
-        decisions = self._settler.flush(self.ticks)
+        decisions = self._nms.flush(self.ticks)
         return events + (yield from self._announce(decisions))
 
     def view(self, measured_hz: float = 0.0, latency_ms: float = 0.0, note: str = "") -> View:
@@ -158,7 +158,7 @@ class Session:
         joined([self._crops[i] for i in indices], out=self._stacked[0])
         return self._stacked
 
-    def _advance(self, scores: Scores) -> Steps[list[Event]]:
+    def _advance(self, scores: Scores) -> InferenceSteps[list[Event]]:
         """Refine the windows that pass T_CPN, settle every tick of `scores` in order."""
         candidates = yield from self._refine(scores)
         events: list[Event] = []
@@ -169,10 +169,10 @@ class Session:
                 self._settled = end + 1
                 best = max((c.score for c in here), default=np.nan)
                 self._history.append(np.append(scores.values[:, column], np.float32(best)))
-            events += yield from self._announce(self._settler.push(end, here))
+            events += yield from self._announce(self._nms.push(end, here))
         return events
 
-    def _refine(self, scores: Scores) -> Steps[dict[int, list[Candidate]]]:
+    def _refine(self, scores: Scores) -> InferenceSteps[dict[int, list[Candidate]]]:
         """The candidates by window end: [S1 M28-M32]."""
         found: dict[int, list[Candidate]] = {}
         passed = np.argwhere(
@@ -185,7 +185,7 @@ class Session:
         starts = ends + 1 - widths
         if self.settings.refine:
             clips = [self._clip(int(a), int(a + w)) for a, w in zip(starts, widths, strict=True)]
-            out = yield Call("refiner", {"clips": np.stack(clips)})
+            out = yield InferenceRequest("refiner", {"clips": np.stack(clips)})
             values, (onsets, offsets) = (
                 out["classes"][:, 1],
                 decode(starts, ends + 1, out["offsets"]),
@@ -216,7 +216,7 @@ class Session:
             self._features.window(start, stop).T, 0, stop - start, self.spec.refine_length
         )
 
-    def _announce(self, decisions: list[Decision]) -> Steps[list[Event]]:
+    def _announce(self, decisions: list[Decision]) -> InferenceSteps[list[Event]]:
         events = []
         for decision in decisions:
             event = yield from self._event(decision)
@@ -224,7 +224,7 @@ class Session:
             self._show(event)
         return events
 
-    def _event(self, decision: Decision) -> Steps[Event]:
+    def _event(self, decision: Decision) -> InferenceSteps[Event]:
         candidate = decision.candidate
         onset = max(rounded(candidate.start), 0)
         offset = max(rounded(candidate.stop) - 1, onset)
@@ -242,14 +242,14 @@ class Session:
             return event
         return (yield from self._recognize(event))
 
-    def _recognize(self, event: Event) -> Steps[Event]:
+    def _recognize(self, event: Event) -> InferenceSteps[Event]:
         """Name the emotion of a final event by CMNet [S2]; its apex is where the intensity peaks."""
         spec = self.engines.recognizer_spec
         assert spec is not None
         at = np.linspace(event.onset_ns, event.offset_ns, spec.frames, dtype=np.float64)
         frames = self._nearest(at)
         clip = np.stack([self._crops[int(i)] for i in frames])
-        out = yield Call("recognizer", {"clip": clip[None]})
+        out = yield InferenceRequest("recognizer", {"clip": clip[None]})
         probabilities, intensity = out["classes"][0], out["intensity"][0]
         floor = spec.label_floor if self.settings.label_floor is None else self.settings.label_floor
         best, peak = int(probabilities.argmax()), int(intensity.argmax())

@@ -58,7 +58,7 @@ def watch(
 ) -> Outcome:
     """Run until every source ends (or is interrupted) and write every record to every sink that wants it.
 
-    Interruption and a sink that fails end the open stretches first, so that nothing already seen is lost. Raises what
+    Interruption and a sink that fails end the open segments first, so that nothing already seen is lost. Raises what
     the first sink to fail raised.
     """
     with Pipeline(sources, engines, settings, seconds=seconds) as pipeline:

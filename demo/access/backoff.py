@@ -76,7 +76,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 @dataclass
-class Record:
+class Attempts:
     """Wrong passwords of one address, the last of them at a time of the clock."""
 
     wrong: int = 0
@@ -88,7 +88,7 @@ class Backoff:
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
-        self._records: OrderedDict[str, Record] = OrderedDict()  # the longest untouched first
+        self._records: OrderedDict[str, Attempts] = OrderedDict()  # the longest untouched first
         self._waiting = 0
         self._looked = -math.inf  # of the clock, at a shared password while no more could wait
 
@@ -110,10 +110,10 @@ class Backoff:
 
     def wrong(self, who: Caller) -> float:
         """Note a wrong password: the seconds until it may be answered."""
-        record = self._records.pop(who.address, None) or Record()
+        record = self._records.pop(who.address, None) or Attempts()
         now = self._clock()
         if now - record.at > self._limits.login_forget_s:
-            record = Record()
+            record = Attempts()
         record.wrong, record.at = record.wrong + 1, now
         self._records[who.address] = record
         while len(self._records) > self._limits.login_addresses:

@@ -30,11 +30,11 @@ class Ticket:
             await self._moved.wait()
 
 
-class Seats:
-    """`seats` at once, `waiting` in line. For one event loop."""
+class AdmissionQueue:
+    """`admission` at once, `waiting` in line. For one event loop."""
 
-    def __init__(self, seats: int, waiting: int) -> None:
-        self.seats, self.waiting = seats, waiting
+    def __init__(self, admission: int, waiting: int) -> None:
+        self.admission, self.waiting = admission, waiting
         self._tickets: list[Ticket] = []
 
     @contextmanager
@@ -43,7 +43,7 @@ class Seats:
 
         Raises UsageError when the line is full.
         """
-        if len(self._tickets) >= self.seats + self.waiting:
+        if len(self._tickets) >= self.admission + self.waiting:
             raise UsageError("too many people are waiting already: try again in a few minutes")
         ticket = Ticket()
         self._tickets.append(ticket)
@@ -58,4 +58,4 @@ class Seats:
         for place, ticket in enumerate(
             self._tickets
         ):  # places are given in order, so the seated are the first
-            ticket.move(max(0, place + 1 - self.seats), place < self.seats)
+            ticket.move(max(0, place + 1 - self.admission), place < self.admission)

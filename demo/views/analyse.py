@@ -28,9 +28,9 @@ from microspot.realtime.sources.video_file import VideoFile
 
 from ..limits import Limits
 from . import temporary_folders
-from .admission_queue import Seats
-from .page_session import Visit
-from .pipeline_run import Kit, Run
+from .admission_queue import AdmissionQueue
+from .page_session import PageSession
+from .pipeline_run import PipelineRun, PipelineSetup
 from .wire import number, sight
 
 FILES = ("overlay.mp4", "events.csv", "events.jsonl", "events.eaf", "report.html")
@@ -78,14 +78,19 @@ class Upload(VideoFile):
             yield record
 
 
-class AnalyseVisit(Visit):
+class AnalyseSession(PageSession):
     """One page that uploads one video."""
 
     def __init__(
-        self, socket: WebSocket, limits: Limits, kit: Kit, seats: Seats, results: Results
+        self,
+        socket: WebSocket,
+        limits: Limits,
+        setup: PipelineSetup,
+        admission: AdmissionQueue,
+        results: Results,
     ) -> None:
         super().__init__(socket, limits)
-        self._kit, self._seats, self._results = kit, seats, results
+        self._setup, self._seats, self._results = setup, admission, results
         self._arrived = asyncio.Event()
         self._folder: Path | None = None  # None: nothing is waited for
         self._name, self._size, self._got = "", 0, 0
@@ -96,7 +101,9 @@ class AnalyseVisit(Visit):
         with temporary_folders.folder() as folder:
             with self._seats.ticket() as ticket:
                 async for position in ticket:
-                    self.tell({"type": "queue", "position": position, "runs": self._seats.seats})
+                    self.tell(
+                        {"type": "queue", "position": position, "runs": self._seats.admission}
+                    )
                 self._folder = folder
                 self.expect(self.limits.idle_s)
                 self.tell({"type": "ready"})
@@ -117,8 +124,8 @@ class AnalyseVisit(Visit):
     async def _analyse(self, folder: Path) -> None:
         """The page is told everything, also why it failed."""
         upload = folder / UPLOAD
-        run = Run(
-            self._kit,
+        run = PipelineRun(
+            self._setup,
             source=lambda: self._video(upload),
             tell=self._found,
             draw=self._draw,
@@ -170,10 +177,10 @@ class AnalyseVisit(Visit):
                 f"the file has {megabytes(size)}: at most {megabytes(self.limits.upload_bytes)}; cut it"
             )
         if message.get("threshold") is not None:
-            settings = self._kit.settings.model_copy(
+            settings = self._setup.settings.model_copy(
                 update={"threshold": number(message, "threshold", 0, 1)}
             )
-            self._kit = replace(self._kit, settings=settings)
+            self._setup = replace(self._setup, settings=settings)
         self._name, self._size = _label(message.get("name")), size
         return self._ask()
 

@@ -23,9 +23,9 @@ from microspot.realtime.sources.address import parse
 from microspot.realtime.sources.open import Source, distinct, open_source
 
 from ..limits import Limits
-from .admission_queue import Seats
-from .page_session import Visit
-from .pipeline_run import Kit, Run
+from .admission_queue import AdmissionQueue
+from .page_session import PageSession
+from .pipeline_run import PipelineRun, PipelineSetup
 from .wire import pack_picture, sight
 
 ON_DISK = ("file", "folder")
@@ -39,19 +39,24 @@ class Channel:
     """
 
     def __init__(
-        self, uri: str, limits: Limits, kit: Kit, seats: Seats, taken: Collection[str] = ()
+        self,
+        uri: str,
+        limits: Limits,
+        setup: PipelineSetup,
+        admission: AdmissionQueue,
+        taken: Collection[str] = (),
     ) -> None:
         address = parse(uri)
         self.name, self.recorded = distinct(address.name, taken), address.kind in RECORDED
         self.paths = (
             {printable(f"{Path(uri).parent}/"): ""} if address.kind in ON_DISK else {}
         )  # no page is told where files lie
-        self.limits, self.kit, self.seats = limits, kit, seats
+        self.limits, self.setup, self.admission = limits, setup, admission
         self.free = (
             asyncio.Lock()
         )  # a camera opens once: the showing before may still be closing it
         self._uri = uri
-        self._showing: Showing | None = None
+        self._showing: SharedRun | None = None
 
     def open(self) -> Source:
         """The source. Raises SourceError where it cannot be opened."""
@@ -59,10 +64,10 @@ class Channel:
         source.name = self.name
         return source
 
-    async def show(self, viewer: CameraVisit) -> None:
+    async def show(self, viewer: CameraSession) -> None:
         """Until the showing is over, or the page goes. Raises UsageError when too many look."""
         if self._showing is None or self._showing.ending:
-            self._showing = Showing(self)
+            self._showing = SharedRun(self)
         await self._showing.show(viewer)
 
     async def close(self) -> None:
@@ -72,11 +77,11 @@ class Channel:
             await asyncio.wait([self._showing.task])
 
 
-class Showing:
+class SharedRun:
     """From the first viewer to the last: run after run of a recording, or one of a camera."""
 
     def __init__(self, channel: Channel) -> None:
-        self._channel, self._viewers = channel, set[CameraVisit]()
+        self._channel, self._viewers = channel, set[CameraSession]()
         self._standing: dict[str, Any] | None = (
             None  # a place in line, a start or an error: what who comes must know
         )
@@ -86,7 +91,7 @@ class Showing:
         self.ending = False
         self.task = asyncio.get_running_loop().create_task(self._run())
 
-    async def show(self, viewer: CameraVisit) -> None:
+    async def show(self, viewer: CameraSession) -> None:
         """A page looks; it learns what the others know."""
         if len(self._viewers) >= self._channel.limits.viewers:
             raise UsageError(
@@ -116,10 +121,14 @@ class Showing:
         channel = self._channel
         try:
             async with channel.free:
-                with channel.seats.ticket() as ticket:
+                with channel.admission.ticket() as ticket:
                     async for position in ticket:
                         self._found(
-                            {"type": "queue", "position": position, "runs": channel.seats.seats}
+                            {
+                                "type": "queue",
+                                "position": position,
+                                "runs": channel.admission.admission,
+                            }
                         )
                     await self._once()
                     while channel.recorded and self._viewers and not self._failed:
@@ -135,8 +144,8 @@ class Showing:
         def draw(frame: Frame, views: Sequence[View]) -> dict[str, Any]:
             return self._draw(frame, views, rate, count)
 
-        await Run(
-            self._channel.kit, self._channel.open, self._found, draw, names=self._channel.paths
+        await PipelineRun(
+            self._channel.setup, self._channel.open, self._found, draw, names=self._channel.paths
         ).until_over()
 
     def _draw(
@@ -165,7 +174,7 @@ class Showing:
                 viewer.tell(message)
 
 
-class CameraVisit(Visit):
+class CameraSession(PageSession):
     """One page that looks at a channel."""
 
     def __init__(self, socket: WebSocket, limits: Limits, channels: Sequence[Channel]) -> None:

@@ -1,7 +1,7 @@
 """Live: the camera of the page is one more source. Frames come over a websocket, what was found goes back.
 
 Every frame that is taken is scored and answered once; a page has at most two unanswered. A new threshold ends the run
-and starts the next: a stretch is judged by one threshold from its first tick to its last.
+and starts the next: a segment is judged by one threshold from its first tick to its last.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from microspot.realtime.records import Frame, View
 from microspot.realtime.sources.push import PushSource
 
 from ..limits import Limits
-from .admission_queue import Seats
-from .page_session import Visit
-from .pipeline_run import Kit, Run
+from .admission_queue import AdmissionQueue
+from .page_session import PageSession
+from .pipeline_run import PipelineRun, PipelineSetup
 from .wire import PageFrame, decode, number, read_frame, sight
 
 NAME = "browser"
 
 
-class LiveVisit(Visit):
+class LiveSession(PageSession):
     """One page with its camera."""
 
-    def __init__(self, socket: WebSocket, limits: Limits, kit: Kit, seats: Seats) -> None:
+    def __init__(
+        self, socket: WebSocket, limits: Limits, setup: PipelineSetup, admission: AdmissionQueue
+    ) -> None:
         super().__init__(socket, limits)
-        self._kit, self._seats = kit, seats
-        self._run: Run | None = None
+        self._setup, self._seats = setup, admission
+        self._run: PipelineRun | None = None
         self._source: PushSource | None = None  # of the run that takes frames
         self._changed_at = -math.inf  # monotonic s
         self._open: set[int] = set()  # seqs taken and not yet answered
@@ -46,16 +48,18 @@ class LiveVisit(Visit):
     async def sit(self) -> None:
         with self._seats.ticket() as ticket:
             async for position in ticket:
-                self.tell({"type": "queue", "position": position, "runs": self._seats.seats})
-            kit = None
-            while kit is not self._kit:  # a run that ends by itself has told why, and is the last
-                kit = self._kit
-                await self._take_frames(kit)
+                self.tell({"type": "queue", "position": position, "runs": self._seats.admission})
+            setup = None
+            while (
+                setup is not self._setup
+            ):  # a run that ends by itself has told why, and is the last
+                setup = self._setup
+                await self._take_frames(setup)
 
-    async def _take_frames(self, kit: Kit) -> None:
+    async def _take_frames(self, setup: PipelineSetup) -> None:
         """From here to the next threshold."""
         self._source = source = PushSource(NAME, first_index=self._index)
-        self._run = Run(kit, lambda: source, self._found, self._draw)
+        self._run = PipelineRun(setup, lambda: source, self._found, self._draw)
         await self._run.until_over()
         self._source = None
         for seq in self._waiting.values():
@@ -70,8 +74,8 @@ class LiveVisit(Visit):
         if time.monotonic() - self._changed_at < self.limits.threshold_every_s:
             return self.refuse("the threshold changes too often")
         self._changed_at = time.monotonic()
-        self._kit = replace(
-            self._kit, settings=self._kit.settings.model_copy(update={"threshold": value})
+        self._setup = replace(
+            self._setup, settings=self._setup.settings.model_copy(update={"threshold": value})
         )
         self._source = None
         return self._run.end() if self._run else None

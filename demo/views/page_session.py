@@ -21,7 +21,7 @@ GOODBYE_S = 2.0  # for the last words to reach the page
 IDLE_CHECKS = 10  # of a page, in the time it may be silent
 
 
-class Visit(ABC):
+class PageSession(ABC):
     """A subclass says what happens (`sit`) and what the page's messages do (`hear_text`, `hear_bytes`).
 
     All three may raise MicrospotError: the page is told, and the visit ends. A page may be silent until `expect`.

@@ -33,7 +33,7 @@ LoadEngines = Callable[[], EngineSet]
 
 
 @dataclass(frozen=True)
-class Kit:
+class PipelineSetup:
     """What every run needs: how to load engines, and the settings of the command line."""
 
     load: LoadEngines
@@ -69,7 +69,7 @@ class PageSink(Sink):
             self._say(message)
 
 
-class Run:
+class PipelineRun:
     """Made and ended in the loop's thread; `tell` is called there too, with records, `error`, `note` and drawings.
 
     source: opened in the run's thread. draw: a frame's message or None, made in the run's thread. sinks: opened once
@@ -78,14 +78,14 @@ class Run:
 
     def __init__(
         self,
-        kit: Kit,
+        setup: PipelineSetup,
         source: Callable[[], Source],
         tell: Tell,
         draw: Draw,
         sinks: Callable[[], Sequence[Sink]] = tuple,
         names: Mapping[str, str] | None = None,
     ) -> None:
-        self._kit, self._open, self._tell, self._draw = kit, source, tell, draw
+        self._setup, self._open, self._tell, self._draw = setup, source, tell, draw
         self._sinks, self._names = sinks, names or {}
         self._loop = asyncio.get_running_loop()
         self._over, self._ended = asyncio.Event(), threading.Event()
@@ -125,9 +125,9 @@ class Run:
         with closing(source):
             if self._ended.is_set():
                 return
-            with self._kit.load() as engines:
-                page = PageSink(self._say, self._draw, spec_of(engines, self._kit.settings))
-                outcome = watch([source], engines, [*self._sinks(), page], self._kit.settings)
+            with self._setup.load() as engines:
+                page = PageSink(self._say, self._draw, spec_of(engines, self._setup.settings))
+                outcome = watch([source], engines, [*self._sinks(), page], self._setup.settings)
         if (
             outcome.warnings and not self._ended.is_set()
         ):  # who ends a run knows why it has no frames

@@ -7,7 +7,7 @@ landmarker within the same frame whenever it is not sure. Asked every 0.3 s, it 
 sway of `steadiness` as still (0.095 px) and asked at 0.15 of the frames.
 
 MediaPipe runs in IMAGE mode for one face and for several: every answer stands for itself, so the same frames give the
-same crops wherever a stretch begins. (VIDEO mode with one face low-passes the landmarks and would swallow
+same crops wherever a segment begins. (VIDEO mode with one face low-passes the landmarks and would swallow
 micro-expressions; with more it searches every frame for the faces that are missing: 6.2 ms against 5.7 for one face.)
 """
 
@@ -28,7 +28,7 @@ from .face_template import Affine, compose, face_to_crop, inverse
 from .face_tracks import Track, Tracks
 from .landmarker import Landmarker, Mesh, moved, outline, width_px, yaw_degrees
 from .registration import Pixels, RegisterOptions
-from .stabilizer import Placed, Steady
+from .stabilizer import FaceStabilizer, Placed
 
 __all__ = [
     "TOO_SMALL",
@@ -118,7 +118,7 @@ class Aligner(Protocol):
         ...
 
     def reset(self, face: int | None = None) -> None:
-        """Start a new stretch for `face` (None: for all, and forget who they were)."""
+        """Start a new segment for `face` (None: for all, and forget who they were)."""
 
     def close(self) -> None:
         """Free what the aligner holds."""
@@ -138,7 +138,7 @@ class Aligner(Protocol):
 class FixedAligner(Aligner):
     """One face at a given place in every frame: for tests and for footage that is cropped already.
 
-    `affine` (2, 3) maps frame px to crop px; None stretches the whole frame over the crop.
+    `affine` (2, 3) maps frame px to crop px; None segments the whole frame over the crop.
     """
 
     def __init__(self, affine: NDArray[Any] | None = None, side: int = 112) -> None:
@@ -279,7 +279,7 @@ class MediaPipeAligner(Aligner):
         track.inside_gates = refused is None
         if refused is not None:
             return refused
-        track.steady = track.steady or Steady(self.side, self.options.register)
+        track.steady = track.steady or FaceStabilizer(self.side, self.options.register)
         placed = track.steady.place(image, face_to_crop(mesh, self.side), now_ns)
         return "registration lost" if placed is None else self._shown(track, placed, now_ns)
 

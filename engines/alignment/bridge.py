@@ -1,7 +1,7 @@
-"""How long a face may be missing and its stretch still goes on.
+"""How long a face may be missing and its segment still goes on.
 
 The stream fills such a hole by interpolation, the aligner keeps its reference across it. Both ask the same rule, for
-a crop of an old reference in a new stretch would look like a movement.
+a crop of an old reference in a new segment would look like a movement.
 
 A hole is judged by the frames that are missing in it: as many milliseconds are two frames of one camera and three of
 another. Up to here 100 ms were bridged: two frames of 30 Hz, but one of 25 Hz and one of 29.97. With two frames of a
@@ -72,7 +72,7 @@ class Bridge:
 
 
 def breaks(used_ns: Sequence[int], options: BridgeOptions | None = None) -> list[int]:
-    """The places in `used_ns`, rising times of used frames, at which a new stretch begins."""
+    """The places in `used_ns`, rising times of used frames, at which a new segment begins."""
     bridge, found = Bridge(options), []
     for at_ns in used_ns[:1]:
         bridge.see(at_ns)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .face_template import Affine
 from .landmarker import Mesh
-from .stabilizer import Steady
+from .stabilizer import FaceStabilizer
 
 Box = NDArray[np.float64]  # x0, y0, x1, y1 in frame px
 
@@ -27,7 +27,7 @@ class Track:
     placed: Affine = field(
         default_factory=lambda: np.eye(2, 3)
     )  # where landmarks put the last crop
-    steady: Steady | None = None
+    steady: FaceStabilizer | None = None
 
     def see(self, mesh: Mesh, now_ns: int) -> None:
         """The face is here now."""

@@ -90,7 +90,7 @@ class Plane:
         return out
 
 
-class View:
+class PyramidView:
     """One frame around one face, smoothed by a box when the face is much larger than its crop.
 
     A box of 3 px keeps the full resolution for the warp: averaging blocks instead shimmered 1.7 times as much under
@@ -198,24 +198,24 @@ class Level:
 
 
 class Reference:
-    """A face as it looked when its stretch began, fine for where it is and coarse for finding it after a leap.
+    """A face as it looked when its segment began, fine for where it is and coarse for finding it after a leap.
 
     The coarse level sees the whole crop, expressions and all: it need only come near enough for the fine one, which
     sees the rigid regions alone.
     """
 
-    def __init__(self, view: View, affine: Affine, options: RegisterOptions) -> None:
+    def __init__(self, view: PyramidView, affine: Affine, options: RegisterOptions) -> None:
         side = view.side
         self._fine = Level(view.grey, affine, rigid_weights(side), options)
         self._coarse = Level(
             view.coarse(), compose(_COARSER, affine), _window(side // COARSE), options
         )
 
-    def register(self, view: View, affine: Affine) -> tuple[Affine, float]:
+    def register(self, view: PyramidView, affine: Affine) -> tuple[Affine, float]:
         """Affine that lays the view on the reference, from one within a pixel or two, and the correlation -1..1."""
         return self._fine.register(view.grey, affine)
 
-    def leap(self, view: View, affine: Affine) -> Affine:
+    def leap(self, view: PyramidView, affine: Affine) -> Affine:
         """The same from as far as REACH_PX away, coarsely."""
         found, _ = self._coarse.register(view.coarse(), compose(_COARSER, affine))
         return compose(_FINER, found)

@@ -1,4 +1,4 @@
-"""One face held still over one stretch: registered to a reference, led by landmarks, followed where there are none.
+"""One face held still over one segment: registered to a reference, led by landmarks, followed where there are none.
 
 Registration drifts from the landmarks as the head turns, and crops must not lose the face: they return, slowly as long
 as they are near. What a turning head leaves beyond the leash was once given up at once: on the sample clip 200 of 1205
@@ -17,9 +17,9 @@ from .registration import (
     BOX_SLACK,
     REACH_PX,
     Pixels,
+    PyramidView,
     Reference,
     RegisterOptions,
-    View,
     box_phase,
     box_width,
 )
@@ -38,8 +38,8 @@ class Placed:
     correlation: float
 
 
-class Steady:
-    """One face over one stretch: the reference, and how far registered crops are from where landmarks put them."""
+class FaceStabilizer:
+    """One face over one segment: the reference, and how far registered crops are from where landmarks put them."""
 
     def __init__(self, side: int, options: RegisterOptions) -> None:
         self.side, self.options = side, options
@@ -54,10 +54,10 @@ class Steady:
         """The steadied crop, or None when registration fails (the reference is kept; drop the object to start anew)."""
         if self._reference is None:
             self._box = box_width(by_landmarks)
-            view = View(image, by_landmarks, self.side, self._box)
+            view = PyramidView(image, by_landmarks, self.side, self._box)
             self._take(view, by_landmarks)
             return self._placed(view, by_landmarks, by_landmarks, 1.0, captured_ns)
-        view = View(image, by_landmarks, self.side, self._box)
+        view = PyramidView(image, by_landmarks, self.side, self._box)
         found, correlation = self._reference.register(
             view, compose(inverse(self._after), by_landmarks)
         )
@@ -69,7 +69,7 @@ class Steady:
         affine = self._return(affine, by_landmarks, captured_ns)
         if self._outgrown(affine):
             self._box = box_width(affine)
-            view = View(image, affine, self.side, self._box)
+            view = PyramidView(image, affine, self.side, self._box)
             self._take(view, affine)
         elif self._unlike(correlation):
             self._take(view, affine)
@@ -84,7 +84,7 @@ class Steady:
         last = self._last
         if self._reference is None or last is None or not self._within(image, last.affine):
             return None
-        view = View(image, last.affine, self.side, self._box)
+        view = PyramidView(image, last.affine, self.side, self._box)
         start = compose(inverse(self._after), last.affine)
         found, correlation = self._reference.register(view, start)
         if self._doubtful(correlation):
@@ -104,13 +104,18 @@ class Steady:
         return self._placed(view, affine, by_landmarks, correlation, captured_ns)
 
     def _placed(
-        self, view: View, affine: Affine, by_landmarks: Affine, correlation: float, captured_ns: int
+        self,
+        view: PyramidView,
+        affine: Affine,
+        by_landmarks: Affine,
+        correlation: float,
+        captured_ns: int,
     ) -> Placed:
         self._last = Placed(affine, by_landmarks, view.crop(affine), correlation)
         self._last_ns = captured_ns
         return self._last
 
-    def _take(self, view: View, affine: Affine) -> None:
+    def _take(self, view: PyramidView, affine: Affine) -> None:
         """A new reference whose pose is believed as it is, so that no step appears."""
         self._reference = Reference(view, affine, self.options)
         self._after = np.eye(2, 3)

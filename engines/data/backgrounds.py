@@ -1,6 +1,6 @@
 """Real video as a carrier of micro-expressions: its own noise, blinks, speech and head motion, with known MEs on top.
 
-A carrier is a stretch of aligned crops. A clip cut from it is played forward, at times backward, mirrored in time where
+A carrier is a segment of aligned crops. A clip cut from it is played forward, at times backward, mirrored in time where
 it is too short, lit otherwise and made noisier; MEs are warped in by the motion fields of that face. What else happens
 in the video is not annotated and counts as no ME: choose video without spontaneous MEs. Not from the papers.
 """
@@ -23,7 +23,7 @@ from .footage import MeshAligner, read_footage
 from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Recipe
 
-SHORTEST_S = 1.0  # of a stretch that is used
+SHORTEST_S = 1.0  # of a segment that is used
 MICRO_PER_MIN = 10.0
 BACKWARD = 0.3  # share of the clips
 NOISE = (0.0, 2.0)  # grey levels on top of the video's own
@@ -31,8 +31,8 @@ GAIN = (0.85, 1.15)
 
 
 @dataclass(frozen=True, eq=False)
-class Carrier:
-    """One stretch: times_ns (N,), crops (N, 3, S, S) uint8 RGB, landmarks (N, 478, 2) in crop px."""
+class Background:
+    """One segment: times_ns (N,), crops (N, 3, S, S) uint8 RGB, landmarks (N, 478, 2) in crop px."""
 
     name: str
     times_ns: NDArray[np.int64]
@@ -40,8 +40,8 @@ class Carrier:
     landmarks: NDArray[np.float64]
 
 
-def read_carriers(path: Path, stop_s: float | None = None, side: int = 112) -> list[Carrier]:
-    """The stretches of a video whose face the aligner holds. Raises DataError where it cannot be read."""
+def read_backgrounds(path: Path, stop_s: float | None = None, side: int = 112) -> list[Background]:
+    """The segments of a video whose face the aligner holds. Raises DataError where it cannot be read."""
     with MeshAligner(side) as aligner:
         footage = read_footage(path, 0.0, stop_s, aligner=aligner, keep_frames=False)
     points = (
@@ -50,20 +50,20 @@ def read_carriers(path: Path, stop_s: float | None = None, side: int = 112) -> l
     )
     at = footage.at_ns
     return [
-        Carrier(footage.name, at[a:b] - at[a], footage.crops[a:b], points[a:b])
-        for a, b in footage.stretches()
+        Background(footage.name, at[a:b] - at[a], footage.crops[a:b], points[a:b])
+        for a, b in footage.segments()
         if at[b - 1] - at[a] >= SHORTEST_S * 1e9
     ]
 
 
-def carrier_clip(
-    carriers: Sequence[Carrier],
+def background_clip(
+    carriers: Sequence[Background],
     seed: int,
     seconds: float,
     recipe: Recipe,
     basis: Basis | None = None,
 ) -> Clip:
-    """A training clip of up to `seconds`, longer stretches more often; deterministic in the seed.
+    """A training clip of up to `seconds`, longer segments more often; deterministic in the seed.
 
     Every frame is resampled, by one and the same part of a pixel: where only MEs were, their blur would tell.
     """
@@ -87,7 +87,7 @@ def carrier_clip(
 def _walk(
     times_ns: NDArray[np.int64], seconds: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to show and when: from a random frame on, turning round at the ends of the stretch."""
+    """Rows to show and when: from a random frame on, turning round at the ends of the segment."""
     count = len(times_ns)
     forth = np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)])  # one round of the walk
     steps = np.diff(times_ns)

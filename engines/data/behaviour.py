@@ -221,7 +221,7 @@ def draw_blink(rng: np.random.Generator, start: float, pull: float = 1.0) -> Act
 def draw_speech(rng: np.random.Generator, start: float, seconds: float) -> list[Action]:
     """A bout of speech: lips apart all along, and on top of it about four syllables a second that open and shape them.
 
-    Whoever speaks opens the mouth: lips that only press or stretch for a moment are no speech.
+    Whoever speaks opens the mouth: lips that only press or segment for a moment are no speech.
     """
     stop = min(start + rng.uniform(0.8, 4.0), seconds)
     ajar = {("AU25", side): float(rng.uniform(0.1, 0.35)) for side in SIDES}

@@ -91,13 +91,13 @@ class Footage:
 
     @property
     def minutes(self) -> float:
-        """Of the stretches, first to last frame."""
+        """Of the segments, first to last frame."""
         at = self.at_ns
         return (
-            sum(int(at[stop - 1] - at[first]) for first, stop in self.stretches()) / SECOND_NS / 60
+            sum(int(at[stop - 1] - at[first]) for first, stop in self.segments()) / SECOND_NS / 60
         )
 
-    def stretches(self) -> list[Rows]:
+    def segments(self) -> list[Rows]:
         """Rows [first, stop) between breaks of the alignment that the stream makes a Gap of; two frames at least."""
         edges = [0, *breaks(self.at_ns.tolist()), len(self.aligned)]
         return [(a, b) for a, b in pairwise(edges) if b - a > 1]

@@ -24,7 +24,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
-from .backgrounds import Carrier, carrier_clip, read_carriers
+from .backgrounds import Background, background_clip, read_backgrounds
 from .basis import Basis
 from .faces import find_faces, load_face
 from .footage import VIDEOS, examined_from_s
@@ -36,11 +36,11 @@ BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
 TRAINING_RECIPE = dataclasses.replace(
     Recipe(), held_per_min=12.0, blink_pull=2.0
 )  # examinations have their own
-CARRIER_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
+BACKGROUND_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class ClipJob:
     """One clip to render: of a face, or of the carriers where there is none."""
 
     seed: int
@@ -57,7 +57,7 @@ class Source:
     seconds: float
     side: int
     basis: Basis | None
-    carriers: tuple[Carrier, ...]
+    carriers: tuple[Background, ...]
     share: float  # of the training clips that carriers are
 
 
@@ -82,7 +82,7 @@ def synthesize(
     carrier_share: of the training clips, None for CARRIER_CLIPS. Raises UsageError for a share that is none, DataError
     where faces, basis or videos are missing, a video is one of the examinations', or OUT cannot be written.
     """
-    share = CARRIER_CLIPS if carrier_share is None else carrier_share
+    share = BACKGROUND_CLIPS if carrier_share is None else carrier_share
     if not 0 <= share <= 1:
         raise UsageError(f"share of carriers {share}: expected 0 to 1")
     chosen = recipe or TRAINING_RECIPE
@@ -131,13 +131,13 @@ def _demand_room(folder: Path, size: int) -> None:
         )
 
 
-def _carriers(folder: Path | None, side: int) -> tuple[Carrier, ...]:
+def _carriers(folder: Path | None, side: int) -> tuple[Background, ...]:
     if folder is None:
         return ()
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
     if known := [path.name for path in paths if examined_from_s(path) is not None]:
         raise DataError(f"{', '.join(known)}: the examinations use this footage; train on other")
-    found = tuple(carrier for path in paths for carrier in read_carriers(path, side=side))
+    found = tuple(carrier for path in paths for carrier in read_backgrounds(path, side=side))
     if not found:
         raise DataError(
             f"{folder}: no face held for a second in {len(paths)} videos; give more, or none"
@@ -145,10 +145,10 @@ def _carriers(folder: Path | None, side: int) -> tuple[Carrier, ...]:
     return found
 
 
-def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[Task]:
+def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[ClipJob]:
     found = find_faces(faces)
     rng = np.random.default_rng(seed)
-    tasks: list[Task] = []
+    tasks: list[ClipJob] = []
     held_out = round(clips * VALIDATION_CLIPS)
     for split, count in (("validation", held_out), ("train", clips - held_out)):
         pool = [face for face in found if face[2] == split]
@@ -161,7 +161,7 @@ def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[Task]:
             carried = bool(source.carriers) and split == "train" and rng.random() < source.share
             moved = source.basis is not None and rng.random() < BASIS_CLIPS
             face = None if carried else order[i % len(order)][:2]
-            tasks.append(Task(int(rng.integers(2**31)), split, face, moved))
+            tasks.append(ClipJob(int(rng.integers(2**31)), split, face, moved))
     return tasks
 
 
@@ -174,10 +174,10 @@ def _start(source: Source) -> None:
     cv2.setNumThreads(1)
 
 
-def _render(task: Task) -> Clip:
+def _render(task: ClipJob) -> Clip:
     basis = _source.basis if task.basis else None
     if task.face is None:
-        return carrier_clip(_source.carriers, task.seed, _source.seconds, _source.recipe, basis)
+        return background_clip(_source.carriers, task.seed, _source.seconds, _source.recipe, basis)
     face = load_face(*task.face, task.split)
     return Renderer(face, _source.side, _source.recipe, basis).clip(task.seed, _source.seconds)
 

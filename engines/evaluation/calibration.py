@@ -32,7 +32,7 @@ class Scored:
     """One clip: CPN's scores (M, T), the windows refined under the lowest thresholds, MEs [start, stop) in ticks."""
 
     scores: NDArray[np.float32]
-    windows: list[reference.Window]
+    windows: list[reference.Candidate]
     start: Floats
     stop: Floats
 
@@ -43,7 +43,7 @@ def score_clip(
     times_ns: NDArray[np.int64],
     micro_ns: NDArray[np.int64],
 ) -> Scored:
-    """Run a clip (N, 3, S, S) as one stretch; micro_ns (G, 2) are onset and offset of its MEs."""
+    """Run a clip (N, 3, S, S) as one segment; micro_ns (G, 2) are onset and offset of its MEs."""
     features = clip_features(crops, times_ns, engines)
     lowest = replace(engines, spotter=replace(engines.spotter, t_cpn=min(T_CPN_GRID), t_crn=0.0))
     scores = reference.propose(features, lowest)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..alignment.aligner import Aligner, Face
 from ..alignment.face_template import SPAN, TEMPLATE, Affine, compose, inverse, template_px
-from ..alignment.registration import Pixels, View, box_width
+from ..alignment.registration import Pixels, PyramidView, box_width
 from ..errors import DataError
 
 SWAY_PX = 10.0
@@ -158,7 +158,7 @@ def _align(
         for i, image in enumerate(_through_codec(_render(clip, rise), clip.hz)):
             face = _only(aligner(image, i * 1_000_000_000 // clip.hz).faces)
             pose = compose(clip.home, inverse(clip.sway[i]))
-            ideal = View(image, pose, clip.side, box).crop(pose)
+            ideal = PyramidView(image, pose, clip.side, box).crop(pose)
             seen.append(_Seen(face, ideal.mean(-1)))
     return seen
 

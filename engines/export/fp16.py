@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..networks.motion import Flow
 
 
-class HalfStep(nn.Module):
+class Fp16Step(nn.Module):
     """A module in FP16 behind float32 inputs and outputs; bytes go in as they are."""
 
     def __init__(self, module: nn.Module) -> None:

@@ -2,7 +2,7 @@
 
 Each graph gets what it meets in use: drawn crops that shift a little, the features of those crops, the state after a
 first push, windows of those features. So a graph or an engine is judged on numbers of the right size. Nothing in drawn
-crops is a micro-expression: every second stretch and window of features is urged along the network's own gradient until
+crops is a micro-expression: every second segment and window of features is urged along the network's own gradient until
 it is one to the network, so that decisions of both kinds are compared.
 """
 
@@ -20,7 +20,7 @@ from ..runtime.engine import Tensors
 from ..specs import RecognizerSpec, SpotterSpec
 
 SEED = 20
-STRETCHES, TICKS = 2, 24  # what is drawn: the batch of every graph, and its length in time
+SEGMENTS, TICKS = 2, 24  # what is drawn: the batch of every graph, and its length in time
 GRAIN = 8  # px between the values that a drawn crop is interpolated from
 DRIFT, NOISE = 0.4, 2.0  # px a tick; grey levels
 URGE, MOST_URGES = 0.02, 100  # size of a step, standard deviations of what is urged; steps
@@ -35,12 +35,12 @@ def golden(
     forms: Forms, tensors: Mapping[str, tuple[Tensors, Tensors]], spotter: SpotterSpec
 ) -> dict[str, Golden]:
     """Arrays `in.NAME` and `out.NAME` for encoder, proposer and refiner, by graph."""
-    crops = _drawn(STRETCHES * TICKS, spotter.side)
+    crops = _drawn(SEGMENTS * TICKS, spotter.side)
     earlier = [(torch.arange(len(crops)) - lag).clamp(0) for lag in range(1 + len(spotter.lags_ns))]
     pixels = torch.cat([crops[index] for index in earlier], 1)  # (B T, 3 (1 + D), S, S)
-    features = forms["encoder"](pixels).view(STRETCHES, TICKS, -1).mT.contiguous()  # (B, L, T)
+    features = forms["encoder"](pixels).view(SEGMENTS, TICKS, -1).mT.contiguous()  # (B, L, T)
     half = TICKS // 2
-    valid = torch.ones(STRETCHES, TICKS)
+    valid = torch.ones(SEGMENTS, TICKS)
     valid[:, -spotter.radius :] = 0
 
     def second_push(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -71,11 +71,11 @@ def golden_recognizer(
     forms: Forms, tensors: Mapping[str, tuple[Tensors, Tensors]], recognizer: RecognizerSpec
 ) -> dict[str, Golden]:
     """The same for frames and head; the head's input is what frames gives."""
-    crops = _drawn(STRETCHES * recognizer.frames, recognizer.side)
+    crops = _drawn(SEGMENTS * recognizer.frames, recognizer.side)
     frames = _pairs(
         forms["frames"],
         tensors["frames"],
-        (crops.view(STRETCHES, recognizer.frames, *crops.shape[1:]),),
+        (crops.view(SEGMENTS, recognizer.frames, *crops.shape[1:]),),
     )
     head = _pairs(forms["head"], tensors["head"], (torch.tensor(frames["out.product"]),))
     return {"frames": frames, "head": head}
@@ -127,7 +127,7 @@ def _urged(features: Tensor, score: Callable[[Tensor], Tensor], threshold: float
 
 
 def _windows(features: Tensor, spotter: SpotterSpec) -> Tensor:
-    """(P, L, N_CR): a window of each length from each stretch, resampled linearly."""
+    """(P, L, N_CR): a window of each length from each segment, resampled linearly."""
     clips = [
         F.interpolate(features[:, :, :w], spotter.refine_length, mode="linear")
         for w in spotter.windows

@@ -30,7 +30,7 @@ from ..networks.mesnet import MESNet, steps
 from ..networks.weights import save_weights
 from ..runtime.onnxruntime_import import onnxruntime
 from ..specs import LIMITS, RecognizerSpec, SpotterSpec, TensorSpec
-from .fp16 import HalfStep, products_as_convolutions
+from .fp16 import Fp16Step, products_as_convolutions
 
 OPSET = 20
 TRACED, CHECKED = (
@@ -38,7 +38,7 @@ TRACED, CHECKED = (
     (1, 2, 5),
 )  # sizes of free dimensions: 1 while tracing would be taken for a constant
 TOLERANCE = 1e-5  # largest difference from torch, FP32
-HALF_TOLERANCE = 5e-3  # the same for FP16, relative to the largest value
+FP16_TOLERANCE = 5e-3  # the same for FP16, relative to the largest value
 SHIPPED = ("*.onnx", "*.safetensors", "*.task")
 
 Tensors = tuple[Sequence[TensorSpec], Sequence[TensorSpec]]
@@ -75,7 +75,7 @@ def export(
                 output_names=[spec.name for spec in outputs],
                 opset_version=OPSET,
                 dynamic_shapes=(shapes,)
-                if isinstance(module, HalfStep)
+                if isinstance(module, Fp16Step)
                 else shapes,  # its inputs are one *argument
                 dynamo=True,
                 external_data=False,
@@ -89,7 +89,7 @@ def export(
     assert program is not None
     program.save(str(path), external_data=False)
     _strip(path)
-    if isinstance(module, HalfStep):
+    if isinstance(module, Fp16Step):
         products_as_convolutions(path)
     try:
         check_file(path, name, tensors)
@@ -194,8 +194,8 @@ def check_numbers(path: Path, name: str, module: nn.Module, tensors: Tensors) ->
         for spec, ours, theirs in zip(tensors[1], wanted, found, strict=True):
             spec.check(theirs.shape, theirs.dtype.name)
             limit = TOLERANCE
-            if isinstance(module, HalfStep):
-                limit = HALF_TOLERANCE * max(1.0, float(ours.abs().max()))
+            if isinstance(module, Fp16Step):
+                limit = FP16_TOLERANCE * max(1.0, float(ours.abs().max()))
             difference = float(np.abs(ours.numpy() - theirs).max(initial=0))
             if not difference <= limit:
                 raise EngineError(

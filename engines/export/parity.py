@@ -105,7 +105,7 @@ def outputs_of(engine: Engine, golden: Golden) -> Arrays:
     return engine(**inputs_of(golden))
 
 
-def outputs_apart(engine: Engine, golden: Golden) -> Arrays:
+def outputs_one_by_one(engine: Engine, golden: Golden) -> Arrays:
     """The same, asked as one live camera asks: row by row, the proposer also tick by tick on its own state."""
     inputs = inputs_of(golden)
     rows = len(next(iter(inputs.values())))

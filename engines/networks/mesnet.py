@@ -4,7 +4,7 @@ Sized for one CPU core at camera rate: about 30 million multiplications per fram
 Shape letters: B batch, D lags, S crop side, L spatial feature, N ticks, M window scales, P proposals, Z state.
 The notes give layer counts, 128 channels and two classes; every other size here is not from the paper.
 
-A column is one tick. Every hidden activation is multiplied by its column's validity: then columns outside a stretch
+A column is one tick. Every hidden activation is multiplied by its column's validity: then columns outside a segment
 are exactly the zero padding of the whole-sequence network, whatever the biases are, and `ProposerStep` is exact.
 """
 
@@ -79,7 +79,7 @@ class ClipProposals(nn.Module):
     def forward(self, s: Tensor, valid: Tensor) -> Tensor:
         """S (B, 128, N), valid (B, N) -> logits (B, M, N); [:, i, e] is the window of scale i whose last tick is e.
 
-        Logits of windows that leave the stretch are finite and meaningless: see `clips.window_mask`.
+        Logits of windows that leave the segment are finite and meaningless: see `clips.window_mask`.
         """
         mask = valid[:, None]
         logits = []

@@ -80,7 +80,7 @@ def logger_of(trt: Any, lines: list[str]) -> Any:
 def build(
     model: bytes, name: str, tensors: tuple[Tensors, Tensors], target: Target
 ) -> tuple[bytes, dict[str, int]]:
-    """(engine file, audit of types); call it through `apart.build_apart`.
+    """(engine file, audit of types); call it through `apart.build_isolated`.
 
     Raises EngineError where the module is missing, the graph is refused, a dimension is frozen, a layer changed its
     type, or the target is not supported.

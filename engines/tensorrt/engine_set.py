@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EngineError
-from ..export.parity import judge, outputs_apart, outputs_of
+from ..export.parity import judge, outputs_of, outputs_one_by_one
 from ..runtime.engine import Array, Engine, Tensors
 from ..specs import RecognizerSpec, SpotterSpec
 from .builder import INSTALL, MODULES, PRECISIONS, Target, load_module, supported_sms
@@ -178,7 +178,7 @@ def _self_test(
     golden, rung = graph.golden, f"D {graph.precision}"
     results = {
         way: judge(rung, graph.name, ask(engine, golden), golden, spotter)
-        for way, ask in {"whole": outputs_of, "apart": outputs_apart}.items()
+        for way, ask in {"whole": outputs_of, "apart": outputs_one_by_one}.items()
     }
     engine.forget()  # the shapes of the golden arrays
     failed = {way: result for way, result in results.items() if not result["passed"]}

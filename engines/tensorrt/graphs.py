@@ -137,13 +137,13 @@ class Graphs:
     def _export(self, name: str) -> bytes:
         if shipped := self._shipped(name):
             return self._read(shipped)
-        from ..export.fp16 import HalfStep
+        from ..export.fp16 import Fp16Step
         from ..export.onnx_export import export
 
         form = self._forms[name]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / MODEL
-            half = HalfStep(form) if self.precision == "fp16" else form
+            half = Fp16Step(form) if self.precision == "fp16" else form
             export(half, f"{name} {self.precision}", self._tensors[name], None, path)
             return path.read_bytes()
 

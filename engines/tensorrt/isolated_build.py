@@ -55,7 +55,9 @@ class Built(NamedTuple):
     repeatable: bool
 
 
-def build_apart(model: bytes, name: str, tensors: tuple[Tensors, Tensors], target: Target) -> Built:
+def build_isolated(
+    model: bytes, name: str, tensors: tuple[Tensors, Tensors], target: Target
+) -> Built:
     """`builder.build` in a child process.
 
     Raises EngineError as it does, and where the child dies or takes longer than LIMIT_S.

@@ -9,7 +9,7 @@ from . import builder
 from .builder import MODULES, Target, load_module
 from .cache import MODEL, PLAN, Cache, Entry, digest
 from .graphs import Graph, version_of
-from .isolated_build import Built, build_apart
+from .isolated_build import Built, build_isolated
 
 VARIANTS = ("cu12", "cu13")  # of one version of TensorRT, which share the name of the module
 WHEELS = {
@@ -82,7 +82,7 @@ def _agreed(graph: Graph, target: Target, known: str | None) -> tuple[Built, boo
     """A build whose bytes came twice, or came before as `known`, a SHA-256; (the last one, False) where none did."""
     seen = {known}
     for _ in range(TRIES):
-        built = build_apart(graph.model, graph.name, graph.tensors, target)
+        built = build_isolated(graph.model, graph.name, graph.tensors, target)
         if digest(built.plan) in seen:
             return built, True
         if not built.repeatable:

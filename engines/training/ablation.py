@@ -21,7 +21,7 @@ from ..clips import to_ticks
 from ..errors import DataError, UsageError
 from ..evaluation.calibration import Scored, clip_features, report_at
 from ..networks.mesnet import load_mesnet, steps
-from ..reference import Window, propose
+from ..reference import Candidate, propose
 from ..runtime.engine import EngineSet
 from ..runtime.torch_engine import TorchEngine
 from ..specs import SpotterSpec
@@ -208,10 +208,10 @@ def cpn_only(data: Path, run: Path, config: SpotterTraining) -> Row:
     return {name: best[name] for name in SPOTTING}
 
 
-def unrefined(scores: NDArray[np.float32], spec: SpotterSpec, floor: float) -> list[Window]:
+def unrefined(scores: NDArray[np.float32], spec: SpotterSpec, floor: float) -> list[Candidate]:
     """CPN's windows as they stand, from scores (M, T), those of at least `floor`, by end, then scale."""
     passed = np.argwhere((scores >= floor).T)
-    return [Window(int(end), int(i), float(end + 1 - spec.windows[i]), float(end + 1), float(scores[i, end]))
+    return [Candidate(int(end), int(i), float(end + 1 - spec.windows[i]), float(end + 1), float(scores[i, end]))
             for end, i in passed]  # fmt: skip
 
 

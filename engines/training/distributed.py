@@ -35,7 +35,7 @@ def denormals_as_zero() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Team:
+class TrainingGroup:
     """This process among `size`, and where its tensors live."""
 
     rank: int = 0
@@ -43,7 +43,7 @@ class Team:
     device: torch.device = field(default=CPU)
 
     @classmethod
-    def join(cls) -> Team:
+    def join(cls) -> TrainingGroup:
         """As torchrun's environment says; a GPU of one's own where there are any.
 
         Raises UsageError where there are GPUs, but fewer than processes.
@@ -62,7 +62,7 @@ class Team:
 
     @classmethod
     @contextmanager
-    def joined(cls) -> Iterator[Team]:
+    def joined(cls) -> Iterator[TrainingGroup]:
         """Join for the length of a `with`; at its end nobody leaves before the leader has got there too.
 
         Whoever leaves through an error does not wait: the others then fail at their next exchange, or torchrun stops
@@ -83,7 +83,7 @@ class Team:
                 dist.destroy_process_group()
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """True for the one that validates, reports and writes."""
         return self.rank == 0
 

@@ -34,9 +34,9 @@ class Assignment:
     negative_iou: float = 0.4  # between the two a window is neither
     jitter: float = 0.3  # of the length, each boundary of a copied truth
     copies: int = 1  # jittered copies per truth
-    positives: int = 12  # CRN samples per stretch, at most
+    positives: int = 12  # CRN samples per segment, at most
     negatives_per_positive: float = 2.0
-    negatives: int = 24  # CRN samples of a stretch, at least
+    negatives: int = 24  # CRN samples of a segment, at least
     hard_share: float = 0.5  # of the negatives, drawn by CPN's odds
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Assignment:
 
 @dataclass(frozen=True, eq=False)
 class Truths:
-    """The MEs of a stretch in ticks: onset, offset (G,) as [onset, offset).
+    """The MEs of a segment in ticks: onset, offset (G,) as [onset, offset).
 
     Windows that would be positive for a `doubtful` one (G,) train nothing.
     """
@@ -103,7 +103,7 @@ def labels_of(overlap: Floats, rule: Assignment) -> Labels:
 def proposal_labels(spec: SpotterSpec, n: int, truths: Truths, rule: Assignment) -> Labels:
     """CPN's labels (M, n) by scale and last tick [S1 M26].
 
-    Windows that leave the stretch, and those that would be positive for a doubtful ME, are ignored.
+    Windows that leave the segment, and those that would be positive for a doubtful ME, are ignored.
     """
     start, stop = window_bounds(spec, n)
     overlap, which = best_overlap(start, stop, truths)
@@ -153,7 +153,7 @@ def refiner_samples(
     rule: Assignment,
     rng: np.random.Generator,
 ) -> Samples:
-    """Draw CRN's samples of one stretch from CPN's scores (M, n) for its windows.
+    """Draw CRN's samples of one segment from CPN's scores (M, n) for its windows.
 
     Positives: the truths with their jittered copies, and windows of IoU >= positive_iou by CPN's odds, since those
     that pass T_CPN are what CRN will judge. Negatives, in proportion: `hard_share` by CPN's odds, the rest evenly.

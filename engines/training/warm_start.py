@@ -31,7 +31,7 @@ def _no_weights(path: Path, error: Exception) -> DataError:
     )
 
 
-def begin_with(network: nn.Module, path: Path) -> None:
+def warm_start(network: nn.Module, path: Path) -> None:
     """Put the weights of a safetensors file into `network`. Raises DataError where its layers are others or larger."""
     try:
         given = load_file(path)

@@ -99,7 +99,7 @@ def window_times(
 def window_costs(engines: EngineSet) -> dict[str, Any]:
     """By window length in ticks, ms a frame.
 
-    Incremental: a session whose stretch is so long; it must stay level. Recomputed: the networks on the whole window.
+    Incremental: a session whose segment is so long; it must stay level. Recomputed: the networks on the whole window.
     """
     out = {}
     for ticks in LENGTHS:
@@ -114,7 +114,7 @@ def window_costs(engines: EngineSet) -> dict[str, Any]:
 
 
 def _session_times(engines: EngineSet, ticks: int) -> list[float]:
-    """ms of each push of a crop, one a tick, into a stretch of `ticks` and more in which nothing moves."""
+    """ms of each push of a crop, one a tick, into a segment of `ticks` and more in which nothing moves."""
     session = Session(engines, "bench")
     grid_hz, side = engines.spotter.grid_hz, engines.spotter.side
     pixels = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)

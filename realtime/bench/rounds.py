@@ -24,7 +24,7 @@ from ..meter import Meter, percentiles
 from ..records import Crop, Frame
 from ..session import Session
 from ..sources.open import open_source
-from ..spotting.batching import drive
+from ..spotting.batching import run_batched
 
 FRAMES = 240  # of a round that count
 WARM = 10  # frames before them
@@ -102,7 +102,7 @@ def pipeline_round(uri: str, engines: EngineSet) -> tuple[Times, Meter]:
                     face.quality,
                     face.outline,
                 )
-                drive([session.push_steps(crop)], timed)
+                run_batched([session.push_steps(crop)], timed)
             laps.lap(began)
     return laps.times, meter
 

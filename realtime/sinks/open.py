@@ -19,7 +19,7 @@ from .base import Sink, Write
 from .callback import CallbackSink
 from .text_files import CsvSink, JsonLinesSink, LineFile, _Stdout
 from .video_writer import VideoSink
-from .window import Window
+from .window import WindowSink
 
 
 def _document(path: Path) -> Sink:
@@ -37,7 +37,7 @@ SINKS: dict[str, Callable[[Any, bool], Sink]] = {
     ".eaf": lambda uri, provisional: _document(Path(uri)),
     ".html": lambda uri, provisional: _document(Path(uri)),
     "callback": CallbackSink,
-    "window": lambda uri, provisional: Window(),
+    "window": lambda uri, provisional: WindowSink(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Where pictures go: an H.264 file (`VideoWriter`) and a window (`Screen`).
+"""Where pictures go: an H.264 file (`VideoWriter`) and a window (`Display`).
 
 The file is written in fragments and turned into an ordinary MP4 on closing (FFmpeg's `hybrid_fragmented`): browsers
 play and seek it, and after a crash every closed fragment still plays. A frame waits for the encoder's look-ahead and

@@ -25,7 +25,7 @@ CLOSING_KEYS = (ord("q"), 27)  # q and Escape
 PROBE = "import cv2; cv2.namedWindow('microspot'); cv2.destroyAllWindows()"
 
 
-class Screen:
+class Display:
     """Windows on the display, one per title. Raises UsageError when there is none; use it from the main thread."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ def _display_trouble() -> str:
     return "" if child.returncode == 0 else "OpenCV cannot reach the display"
 
 
-class Window(Sink):
+class WindowSink(Sink):
     """The overlay in a window per source. Raises UsageError without a display.
 
     q, Escape or closing the window ends the run as ctrl-C does: `draw` raises KeyboardInterrupt.
@@ -76,7 +76,7 @@ class Window(Sink):
     draws = True
 
     def __init__(self) -> None:
-        self._screen = Screen()
+        self._screen = Display()
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         image = draw.draw(frame.image, views, now_ns=frame.captured_ns, notes=self.notes)

@@ -76,7 +76,7 @@ class ArrivalClock:
         return offset + max(-step, min(step, self._target - offset))
 
 
-class SegmentClock:
+class PlaylistClock:
     """The clock of HLS, for all its connections: its times are exact, and arrivals, a segment at once, say nothing.
 
     So a segment that is given again, as after a reconnect, falls where it fell before, and the caller drops it.

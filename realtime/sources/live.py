@@ -4,7 +4,7 @@ A read can hang for good (cv2 and PyAV alike, measured: still blocked after 45 s
 its silence is watched. End of stream is a loss like any other. After the first success it is tried again without end.
 Stream time goes on across reconnects by the host's monotonic clock; `epoch` tells connections apart.
 
-An outage gives a Gap as soon as it is certain, which ends every stretch, and another for the rest with the first frame
+An outage gives a Gap as soon as it is certain, which ends every segment, and another for the rest with the first frame
 that is back: together they cover it, from frame to frame. A recording behind a URL (the worker sees which it is) is
 read as a file is: every frame, at its own time, once, no faster than they are taken.
 """
@@ -20,8 +20,8 @@ from typing import Any, Self
 from ..errors import SourceError
 from ..records import Frame, Gap, Pixels, SourceState
 from .address import Address, password_advice
-from .arrival_clock import ArrivalClock, SegmentClock
-from .capture.client import Worker, WorkerError
+from .arrival_clock import ArrivalClock, PlaylistClock
+from .capture.client import CaptureClient, CaptureError
 from .capture.outbox import OVERLOAD
 from .capture.worker import DAMAGED, ENDED
 from .options import NS, SourceOptions
@@ -29,7 +29,7 @@ from .pacing import Pace
 from .rate_check import RateCheck
 from .timeouts import Backoff, Patience
 
-Clock = ArrivalClock | SegmentClock
+Clock = ArrivalClock | PlaylistClock
 Record = Frame | Gap | SourceState
 LOST = "connection lost"
 LEAST_NS = 1_000_000  # of a Gap whose end, the time of noticing, is not later than its start
@@ -62,7 +62,7 @@ class LiveSource:
         self._address, self._options, self._size, self._wait = address, options, size, wait
         self._closed = threading.Event()
         self._lock = threading.Lock()  # no worker starts once closed
-        self._worker: Worker | None = None
+        self._worker: CaptureClient | None = None
         self._check = RateCheck(options)
         self._zero_ns: int | None = None  # host time of the first frame
         self._last_ns = 0  # stream time of the last frame, or of the end of a gap
@@ -70,7 +70,7 @@ class LiveSource:
         self._next_index = 0
         self._lived_s: float | None = None  # what the frames of this connection span
         self._away = False  # lost, and no frame has come since
-        self._segments: SegmentClock | None = None  # of HLS: goes on across connections
+        self._playlist: PlaylistClock | None = None  # of HLS: goes on across connections
         self._overload = False  # frames were dropped since the last one
         self._recording_s: float | None = None  # what a recording promises
         self._over = False  # a live stream that has become a recording: all of it was seen
@@ -117,7 +117,7 @@ class LiveSource:
     def _lost(self, why: str) -> Iterator[Record]:
         """The outage is certain: a Gap from the last frame to now; the next frame completes it."""
         start_ns, now_ns = self._last_ns, time.monotonic_ns() - (self._zero_ns or 0)
-        if self._segments is not None:
+        if self._playlist is not None:
             now_ns = start_ns  # segments that come late hold frames taken before now
         self._last_ns, self._away = max(now_ns, start_ns + LEAST_NS), True
         yield SourceState(self.name, "lost", why)
@@ -146,16 +146,16 @@ class LiveSource:
             start = time.monotonic() + self._options.start_s, "the capture worker did not start"
             header, _ = self._hear(worker, start)
             if header["type"] == "end":  # what it needs cannot be loaded
-                raise WorkerError(header["detail"])
+                raise CaptureError(header["detail"])
             yield from self._frames(worker)
-        except WorkerError as lost:
+        except CaptureError as lost:
             return str(lost)
         finally:
             if worker:
                 worker.close()
         return "closed"
 
-    def _start(self) -> Worker:
+    def _start(self) -> CaptureClient:
         options, address = self._options, self._address
         config = {
             "kind": address.kind, "target": address.target, "fps": self.rate_hz, "size": self._size,
@@ -165,11 +165,11 @@ class LiveSource:
         }  # fmt: skip
         with self._lock:
             if self._closed.is_set():
-                raise WorkerError("closed")
-            self._worker = Worker(config, options.max_pixels)
+                raise CaptureError("closed")
+            self._worker = CaptureClient(config, options.max_pixels)
         return self._worker
 
-    def _frames(self, worker: Worker) -> Iterator[Record]:
+    def _frames(self, worker: CaptureClient) -> Iterator[Record]:
         clock: Clock = ArrivalClock(0 if self._zero_ns is None else self._zero_ns + self._last_ns)
         patience, base, began = Patience(self._options), self._next_index, 0.0
         while True:
@@ -184,25 +184,25 @@ class LiveSource:
                 patience.picture()
             elif header["type"] == "open":
                 self._opened(header, patience)
-                clock = self._segments or clock
+                clock = self._playlist or clock
             elif header["type"] == "end":
-                raise WorkerError(header["detail"])
+                raise CaptureError(header["detail"])
             elif patience.packets():
                 yield SourceState(self.name, "connecting", "packets come, but no key frame yet")
 
     def _opened(self, header: dict[str, Any], patience: Patience) -> None:
-        patience.opened(header["segmented"])
-        if header["segmented"]:
-            self._segments = self._segments or SegmentClock()
+        patience.opened(header["playlist"])
+        if header["playlist"]:
+            self._playlist = self._playlist or PlaylistClock()
         if header["recording_s"] is None:
             return
         if self._zero_ns is not None and self._recording_s is None:  # it was live, and was seen
             self._over = True
-            raise WorkerError("the broadcast is over")
+            raise CaptureError("the broadcast is over")
         self._recording_s, self.live, self.pace = header["recording_s"], False, self._paced
 
     def _hear(
-        self, worker: Worker, until: tuple[float, str]
+        self, worker: CaptureClient, until: tuple[float, str]
     ) -> tuple[dict[str, Any], Pixels | None]:
         """The worker's next message, its losses counted."""
         deadline, silence = until
@@ -210,7 +210,7 @@ class LiveSource:
             header, image = worker.receive(deadline)
         except TimeoutError:
             worker.close(0)  # it hangs: no use in asking
-            raise WorkerError(silence) from None
+            raise CaptureError(silence) from None
         for cause, count in header["missing"].items():
             self.drops[cause] = self.drops.get(cause, 0) + count
             self._overload |= cause == OVERLOAD

@@ -37,7 +37,9 @@ class SourceOptions:
         60.0  # packets may come for so long without a picture: until a key frame, or all damaged
     )
     stall_s: float = 5.0  # silence after which a live source counts as lost
-    segment_stall_s: float = 30.0  # the same of HLS, which is silent while its next segment is made
+    playlist_stall_s: float = (
+        30.0  # the same of HLS, which is silent while its next segment is made
+    )
     settle_s: float = 1.0  # of a new stream, in which it is measured how late its packets come
     retry_s: float = 0.5  # first pause before a reconnect
     retry_growth: float = (
@@ -49,9 +51,9 @@ class SourceOptions:
         0.25  # share of the pause that is random, so that cameras do not return in step
     )
     stable_s: float = 5.0  # a connection that gave frames for so long starts the pauses anew
-    queue_s: float = 2.0  # of a camera's frames that wait in the worker before a stretch is dropped
+    queue_s: float = 2.0  # of a camera's frames that wait in the worker before a segment is dropped
     queue_bytes: int = 256 << 20
-    late_s: float = 5.0  # a stream's packet may wait beyond its time before a stretch is dropped (see `packets`)
+    late_s: float = 5.0  # a stream's packet may wait beyond its time before a segment is dropped (see `packets`)
     packet_bytes: int = 64 << 20
     rtsp_transport: str = "auto"  # a key of capture.TRANSPORTS
     unread_frames: int = 10  # reads of a camera that may fail in a row

@@ -12,7 +12,7 @@ import heapq
 from typing import Any
 
 
-class Roll:
+class PacketLedger:
     """The time stamps (units of the stream's time base) of packets whose frames have not come yet."""
 
     def __init__(self, by_decoding: bool) -> None:

@@ -50,7 +50,7 @@ class PushSource:
     def push(self, captured_ns: int, image: Pixels) -> int | None:
         """Hand over HxWx3 BGR taken at stream time `captured_ns`; its index, or None when it was not taken.
 
-        Raises ValueError for another kind of array. A picture of another size than before starts a new stretch.
+        Raises ValueError for another kind of array. A picture of another size than before starts a new segment.
         """
         frame = Frame(self.name, self._next, captured_ns, image)
         with self._arrived:

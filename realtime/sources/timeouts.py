@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from .capture.client import WorkerError
+from .capture.client import CaptureError
 from .options import SourceOptions
 
 
@@ -35,7 +35,7 @@ class Patience:
     """How long a worker may be silent, and how long its packets may come without a picture."""
 
     def __init__(self, options: SourceOptions) -> None:
-        self._options, self._segmented, self._waiting, self.pictured = options, False, False, False
+        self._options, self._playlist, self._waiting, self.pictured = options, False, False, False
         self._since = time.monotonic()  # of the last picture, or of the beginning
 
     def deadline(self) -> tuple[float, str]:
@@ -44,12 +44,12 @@ class Patience:
         if not self.pictured:
             limit_s, silence = options.open_s, f"no frame within {options.open_s:g} s"
         else:
-            limit_s = options.segment_stall_s if self._segmented else options.stall_s
+            limit_s = options.playlist_stall_s if self._playlist else options.stall_s
             silence = f"no frame for {limit_s:g} s"
         return time.monotonic() + limit_s, silence
 
-    def opened(self, segmented: bool) -> None:
-        self._segmented, self._since = segmented, time.monotonic()
+    def opened(self, playlist: bool) -> None:
+        self._playlist, self._since = playlist, time.monotonic()
 
     def picture(self) -> None:
         self.pictured, self._since = True, time.monotonic()
@@ -59,6 +59,6 @@ class Patience:
         limit_s, waited_s = self._options.picture_s, time.monotonic() - self._since
         if waited_s >= limit_s:
             what = "no picture can be decoded" if self.pictured else "no key frame"
-            raise WorkerError(f"packets come, but {what} within {limit_s:g} s")
+            raise CaptureError(f"packets come, but {what} within {limit_s:g} s")
         news, self._waiting = not (self._waiting or self.pictured), True
         return news

@@ -14,7 +14,7 @@ from microspot.engines.data.decoding import DEMUXERS, Track, open_video
 
 from ..errors import SourceError
 from .options import NS, SourceOptions
-from .packet_ledger import Roll
+from .packet_ledger import PacketLedger
 from .recorded import Recorded, Shot
 
 
@@ -105,7 +105,7 @@ class VideoFile(Recorded):
 
     def _decoded(self) -> Iterator[tuple[int | None, av.VideoFrame | None]]:
         """Time stamps and frames in display order; no frame where it cannot be decoded."""
-        roll, packets = Roll(self._container.format.name == "avi"), self._track.packets()
+        roll, packets = PacketLedger(self._container.format.name == "avi"), self._track.packets()
         while packet := self._next(packets):
             roll.expect(packet)
             try:

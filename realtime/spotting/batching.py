@@ -1,8 +1,8 @@
 """Network calls as values, so that one camera and many run the same code.
 
-A session's step is a generator: it yields a Call wherever it needs a network and is resumed with the outputs. `drive`
+A session's step is a generator: it yields a Call wherever it needs a network and is resumed with the outputs. `run_batched`
 runs any number of them at once and puts calls of equal engine and shape into one batch; K = 1 is a batch of one. (The
-design names `push` as the verb; push is `drive` over one step.)
+design names `push` as the verb; push is `run_batched` over one step.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class InferenceRequest:
     """Run `engine` on `inputs`; axis 0 of every array is the batch."""
 
     engine: str
@@ -33,15 +33,15 @@ class Call:
         return self.engine, tuple((name, array.shape[1:]) for name, array in self.inputs.items())
 
 
-Steps = Generator[Call, Arrays, Result]
-Run = Callable[..., Arrays]
-Lookup = Callable[[str], Run]  # engine name -> engine; `EngineSet.engine` is one
+InferenceSteps = Generator[InferenceRequest, Arrays, Result]
+RunEngine = Callable[..., Arrays]
+Lookup = Callable[[str], RunEngine]  # engine name -> engine; `EngineSet.engine` is one
 
 
-def drive(steps: Sequence[Steps[Result]], engines: Lookup) -> list[Result]:
+def run_batched(steps: Sequence[InferenceSteps[Result]], engines: Lookup) -> list[Result]:
     """Run every generator to its end, batching their calls; results in the order of `steps`."""
     results: list[Any] = [None] * len(steps)
-    waiting: dict[int, Call] = {}
+    waiting: dict[int, InferenceRequest] = {}
     answers: dict[int, Arrays | None] = dict.fromkeys(range(len(steps)))
     while answers:
         for i, answer in answers.items():
@@ -49,12 +49,14 @@ def drive(steps: Sequence[Steps[Result]], engines: Lookup) -> list[Result]:
                 waiting[i] = next(steps[i]) if answer is None else steps[i].send(answer)
             except StopIteration as end:
                 results[i] = end.value
-        answers = _run(waiting, engines)
+        answers = _run_requests(waiting, engines)
         waiting = {}
     return results
 
 
-def _run(waiting: dict[int, Call], engines: Lookup) -> dict[int, Arrays | None]:
+def _run_requests(
+    waiting: dict[int, InferenceRequest], engines: Lookup
+) -> dict[int, Arrays | None]:
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, call in waiting.items():
         groups.setdefault(call.key, []).append(i)

@@ -11,7 +11,7 @@ from .time_grid import NS, nearest_tick
 Item = TypeVar("Item")
 
 
-class Thinner(Generic[Item]):
+class FrameDecimator(Generic[Item]):
     """Of the frames nearest one tick one goes on: the first within a quarter tick, else the nearest (see `clips.thin`).
 
     Only a frame that is earlier than that is held, until its successor shows whether a nearer one comes: a camera about
@@ -25,7 +25,7 @@ class Thinner(Generic[Item]):
         self._done = 0
 
     def anchor(self, origin_ns: int | None) -> list[tuple[Item, bool]]:
-        """Set the origin of the open stretch; None while none is open, when every frame goes on.
+        """Set the origin of the open segment; None while none is open, when every frame goes on.
 
         Returns what a held frame became under the new origin.
         """
@@ -61,6 +61,6 @@ class Thinner(Generic[Item]):
         return (captured_ns - (self._origin or 0)) * self.grid_hz - tick * NS
 
     def flush(self) -> list[tuple[Item, bool]]:
-        """What is still held goes on; call when the stretch ends."""
+        """What is still held goes on; call when the segment ends."""
         held, self._held = self._held, None
         return [] if held is None else [(held[2], True)]

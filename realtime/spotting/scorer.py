@@ -13,47 +13,47 @@ from numpy.typing import NDArray
 
 from microspot.engines.specs import SpotterSpec
 
-from .batching import Call, Steps
+from .batching import InferenceRequest, InferenceSteps
 
 Floats32 = NDArray[np.float32]
 
 
 class Scores(NamedTuple):
-    """values (M, n): window of scale i whose last tick is first + column; NaN where it leaves the stretch."""
+    """values (M, n): window of scale i whose last tick is first + column; NaN where it leaves the segment."""
 
     first: int
     values: Floats32
 
 
 class IncrementalScorer:
-    """push / flush / reset over the ticks of one stretch."""
+    """push / flush / reset over the ticks of one segment."""
 
     def __init__(self, spec: SpotterSpec) -> None:
         self.spec = spec
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stretch."""
+        """Forget the segment."""
         self._ticks = 0
         self._state = np.zeros((1, self.spec.state), np.float32)
 
-    def push(self, columns: Floats32) -> Steps[Scores]:
+    def push(self, columns: Floats32) -> InferenceSteps[Scores]:
         """Score the next ticks, columns (L, n) float32."""
         scores = yield from self._step(columns, 1.0)
         self._ticks += columns.shape[1]
         return scores
 
-    def flush(self) -> Steps[Scores]:
-        """The last R window ends: R columns outside the stretch, exactly the zero padding of the whole network."""
+    def flush(self) -> InferenceSteps[Scores]:
+        """The last R window ends: R columns outside the segment, exactly the zero padding of the whole network."""
         return (
             yield from self._step(np.zeros((self.spec.feature, self.spec.radius), np.float32), 0.0)
         )
 
-    def _step(self, columns: Floats32, valid: float) -> Steps[Scores]:
+    def _step(self, columns: Floats32, valid: float) -> InferenceSteps[Scores]:
         n = columns.shape[1]
         if n == 0:  # a network without look-ahead has nothing to flush
             return Scores(self._ticks, np.empty((self.spec.scales, 0), np.float32))
-        out = yield Call(
+        out = yield InferenceRequest(
             "proposer",
             {
                 "features": np.ascontiguousarray(columns[None], np.float32),

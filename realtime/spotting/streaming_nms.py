@@ -3,7 +3,7 @@
 Candidates that overlap at all form a cluster. A later window's refined interval cannot start earlier than `reach`
 ticks before that window's end, so a cluster is released (judged by NMS, made final) once it lies before that horizon.
 A cluster that would span more than `limit` ticks meets a barrier: what came before is judged together, later
-candidates without it. `engines.reference` applies the same rules to a whole stretch at once.
+candidates without it. `engines.reference` applies the same rules to a whole segment at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Candidate(NamedTuple):
 
 
 class Key(NamedTuple):
-    """Names an event within a stretch: the first window's last tick and scale; `turn` tells apart reused windows."""
+    """Names an event within a segment: the first window's last tick and scale; `turn` tells apart reused windows."""
 
     end: int
     scale: int
@@ -57,7 +57,7 @@ class _Cluster:
     members: list[Candidate]
     key: Key
     shown: Candidate | None  # the candidate of the last provisional decision
-    spent: set[Key]
+    used_keys: set[Key]
 
     @property
     def start(self) -> float:
@@ -72,15 +72,15 @@ class _Cluster:
         return min(self.members, key=lambda c: c.rank)
 
 
-class Settler:
-    """push / flush / reset over the candidates of one stretch, in order of window end."""
+class StreamingNms:
+    """push / flush / reset over the candidates of one segment, in order of window end."""
 
     def __init__(self, spec: SpotterSpec, limit: int) -> None:
         self.spec, self.limit = spec, limit
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stretch."""
+        """Forget the segment."""
         self._open: list[_Cluster] = []
         self._closed: list[
             _Cluster
@@ -98,7 +98,7 @@ class Settler:
         return decisions + self._release(past)
 
     def flush(self, ticks: int) -> list[Decision]:
-        """The stretch ended after `ticks` ticks: clip to it and release everything."""
+        """The segment ended after `ticks` ticks: clip to it and release everything."""
         for cluster in self._open + self._closed:
             inside = [c._replace(stop=min(c.stop, float(ticks))) for c in cluster.members]
             cluster.members = [c for c in inside if c.stop - c.start >= self.spec.min_ticks]
@@ -133,30 +133,35 @@ class Settler:
         if len(group) == 1:
             return group[0]
         announced = [c for c in group if c.shown is not None]
-        heir = min(announced or group, key=lambda c: (c.best.rank, c.key))
-        spent: set[Key] = set()
+        survivor_of_merge = min(announced or group, key=lambda c: (c.best.rank, c.key))
+        used_keys: set[Key] = set()
         for cluster in announced:
-            spent |= cluster.spent
-            if cluster is not heir and cluster.shown is not None:
+            used_keys |= cluster.used_keys
+            if cluster is not survivor_of_merge and cluster.shown is not None:
                 decisions.append(Decision("withdrawn", cluster.key, cluster.shown))
         members = [c for cluster in group for c in cluster.members]
-        return _Cluster(members, heir.key, heir.shown, spent | {heir.key})
+        return _Cluster(
+            members,
+            survivor_of_merge.key,
+            survivor_of_merge.shown,
+            used_keys | {survivor_of_merge.key},
+        )
 
     def _release(self, clusters: list[_Cluster]) -> list[Decision]:
         self._open = [c for c in self._open if c not in clusters]
         self._closed = [c for c in self._closed if c not in clusters]
         decisions: list[Decision] = []
         for cluster in sorted(clusters, key=lambda c: c.key):
-            survivors = judge(cluster.members, self.spec)
+            survivors = suppress(cluster.members, self.spec)
             for rank, survivor in enumerate(survivors):
-                key = cluster.key if rank == 0 else _unused(survivor, cluster.spent)
+                key = cluster.key if rank == 0 else _unused_key(survivor, cluster.used_keys)
                 decisions.append(Decision("final", key, survivor))
             if not survivors and cluster.shown is not None:
                 decisions.append(Decision("withdrawn", cluster.key, cluster.shown))
         return sorted(decisions, key=lambda d: (d.candidate.start, d.key))
 
 
-def judge(members: list[Candidate], spec: SpotterSpec) -> list[Candidate]:
+def suppress(members: list[Candidate], spec: SpotterSpec) -> list[Candidate]:
     """The survivors of one cluster under NMS, best first, with their (soft: decayed) scores."""
     members = sorted(
         members, key=lambda c: (c.rank, c.end, c.scale)
@@ -168,11 +173,11 @@ def judge(members: list[Candidate], spec: SpotterSpec) -> list[Candidate]:
     return [members[i]._replace(score=float(score)) for i, score in zip(keep, scores, strict=True)]
 
 
-def _unused(survivor: Candidate, spent: set[Key]) -> Key:
+def _unused_key(survivor: Candidate, used_keys: set[Key]) -> Key:
     key = Key(survivor.end, survivor.scale)
-    while key in spent:
+    while key in used_keys:
         key = key._replace(turn=key.turn + 1)
-    spent.add(key)
+    used_keys.add(key)
     return key
 
 

@@ -1,6 +1,6 @@
 """TimeGrid: capture times (ns) to uniform ticks at the weights' rate. Integers only; no declared rate is consulted.
 
-Tick k of a stretch lies at origin + k / grid_hz, origin being the stretch's first accepted frame. A frame within a
+Tick k of a segment lies at origin + k / grid_hz, origin being the segment's first accepted frame. A frame within a
 quarter tick of a tick is that tick; any other tick is linear in time between the frames left and right of it.
 """
 
@@ -31,7 +31,7 @@ class Placement(NamedTuple):
 
 
 class TimeGrid:
-    """The ticks of one stretch.
+    """The ticks of one segment.
 
     place() raises ValueError for a time that does not rise: such frames never reach the networks.
     """
@@ -41,7 +41,7 @@ class TimeGrid:
         self.reset()
 
     def reset(self) -> None:
-        """The next frame opens a new stretch."""
+        """The next frame opens a new segment."""
         self.origin_ns: int | None = None
         self._last = 0  # newest frame, in ticks x NS from the origin
         self._next = 0

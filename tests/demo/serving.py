@@ -16,7 +16,7 @@ from microspot.demo.access.binding import Binding
 from microspot.demo.app import build
 from microspot.demo.limits import Limits
 from microspot.demo.server.serve import listen, server
-from microspot.demo.views.pipeline_run import THREAD, Kit
+from microspot.demo.views.pipeline_run import THREAD, PipelineSetup
 from microspot.realtime.config import Settings
 from tests.fakes import engine_set
 
@@ -31,10 +31,10 @@ def serving(
     """The port of a demo that is up; gone, with all its threads, afterwards."""
     bounds = Limits(**limits)
     binding = binding or Binding(port=0, password=password)
-    kit = Kit.checked(load, Settings())
+    setup = PipelineSetup.checked(load, Settings())
     with listen(binding) as listener:
         port = listener.getsockname()[1]
-        application = build(kit, sources, binding, port, limits=bounds, page=page)
+        application = build(setup, sources, binding, port, limits=bounds, page=page)
         running = server(application, bounds, tls)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

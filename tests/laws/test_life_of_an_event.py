@@ -17,7 +17,7 @@ from tests import fakes
 
 
 def run(feats, hop=1, limit=300, **changes):
-    """(tick at which it came out, event) for every event of a stretch."""
+    """(tick at which it came out, event) for every event of a segment."""
     session = Session(
         fakes.engine_set(**changes), "x", settings=Settings(hop=hop, cluster_ticks=limit)
     )

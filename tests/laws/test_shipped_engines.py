@@ -15,7 +15,7 @@ from microspot.realtime.config import Settings
 from microspot.realtime.records import Crop, Frame
 from microspot.realtime.session import Session
 from microspot.realtime.sources.open import open_source
-from microspot.realtime.spotting.batching import drive
+from microspot.realtime.spotting.batching import run_batched
 from microspot.realtime.spotting.scorer import IncrementalScorer
 
 NEAR = 1e-5
@@ -29,7 +29,7 @@ def engines():
 
 @pytest.fixture(scope="module", params=["sample", "sample:synthetic:7"])
 def crops(request):
-    """The first stretch of a sample, eight seconds at most."""
+    """The first segment of a sample, eight seconds at most."""
     found = []
     with open_source(request.param) as source, MediaPipeAligner() as aligner:
         for frame in itertools.islice((r for r in source if isinstance(r, Frame)), 240):
@@ -63,8 +63,8 @@ def test_scores_and_refinements_agree(features, engines, hop):
     scorer, found = IncrementalScorer(engines.spotter), []
     for start in range(0, features.shape[1], hop):
         columns = features[:, start : start + hop]
-        found.append(drive([scorer.push(columns)], engines.engine)[0].values)
-    found.append(drive([scorer.flush()], engines.engine)[0].values)
+        found.append(run_batched([scorer.push(columns)], engines.engine)[0].values)
+    found.append(run_batched([scorer.flush()], engines.engine)[0].values)
     streamed = np.concatenate(found, axis=1)[:, engines.spotter.radius :]
     whole = reference.propose(features, engines)
     assert np.array_equal(np.isnan(streamed), np.isnan(whole))

@@ -1,4 +1,4 @@
-"""Law 1: any split, hop and batch of cameras gives what `engines.reference` says of the whole stretch."""
+"""Law 1: any split, hop and batch of cameras gives what `engines.reference` says of the whole segment."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from microspot.engines.runtime.engine import FunctionEngine
 from microspot.engines.specs import LIMITS
 from microspot.realtime.config import Settings
 from microspot.realtime.session import Session
-from microspot.realtime.spotting.batching import drive
+from microspot.realtime.spotting.batching import run_batched
 from microspot.realtime.spotting.time_grid import tick_ns
 from tests import fakes
 
@@ -113,9 +113,9 @@ def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
             sessions[k].push_steps(fakes.crop(streams[k][:, tick], tick_ns(0, tick, 30), tick))
             for k in live
         ]
-        for k, found in zip(live, drive(steps, engines.engine), strict=True):
+        for k, found in zip(live, run_batched(steps, engines.engine), strict=True):
             events[k] += found
-    for k, found in enumerate(drive([s.flush_steps() for s in sessions], engines.engine)):
+    for k, found in enumerate(run_batched([s.flush_steps() for s in sessions], engines.engine)):
         events[k] += found
         finals = [e for e in events[k] if e.status == "final"]
         assert ticks_of(finals) == expected(engines, streams[k])

@@ -12,7 +12,7 @@ from microspot.engines.clips import thin, tick_weights
 from microspot.engines.intervals import Intervals, decode, encode, iou, nms
 from microspot.realtime.config import Settings
 from microspot.realtime.session import Session
-from microspot.realtime.spotting.frame_decimator import Thinner
+from microspot.realtime.spotting.frame_decimator import FrameDecimator
 from microspot.realtime.spotting.ring import Ring
 from microspot.realtime.spotting.time_grid import NS, TimeGrid, nearest_tick, tick_ns
 from tests import fakes
@@ -36,7 +36,7 @@ def capture_times(seed, hz, jitter, count=120, loss=0.0):
 def test_grid_and_thinner_equal_the_offline_rule(seed, hz, jitter, loss):
     times = capture_times(seed, hz, jitter, loss=loss)
     times = times[times >= 0]
-    thinner: Thinner[int] = Thinner(30)
+    thinner: FrameDecimator[int] = FrameDecimator(30)
     kept = [0]
     thinner.anchor(int(times[0]))
     for i in range(1, len(times)):

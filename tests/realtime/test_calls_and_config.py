@@ -6,14 +6,14 @@ import pytest
 from microspot.engines.specs import SpotterSpec
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import UsageError
-from microspot.realtime.spotting.batching import Call, drive
+from microspot.realtime.spotting.batching import InferenceRequest, run_batched
 
 
 def double(sizes):
     """A step that calls the network once per size and returns what came back."""
     found = []
     for size in sizes:
-        out = yield Call("net", {"x": np.full((1, size), size, np.float32)})
+        out = yield InferenceRequest("net", {"x": np.full((1, size), size, np.float32)})
         found.append(out["y"])
     return found
 
@@ -25,7 +25,7 @@ def test_equal_shapes_share_a_batch_and_others_do_not():
         batches.append(x.shape)
         return {"y": 2 * x}
 
-    results = drive([double([3, 4]), double([3]), double([5, 4])], lambda name: net)
+    results = run_batched([double([3, 4]), double([3]), double([5, 4])], lambda name: net)
     assert batches == [(2, 3), (1, 5), (2, 4)]
     assert [[float(y[0, 0]) for y in found] for found in results] == [[6, 8], [6], [10, 8]]
 
@@ -37,7 +37,7 @@ def test_an_engine_may_reuse_its_buffers():
         buffer[:] = x[0, 0]
         return {"y": buffer}
 
-    results = drive([double([1]), double([2])], lambda name: net)
+    results = run_batched([double([1]), double([2])], lambda name: net)
     assert [float(found[0][0, 0]) for found in results] == [1, 2]
 
 
@@ -46,7 +46,7 @@ def test_steps_that_call_nothing_return_at_once():
         return 7
         yield
 
-    assert drive([nothing(), nothing()], lambda name: None) == [7, 7]
+    assert run_batched([nothing(), nothing()], lambda name: None) == [7, 7]
 
 
 def test_option_beats_file_beats_manifest(tmp_path):

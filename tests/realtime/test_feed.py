@@ -122,7 +122,7 @@ def test_closing_a_feed_that_never_started_is_quiet():
     Feed(Times([]), Faces(lambda ns: {0}), 30, Settings(), Meter()).close()
 
 
-def test_a_picture_of_another_size_starts_a_new_stretch_in_the_same_frame():
+def test_a_picture_of_another_size_starts_a_new_segment_in_the_same_frame():
     heights = [8] * 10 + [16] * 10 + [12] + [8] * 9
     items = run([k * STEP for k in range(30)], heights=heights)
     gaps = [item for item in items if isinstance(item, Gap)]

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microspot.engines.alignment.bridge import Bridge, BridgeOptions, breaks
-from microspot.realtime.gaps import Stretches, joined
+from microspot.realtime.gaps import SegmentTracker, joined
 from microspot.realtime.records import Gap
 
 MS = 1_000_000
 STEP = 40 * MS  # a camera of 25 Hz
 
 
-def stretches(**options):
-    return Stretches("cam", Bridge(BridgeOptions(**options)))
+def segments(**options):
+    return SegmentTracker("cam", Bridge(BridgeOptions(**options)))
 
 
 def see_all(held, sightings):
@@ -50,14 +50,14 @@ def test_the_reason_is_what_was_seen_of_the_hole(hole, why, told):
     sightings = [(0, {0}, None), (40, {0}, None)] + [
         (at, set(), reason) for at, reason in hole if reason
     ]
-    gaps = see_all(stretches(frames=1), [*sightings, (240, {0}, None)])
+    gaps = see_all(segments(frames=1), [*sightings, (240, {0}, None)])
     assert {gap.reason for gap in gaps} == {told}
     assert [(gap.start_ns, gap.stop_ns) for gap in joined(gaps)] == [(40 * MS, 240 * MS)]
 
 
 def test_an_outage_of_the_source_runs_from_the_last_frame_used_to_the_first_used():
     """The last frame before it showed no face any more, nor did the first after it."""
-    held = stretches()
+    held = segments()
     before = see_all(held, [(0, {0}, None), (40, {0}, None), (80, set(), "no face")])
     lost = held.interrupted(Gap("cam", None, 80 * MS, 5_000 * MS, "connection lost"))
     after = see_all(held, [(8_000, set(), "no face"), (8_040, {0}, None), (8_080, {0}, None)])
@@ -67,7 +67,7 @@ def test_an_outage_of_the_source_runs_from_the_last_frame_used_to_the_first_used
 
 
 def test_faces_that_were_away_before_the_source_was_lost_keep_their_reason():
-    held = stretches()
+    held = segments()
     see_all(held, [(0, {0, 1}, None), (40, {0, 1}, None)])
     told = see_all(held, [(40 * n, {0}, "turned away") for n in range(2, 8)])
     lost = held.interrupted(Gap("cam", None, 280 * MS, 900 * MS, "connection lost"))
@@ -89,7 +89,7 @@ def test_faces_that_were_away_before_the_source_was_lost_keep_their_reason():
 )
 def test_joined_gaps_cover_every_hole_that_was_not_bridged_and_nothing_else(script):
     """Against the definition: neighbours in the times of use are bridged, or one outage."""
-    held, told, used, now = stretches(), [], [], 0
+    held, told, used, now = segments(), [], [], 0
     for step, seen, event in script:
         now += step * MS
         if event == 0:
@@ -150,7 +150,7 @@ def test_bridges_are_measured_from_the_frames_that_were_looked_at():
 
 def test_examinations_cut_where_the_stream_tells_a_gap():
     times = [0, 140, 173, 206, 240, 273, 400, 433, 600, 633]
-    held = stretches()
+    held = segments()
     told = see_all(held, [(at, {0}, None) for at in times])
     assert [times[place] * MS for place in breaks([at * MS for at in times])] == [
         gap.stop_ns for gap in told

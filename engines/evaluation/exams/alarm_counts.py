@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...clips import SECOND_NS, nearest_frames
 from .mesh_annotation import Flags
-from .recordings import Verdict
+from .recordings import SpottingResult
 
 BLINK_REACH_S = 0.1  # around a blink, in which the middle of an alarm counts as on it
 SAME_MOMENT_S = 0.5  # of footage: alarms nearer to each other are of one moment
@@ -86,7 +86,7 @@ def _solve(count: int, probability: float) -> float:
     return (low + high) / 2
 
 
-def middles(verdict: Verdict, grid_hz: int) -> NDArray[np.int64]:
+def middles(verdict: SpottingResult, grid_hz: int) -> NDArray[np.int64]:
     """The frame of the take nearest to the middle of each found interval."""
     ticks = (verdict.found.start + verdict.found.stop - 1) / 2
     return nearest_frames(
@@ -94,7 +94,7 @@ def middles(verdict: Verdict, grid_hz: int) -> NDArray[np.int64]:
     )
 
 
-def on_blinks(verdict: Verdict, blink: Flags, grid_hz: int) -> int:
+def on_blinks(verdict: SpottingResult, blink: Flags, grid_hz: int) -> int:
     """Alarms whose middle lies in a blink or within BLINK_REACH_S of one."""
     at = verdict.take.times_ns
     away = np.abs(at[middles(verdict, grid_hz)][:, None] - at[blink][None, :])

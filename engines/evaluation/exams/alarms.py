@@ -18,7 +18,7 @@ from ...runtime.engine import EngineSet
 from .alarm_counts import Tally, middles, on_blinks
 from .composites import SHARES, Source, count_play, plays, sources_of
 from .mesh_annotation import Annotation, annotate, runs
-from .recordings import Verdict, examine
+from .recordings import SpottingResult, examine
 from .semireal import Progress, cut, seconds, silent
 
 CATEGORIES = (
@@ -71,9 +71,13 @@ def examine_alarms(
 
 
 def count_real(
-    verdict: Verdict, grid_hz: int, footage: Footage, notes: Annotation, real: dict[str, Tally]
+    verdict: SpottingResult,
+    grid_hz: int,
+    footage: Footage,
+    notes: Annotation,
+    real: dict[str, Tally],
 ) -> int:
-    """Sort the alarms of one stretch into the categories; how many there are."""
+    """Sort the alarms of one segment into the categories; how many there are."""
     take = verdict.take
     first = int(np.searchsorted(footage.at_ns, take.times_ns[0]))
     rows = slice(first, first + len(take.times_ns))

@@ -77,7 +77,7 @@ def semireal(
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
-    """Movements of known time and strength warped into quiet stretches of real video."""
+    """Movements of known time and strength warped into quiet segments of real video."""
     from ...loading import load_engines
     from .semireal import examine_semireal
 
@@ -95,7 +95,7 @@ def alarms(
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
-    """False alarms on real video and on minutes of plays of its stretches: quiet, in speech, in blinks."""
+    """False alarms on real video and on minutes of plays of its segments: quiet, in speech, in blinks."""
     from ...loading import load_engines
     from .alarms import examine_alarms
 

@@ -1,4 +1,4 @@
-"""Composites: one quiet stretch, bout of speech or blink of real footage, played again and again as by fresh cameras.
+"""Composites: one quiet segment, bout of speech or blink of real footage, played again and again as by fresh cameras.
 
 Real footage is short. Each play runs forward, in what really came before and after it, with noise, gain and at times
 JPEG of its own. What comes around quiet and speech is not judged; a blink is judged with its surroundings. Composites
@@ -21,11 +21,11 @@ from ...clips import SECOND_NS
 from ...data.footage import Footage, Rows
 from .alarm_counts import Tally, middles, on_blinks
 from .mesh_annotation import Annotation, Flags, runs
-from .recordings import Take, Verdict
+from .recordings import Recording, SpottingResult
 
 SHARES = {"quiet": 0.4, "speech": 0.3, "blinks": 0.3}  # of the composites' minutes
-LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of a stretch
-PART_S = (1.5, 5.0)  # of a longer stretch, drawn anew for every play
+LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of a segment
+PART_S = (1.5, 5.0)  # of a longer segment, drawn anew for every play
 CONTEXT_S = 1.0  # before and after what is played, where the footage has it: longer than the encoder's longest lag
 NOISE = (1.0, 3.0)  # sd in grey levels, of fresh sensor noise
 GAIN = (0.0, 0.04)  # amplitude of the drift
@@ -76,7 +76,7 @@ class Source:
 def sources_of(footage: Footage, notes: Annotation) -> dict[str, list[Source]]:
     """What there is to play: quiet, speech without blinks, and blinks outside speech with CONTEXT_S around them."""
     found: dict[str, list[Source]] = {name: [] for name in SHARES}
-    for rows in footage.stretches():
+    for rows in footage.segments():
         period = int(np.median(np.diff(footage.at_ns[slice(*rows)])))
         for name, flags in (("quiet", notes.quiet), ("speech", notes.mouth & ~notes.blink)):
             made = [
@@ -97,7 +97,7 @@ def _widened(part: Rows, rows: Rows, period_ns: int) -> Rows:
 
 
 def _around_blinks(footage: Footage, notes: Annotation, rows: Rows) -> Iterator[Rows]:
-    """Each blink with its context, as far as that lies in the stretch and holds no speech."""
+    """Each blink with its context, as far as that lies in the segment and holds no speech."""
     at, reach = footage.at_ns, CONTEXT_S * SECOND_NS
     for free in runs(~notes.mouth, rows):
         for first, stop in runs(notes.blink, free):
@@ -124,7 +124,7 @@ def _source(footage: Footage, notes: Annotation, rows: Rows, counted: Rows) -> S
 
 def plays(
     rng: np.random.Generator, sources: list[Source], minutes: float, name: str
-) -> Iterator[tuple[Source, Source, Take]]:
+) -> Iterator[tuple[Source, Source, Recording]]:
     """The sources in turn, what is played of each, and the play, until `minutes` of counted rows are played."""
     played_s, k = 0.0, 0
     while sources and played_s < 60 * minutes:
@@ -134,7 +134,7 @@ def plays(
         yield source, played, play(rng, played, name)
 
 
-def count_play(tally: Tally, verdict: Verdict, played: Source, grid_hz: int) -> None:
+def count_play(tally: Tally, verdict: SpottingResult, played: Source, grid_hz: int) -> None:
     """Add one play to the tally: alarms count whose middle lies in the counted rows."""
     first, stop = played.counted
     rows = middles(verdict, grid_hz)
@@ -158,14 +158,14 @@ def _part(rng: np.random.Generator, source: Source) -> Source:
     return source.part(int(rng.integers(0, length - count + 1)), count)
 
 
-def play(rng: np.random.Generator, source: Source, name: str) -> Take:
+def play(rng: np.random.Generator, source: Source, name: str) -> Recording:
     """The source as a fresh camera would give it."""
     camera = _camera(rng, source.crops.shape[-1])
     times = np.arange(len(source.crops), dtype=np.int64) * source.period_ns
     crops = np.empty_like(source.crops)
     for i, at in enumerate(times.tolist()):
         crops[i] = camera(source.crops[i], at / SECOND_NS)
-    return Take(f"composite:{name}:{source.name}", times, crops)
+    return Recording(f"composite:{name}:{source.name}", times, crops)
 
 
 def _camera(

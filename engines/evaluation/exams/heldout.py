@@ -26,8 +26,8 @@ from ...errors import DataError, UsageError
 from ...runtime.engine import EngineSet
 from ...specs import OPERATING_POINT, SpotterSpec
 from ..calibration import T_CRN_GRID, Scored, best_thresholds, curve, score_clip
-from .recognition import Reading, read_hit, recognition
-from .recordings import Take, Verdict, crop_px, examine, report, without_pixels
+from .recognition import RecognitionResult, read_hit, recognition
+from .recordings import Recording, SpottingResult, crop_px, examine, report, without_pixels
 from .tuning import quiet_trials, score_composites, tallies
 
 # 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
@@ -38,7 +38,7 @@ SEED = 2026
 SPLITS = ("test", "validation", "train")
 COMPOSITE_MIN = 10.0  # of tuning footage, in all
 
-Task = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]
+RenderJob = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]
 Say = Callable[[str], None]
 
 
@@ -47,13 +47,13 @@ class Column:
     """Engine sets that share a spotter, and what they made of the clips so far."""
 
     sets: list[EngineSet]
-    verdicts: list[Verdict] = field(default_factory=list)
-    readings: list[list[Reading]] = field(init=False)
+    verdicts: list[SpottingResult] = field(default_factory=list)
+    readings: list[list[RecognitionResult]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.readings = [[] for _ in self.sets]
 
-    def see(self, take: Take) -> None:
+    def see(self, take: Recording) -> None:
         """Spot once, name each hit with every recogniser; what is kept holds no pixels."""
         verdict = examine(take, self.sets[0])
         for engines, said in zip(self.sets, self.readings, strict=True):
@@ -92,7 +92,7 @@ def examine_heldout(
     tasks = exam_tasks(faces, clips, seconds, seed, split, side, recipe)
     columns = _columns(engines)
     for done, clip in enumerate(rendered(tasks, workers), 1):
-        for take in stretches(Take(clip.face, clip.times_ns, clip.crops, clip.movements)):
+        for take in segments(Recording(clip.face, clip.times_ns, clip.crops, clip.movements)):
             for column in columns:
                 column.see(take)
         progress(f"clip {done}/{clips}: {_so_far(columns)}")
@@ -117,7 +117,7 @@ def calibrate_on_faces(
     tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
     scored = []
     for done, clip in enumerate(rendered(tasks, workers), 1):
-        for take in stretches(Take(clip.face, clip.times_ns, clip.crops, clip.movements)):
+        for take in segments(Recording(clip.face, clip.times_ns, clip.crops, clip.movements)):
             scored.append(_scored(engines, take))
         progress(f"clip {done}/{clips}")
     composites = score_composites(engines, footage, SEED, COMPOSITE_MIN, progress)
@@ -138,7 +138,7 @@ def calibrate_on_faces(
     }
 
 
-def _scored(engines: EngineSet, take: Take) -> Scored:
+def _scored(engines: EngineSet, take: Recording) -> Scored:
     spans = np.asarray([(m.onset_ns, m.offset_ns) for m in take.micros()], np.int64).reshape(-1, 2)
     return score_clip(engines, take.crops, take.times_ns, spans)
 
@@ -148,7 +148,7 @@ def _scored(engines: EngineSet, take: Take) -> Scored:
 
 def exam_tasks(
     faces: Path, clips: int, seconds: float, seed: int, split: str, side: int, recipe: Recipe
-) -> list[Task]:
+) -> list[RenderJob]:
     """What is to be rendered; a face returns only after all others of the split. Raises DataError without any."""
     pool = [face for face in find_faces(faces) if face[2] == split]
     if not pool:
@@ -161,7 +161,7 @@ def exam_tasks(
     return [(*face, int(rng.integers(2**31)), seconds, side, recipe) for face in chosen]
 
 
-def rendered(tasks: Sequence[Task], workers: int) -> Iterator[Clip]:
+def rendered(tasks: Sequence[RenderJob], workers: int) -> Iterator[Clip]:
     """The clips in order, at most `workers` of them ahead: a minute at 60 Hz is 135 MB."""
     if workers <= 1:
         yield from map(render, tasks)
@@ -175,7 +175,7 @@ def rendered(tasks: Sequence[Task], workers: int) -> Iterator[Clip]:
             yield clip
 
 
-def render(task: Task) -> Clip:
+def render(task: RenderJob) -> Clip:
     """One clip."""
     path, mesh, split, seed, seconds, side, recipe = task
     return Renderer(load_face(path, mesh, split), side, recipe).clip(seed, seconds)
@@ -185,10 +185,10 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def stretches(take: Take, options: BridgeOptions | None = None) -> list[Take]:
-    """The take cut where the stream would see a Gap; each movement belongs to the stretch that it overlaps most.
+def segments(take: Recording, options: BridgeOptions | None = None) -> list[Recording]:
+    """The take cut where the stream would see a Gap; each movement belongs to the segment that it overlaps most.
 
-    Stretches of one frame are left out. None where no two frames are left.
+    SegmentTracker of one frame are left out. None where no two frames are left.
     """
     cuts = breaks(take.times_ns.tolist(), options)
     edges = [0, *cuts, len(take.times_ns)]
@@ -198,7 +198,7 @@ def stretches(take: Take, options: BridgeOptions | None = None) -> list[Take]:
     spans = [(int(take.times_ns[r.start]), int(take.times_ns[r.stop - 1])) for r in rows]
     owner = [_owner(movement, spans) for movement in take.movements]
     return [
-        Take(f"{take.name} {i}", take.times_ns[r], take.crops[r],
+        Recording(f"{take.name} {i}", take.times_ns[r], take.crops[r],
              tuple(m for m, own in zip(take.movements, owner, strict=True) if own == i))
         for i, r in enumerate(rows)
     ]  # fmt: skip

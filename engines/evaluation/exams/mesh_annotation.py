@@ -1,7 +1,7 @@
 """What a face does in real video, by rules on its mesh.
 
 The rules were set by eye on the first 25 s of the sample webcam clip: a lid that falls well below its own running
-level is a blink; parted or moving lips are speech; a stretch without either, where brows and head hold still too, is
+level is a blink; parted or moving lips are speech; a segment without either, where brows and head hold still too, is
 quiet. They annotate for statistics over many seconds and are no truth frame by frame. Not from the papers.
 """
 
@@ -49,9 +49,9 @@ class Annotation:
 
 
 def annotate(footage: Footage) -> Annotation:
-    """Blinks, mouth movements and quiet by the rules of this module, stretch by stretch."""
+    """Blinks, mouth movements and quiet by the rules of this module, segment by segment."""
     blink, mouth, still = (np.zeros(len(footage.aligned), bool) for _ in range(3))
-    for first, stop in footage.stretches():
+    for first, stop in footage.segments():
         rows, at = slice(first, stop), footage.at_ns[first:stop] / SECOND_NS
         mesh, affines = footage.landmarks[rows], footage.affines[rows]
         eyes = float(np.median(np.hypot(*(mesh[:, LIDS[0][2]] - mesh[:, LIDS[1][2]]).T)))

@@ -13,7 +13,7 @@ from ...clips import SECOND_NS, nearest_frames, thin
 from ...intervals import rounded
 from ...runtime.engine import EngineSet
 from ..metrics import spearman, uf1_uar
-from .recordings import Verdict
+from .recordings import SpottingResult
 
 EPS = (
     0.1  # prototype at onset and offset; ranks, and so Spearman, are the same for any value below 1
@@ -23,7 +23,7 @@ LABEL_FIELDS = {3: "label3", 5: "label5"}
 
 
 @dataclass(frozen=True)
-class Reading:
+class RecognitionResult:
     """What a recogniser said of one hit: true and predicted class (None: the set has no such label), and its curve.
 
     follows: Spearman with the prototype; misses: |peak - apex| as a share of the found interval's length. tent: the
@@ -38,7 +38,9 @@ class Reading:
     tent: tuple[float, float]
 
 
-def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Reading:
+def read_hit(
+    verdict: SpottingResult, found: int, truth: int, engines: EngineSet
+) -> RecognitionResult:
     """Name a found interval and compare with the micro-expression that it hit.
 
     The prototype [S2 C16-C21] is linear through the true onset (EPS), apex (1) and offset (EPS), read at the times of
@@ -51,7 +53,7 @@ def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Re
     mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
     label = getattr(movement, LABEL_FIELDS[len(labels)])
     length, tent = max(at[-1] - at[0], 1.0), -np.abs(np.linspace(-1, 1, len(at)))
-    return Reading(
+    return RecognitionResult(
         truth=labels.index(label) if label in labels else None,
         predicted=int(probabilities.argmax()),
         sure=bool(probabilities.max() >= engines.recognizer_spec.label_floor),
@@ -64,7 +66,9 @@ def read_hit(verdict: Verdict, found: int, truth: int, engines: EngineSet) -> Re
     )
 
 
-def recognize(verdict: Verdict, found: int, engines: EngineSet) -> tuple[Floats, Floats, Floats]:
+def recognize(
+    verdict: SpottingResult, found: int, engines: EngineSet
+) -> tuple[Floats, Floats, Floats]:
     """Times (N,) in ns, class probabilities (C,) and intensities (N,) of a found interval, as the stream has them.
 
     Of the crops that the stream holds, those nearest to N even positions are taken (realtime/session.py).
@@ -78,7 +82,7 @@ def recognize(verdict: Verdict, found: int, engines: EngineSet) -> tuple[Floats,
     return at, out["classes"][0].astype(np.float64), out["intensity"][0].astype(np.float64)
 
 
-def positions(verdict: Verdict, found: int, frames: int, grid_hz: int) -> Floats:
+def positions(verdict: SpottingResult, found: int, frames: int, grid_hz: int) -> Floats:
     """(N,) even times (ns) from onset to offset of a found interval, as the event would have them."""
     onset = max(rounded(float(verdict.found.start[found])), 0)
     offset = max(rounded(float(verdict.found.stop[found])) - 1, onset)
@@ -89,7 +93,7 @@ def positions(verdict: Verdict, found: int, frames: int, grid_hz: int) -> Floats
     return np.linspace(first, last, frames, dtype=np.float64)
 
 
-def recognition(readings: Sequence[Reading], labels: Sequence[str]) -> dict[str, Any]:
+def recognition(readings: Sequence[RecognitionResult], labels: Sequence[str]) -> dict[str, Any]:
     """UF1, UAR and confusion {true: {predicted: count}} over the labelled hits, curve figures over all hits.
 
     `tent`: the figures of a curve that knows nothing but the interval. `uncertain` counts labelled hits under the label

@@ -1,6 +1,6 @@
 """A take is what an examination looks at: aligned crops of one face with everything that is known to happen in them.
 
-Takes are run as whole stretches by `engines.reference`; counts are kept apart by displacement, so that a table can say
+Takes are run as whole segments by `engines.reference`; counts are kept apart by displacement, so that a table can say
 how faint a movement may be.
 """
 
@@ -42,8 +42,8 @@ def crop_px(px: float, side: int) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Take:
-    """One stretch: times_ns (N,), crops (N, 3, S, S) uint8 RGB, and the movements known in it (all kinds)."""
+class Recording:
+    """One segment: times_ns (N,), crops (N, 3, S, S) uint8 RGB, and the movements known in it (all kinds)."""
 
     name: str
     times_ns: NDArray[np.int64]
@@ -60,20 +60,20 @@ class Take:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class SpottingResult:
     """What was spotted in a take, in ticks, and which found interval hit which micro-expression (one to one).
 
     mislocated: found intervals that hit nothing but overlap a micro-expression.
     """
 
-    take: Take
+    take: Recording
     found: Intervals
     hits: tuple[tuple[int, int], ...]  # (index in found, index in take.micros())
     mislocated: int = 0
 
 
-def examine(take: Take, engines: EngineSet) -> Verdict:
-    """Spot the take as one stretch and match what is found with what is known, at IoU 0.5."""
+def examine(take: Recording, engines: EngineSet) -> SpottingResult:
+    """Spot the take as one segment and match what is found with what is known, at IoU 0.5."""
     found = spot(clip_features(take.crops, take.times_ns, engines), engines)
     spans = np.asarray([(m.onset_ns, m.offset_ns) for m in take.micros()], np.int64).reshape(-1, 2)
     start, stop = to_ticks(spans[:, 0], spans[:, 1], int(take.times_ns[0]), engines.spotter.grid_hz)
@@ -82,16 +82,16 @@ def examine(take: Take, engines: EngineSet) -> Verdict:
     astray = set(np.flatnonzero(overlap.max(1, initial=0) > 0).tolist()) - {
         found for found, _ in hits
     }
-    return Verdict(take, found, tuple(hits), len(astray))
+    return SpottingResult(take, found, tuple(hits), len(astray))
 
 
-def without_pixels(verdict: Verdict) -> Verdict:
+def without_pixels(verdict: SpottingResult) -> SpottingResult:
     """The same, its crops given back, so that many can be kept."""
     empty = np.empty((0, *verdict.take.crops.shape[1:]), np.uint8)  # a view would keep them all
     return replace(verdict, take=replace(verdict.take, crops=empty))
 
 
-def report(verdicts: Sequence[Verdict], side: int) -> dict[str, Any]:
+def report(verdicts: Sequence[SpottingResult], side: int) -> dict[str, Any]:
     """Precision, recall, F1, false alarms per minute of all takes together, and recall by displacement.
 
     `mislocated` of the false alarms overlap a micro-expression, at too low an IoU or as a second interval on it.
@@ -115,19 +115,19 @@ def figures(hits: int, found: int, truths: int) -> dict[str, float]:
     return {"precision": round(precision, 4), "recall": round(recall, 4), "f1": round(f1, 4)}
 
 
-def _truths(verdict: Verdict) -> int:
+def _truths(verdict: SpottingResult) -> int:
     return len(verdict.take.micros())
 
 
-def _found(verdict: Verdict) -> int:
+def _found(verdict: SpottingResult) -> int:
     return len(verdict.found)
 
 
-def _hits(verdict: Verdict) -> int:
+def _hits(verdict: SpottingResult) -> int:
     return len(verdict.hits)
 
 
-def _by_displacement(verdicts: Sequence[Verdict], side: int) -> dict[str, str]:
+def _by_displacement(verdicts: Sequence[SpottingResult], side: int) -> dict[str, str]:
     """ "0.5-1": "hits/truths" by the peak displacement in reference px."""
     edges = [0.0, *BINS_PX, np.inf]
     counts = np.zeros((2, len(edges) - 1), int)

@@ -1,6 +1,6 @@
 """Movements of known time and strength in real video: its own noise, compression, blinks and head motion are kept.
 
-Micro-expressions are warped into the frames of quiet stretches at native resolution, and the frames are aligned anew.
+Micro-expressions are warped into the frames of quiet segments at native resolution, and the frames are aligned anew.
 What is warped is a motion field of the synthetic faces, without shading and without a darker gap between parted lips;
 cubic interpolation of `cv2.remap` moves in steps of 1/32 px and slightly smooths what it moves. Not from the papers.
 """
@@ -26,12 +26,12 @@ from ...data.timeline import Action, Movement, Recipe, Strengths
 from ...intervals import iou
 from ...runtime.engine import EngineSet
 from .mesh_annotation import Annotation, annotate, runs
-from .recordings import HIT_IOU, Take, Verdict, crop_px, examine, report, without_pixels
+from .recordings import HIT_IOU, Recording, SpottingResult, crop_px, examine, report, without_pixels
 
 DISPLACEMENT_PX = (0.5, 3.0)  # reference px, log-uniform
-EVERY_S = 3.0  # of a quiet stretch, one ME on average
+EVERY_S = 3.0  # of a quiet segment, one ME on average
 CLEAR_S = 0.1  # between an ME and a blink, a mouth movement or any other end of the quiet
-LEAD_S = 0.5  # between an ME and the ends of the aligned stretch, which the lags reach over
+LEAD_S = 0.5  # between an ME and the ends of the aligned segment, which the lags reach over
 TRIES = 8  # draws of an ME before its place is given up
 PAD = 28  # px around the crop that the motion field covers too, faded out: no seam beside the crop
 UNMOVED_PX = 0.02  # of the frame: pixels that would move less keep every bit
@@ -127,10 +127,10 @@ def _apart(one: Movement, others: Sequence[Action], margin_s: float) -> bool:
 def plan(
     rng: np.random.Generator, footage: Footage, notes: Annotation, every_s: float | None = None
 ) -> list[tuple[Warp, list[Action]]]:  # fmt: skip
-    """MEs for the quiet of a clip, as `draw_into`, each with the warp of its quiet stretch; times as the footage's."""
+    """MEs for the quiet of a clip, as `draw_into`, each with the warp of its quiet segment; times as the footage's."""
     side = footage.crops.shape[-1]
     plans = []
-    for rows in footage.stretches():
+    for rows in footage.segments():
         start, end = (float(footage.at_ns[i]) / SECOND_NS for i in (rows[0], rows[1] - 1))
         for first, stop in runs(notes.quiet, rows):
             from_s, to_s = (float(footage.at_ns[i]) / SECOND_NS for i in (first, stop - 1))
@@ -182,13 +182,13 @@ def realign(footage: Footage, shots: Iterator[tuple[int, Pixels]]) -> Footage:
         return align_shots(footage.name, noted(), aligner, keep_frames=False, known=known)
 
 
-def cut(footage: Footage, movements: Sequence[Movement] = ()) -> list[Take]:
-    """One take per stretch, each with the movements whose apex lies in it."""
+def cut(footage: Footage, movements: Sequence[Movement] = ()) -> list[Recording]:
+    """One take per segment, each with the movements whose apex lies in it."""
     takes = []
-    for k, (first, stop) in enumerate(footage.stretches()):
+    for k, (first, stop) in enumerate(footage.segments()):
         at = footage.at_ns[first:stop]
         inside = tuple(m for m in movements if at[0] <= m.apex_ns <= at[-1])
-        takes.append(Take(f"{footage.name}#{k}", at, footage.crops[first:stop], inside))
+        takes.append(Recording(f"{footage.name}#{k}", at, footage.crops[first:stop], inside))
     return takes
 
 
@@ -208,14 +208,14 @@ def examine_semireal(
     counts what is found where it is found without any ME, hit or not. With `sham` nothing moves, only the warp's blur
     is there: hits are then false, and should be none. Raises DataError for a clip that cannot be read.
     """
-    every: list[Verdict] = []
-    unwarped: list[Verdict] = []
+    every: list[SpottingResult] = []
+    unwarped: list[SpottingResult] = []
     counts: dict[str, dict[str, float]] = {}
     for index, path in enumerate(clips):
         footage = read_clip(path)
         notes = annotate(footage)
         plain = [without_pixels(examine(take, engines)) for take in cut(footage)]
-        mine: list[Verdict] = []
+        mine: list[SpottingResult] = []
         lost = 0
         for takes, missing in passes(
             footage, notes, [[seed, index, repeat] for repeat in range(repeats)], sham
@@ -237,7 +237,7 @@ def examine_semireal(
 
 def passes(
     footage: Footage, notes: Annotation, seeds: Sequence[Sequence[int]], sham: bool = False
-) -> Iterator[tuple[list[Take], int]]:
+) -> Iterator[tuple[list[Recording], int]]:
     """The footage with other MEs for every seed, aligned anew, and how many of them lie where it could not be.
 
     A seed that draws no ME gives nothing.
@@ -251,7 +251,10 @@ def passes(
 
 
 def _counts(
-    footage: Footage, notes: Annotation, mine: Sequence[Verdict], plain: Sequence[Verdict]
+    footage: Footage,
+    notes: Annotation,
+    mine: Sequence[SpottingResult],
+    plain: Sequence[SpottingResult],
 ) -> dict[str, float]:
     return {
         "minutes": round(footage.minutes, 3), "quiet_s": round(seconds(footage, notes.quiet), 2),
@@ -261,8 +264,8 @@ def _counts(
     }  # fmt: skip
 
 
-def _again(verdict: Verdict, plain: Sequence[Verdict]) -> int:
-    """Found intervals that are found at IoU 0.5 in the same stretch without any ME."""
+def _again(verdict: SpottingResult, plain: Sequence[SpottingResult]) -> int:
+    """Found intervals that are found at IoU 0.5 in the same segment without any ME."""
     same = [v for v in plain if v.take.times_ns[0] == verdict.take.times_ns[0]]
     return sum(
         int((iou(verdict.found.start[:, None], verdict.found.stop[:, None], v.found.start, v.found.stop) >= HIT_IOU)
@@ -271,9 +274,9 @@ def _again(verdict: Verdict, plain: Sequence[Verdict]) -> int:
 
 
 def seconds(footage: Footage, flags: NDArray[np.bool_]) -> float:
-    """How long the flags are set, in s: each frame counts up to the next one of its stretch."""
+    """How long the flags are set, in s: each frame counts up to the next one of its segment."""
     total = 0
-    for first, stop in footage.stretches():
+    for first, stop in footage.segments():
         steps = np.diff(footage.at_ns[first:stop])
         total += int(steps[flags[first : stop - 1]].sum())
     return total / SECOND_NS

@@ -27,8 +27,8 @@ from ...data.timeline import Movement
 from ...errors import DataError, UsageError
 from ...intervals import Intervals
 from ...runtime.engine import EngineSet
-from .heldout import EXAM_RECIPE, SEED, exam_tasks, rendered, stretches
-from .recordings import Take, Verdict, examine, report, without_pixels
+from .heldout import EXAM_RECIPE, SEED, exam_tasks, rendered, segments
+from .recordings import Recording, SpottingResult, examine, report, without_pixels
 from .video_link import Pixels, Receiver
 
 MICRO_PER_MIN = 8.0  # more than in a long examination: a sweep is short
@@ -131,7 +131,7 @@ def _rate(
     for clip in rendered(
         exam_tasks(faces, plan.clips, plan.seconds, seed, "test", side, recipe), workers
     ):
-        verdicts += judge(Take(clip.face, clip.times_ns, clip.crops, clip.movements), engines)
+        verdicts += judge(Recording(clip.face, clip.times_ns, clip.crops, clip.movements), engines)
     progress(f"rate {hz} Hz done")
     return {"axis": "rate", "value": hz, **report(verdicts, side), "aligned": 1.0}
 
@@ -142,12 +142,12 @@ def _bridges(
     """Takes at HOLED_HZ with MISSING frames lost every HOLE_EVERY_S on average, cut where a bridge is too short."""
     side, rng = engines.spotter.side, np.random.default_rng(seed)
     recipe = replace(RATE_RECIPE, hz=(float(HOLED_HZ),))
-    verdicts: dict[int, list[Verdict]] = {value: [] for value in plan.values}
+    verdicts: dict[int, list[SpottingResult]] = {value: [] for value in plan.values}
     for clip in rendered(
         exam_tasks(faces, plan.clips, plan.seconds, seed, "test", side, recipe), workers
     ):
         kept = _without(rng, len(clip.times_ns))
-        take = Take(clip.face, clip.times_ns[kept], clip.crops[kept], clip.movements)
+        take = Recording(clip.face, clip.times_ns[kept], clip.crops[kept], clip.movements)
         for value, said in verdicts.items():
             said += judge(take, engines, BridgeOptions(HOLED_HZ, value * (SECOND_NS // 1000)))
         progress(f"bridge: {clip.face}")
@@ -167,10 +167,12 @@ def _without(rng: np.random.Generator, frames: int) -> NDArray[np.bool_]:
     return kept
 
 
-def judge(take: Take, engines: EngineSet, bridge: BridgeOptions | None = None) -> list[Verdict]:
-    """The verdict of every stretch, without pixels; of a take without one, that nothing was found."""
-    verdicts = [without_pixels(examine(part, engines)) for part in stretches(take, bridge)]
-    return verdicts or [without_pixels(Verdict(take, Intervals.of([], [], []), ()))]
+def judge(
+    take: Recording, engines: EngineSet, bridge: BridgeOptions | None = None
+) -> list[SpottingResult]:
+    """The verdict of every segment, without pixels; of a take without one, that nothing was found."""
+    verdicts = [without_pixels(examine(part, engines)) for part in segments(take, bridge)]
+    return verdicts or [without_pixels(SpottingResult(take, Intervals.of([], [], []), ()))]
 
 
 # ---- whole videos --------------------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ def _videos(
     engines: EngineSet, faces: Sequence[FaceAsset], axis: str, plan: Axis, seed: int, progress: Say
 ) -> list[Row]:
     """Every face is filmed once per size, or once for all values of another axis."""
-    verdicts: dict[int, list[Verdict]] = {value: [] for value in plan.values}
+    verdicts: dict[int, list[SpottingResult]] = {value: [] for value in plan.values}
     links: dict[int, list[Link]] = {value: [] for value in plan.values}
     usual = AlignOptions()
     films: list[Film] = [((v,), v, ((USUAL_BITRATE, usual),)) for v in plan.values]
@@ -266,7 +268,9 @@ def _widest(faces: Path, count: int) -> list[FaceAsset]:
     return [load_face(*face) for face in sorted(found, key=lambda face: -width_px(face[1]))[:count]]
 
 
-def received(receiver: Receiver, name: str, movements: Sequence[Movement], seconds: float) -> Take:
+def received(
+    receiver: Receiver, name: str, movements: Sequence[Movement], seconds: float
+) -> Recording:
     """What was received; of a face that never came through, a take without crops as long as the clip."""
     take = receiver.take(name, movements)
     if receiver.aligned > 1:
@@ -274,7 +278,9 @@ def received(receiver: Receiver, name: str, movements: Sequence[Movement], secon
     return replace(take, times_ns=np.array([0, round(seconds * SECOND_NS)]), crops=take.crops[:0])
 
 
-def _row(axis: str, value: int, verdicts: list[Verdict], links: list[Link], side: int) -> Row:
+def _row(
+    axis: str, value: int, verdicts: list[SpottingResult], links: list[Link], side: int
+) -> Row:
     aligned, sent, bits = (
         sum(getattr(link, name) for link in links) for name in ("aligned", "sent", "bits")
     )

@@ -18,7 +18,7 @@ from ..calibration import Scored, score_clip, spotted_at
 from .alarm_counts import Tally
 from .composites import SHARES, Source, count_play, plays, sources_of
 from .mesh_annotation import annotate
-from .recordings import Take, Verdict
+from .recordings import Recording, SpottingResult
 from .semireal import Progress, silent
 
 # What thresholds may give on composites of tuning footage: alarms a minute, and the share of blinks taken for an ME.
@@ -31,7 +31,7 @@ class Composite:
 
     name: str
     source: str
-    take: Take  # without pixels, like `played`
+    take: Recording  # without pixels, like `played`
     played: Source
     scored: Scored
 
@@ -64,7 +64,7 @@ def tallies(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, Tal
     """What the composites of each category give at the thresholds of `spec`."""
     counted = {name: Tally() for name in SHARES}
     for one in composites:
-        verdict = Verdict(one.take, spotted_at(one.scored, spec), ())
+        verdict = SpottingResult(one.take, spotted_at(one.scored, spec), ())
         count_play(counted[one.name], verdict, one.played, spec.grid_hz)
         counted[one.name].sources.add(one.source)
     return counted

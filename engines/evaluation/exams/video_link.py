@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...alignment.aligner import AlignOptions, MediaPipeAligner
 from ...data.timeline import Movement
-from .recordings import Take
+from .recordings import Recording
 
 KEYFRAME_S = 2.0
 BUFFER_S = 0.5  # of the bitrate: how long a frame may borrow from those after it
@@ -52,11 +52,13 @@ class Receiver:
             if alignment.rejected is not None:
                 self.rejected[alignment.rejected] += 1
 
-    def take(self, name: str, movements: Sequence[Movement]) -> Take:
+    def take(self, name: str, movements: Sequence[Movement]) -> Recording:
         """Crops of the frames that were aligned."""
         side = self.aligner.side
         crops = np.array([pixels for _, pixels in self._kept], np.uint8).reshape(-1, 3, side, side)
-        return Take(name, np.array([at for at, _ in self._kept], np.int64), crops, tuple(movements))
+        return Recording(
+            name, np.array([at for at, _ in self._kept], np.int64), crops, tuple(movements)
+        )
 
     @property
     def aligned(self) -> int:

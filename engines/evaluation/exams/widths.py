@@ -23,14 +23,14 @@ from ...data.footage import Footage, MeshAligner, examined_from_s, read_footage
 from ...errors import UsageError
 from ...runtime.engine import EngineSet
 from .mesh_annotation import Annotation, annotate
-from .recordings import Verdict, report
+from .recordings import SpottingResult, report
 from .semireal import plan, warped
 from .sweep import judge, received
 from .video_link import Receiver
 
 WIDTHS = (40, 50, 60, 70, 80, 90, 100, 150, 200, 400)  # px of the mesh from side to side
 EVERY_S = (
-    1.0  # of a quiet stretch, one ME on average: more than in `semireal`, for there are many widths
+    1.0  # of a quiet segment, one ME on average: more than in `semireal`, for there are many widths
 )
 REPEATS = 4  # passes over the footage at each width, each with other movements
 ANY_FACE = AlignOptions(min_face_px=20.0)  # below it the landmarker finds none
@@ -44,7 +44,7 @@ Say = Callable[[str], None]
 class _Row:
     """What one width was worth so far."""
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[SpottingResult] = field(default_factory=list)
     aligned: int = 0
     sent: int = 0
 
@@ -88,7 +88,7 @@ def _read(path: Path, tuning: bool) -> Footage | None:
         return None
     with MeshAligner(options=ANY_FACE) as aligner:
         footage = read_footage(path, start_s, stop_s, aligner)
-    return footage if footage.stretches() else None
+    return footage if footage.segments() else None
 
 
 def _width(footage: Footage) -> float:

@@ -27,7 +27,7 @@ from ...networks.cmnet import CMNet
 from ...networks.weights import save_weights
 from .. import losses
 from ..crops import Crops
-from ..distributed import Team, denormals_as_zero
+from ..distributed import TrainingGroup, denormals_as_zero
 from .data import PARTS, TRAIN, VALIDATION, RecognizerConfig, Sample, make_batch, read_samples
 from .step import batch_losses, class_weights
 from .validation import FIGURES, validate
@@ -53,7 +53,7 @@ class Run:
 
     network: CMNet
     optimiser: torch.optim.Adam
-    team: Team
+    team: TrainingGroup
     step: int = 0
     seconds: float = 0.0
 
@@ -98,7 +98,7 @@ def run(
     resume: bool = False,
 ) -> dict[str, float]:
     """The command `train recognizer`. Raises UsageError where OUT holds a run that `resume` does not ask for."""
-    with Team.joined() as team:
+    with TrainingGroup.joined() as team:
         changes: dict[str, Any] = {"device": str(team.device)} | (
             {} if threads is None else {"threads": threads}
         )
@@ -116,7 +116,7 @@ def train(
     until_step: int | None = None,
     minutes: float | None = None,
     say: Callable[[str], None] = print,
-    team: Team | None = None,
+    team: TrainingGroup | None = None,
 ) -> dict[str, float]:
     """Train, or go on from the checkpoint in `config.out`; returns the last validation.
 
@@ -128,13 +128,13 @@ def train(
     """
     torch.set_num_threads(config.threads)
     Path(config.out).mkdir(parents=True, exist_ok=True)
-    now = _start(config, team or Team())
+    now = _start(config, team or TrainingGroup())
     material = Material.open(config)
-    leads = now.team.leads
+    is_main_process = now.team.is_main_process
     per_epoch = math.ceil(len(material.train) / (config.batch * now.team.size))
     budget = Budget(config.epochs * per_epoch, minutes)
     last = budget.steps if until_step is None else min(until_step, budget.steps)
-    say = say if leads else lambda line: None
+    say = say if is_main_process else lambda line: None
     counts = f"{len(material.train)} training and {len(material.validation)} validation MEs"
     say(f"recognizer: {counts}, step {now.step} of at most {last}")
     checked: dict[str, float] = {}
@@ -143,7 +143,7 @@ def train(
         means = _epoch(now, material, config, budget, stop, say)
         now.team.average_statistics(now.network)
         epoch, over = now.step / per_epoch, budget.share(now) == 1
-        if not leads:
+        if not is_main_process:
             continue
         row = {"epoch": epoch, "step": now.step, **means}
         if over or epoch % config.validate_epochs == 0:
@@ -156,7 +156,7 @@ def train(
             _finish(now, checked, config)
     return (
         checked or validate(now.network, material.crops, material.validation, config)
-        if leads
+        if is_main_process
         else {}
     )
 
@@ -195,7 +195,7 @@ def _epoch(
         if team.agree(due):
             saved = time.monotonic()
             team.average_statistics(now.network)
-            if team.leads:
+            if team.is_main_process:
                 _save(now, config)
     count = now.step - first
     speed = count * together / (now.seconds - before)
@@ -244,7 +244,7 @@ def _settings(config: RecognizerConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in FREE}
 
 
-def _start(config: RecognizerConfig, team: Team) -> Run:
+def _start(config: RecognizerConfig, team: TrainingGroup) -> Run:
     """A new run, or the one that the checkpoint holds."""
     torch.manual_seed(config.seed)
     network = CMNet(

@@ -1,6 +1,6 @@
-"""Training clips of the spotter: a set on disk, stretches cut from it, batches with one vector per captured frame.
+"""Training clips of the spotter: a set on disk, segments cut from it, batches with one vector per captured frame.
 
-Every stretch is cut, thinned, lagged and laid on the tick grid by the functions of engines/clips.py, as in the stream.
+Every segment is cut, thinned, lagged and laid on the tick grid by the functions of engines/clips.py, as in the stream.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Augmentation:
     contrast: float = 0.15
     shift_px: int = 2
     stretch_time: float = 0.1  # durations times 1 +- this
-    backward: float = 0.5  # share of stretches played backward: a reversed ME is an ME
+    backward: float = 0.5  # share of segments played backward: a reversed ME is an ME
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class ClipSet:
-    """A set on disk, or several; crops stay there until a stretch is read."""
+    """A set on disk, or several; crops stay there until a segment is read."""
 
     crops: Crops
     clips: tuple[Clip, ...]
@@ -105,7 +105,7 @@ def _clip(entry: dict[str, Any]) -> Clip:
 
 
 @dataclass(frozen=True, eq=False)
-class Stretch:
+class Segment:
     """A run of frames as the stream would see it: K kept frames, T ticks, G truths in ticks.
 
     The first frames may lie before the first tick: the lags of later ones reach there.
@@ -124,8 +124,8 @@ class Stretch:
 
 def cut(
     clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None, pace: float = 1.0
-) -> Stretch:
-    """The stretch whose ticks begin at frame `first` and are at most `ticks`; `pace` > 1 slows everything down.
+) -> Segment:
+    """The segment whose ticks begin at frame `first` and are at most `ticks`; `pace` > 1 slows everything down.
 
     As much of the clip before it as the lags reach comes along, without ticks.
     """
@@ -143,23 +143,23 @@ def cut(
     weights = tick_weights(times, spec.grid_hz)[before:]
     truths = Truths(onset, offset, clip.doubtful)[(offset > 0) & (onset < len(weights))]
     lags = lag_indices(times, spec.lags_ns)
-    return Stretch(clip.start + begin + kept, lags, weights, truths)
+    return Segment(clip.start + begin + kept, lags, weights, truths)
 
 
 def draw(
     clip: Clip, spec: SpotterSpec, ticks: int, augmentation: Augmentation, rng: np.random.Generator
-) -> Stretch:
-    """A random stretch of at most `ticks` ticks at a random pace, forward or backward."""
+) -> Segment:
+    """A random segment of at most `ticks` ticks at a random pace, forward or backward."""
     pace = 1 + augmentation.stretch_time * rng.uniform(-1, 1)
     length = ticks * SECOND_NS / spec.grid_hz / pace
     backward = rng.random() < augmentation.backward
     clip = turned(clip) if backward else clip
     late = np.flatnonzero(clip.times_ns <= clip.times_ns[-1] - length)
     first = int(rng.integers(len(late))) if len(late) else 0
-    stretch = cut(clip, spec, first, ticks, pace)
+    segment = cut(clip, spec, first, ticks, pace)
     if not backward:
-        return stretch
-    return replace(stretch, rows=2 * clip.start + len(clip.times_ns) - 1 - stretch.rows)
+        return segment
+    return replace(segment, rows=2 * clip.start + len(clip.times_ns) - 1 - segment.rows)
 
 
 def turned(clip: Clip) -> Clip:
@@ -193,7 +193,7 @@ def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Frames of several stretches on end: pixels (F, 3, S, S) uint8, lags (F, D) into F, and the stretches.
+    """Frames of several segments on end: pixels (F, 3, S, S) uint8, lags (F, D) into F, and the segments.
 
     `current` (C,): the frames among them that ticks are made of.
     """
@@ -201,33 +201,33 @@ class Batch:
     pixels: Tensor
     lags: Tensor
     current: Tensor
-    stretches: tuple[Stretch, ...]
+    segments: tuple[Segment, ...]
 
     def to(self, device: torch.device) -> Batch:
         """The same, its tensors elsewhere."""
         return Batch(
-            self.pixels.to(device), self.lags.to(device), self.current.to(device), self.stretches
+            self.pixels.to(device), self.lags.to(device), self.current.to(device), self.segments
         )
 
 
 def collate(
-    stretches: list[Stretch],
+    segments: list[Segment],
     crops: Crops,
     augmentation: Augmentation | None,
     rng: np.random.Generator,
 ) -> Batch:
-    """Read the frames of `stretches`, each augmented alone (None: not at all)."""
+    """Read the frames of `segments`, each augmented alone (None: not at all)."""
     pixels, lags, current, base = [], [], [], 0
-    for stretch in stretches:
-        frames = crops[stretch.rows]
+    for segment in segments:
+        frames = crops[segment.rows]
         pixels.append(frames if augmentation is None else augment(frames, augmentation, rng))
-        lags.append(stretch.lags + base)
-        current.append(stretch.used + base)
-        base += len(stretch.rows)
+        lags.append(segment.lags + base)
+        current.append(segment.used + base)
+        base += len(segment.rows)
     shown, before, now = (
         torch.from_numpy(np.concatenate(part)) for part in (pixels, lags, current)
     )
-    return Batch(shown, before, now, tuple(stretches))
+    return Batch(shown, before, now, tuple(segments))
 
 
 def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current: Tensor) -> Tensor:
@@ -239,12 +239,12 @@ def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current
 
 
 def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Features (C, L) of `batch.current` -> tick features (B, L, N) of the longest stretch and validity (B, N)."""
-    longest = max(len(stretch.weights) for stretch in batch.stretches)
-    rows, valid = [], torch.zeros(len(batch.stretches), longest, device=features.device)
-    parts = torch.split(features, [len(stretch.used) for stretch in batch.stretches])
-    for i, (stretch, part) in enumerate(zip(batch.stretches, parts, strict=True)):
-        ticks = torch.from_numpy(stretch.weights[:, stretch.used]).to(part.device) @ part  # (T, L)
+    """Features (C, L) of `batch.current` -> tick features (B, L, N) of the longest segment and validity (B, N)."""
+    longest = max(len(segment.weights) for segment in batch.segments)
+    rows, valid = [], torch.zeros(len(batch.segments), longest, device=features.device)
+    parts = torch.split(features, [len(segment.used) for segment in batch.segments])
+    for i, (segment, part) in enumerate(zip(batch.segments, parts, strict=True)):
+        ticks = torch.from_numpy(segment.weights[:, segment.used]).to(part.device) @ part  # (T, L)
         rows.append(torch.nn.functional.pad(ticks, (0, 0, 0, longest - len(ticks))))
         valid[i, : len(ticks)] = 1
     return torch.stack(rows).transpose(1, 2), valid
@@ -252,10 +252,10 @@ def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def span(
     clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: int
-) -> tuple[Stretch, Indices]:
+) -> tuple[Segment, Indices]:
     """`length` frames nearest to even times from onset to offset [S1 M21], with the frames that their lags need.
 
-    Returns a stretch without ticks and the positions (length,) in it.
+    Returns a segment without ticks and the positions (length,) in it.
     """
     early = onset_ns - max(spec.lags_ns, default=0)
     inside = np.flatnonzero((clip.times_ns >= early) & (clip.times_ns <= offset_ns))
@@ -264,7 +264,7 @@ def span(
     nearest = nearest_frames(times, np.linspace(onset_ns, offset_ns, length))
     nothing = np.empty((0, len(inside)), np.float32)
     lags = lag_indices(times, spec.lags_ns)
-    return Stretch(clip.start + inside, lags, nothing, Truths.of([], [])), nearest
+    return Segment(clip.start + inside, lags, nothing, Truths.of([], [])), nearest
 
 
 def resample_batch(

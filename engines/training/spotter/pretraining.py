@@ -25,7 +25,7 @@ def pretrain_batch(
     """Half MEs, half windows that touch none [S1 M18]: batch, positions (B N_pre,) of the frames, labels (B,)."""
     rng = np.random.default_rng([config.seed, 0, step])
     with_me = [clip for clip in clips if len(clip.micro_ns)]
-    stretches, current, base = [], [], 0
+    segments, current, base = [], [], 0
     labels = torch.arange(config.pretrain_clips) % 2
     for label in labels.tolist():
         clip = with_me[rng.integers(len(with_me))]
@@ -34,11 +34,11 @@ def pretrain_batch(
             onset, offset = (onset, offset) + JITTER * (offset - onset) * rng.uniform(-1, 1, 2)
         else:
             clip, onset, offset = quiet_span(clips, int(offset - onset), config.pretrain_hard, rng)
-        stretch, nearest = span(clip, config.spec, int(onset), int(offset), PRETRAIN_LENGTH)
-        stretches.append(stretch)
+        segment, nearest = span(clip, config.spec, int(onset), int(offset), PRETRAIN_LENGTH)
+        segments.append(segment)
         current.append(nearest + base)
-        base += len(stretch.rows)
-    batch = collate(stretches, data.crops, config.augmentation, rng)
+        base += len(segment.rows)
+    batch = collate(segments, data.crops, config.augmentation, rng)
     return batch, torch.from_numpy(np.concatenate(current)), labels
 
 

@@ -31,10 +31,10 @@ from ...errors import UsageError
 from ...networks.mesnet import ClipClassifier, MESNet
 from ...networks.weights import save_weights
 from ...specs import SpotterSpec
-from ..distributed import Team, denormals_as_zero
+from ..distributed import TrainingGroup, denormals_as_zero
 from ..losses import cpn_loss, crn_loss, l2, regularised, total
 from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
-from ..warm_start import begin_with, digest_of
+from ..warm_start import digest_of, warm_start
 from .config import (
     DEFAULT,
     Progress,
@@ -83,11 +83,11 @@ def joint_losses(
     spec, rule = network.spec, config.assignment
     scores = logits.detach().sigmoid().cpu().numpy()
     samples = []
-    for i, stretch in enumerate(batch.stretches):
-        n = len(stretch.weights)
-        labels[i, :, :n] = proposal_labels(spec, n, stretch.truths, rule)
+    for i, segment in enumerate(batch.segments):
+        n = len(segment.weights)
+        labels[i, :, :n] = proposal_labels(spec, n, segment.truths, rule)
         shown = np.where(window_mask(spec, n), scores[i, :, :n], 0)
-        samples.append(refiner_samples(spec, shown, stretch.truths, rule, rng))
+        samples.append(refiner_samples(spec, shown, segment.truths, rule, rng))
     losses: Losses = {}
     if phase != "crn":
         truth = torch.from_numpy(labels).to(logits.device)
@@ -98,7 +98,7 @@ def joint_losses(
 
 
 def refine_loss(network: MESNet, features: Tensor, samples: list[Samples]) -> Tensor:
-    """CRN's loss on the samples of all stretches of a batch; features (B, L, N)."""
+    """CRN's loss on the samples of all segments of a batch; features (B, L, N)."""
     device = features.device
     row = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.start) for s in samples])).to(
         device
@@ -117,11 +117,11 @@ class Trainer:
 
     def __init__(
         self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print,
-        team: Team | None = None, weights: Path | None = None,
+        team: TrainingGroup | None = None, weights: Path | None = None,
     ) -> None:  # fmt: skip
         self.weights, self.given = weights, config
         self.config, self.out, self.minutes, self.say = config, out, minutes, say
-        self.team = team or Team()
+        self.team = team or TrainingGroup()
         self.data = ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
         self.watched = self.data.split("validation")[: config.validation_clips]
@@ -158,9 +158,9 @@ class Trainer:
             self.progress = Progress(STAGES[1], seconds=self.progress.seconds)
             resume = False
         elif self.weights and not resume:
-            begin_with(network, self.weights)
+            warm_start(network, self.weights)
         self._stage(network, self._joint_step, resume)
-        if self.team.leads:
+        if self.team.is_main_process:
             self._save(network, self._validate(network))
         return network
 
@@ -184,7 +184,7 @@ class Trainer:
             loss = self._update(network, optimizer, losses)
             now.step += 1
             self._tick(began)
-            if not self.team.leads:
+            if not self.team.is_main_process:
                 continue
             self._report(loss, losses, self.team.size * frames / (time.monotonic() - began))
             if (
@@ -197,7 +197,7 @@ class Trainer:
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                 saved = time.monotonic()
                 save_checkpoint(checkpoint, network, optimizer, now)
-        if self.team.leads:
+        if self.team.is_main_process:
             save_checkpoint(checkpoint, network, optimizer, now)
 
     def _update(
@@ -232,10 +232,10 @@ class Trainer:
             len(self.clips), min(config.joint_clips, len(self.clips)), replace=False
         )
         clips = [self.clips[i] for i in chosen]
-        stretches = [
+        segments = [
             draw(clip, config.spec, config.joint_ticks, config.augmentation, rng) for clip in clips
         ]
-        batch = collate(stretches, self.data.crops, config.augmentation, rng).to(self.team.device)
+        batch = collate(segments, self.data.crops, config.augmentation, rng).to(self.team.device)
         network.encoder.eval()  # norm statistics stay as pre-training left them
         phase = phase_of(self.progress.step, config)
         hold(network, phase)
@@ -342,7 +342,7 @@ def run(
             f"{out} holds a run: add --resume to go on with it, or choose another folder"
         )
     chosen = load_config(config or DEFAULT)
-    with Team.joined() as team:
+    with TrainingGroup.joined() as team:
         torch.set_num_threads(threads or max(1, chosen.threads // team.size))
         Trainer(
             chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights

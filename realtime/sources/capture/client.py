@@ -26,11 +26,11 @@ SLICE_S = 0.1  # how soon a close from another thread is noticed
 HEADER_BYTES = 1 << 16
 
 
-class WorkerError(Exception):
+class CaptureError(Exception):
     """The worker ended, broke the rules or was closed; the text says which."""
 
 
-class Worker:
+class CaptureClient:
     """One capture process. `receive` from one thread; `close` from any."""
 
     def __init__(self, config: dict[str, Any], max_pixels: int) -> None:
@@ -53,7 +53,7 @@ class Worker:
             self._in.write(json.dumps(told).encode() + b"\n")
         except BrokenPipeError:
             self.close()
-            raise WorkerError("the capture worker did not start") from None
+            raise CaptureError("the capture worker did not start") from None
 
     def receive(self, deadline: float) -> tuple[dict[str, Any], Pixels | None]:
         """The next message, and its image (HxWx3 BGR) if it is a frame. `deadline` is monotonic s.
@@ -62,13 +62,13 @@ class Worker:
         """
         (length,) = LENGTH.unpack(self._read(LENGTH.size, deadline))
         if length > HEADER_BYTES:
-            raise WorkerError(f"the capture worker sent a header of {length} bytes")
+            raise CaptureError(f"the capture worker sent a header of {length} bytes")
         header = cast("dict[str, Any]", json.loads(self._read(length, deadline)))
         if header["type"] != "frame":
             return header, None
         height, width = int(header["height"]), int(header["width"])
         if not 0 < height * width <= self._max_pixels:
-            raise WorkerError(
+            raise CaptureError(
                 f"frames of {width}x{height}, expected at most {self._max_pixels} pixels"
             )
         image = np.empty((height, width, 3), np.uint8)
@@ -86,11 +86,11 @@ class Worker:
             wait = min(SLICE_S, max(0.0, deadline - time.monotonic()))
             with self._lock:
                 if self._closed:
-                    raise WorkerError("closed")
+                    raise CaptureError("closed")
                 ready = self._poll.poll(wait * 1000)
                 count = self._out.readinto(left) if ready else None  # type: ignore[attr-defined]
             if count == 0:
-                raise WorkerError("the capture worker died")
+                raise CaptureError("the capture worker died")
             if count is None and time.monotonic() >= deadline:
                 raise TimeoutError("the capture worker is silent")
             left = left[count or 0 :]

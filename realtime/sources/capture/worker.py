@@ -6,7 +6,7 @@ Order of play: one JSON line comes in on descriptor 0 (never in the arguments: t
 anyone may list arguments); messages go out on descriptor 1 (see `outbox`). When descriptor 0 ends, the parent is gone
 or wants us gone.
 
-A camera never waits for the parent. Its frames queue up here; when the queue is full a whole stretch is dropped, until
+A camera never waits for the parent. Its frames queue up here; when the queue is full a whole segment is dropped, until
 the queue has drained, and the frame after the hole says how many and why. A stream waits as packets (see `packets`),
 by the same rule; a recording behind a URL is read no faster than its frames are taken, and nothing of it is dropped.
 """
@@ -45,7 +45,7 @@ UNTIMED = ("mpjpeg", "mjpeg")  # demuxers whose times are invented from a nomina
 STREAM_PROTOCOLS = (
     "tcp,udp,rtp,srtp,rtsp,rtsps,tls,http,https,httpproxy,crypto"  # no file: playlists stay remote
 )
-SEGMENTED = (
+PLAYLISTS = (
     "hls",
     "dash",
 )  # demuxers that give a segment of seconds at a time; a live one has no duration
@@ -181,7 +181,7 @@ def _packets(container: Any, track: Track, config: dict[str, Any], tell: Tell) -
         {
             "type": "open",
             "recording_s": recording_s,
-            "segmented": container.format.name in SEGMENTED,
+            "playlist": container.format.name in PLAYLISTS,
         }
     )
     source = track.packets()
@@ -198,7 +198,7 @@ def _recording_s(container: Any, video: Any) -> float | None:
     if (
         name == "rtsp"
         or name in UNTIMED
-        or (duration <= 0 and (name in SEGMENTED or container.size <= 0))
+        or (duration <= 0 and (name in PLAYLISTS or container.size <= 0))
     ):
         return None
     if video.duration:

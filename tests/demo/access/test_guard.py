@@ -117,9 +117,9 @@ def test_the_guard_stands_outside_everything():
         assert ask(port, "/demo/model-card")[0] == 200
     from microspot.demo.access.binding import Binding
     from microspot.demo.app import build
-    from microspot.demo.views.pipeline_run import Kit
+    from microspot.demo.views.pipeline_run import PipelineSetup
     from microspot.realtime.config import Settings
     from tests.fakes import engine_set
 
-    application = build(Kit.checked(engine_set, Settings()), [], Binding(), 1, page=False)
+    application = build(PipelineSetup.checked(engine_set, Settings()), [], Binding(), 1, page=False)
     assert isinstance(application, Guard)

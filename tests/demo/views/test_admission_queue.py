@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from microspot.demo.views.admission_queue import Seats
+from microspot.demo.views.admission_queue import AdmissionQueue
 from microspot.realtime.errors import UsageError
 
 
@@ -16,11 +16,11 @@ async def settle():
 
 def test_places_are_given_in_order_and_the_line_has_an_end():
     async def story():
-        seats = Seats(1, 2)
+        admission = AdmissionQueue(1, 2)
         told = []
 
         async def guest(name, leave):
-            with seats.ticket() as ticket:
+            with admission.ticket() as ticket:
                 async for position in ticket:
                     told.append((name, position))
                 told.append((name, "in"))
@@ -31,7 +31,7 @@ def test_places_are_given_in_order_and_the_line_has_an_end():
         for name, event in zip("abc", leave, strict=True):
             tasks.append(asyncio.create_task(guest(name, event)))
             await asyncio.sleep(0)
-        with pytest.raises(UsageError, match="waiting"), seats.ticket():
+        with pytest.raises(UsageError, match="waiting"), admission.ticket():
             pass
         assert told == [("a", "in"), ("b", 1), ("c", 2)]
         tasks[1].cancel()  # who leaves the line is not missed
@@ -42,7 +42,7 @@ def test_places_are_given_in_order_and_the_line_has_an_end():
         assert told[4:] == [("c", "in")]
         leave[2].set()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with seats.ticket() as ticket:
+        with admission.ticket() as ticket:
             assert ticket.seated
 
     asyncio.run(story())

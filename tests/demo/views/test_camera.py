@@ -21,12 +21,12 @@ def runs(monkeypatch):
     """Counts the runs that were started."""
     started = []
 
-    class Counted(camera_module.Run):
+    class Counted(camera_module.PipelineRun):
         async def until_over(self):
             started.append(self)
             await super().until_over()
 
-    monkeypatch.setattr(camera_module, "Run", Counted)
+    monkeypatch.setattr(camera_module, "PipelineRun", Counted)
     return started
 
 
@@ -125,7 +125,7 @@ def test_a_slow_page_has_two_pictures_on_the_way_and_loses_no_record(wall):
 def test_a_picture_held_for_a_slow_page_is_forgotten_when_a_new_run_starts():
     told = []
 
-    class Page(camera_module.CameraVisit):
+    class Page(camera_module.CameraSession):
         def tell(self, message):
             told.append(message)
             super().tell(message)

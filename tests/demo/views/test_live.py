@@ -71,7 +71,7 @@ def test_the_page_sees_the_events_of_its_frames(pictures):
                 message = next(feed)
                 answered += [message["seq"]] if message["type"] == "frame" else []
                 seen |= {message["id"]: message} if message["type"] == "event" else {}
-        say(page, type="threshold", value=0.9)  # ends the run, and with it the open stretch
+        say(page, type="threshold", value=0.9)  # ends the run, and with it the open segment
         _, before = until(page, "end")
         seen |= {message["id"]: message for message in before if message["type"] == "event"}
     found = [e for e in seen.values() if e["status"] == "final"]
@@ -247,7 +247,7 @@ def test_engines_that_do_not_load_are_told_to_the_page():
         assert "weights are gone" in until(page, "error")[0]["message"]
 
 
-def test_a_page_of_another_picture_size_starts_a_new_stretch(port):
+def test_a_page_of_another_picture_size_starts_a_new_segment(port):
     with visit(port, "live") as page:
         until(page, "start")
         page.send(frame(1, 1_000_000))

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from microspot.demo.views.camera import CameraVisit
-from microspot.demo.views.live import LiveVisit
-from microspot.demo.views.pipeline_run import Run
+from microspot.demo.views.camera import CameraSession
+from microspot.demo.views.live import LiveSession
+from microspot.demo.views.pipeline_run import PipelineRun
 from microspot.engines.alignment.aligner import MediaPipeAligner
 from microspot.engines.loading import load_engines
 from microspot.engines.runtime.engine import EngineSet
@@ -20,7 +20,16 @@ from microspot.realtime.sources.push import PushSource
 from tests.clips import write_still
 from tests.demo.serving import at_work, frame, jpeg, serving, until, vanish, visit, wait_for
 
-HEAVY = (CameraVisit, EngineSet, LiveVisit, MediaPipeAligner, Pipeline, PushSource, Run, Session)
+HEAVY = (
+    CameraSession,
+    EngineSet,
+    LiveSession,
+    MediaPipeAligner,
+    Pipeline,
+    PushSource,
+    PipelineRun,
+    Session,
+)
 FRAMES, VISITS = 6, 3
 STEP_US = 33_333
 
@@ -58,7 +67,10 @@ def test_a_page_that_vanishes_leaves_the_other_undisturbed_and_the_memory_as_it_
         exchange(stays, pictures, 0)
         wait_for(lambda: held()[0]["EngineSet"] == others + 1)  # the warm-up has ended
         alone = held()
-        assert min(alone[0][kind] for kind in ("LiveVisit", "Pipeline", "Run", "Session")) == 1
+        assert (
+            min(alone[0][kind] for kind in ("LiveSession", "Pipeline", "PipelineRun", "Session"))
+            == 1
+        )
         for turn in range(1, 1 + VISITS):
             with visit(port, "live") as leaves:
                 until(leaves, "start")
@@ -84,7 +96,7 @@ def test_a_camera_that_is_looked_at_again_and_again_holds_no_more_than_once(tmp_
             port
         )  # MediaPipe's first import keeps a traceback, and what stood in its frames, for ever
         look(port)
-        wait_for(lambda: not held()[0]["CameraVisit"])
+        wait_for(lambda: not held()[0]["CameraSession"])
         before = held()
         for _ in range(VISITS):
             look(port)

@@ -27,7 +27,7 @@ from microspot.engines.alignment.face_template import (
     template_px,
 )
 from microspot.engines.alignment.registration import RegisterOptions
-from microspot.engines.alignment.stabilizer import Steady
+from microspot.engines.alignment.stabilizer import FaceStabilizer
 from microspot.engines.errors import DataError, EngineError, UsageError
 from microspot.engines.evaluation.crop_jitter import measure
 
@@ -198,7 +198,9 @@ def test_a_large_face_is_averaged_not_sampled(clip: list[np.ndarray], mesh: np.n
         np.uint8
     )
     affine = face_to_crop(mesh[:, :2] * 4, 112)
-    crops = [Steady(112, RegisterOptions()).place(image, affine, 0) for image in (big, noisy)]
+    crops = [
+        FaceStabilizer(112, RegisterOptions()).place(image, affine, 0) for image in (big, noisy)
+    ]
     left = np.std(crops[1].pixels.astype(float) - crops[0].pixels)
     assert left < 6, "plain bilinear sampling leaves noise of about 8"
 
@@ -304,7 +306,7 @@ def test_a_short_rejection_keeps_the_reference_and_a_long_one_does_not(
         assert (error < 0.1) == steady
 
 
-def test_registration_that_fails_is_rejected_until_the_stretch_ends(
+def test_registration_that_fails_is_rejected_until_the_segment_ends(
     clip: list[np.ndarray], mesh: np.ndarray
 ) -> None:
     other = 255 - clip[0]
@@ -330,7 +332,7 @@ def test_reset_takes_a_new_reference(clip: list[np.ndarray], mesh: np.ndarray) -
 
 
 def test_a_change_of_light_moves_nothing(clip: list[np.ndarray], mesh: np.ndarray) -> None:
-    steady = Steady(112, RegisterOptions())
+    steady = FaceStabilizer(112, RegisterOptions())
     home = face_to_crop(mesh, 112)
     steady.place(clip[0], home, 0)
     ramp = np.linspace(0.75, 1.05, clip[0].shape[1])[None, :, None]
@@ -343,8 +345,8 @@ def test_a_change_of_light_moves_nothing(clip: list[np.ndarray], mesh: np.ndarra
 
 def test_a_renewed_reference_makes_no_step(clip: list[np.ndarray], mesh: np.ndarray) -> None:
     home = face_to_crop(mesh, 112)
-    still = Steady(112, RegisterOptions(renew_below=-9))
-    renewing = Steady(112, RegisterOptions(renew_below=9))
+    still = FaceStabilizer(112, RegisterOptions(renew_below=-9))
+    renewing = FaceStabilizer(112, RegisterOptions(renew_below=9))
     for i, image in enumerate(clip):
         one, other = still.place(image, home, i * TICK), renewing.place(image, home, i * TICK)
         assert one is not None
@@ -501,7 +503,7 @@ def test_a_second_face_is_seen_before_long(clip: list[np.ndarray], mesh: np.ndar
         assert [len(aligner(wide, i * TICK).faces) for i in range(1, 8)] == [1] * 4 + [2] * 3
 
 
-def test_a_stretch_does_not_depend_on_what_was_before(
+def test_a_segment_does_not_depend_on_what_was_before(
     aligner: MediaPipeAligner, clip: list[np.ndarray]
 ) -> None:
     runs = []
@@ -607,7 +609,7 @@ def test_a_missing_system_library_names_what_to_install(monkeypatch: pytest.Monk
 def test_a_hole_that_no_bridge_spans_takes_a_new_reference(
     clip: list[np.ndarray], mesh: np.ndarray
 ) -> None:
-    """The face is still there, and would be followed on: the stream begins a new stretch, and so does the aligner."""
+    """The face is still there, and would be followed on: the stream begins a new segment, and so does the aligner."""
     with Scripted(landmarks_ns=1_000_000_000) as aligner:
         aligner.meshes = [mesh]
         for i in range(4):

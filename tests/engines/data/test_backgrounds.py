@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from microspot import realtime
-from microspot.engines.data.backgrounds import Carrier, carrier_clip, read_carriers
+from microspot.engines.data.backgrounds import Background, background_clip, read_backgrounds
 from microspot.engines.data.timeline import Recipe
 from microspot.engines.errors import DataError
 
@@ -18,11 +18,11 @@ NEVER = dataclasses.replace(Recipe(), micro_px=(1.5, 1.9))
 
 
 @pytest.fixture(scope="module")
-def carriers() -> list[Carrier]:
-    return read_carriers(SAMPLE, stop_s=3.0)
+def carriers() -> list[Background]:
+    return read_backgrounds(SAMPLE, stop_s=3.0)
 
 
-def test_a_video_becomes_stretches_in_crop_pixels(carriers: list[Carrier]) -> None:
+def test_a_video_becomes_segments_in_crop_pixels(carriers: list[Background]) -> None:
     (carrier,) = carriers
     assert carrier.crops.shape == (75, 3, 112, 112)
     assert carrier.times_ns[0] == 0
@@ -31,10 +31,10 @@ def test_a_video_becomes_stretches_in_crop_pixels(carriers: list[Carrier]) -> No
     assert ((noses > 40) & (noses < 90)).all()
 
 
-def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(carriers: list[Carrier]) -> None:
+def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(carriers: list[Background]) -> None:
     seen = 0
     for seed in range(6):
-        clip = carrier_clip(carriers, seed, 6.0, NEVER)
+        clip = background_clip(carriers, seed, 6.0, NEVER)
         assert (clip.split, clip.face) == ("train", "webcam.mp4")
         assert clip.times_ns[0] == 0
         assert 5.9e9 < clip.times_ns[-1] <= 6e9
@@ -42,27 +42,27 @@ def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(carriers: list[Carrier]) -
         assert {m.kind for m in clip.movements} <= {"micro"}
         seen += len(clip.movements)
     assert seen >= 2
-    again = carrier_clip(carriers, 3, 6.0, NEVER)
-    np.testing.assert_array_equal(again.crops, carrier_clip(carriers, 3, 6.0, NEVER).crops)
+    again = background_clip(carriers, 3, 6.0, NEVER)
+    np.testing.assert_array_equal(again.crops, background_clip(carriers, 3, 6.0, NEVER).crops)
 
 
-def test_held_movements_are_warped_in_where_the_recipe_has_them(carriers: list[Carrier]) -> None:
+def test_held_movements_are_warped_in_where_the_recipe_has_them(carriers: list[Background]) -> None:
     recipe = dataclasses.replace(NEVER, held_per_min=20)
     kinds = [
-        m.kind for seed in range(6) for m in carrier_clip(carriers, seed, 6.0, recipe).movements
+        m.kind for seed in range(6) for m in background_clip(carriers, seed, 6.0, recipe).movements
     ]
     assert kinds.count("macro") >= 2
     assert kinds.count("micro") >= 2
 
 
-def test_movements_are_warped_in_and_nothing_else_is(carriers: list[Carrier]) -> None:
+def test_movements_are_warped_in_and_nothing_else_is(carriers: list[Background]) -> None:
     """One frame over and over, so that all that changes is the fresh noise and what was warped in."""
     frozen = [
         dataclasses.replace(c, crops=np.repeat(c.crops[:1], len(c.crops), 0)) for c in carriers
     ]
     moved = rest = 0.0
     for seed in range(12):
-        clip = carrier_clip(frozen, seed, 4.0, NEVER)
+        clip = background_clip(frozen, seed, 4.0, NEVER)
         for move in clip.movements:
             at = int(np.abs(clip.times_ns - move.apex_ns).argmin())
             change = np.abs(clip.crops[at].astype(int) - clip.crops[0].astype(int)).mean(0)
@@ -77,4 +77,4 @@ def test_movements_are_warped_in_and_nothing_else_is(carriers: list[Carrier]) ->
 def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"broken\.mp4"):
-        read_carriers(tmp_path / "broken.mp4")
+        read_backgrounds(tmp_path / "broken.mp4")

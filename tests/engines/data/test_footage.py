@@ -56,7 +56,7 @@ def test_reads_the_part_asked_for_with_the_file_s_own_times(blinking: Footage) -
     assert blinking.crops.shape == (40, 3, 112, 112)
     assert blinking.affines.shape == (40, 2, 3)
     assert blinking.landmarks.shape == (40, 478, 2)
-    assert blinking.stretches() == [(0, 40)]
+    assert blinking.segments() == [(0, 40)]
     nose = blinking.landmarks[:, 4]
     in_crop = np.einsum("nij,nj->ni", blinking.affines[:, :, :2], nose) + blinking.affines[:, :, 2]
     assert np.all(np.abs(in_crop - 56) < 25)  # the nose is in the middle of its crop
@@ -98,7 +98,7 @@ def test_known_meshes_give_the_same_crops(blinking: Footage, aligner: MeshAligne
     assert np.array_equal(again.affines, blinking.affines)
 
 
-def test_a_break_of_more_than_the_bridge_ends_a_stretch(blinking: Footage) -> None:
+def test_a_break_of_more_than_the_bridge_ends_a_segment(blinking: Footage) -> None:
     rows = [
         *range(10),
         *range(11, 19),
@@ -111,7 +111,7 @@ def test_a_break_of_more_than_the_bridge_ends_a_stretch(blinking: Footage) -> No
         blinking, aligned=blinking.aligned[keep], crops=blinking.crops[keep], affines=blinking.affines[keep],
         landmarks=blinking.landmarks[keep],
     )  # fmt: skip
-    assert broken.stretches() == [(0, 20), (20, 22)]  # a single frame is no stretch
+    assert broken.segments() == [(0, 20), (20, 22)]  # a single frame is no segment
     assert broken.minutes == pytest.approx((22 + 1) * 0.04 / 60)
     annotation = annotate(broken)
     assert isinstance(annotation, Annotation)

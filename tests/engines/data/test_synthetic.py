@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from microspot.engines.alignment.aligner import MediaPipeAligner, face_to_crop
 from microspot.engines.data.actions import MIRROR, SIDES, UNITS, Geometry, motion_field
-from microspot.engines.data.backgrounds import Carrier
+from microspot.engines.data.backgrounds import Background
 from microspot.engines.data.basis import Basis
 from microspot.engines.data.behaviour import EMOTIONS, draw_actions, draw_blink, draw_micro
 from microspot.engines.data.camera import CODECS, coded
 from microspot.engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
 from microspot.engines.data.synthesize import (
+    BACKGROUND_CLIPS,
     BASIS_CLIPS,
-    CARRIER_CLIPS,
     TRAINING_RECIPE,
     Source,
     _tasks,
@@ -448,7 +448,7 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
     assert clip.times_ns.tolist() == entry["times_ns"]
 
 
-@pytest.mark.parametrize("share", [CARRIER_CLIPS, 1.0])
+@pytest.mark.parametrize("share", [BACKGROUND_CLIPS, 1.0])
 def test_basis_and_carriers_take_their_share_of_a_set(
     tmp_path: Path, face: FaceAsset, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -468,7 +468,7 @@ def test_basis_and_carriers_take_their_share_of_a_set(
         folder,
         400,
         1,
-        Source(Recipe(), 1.0, 112, Basis({}), (Carrier("v", *[np.zeros(0)] * 3),), share),
+        Source(Recipe(), 1.0, 112, Basis({}), (Background("v", *[np.zeros(0)] * 3),), share),
     )
     train = [task for task in tasks if task.split == "train"]
     assert np.mean([task.face is None for task in train]) == pytest.approx(share, abs=0.05)

@@ -21,7 +21,7 @@ from microspot.engines.evaluation.calibration import (
     report_at,
     score_clip,
 )
-from microspot.engines.reference import Window
+from microspot.engines.reference import Candidate
 from microspot.engines.specs import SpotterSpec
 from tests import fakes
 
@@ -29,19 +29,19 @@ SPEC = fakes.spec(t_cpn=0.3, t_crn=0.3)
 TICK = 33_333_333
 
 
-def scored(windows: list[Window], *truths: tuple[float, float], ticks: int = 1800) -> Scored:
+def scored(windows: list[Candidate], *truths: tuple[float, float], ticks: int = 1800) -> Scored:
     start, stop = np.array(truths, float).reshape(-1, 2).T
     return Scored(np.ones((SPEC.scales, ticks), np.float32), windows, start, stop)
 
 
-def dense(ticks: int, seed: int = 0) -> list[Window]:
+def dense(ticks: int, seed: int = 0) -> list[Candidate]:
     """Windows of every scale at every tick, refined at random."""
     random = np.random.default_rng(seed)
     windows = []
     for end in range(14, ticks):
         for scale, width in enumerate(SPEC.windows):
             a, b = end + 1 - width + random.uniform(-3, 2), end + 1 + random.uniform(-2, 2)
-            windows.append(Window(end, scale, max(a, 0.0), b, float(random.random())))
+            windows.append(Candidate(end, scale, max(a, 0.0), b, float(random.random())))
     return windows
 
 
@@ -57,7 +57,11 @@ def test_a_truth_covers_its_offset_frame() -> None:
 
 
 def test_hits_are_one_to_one_and_the_best_overlap_wins() -> None:
-    windows = [Window(20, 0, 10, 20, 0.9), Window(21, 0, 11, 21, 0.8), Window(50, 0, 40, 50, 0.7)]
+    windows = [
+        Candidate(20, 0, 10, 20, 0.9),
+        Candidate(21, 0, 11, 21, 0.8),
+        Candidate(50, 0, 40, 50, 0.7),
+    ]
     truths = ((10.0, 20.0), (80.0, 90.0))
     found = report_at([scored(windows, *truths)], replace(SPEC, t_nms=1.0))
     assert (found["f1"], found["precision"], found["recall"]) == (0.4, 0.3333, 0.5)
@@ -69,14 +73,14 @@ def test_hits_are_one_to_one_and_the_best_overlap_wins() -> None:
 
 def test_the_best_thresholds_leave_the_false_alarm_out() -> None:
     best = best_thresholds(
-        [scored([Window(20, 0, 10, 20, 0.9), Window(50, 0, 40, 50, 0.5)], (10, 20))], SPEC
+        [scored([Candidate(20, 0, 10, 20, 0.9), Candidate(50, 0, 40, 50, 0.5)], (10, 20))], SPEC
     )
     assert best["f1"] == 1
     assert best["t_crn"] > 0.5
 
 
 def test_only_allowed_thresholds_are_taken() -> None:
-    clips = [scored([Window(20, 0, 10, 20, 0.9)], (10, 20))]
+    clips = [scored([Candidate(20, 0, 10, 20, 0.9)], (10, 20))]
     strict = best_thresholds(
         clips, SPEC, allowed=lambda trials: [t for t in trials if t.t_crn > 0.85]
     )

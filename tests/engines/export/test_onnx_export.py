@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from microspot.engines.errors import EngineError, UsageError
-from microspot.engines.export.fp16 import HalfStep
+from microspot.engines.export.fp16 import Fp16Step
 from microspot.engines.export.onnx_export import (
     check_file,
     check_numbers,
@@ -137,7 +137,7 @@ def test_what_the_exporter_refuses_is_one_line(
 def test_half_precision_keeps_float_ends(network: MESNet, tmp_path: Path) -> None:
     path = tmp_path / "refiner.fp16.onnx"
     tensors = network.spec.tensors()["refiner"]
-    export(HalfStep(RefinerStep(network)), "refiner", tensors, None, path)
+    export(Fp16Step(RefinerStep(network)), "refiner", tensors, None, path)
     stored = {
         tensor.data_type for tensor in onnx.load(path).graph.initializer if len(tensor.dims) > 1
     }

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from microspot.engines.export.golden import golden as golden_of
-from microspot.engines.export.parity import ABSOLUTE, RELATIVE, judge, outputs_apart, outputs_of
+from microspot.engines.export.parity import (
+    ABSOLUTE,
+    RELATIVE,
+    judge,
+    outputs_of,
+    outputs_one_by_one,
+)
 from microspot.engines.manifest import PACKAGED, Weights
 from microspot.engines.runtime.engine import FunctionEngine
 from microspot.engines.runtime.torch_engine import SPOTTER_FILE, spotter_modules
@@ -106,7 +112,7 @@ def test_one_at_a_time_says_the_same(golden: dict[str, np.ndarray]) -> None:
     engines = fakes.engine_set()
     rows = {"in.clips": np.random.default_rng(1).random((5, fakes.L, 16), np.float32)}
     for engine, inputs in ((engines.proposer, golden), (engines.refiner, rows)):
-        whole, apart = outputs_of(engine, inputs), outputs_apart(engine, inputs)
+        whole, apart = outputs_of(engine, inputs), outputs_one_by_one(engine, inputs)
         assert whole.keys() == apart.keys()
         for name in whole:
             np.testing.assert_allclose(apart[name], whole[name], atol=1e-6)
@@ -127,7 +133,7 @@ def test_one_at_a_time_sees_what_the_whole_does_not(
     engine = FunctionEngine(propose, *fakes.spec().tensors()["proposer"])
     wanted = outputs_of(fakes.engine_set().proposer, golden)
     judged = golden | {f"out.{name}": value for name, value in wanted.items()}
-    for ask, passed in ((outputs_of, True), (outputs_apart, False)):
+    for ask, passed in ((outputs_of, True), (outputs_one_by_one, False)):
         assert (
             judge("D fp16", "proposer", ask(engine, judged), judged, fakes.spec())["passed"]
             is passed

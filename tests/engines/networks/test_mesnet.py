@@ -192,7 +192,7 @@ def test_streaming_equals_the_whole_sequence(network: MESNet, n: int) -> None:
         )
 
 
-def test_stretches_of_different_length_share_a_batch(network: MESNet) -> None:
+def test_segments_of_different_length_share_a_batch(network: MESNet) -> None:
     features, valid = torch.randn(2, 32, 30), torch.ones(2, 30)
     valid[0, 18:] = 0
     with torch.no_grad():

@@ -363,9 +363,9 @@ def test_torch_backend_runs_the_networks_as_trained(weights: Path) -> None:
         with torch.inference_mode():
             expected = EncoderStep(NETWORK).eval()(torch.from_numpy(pixels))
         np.testing.assert_allclose(features, expected.numpy(), atol=1e-6)
-        stretch = np.repeat(features[:, :, None], 5, 2)
+        segment = np.repeat(features[:, :, None], 5, 2)
         state = np.zeros((2, SPOTTER.state), np.float32)
-        found = engines.proposer(features=stretch, valid=np.ones((2, 5), np.float32), state=state)
+        found = engines.proposer(features=segment, valid=np.ones((2, 5), np.float32), state=state)
         assert found["scores"].shape == (2, SPOTTER.scales, 5)
         assert engines.engine("recognizer")(clip=np.zeros((1, FRAMES, 3, SIDE, SIDE), np.uint8))[
             "classes"

@@ -17,7 +17,7 @@ from microspot.engines.specs import LIMITS, TensorSpec
 from microspot.engines.telemetry import EVERY
 from microspot.engines.tensorrt import isolated_build
 from microspot.engines.tensorrt.builder import Target, load_module, open_shape, sizes_of
-from microspot.engines.tensorrt.isolated_build import build_apart
+from microspot.engines.tensorrt.isolated_build import build_isolated
 
 pytest.importorskip("tensorrt_rtx", reason="pip install '.[rtx]'", exc_type=ImportError)
 
@@ -51,34 +51,36 @@ def model(dtype: type = np.float32, batch: int | str = "B", extra: str = "") -> 
 
 
 def test_two_builds_give_the_same_bytes_and_types_are_kept() -> None:
-    first, second = (build_apart(model(np.float16), "tiny", ((X,), (Y,)), SM86) for _ in range(2))
+    first, second = (
+        build_isolated(model(np.float16), "tiny", ((X,), (Y,)), SM86) for _ in range(2)
+    )
     assert first.types == {"convolution float16": 1, "product float16": 1}
     assert len(first.plan) > 1000
     assert first.plan == second.plan or not first.repeatable
 
 
 def test_a_float32_graph_stays_float32_and_turing_refuses_its_products() -> None:
-    assert build_apart(model(), "tiny", ((X,), (Y,)), SM86).types == {
+    assert build_isolated(model(), "tiny", ((X,), (Y,)), SM86).types == {
         "convolution float32": 1,
         "product float32": 1,
     }
     with pytest.raises(
         EngineError, match=r"tiny: no engine for SM 75 .*GEMM.*SM 75 needs --precision fp16"
     ):
-        build_apart(model(), "tiny", ((X,), (Y,)), Target("rtx", 75))
-    assert build_apart(model(np.float16), "tiny", ((X,), (Y,)), Target("rtx", 75)).plan
+        build_isolated(model(), "tiny", ((X,), (Y,)), Target("rtx", 75))
+    assert build_isolated(model(np.float16), "tiny", ((X,), (Y,)), Target("rtx", 75)).plan
 
 
 def test_other_targets_are_other_engines_and_an_unknown_one_is_refused() -> None:
     plans = {
-        build_apart(model(np.float16), "tiny", ((X,), (Y,)), Target("rtx", sm)).plan
+        build_isolated(model(np.float16), "tiny", ((X,), (Y,)), Target("rtx", sm)).plan
         for sm in (86, 120)
     }
     assert len(plans) == 2
     with pytest.raises(
         EngineError, match=r"SM 90: TensorRT for RTX builds for 75, .*use --backend tensorrt"
     ):
-        build_apart(model(), "tiny", ((X,), (Y,)), Target("rtx", 90))
+        build_isolated(model(), "tiny", ((X,), (Y,)), Target("rtx", 90))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_other_targets_are_other_engines_and_an_unknown_one_is_refused() -> None
 )
 def test_a_graph_that_cannot_be_built_is_refused_in_one_line(graph: bytes, message: str) -> None:
     with pytest.raises(EngineError, match=message) as info:
-        build_apart(graph, "tiny", ((X,), (Y,)), SM86)
+        build_isolated(graph, "tiny", ((X,), (Y,)), SM86)
     assert "\n" not in str(info.value)
 
 
@@ -123,7 +125,7 @@ def test_a_builder_that_dies_costs_a_line(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(
         EngineError, match=r"tiny: tensorrt_rtx died while building \(exit code -11"
     ):
-        build_apart(model(), "tiny", ((X,), (Y,)), SM86)
+        build_isolated(model(), "tiny", ((X,), (Y,)), SM86)
 
 
 def test_the_builder_calls_nobody_either(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +134,7 @@ def test_the_builder_calls_nobody_either(monkeypatch: pytest.MonkeyPatch) -> Non
         isolated_build, "CHILD", f"import os, sys; sys.exit('lacks ' + repr({missing}))"
     )
     with pytest.raises(EngineError, match=r"lacks \[\]"):
-        build_apart(b"", "tiny", ((X,), (Y,)), SM86)
+        build_isolated(b"", "tiny", ((X,), (Y,)), SM86)
 
 
 def test_the_module_that_is_missing_names_its_install_command(

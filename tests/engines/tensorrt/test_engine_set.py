@@ -238,7 +238,7 @@ def test_an_engine_is_built_tested_once_and_remembered(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
     shop = Shop(fake_plan((X,), (Y,)))
-    monkeypatch.setattr(plans, "build_apart", shop)
+    monkeypatch.setattr(plans, "build_isolated", shop)
     tests: list[str] = []
     real = engine_set.outputs_of
     monkeypatch.setattr(engine_set, "outputs_of", lambda *a: tests.append("D") or real(*a))
@@ -258,7 +258,7 @@ def test_an_engine_is_built_tested_once_and_remembered(
 def test_rung_d_repeats_the_self_test_and_gives_its_numbers(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
-    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,))))
+    monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,))))
     for _ in range(2):
         found = engine_set.rung_d(graph, place, SpotterSpec())
         assert (found["passed"], found["errors"]) == (True, {"whole y": 0.0, "apart y": 0.0})
@@ -269,7 +269,7 @@ def test_rung_d_repeats_the_self_test_and_gives_its_numbers(
 def test_an_engine_that_computes_something_else_is_refused_every_time(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
-    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,), scale=2.1)))
+    monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,), scale=2.1)))
     for _ in range(2):
         with pytest.raises(
             EngineError, match=r"tiny fp16 on NVIDIA Fake 4090 is not the function.*refused"
@@ -282,7 +282,7 @@ def test_an_engine_that_is_wrong_for_one_camera_alone_is_refused(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
     """The golden batch has kernels of its own."""
-    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,), spoils=1)))
+    monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,), spoils=1)))
     with pytest.raises(
         EngineError, match=r"not the function that was trained \(asked apart: errors .*refused"
     ):
@@ -298,7 +298,7 @@ def test_an_engine_that_is_wrong_for_one_camera_alone_is_refused(
 def test_the_self_test_leaves_only_the_usual_shape(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
-    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,))))
+    monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,))))
     engine = start(graph, place, SpotterSpec())
     made = engine_module.load_module("rtx").engines[0]
     assert (made.contexts, len(made.alive)) == (2, 1)
@@ -309,11 +309,11 @@ def test_an_engine_that_does_not_load_is_built_once_more(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
     shop = Shop(fake_plan((X,), (Y,), broken=True), fake_plan((X,), (Y,)))
-    monkeypatch.setattr(plans, "build_apart", shop)
+    monkeypatch.setattr(plans, "build_isolated", shop)
     start(graph, place, SpotterSpec())
     assert shop.built == 2
     always = Shop(fake_plan((X,), (Y,), broken=True))
-    monkeypatch.setattr(plans, "build_apart", always)
+    monkeypatch.setattr(plans, "build_isolated", always)
     plans.plan_entry(place.cache, graph, place.target, again=True)
     with pytest.raises(EngineError, match="does not load it"):
         start(graph, place, SpotterSpec())
@@ -324,7 +324,7 @@ def test_a_refused_engine_that_another_process_built_again_is_taken_as_it_is(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
     broken, good = fake_plan((X,), (Y,), broken=True), fake_plan((X,), (Y,))
-    monkeypatch.setattr(plans, "build_apart", Shop(broken))
+    monkeypatch.setattr(plans, "build_isolated", Shop(broken))
     plans.plan_entry(place.cache, graph, place.target)
     others, ours = Shop(good), Shop(good + b" ")
     real = engine_set.plan_entry
@@ -333,9 +333,9 @@ def test_a_refused_engine_that_another_process_built_again_is_taken_as_it_is(
         """The plan as found; then the other process finds and mends it too."""
         entry = real(*arguments, **more)
         if not others.built:
-            monkeypatch.setattr(plans, "build_apart", others)
+            monkeypatch.setattr(plans, "build_isolated", others)
             real(*arguments, refused=entry.sha256(PLAN))
-            monkeypatch.setattr(plans, "build_apart", ours)
+            monkeypatch.setattr(plans, "build_isolated", ours)
         return entry
 
     monkeypatch.setattr(engine_set, "plan_entry", slow)
@@ -359,7 +359,7 @@ def test_other_code_or_another_wheel_is_another_engine(
 def test_engines_are_kept_apart_by_what_they_are_for(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
-    monkeypatch.setattr(plans, "build_apart", Shop(fake_plan((X,), (Y,))))
+    monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,))))
     gpus = (GPU, dataclasses.replace(GPU, name="NVIDIA Fake 4080"))
     rtx = {plans.plan_entry(place.cache, graph, target_of("rtx", gpu)).folder for gpu in gpus}
     full = {plans.plan_entry(place.cache, graph, target_of("tensorrt", gpu)).folder for gpu in gpus}
@@ -381,7 +381,7 @@ def test_an_engine_counts_when_two_builds_agree(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph, made: Any, built: int, passed: bool, kept: bytes
 ) -> None:  # fmt: skip
     shop = Shop(*made, repeatable=True)
-    monkeypatch.setattr(plans, "build_apart", shop)
+    monkeypatch.setattr(plans, "build_isolated", shop)
     result = plans.rung_c(place.cache, graph, place.target)
     assert (shop.built, result["passed"], result["identical"]) == (built, passed, passed)
     entry = plans.plan_entry(place.cache, graph, place.target)
@@ -393,7 +393,7 @@ def test_builds_that_never_agree_are_told(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(plans, "build_apart", Shop(b"a", b"b", b"c", b"d", repeatable=True))
+    monkeypatch.setattr(plans, "build_isolated", Shop(b"a", b"b", b"c", b"d", repeatable=True))
     plans.plan_entry(dataclasses.replace(place.cache, say=said.append), graph, place.target)
     assert (
         said[-1]
@@ -404,14 +404,14 @@ def test_builds_that_never_agree_are_told(
 def test_a_build_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated_build, "LIMIT_S", 0.01)
     with pytest.raises(EngineError, match=r"tiny: not built after 0\.01 s"):
-        isolated_build.build_apart(b"", "tiny", ((X,), (Y,)), Target("rtx", 89))
+        isolated_build.build_isolated(b"", "tiny", ((X,), (Y,)), Target("rtx", 89))
 
 
 def test_rung_c_is_climbed_again_where_its_result_was_lost(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
     shop = Shop(b"a", repeatable=True)
-    monkeypatch.setattr(plans, "build_apart", shop)
+    monkeypatch.setattr(plans, "build_isolated", shop)
     monkeypatch.setattr(Entry, "parity", lambda entry: {})
     assert plans.rung_c(place.cache, graph, place.target)["passed"] is True
     assert shop.built == 3
@@ -420,7 +420,7 @@ def test_rung_c_is_climbed_again_where_its_result_was_lost(
 def test_rung_c_of_an_engine_from_the_cache_builds_it_again(
     monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
 ) -> None:
-    monkeypatch.setattr(plans, "build_apart", Shop(b"a", repeatable=True))
+    monkeypatch.setattr(plans, "build_isolated", Shop(b"a", repeatable=True))
     plans.rung_c(place.cache, graph, place.target)
     for made, built, passed in (
         ((b"a",), 1, True),
@@ -428,10 +428,10 @@ def test_rung_c_of_an_engine_from_the_cache_builds_it_again(
         ((b"b", b"c", b"d", b"e"), 4, False),
     ):
         shop = Shop(*made, repeatable=True)
-        monkeypatch.setattr(plans, "build_apart", shop)
+        monkeypatch.setattr(plans, "build_isolated", shop)
         assert plans.rung_c(place.cache, graph, place.target)["passed"] is passed
         assert shop.built == built
-    monkeypatch.setattr(plans, "build_apart", Shop(b"f", repeatable=False))
+    monkeypatch.setattr(plans, "build_isolated", Shop(b"f", repeatable=False))
     result = plans.rung_c(place.cache, graph, place.target)
     assert (result["passed"], result["identical"], result["repeatable"]) == (True, False, False)
 

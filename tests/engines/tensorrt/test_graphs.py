@@ -16,7 +16,7 @@ from safetensors.torch import save
 from microspot.engines import receptive
 from microspot.engines.errors import EngineError
 from microspot.engines.export import golden
-from microspot.engines.export.fp16 import HalfStep, products_as_convolutions
+from microspot.engines.export.fp16 import Fp16Step, products_as_convolutions
 from microspot.engines.export.parity import judge, onnx_outputs
 from microspot.engines.networks.cmnet import CMNet, FramesStep, HeadStep, RecognizerStep
 from microspot.engines.networks.mesnet import EncoderStep, MESNet
@@ -139,7 +139,7 @@ def test_the_rung_of_a_new_graph_is_written_beside_it(weights: Weights, tmp_path
 
 
 def test_the_code_that_shapes_a_graph_is_known() -> None:
-    parts = (builder, golden, receptive, torch_engine, module, HalfStep, CMNet, MESNet, SpotterSpec)
+    parts = (builder, golden, receptive, torch_engine, module, Fp16Step, CMNet, MESNet, SpotterSpec)
     assert {Path(inspect.getfile(part)) for part in parts} <= set(module._sources())
 
 
@@ -180,7 +180,7 @@ def test_a_shipped_float32_graph_is_taken_as_it_is(weights: Weights, tmp_path: P
 
 
 def test_the_flow_stays_float32(weights: Weights) -> None:
-    half = HalfStep(EncoderStep(weights.spotter))
+    half = Fp16Step(EncoderStep(weights.spotter))
     kinds = {name: value.dtype for name, value in [*half.named_parameters(), *half.named_buffers()]}
     flow = {kind for name, kind in kinds.items() if ".flow." in name}
     rest = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microspot.engines.export.fp16 import HalfStep
-from microspot.engines.export.parity import judge, outputs_apart, outputs_of
+from microspot.engines.export.fp16 import Fp16Step
+from microspot.engines.export.parity import judge, outputs_of, outputs_one_by_one
 from microspot.engines.loading import load_engines
 from microspot.engines.manifest import PACKAGED, Weights
 from microspot.engines.runtime.engine import Array, EngineSet
@@ -132,10 +132,10 @@ def test_the_runner_around_a_fake_of_tensorrt(
             graphs._golden[name],
             graphs._tensors[name],
         )
-        fake = FakeOnGpu(HalfStep(network) if precision == "fp16" else network, *tensors)
+        fake = FakeOnGpu(Fp16Step(network) if precision == "fp16" else network, *tensors)
         monkeypatch.setattr(engine_module, "load_module", lambda _, fake=fake: fake)
         engine = TensorRTEngine(b"", *tensors, "tensorrt", name, cuda)
-        for ask in (outputs_of, outputs_apart):
+        for ask in (outputs_of, outputs_one_by_one):
             result = judge(f"D {precision}", name, ask(engine, golden), golden, graphs.spotter)
             with capsys.disabled():
                 print(f"\n{name} {precision} {ask.__name__} {result}", end="")

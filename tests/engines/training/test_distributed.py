@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from microspot.engines.errors import UsageError
-from microspot.engines.training.distributed import Team, denormals_as_zero
+from microspot.engines.training.distributed import TrainingGroup, denormals_as_zero
 from tests.noise_set import RECOGNIZER, SPOTTER, noise_set
 
 # One of two: the leader is slow to write, the other has nothing to do; or the other fails while the leader is busy.
@@ -116,14 +116,14 @@ def test_two_train_the_recognizer_as_one(data: Path, tmp_path: Path) -> None:
 def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    team = Team.join()
+    team = TrainingGroup.join()
     network = torch.nn.Linear(2, 1)
     network(torch.ones(1, 2)).sum().backward()
     before = network.weight.grad.clone()
     team.average_gradients(network)
     team.average_statistics(network)
     assert torch.equal(network.weight.grad, before)
-    assert (team.leads, team.size, team.agree(0.25)) == (True, 1, 0.25)
+    assert (team.is_main_process, team.size, team.agree(0.25)) == (True, 1, 0.25)
 
 
 def test_denormals_are_zero_only_while_training() -> None:
@@ -136,7 +136,7 @@ def test_denormals_are_zero_only_while_training() -> None:
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert Team.join().device == torch.device("cuda", 0)
+    assert TrainingGroup.join().device == torch.device("cuda", 0)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="--nproc-per-node 1"):
-        Team.join()
+        TrainingGroup.join()

@@ -37,7 +37,7 @@ from microspot.engines.training.spotter.pretraining import (
 from microspot.engines.training.spotter.train import CHECKPOINT, Trainer, phase_of, run
 from microspot.engines.training.spotter.validation import validate
 from microspot.engines.training.targets import Assignment
-from microspot.engines.training.warm_start import begin_with
+from microspot.engines.training.warm_start import warm_start
 
 SIDE, FRAMES = 32, 60
 SPEC = SpotterSpec(side=SIDE, feature=32)
@@ -106,21 +106,21 @@ def test_any_frame_rate_comes_to_the_same_grid(
     folder: Path, index: int, kept: int, ticks: int
 ) -> None:
     clip = ClipSet.open(folder, SPEC).clips[index]
-    stretch = cut(clip, SPEC)
-    assert stretch.weights.shape == (ticks, kept)
-    np.testing.assert_allclose(stretch.weights.sum(1), 1, atol=1e-6)
-    assert stretch.truths.offset - stretch.truths.onset == pytest.approx(
+    segment = cut(clip, SPEC)
+    assert segment.weights.shape == (ticks, kept)
+    np.testing.assert_allclose(segment.weights.sum(1), 1, atol=1e-6)
+    assert segment.truths.offset - segment.truths.onset == pytest.approx(
         10
     )  # 300 ms are 9 ticks, and the offset's own
-    assert stretch.truths.onset[0] == pytest.approx(clip.micro_ns[0, 0] * 30 / 1e9)
+    assert segment.truths.onset[0] == pytest.approx(clip.micro_ns[0, 0] * 30 / 1e9)
 
 
 def test_a_later_cut_moves_the_truth_with_it(folder: Path) -> None:
     clip = ClipSet.open(folder, SPEC).clips[0]
-    stretch = cut(clip, SPEC, first=5, ticks=30)
-    assert stretch.weights.shape == (30, 35)
-    assert stretch.truths.onset[0] == pytest.approx(15)
-    assert stretch.used.tolist() == list(range(5, 35))
+    segment = cut(clip, SPEC, first=5, ticks=30)
+    assert segment.weights.shape == (30, 35)
+    assert segment.truths.onset[0] == pytest.approx(15)
+    assert segment.used.tolist() == list(range(5, 35))
 
 
 def test_lags_reach_before_the_cut_as_they_do_in_the_stream(folder: Path) -> None:
@@ -172,18 +172,18 @@ def test_a_turned_clip_shows_the_same_frames_backward(folder: Path) -> None:
     np.testing.assert_allclose(turned.offset - turned.onset, seen.offset - seen.onset)
 
 
-def test_batched_tick_features_equal_each_stretch_alone(folder: Path) -> None:
+def test_batched_tick_features_equal_each_segment_alone(folder: Path) -> None:
     torch.manual_seed(0)
     data, random = ClipSet.open(folder, SPEC), np.random.default_rng(0)
     encoder = load_network().encoder.eval()
-    stretches = [cut(data.clips[1], SPEC), cut(data.clips[2], SPEC)]
+    segments = [cut(data.clips[1], SPEC), cut(data.clips[2], SPEC)]
     with torch.no_grad():
-        batch = collate(stretches, data.crops, None, random)
+        batch = collate(segments, data.crops, None, random)
         features, valid = tick_features(encode_frames(encoder, batch, False, batch.current), batch)
         assert valid.sum(1).tolist() == [30, 89]
         assert not features[0, :, 30:].any()
-        for i, stretch in enumerate(stretches):
-            alone = collate([stretch], data.crops, None, random)
+        for i, segment in enumerate(segments):
+            alone = collate([segment], data.crops, None, random)
             wanted = tick_features(encode_frames(encoder, alone, False, alone.current), alone)[0][0]
             torch.testing.assert_close(features[i, :, : wanted.shape[1]], wanted, atol=1e-5, rtol=0)
 
@@ -333,7 +333,7 @@ def test_a_larger_network_begins_with_what_a_smaller_one_computes(
     save_weights(small, tmp_path / "small.safetensors")
     monkeypatch.setattr(spatial, "ENCODER_CHANNELS", (24, 40, 70))
     large = MESNet(dataclasses.replace(SPEC, temporal_kernels=(7, 5))).eval()
-    begin_with(large, tmp_path / "small.safetensors")
+    warm_start(large, tmp_path / "small.safetensors")
     pixels, valid = (
         torch.randint(0, 256, (20, SPEC.channels, SIDE, SIDE), dtype=torch.uint8),
         torch.ones(1, 20),
@@ -346,11 +346,11 @@ def test_a_larger_network_begins_with_what_a_smaller_one_computes(
     )
     save_weights(large, tmp_path / "large.safetensors")
     with pytest.raises(DataError, match=r"does not fit into .* train anew"):
-        begin_with(small, tmp_path / "large.safetensors")
+        warm_start(small, tmp_path / "large.safetensors")
     with pytest.raises(DataError, match="is of another network"):
-        begin_with(small.encoder, tmp_path / "small.safetensors")
+        warm_start(small.encoder, tmp_path / "small.safetensors")
     with pytest.raises(DataError, match=r"name a run's spotter.safetensors"):
-        begin_with(small, tmp_path / "none.safetensors")
+        warm_start(small, tmp_path / "none.safetensors")
 
 
 def test_a_run_that_begins_with_weights_has_no_pretraining(folder: Path, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_targets_invert_the_decoding() -> None:
 def test_jittered_truths_hold_the_truth_and_stay_inside() -> None:
     random = np.random.default_rng(0)
     start, stop = jittered(Truths.of([5.2, 90], [15.1, 105]), 100, SPEC, RULE, random)
-    assert len(start) == RULE.copies + 1, "the truth that leaves the stretch is not copied"
+    assert len(start) == RULE.copies + 1, "the truth that leaves the segment is not copied"
     assert (start[0], stop[0]) == (5, 15)
     assert (start >= 0).all()
     assert (stop <= 100).all()
@@ -155,14 +155,14 @@ def test_even_negatives_are_of_all_lengths_alike() -> None:
     assert np.allclose(shares, 0.2, atol=0.06)
 
 
-def test_a_stretch_without_me_gives_negatives_only() -> None:
+def test_a_segment_without_me_gives_negatives_only() -> None:
     drawn = refiner_samples(
         SPEC, np.zeros((5, 60), np.float32), Truths.of([], []), RULE, np.random.default_rng(2)
     )
     assert drawn.labels.tolist() == [0] * RULE.negatives
 
 
-def test_a_stretch_too_short_for_any_window_gives_nothing() -> None:
+def test_a_segment_too_short_for_any_window_gives_nothing() -> None:
     drawn = refiner_samples(
         SPEC, np.zeros((5, 4), np.float32), Truths.of([], []), RULE, np.random.default_rng(3)
     )

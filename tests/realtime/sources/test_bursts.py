@@ -187,7 +187,7 @@ def test_segments_given_again_after_a_loss_are_not_played_again(folder: Path) ->
     lines = (folder / "live.m3u8").read_text().splitlines()
     playlist = folder / "stops.m3u8"
     playlist.write_text("\n".join(lines[: lines.index("all3.ts") - 1]) + "\n")
-    options = SourceOptions(**PATIENT, segment_stall_s=1.0)
+    options = SourceOptions(**PATIENT, playlist_stall_s=1.0)
     with Shelf(folder) as shelf, open_source(f"{shelf.url}/stops.m3u8", options=options) as source:
         records = []
         for record in source:
@@ -260,12 +260,12 @@ def test_who_is_faster_than_the_camera_loses_nothing(arrivals: list[float], spee
 @pytest.mark.parametrize(
     ("arrivals", "worst"), [(STEADY, 5.1), (SEGMENTS, 15.1)], ids=["steady", "segments"]
 )
-def test_who_is_slower_loses_whole_stretches_and_is_never_late_for_long(
+def test_who_is_slower_loses_whole_segments_and_is_never_late_for_long(
     arrivals: list[float], worst: float
 ) -> None:
     taken, worst_s = play(arrivals, 0.5)
     holes = [(a, b) for a, b in itertools.pairwise(taken) if b != a + 1]
-    assert 1 <= len(holes) <= len(arrivals) / HZ / 8  # stretches, not a frame here and there
+    assert 1 <= len(holes) <= len(arrivals) / HZ / 8  # segments, not a frame here and there
     assert all(after % HZ == 0 for _, after in holes)  # nothing can be decoded but from a key frame
     assert worst_s < worst  # packets of segments come, and are judged, every 10 s
     assert 0.3 < len(taken) / len(arrivals) < 0.7

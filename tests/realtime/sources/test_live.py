@@ -28,7 +28,7 @@ from microspot.realtime.records import Frame, Gap, SourceState
 from microspot.realtime.sources.address import parse, password_advice
 from microspot.realtime.sources.arrival_clock import ArrivalClock
 from microspot.realtime.sources.capture import worker as capture_worker
-from microspot.realtime.sources.capture.client import WorkerError
+from microspot.realtime.sources.capture.client import CaptureError
 from microspot.realtime.sources.live import LiveSource
 from microspot.realtime.sources.open import SourceOptions, open_source
 from microspot.realtime.sources.timeouts import Backoff, Patience
@@ -301,7 +301,7 @@ def test_camera_that_fails_at_first_is_an_error(
         list(source)
 
 
-def test_overload_drops_one_whole_stretch_and_says_so() -> None:
+def test_overload_drops_one_whole_segment_and_says_so() -> None:
     options = injected(steady, queue_s=0.08)
     with open_source("0", options=options) as source:
         stream = iter(source)
@@ -603,15 +603,15 @@ def test_a_live_stream_that_has_become_a_recording_is_over():
     """The playlist got its end: what is in it was seen, on another clock than a recording's."""
     source = LiveSource(parse("http://h/live.m3u8"), SourceOptions())
     source._zero_ns = 8_000 * NS
-    with pytest.raises(WorkerError, match="the broadcast is over"):
-        source._opened({"segmented": True, "recording_s": 30.0}, Patience(SourceOptions()))
+    with pytest.raises(CaptureError, match="the broadcast is over"):
+        source._opened({"playlist": True, "recording_s": 30.0}, Patience(SourceOptions()))
     assert source._over
     assert source.live
 
 
 def test_a_recording_behind_a_url_without_times_is_refused():
     source = LiveSource(parse("http://h/raw.h264"), SourceOptions())
-    source._opened({"segmented": False, "recording_s": 0.0}, Patience(SourceOptions()))
+    source._opened({"playlist": False, "recording_s": 0.0}, Patience(SourceOptions()))
     header = {"pts_ns": None, "at_ns": 1, "missing": {}, "index": 0}
     with pytest.raises(SourceError, match="carries no times"):
         list(source._placed(header, np.zeros((8, 8, 3), np.uint8), ArrivalClock(0)))

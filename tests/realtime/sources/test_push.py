@@ -33,7 +33,7 @@ def test_a_full_buffer_refuses_and_counts():
     assert source.push(100, WALL) is None
 
 
-def test_another_size_of_picture_is_another_stretch():
+def test_another_size_of_picture_is_another_segment():
     source = PushSource("page")
     source.push(10, WALL)
     source.push(20, WALL[:2])

@@ -22,7 +22,7 @@ from microspot.engines.evaluation.exams.composites import (
     sources_of,
 )
 from microspot.engines.evaluation.exams.mesh_annotation import Annotation, annotate
-from microspot.engines.evaluation.exams.recordings import Verdict
+from microspot.engines.evaluation.exams.recordings import SpottingResult
 from microspot.engines.evaluation.exams.semireal import cut
 from microspot.engines.evaluation.exams.tuning import quiet_trials, score_composites, tallies
 from microspot.engines.intervals import Intervals
@@ -95,7 +95,7 @@ def test_alarms_count_inside_and_a_moment_that_alarms_in_every_play_is_one() -> 
     found = Intervals.of(ticks - 3, ticks + 4, np.full(4, 0.9))
     tally = Tally()
     for intervals in (found, Intervals.of([], [], []), found):
-        count_play(tally, Verdict(take, intervals, ()), played, 30)
+        count_play(tally, SpottingResult(take, intervals, ()), played, 30)
     report = tally.report()
     assert (report["alarms"], report["moments"], report["footage_s"]) == (4, 2, 1.2)
     assert report["minutes"] == pytest.approx(3 * 1.2 / 60, abs=0.001)
@@ -128,7 +128,7 @@ def test_alarms_are_sorted_by_what_their_middle_lies_in(blinking: Footage) -> No
     found = Intervals.of(*np.array([(a, b, 0.9) for a, b in spans]).T)
     tally = {name: Tally() for name in alarms.CATEGORIES}
     (take,) = cut(blinking)
-    assert alarms.count_real(Verdict(take, found, ()), 30, blinking, notes, tally) == 6
+    assert alarms.count_real(SpottingResult(take, found, ()), 30, blinking, notes, tally) == 6
     assert {name: t.alarms for name, t in tally.items()} == {
         "quiet": 1,
         "blinks": 1,

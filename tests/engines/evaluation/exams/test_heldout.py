@@ -21,12 +21,17 @@ from microspot.engines.evaluation.exams.heldout import (
     exam_tasks,
     examine_heldout,
     rendered,
-    stretches,
+    segments,
 )
-from microspot.engines.evaluation.exams.recognition import Reading, read_hit, recognition, recognize
+from microspot.engines.evaluation.exams.recognition import (
+    RecognitionResult,
+    read_hit,
+    recognition,
+    recognize,
+)
 from microspot.engines.evaluation.exams.recordings import (
-    Take,
-    Verdict,
+    Recording,
+    SpottingResult,
     examine,
     reference_px,
     without_pixels,
@@ -78,11 +83,11 @@ def micro(onset: int, apex: int, offset: int, label3: str | None = "positive") -
     )
 
 
-def take_of(times: list[int], movements: tuple[Movement, ...] = ()) -> Take:
+def take_of(times: list[int], movements: tuple[Movement, ...] = ()) -> Recording:
     """Crops whose first pixel counts the frames."""
     crops = np.zeros((len(times), 3, fakes.SIDE, fakes.SIDE), np.uint8)
     crops[:, 0, 0, 0] = np.arange(len(times)) % 256
-    return Take("take", np.array(times, np.int64), crops, movements)
+    return Recording("take", np.array(times, np.int64), crops, movements)
 
 
 # ---- hits --------------------------------------------------------------------------------------------------------
@@ -98,7 +103,9 @@ def test_a_found_interval_is_named_as_the_stream_names_it(seed: int) -> None:
     finals = sorted(
         (e for e in events if e.status == "final"), key=lambda e: (e.onset_ns, e.offset_ns)
     )
-    take = Take("x", np.array([c.captured_ns for c in crops]), np.stack([c.pixels for c in crops]))
+    take = Recording(
+        "x", np.array([c.captured_ns for c in crops]), np.stack([c.pixels for c in crops])
+    )
     verdict = examine(take, engines)
     said = [recognize(verdict, i, engines) for i in range(len(verdict.found))]
     assert len(finals) > 3
@@ -115,7 +122,7 @@ def test_a_hit_is_judged_against_its_own_truth() -> None:
     take = take_of([t * TICK for t in range(40)], (movement,))
     # brightness rises to the true apex and falls again: ranks as the prototype's
     take.crops[:, 0, 0, 0] = np.interp(np.arange(40), [10, 14, 20], [10, 200, 10]).astype(np.uint8)
-    verdict = Verdict(take, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
+    verdict = SpottingResult(take, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
     reading = read_hit(
         verdict, 0, 0, naming(fakes.engine_set(), ("negative", "positive", "surprise"))
     )
@@ -126,7 +133,7 @@ def test_a_hit_is_judged_against_its_own_truth() -> None:
     assert reading.misses == pytest.approx(0, abs=1e-6)
     assert reading.tent[0] < 1  # the middle of the interval is not the apex
     assert reading.tent[1] == pytest.approx(0.1, abs=1e-6)
-    late = Verdict(take, Intervals.of([15.0], [26.0], [0.9]), ((0, 0),))
+    late = SpottingResult(take, Intervals.of([15.0], [26.0], [0.9]), ((0, 0),))
     assert read_hit(late, 0, 0, fakes.engine_set()).misses == pytest.approx(
         0.1, abs=1e-6
     )  # 1 of 10 ticks
@@ -134,7 +141,7 @@ def test_a_hit_is_judged_against_its_own_truth() -> None:
 
 def test_labels_are_those_of_the_set_and_others_have_no_class_of_three() -> None:
     take = take_of([t * TICK for t in range(40)], (micro(10, 14, 20, label3=None),))
-    verdict = Verdict(take, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
+    verdict = SpottingResult(take, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
     assert read_hit(verdict, 0, 0, fakes.engine_set()).truth is None
     five = ("disgust", "repression", "surprise", "happiness", "others")
     assert read_hit(verdict, 0, 0, naming(fakes.engine_set(), five)).truth == 3
@@ -142,8 +149,8 @@ def test_labels_are_those_of_the_set_and_others_have_no_class_of_three() -> None
 
 def test_recognition_counts_labelled_hits_and_averages_curves_over_all() -> None:
     tent = (0.5, 0.25)
-    readings = [Reading(0, 0, True, 1.0, 0.0, tent), Reading(0, 1, False, 0.5, 0.2, tent),
-                Reading(1, 1, True, 0.0, 0.1, tent), Reading(None, 1, False, 0.5, 0.1, tent)]  # fmt: skip
+    readings = [RecognitionResult(0, 0, True, 1.0, 0.0, tent), RecognitionResult(0, 1, False, 0.5, 0.2, tent),
+                RecognitionResult(1, 1, True, 0.0, 0.1, tent), RecognitionResult(None, 1, False, 0.5, 0.1, tent)]  # fmt: skip
     found = recognition(readings, ("a", "b"))
     assert found == {
         "hits": 4, "labelled": 3, "uncertain": 1, "uf1": round(2 / 3, 4), "uar": 0.75, "spearman": 0.5,
@@ -154,22 +161,22 @@ def test_recognition_counts_labelled_hits_and_averages_curves_over_all() -> None
     assert (nothing["uf1"], nothing["spearman"], nothing["hits"]) == (None, None, 0)
 
 
-# ---- stretches ---------------------------------------------------------------------------------------------------
+# ---- segments ---------------------------------------------------------------------------------------------------
 
 
 def test_a_take_is_cut_where_the_stream_sees_a_gap_and_every_movement_kept_once() -> None:
     times = [t * TICK for t in (*range(20), 30, *range(40, 60))]  # frame 30 stands alone
     moves = (micro(2, 4, 8), micro(18, 24, 29), micro(38, 44, 50))
-    first, second = stretches(take_of(times, moves))
+    first, second = segments(take_of(times, moves))
     assert [len(first.times_ns), len(second.times_ns)] == [20, 20]
     assert (first.micros(), second.micros()) == ([moves[0], moves[1]], [moves[2]])
     assert second.crops[0, 0, 0, 0] == 21
 
 
-def test_an_unbroken_take_is_itself_and_one_of_single_frames_has_no_stretch() -> None:
+def test_an_unbroken_take_is_itself_and_one_of_single_frames_has_no_segment() -> None:
     whole = take_of([t * TICK for t in (0, 1, 4, 5)])  # 100 ms are bridged
-    assert stretches(whole) == [whole]
-    assert stretches(take_of([0, 30 * TICK])) == []
+    assert segments(whole) == [whole]
+    assert segments(take_of([0, 30 * TICK])) == []
 
 
 def test_what_is_kept_of_a_verdict_holds_no_pixels() -> None:

@@ -16,7 +16,7 @@ from microspot.engines.alignment.landmarker import Mesh, width_px
 from microspot.engines.baseline import load
 from microspot.engines.data.faces import FaceAsset, split_of
 from microspot.engines.errors import DataError, UsageError
-from microspot.engines.evaluation.exams.recordings import Take
+from microspot.engines.evaluation.exams.recordings import Recording
 from microspot.engines.evaluation.exams.sweep import CANVAS, compose, examine_sweep, judge
 from microspot.engines.evaluation.exams.video_link import Codec, Receiver
 from tests import fakes
@@ -167,7 +167,7 @@ def test_the_landmarker_looks_as_often_as_asked(
 
 def test_movements_of_a_take_that_never_came_through_are_missed() -> None:
     crops = np.zeros((0, 3, fakes.SIDE, fakes.SIDE), np.uint8)
-    (verdict,) = judge(Take("x", np.array([0, 10**10]), crops), fakes.engine_set())
+    (verdict,) = judge(Recording("x", np.array([0, 10**10]), crops), fakes.engine_set())
     assert (len(verdict.found), verdict.hits) == (0, ())
 
 
