@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,6 +50,21 @@ class Intervals:
 
     def __getitem__(self, keep: NDArray[np.int64]) -> Intervals:
         return Intervals(self.start[keep], self.stop[keep], self.score[keep])
+
+
+class Candidate(NamedTuple):
+    """A window that passed T_CRN: its last tick, its scale, its refined [start, stop) in ticks and its score."""
+
+    end: int
+    scale: int
+    start: float
+    stop: float
+    score: float
+
+    @property
+    def rank(self) -> tuple[float, float, float]:
+        """Sort key, best first: score descending, then start, then stop."""
+        return -self.score, self.start, self.stop
 
 
 def iou(a_start: ArrayLike, a_stop: ArrayLike, b_start: ArrayLike, b_stop: ArrayLike) -> Floats:

@@ -8,27 +8,16 @@ Splitting a long video into overlapping clips [S1 M8, M38] belongs to training; 
 from __future__ import annotations
 
 from itertools import chain, groupby
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .clips import resample
-from .intervals import Intervals, decode, nms
+from .intervals import Candidate, Intervals, decode, nms
 from .runtime.engine import EngineSet
-from .specs import CLUSTER_TICKS, LIMITS, SpotterSpec
+from .specs import CLUSTER_TICKS, FREE_SIZES, SpotterSpec
 
-PIECE = LIMITS["n"][2]  # ticks that any engine takes at once
-
-
-class Candidate(NamedTuple):
-    """A scored window: last tick, scale, refined [start, stop) and score (before NMS)."""
-
-    end: int
-    scale: int
-    start: float
-    stop: float
-    score: float
+PIECE = FREE_SIZES["n"].largest  # ticks that any engine takes at once
 
 
 def propose(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from .errors import EngineError
 from .receptive import Conv, radius
@@ -250,8 +250,15 @@ class RecognizerSpec(_Spec):
         }
 
 
-# least, usual and largest size of each free dimension; not from the papers
-LIMITS = {"B": (1, 1, 16), "P": (1, 4, 64), "n": (1, 1, 512)}
+class SizeRange(NamedTuple):
+    """Sizes of a free dimension: the least, the usual and the largest that an engine takes."""
 
+    least: int
+    usual: int
+    largest: int
+
+
+# Every free dimension of the engines' tensors, by its letter; not from the papers.
+FREE_SIZES = {"B": SizeRange(1, 1, 16), "P": SizeRange(1, 4, 64), "n": SizeRange(1, 1, 512)}
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B

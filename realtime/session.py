@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microspot.engines.clips import nearest_frames, resample
-from microspot.engines.intervals import decode, rounded
+from microspot.engines.intervals import Candidate, decode, rounded
 from microspot.engines.redaction import printable
 from microspot.engines.runtime.engine import EngineSet
 
@@ -27,7 +27,7 @@ from .spotting.batching import InferenceRequest, InferenceSteps, run_batched
 from .spotting.gil_copy import joined
 from .spotting.ring import Ring
 from .spotting.scorer import IncrementalScorer, Scores
-from .spotting.streaming_nms import Candidate, Decision, Key, StreamingNms
+from .spotting.streaming_nms import Decision, Key, StreamingNms
 from .spotting.time_grid import TimeGrid
 
 SHOWN_EVENTS = 32  # events kept for the overlay

@@ -1,7 +1,7 @@
 """Thresholds by one rule for every engine set, networks or baseline: best F1 at IoU 0.5 on clips of unseen faces.
 
-An operating point limits the false alarms a minute. Each window is scored once; the thresholds are then swept over the
-stored scores. Not from the papers, which name T_CRN and T_nms but no values.
+An operating point limits the false alarms a minute. Each window is scored once; the thresholds are
+then swept over the stored scores. Not from the papers, which name T_CRN and T_nms but no values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import reference
 from ..clips import lag_indices, thin, tick_weights, to_ticks
-from ..intervals import Intervals, iou
+from ..intervals import Candidate, Intervals, iou
 from ..runtime.engine import EngineSet
 from ..specs import SpotterSpec
 from .metrics import HIT_IOU, one_to_one
@@ -32,7 +32,7 @@ class Scored:
     """One clip: CPN's scores (M, T), the windows refined under the lowest thresholds, MEs [start, stop) in ticks."""
 
     scores: NDArray[np.float32]
-    windows: list[reference.Candidate]
+    windows: list[Candidate]
     start: Floats
     stop: Floats
 
@@ -71,14 +71,16 @@ def clip_features(
 
 
 def best_thresholds(
-    scored: Sequence[Scored], spec: SpotterSpec, alarms: float | None = None,
+    scored: Sequence[Scored],
+    spec: SpotterSpec,
+    alarms: float | None = None,
     allowed: Callable[[Sequence[SpotterSpec]], Sequence[SpotterSpec]] = lambda trials: trials,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The report of the thresholds of the best F1, or of the most recall at `alarms` false alarms a minute at most.
 
-    {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to fewer false alarms;
-    where nothing keeps the limit, the fewest false alarms win. `allowed` says which of the trials may be taken at
-    all; where it allows none, the strictest is.
+    {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to
+    fewer false alarms; where nothing keeps the limit, the fewest false alarms win. `allowed` says
+    which of the trials may be taken at all; where it allows none, the strictest is.
     """
     trials = [
         replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID
@@ -112,15 +114,25 @@ def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
     """The same figures at the thresholds of `spec`, all clips together."""
     hits = spotted = truths = ticks = 0
     for clip in scored:
-        length, kept = clip.scores.shape[1], spotted_at(clip, spec)
+        length = clip.scores.shape[1]
+        kept = spotted_at(clip, spec)
         overlap = iou(kept.start[:, None], kept.stop[:, None], clip.start, clip.stop)
         hits += len(one_to_one(overlap, HIT_IOU))
-        spotted, truths, ticks = spotted + len(kept), truths + len(clip.start), ticks + length
-    precision, recall = hits / spotted if spotted else 0.0, hits / truths if truths else 0.0
+        spotted = spotted + len(kept)
+        truths = truths + len(clip.start)
+        ticks = ticks + length
+    precision = hits / spotted if spotted else 0.0
+    recall = hits / truths if truths else 0.0
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     minutes = ticks / spec.grid_hz / 60
     return {
-        "t_cpn": spec.t_cpn, "t_crn": spec.t_crn, "f1": round(f1, 4), "precision": round(precision, 4),
-        "recall": round(recall, 4), "false_alarms_per_min": round((spotted - hits) / minutes, 3),
-        "truths": truths, "minutes": round(minutes, 2), "clips": len(scored),
-    }  # fmt: skip
+        "t_cpn": spec.t_cpn,
+        "t_crn": spec.t_crn,
+        "f1": round(f1, 4),
+        "precision": round(precision, 4),
+        "recall": round(recall, 4),
+        "false_alarms_per_min": round((spotted - hits) / minutes, 3),
+        "truths": truths,
+        "minutes": round(minutes, 2),
+        "clips": len(scored),
+    }

@@ -1,8 +1,10 @@
 """Networks to ONNX files, each checked before it counts: names, dims, dtypes against the spec, numbers against torch.
 
-The exporter can be wrong in silence (an LSTM once came out with its time length frozen), so nothing it writes is
-trusted: the saved file is read back, and ONNX Runtime must agree with the module at several sizes of every free
-dimension, 1 among them. `half` makes the FP16 variant, whose inputs and outputs stay float32.
+The exporter can be wrong in silence (an LSTM once came out with its time length frozen), so nothing
+it writes is
+trusted: the saved file is read back, and ONNX Runtime must agree with the module at several sizes
+of every free dimension, 1 among them. `half` makes the FP16 variant, whose inputs and outputs stay
+float32.
 """
 
 from __future__ import annotations
@@ -29,14 +31,13 @@ from ..manifest import FORMAT
 from ..networks.mesnet import MESNet, steps
 from ..networks.weights import save_weights
 from ..runtime.onnxruntime_import import onnxruntime
-from ..specs import LIMITS, RecognizerSpec, SpotterSpec, TensorSpec
+from ..specs import FREE_SIZES, RecognizerSpec, SpotterSpec, TensorSpec
 from .fp16 import Fp16Step, products_as_convolutions
 
 OPSET = 20
-TRACED, CHECKED = (
-    3,
-    (1, 2, 5),
-)  # sizes of free dimensions: 1 while tracing would be taken for a constant
+# sizes of free dimensions: 1 while tracing would be taken for a constant
+TRACED = 3
+CHECKED = (1, 2, 5)
 TOLERANCE = 1e-5  # largest difference from torch, FP32
 FP16_TOLERANCE = 5e-3  # the same for FP16, relative to the largest value
 SHIPPED = ("*.onnx", "*.safetensors", "*.task")
@@ -53,9 +54,11 @@ def export(
 ) -> None:
     """Write `module` to `path` as ONNX and check the file.
 
-    tensors: inputs and outputs in positional order; a string in a shape is a free dimension, one name one size.
-    example_inputs: what to trace with, free dimensions >= 2; None makes random ones. Raises EngineError when the
-    exporter refuses, the file does not match the specs or ONNX Runtime does not agree with torch; no file is left then.
+    tensors: inputs and outputs in positional order; a string in a shape is a free dimension, one
+        name one size.
+    example_inputs: what to trace with, free dimensions >= 2; None makes random ones. Raises
+    EngineError when the exporter refuses, the file does not match the specs or ONNX Runtime does
+    not agree with torch; no file is left then.
     """
     module.eval()
     inputs, outputs = tensors
@@ -116,7 +119,8 @@ def _quiet_exporter() -> Iterator[None]:
 def _strip(path: Path) -> None:
     """Drop what the exporter notes about the source code it traced: paths of the machine have no place in weights.
 
-    Its version goes too: it names the build of torch ("+cpu"), and the same graph must be the same bytes elsewhere.
+    Its version goes too: it names the build of torch ("+cpu"), and the same graph must be the same
+    bytes elsewhere.
     """
     model = onnx.load(path, load_external_data=False)
     model.producer_version = ""
@@ -160,7 +164,8 @@ def check_file(path: Path, name: str, tensors: Tensors) -> None:
         ("input", graph.input, tensors[0]),
         ("output", graph.output, tensors[1]),
     ):
-        names, expected = [value.name for value in found], [spec.name for spec in wanted]
+        names = [value.name for value in found]
+        expected = [spec.name for spec in wanted]
         if names != expected:
             raise EngineError(
                 f"{name}: expected {kind}s {expected}, the file has {names}; export again"
@@ -182,7 +187,7 @@ def check_numbers(path: Path, name: str, module: nn.Module, tensors: Tensors) ->
     free = sorted({dim for spec in tensors[0] for dim in spec.shape if isinstance(dim, str)})
     worst = 0.0
     largest = tuple(
-        LIMITS[dim][2] for dim in free
+        FREE_SIZES[dim].largest for dim in free
     )  # what engines are built for; their least and usual size is 1
     for seed, sizes in enumerate([*product(CHECKED, repeat=len(free)), largest]):
         given = random_inputs(tensors[0], dict(zip(free, sizes, strict=True)), seed)

@@ -1,7 +1,8 @@
 """ONNX to an engine file, by TensorRT for RTX (no GPU needed) or by TensorRT (for the GPU at hand).
 
-Both build strongly typed networks: what is FP16 in the graph is FP16 in the engine. TF32 is switched off: flow is made
-of differences, and ten bits are too few for them. Not used, since they were seen to fail or to do nothing without a
+Both build strongly typed networks: what is FP16 in the graph is FP16 in the engine. TF32 is
+switched off: flow is made of differences, and ten bits are too few for them. Not used, since they
+were seen to fail or to do nothing without a
 GPU: refitting, weight stripping, timing caches.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 from ..errors import EngineError, install
 from ..runtime.engine import Tensors
-from ..specs import LIMITS, TensorSpec
+from ..specs import FREE_SIZES, TensorSpec
 
 MODULES = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
 INSTALL = {name: install(name) for name in MODULES}
@@ -39,7 +40,7 @@ class Target:
             "module": MODULES[self.backend],
             "version": version,
             "os": f"{sys.platform}-{platform.machine()}",
-            "profile": {letter: list(sizes) for letter, sizes in LIMITS.items()},
+            "profile": {letter: list(sizes) for letter, sizes in FREE_SIZES.items()},
             "tf32": False,
             "flags": [],
             "sm": self.sm,
@@ -82,10 +83,11 @@ def build(
 ) -> tuple[bytes, dict[str, int]]:
     """(engine file, audit of types); call it through `apart.build_isolated`.
 
-    Raises EngineError where the module is missing, the graph is refused, a dimension is frozen, a layer changed its
-    type, or the target is not supported.
+    Raises EngineError where the module is missing, the graph is refused, a dimension is frozen, a
+    layer changed its type, or the target is not supported.
     """
-    trt, lines = load_module(target.backend), list[str]()
+    trt = load_module(target.backend)
+    lines = list[str]()
     logger = logger_of(trt, lines)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -132,7 +134,8 @@ def _parser_errors(parser: Any) -> str:
 
 def check_network(network: Any, name: str, tensors: tuple[Tensors, Tensors]) -> None:
     """Raise EngineError unless the parsed network has the specs' names in order, and free dimensions where they are."""
-    count, get = (network.num_inputs, network.num_outputs), (network.get_input, network.get_output)
+    count = (network.num_inputs, network.num_outputs)
+    get = (network.get_input, network.get_output)
     for kind, number, pick, specs in zip(("inputs", "outputs"), count, get, tensors, strict=True):
         found = [(pick(i).name, tuple(pick(i).shape)) for i in range(number)]
         wanted = [(spec.name, open_shape(spec)) for spec in specs]
@@ -149,7 +152,7 @@ def open_shape(spec: TensorSpec) -> tuple[int, ...]:
 
 def sizes_of(spec: TensorSpec, which: int) -> tuple[int, ...]:
     """A concrete shape at the least (0), usual (1) or largest (2) size of every free dimension."""
-    return tuple(LIMITS[size][which] if isinstance(size, str) else size for size in spec.shape)
+    return tuple(FREE_SIZES[size][which] if isinstance(size, str) else size for size in spec.shape)
 
 
 def _profile(builder: Any, name: str, inputs: Tensors) -> Any:
@@ -157,14 +160,15 @@ def _profile(builder: Any, name: str, inputs: Tensors) -> Any:
     for spec in inputs:
         profile.set_shape(spec.name, *(sizes_of(spec, which) for which in range(3)))
     if not profile:
-        raise EngineError(f"{name}: the profile {LIMITS} is refused")
+        raise EngineError(f"{name}: the profile {FREE_SIZES} is refused")
     return profile
 
 
 def audit_types(network: Any, name: str, model: bytes) -> dict[str, int]:
     """Layers with learned or constant weights by type, such as {"convolution float16": 4}.
 
-    Raises EngineError where a convolution or matrix product does not compute in the type that the graph gives it.
+    Raises EngineError where a convolution or matrix product does not compute in the type that the
+    graph gives it.
     """
     layers = (network.get_layer(i) for i in range(network.num_layers))
     found = Counter((layer.type.name, DTYPES.get(_type(layer), _type(layer))) for layer in layers)

@@ -1,9 +1,10 @@
 """One engine on an NVIDIA GPU, by TensorRT or TensorRT for RTX: the same class over either module.
 
-Every shape has its own context, buffers and recorded launch, so a call is: copy in, one launch, copy out, wait. What
-CUDA cannot record is launched kernel by kernel. Batches
-are filled up to a power of two, which keeps the shapes few, and split beyond the largest. Everything lives on one
-stream. On a GPU this has run with a fake of TensorRT alone: rung D of the parity ladder says whether it works on yours.
+Every shape has its own context, buffers and recorded launch, so a call is: copy in, one launch,
+copy out, wait. What CUDA cannot record is launched kernel by kernel. Batches are filled up to a
+power of two, which keeps the shapes few, and split beyond the largest. Everything lives on one
+stream. On a GPU this has run with a fake of TensorRT alone: rung D of the parity ladder says
+whether it works on yours.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..errors import EngineError
 from ..runtime.engine import Array, Tensors, check_arrays
-from ..specs import LIMITS
+from ..specs import FREE_SIZES
 from .builder import DTYPES, load_module, logger_of, open_shape
 from .cuda import Cuda, told
 
@@ -33,9 +34,10 @@ class LoadError(EngineError):
 class TensorRTEngine:
     """An engine file that runs. Outputs are views of buffers: valid until the next call.
 
-    Construct only where `nvidia.find_gpu` has found a GPU: TensorRT can kill the process otherwise. Raises LoadError
-    where the file is not taken, EngineError where its tensors are not those of the specs, where a call fails, and where
-    a free dimension other than the batch is outside of what engines are built for.
+    Construct only where `nvidia.find_gpu` has found a GPU: TensorRT can kill the process otherwise.
+    Raises LoadError where the file is not taken, EngineError where its tensors are not those of the
+    specs, where a call fails, and where a free dimension other than the batch is outside of what
+    engines are built for.
     """
 
     def __init__(
@@ -47,15 +49,19 @@ class TensorRTEngine:
         name: str,
         cuda: Cuda | None = None,
     ) -> None:
-        self.inputs, self.outputs, self.name = inputs, outputs, name
-        self._trt, self._backend, self._log = load_module(backend), backend, list[str]()
+        self.inputs = inputs
+        self.outputs = outputs
+        self.name = name
+        self._trt = load_module(backend)
+        self._backend = backend
+        self._log = list[str]()
         self._cuda = cuda or Cuda()
         self._logger = logger_of(self._trt, self._log)
         self._batch = str(inputs[0].shape[0])
         self._letters = sorted(
             {size for spec in inputs for size in spec.shape if isinstance(size, str)}
         )
-        self._usual = {letter: LIMITS[letter][1] for letter in self._letters}
+        self._usual = {letter: FREE_SIZES[letter].usual for letter in self._letters}
         self._steps: OrderedDict[tuple[int, ...], _Step] = OrderedDict()
         self._records = backend == "tensorrt"  # TensorRT for RTX records by itself
         with told(name):
@@ -73,7 +79,8 @@ class TensorRTEngine:
             raise EngineError(f"{self.name} is closed: load the engines again")
         check_arrays(self.inputs, arrays)
         sizes = self._sizes(arrays)
-        count, most = sizes[self._batch], LIMITS[self._batch][2]
+        count = sizes[self._batch]
+        most = FREE_SIZES[self._batch].largest
         if count <= most:
             return self._run(arrays, sizes)
         parts = []
@@ -143,7 +150,7 @@ class TensorRTEngine:
             if isinstance(letter, str)
         }
         for letter in self._letters:
-            least, _, most = LIMITS[letter]
+            least, _, most = FREE_SIZES[letter]
             if free[letter] < least or (letter != self._batch and free[letter] > most):
                 wanted = f"expected {least} to {most}"
                 raise EngineError(
@@ -153,7 +160,8 @@ class TensorRTEngine:
 
     def _check_tensors(self) -> None:
         """The engine's tensors against the specs, by name, direction, shape and type."""
-        kinds, get = self._trt.TensorIOMode, self._engine
+        kinds = self._trt.TensorIOMode
+        get = self._engine
         names = [get.get_tensor_name(i) for i in range(get.num_io_tensors)]
         found = {
             name: (
@@ -186,16 +194,21 @@ class _Step:
     """One shape of one engine: context, buffers on both sides, launch."""
 
     def __init__(
-        self, context: Any, cuda: Cuda, inputs: Tensors, outputs: Tensors, sizes: Sizes,
+        self,
+        context: Any,
+        cuda: Cuda,
+        inputs: Tensors,
+        outputs: Tensors,
+        sizes: Sizes,
         fail: Callable[[str], EngineError],
-    ) -> None:  # fmt: skip
+    ) -> None:
         if context is None:
             raise fail("making a context")
-        self._context, self._cuda, self._fail = context, cuda, fail
-        self._inputs, self._outputs = (
-            [spec.name for spec in inputs],
-            [spec.name for spec in outputs],
-        )
+        self._context = context
+        self._cuda = cuda
+        self._fail = fail
+        self._inputs = [spec.name for spec in inputs]
+        self._outputs = [spec.name for spec in outputs]
         shapes = {
             spec.name: tuple(sizes[size] if isinstance(size, str) else size for size in spec.shape)
             for spec in (*inputs, *outputs)
@@ -228,12 +241,16 @@ class _Step:
         self._cuda.wait()
 
     def record(self) -> None:
-        """Replay a CUDA graph from now on. Raises EngineError where there can be none; all stays as it was then."""
+        """Replay a CUDA graph from now on.
+
+        Raises EngineError where there can be none; all stays as it was then.
+        """
         self._replay = self._cuda.record(self._enqueue)
 
     def __call__(self, arrays: dict[str, Array]) -> dict[str, Array]:
         for name in self._inputs:
-            array, host = arrays[name], self._host[name]
+            array = arrays[name]
+            host = self._host[name]
             host[: len(array)] = array
             host[len(array) :] = 0
             self._cuda.copy(self._gpu[name], self._pinned[name])

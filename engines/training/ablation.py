@@ -1,8 +1,9 @@
 """The notes' experiments: short runs of the existing trainers, each with one switch changed.
 
-OUT/ablation.csv gets a row per finished run, OUT/NAME its files; finished runs are skipped, an unfinished one goes on.
-Every run has the same seed, set and minutes, so a slower variant takes fewer steps: `steps` says how many. Each is
-judged once, at its end, on the validation clips; no row is the best of several looks.
+OUT/ablation.csv gets a row per finished run, OUT/NAME its files; finished runs are skipped, an
+unfinished one goes on. Every run has the same seed, set and minutes, so a slower variant takes
+fewer steps: `steps` says how many. Each is judged once, at its end, on the validation clips; no row
+is the best of several looks.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 from ..clips import to_ticks
 from ..errors import DataError, UsageError
 from ..evaluation.calibration import Scored, clip_features, report_at
+from ..intervals import Candidate
 from ..networks.mesnet import load_mesnet, steps
-from ..reference import Candidate, propose
+from ..reference import propose
 from ..runtime.engine import EngineSet
 from ..runtime.torch_engine import TorchEngine
 from ..specs import SpotterSpec
@@ -34,15 +36,15 @@ from .spotter.data import ClipSet
 from .spotter.train import CHECKPOINT, Trainer
 
 FILE = "ablation.csv"
-BASE_SPOTTER, CPN_ONLY, BASE_RECOGNIZER = (
-    "spotter-shipped",
-    "spotter-cpn-only",
-    "recognizer-shipped",
-)
+BASE_SPOTTER = "spotter-shipped"
+CPN_ONLY = "spotter-cpn-only"
+BASE_RECOGNIZER = "recognizer-shipped"
 SPOTTING = ("f1", "precision", "recall", "false_alarms_per_min", "truths")
 COLUMNS = ("name", "minutes", "steps", *SPOTTING, *NAMING)
-THREE_WINDOWS, THREE_DILATIONS = (7, 11, 15), ((1, 2), (2, 3), (3, 4))
-# CPN's balanced loss pushes its scores up, so that its best threshold may lie above those that are swept for CRN
+THREE_WINDOWS = (7, 11, 15)
+THREE_DILATIONS = ((1, 2), (2, 3), (3, 4))
+# CPN's balanced loss pushes its scores up, so that its best threshold may lie above those that are
+# swept for CRN
 CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
 LAMBDAS = ((0.1, 0.1, 1.0), (1.0, 1.0, 1.0))  # distillation, tendency, classes
 
@@ -50,11 +52,15 @@ Row = dict[str, Any]
 Say = Callable[[str], None]
 
 
-# ---- what is run -------------------------------------------------------------------------------------------------
+# ---- what is run
+# -------------------------------------------------------------------------------------------------
 
 
 def spotter_runs(base: SpotterTraining) -> dict[str, SpotterTraining]:
-    """The spotter's runs by name. `spotter-cpn-only` is none: it judges the weights of `spotter-shipped` again."""
+    """The spotter's runs by name.
+
+    `spotter-cpn-only` is none: it judges the weights of `spotter-shipped` again.
+    """
     spec = base.spec
     return {
         BASE_SPOTTER: base,
@@ -107,9 +113,10 @@ def run_ablation(
 ) -> list[Row]:
     """Train and judge every experiment, or those of `names`, for `minutes` each; the rows of OUT/ablation.csv.
 
-    data: a set made by `microspot-engines synthesize`. spotter, recognizer: the configurations to start from; None is
-    the shipped one. Sets torch's thread count. Raises UsageError for an unknown name, for `spotter-cpn-only` without
-    `spotter-shipped`, and for a folder whose runs had other minutes; DataError for an unfit set or table.
+    data: a set made by `microspot-engines synthesize`. spotter, recognizer: the configurations to
+    start from; None is the shipped one. Sets torch's thread count. Raises UsageError for an unknown
+    name, for `spotter-cpn-only` without `spotter-shipped`, and for a folder whose runs had other
+    minutes; DataError for an unfit set or table.
     """
     spotters = spotter_runs(spotter or load_config())
     recognizers = recognizer_runs(recognizer or RecognizerConfig.read(data, out, threads=threads))
@@ -158,7 +165,8 @@ def _wanted(
     return [name for name in every if name in asked and name not in done]
 
 
-# ---- one run -----------------------------------------------------------------------------------------------------
+# ---- one run
+# -----------------------------------------------------------------------------------------------------
 
 
 def train_spotter(config: SpotterTraining, data: Path, out: Path, minutes: float, say: Say) -> Row:
@@ -211,11 +219,20 @@ def cpn_only(data: Path, run: Path, config: SpotterTraining) -> Row:
 def unrefined(scores: NDArray[np.float32], spec: SpotterSpec, floor: float) -> list[Candidate]:
     """CPN's windows as they stand, from scores (M, T), those of at least `floor`, by end, then scale."""
     passed = np.argwhere((scores >= floor).T)
-    return [Candidate(int(end), int(i), float(end + 1 - spec.windows[i]), float(end + 1), float(scores[i, end]))
-            for end, i in passed]  # fmt: skip
+    return [
+        Candidate(
+            int(end),
+            int(i),
+            float(end + 1 - spec.windows[i]),
+            float(end + 1),
+            float(scores[i, end]),
+        )
+        for end, i in passed
+    ]
 
 
-# ---- table -------------------------------------------------------------------------------------------------------
+# ---- table
+# -------------------------------------------------------------------------------------------------------
 
 
 def read_rows(path: Path) -> list[Row]:

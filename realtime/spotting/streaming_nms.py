@@ -12,23 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from microspot.engines.intervals import Intervals, nms
+from microspot.engines.intervals import Candidate, Intervals, nms
 from microspot.engines.specs import SpotterSpec
-
-
-class Candidate(NamedTuple):
-    """A window that passed T_CRN: its last tick, its scale, its refined interval [start, stop) and score."""
-
-    end: int
-    scale: int
-    start: float
-    stop: float
-    score: float
-
-    @property
-    def rank(self) -> tuple[float, float, float]:
-        """Sorts best first: score descending, then start, then stop."""
-        return -self.score, self.start, self.stop
 
 
 class Key(NamedTuple):

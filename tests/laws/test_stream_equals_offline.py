@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from microspot.engines import baseline, reference
 from microspot.engines.intervals import rounded
 from microspot.engines.runtime.engine import FunctionEngine
-from microspot.engines.specs import LIMITS
+from microspot.engines.specs import FREE_SIZES
 from microspot.realtime.config import Settings
 from microspot.realtime.session import Session
 from microspot.realtime.spotting.batching import run_batched
@@ -78,7 +78,7 @@ def test_the_reference_asks_no_engine_for_more_than_it_takes():
     )
     feats = fakes.features(np.random.default_rng(0), 1804)
     assert reference.propose(feats, watched).shape[1] == 1804
-    assert max(asked) == LIMITS["n"][2]
+    assert max(asked) == FREE_SIZES["n"].largest
 
 
 @settings(max_examples=12)

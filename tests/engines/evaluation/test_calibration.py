@@ -21,7 +21,7 @@ from microspot.engines.evaluation.calibration import (
     report_at,
     score_clip,
 )
-from microspot.engines.reference import Candidate
+from microspot.engines.intervals import Candidate
 from microspot.engines.specs import SpotterSpec
 from tests import fakes
 
@@ -40,7 +40,8 @@ def dense(ticks: int, seed: int = 0) -> list[Candidate]:
     windows = []
     for end in range(14, ticks):
         for scale, width in enumerate(SPEC.windows):
-            a, b = end + 1 - width + random.uniform(-3, 2), end + 1 + random.uniform(-2, 2)
+            a = end + 1 - width + random.uniform(-3, 2)
+            b = end + 1 + random.uniform(-2, 2)
             windows.append(Candidate(end, scale, max(a, 0.0), b, float(random.random())))
     return windows
 

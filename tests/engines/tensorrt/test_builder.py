@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from microspot.engines.errors import EngineError
-from microspot.engines.specs import LIMITS, TensorSpec
+from microspot.engines.specs import FREE_SIZES, TensorSpec
 from microspot.engines.telemetry import EVERY
 from microspot.engines.tensorrt import isolated_build
 from microspot.engines.tensorrt.builder import Target, load_module, open_shape, sizes_of
@@ -21,7 +21,8 @@ from microspot.engines.tensorrt.isolated_build import build_isolated
 
 pytest.importorskip("tensorrt_rtx", reason="pip install '.[rtx]'", exc_type=ImportError)
 
-X, Y = TensorSpec("x", "float32", ("B", 4, 8, 8)), TensorSpec("y", "float32", ("B", 2))
+X = TensorSpec("x", "float32", ("B", 4, 8, 8))
+Y = TensorSpec("y", "float32", ("B", 2))
 SM86 = Target("rtx", 86)
 
 
@@ -40,8 +41,9 @@ def model(dtype: type = np.float32, batch: int | str = "B", extra: str = "") -> 
     if extra:
         nodes.append(helper.make_node(extra, ["h"], ["y"], name="odd", domain="somewhere"))
     ends = [
-        helper.make_tensor_value_info(spec.name, TensorProto.FLOAT, [batch, *spec.shape[1:]]) for spec in (X, Y)
-    ]  # fmt: skip
+        helper.make_tensor_value_info(spec.name, TensorProto.FLOAT, [batch, *spec.shape[1:]])
+        for spec in (X, Y)
+    ]
     initial = [
         numpy_helper.from_array(value.astype(dtype), name) for name, value in weights.items()
     ]
@@ -156,7 +158,7 @@ def test_shapes_follow_the_limits() -> None:
     spec = dataclasses.replace(X, shape=("B", 7, "n"))
     assert open_shape(spec) == (-1, 7, -1)
     assert [sizes_of(spec, which) for which in range(3)] == [
-        (LIMITS["B"][which], 7, LIMITS["n"][which]) for which in range(3)
+        (FREE_SIZES["B"][which], 7, FREE_SIZES["n"][which]) for which in range(3)
     ]
 
 

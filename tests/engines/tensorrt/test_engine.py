@@ -1,4 +1,7 @@
-"""The runner's bookkeeping on a fake TensorRT: shapes, filling, splitting, addresses, failures. No GPU is involved."""
+"""The runner's bookkeeping on a fake TensorRT: shapes, filling, splitting, addresses, failures.
+
+No GPU is involved.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 
 from microspot.engines.errors import EngineError
-from microspot.engines.specs import LIMITS, TensorSpec
+from microspot.engines.specs import FREE_SIZES, TensorSpec
 from microspot.engines.tensorrt import engine as engine_module
 from microspot.engines.tensorrt.engine import KEPT_SHAPES, LoadError, TensorRTEngine, filled
 from tests.engines.tensorrt.fake_tensorrt import FakeCuda, FakeTensorRT, fake_plan
@@ -17,7 +20,7 @@ from tests.engines.tensorrt.fake_tensorrt import FakeCuda, FakeTensorRT, fake_pl
 X = TensorSpec("x", "float32", ("B", 3, "n"))
 FLAGS = TensorSpec("flags", "uint8", ("B", "n"))
 Y = TensorSpec("y", "float32", ("B", 4))
-MOST = LIMITS["B"][2]
+MOST = FREE_SIZES["B"].largest
 
 
 @pytest.fixture
@@ -138,7 +141,7 @@ def test_forgetting_keeps_the_usual_shape(module: FakeTensorRT) -> None:
 
 
 def test_a_size_outside_of_the_engine_is_refused(module: FakeTensorRT) -> None:
-    most = LIMITS["n"][2]
+    most = FREE_SIZES["n"].largest
     with pytest.raises(EngineError, match=f"n is {most + 1}, expected 1 to {most}"):
         load(module)(**given(1, most + 1))
     with pytest.raises(EngineError, match="B is 0, expected 1"):
