@@ -20,10 +20,9 @@ from .config import Settings
 from .errors import DataError, UsageError
 from .gaps import joined
 from .pipeline import Pipeline, SourceEnd
-from .records import Event, Frame, Gap, View
+from .records import DropCause, Event, Frame, Gap, View
 from .sources.image_folder import ImageFolder
 from .sources.open import Source, open_sources
-from .sources.recorded import DAMAGED
 
 
 def evaluate(
@@ -112,7 +111,7 @@ def observe(source: Source, engines: EngineSet, settings: Settings) -> Observed:
                 seen.gaps.append(record)
             if isinstance(record, SourceEnd) and record.error is not None:
                 raise record.error
-    seen.frames = last + 1 + source.drops.get(DAMAGED, 0)
+    seen.frames = last + 1 + source.drops.get(DropCause.DAMAGED, 0)
     return seen
 
 

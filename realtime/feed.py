@@ -19,7 +19,7 @@ from microspot.engines.alignment.bridge import Bridge
 from .config import Settings
 from .gaps import SegmentTracker
 from .meter import Meter, Rate
-from .records import Crop, Frame, Gap, SourceState
+from .records import Crop, DropCause, Frame, Gap, GapReason, SourceState, SourceWarning
 from .sources.open import Source
 from .spotting.frame_decimator import FrameDecimator
 
@@ -35,7 +35,7 @@ class Sighting:
 
     frame: Frame
     crops: tuple[Crop, ...] = ()
-    dropped: str | None = None
+    dropped: DropCause | None = None
     rejected: str | None = None
     refused: tuple[Refused, ...] = ()
 
@@ -47,7 +47,7 @@ class End:
     error: Exception | None = None
 
 
-Item = Sighting | Gap | SourceState | End
+Item = Sighting | Gap | SourceState | SourceWarning | End
 
 
 class Feed:
@@ -137,7 +137,7 @@ class Feed:
         if isinstance(rising, Gap):
             yield from self._close_segments(rising)
         if not isinstance(rising, Frame):
-            yield Sighting(frame, dropped="time not rising")
+            yield Sighting(frame, dropped=DropCause.NOT_RISING)
             return
         if resized := self._resized(rising, before_ns):
             yield from self._close_segments(resized)
@@ -159,20 +159,20 @@ class Feed:
         resumed = self._last_ns + 2 * self._settings.bridge.most_ns
         self._shift_ns += resumed - at
         self._backwards = 0
-        return Gap(frame.source, None, self._last_ns, resumed, "clock set back")
+        return Gap(frame.source, None, self._last_ns, resumed, GapReason.CLOCK_SET_BACK)
 
     def _resized(self, frame: Frame, before_ns: int | None) -> Gap | None:
         """The Gap before a frame of another size than the last: what is known of faces is in the last one's pixels."""
         if before_ns is None or self._shape in (None, frame.image.shape):
             return None
-        return Gap(frame.source, None, before_ns, frame.captured_ns, "picture size changed")
+        return Gap(frame.source, None, before_ns, frame.captured_ns, GapReason.PICTURE_SIZE_CHANGED)
 
     def _decided(self, decided: list[tuple[Frame, bool]]) -> Iterator[Item]:
         for frame, goes_on in decided:
             if goes_on:
                 yield from self._align(frame)
             else:
-                yield Sighting(frame, dropped="thinned")
+                yield Sighting(frame, dropped=DropCause.THINNED)
 
     def _align(self, frame: Frame) -> Iterator[Item]:
         with self._meter.time("align"):

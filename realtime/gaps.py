@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from microspot.engines.alignment.aligner import Rejection
 from microspot.engines.alignment.bridge import Bridge
 
-from .records import Gap
+from .records import Gap, GapReason
 
 
 @dataclass
@@ -33,11 +34,17 @@ class SegmentTracker:
         self.bridge.see(now_ns)
         gaps = self._returned(now_ns, faces)
         for face in self.last.keys() - faces:
-            self.unseen[face] = reason or "no face"
+            self.unseen[face] = reason or Rejection.NO_FACE
         for face, last in list(self.last.items()):
             if not self.bridge.spans(last, now_ns):
                 gaps.append(
-                    Gap(self.source, face, last, now_ns, self.unseen.get(face, "frames missing"))
+                    Gap(
+                        self.source,
+                        face,
+                        last,
+                        now_ns,
+                        self.unseen.get(face, GapReason.FRAMES_MISSING),
+                    )
                 )
                 del self.last[face]
                 if face not in faces:

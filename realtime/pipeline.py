@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from microspot.engines.alignment.aligner import TOO_SMALL, Aligner, MediaPipeAligner, Refused
+from microspot.engines.alignment.aligner import Aligner, MediaPipeAligner, Refused, Rejection
 from microspot.engines.redaction import printable
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import SpotterSpec
@@ -28,7 +28,7 @@ from .errors import MicrospotError, UsageError
 from .feed import End, Feed, Item, Sighting
 from .meter import Meter
 from .overlay.event_text import face_small
-from .records import Crop, Event, Frame, Gap, SourceState, View
+from .records import Crop, DropCause, Event, Frame, Gap, SourceState, SourceWarning, View
 from .session import Session
 from .sources.open import Source
 from .spotting.batching import InferenceSteps, run_batched
@@ -56,7 +56,7 @@ class SourceEnd:
     face_seen: bool = False  # whether any face was ever aligned
 
 
-Record = Event | Gap | SourceState | SourceEnd
+Record = Event | Gap | SourceState | SourceWarning | SourceEnd
 
 
 @dataclass(eq=False)
@@ -93,7 +93,7 @@ class _Line:
         """Count a frame when the loop takes it: the feed's thread reads ahead, and a count must not depend on that."""
         self.frames += 1
         self.faces_seen += len(sighting.crops)
-        if sighting.dropped != "time not rising":
+        if sighting.dropped != DropCause.NOT_RISING:
             self.now_ns = sighting.frame.captured_ns
         for crop in sighting.crops:
             self.away.pop(crop.face, None)
@@ -196,7 +196,7 @@ class Pipeline:
             yield from events
         for line, item in items:
             if isinstance(item, Sighting):
-                if item.dropped != "time not rising":
+                if item.dropped != DropCause.NOT_RISING:
                     self._show(line, item, (time.perf_counter_ns() - began) / 1e6)
             elif isinstance(item, End):
                 yield from line.lasting()
@@ -274,7 +274,7 @@ class Pipeline:
         if not line.cut:
             drops |= source.drops
         if clipped := sum(s.clipped for s in line.sessions.values()):
-            drops["boundary left the ring"] = clipped
+            drops[DropCause.OUT_OF_RING] = clipped
         return SourceEnd(
             source.name,
             line.frames,
@@ -307,7 +307,7 @@ def _why(found: Refused) -> str:
     """What a person is told of a face that is not used."""
     return (
         f"{face_small(found.width_px)}, not used"
-        if found.reason == TOO_SMALL
+        if found.reason == Rejection.TOO_SMALL
         else f"not used: {found.reason}"
     )
 

@@ -6,6 +6,7 @@ Time is stream time: integer nanoseconds since the source's first frame. `index`
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,49 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Status = Literal["provisional", "final", "withdrawn"]
+UNCERTAIN = "uncertain"  # the label of an event whose most probable one is below the label floor
+
+
+class Connection(StrEnum):
+    """What a live source is doing: the values of `state` in the `state` record."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    LOST = "lost"
+    PLAYING = "playing"  # a recording behind a URL
+
+
+class WarningKind(StrEnum):
+    """What a warning is about: the values of `kind` in the `warning` record."""
+
+    DAMAGED = "damaged"  # frames were lost to damage, or the source ended early
+    RATE = "rate"  # frames come too rarely for micro-expressions
+    PICTURE_SIZE = "picture size"  # the camera gives another size than it was asked for
+    FILES = "files"  # files of a folder were left out
+    LENGTH = "length"  # only the beginning was looked at
+
+
+class GapReason(StrEnum):
+    """Why a source gives no evidence. Why a face is not used says `aligner.Rejection`."""
+
+    FRAMES_MISSING = "frames missing"
+    CLOCK_JUMPED = "clock jumped"
+    CLOCK_SET_BACK = "clock set back"
+    PICTURE_SIZE_CHANGED = "picture size changed"
+    CONNECTION_LOST = "connection lost"
+    OVERLOAD = "overload"
+
+
+class DropCause(StrEnum):
+    """Why a frame, or the boundary of an event, was left out: the keys of `drops` in the `end` record."""
+
+    OVERLOAD = "overload"  # the queue of a live source was full
+    UNREAD = "unread"  # a read of the camera gave nothing
+    DAMAGED = "damaged"  # it could not be decoded
+    REPEATED = "repeated"  # the stream gave it before
+    NOT_RISING = "time not rising"  # its time is not later than the last one's
+    THINNED = "thinned"  # another frame is nearer to the same tick
+    OUT_OF_RING = "boundary left the ring"  # an event's, clipped to what the ring holds
 
 
 def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None, ...]) -> None:
@@ -88,14 +132,23 @@ class Gap:
 
 @dataclass(frozen=True)
 class SourceState:
-    """A live source's connection changed: `state` is connecting, live, lost or ended.
-
-    A recording behind a URL is playing.
-    """
+    """A live source's connection changed."""
 
     source: str
-    state: str
+    state: Connection
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class SourceWarning:
+    """Something about a source that a person should know; told on standard error as well."""
+
+    source: str
+    kind: WarningKind
+    detail: str
+
+
+SourceRecord = Frame | Gap | SourceState | SourceWarning  # what iterating a source gives
 
 
 @dataclass(frozen=True)
@@ -169,6 +222,3 @@ class View:
     latency_ms: float
     thresholds: tuple[float, float]
     note: str = ""
-
-
-UNCERTAIN = "uncertain"

@@ -21,7 +21,7 @@ from microspot.engines.runtime.engine import EngineSet
 from .config import Settings
 from .errors import MicrospotError, SourceError
 from .pipeline import Draw, Pipeline, Record, SourceEnd
-from .records import Event, Frame, Gap, SourceState, View
+from .records import Event, Frame, Gap, SourceState, SourceWarning, View
 from .sinks.base import Sink, announce, unwanted
 from .sources.open import Source
 
@@ -156,7 +156,7 @@ def _pass_on(
 ) -> None:
     for record in records:
         outputs.write(to_json(record))
-        if isinstance(record, SourceState) and record.state in ("warning", "damaged"):
+        if isinstance(record, SourceWarning):
             warnings.append(shown(f"{record.source}: {record.detail}"))
         if isinstance(record, SourceEnd):
             if record.error is not None:
@@ -191,6 +191,13 @@ def to_json(record: Record) -> dict[str, Any]:
             "type": "state",
             "source": record.source,
             "state": record.state,
+            "detail": record.detail,
+        }
+    if isinstance(record, SourceWarning):
+        return {
+            "type": "warning",
+            "source": record.source,
+            "kind": record.kind,
             "detail": record.detail,
         }
     ended = {

@@ -50,6 +50,7 @@ class Camera {
     else if (message.type === "queue") this.say(waiting(message));
     else if (message.type === "error") this.stop(message.message);
     else if (message.type === "note") this.say(message.message);
+    else if (message.type === "warning") this.say(message.detail);
     else if (message.type === "state") this.say(message.state === "live" ? "" : `${message.state} ${message.detail}`);
   }
 

@@ -1,8 +1,9 @@
 """Analyse: an uploaded video through the same pipeline, its results as files for as long as the page stays open.
 
-The upload comes in pieces over the page's websocket, each asked for (`more`), so that its size is bounded before it is
-sent and everything ends with the page. It is opened as every file is (demuxer whitelist, header checks) and deleted
-once analysed; the results live in a folder that goes when the page goes, or when newer ones need its room.
+The upload comes in pieces over the page's websocket, each asked for (`more`), so that its size is
+bounded before it is sent and everything ends with the page. It is opened as every file is (demuxer
+whitelist, header checks) and deleted once analysed; the results live in a folder that goes when the
+page goes, or when newer ones need its room.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from microspot.realtime.errors import DataError, UsageError
-from microspot.realtime.records import Frame, Gap, SourceState, View
+from microspot.realtime.records import (
+    Frame,
+    SourceRecord,
+    SourceWarning,
+    View,
+    WarningKind,
+)
 from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.sinks.video_writer import reason
@@ -31,7 +38,7 @@ from . import temporary_folders
 from .admission_queue import AdmissionQueue
 from .page_session import PageSession
 from .pipeline_run import PipelineRun, PipelineSetup
-from .wire import number, sight
+from .wire import number, face_overlay
 
 FILES = ("overlay.mp4", "events.csv", "events.jsonl", "events.eaf", "report.html")
 UPLOAD = "upload"
@@ -69,11 +76,11 @@ class Results:
 class Upload(VideoFile):
     """An uploaded video; one whose header does not say how long it is ends, with a word, where it becomes too long."""
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+    def __iter__(self) -> Iterator[SourceRecord]:
         for record in super().__iter__():
             if isinstance(record, Frame) and record.captured_ns >= self.options.max_seconds * NS:
                 words = f"only the first {self.options.max_seconds:.0f} s were analysed; cut the video to see the rest"
-                yield SourceState(self.name, "warning", words)
+                yield SourceWarning(self.name, WarningKind.LENGTH, words)
                 return
             yield record
 
@@ -90,25 +97,25 @@ class AnalyseSession(PageSession):
         results: Results,
     ) -> None:
         super().__init__(socket, limits)
-        self._setup, self._seats, self._results = setup, admission, results
+        self._setup, self._admission, self._results = setup, admission, results
         self._arrived = asyncio.Event()
         self._folder: Path | None = None  # None: nothing is waited for
         self._name, self._size, self._got = "", 0, 0
         self._duration_s = 0.0
         self._failed = False
 
-    async def sit(self) -> None:
+    async def serve(self) -> None:
         with temporary_folders.folder() as folder:
-            with self._seats.ticket() as ticket:
+            with self._admission.ticket() as ticket:
                 async for position in ticket:
-                    self.tell(
-                        {"type": "queue", "position": position, "runs": self._seats.admission}
+                    self.send(
+                        {"type": "queue", "position": position, "runs": self._admission.places}
                     )
                 self._folder = folder
-                self.expect(self.limits.idle_s)
-                self.tell({"type": "ready"})
+                self.limit_silence(self.limits.idle_s)
+                self.send({"type": "ready"})
                 await self._arrived.wait()
-                self.expect(math.inf)
+                self.limit_silence(math.inf)
                 await self._analyse(folder)
             if not self._failed:
                 await self._serve(folder)
@@ -117,7 +124,7 @@ class AnalyseSession(PageSession):
         """Until the page goes, or newer results need the room."""
         with self._results.serving(folder) as (token, displaced):
             files = [name for name in FILES if (folder / name).is_file()]
-            self.tell({"type": "done", "files": {name: f"result/{token}/{name}" for name in files}})
+            self.send({"type": "done", "files": {name: f"result/{token}/{name}" for name in files}})
             await displaced.wait()
         raise UsageError("newer results took the place of these: analyse the video again")
 
@@ -127,19 +134,19 @@ class AnalyseSession(PageSession):
         run = PipelineRun(
             self._setup,
             source=lambda: self._video(upload),
-            tell=self._found,
+            send=self._found,
             draw=self._draw,
             sinks=lambda: _sinks(folder),
             names={str(upload): self._name, f"{folder}/": ""},
         )
         try:
-            await run.until_over()
+            await run.run()
         finally:
             upload.unlink(missing_ok=True)
 
     def _found(self, message: dict[str, Any]) -> None:
         self._failed |= message["type"] == "error"
-        self.tell(message)
+        self.send(message)
 
     def _video(self, upload: Path) -> Upload:
         options = SourceOptions(
@@ -154,7 +161,7 @@ class AnalyseSession(PageSession):
         if frame.index % max(1, self.limits.columns // 3):
             return None
         share = min(1.0, frame.captured_ns / NS / self._duration_s) if self._duration_s else None
-        faces = [sight(view, self.limits.columns) | {"outline": []} for view in views]
+        faces = [face_overlay(view, self.limits.columns) | {"outline": []} for view in views]
         return {
             "type": "frame",
             "index": frame.index,
@@ -163,10 +170,10 @@ class AnalyseSession(PageSession):
             "share": share,
         }
 
-    async def hear_text(self, message: dict[str, Any]) -> None:
+    async def receive_text(self, message: dict[str, Any]) -> None:
         """`upload`: name, size in bytes, and the threshold if not the weights' own."""
         if message["type"] != "upload":
-            return await super().hear_text(message)
+            return await super().receive_text(message)
         if self._folder is None or self._size:
             raise UsageError("one video at a time: choose it again")
         size = int(number(message, "size", 0, float(1 << 53)))
@@ -184,7 +191,7 @@ class AnalyseSession(PageSession):
         self._name, self._size = _label(message.get("name")), size
         return self._ask()
 
-    async def hear_bytes(self, data: bytes) -> None:
+    async def receive_bytes(self, data: bytes) -> None:
         left = self._size - self._got
         if self._folder is None or not 0 < len(data) <= min(left, self.limits.chunk_bytes):
             raise UsageError("the upload went wrong: choose the video again")
@@ -196,7 +203,7 @@ class AnalyseSession(PageSession):
         """Ask for the next piece, or begin."""
         if self._got < self._size:
             upto = min(self._size, self._got + self.limits.chunk_bytes)
-            self.tell(
+            self.send(
                 {"type": "more", "from": self._got, "upto": upto, "share": self._got / self._size}
             )
         else:

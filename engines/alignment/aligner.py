@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -31,7 +32,6 @@ from .registration import Pixels, RegisterOptions
 from .stabilizer import FaceStabilizer, Placed
 
 __all__ = [
-    "TOO_SMALL",
     "AlignOptions",
     "Aligner",
     "Alignment",
@@ -39,6 +39,7 @@ __all__ = [
     "FixedAligner",
     "MediaPipeAligner",
     "Refused",
+    "Rejection",
     "face_to_crop",
 ]
 
@@ -68,7 +69,14 @@ class AlignOptions:
     register: RegisterOptions = field(default_factory=RegisterOptions)
 
 
-TOO_SMALL = "too small"
+class Rejection(StrEnum):
+    """Why a face that is wanted was not used."""
+
+    NO_FACE = "no face"
+    LOST = "registration lost"
+    TURNED_AWAY = "turned away"
+    TOO_SMALL = "too small"
+    OUT_OF_FRAME = "out of frame"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +101,7 @@ class Refused:
     """A face that was found and not used, and why; `outline` and `width_px` as a Face's."""
 
     face: int
-    reason: str
+    reason: Rejection
     outline: NDArray[np.float32]
     width_px: float
 
@@ -242,14 +250,14 @@ class MediaPipeAligner(Aligner):
             if track is None and all_found:
                 continue  # one face more than is wanted
             # without a track the face is new, and all ids are still held for faces just lost
-            found = "registration lost" if track is None else self._face(image, mesh, track, now_ns)
+            found = Rejection.LOST if track is None else self._face(image, mesh, track, now_ns)
             face = self.faces if track is None else track.face
             if isinstance(found, Face):
                 faces[face] = found
             else:
                 refused[face] = Refused(face, found, outline(mesh), width_px(mesh))
         self._refused = tuple(refused[i] for i in sorted(refused))
-        self._rejected = self._refused[0].reason if refused else None if meshes else "no face"
+        self._rejected = self._refused[0].reason if refused else None if meshes else Rejection.NO_FACE
         return Alignment(tuple(faces[i] for i in sorted(faces)), self._rejected, self._refused)
 
     def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
@@ -273,7 +281,7 @@ class MediaPipeAligner(Aligner):
             if not self._bridge.spans(track.kept_ns, now_ns):
                 track.restart()
 
-    def _face(self, image: Pixels, mesh: Mesh, track: Track, now_ns: int) -> Face | str:
+    def _face(self, image: Pixels, mesh: Mesh, track: Track, now_ns: int) -> Face | Rejection:
         """The face, or the reason against it."""
         refused = self._gate(image, mesh, track.inside_gates)
         track.inside_gates = refused is None
@@ -281,7 +289,7 @@ class MediaPipeAligner(Aligner):
             return refused
         track.steady = track.steady or FaceStabilizer(self.side, self.options.register)
         placed = track.steady.place(image, face_to_crop(mesh, self.side), now_ns)
-        return "registration lost" if placed is None else self._shown(track, placed, now_ns)
+        return Rejection.LOST if placed is None else self._shown(track, placed, now_ns)
 
     def _shown(self, track: Track, placed: Placed, now_ns: int) -> Face:
         track.kept_ns, track.placed = now_ns, placed.by_landmarks
@@ -294,16 +302,16 @@ class MediaPipeAligner(Aligner):
             track.face, pixels, placed.affine, quality, shape, placed.by_landmarks, width_px(track.mesh)
         )  # fmt: skip
 
-    def _gate(self, image: Pixels, mesh: Mesh, stays: bool) -> str | None:
+    def _gate(self, image: Pixels, mesh: Mesh, stays: bool) -> Rejection | None:
         """Why the face may not come in or, if it `stays`, why it must leave."""
         if yaw_degrees(mesh) > self.options.yaw_degrees[stays]:
-            return "turned away"
+            return Rejection.TURNED_AWAY
         least_px = self.options.min_face_px * (self.options.stays if stays else 1)
         if width_px(mesh) < least_px:
-            return TOO_SMALL
+            return Rejection.TOO_SMALL
         (x, y, _), (high, wide, _) = mesh.T, image.shape
         within = np.count_nonzero((x >= 0) & (x < wide) & (y >= 0) & (y < high))
-        return None if within >= self.options.inside * len(mesh) else "out of frame"
+        return None if within >= self.options.inside * len(mesh) else Rejection.OUT_OF_FRAME
 
 
 def _rgb_planes(bgr: Pixels) -> Pixels:

@@ -88,6 +88,9 @@ class LiveTable(Sink):
                 self._event(row, record)
             elif record["type"] == "state":
                 row.state, row.detail = record["state"], record["detail"]
+            elif record["type"] == "warning":
+                row.state = record["kind"] if record["kind"] in STATE_STYLES else "warning"
+                row.detail = record["detail"]
             elif record["type"] == "gap":
                 row.detail = f"gap: {record['reason']}"
             elif record["type"] == "end":

@@ -1,8 +1,9 @@
 """What a source is called: its kind, what to open, and a name that gives no secret away.
 
-Credentials stand in camera URIs, files are called what no terminal can show, and names go into logs, events, ids and
-pages. So the URI is read once, here, and everything downstream sees the redacted, printable name (`engines.redaction`);
-texts of libraries, which like to quote the URI, pass through `scrub`.
+Credentials stand in camera URIs, files are called what no terminal can show, and names go into
+logs, events, ids and pages. So the URI is read once, here, and everything downstream sees the
+redacted, printable name (`engines.redaction`); texts of libraries, which like to quote the URI,
+pass through `scrub`.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ class Address:
 def parse(uri: str) -> Address:
     """The address behind a SOURCE of the command line. Opens nothing.
 
-    A number is a camera unless a file or folder is called so: data sets number their folders, and a camera has a path
-    too. Raises UsageError for a scheme that is not known, an `env:NAME` that is not set, an empty or impossible URI.
+    A number is a camera unless a file or folder is called so: data sets number their folders, and a
+    camera has a path too. Raises UsageError for a scheme that is not known, an `env:NAME` that is
+    not set, an empty or impossible URI.
     """
     if not uri:
         raise UsageError(
@@ -88,9 +90,8 @@ def _can_be_a_path(uri: str) -> bool:
 def _on_disk(uri: str) -> Address:
     """A file or folder, there or not. Only what is there keeps a name that looks like a URI without its scheme."""
     name = printable(Path(uri).name or Path(uri).resolve().name or uri)
-    kind = (
-        "folder" if os.path.isdir(uri) else "file"
-    )  # unlike Path's, no error for what is too long or forbidden
+    # unlike Path's, no error for what is too long or forbidden
+    kind = "folder" if os.path.isdir(uri) else "file"
     return Address(kind, uri, name if os.path.exists(uri) else redact(name))
 
 
@@ -117,9 +118,8 @@ def password_advice(uri: str, failure: str) -> str:
     """What to do about a password that `uri` does not carry as it should, given why opening failed; "" if it may."""
     rest = uri.partition("://")[2]
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    cut = (
-        "@" in rest and "@" not in authority and ":" in authority
-    )  # a / ? or # in the password ended it
+    # a / ? or # in the password ended it
+    cut = "@" in rest and "@" not in authority and ":" in authority
     password = urllib.parse.unquote(rest.rpartition("@")[0].partition(":")[2])
     refused = any(word in failure.lower() for word in _REFUSED) and set(password) & _RESERVED
     if not (cut or refused):

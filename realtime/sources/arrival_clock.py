@@ -1,11 +1,11 @@
 """When a live frame was taken: the camera's own times on the host's monotonic clock.
 
-Arrival times jitter with network and decoder; the camera's times do not, but they start anywhere and drift. Arrival
-minus camera time is an offset plus a delay that is never negative, so the least of it over a while shows the drift.
-It is followed slowly, since a step would look like motion to the time grid. The first frames come late, held back
-while a stream is probed or by a server that sends all since its last key frame; so the arrival that is given for the
-first one is what the least delay of the connection's beginning makes it (see `packets`).
-Nothing here is from the papers.
+Arrival times jitter with network and decoder; the camera's times do not, but they start anywhere
+and drift. Arrival minus camera time is an offset plus a delay that is never negative, so the least
+of it over a while shows the drift. It is followed slowly, since a step would look like motion to
+the time grid. The first frames come late, held back while a stream is probed or by a server that
+sends all since its last key frame; so the arrival that is given for the first one is what the least
+delay of the connection's beginning makes it (see `packets`). Nothing here is from the papers.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ SLEW = 0.005  # of elapsed time: a 33 ms interval changes by 0.17 ms at most
 BACK_NS = 1_000_000_000  # camera time that steps back further than this was set anew
 LEAP_NS = 60_000_000_000  # segments whose times differ from arrival by this much were set anew
 HELD_NS = 15_000_000_000  # a first frame up to this much before the floor is one that was held back: it keeps its time
-AHEAD_NS = (
-    1_000_000_000  # so was one that runs this far ahead of arrival from one frame to the next
-)
+# so was one that runs this far ahead of arrival from one frame to the next
+AHEAD_NS = 1_000_000_000
 
 
 class ArrivalClock:
     """One connection's clock. Times in ns; host times given out lie after `floor_ns`, the end of what was told before.
 
-    But for frames that are themselves older than that, which keep their time: the caller drops them.
+    But for frames that are themselves older than that, which keep their time: the caller drops
+    them.
     """
 
     def __init__(self, floor_ns: int = 0) -> None:
@@ -37,8 +37,8 @@ class ArrivalClock:
     def place(self, pts_ns: int | None, at_ns: int) -> tuple[int, bool]:
         """Host time of a frame with camera time `pts_ns` (None: it has none) that arrived at `at_ns`.
 
-        The flag says that the camera's clock jumped before this frame. Where the camera's time repeats or steps back
-        a little, so does the result; the caller drops such frames.
+        The flag says that the camera's clock jumped before this frame. Where the camera's time
+        repeats or steps back a little, so does the result; the caller drops such frames.
         """
         jumped = False
         if pts_ns is None:
@@ -79,7 +79,8 @@ class ArrivalClock:
 class PlaylistClock:
     """The clock of HLS, for all its connections: its times are exact, and arrivals, a segment at once, say nothing.
 
-    So a segment that is given again, as after a reconnect, falls where it fell before, and the caller drops it.
+    So a segment that is given again, as after a reconnect, falls where it fell before, and the
+    caller drops it.
     """
 
     def __init__(self) -> None:

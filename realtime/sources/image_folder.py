@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError, UsageError
-from ..records import Frame, Gap, Pixels, SourceState
+from ..records import Pixels, SourceRecord, SourceWarning, WarningKind
 from .image_headers import image_size, refused
 from .image_series import IMAGES, frames_of
 from .options import FPS, NS, SourceOptions
@@ -26,9 +26,10 @@ LOOK_IMAGES = 8  # evenly over the folder, to see how many bits are used
 class ImageFolder(Recorded):
     """PNG, JPEG, BMP and TIFF files of one folder, in natural order of their names, 1 / fps seconds apart.
 
-    An unreadable image is skipped and counted, and keeps its place in time and number. Images of 16 bits are shown by
-    the bits that are used. Raises SourceError when the folder cannot be read or holds no image, and for an image that
-    cannot be shown as it is meant; UsageError for a rate that is not positive.
+    An unreadable image is skipped and counted, and keeps its place in time and number. Images of 16
+    bits are shown by the bits that are used. Raises SourceError when the folder cannot be read or
+    holds no image, and for an image that cannot be shown as it is meant; UsageError for a rate that
+    is not positive.
     """
 
     def __init__(
@@ -52,9 +53,9 @@ class ImageFolder(Recorded):
                 f"{path}: {len(self.files)} images, expected at most {options.max_images}; split it"
             )
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+    def __iter__(self) -> Iterator[SourceRecord]:
         if self._left:
-            yield SourceState(self.name, "warning", self._left)
+            yield SourceWarning(self.name, WarningKind.FILES, self._left)
         yield from super().__iter__()
 
     def _shots(self) -> Iterator[Shot]:

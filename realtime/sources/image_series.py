@@ -32,10 +32,11 @@ class Series(NamedTuple):
 def frames_of(folder: Path) -> Series:
     """The images of `folder` in natural order of their names.
 
-    Hidden files (`._img1.jpg`) and what is no file (a pipe would be waited for) are nothing; a link that leads nowhere
-    keeps its place. Images whose names are those of others with something before or after them (`img1_mask.png` beside
-    `img1.jpg`) are left out with a warning. Raises OSError where the folder cannot be read, SourceError where two kinds
-    of images have the same numbers and neither belongs to the other.
+    Hidden files (`._img1.jpg`) and what is no file (a pipe would be waited for) are nothing; a link
+    that leads nowhere keeps its place. Images whose names are those of others with something before
+    or after them (`img1_mask.png` beside `img1.jpg`) are left out with a warning. Raises OSError
+    where the folder cannot be read, SourceError where two kinds of images have the same numbers and
+    neither belongs to the other.
     """
     kinds: dict[Kind, dict[Numbers, list[Path]]] = {}
     for path in _images(folder):

@@ -1,12 +1,14 @@
 """Live sources: cameras and network streams that fail, come back, and must not take the program with them.
 
-A read can hang for good (cv2 and PyAV alike, measured: still blocked after 45 s), so a killable process reads, and
-its silence is watched. End of stream is a loss like any other. After the first success it is tried again without end.
-Stream time goes on across reconnects by the host's monotonic clock; `epoch` tells connections apart.
+A read can hang for good (cv2 and PyAV alike, measured: still blocked after 45 s), so a killable
+process reads, and its silence is watched. End of stream is a loss like any other. After the first
+success it is tried again without end. Stream time goes on across reconnects by the host's monotonic
+clock; `epoch` tells connections apart.
 
-An outage gives a Gap as soon as it is certain, which ends every segment, and another for the rest with the first frame
-that is back: together they cover it, from frame to frame. A recording behind a URL (the worker sees which it is) is
-read as a file is: every frame, at its own time, once, no faster than they are taken.
+An outage gives a Gap as soon as it is certain, which ends every segment, and another for the rest
+with the first frame that is back: together they cover it, from frame to frame. A recording behind a
+URL (the worker sees which it is) is read as a file is: every frame, at its own time, once, no
+faster than they are taken.
 """
 
 from __future__ import annotations
@@ -18,29 +20,38 @@ from collections.abc import Generator, Iterator
 from typing import Any, Self
 
 from ..errors import SourceError
-from ..records import Frame, Gap, Pixels, SourceState
+from ..records import (
+    Connection,
+    DropCause,
+    Frame,
+    Gap,
+    GapReason,
+    Pixels,
+    SourceRecord,
+    SourceState,
+    SourceWarning,
+    WarningKind,
+)
 from .address import Address, password_advice
 from .arrival_clock import ArrivalClock, PlaylistClock
 from .capture.client import CaptureClient, CaptureError
-from .capture.outbox import OVERLOAD
-from .capture.worker import DAMAGED, ENDED
+from .capture.worker import ENDED
 from .options import NS, SourceOptions
 from .pacing import Pace
 from .rate_check import RateCheck
 from .timeouts import Backoff, Patience
 
 Clock = ArrivalClock | PlaylistClock
-Record = Frame | Gap | SourceState
-LOST = "connection lost"
+Record = SourceRecord
 LEAST_NS = 1_000_000  # of a Gap whose end, the time of noticing, is not later than its start
 
 
 class LiveSource:
     """One camera or stream. Iterate once; close() is safe from any thread.
 
-    Iterating raises SourceError when the first attempt fails, unless `wait`. `drops` counts frames by cause. `live`,
-    `pace` and `epoch` become those of a file where the stream turns out to be a recording, which may play in real
-    time (`pace`).
+    Iterating raises SourceError when the first attempt fails, unless `wait`. `drops` counts frames
+    by cause. `live`, `pace` and `epoch` become those of a file where the stream turns out to be a
+    recording, which may play in real time (`pace`).
     """
 
     def __init__(
@@ -93,7 +104,7 @@ class LiveSource:
     def __iter__(self) -> Iterator[Record]:
         backoff, failure = Backoff(self._options), ""
         while not self._closed.is_set():
-            yield SourceState(self.name, "connecting", failure)
+            yield SourceState(self.name, Connection.CONNECTING, failure)
             failure = self._told((yield from self._connection()))
             if self._closed.is_set() or self._over:
                 return
@@ -120,23 +131,23 @@ class LiveSource:
         if self._playlist is not None:
             now_ns = start_ns  # segments that come late hold frames taken before now
         self._last_ns, self._away = max(now_ns, start_ns + LEAST_NS), True
-        yield SourceState(self.name, "lost", why)
-        yield Gap(self.name, None, start_ns, self._last_ns, LOST)
+        yield SourceState(self.name, Connection.LOST, why)
+        yield Gap(self.name, None, start_ns, self._last_ns, GapReason.CONNECTION_LOST)
 
-    def _last_words(self, ending: str) -> Iterator[SourceState]:
+    def _last_words(self, ending: str) -> Iterator[SourceWarning]:
         """What a file would say at its end."""
         short_s = (self._recording_s or 0) - (self._last_ns + self._shown_ns) / NS
         told = [
             "" if ending == ENDED else f"reading stopped: {ending}",
             f"it ends {short_s:.2f} s early" if short_s > self._options.lost_tail_s else "",
             f"{n} frames could not be decoded and were skipped"
-            if (n := self.drops.get(DAMAGED))
+            if (n := self.drops.get(DropCause.DAMAGED))
             else "",
         ]
         if warning := self._check.finish():
-            yield SourceState(self.name, "warning", warning)
+            yield SourceWarning(self.name, WarningKind.RATE, warning)
         if any(told):
-            yield SourceState(self.name, DAMAGED, "; ".join(filter(None, told)))
+            yield SourceWarning(self.name, WarningKind.DAMAGED, "; ".join(filter(None, told)))
 
     def _connection(self) -> Generator[Record, None, str]:
         """One worker's life; returns why it ended."""
@@ -188,7 +199,9 @@ class LiveSource:
             elif header["type"] == "end":
                 raise CaptureError(header["detail"])
             elif patience.packets():
-                yield SourceState(self.name, "connecting", "packets come, but no key frame yet")
+                yield SourceState(
+                    self.name, Connection.CONNECTING, "packets come, but no key frame yet"
+                )
 
     def _opened(self, header: dict[str, Any], patience: Patience) -> None:
         patience.opened(header["playlist"])
@@ -213,21 +226,31 @@ class LiveSource:
             raise CaptureError(silence) from None
         for cause, count in header["missing"].items():
             self.drops[cause] = self.drops.get(cause, 0) + count
-            self._overload |= cause == OVERLOAD
+            self._overload |= cause == DropCause.OVERLOAD
         return header, image
 
-    def _arrived(self, image: Pixels) -> Iterator[SourceState]:
+    def _arrived(self, image: Pixels) -> Iterator[SourceState | SourceWarning]:
         width, height = image.shape[1], image.shape[0]
         if self._recording_s is not None:
-            yield SourceState(self.name, "playing", f"{width}x{height}, a recording")
+            yield SourceState(self.name, Connection.PLAYING, f"{width}x{height}, a recording")
             return
         self.epoch = max(self.epoch + 1, time.time_ns())
-        yield SourceState(self.name, "live", f"{width}x{height}")
+        yield SourceState(self.name, Connection.LIVE, f"{width}x{height}")
         if self._size and self._size != (width, height):
             asked = "x".join(map(str, self._size))
-            yield SourceState(
-                self.name, "warning", f"asked for {asked}, the camera gives {width}x{height}"
+            yield SourceWarning(
+                self.name,
+                WarningKind.PICTURE_SIZE,
+                f"asked for {asked}, the camera gives {width}x{height}",
             )
+
+    def _gap_reason(self, jumped: bool) -> GapReason | None:
+        """Why something is missing before the frame at hand; None where nothing is."""
+        if self._away:
+            return GapReason.CONNECTION_LOST
+        if self._overload:
+            return GapReason.OVERLOAD
+        return GapReason.CLOCK_JUMPED if jumped else None
 
     def _placed(self, header: dict[str, Any], image: Pixels, clock: Clock) -> Iterator[Record]:
         """The frame at its stream time, after the Gap of whatever is missing before it."""
@@ -241,11 +264,9 @@ class LiveSource:
             self._zero_ns = host_ns
         at_ns = host_ns - (self._zero_ns or 0)
         if at_ns <= self._last_ns and not first:
-            self.drops["repeated"] = self.drops.get("repeated", 0) + 1
+            self.drops[DropCause.REPEATED] = self.drops.get(DropCause.REPEATED, 0) + 1
             return
-        reason = (
-            LOST if self._away else OVERLOAD if self._overload else "clock jumped" if jumped else ""
-        )
+        reason = self._gap_reason(jumped)
         if reason and not first:
             yield Gap(self.name, None, self._last_ns, at_ns, reason)
         self._shown_ns, self._last_ns = at_ns - self._last_ns, at_ns
@@ -254,4 +275,4 @@ class LiveSource:
             self._playing.wait(at_ns)
         yield Frame(self.name, self._next_index - 1, at_ns, image)
         if warning := self._check.add(at_ns):
-            yield SourceState(self.name, "warning", warning)
+            yield SourceWarning(self.name, WarningKind.RATE, warning)

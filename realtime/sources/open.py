@@ -1,10 +1,10 @@
 """Where frames come from: `open_source(uri)` gives a context manager that yields frames, gaps and states.
 
     with open_source("clip.mp4") as source:
-        for record in source: ...            # Frame | Gap | SourceState
+        for record in source: ...            # SourceRecord
 
-Files (`media`, `images`) give every frame at its own time; cameras and streams (`live`) are read by a process of
-their own. `SOURCES` below is the whole choice.
+Files (`media`, `images`) give every frame at its own time; cameras and streams (`live`) are read by
+a process of their own. `SOURCES` below is the whole choice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 from microspot.engines.redaction import printable
 
 from ..errors import SourceError, UsageError
-from ..records import Frame, Gap, SourceState
+from ..records import SourceRecord
 from .address import Address, is_number, parse
 from .image_folder import ImageFolder
 from .live import LiveSource
@@ -44,10 +44,11 @@ DEFAULT_SEED = 0
 class Source(Protocol):
     """One camera, stream or file. Iterate once. `close` may come from another thread and ends the iteration.
 
-    name: shown everywhere, without credentials; live: whether frames that are not fetched are lost; epoch: 0 for
-    recordings, else UTC ns of the current connection, rising; rate_hz: declared, for display only; drops: frames
-    that were not delivered, by cause; pace: frames come at their own pace, so nothing else may wait for them.
-    A stream that turns out to be a recording sets `live`, `pace` and `epoch` as a file has them.
+    name: shown everywhere, without credentials; live: whether frames that are not fetched are lost;
+    epoch: 0 for recordings, else UTC ns of the current connection, rising; rate_hz: declared, for
+    display only; drops: frames that were not delivered, by cause; pace: frames come at their own
+    pace, so nothing else may wait for them. A stream that turns out to be a recording sets `live`,
+    `pace` and `epoch` as a file has them.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Source(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]: ...
+    def __iter__(self) -> Iterator[SourceRecord]: ...
 
     def close(self) -> None: ...
 
@@ -123,10 +124,8 @@ SOURCES: dict[str, Callable[[Opening], Source]] = {
 }
 _TAKES_FPS = ("camera", "folder")
 _TAKES_SIZE = ("camera",)
-_PATHS = (
-    "file",
-    "folder",
-)  # what an address of these kinds says may be shown: no password is in it
+# what an address of these kinds says may be shown: no password is in it
+_PATHS = ("file", "folder")
 
 
 def open_source(
@@ -140,10 +139,10 @@ def open_source(
 ) -> Source:
     """The source behind `uri`: 0, /dev/video0, rtsp://…, http(s)://…, env:NAME, clip.mp4, frames/, sample[:synthetic].
 
-    fps: asked of a camera, or the rate of an image folder (30). size: (width, height) asked of a camera.
-    pace: recordings play in real time. wait: keep trying a live source that cannot be opened at first.
-    Raises UsageError for an address or option that makes no sense, SourceError when a recording cannot be opened;
-    a live source raises SourceError on iteration.
+    fps: asked of a camera, or the rate of an image folder (30). size: (width, height) asked of a
+    camera. pace: recordings play in real time. wait: keep trying a live source that cannot be
+    opened at first. Raises UsageError for an address or option that makes no sense, SourceError
+    when a recording cannot be opened; a live source raises SourceError on iteration.
     """
     address = parse(uri)
     options = options or SourceOptions()
@@ -189,7 +188,7 @@ class Unopened:
     def __exit__(self, *_: object) -> None:
         """Nothing is held."""
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+    def __iter__(self) -> Iterator[SourceRecord]:
         raise self.error
 
     def close(self) -> None:

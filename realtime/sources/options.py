@@ -19,8 +19,9 @@ FPS = (0.01, 10_000.0)  # that --fps takes: no camera of this field is slower or
 class SourceOptions:
     """Limits and time-outs, in pixels, seconds, bytes and counts as named.
 
-    `camera` replaces OpenCV's capture in the worker: "module:function", called as f(target, fps, size), returns an
-    object with read() -> (ok, HxWx3 uint8 BGR image) and release(). Tests and unusual cameras use it.
+    `camera` replaces OpenCV's capture in the worker: "module:function", called as f(target, fps,
+    size), returns an object with read() -> (ok, HxWx3 uint8 BGR image) and release(). Tests and
+    unusual cameras use it.
     """
 
     max_pixels: int = 8192 * 4320  # one 8K frame
@@ -33,23 +34,19 @@ class SourceOptions:
     lost_tail_s: float = 0.25  # a file that ends this much before its promise is damaged
     start_s: float = 30.0  # a worker process gets this long to import its libraries
     open_s: float = 10.0  # from a ready worker to the first packet or frame of its source
-    picture_s: float = (
-        60.0  # packets may come for so long without a picture: until a key frame, or all damaged
-    )
+    # packets may come for so long without a picture: until a key frame, or all damaged
+    picture_s: float = 60.0
     stall_s: float = 5.0  # silence after which a live source counts as lost
-    playlist_stall_s: float = (
-        30.0  # the same of HLS, which is silent while its next segment is made
-    )
+    # the same of HLS, which is silent while its next segment is made
+    playlist_stall_s: float = 30.0
     settle_s: float = 1.0  # of a new stream, in which it is measured how late its packets come
     retry_s: float = 0.5  # first pause before a reconnect
-    retry_growth: float = (
-        1.25  # from pause to pause: at most about a quarter of an outage is added to it
-    )
+    # from pause to pause: at most about a quarter of an outage is added to it
+    retry_growth: float = 1.25
     retry_max_s: float = 30.0
     retry_lively_s: float = 3.0  # longest pause after a connection that gave frames, however few
-    retry_jitter: float = (
-        0.25  # share of the pause that is random, so that cameras do not return in step
-    )
+    # share of the pause that is random, so that cameras do not return in step
+    retry_jitter: float = 0.25
     stable_s: float = 5.0  # a connection that gave frames for so long starts the pauses anew
     queue_s: float = 2.0  # of a camera's frames that wait in the worker before a segment is dropped
     queue_bytes: int = 256 << 20

@@ -1,9 +1,10 @@
 """Which frames a video file holds, by the times of its packets, so that lost ones are counted and numbers stay right.
 
-A decoder reports only the first of the frames it loses with a key frame, and some packets never show a frame (second
-fields, hidden references): so a frame that does not come counts as lost only between an error and the next key frame.
-AVI keeps only the order of decoding; the display times FFmpeg makes up for H.264 in AVI go back and forth, but sorted
-decoding times are right, since the container's frames are evenly apart.
+A decoder reports only the first of the frames it loses with a key frame, and some packets never
+show a frame (second fields, hidden references): so a frame that does not come counts as lost only
+between an error and the next key frame. AVI keeps only the order of decoding; the display times
+FFmpeg makes up for H.264 in AVI go back and forth, but sorted decoding times are right, since the
+container's frames are evenly apart.
 """
 
 from __future__ import annotations

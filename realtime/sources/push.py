@@ -1,7 +1,8 @@
 """PushSource: frames that someone else captures, a browser for one, as a source like any other.
 
-The owner calls `push` from any thread; the pipeline's feed iterates. A frame that finds the buffer full is refused and
-counted: the owner learns of it at once and can slow down, and the feed makes a Gap of what is then missing too long.
+The owner calls `push` from any thread; the pipeline's feed iterates. A frame that finds the buffer
+full is refused and counted: the owner learns of it at once and can slow down, and the feed makes a
+Gap of what is then missing too long.
 """
 
 from __future__ import annotations
@@ -15,8 +16,17 @@ from typing import Self
 
 from microspot.engines.redaction import printable
 
-from ..records import Frame, Gap, Pixels, SourceState
-from .capture.outbox import OVERLOAD
+from ..records import (
+    Connection,
+    DropCause,
+    Frame,
+    Gap,
+    Pixels,
+    SourceRecord,
+    SourceState,
+    SourceWarning,
+    WarningKind,
+)
 from .options import SourceOptions
 from .rate_check import RateCheck
 
@@ -26,7 +36,8 @@ CAPACITY = 8  # frames that wait for the feed; not from the papers
 class PushSource:
     """A live source fed by `push`. Iterate once; close() is safe from any thread and ends the iteration.
 
-    name: shown, so without secrets; first_index: number of the first frame, for an owner that counts on.
+    name: shown, so without secrets; first_index: number of the first frame, for an owner that
+    counts on.
     """
 
     live = True
@@ -42,7 +53,7 @@ class PushSource:
             timespec="microseconds"
         )
         self._check = RateCheck(options or SourceOptions())
-        self._waiting: deque[Frame | Gap | SourceState] = deque()
+        self._waiting: deque[SourceRecord] = deque()
         self._arrived = threading.Condition()
         self._closed = False
         self._next, self._shape, self._last_ns = first_index, (0, 0, 0), 0
@@ -50,12 +61,13 @@ class PushSource:
     def push(self, captured_ns: int, image: Pixels) -> int | None:
         """Hand over HxWx3 BGR taken at stream time `captured_ns`; its index, or None when it was not taken.
 
-        Raises ValueError for another kind of array. A picture of another size than before starts a new segment.
+        Raises ValueError for another kind of array. A picture of another size than before starts a
+        new segment.
         """
         frame = Frame(self.name, self._next, captured_ns, image)
         with self._arrived:
             if self._closed or len(self._waiting) >= CAPACITY:
-                self.drops[OVERLOAD] = self.drops.get(OVERLOAD, 0) + 1
+                self.drops[DropCause.OVERLOAD] = self.drops.get(DropCause.OVERLOAD, 0) + 1
                 return None
             if any(self._shape) and image.shape != self._shape:
                 resumed = max(captured_ns, self._last_ns + 1)
@@ -77,14 +89,14 @@ class PushSource:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
-        yield SourceState(self.name, "live")
+    def __iter__(self) -> Iterator[SourceRecord]:
+        yield SourceState(self.name, Connection.LIVE)
         while (record := self._take()) is not None:
             yield record
             if isinstance(record, Frame) and (warning := self._check.add(record.captured_ns)):
-                yield SourceState(self.name, "warning", warning)
+                yield SourceWarning(self.name, WarningKind.RATE, warning)
 
-    def _take(self) -> Frame | Gap | SourceState | None:
+    def _take(self) -> SourceRecord | None:
         with self._arrived:
             self._arrived.wait_for(lambda: self._waiting or self._closed)
             return self._waiting.popleft() if self._waiting else None

@@ -1,9 +1,9 @@
 """Recorded sources, and video files among them. Every frame comes, at its own time, bounded before decoding.
 
-How a file is opened and decoded stands in `engines.data.decoding`. Sizes are checked from headers, and damaged frames are
-refused, not concealed: FFmpeg's concealment paints motion that no face made (measured on the sample with bytes flipped
-in three packets: concealing gives all 1337 frames as if nothing were wrong, `err_detect=explode` refuses 8, two of the
-three and those that copy from them).
+How a file is opened and decoded stands in `engines.data.decoding`. Sizes are checked from headers,
+and damaged frames are refused, not concealed: FFmpeg's concealment paints motion that no face made
+(measured on the sample with bytes flipped in three packets: concealing gives all 1337 frames as if
+nothing were wrong, `err_detect=explode` refuses 8, two of the three and those that copy from them).
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 from ..errors import SourceError
-from ..records import Frame, Gap, Pixels, SourceState
+from ..records import (
+    DropCause,
+    Frame,
+    Pixels,
+    SourceRecord,
+    SourceWarning,
+    WarningKind,
+)
 from .options import SourceOptions
 from .pacing import Pace
 from .rate_check import RateCheck
-
-DAMAGED = "damaged"  # the cause under which undecodable frames are counted
 
 
 class Shot(NamedTuple):
@@ -55,11 +60,11 @@ class Recorded(ABC):
         with self._lock:
             self._release()
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+    def __iter__(self) -> Iterator[SourceRecord]:
         check, pace, shots, first = RateCheck(self.options), Pace(self._closed), self._shots(), None
         for index, shot in enumerate(self._locked(shots)):
             if shot.image is None:
-                self.drops[DAMAGED] = self.drops.get(DAMAGED, 0) + 1
+                self.drops[DropCause.DAMAGED] = self.drops.get(DropCause.DAMAGED, 0) + 1
                 continue
             first = shot.at_ns if first is None else first
             at_ns = shot.at_ns - first
@@ -67,7 +72,7 @@ class Recorded(ABC):
                 pace.wait(at_ns)
             yield Frame(self.name, index, at_ns, shot.image)
             if warning := check.add(at_ns):
-                yield SourceState(self.name, "warning", warning)
+                yield SourceWarning(self.name, WarningKind.RATE, warning)
         if self._closed.is_set():
             return
         if first is None:
@@ -76,11 +81,11 @@ class Recorded(ABC):
             )
         yield from self._last_words(check)
 
-    def _last_words(self, check: RateCheck) -> Iterator[SourceState]:
+    def _last_words(self, check: RateCheck) -> Iterator[SourceWarning]:
         if warning := check.finish():
-            yield SourceState(self.name, "warning", warning)
+            yield SourceWarning(self.name, WarningKind.RATE, warning)
         if damage := self._damage():
-            yield SourceState(self.name, DAMAGED, damage)
+            yield SourceWarning(self.name, WarningKind.DAMAGED, damage)
 
     def _locked(self, shots: Iterator[Shot]) -> Iterator[Shot]:
         while True:
@@ -91,7 +96,7 @@ class Recorded(ABC):
             yield shot
 
     def _damage(self) -> str:
-        count = self.drops.get(DAMAGED, 0)
+        count = self.drops.get(DropCause.DAMAGED, 0)
         return f"{count} frames could not be decoded and were skipped" if count else ""
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """`sample:synthetic[:SEED]`: a rendered video whose every movement is known, from one still of the sample clip.
 
-It goes through the real aligner like any file, so demonstrations, tests and `evaluate` have truth without a data set.
+It goes through the real aligner like any file, so demonstrations, tests and `evaluate` have truth
+without a data set.
 """
 
 from __future__ import annotations

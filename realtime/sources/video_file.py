@@ -21,7 +21,8 @@ from .recorded import Recorded, Shot
 class VideoFile(Recorded):
     """A video file. Times are its own presentation times, exact; the declared rate is shown and never used.
 
-    Raises SourceError naming the path: not a readable file, not a video of a known kind, larger than the limits.
+    Raises SourceError naming the path: not a readable file, not a video of a known kind, larger
+    than the limits.
     """
 
     def __init__(self, path: Path, name: str, options: SourceOptions, pace: bool = False) -> None:

@@ -1,7 +1,8 @@
 """The parent's end of a capture worker: start it, hear from it within a time, end it for certain.
 
-No thread and no lock is shared with the worker, so killing it at any moment leaves nothing locked; messages are JSON
-and pixels, so a worker that a hostile stream has taken over can hand us nothing that runs. POSIX only.
+No thread and no lock is shared with the worker, so killing it at any moment leaves nothing locked;
+messages are JSON and pixels, so a worker that a hostile stream has taken over can hand us nothing
+that runs. POSIX only.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class CaptureClient:
     def receive(self, deadline: float) -> tuple[dict[str, Any], Pixels | None]:
         """The next message, and its image (HxWx3 BGR) if it is a frame. `deadline` is monotonic s.
 
-        Raises WorkerError when the worker is gone, TimeoutError when it is silent until the deadline.
+        Raises WorkerError when the worker is gone, TimeoutError when it is silent until the
+        deadline.
         """
         (length,) = LENGTH.unpack(self._read(LENGTH.size, deadline))
         if length > HEADER_BYTES:

@@ -1,11 +1,12 @@
-"""Packets of a live stream that wait to be decoded, with the times they came. The capture worker's, so it imports
-nothing of this project.
+"""Packets of a live stream that wait to be decoded, with the times they came. The capture worker's,
+so it imports nothing of this project.
 
-What comes faster than it can be analysed waits here and not as frames: a packet is a hundredth of its frame, so that
-the 20 s which HLS hands over at once fit in a few MB. Waiting is judged by time, whenever a packet comes: the oldest is
-overdue when it has waited `late_ns` beyond its arrival or beyond its turn in capture time, whichever is later. So a
-burst ahead of its time is worked off. An analysis slower than the camera falls behind by that much, then all that waits
-is dropped, and what comes up to the next key frame, since no frame between can be decoded. Nothing here is from the
+What comes faster than it can be analysed waits here and not as frames: a packet is a hundredth of
+its frame, so that the 20 s which HLS hands over at once fit in a few MB. Waiting is judged by time,
+whenever a packet comes: the oldest is overdue when it has waited `late_ns` beyond its arrival or
+beyond its turn in capture time, whichever is later. So a burst ahead of its time is worked off. An
+analysis slower than the camera falls behind by that much, then all that waits is dropped, and what
+comes up to the next key frame, since no frame between can be decoded. Nothing here is from the
 papers.
 """
 
@@ -18,9 +19,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 NS = 1_000_000_000
-HELD_NS = (
-    15 * NS
-)  # longest that a packet is held back on its way: the pictures since a key frame, sent at once
+# longest that a packet is held back on its way: the pictures since a key frame, sent at once
+HELD_NS = 15 * NS
 
 
 class Arrived(NamedTuple):

@@ -1,14 +1,15 @@
 """The capture worker: a process of its own, because a read of a camera can hang for good and only a kill ends that.
 
-The parent runs this file by path. Of this project it imports only `outbox`, `packets` and `engines.data.decoding`, which
-import no more of it (no network code, no weights): a worker is up in a fraction of a second and holds little memory.
-Order of play: one JSON line comes in on descriptor 0 (never in the arguments: the target may hold a password, and
-anyone may list arguments); messages go out on descriptor 1 (see `outbox`). When descriptor 0 ends, the parent is gone
-or wants us gone.
+The parent runs this file by path. Of this project it imports only `outbox`, `packets` and
+`engines.data.decoding`, which import no more of it (no network code, no weights): a worker is up in
+a fraction of a second and holds little memory. Order of play: one JSON line comes in on descriptor
+0 (never in the arguments: the target may hold a password, and anyone may list arguments); messages
+go out on descriptor 1 (see `outbox`). When descriptor 0 ends, the parent is gone or wants us gone.
 
-A camera never waits for the parent. Its frames queue up here; when the queue is full a whole segment is dropped, until
-the queue has drained, and the frame after the hole says how many and why. A stream waits as packets (see `packets`),
-by the same rule; a recording behind a URL is read no faster than its frames are taken, and nothing of it is dropped.
+A camera never waits for the parent. Its frames queue up here; when the queue is full a whole
+segment is dropped, until the queue has drained, and the frame after the hole says how many and why.
+A stream waits as packets (see `packets`), by the same rule; a recording behind a URL is read no
+faster than its frames are taken, and nothing of it is dropped.
 """
 
 from __future__ import annotations
@@ -42,13 +43,10 @@ OVERLOAD, UNREAD, DAMAGED = (
 )  # causes of drops; the first is the outbox's too
 ENDED = "the stream ended"
 UNTIMED = ("mpjpeg", "mjpeg")  # demuxers whose times are invented from a nominal rate
-STREAM_PROTOCOLS = (
-    "tcp,udp,rtp,srtp,rtsp,rtsps,tls,http,https,httpproxy,crypto"  # no file: playlists stay remote
-)
-PLAYLISTS = (
-    "hls",
-    "dash",
-)  # demuxers that give a segment of seconds at a time; a live one has no duration
+# no file: playlists stay remote
+STREAM_PROTOCOLS = "tcp,udp,rtp,srtp,rtsp,rtsps,tls,http,https,httpproxy,crypto"
+# demuxers that give a segment of seconds at a time; a live one has no duration
+PLAYLISTS = ("hls", "dash")
 TRANSPORTS = {  # of RTSP; "auto" takes UDP from servers that refuse TCP (461 Unsupported Transport)
     "auto": {"rtsp_transport": "udp+tcp", "rtsp_flags": "prefer_tcp"},
     "tcp": {"rtsp_transport": "tcp"},
@@ -64,7 +62,8 @@ STREAM_OPTIONS = {
 class Grab(NamedTuple):
     """One frame (HxWx3 uint8 BGR) with the source's own time if it has one, or the cause why there is none.
 
-    Without image and cause: something came, and no frame of it yet. at_ns: arrival on the host, None for now.
+    Without image and cause: something came, and no frame of it yet. at_ns: arrival on the host,
+    None for now.
     """
 
     image: Any
@@ -124,7 +123,8 @@ def stream(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
         **TRANSPORTS[config["rtsp_transport"]],
         "protocol_whitelist": STREAM_PROTOCOLS,
     }
-    # Reading has no time-out: how long silence may last depends on what is read, and the parent watches.
+    # Reading has no time-out: how long silence may last depends on what is read, and the parent
+    # watches.
     with av.open(
         config["target"], options=options, timeout=(config["open_s"], None), **TEXTS
     ) as container:
@@ -134,9 +134,8 @@ def stream(config: dict[str, Any], tell: Tell) -> Generator[Grab, None, None]:
         track.configure(config["max_pixels"])
         track.stream.codec_context.thread_type = "SLICE"  # frame threads would hold back frames
         demuxer, pictured = container.format.name, False
-        first = (
-            0 if demuxer == "rtsp" else None
-        )  # its times count from there; FFmpeg omits that one
+        # its times count from there; FFmpeg omits that one
+        first = 0 if demuxer == "rtsp" else None
         with contextlib.closing(_packets(container, track, config, tell)) as packets:
             for frames, at_ns, cause in _decoded(packets, track):
                 if not frames:

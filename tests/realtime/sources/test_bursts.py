@@ -15,7 +15,7 @@ from typing import Any
 import av
 import pytest
 
-from microspot.realtime.records import Frame, Gap, SourceState
+from microspot.realtime.records import Frame, Gap, SourceState, SourceWarning
 from microspot.realtime.sources.capture.packets import Packets
 from microspot.realtime.sources.open import SourceOptions, open_source
 from tests.rtsp_server import number_image, read_number, write_clip
@@ -23,9 +23,8 @@ from tests.rtsp_server import number_image, read_number, write_clip
 NS = 1_000_000_000
 HZ = 30
 SEGMENT_S = 2
-LAST = (
-    295  # of five segments, or a few more: a transport stream tells the end of a frame by the next
-)
+# of five segments, or a few more: a transport stream tells the end of a frame by the next
+LAST = 295
 PATIENT: dict[str, Any] = {"open_s": 30.0, "stall_s": 20.0, "retry_s": 0.1}
 
 
@@ -149,8 +148,8 @@ def test_a_recording_whose_connection_breaks_says_so_and_is_not_played_again(fol
         assert 10 < len(numbers(records)) < 90
         assert shelf.log.count("/clip.mp4") <= 2
     last = records[-1]
-    assert isinstance(last, SourceState)
-    assert last.state == "damaged"
+    assert isinstance(last, SourceWarning)
+    assert last.kind == "damaged"
     assert "early" in last.detail
 
 
@@ -220,8 +219,8 @@ class Packet:
 def play(
     arrivals: list[float], speed: float, late_s: float = 5.0, limit: int = 10**9
 ) -> tuple[list[int], float]:
-    """Numbers of the packets that get through when packet i arrives at arrivals[i] s and decoding one takes
-    1 / (speed HZ) s, and the longest that one has waited beyond its time (s)."""
+    """Numbers of the packets that get through when packet i arrives at arrivals[i] s and decoding
+    one takes 1 / (speed HZ) s, and the longest that one has waited beyond its time (s)."""
     packets = Packets(iter(()), int(late_s * NS), limit, 0)
     packets.close()
     taken, free_s, worst_s = [], 0.0, 0.0

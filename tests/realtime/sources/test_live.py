@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from microspot.realtime.errors import SourceError
-from microspot.realtime.records import Frame, Gap, SourceState
+from microspot.realtime.records import Frame, Gap, SourceRecord, SourceState, SourceWarning
 from microspot.realtime.sources.address import parse, password_advice
 from microspot.realtime.sources.arrival_clock import ArrivalClock
 from microspot.realtime.sources.capture import worker as capture_worker
@@ -37,7 +37,7 @@ from tests.children import children_of
 from tests.fake_cameras import HZ, FakeCamera, broken, dead, dropping, dying, hanging, steady
 from tests.rtsp_server import RtspServer, number_image, read_number, write_clip
 
-Record = Frame | Gap | SourceState
+Record = SourceRecord
 QUICK: dict[str, Any] = {"open_s": 20.0, "stall_s": 3.0, "retry_s": 0.1, "retry_max_s": 0.3}
 IMPATIENT = {**QUICK, "stall_s": 0.6}
 
@@ -67,7 +67,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def states(records: list[Record]) -> list[str]:
-    return [r.state for r in records if isinstance(r, SourceState)]
+    """States and kinds of warnings, in order."""
+    told = [r for r in records if isinstance(r, SourceState | SourceWarning)]
+    return [r.state if isinstance(r, SourceState) else r.kind for r in told]
 
 
 def frames(records: list[Record]) -> list[Frame]:
@@ -99,7 +101,7 @@ def assert_covered(records: list[Record], reason: str = "connection lost") -> No
 
 
 def is_state(name: str) -> Callable[[Record], bool]:
-    return lambda record: isinstance(record, SourceState) and record.state == name
+    return lambda record: states([record]) == [name]
 
 
 def test_rtsp_gives_every_frame_then_loses_and_finds_the_camera_again(clip: Path) -> None:
@@ -259,9 +261,9 @@ def test_camera_gives_its_frames_in_time() -> None:
     assert [read_number(f.image) for f in frames(records)] == list(range(61))
     seconds = frames(records)[-1].captured_ns / 1e9
     assert 0.55 < seconds < 1.5
-    assert states(records) == ["connecting", "live", "warning"]
+    assert states(records) == ["connecting", "live", "picture size"]
     assert "asked for 64x48, the camera gives 40x30" in next(
-        r.detail for r in records if is_state("warning")(r)
+        r.detail for r in records if is_state("picture size")(r)
     )  # type: ignore[union-attr]
 
 
@@ -391,7 +393,7 @@ def test_worker_leaves_when_its_parent_is_gone() -> None:
 
 def test_low_rate_of_a_camera_is_warned_of() -> None:
     with open_source("0", options=injected(steady, low_hz=200.0, rate_window_s=0.2)) as source:
-        records = until(iter(source), is_state("warning"))
+        records = until(iter(source), is_state("rate"))
     assert "frames/s measured" in records[-1].detail  # type: ignore[union-attr]
 
 

@@ -18,7 +18,7 @@ from microspot.engines.redaction import printable
 from microspot.realtime.config import Settings
 from microspot.realtime.overlay import draw
 from microspot.realtime.pipeline import Pipeline
-from microspot.realtime.records import Event, Frame, SourceState
+from microspot.realtime.records import Event, Frame, SourceWarning, WarningKind
 from microspot.realtime.session import Session
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.sinks.video_writer import VideoSink
@@ -289,7 +289,7 @@ def test_sinks_that_are_given_records_by_others_stay_well_formed(tmp_path):
 def test_the_words_of_a_source_are_one_line_of_warning():
     class Talking(Foreign):
         def __iter__(self):
-            yield SourceState(self.name, "warning", "one\ntwo\x1b[2J rtsp://u:secret@h/x")
+            yield SourceWarning(self.name, WarningKind.FILES, "one\ntwo\x1b[2J rtsp://u:secret@h/x")
             yield from super().__iter__()
 
     with pipeline(Talking("x", frames=3)) as run:

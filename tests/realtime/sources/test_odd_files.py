@@ -14,7 +14,7 @@ import pytest
 
 from microspot.engines.data.footage import _decoded
 from microspot.realtime.errors import SourceError
-from microspot.realtime.records import Frame, SourceState
+from microspot.realtime.records import Frame, SourceWarning
 from microspot.realtime.sources.open import open_source
 from tests.bitstreams import SHORT, boxed, header, remux
 from tests.clips import write_clip
@@ -38,11 +38,11 @@ ORIENTATIONS += [
 ]  # and the mirror images
 
 
-def read(path: Path, **options: Any) -> tuple[list[Frame], list[SourceState]]:
+def read(path: Path, **options: Any) -> tuple[list[Frame], list[SourceWarning]]:
     with open_source(str(path), **options) as source:
         records = list(source)
     return [r for r in records if isinstance(r, Frame)], [
-        r for r in records if isinstance(r, SourceState)
+        r for r in records if isinstance(r, SourceWarning)
     ]
 
 
@@ -286,7 +286,7 @@ def test_a_long_last_frame_is_no_damage(tmp_path: Path, name: str) -> None:
     path = write_pictures(tmp_path / name, [number_image(number) for number in range(12)], hz=3)
     frames, states = read(path)
     assert len(frames) == 12
-    assert [s.state for s in states] == ["warning"]  # of the rate, and nothing else
+    assert [s.kind for s in states] == ["rate"]  # a warning, and nothing else
 
 
 def test_a_title_of_another_time_is_no_obstacle(tmp_path: Path) -> None:

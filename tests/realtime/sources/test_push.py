@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from microspot.realtime.records import Frame, Gap, SourceState
+from microspot.realtime.records import Frame, Gap, SourceState, SourceWarning
 from microspot.realtime.sources.push import CAPACITY, PushSource
 
 WALL = np.zeros((4, 6, 3), np.uint8)
@@ -52,7 +52,7 @@ def test_a_slow_camera_is_warned_of():
             time.sleep(0.001)
     check.close()
     reader.join()
-    warning = next(s for s in seen if isinstance(s, SourceState) and s.state == "warning")
+    warning = next(s for s in seen if isinstance(s, SourceWarning))
     assert "10 frames/s" in warning.detail
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from microspot.realtime.errors import SourceError, UsageError
-from microspot.realtime.records import Frame, SourceState
+from microspot.realtime.records import Frame, SourceWarning, WarningKind
 from microspot.realtime.sources.address import parse, redact
 from microspot.realtime.sources.image_headers import image_size
 from microspot.realtime.sources.open import SourceOptions, open_source, open_sources
@@ -26,11 +26,11 @@ from tests.rtsp_server import number_image, read_number, write_clip
 FAST_START = {"movflags": "faststart"}
 
 
-def read(uri: object, **options: object) -> tuple[list[Frame], list[SourceState]]:
+def read(uri: object, **options: object) -> tuple[list[Frame], list[SourceWarning]]:
     with open_source(str(uri), **options) as source:  # type: ignore[arg-type]
         records = list(source)
     return [r for r in records if isinstance(r, Frame)], [
-        r for r in records if isinstance(r, SourceState)
+        r for r in records if isinstance(r, SourceWarning)
     ]
 
 
@@ -71,7 +71,7 @@ def test_truncated_file_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
         frames, states = read(tmp_path / name)
         assert 20 < len(frames) < 90
         assert [read_number(f.image) for f in frames] == list(range(len(frames)))
-        assert [s.state for s in states] == ["damaged"]
+        assert [s.kind for s in states] == ["damaged"]
         assert "early" in states[0].detail or "could not be decoded" in states[0].detail
 
 
@@ -92,8 +92,8 @@ def test_damaged_frames_are_skipped_counted_and_keep_their_number(tmp_path: Path
     assert all(
         read_number(f.image) == f.index and f.captured_ns == f.index * 10**9 // 30 for f in frames
     )
-    assert records[-1] == SourceState(
-        "bad.mp4", "damaged", f"{lost} frames could not be decoded and were skipped"
+    assert records[-1] == SourceWarning(
+        "bad.mp4", WarningKind.DAMAGED, f"{lost} frames could not be decoded and were skipped"
     )
 
 
@@ -196,7 +196,7 @@ def test_sizes_and_lengths_are_bounded_before_decoding(
 def test_low_rate_is_warned_of_once(tmp_path: Path, hz: int, frames: int, warned: bool) -> None:
     path = write_clip(tmp_path / "rate.mp4", frames, time_base=Fraction(1, hz))
     _, states = read(path)
-    assert [s.state for s in states] == ["warning"] * warned
+    assert [s.kind for s in states] == (["rate"] if warned else [])
     assert not warned or ("15 frames/s" in states[0].detail and "below 20 Hz" in states[0].detail)
 
 
@@ -204,7 +204,7 @@ def test_warning_comes_when_enough_is_seen(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "rate.mp4", 90, time_base=Fraction(1, 10))
     with open_source(str(path)) as source:
         records = list(source)
-    place = next(i for i, r in enumerate(records) if isinstance(r, SourceState))
+    place = next(i for i, r in enumerate(records) if isinstance(r, SourceWarning))
     assert isinstance(records[place - 1], Frame)
     assert records[place - 1].captured_ns == 2_000_000_000
 
@@ -251,8 +251,8 @@ def test_folder_keeps_the_place_of_images_it_cannot_use(tmp_path: Path) -> None:
         (3, 300_000_000),
     ]
     assert source.drops == {"damaged": 2}
-    assert isinstance(records[-1], SourceState)
-    assert records[-1].state == "damaged"
+    assert isinstance(records[-1], SourceWarning)
+    assert records[-1].kind == "damaged"
 
 
 def test_folder_without_images_or_rate_is_refused(tmp_path: Path) -> None:
