@@ -22,7 +22,7 @@ from .config import Settings
 from .errors import MicrospotError, SourceError
 from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import Event, Frame, Gap, SourceState, SourceWarning, View
-from .sinks.base import Sink, announce, unwanted
+from .sinks.base import Sink, announce
 from .sources.open import Source
 
 
@@ -98,8 +98,7 @@ class _Outputs:
 
     def write(self, record: dict[str, Any]) -> None:
         for sink in self._working.copy():
-            if not unwanted(record, sink.wants_provisional):
-                self._try(sink, partial(sink.write, record))
+            self._try(sink, partial(sink.take, record))
 
     def draw(self, frame: Frame, views: list[View]) -> None:
         for sink in self._working.copy():

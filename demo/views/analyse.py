@@ -29,7 +29,7 @@ from microspot.realtime.records import (
 )
 from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sinks.open import open_sink
-from microspot.realtime.sinks.video_writer import reason
+from microspot.realtime.sinks.base import reason
 from microspot.realtime.sources.options import NS, SourceOptions
 from microspot.realtime.sources.video_file import VideoFile
 

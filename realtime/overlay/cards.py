@@ -13,6 +13,7 @@ import numpy as np
 
 from ..records import Event, View
 from .canvas import Canvas, Color
+from .event_text import name_and_share
 
 RATE_TOLERANCE = 0.1  # a measured rate further from the trained one is marked
 MARGIN = 16.0  # points around panels
@@ -65,14 +66,9 @@ def color(event: Event) -> Color:
 
 
 def caption(event: Event) -> tuple[str, str]:
-    """Name and probability: the label's once final, the spotting score before or without a recognizer."""
-    if event.status != "final":
-        return "provisional", f"{event.score:.0%}"
-    if event.label is None:
-        return "micro-expression", f"{event.score:.0%}"
-    scores = event.label_scores or {}
-    sure = scores.get(event.label, max(scores.values(), default=event.score))
-    return event.label, f"{sure:.0%}"
+    """Name and probability, in words."""
+    name, share = name_and_share(vars(event))
+    return name, f"{share:.0%}"
 
 
 def card(canvas: Canvas, box: Box, view: View, now_ns: int, named: bool) -> None:

@@ -1,8 +1,34 @@
-"""How events and faces are worded wherever a person reads of them."""
+"""How events and faces are worded, wherever a person reads of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+NAMELESS = "micro-expression"  # without a recognizer
+PROVISIONAL = "provisional"
+
+
+def name_and_share(event: Mapping[str, Any]) -> tuple[str, float]:
+    """What an event is called and how sure that is, 0 to 1; `event` as its JSON record.
+
+    The label and its probability; where the label is uncertain, the probability of the most
+    probable one. A provisional event, and one without a recognizer, has its spotting score.
+    """
+    if event["status"] != "final":
+        return PROVISIONAL, event["score"]
+    if event["label"] is None:
+        return NAMELESS, event["score"]
+    shares = event["label_scores"] or {}
+    return event["label"], shares.get(event["label"], max(shares.values(), default=event["score"]))
+
+
+def caption(event: Mapping[str, Any]) -> str:
+    """An event in a few words, such as "surprise 93%"."""
+    name, share = name_and_share(event)
+    return f"{name} {share:.0%}"
+
 
 def face_small(width_px: float) -> str:
-    """What a person is told of a face so wide."""
+    """What a person is told of a face so wide, in px of the frame."""
     return f"face small: {width_px:.0f} px"

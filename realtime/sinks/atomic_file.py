@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import DataError
-from .video_writer import reason
+from .base import reason
 
 PART = ".part"
 NAME_BYTES = 255

@@ -1,8 +1,8 @@
-"""What a sink is: records through `write`, frames through `draw`.
+"""What a sink is: records through `take`, frames through `draw`.
 
-A sink takes the JSON-line records of the command (start, event, gap, state, end) through `write`; those that draw
-also take frames through `draw`. Only final events are recorded: a sink that wants provisional and withdrawn ones
-says so (`wants_provisional`), and the filter sits here, so that no caller can forget it.
+Only final events are recorded. A sink that wants provisional and withdrawn ones as well says so by
+`wants_provisional`; the rule is kept by `take`, which whoever runs a pipeline calls, so that no
+sink has to know it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,27 @@ Write = Callable[[dict[str, Any]], None]
 
 
 class Sink:
-    """A context manager that takes records and, where `draws` is true, frames with what is known of their faces."""
+    """A context manager for the records of a run and, where `draws` is true, its frames.
+
+    A sink of your own overrides `write`, `draw` or both.
+    """
 
     wants_provisional = False
     draws = False
     note = ""  # what the people in front of the camera must be told of this sink
     notes: tuple[str, ...] = ()  # what its own pictures tell; see `announce`
 
+    def take(self, record: dict[str, Any]) -> None:
+        """Write a JSON-line record of the command, unless it is an event that is not wanted."""
+        if record["type"] == "event" and record["status"] != "final" and not self.wants_provisional:
+            return
+        self.write(record)
+
     def write(self, record: dict[str, Any]) -> None:
         """Take one record; raises DataError when it cannot be written."""
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
-        """Take one frame and the views of its faces; raises DataError when it cannot be written."""
+        """Take a frame and the views of its faces; raises DataError when it cannot be written."""
 
     def close(self) -> None:
         """Finish the output; a second call does nothing."""
@@ -45,12 +54,14 @@ class Sink:
         self.close()
 
 
-def unwanted(record: dict[str, Any], provisional: bool) -> bool:
-    """Whether `record` is an event that a sink without provisional events leaves out."""
-    return record["type"] == "event" and record["status"] != "final" and not provisional
-
-
 def announce(sinks: Sequence[Sink]) -> None:
-    """Let every picture say which of the run's sinks store frames or send events away (architecture 9)."""
+    """Let every picture say which of the run's sinks store frames or send events away."""
     for sink in sinks:
         sink.notes = tuple(s.note for s in sinks if s.note)
+
+
+def reason(error: OSError) -> str:
+    """What to tell a person of an output that failed."""
+    if isinstance(error, FileNotFoundError):
+        return "its directory does not exist; create it first"
+    return error.strerror or str(error)

@@ -14,6 +14,7 @@ from typing import Any
 
 from microspot.engines.redaction import printable
 
+from ..overlay.event_text import name_and_share
 from .atomic_file import replace_file
 from .base import Sink
 
@@ -35,7 +36,7 @@ class ElanSink(Sink):
             self._date = next(
                 (s["started_utc"] for s in record["sources"] if s["started_utc"]), UNDATED
             )
-        if record["type"] == "event" and record["status"] == "final":
+        if record["type"] == "event":
             self._events.append(record)
             self._save()
 
@@ -79,9 +80,9 @@ def document(events: list[dict[str, Any]], date: str = UNDATED) -> bytes:
 
 def value(event: dict[str, Any]) -> str:
     """What an annotation says: label, its probability, the spotting score."""
-    scores = event["label_scores"] or {}
-    sure = f" {scores[event['label']]:.2f}" if event["label"] in scores else ""
-    return f"{event['label'] or KIND}{sure}, spotted {event['score']:.2f}"
+    name, share = name_and_share(event)
+    sure = "" if event["label"] is None else f" {share:.2f}"
+    return f"{name}{sure}, spotted {event['score']:.2f}"
 
 
 def _span(event: dict[str, Any]) -> tuple[int, int]:

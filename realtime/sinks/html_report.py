@@ -13,6 +13,7 @@ from microspot.engines.redaction import printable
 
 from ..gaps import joined
 from ..overlay.draw import CAVEAT
+from ..overlay.event_text import name_and_share
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
 from .base import Sink
@@ -46,8 +47,8 @@ class ReportSink(Sink):
         check_writable(path)
 
     def write(self, record: dict[str, Any]) -> None:
-        if record["type"] != "event" or record["status"] == "final":
-            self._records.append(record)
+        """Keep the record for the page."""
+        self._records.append(record)
 
     def close(self) -> None:
         if (
@@ -102,7 +103,13 @@ def _timeline(events: list[dict[str, Any]], gaps: list[Gap], end_s: float) -> st
         for g in gaps
     ]
     bars += [
-        bar(e["onset_s"], e["offset_s"], color(e), f"{e['label']} at {e['onset_s']:.2f} s", 1)
+        bar(
+            e["onset_s"],
+            e["offset_s"],
+            color(e),
+            f"{name_and_share(e)[0]} at {e['onset_s']:.2f} s",
+            1,
+        )
         for e in events
     ]
     text = f'y="{HEIGHT - 3}" font-size="12" fill="currentColor"'
@@ -124,8 +131,8 @@ def _table(events: list[dict[str, Any]]) -> str:
 
 def _row(event: dict[str, Any]) -> str:
     apex = "" if event["apex_s"] is None else f"{event['apex_s']:.2f} s"
-    sure = (event["label_scores"] or {}).get(event["label"])
-    label = f"{event['label'] or 'micro-expression'}{'' if sure is None else f' {sure:.0%}'}"
+    name, share = name_and_share(event)
+    label = name if event["label"] is None else f"{name} {share:.0%}"
     cells = (
         f"{event['onset_s']:.2f} s", apex, f"{event['offset_s']:.2f} s",
         f"{event['onset_frame']} to {event['offset_frame']}", label, f"{event['score']:.2f}",

@@ -1,10 +1,4 @@
-"""Where records and pictures go: `open_sink(uri)` and the kinds it knows.
-
-A sink takes the JSON-line records of the command (start, event, gap, state, end) through `write`; those that draw
-also take frames through `draw`. Only final events are recorded: a sink that wants provisional and withdrawn ones
-says so (`wants_provisional`), and the filter sits here, so that no caller can forget it. An existing file is
-overwritten. What was written before a failure stays: each line reaches the disk whole, or not at all.
-"""
+"""Which sink an URI means: `open_sink(uri)` and the kinds it knows. An existing file is overwritten."""
 
 from __future__ import annotations
 
@@ -17,32 +11,27 @@ from microspot.engines.redaction import redact_uri
 from ..errors import UsageError
 from .base import Sink, Write
 from .callback import CallbackSink
-from .text_files import CsvSink, JsonLinesSink, LineFile, _Stdout
+from .elan import ElanSink
+from .html_report import ReportSink
+from .text_files import CsvSink, JsonLinesSink, LineFile, StandardOutput
 from .video_writer import VideoSink
 from .window import WindowSink
 
-
-def _document(path: Path) -> Sink:
-    from .elan import ElanSink  # not at the top: both are built on this module
-    from .html_report import ReportSink
-
-    return ElanSink(path) if path.suffix.lower() == ".eaf" else ReportSink(path)
-
-
+# What is given, and whether provisional events are wanted -> the sink.
 SINKS: dict[str, Callable[[Any, bool], Sink]] = {
-    "-": lambda uri, provisional: JsonLinesSink(_Stdout(), provisional),
+    "-": lambda uri, provisional: JsonLinesSink(StandardOutput(), provisional),
     ".jsonl": lambda uri, provisional: JsonLinesSink(LineFile(Path(uri)), provisional),
     ".csv": lambda uri, provisional: CsvSink(Path(uri)),
     ".mp4": lambda uri, provisional: VideoSink(Path(uri)),
-    ".eaf": lambda uri, provisional: _document(Path(uri)),
-    ".html": lambda uri, provisional: _document(Path(uri)),
+    ".eaf": lambda uri, provisional: ElanSink(Path(uri)),
+    ".html": lambda uri, provisional: ReportSink(Path(uri)),
     "callback": CallbackSink,
     "window": lambda uri, provisional: WindowSink(),
 }
 
 
 def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
-    """The sink of `uri`: '-' or 'stdout', 'window', a path that ends in one of SINKS, or a Python callable.
+    """Open the sink of `uri`: '-', 'stdout', 'window', a path that ends in one of SINKS, a callable.
 
     Raises UsageError for another kind, DataError when the output cannot be opened.
     """

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from ..overlay.cards import RATE_TOLERANCE
 from ..overlay.draw import CAVEAT
+from ..overlay.event_text import name_and_share
 from ..records import Frame, View
 from .base import Sink
 
@@ -168,13 +169,9 @@ def _detail(row: _Row) -> str:
 def _line(event: dict[str, Any]) -> list[Text]:
     """An event in five cells: when, how long, what, how sure, where."""
     final = event["status"] == "final"
-    name = (event["label"] or "micro-expression") if final else "provisional"
-    scores = event["label_scores"] or {}
-    sure = (
-        scores.get(name, max(scores.values(), default=event["score"])) if final else event["score"]
-    )
+    name, share = name_and_share(event)
     length = 1000 * (event["offset_s"] - event["onset_s"])
     where = f"{event['source']}, face {event['face'] + 1}"
-    cells = [f"{event['onset_s']:.2f} s", f"{length:.0f} ms", name, f"{sure:.0%}", where]
+    cells = [f"{event['onset_s']:.2f} s", f"{length:.0f} ms", name, f"{share:.0%}", where]
     styles = ["", "", "bold", "bold", "dim"] if final else ["yellow"] * len(cells)
     return [Text(cell, style) for cell, style in zip(cells, styles, strict=True)]

@@ -14,8 +14,7 @@ from typing import IO, Any
 from microspot.engines.data.tables import escaped
 
 from ..errors import DataError
-from .base import Sink, unwanted
-from .video_writer import reason
+from .base import Sink, reason
 
 CSV_COLUMNS = ("subject", "video", "onset", "apex", "offset", "type", "label", "score", "fps")
 
@@ -46,53 +45,55 @@ class LineFile:
             ) from error
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
-class _Stdout:
+class StandardOutput:
     """Standard output, flushed line by line; never closed by us."""
 
     def __init__(self) -> None:
         self._stream: IO[str] = sys.stdout
 
     def append(self, line: str) -> None:
+        """Write `line` and flush; raises DataError when it cannot be written."""
         try:
             self._stream.write(line)
             self._stream.flush()
-        except (
-            BrokenPipeError
-        ):  # the reader went away: no failure, see `engines.commands.entry_point`
+        except BrokenPipeError:  # the reader went away: `engines.commands.entry_point` ends well
             raise
         except OSError as error:
-            # The unwritten rest stays in Python's buffer and would fail again, noisily, when the interpreter exits.
+            # The unwritten rest stays in Python's buffer and would fail again as Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             raise DataError(f"cannot write standard output: {reason(error)}") from error
 
     def close(self) -> None:
-        pass
+        """Do nothing: it belongs to the process."""
 
 
 class JsonLinesSink(Sink):
     """Every record as one JSON line."""
 
-    def __init__(self, lines: LineFile | _Stdout, provisional: bool) -> None:
+    def __init__(self, lines: LineFile | StandardOutput, provisional: bool) -> None:
         self.wants_provisional = provisional
         self._lines = lines
 
     def write(self, record: dict[str, Any]) -> None:
-        if not unwanted(record, self.wants_provisional):
-            self._lines.append(json.dumps(record, allow_nan=False) + "\n")
+        """Append the record."""
+        self._lines.append(json.dumps(record, allow_nan=False) + "\n")
 
     def close(self) -> None:
+        """Close the file."""
         self._lines.close()
 
 
 class CsvSink(Sink):
-    """Final events in the one table format: inclusive source frames, type micro, `video` the source's name.
+    """Final events in the one table format, with inclusive source frames.
 
-    A camera knows faces, not people: `subject` is empty for face 0 and the face's number for the others. `fps` is
-    what the `start` record says of the source, empty where it says nothing. Provisional events have no column. Names
-    that a spreadsheet would take for formulas are escaped; `read_table` gives them back.
+    Type is micro, `video` the source's name. A camera knows faces, not people: `subject` is empty
+    for face 0 and the face's number for the others. `fps` is what the `start` record says of the
+    source, empty where it says nothing. Names that a spreadsheet would take for formulas are
+    escaped; `read_table` gives them back.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,31 +106,24 @@ class CsvSink(Sink):
             raise
 
     def write(self, record: dict[str, Any]) -> None:
+        """Append a row where the record is an event."""
         if record["type"] == "start":
             self._fps = {entry["source"]: entry.get("fps", "") for entry in record["sources"]}
-        if record["type"] != "event" or record["status"] != "final":
-            return
-        frames = [record[f"{point}_frame"] for point in ("onset", "apex", "offset")]
-        subject, source = record["face"] or "", record["source"]
-        self._row(
-            [
-                subject,
-                source,
-                *frames,
-                "micro",
-                record["label"],
-                record["score"],
-                self._fps.get(source, ""),
-            ]
-        )
+        if record["type"] == "event":
+            subject = record["face"] or ""
+            source = record["source"]
+            frames = [record[f"{point}_frame"] for point in ("onset", "apex", "offset")]
+            label, score = record["label"], record["score"]
+            fps = self._fps.get(source, "")
+            self._row([subject, source, *frames, "micro", label, score, fps])
 
     def _row(self, values: Sequence[Any]) -> None:
         text = io.StringIO()
         cells = [escaped(value) if isinstance(value, str) else value for value in values]
-        csv.writer(text, lineterminator="\r\n").writerow(
-            cells
-        )  # so that either of these is quoted in a cell
+        # With this terminator a carriage return or a line feed within a cell is quoted.
+        csv.writer(text, lineterminator="\r\n").writerow(cells)
         self._lines.append(text.getvalue().removesuffix("\r\n") + "\n")
 
     def close(self) -> None:
+        """Close the file."""
         self._lines.close()

@@ -27,7 +27,7 @@ from microspot.engines.redaction import printable
 from ..errors import DataError, UsageError
 from ..overlay import draw
 from ..records import Frame, Pixels, View
-from .base import Sink
+from .base import Sink, reason
 
 TIME_BASE = Fraction(1, 90_000)  # the clock of MPEG; divides 24, 25, 30, 50 and 60 Hz
 NOMINAL_HZ = 30  # what the rate control assumes; the times on the frames decide
@@ -53,7 +53,8 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.frames, self.skipped = path, 0, 0
+        self.path = path
+        self.frames = 0
         self._first_ns, self._last_pts = 0, -1
         self._stream: VideoStream | None = None
         options = {
@@ -73,13 +74,12 @@ class VideoWriter:
             raise self._refusal(error) from error
 
     def write(self, image: Pixels, captured_ns: int) -> None:
-        """Append HxWx3 BGR at `captured_ns`. A time that does not rise by a 90 kHz tick is counted in `skipped`."""
+        """Append HxWx3 BGR at `captured_ns`. A time that does not rise by a 90 kHz tick is left out."""
         if self._file is None:
             raise ValueError(f"{self.path} is closed")
         stream = self._stream or self._begin(self._file, image, captured_ns)
         pts = round(Fraction(captured_ns - self._first_ns, 10**9) / TIME_BASE)
         if pts <= self._last_pts:
-            self.skipped += 1
             return
         frame = av.VideoFrame.from_ndarray(
             _fitted(image, stream.width, stream.height), format="bgr24"
@@ -143,13 +143,6 @@ class VideoWriter:
 
     def _refusal(self, error: OSError) -> DataError:
         return DataError(f"cannot write {self.path}: {reason(error)}")
-
-
-def reason(error: OSError) -> str:
-    """What to tell a person of an output that failed."""
-    if isinstance(error, FileNotFoundError):
-        return "its directory does not exist; create it first"
-    return error.strerror or str(error)
 
 
 def _abandon(file: OutputContainer) -> None:

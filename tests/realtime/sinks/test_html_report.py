@@ -38,7 +38,7 @@ def test_elan_has_every_final_event_in_order_of_time(tmp_path):
         event(onset=1.3, face=1),
     )
     for record in (START, *finals):
-        sink.write(record)
+        sink.take(record)
     root = ET.fromstring(
         (tmp_path / "events.eaf").read_bytes()
     )  # without closing: each event is saved at once
