@@ -1,4 +1,4 @@
-"""One core, one thread: what a stage may use, and what a benchmark measures on."""
+"""Contexts that keep the work within them on one thread or one core."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import cv2
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """OpenCV without threads of its own, put back afterwards.
+    """Use OpenCV without threads of its own; its number of threads is restored afterwards.
 
-    Crops are too small to share out: aligning one took 0.5 ms on one thread and 1.0 ms of two.
+    Crops are too small to divide: aligning one took 0.5 ms on one thread and 1.0 ms on two.
     """
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Pin this thread, and those it starts, to one core where the system can, and put it back."""
+    """Pin this thread, and those it starts, to one core, where the system can."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,4 +1,4 @@
-"""Meter: how long each stage takes, from the last measurements; measured rate of a source."""
+"""Meter: the times that each stage took last. Rate: the measured frame rate of a source."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from .spotting.batching import Arrays, Lookup, RunEngine
+from .spotting.batching import Arrays, EngineByName, RunEngine
 
 KEPT = 4096  # measurements per stage
 
 
 class Meter:
-    """Milliseconds per stage. Appending to a deque is atomic, so feeds and loop share one meter."""
+    """Milliseconds per stage.
+
+    Appending to a deque is atomic, so that the threads of feeds and the loop share one meter.
+    """
 
     def __init__(self) -> None:
         self._stages: dict[str, deque[float]] = {}
@@ -43,10 +46,10 @@ class Meter:
             self._stages.setdefault(stage, deque(maxlen=KEPT)).extend(values)
         return self
 
-    def wrap(self, engines: Lookup) -> Lookup:
+    def wrap(self, engines: EngineByName) -> EngineByName:
         """The same engines, each call timed under the engine's name."""
 
-        def lookup(name: str) -> RunEngine:
+        def timed_engine(name: str) -> RunEngine:
             run = engines(name)
 
             def timed(**inputs: Any) -> Arrays:
@@ -55,7 +58,7 @@ class Meter:
 
             return timed
 
-        return lookup
+        return timed_engine
 
     def table(self) -> dict[str, dict[str, float]]:
         """{stage: {ms_p50, ms_p95, ms_p99, count}}; stages in order of first use."""
@@ -80,7 +83,7 @@ class Rate:
         self._times: deque[int] = deque(maxlen=kept)
 
     def add(self, captured_ns: int) -> None:
-        """A frame arrived; a time that goes back starts anew."""
+        """Add the time of a frame; one that is not later than the last starts a new measurement."""
         if self._times and captured_ns <= self._times[-1]:
             self._times.clear()
         self._times.append(captured_ns)

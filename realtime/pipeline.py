@@ -32,7 +32,7 @@ from .records import Crop, DropCause, Event, Frame, Gap, SourceState, SourceWarn
 from .session import Session
 from .sources.open import Source
 from .spotting.batching import InferenceSteps, run_batched
-from .spotting.streaming_nms import warm
+from .spotting.streaming_nms import compile_nms
 
 STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
 IDLE_S = 0.05  # longest sleep of the loop when nothing came
@@ -160,7 +160,7 @@ class Pipeline:
 
     def run(self) -> Iterator[Record]:
         """Every record, until all sources have ended. Provisional and withdrawn events are included."""
-        warm(self.settings.spotter(self.engines.spotter))
+        compile_nms(self.settings.spotter(self.engines.spotter))
         for line in self._lines:
             line.feed.start(self._ready)
         while any(not line.over for line in self._lines):
@@ -273,7 +273,7 @@ class Pipeline:
         source, drops = line.feed.source, dict(line.drops)
         if not line.cut:
             drops |= source.drops
-        if clipped := sum(s.clipped for s in line.sessions.values()):
+        if clipped := sum(s.boundaries_lost for s in line.sessions.values()):
             drops[DropCause.OUT_OF_RING] = clipped
         return SourceEnd(
             source.name,

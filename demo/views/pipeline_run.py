@@ -21,7 +21,7 @@ from microspot.realtime.records import Frame, View
 from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sources.open import Source
 from microspot.realtime.sources.options import SourceOptions
-from microspot.realtime.spotting.streaming_nms import warm
+from microspot.realtime.spotting.streaming_nms import compile_nms
 from microspot.realtime.watch import watch
 
 LOG = logging.getLogger("microspot.demo")
@@ -49,7 +49,7 @@ class PipelineSetup:
     def warm_up(self) -> None:
         """Load and compile what the first run would wait for, so that it loses no frame (NMS compiles for 3 s)."""
         with self.load() as engines:
-            warm(self.settings.spotter(engines.spotter))
+            compile_nms(self.settings.spotter(engines.spotter))
 
 
 class PageSink(Sink):

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import chain, dropwhile
 from typing import Any, Self
 
+from microspot.engines.clips import SECOND_NS
 from microspot.engines.loading import load_engines
 
 from ..config import Settings
@@ -18,9 +19,8 @@ from ..meter import percentiles
 from ..pipeline import Record, SourceEnd
 from ..processes.group import Processes
 from ..processes.plan import how_many
-from ..records import Frame, Gap, SourceState
+from ..records import Frame, SourceRecord, SourceState
 from ..sources.open import open_source
-from ..spotting.time_grid import NS
 from .common_start import Start
 from .report import peak_memory_mb
 
@@ -48,8 +48,8 @@ class _Paced:
     ) -> None:
         self._uri, self._start = uri, start
         self._source = open_source(uri)
-        self._first_ns, self._stop_ns = int(first_s * NS), int((first_s + warm_s + seconds) * NS)
-        self._warm_ns = warm_s * NS
+        self._first_ns, self._stop_ns = int(first_s * SECOND_NS), int((first_s + warm_s + seconds) * SECOND_NS)
+        self._warm_ns = warm_s * SECOND_NS
         self.name, self.rate_hz, self.drops = (
             self._source.name,
             self._source.rate_hz,
@@ -63,7 +63,7 @@ class _Paced:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
+    def __iter__(self) -> Iterator[SourceRecord]:
         frames = dropwhile(lambda entry: entry[0] < self._first_ns, self._frames())
         first_ns, first = next(frames)  # decoded before time counts
         if not self._start.wait():
@@ -72,7 +72,7 @@ class _Paced:
         for index, (at_ns, frame) in enumerate(chain([(first_ns, first)], frames)):
             if at_ns >= self._stop_ns:
                 break
-            due = began_s + (at_ns - first_ns) / NS
+            due = began_s + (at_ns - first_ns) / SECOND_NS
             time.sleep(max(0.0, due - time.monotonic()))
             yield Frame(self.name, index, at_ns, frame.image)
             if at_ns - first_ns >= self._warm_ns:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from microspot.engines.clips import SECOND_NS
 from microspot.engines.evaluation.roofline import Peak, cost_of
 from microspot.engines.loading import BACKENDS, BASELINE, load_engines
 from microspot.engines.manifest import PACKAGED, Weights
@@ -20,7 +21,6 @@ from ..errors import MicrospotError
 from ..meter import percentiles
 from ..records import Crop
 from ..session import Session
-from ..spotting.time_grid import NS
 
 BATCH = 8  # cameras in a batch
 WINDOW_TICKS = 128  # of the yardstick that recomputes
@@ -30,7 +30,7 @@ ENCODED_AT_ONCE = 32  # crops of a window: more take memory and no less time
 
 
 def timed(run: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
-    """ms of every call after three."""
+    """Ms of every call after three."""
     times = []
     for _ in range(repeats + 3):
         began = time.perf_counter_ns()
@@ -74,7 +74,7 @@ def _inputs(tensors: Tensors, batch: int) -> dict[str, Array]:
 def window_times(
     engines: EngineSet, ticks: int = WINDOW_TICKS, repeats: int = REPEATS
 ) -> tuple[list[float], list[float]]:
-    """ms of a new frame in a window of `ticks`: encoder once and one proposer step, and the whole window anew."""
+    """Ms of a new frame in a window of `ticks`: encoder once and one proposer step, and the whole window anew."""
     spec = engines.spotter
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (ticks, spec.channels, spec.side, spec.side), np.uint8)
@@ -114,12 +114,12 @@ def window_costs(engines: EngineSet) -> dict[str, Any]:
 
 
 def _session_times(engines: EngineSet, ticks: int) -> list[float]:
-    """ms of each push of a crop, one a tick, into a segment of `ticks` and more in which nothing moves."""
+    """Ms of each push of a crop, one a tick, into a segment of `ticks` and more in which nothing moves."""
     session = Session(engines, "bench")
     grid_hz, side = engines.spotter.grid_hz, engines.spotter.side
     pixels = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
     crops = (
-        Crop("bench", 0, i, round(i * NS / grid_hz), pixels, np.eye(2, 3), 1.0) for i in count()
+        Crop("bench", 0, i, round(i * SECOND_NS / grid_hz), pixels, np.eye(2, 3), 1.0) for i in count()
     )
     for crop in islice(crops, ticks):
         session.push(crop)
@@ -179,7 +179,7 @@ def _rounded(floors: dict[str, float], name: str) -> float | None:
 
 
 def _floors(folder: str | None, peak: Peak, batch: int = 1) -> dict[str, float]:
-    """ms by engine for a call of `batch`; nothing is known of the baseline."""
+    """Ms by engine for a call of `batch`; nothing is known of the baseline."""
     if folder == BASELINE:
         return {}
     weights = Weights.open(PACKAGED if folder is None else Path(folder))

@@ -1,8 +1,8 @@
-"""Network calls as values, so that one camera and many run the same code.
+"""Inference requests as values, so that one camera and many run the same code.
 
-A session's step is a generator: it yields a Call wherever it needs a network and is resumed with the outputs. `run_batched`
-runs any number of them at once and puts calls of equal engine and shape into one batch; K = 1 is a batch of one. (The
-design names `push` as the verb; push is `run_batched` over one step.)
+The steps of a session are a generator: it yields an InferenceRequest wherever it needs a network
+and is resumed with the outputs. `run_batched` runs any number of such generators at once and puts
+requests of equal engine and shape into one batch; a single camera is a batch of one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .gil_copy import joined
+from .gil_copy import concatenate
 
 Arrays = dict[str, NDArray[Any]]
 Result = TypeVar("Result")
@@ -29,53 +29,62 @@ class InferenceRequest:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Calls with equal keys can share a batch."""
+        """Requests with equal keys can share a batch."""
         return self.engine, tuple((name, array.shape[1:]) for name, array in self.inputs.items())
 
 
 InferenceSteps = Generator[InferenceRequest, Arrays, Result]
 RunEngine = Callable[..., Arrays]
-Lookup = Callable[[str], RunEngine]  # engine name -> engine; `EngineSet.engine` is one
+EngineByName = Callable[[str], RunEngine]  # `EngineSet.engine` is one
 
 
-def run_batched(steps: Sequence[InferenceSteps[Result]], engines: Lookup) -> list[Result]:
-    """Run every generator to its end, batching their calls; results in the order of `steps`."""
+def run_batched(steps: Sequence[InferenceSteps[Result]], engines: EngineByName) -> list[Result]:
+    """Run every generator to its end, batching their requests; results in the order of `steps`."""
     results: list[Any] = [None] * len(steps)
-    waiting: dict[int, InferenceRequest] = {}
     answers: dict[int, Arrays | None] = dict.fromkeys(range(len(steps)))
     while answers:
+        requests: dict[int, InferenceRequest] = {}
         for i, answer in answers.items():
             try:
-                waiting[i] = next(steps[i]) if answer is None else steps[i].send(answer)
+                requests[i] = next(steps[i]) if answer is None else steps[i].send(answer)
             except StopIteration as end:
                 results[i] = end.value
-        answers = _run_requests(waiting, engines)
-        waiting = {}
+        answers = _run_requests(requests, engines)
     return results
 
 
 def _run_requests(
-    waiting: dict[int, InferenceRequest], engines: Lookup
+    requests: dict[int, InferenceRequest], engines: EngineByName
 ) -> dict[int, Arrays | None]:
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for i, call in waiting.items():
-        groups.setdefault(call.key, []).append(i)
+    """The outputs for every request, by the same index and in the order of the indices."""
+    batches: dict[tuple[Any, ...], list[int]] = {}
+    for i, request in requests.items():
+        batches.setdefault(request.key, []).append(i)
     answers: dict[int, Arrays | None] = {}
-    for members in groups.values():
-        calls = [waiting[i] for i in members]
-        run = engines(calls[0].engine)
-        if len(calls) == 1:
-            answers[members[0]] = _kept(run(**calls[0].inputs), len(groups))
-            continue
-        sizes = [len(next(iter(call.inputs.values()))) for call in calls]
-        cuts = np.cumsum(sizes)[:-1]
-        outputs = run(**{name: joined([c.inputs[name] for c in calls]) for name in calls[0].inputs})
-        parts = {name: np.split(array, cuts) for name, array in _kept(outputs, len(groups)).items()}
-        for at, i in enumerate(members):
-            answers[i] = {name: part[at] for name, part in parts.items()}
+    for members in batches.values():
+        batch = [requests[i] for i in members]
+        outputs = _run_batch(batch, engines)
+        if len(batches) > 1:  # the engine's next call may reuse its buffers
+            outputs = {name: array.copy() for name, array in outputs.items()}
+        for i, answer in zip(members, _split(outputs, batch), strict=True):
+            answers[i] = answer
     return {i: answers[i] for i in sorted(answers)}
 
 
-def _kept(outputs: Arrays, groups: int) -> Arrays:
-    """Outputs that outlive the engine's next call, which may reuse its buffers."""
-    return outputs if groups == 1 else {name: array.copy() for name, array in outputs.items()}
+def _run_batch(batch: list[InferenceRequest], engines: EngineByName) -> Arrays:
+    """The outputs for all requests of a batch, one after the other along axis 0."""
+    run = engines(batch[0].engine)
+    if len(batch) == 1:
+        return run(**batch[0].inputs)
+    names = batch[0].inputs
+    return run(**{name: concatenate([request.inputs[name] for request in batch]) for name in names})
+
+
+def _split(outputs: Arrays, batch: list[InferenceRequest]) -> list[Arrays]:
+    """The outputs for each request of a batch."""
+    if len(batch) == 1:
+        return [outputs]
+    sizes = [len(next(iter(request.inputs.values()))) for request in batch]
+    cuts = np.cumsum(sizes)[:-1]
+    parts = {name: np.split(array, cuts) for name, array in outputs.items()}
+    return [{name: part[i] for name, part in parts.items()} for i in range(len(batch))]

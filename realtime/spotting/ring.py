@@ -1,4 +1,4 @@
-"""Ring: a rolling window over an endless sequence, in preallocated memory. It never lies: an evicted index raises."""
+"""Ring: the newest items of an endless sequence; an index that was evicted raises."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .gil_copy import joined
+from .gil_copy import concatenate
 
 
 class Ring:
     """The last `capacity` items of `shape`, addressed by their index in the whole sequence.
 
-    Every item is written twice, one capacity apart, so that any window of up to `capacity` items is one contiguous
-    view. `mirrored=False` halves the memory where only single items are read.
+    Memory is allocated once. Every item is written twice, one capacity apart, so that any slice of
+    up to `capacity` items is contiguous. `mirrored=False` halves the memory where only single items
+    are read.
     """
 
     def __init__(
@@ -41,31 +42,37 @@ class Ring:
         """Store the next item; returns its index."""
         slot = self._count % self.capacity
         for copy in range(self._copies):
-            row = slot + copy * self.capacity
-            if (
-                isinstance(item, np.ndarray)
-                and item.dtype == self._data.dtype
-                and item.shape == self._data.shape[1:]
-            ):
-                joined([item[None]], out=self._data[row : row + 1])
-            else:
-                self._data[row] = item
+            self._write(slot + copy * self.capacity, item)
         self._count += 1
         return self._count - 1
+
+    def _write(self, row: int, item: NDArray[Any] | float) -> None:
+        fits = (
+            isinstance(item, np.ndarray)
+            and item.dtype == self._data.dtype
+            and item.shape == self._data.shape[1:]
+        )
+        if fits:
+            concatenate([np.asarray(item)[None]], out=self._data[row : row + 1])
+        else:
+            self._data[row] = item
 
     def clear(self) -> None:
         """Forget everything; the next item has index 0 again."""
         self._count = 0
 
     def __getitem__(self, index: int) -> NDArray[Any]:
-        """One item as a view. Raises IndexError when it was evicted or is not there yet."""
+        """One item, without a copy. Raises IndexError when it was evicted or is not there yet."""
         self._check(index, index + 1)
         return self._data[index % self.capacity]  # type: ignore[no-any-return]
 
-    def window(self, start: int, stop: int) -> NDArray[Any]:
-        """Items [start, stop) as one contiguous view, valid until overwritten. Raises IndexError outside the ring."""
+    def slice(self, start: int, stop: int) -> NDArray[Any]:
+        """Items [start, stop) without a copy, contiguous, valid until they are overwritten.
+
+        Raises IndexError outside what the ring holds and TypeError for a ring that is not mirrored.
+        """
         if self._copies == 1:
-            raise TypeError("Ring: windows need mirrored=True")
+            raise TypeError("Ring: slices need mirrored=True")
         self._check(start, stop)
         at = start % self.capacity
         return self._data[at : at + stop - start]

@@ -1,7 +1,8 @@
 """IncrementalScorer: each window's probability exactly once, from carried state.
 
-The proposer's 1D convolutions keep the tails of their inputs (one packed state tensor), so a new tick costs one
-column, whatever the overlap of the windows. A score lags its window's last tick by R ticks, the receptive radius.
+The proposer's 1D convolutions keep the tails of their inputs (one packed state tensor), so a new
+tick costs one column, whatever the overlap of the windows. A score lags its window's last tick by R
+ticks, the receptive radius.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ Floats32 = NDArray[np.float32]
 
 
 class Scores(NamedTuple):
-    """values (M, n): window of scale i whose last tick is first + column; NaN where it leaves the segment."""
+    """Scores of the windows that end at `first`, `first` + 1, ... of a segment.
+
+    values (M, n): window length i, last tick first + column; NaN where it leaves the segment.
+    """
 
     first: int
     values: Floats32
@@ -44,23 +48,23 @@ class IncrementalScorer:
         return scores
 
     def flush(self) -> InferenceSteps[Scores]:
-        """The last R window ends: R columns outside the segment, exactly the zero padding of the whole network."""
-        return (
-            yield from self._step(np.zeros((self.spec.feature, self.spec.radius), np.float32), 0.0)
-        )
+        """Score the last R window ends.
+
+        R columns outside the segment equal the zero padding of the network on the whole segment.
+        """
+        outside = np.zeros((self.spec.feature, self.spec.radius), np.float32)
+        return (yield from self._step(outside, 0.0))
 
     def _step(self, columns: Floats32, valid: float) -> InferenceSteps[Scores]:
         n = columns.shape[1]
         if n == 0:  # a network without look-ahead has nothing to flush
             return Scores(self._ticks, np.empty((self.spec.scales, 0), np.float32))
-        out = yield InferenceRequest(
-            "proposer",
-            {
-                "features": np.ascontiguousarray(columns[None], np.float32),
-                "valid": np.full((1, n), valid, np.float32),
-                "state": self._state,
-            },
-        )
+        inputs = {
+            "features": np.ascontiguousarray(columns[None], np.float32),
+            "valid": np.full((1, n), valid, np.float32),
+            "state": self._state,
+        }
+        out = yield InferenceRequest("proposer", inputs)
         self._state = out["state_out"].copy()
         first = self._ticks - self.spec.radius
         values = out["scores"][0].copy()

@@ -1,23 +1,29 @@
-"""Settler: streaming non-maximum suppression that decides as soon as nothing later can change the answer.
+"""Streaming non-maximum suppression: it decides as soon as nothing later can change the result.
 
-Candidates that overlap at all form a cluster. A later window's refined interval cannot start earlier than `reach`
-ticks before that window's end, so a cluster is released (judged by NMS, made final) once it lies before that horizon.
-A cluster that would span more than `limit` ticks meets a barrier: what came before is judged together, later
-candidates without it. `engines.reference` applies the same rules to a whole segment at once.
+Candidates that overlap at all form a cluster. A later window's refined interval cannot start
+earlier than `reach` ticks before that window's end. Once a cluster lies before that horizon, it is
+released: NMS decides which of its candidates become final. A cluster that would span more than
+`limit` ticks meets a barrier: what came before is suppressed together, later candidates without it.
+`engines.reference` applies the same rules to a whole segment at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from microspot.engines.intervals import Candidate, Intervals, nms
 from microspot.engines.specs import SpotterSpec
 
+from ..records import Status
+
 
 class Key(NamedTuple):
-    """Names an event within a segment: the first window's last tick and scale; `turn` tells apart reused windows."""
+    """Names an event within a segment, by the last tick and the scale of its first window.
+
+    turn: tells apart events that are named after the same window.
+    """
 
     end: int
     scale: int
@@ -25,24 +31,26 @@ class Key(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What became of the event `key` at window end `end`."""
+    """What became of the event named `key`."""
 
-    status: Literal["provisional", "final", "withdrawn"]
+    status: Status
     key: Key
     candidate: Candidate
 
 
-def warm(spec: SpotterSpec) -> None:
-    """Load NMS now: Numba takes a second or two, and the first event of a live stream must not wait for it."""
+def compile_nms(spec: SpotterSpec) -> None:
+    """Compile NMS, which takes Numba a second or two, so that no event of a stream waits for it."""
     nms(Intervals.of([0.0], [1.0], [1.0]), spec.t_nms, spec.nms_rule)
 
 
 @dataclass(eq=False)
 class _Cluster:
+    """Candidates connected by overlap, and what was announced of them."""
+
     members: list[Candidate]
     key: Key
-    shown: Candidate | None  # the candidate of the last provisional decision
-    used_keys: set[Key]
+    announced: Candidate | None  # the candidate of the last provisional decision
+    used_keys: set[Key]  # of the events that were announced of it
 
     @property
     def start(self) -> float:
@@ -61,25 +69,24 @@ class StreamingNms:
     """push / flush / reset over the candidates of one segment, in order of window end."""
 
     def __init__(self, spec: SpotterSpec, limit: int) -> None:
-        self.spec, self.limit = spec, limit
+        self.spec = spec
+        self.limit = limit
         self.reset()
 
     def reset(self) -> None:
         """Forget the segment."""
         self._open: list[_Cluster] = []
-        self._closed: list[
-            _Cluster
-        ] = []  # behind a barrier, until their last tick has been captured
+        # behind a barrier, until their last tick has been captured
+        self._closed: list[_Cluster] = []
 
     def push(self, end: int, candidates: list[Candidate]) -> list[Decision]:
-        """Take the candidates of all windows that end at tick `end`; call for every tick, in order."""
+        """Take the candidates of all windows that end at tick `end`; every tick, in order."""
         decisions: list[Decision] = []
         if candidates:
             decisions += self._admit(candidates)
         horizon = end + 2 - self.spec.reach  # no window after `end` can start earlier than this
-        past = [c for c in self._open if c.stop <= horizon] + [
-            c for c in self._closed if c.stop <= end + 1
-        ]
+        past = [cluster for cluster in self._open if cluster.stop <= horizon]
+        past += [cluster for cluster in self._closed if cluster.stop <= end + 1]
         return decisions + self._release(past)
 
     def flush(self, ticks: int) -> list[Decision]:
@@ -92,14 +99,16 @@ class StreamingNms:
         return decisions
 
     def _admit(self, candidates: list[Candidate]) -> list[Decision]:
-        fresh = [
-            _Cluster([c], Key(c.end, c.scale), None, {Key(c.end, c.scale)}) for c in candidates
-        ]
+        """Add candidates to the clusters they overlap; the decisions are what changed by that."""
+        fresh = []
+        for candidate in candidates:
+            key = Key(candidate.end, candidate.scale)
+            fresh.append(_Cluster([candidate], key, None, {key}))
         decisions: list[Decision] = []
         merged: list[_Cluster] = []
         for group in _components([*self._open, *fresh]):
-            old = [c for c in group if c in self._open]
-            new = [c for c in group if c not in self._open]
+            old = [cluster for cluster in group if cluster in self._open]
+            new = [cluster for cluster in group if cluster not in self._open]
             span = max(c.stop for c in group) - min(c.start for c in group)
             if old and new and span > self.limit:  # the barrier
                 self._closed += old
@@ -108,58 +117,59 @@ class StreamingNms:
                 merged.append(self._merge(group, decisions))
         self._open = merged
         for cluster in self._open:
-            if cluster.shown != (best := cluster.best):
-                cluster.shown = best
+            best = cluster.best
+            if cluster.announced != best:
+                cluster.announced = best
                 decisions.append(Decision("provisional", cluster.key, best))
         return decisions
 
     def _merge(self, group: list[_Cluster], decisions: list[Decision]) -> _Cluster:
-        """One cluster of several: the id of the one that was announced with the best candidate goes on."""
+        """One cluster of several.
+
+        The key of the one that was announced with the best candidate survives; the events of the
+        others are withdrawn.
+        """
         if len(group) == 1:
             return group[0]
-        announced = [c for c in group if c.shown is not None]
-        survivor_of_merge = min(announced or group, key=lambda c: (c.best.rank, c.key))
-        used_keys: set[Key] = set()
+        announced = [cluster for cluster in group if cluster.announced is not None]
+        survivor = min(announced or group, key=lambda cluster: (cluster.best.rank, cluster.key))
+        used_keys = {survivor.key}
         for cluster in announced:
             used_keys |= cluster.used_keys
-            if cluster is not survivor_of_merge and cluster.shown is not None:
-                decisions.append(Decision("withdrawn", cluster.key, cluster.shown))
-        members = [c for cluster in group for c in cluster.members]
-        return _Cluster(
-            members,
-            survivor_of_merge.key,
-            survivor_of_merge.shown,
-            used_keys | {survivor_of_merge.key},
-        )
+            if cluster is not survivor and cluster.announced is not None:
+                decisions.append(Decision("withdrawn", cluster.key, cluster.announced))
+        members = [candidate for cluster in group for candidate in cluster.members]
+        return _Cluster(members, survivor.key, survivor.announced, used_keys)
 
     def _release(self, clusters: list[_Cluster]) -> list[Decision]:
-        self._open = [c for c in self._open if c not in clusters]
-        self._closed = [c for c in self._closed if c not in clusters]
+        """Decide the clusters by NMS and forget them; decisions by start, then by key."""
+        self._open = [cluster for cluster in self._open if cluster not in clusters]
+        self._closed = [cluster for cluster in self._closed if cluster not in clusters]
         decisions: list[Decision] = []
-        for cluster in sorted(clusters, key=lambda c: c.key):
-            survivors = suppress(cluster.members, self.spec)
-            for rank, survivor in enumerate(survivors):
-                key = cluster.key if rank == 0 else _unused_key(survivor, cluster.used_keys)
-                decisions.append(Decision("final", key, survivor))
-            if not survivors and cluster.shown is not None:
-                decisions.append(Decision("withdrawn", cluster.key, cluster.shown))
-        return sorted(decisions, key=lambda d: (d.candidate.start, d.key))
+        for cluster in sorted(clusters, key=lambda cluster: cluster.key):
+            kept = suppress(cluster.members, self.spec)
+            for rank, candidate in enumerate(kept):
+                key = cluster.key if rank == 0 else _unused_key(candidate, cluster.used_keys)
+                decisions.append(Decision("final", key, candidate))
+            if not kept and cluster.announced is not None:
+                decisions.append(Decision("withdrawn", cluster.key, cluster.announced))
+        return sorted(decisions, key=lambda decision: (decision.candidate.start, decision.key))
 
 
 def suppress(members: list[Candidate], spec: SpotterSpec) -> list[Candidate]:
-    """The survivors of one cluster under NMS, best first, with their (soft: decayed) scores."""
-    members = sorted(
-        members, key=lambda c: (c.rank, c.end, c.scale)
-    )  # so that merging duplicates keeps the earliest
-    intervals = Intervals.of(
-        [c.start for c in members], [c.stop for c in members], [c.score for c in members]
-    )
+    """What NMS keeps of one cluster, best first, with (soft: decayed) scores."""
+    # in this order, of several equal intervals the earliest window is kept
+    members = sorted(members, key=lambda c: (c.rank, c.end, c.scale))
+    starts = [candidate.start for candidate in members]
+    stops = [candidate.stop for candidate in members]
+    intervals = Intervals.of(starts, stops, [candidate.score for candidate in members])
     keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floor=spec.t_crn)
     return [members[i]._replace(score=float(score)) for i, score in zip(keep, scores, strict=True)]
 
 
-def _unused_key(survivor: Candidate, used_keys: set[Key]) -> Key:
-    key = Key(survivor.end, survivor.scale)
+def _unused_key(candidate: Candidate, used_keys: set[Key]) -> Key:
+    """The key of another event of a cluster, which is then used too."""
+    key = Key(candidate.end, candidate.scale)
     while key in used_keys:
         key = key._replace(turn=key.turn + 1)
     used_keys.add(key)
@@ -167,7 +177,10 @@ def _unused_key(survivor: Candidate, used_keys: set[Key]) -> Key:
 
 
 def _components(clusters: Iterable[_Cluster]) -> list[list[_Cluster]]:
-    """Connected components under positive overlap of the clusters' spans (each span is itself connected)."""
+    """Connected components under positive overlap of the clusters' spans.
+
+    Each span is itself connected, so that sorting the spans suffices.
+    """
     groups: list[list[_Cluster]] = []
     reach = float("-inf")
     for cluster in sorted(clusters, key=lambda c: (c.start, c.stop, c.key)):

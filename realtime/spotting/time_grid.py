@@ -1,7 +1,8 @@
-"""TimeGrid: capture times (ns) to uniform ticks at the weights' rate. Integers only; no declared rate is consulted.
+"""TimeGrid: capture times (ns) to uniform ticks at the weights' rate, in integers.
 
-Tick k of a segment lies at origin + k / grid_hz, origin being the segment's first accepted frame. A frame within a
-quarter tick of a tick is that tick; any other tick is linear in time between the frames left and right of it.
+Tick k of a segment lies at origin + k / grid_hz, origin being the segment's first accepted frame. A
+frame within a quarter tick of a tick is that tick; any other tick is linear in time between the
+frames left and right of it. The frame rate that a source declares is not used.
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ from typing import NamedTuple
 
 from microspot.engines.clips import SECOND_NS, SNAP_PARTS
 
-NS = SECOND_NS
-
 
 def tick_ns(origin_ns: int, tick: int, grid_hz: int) -> int:
-    """Time of a tick, rounded to the nearest nanosecond (no drift: computed from the origin, never summed)."""
-    return origin_ns + (2 * tick * NS + grid_hz) // (2 * grid_hz)
+    """Time of a tick, to the nearest ns; computed from the origin, so that nothing drifts."""
+    return origin_ns + (2 * tick * SECOND_NS + grid_hz) // (2 * grid_hz)
 
 
 def nearest_tick(origin_ns: int, captured_ns: int, grid_hz: int) -> int:
     """The tick nearest to a time; halves go up."""
-    return (2 * (captured_ns - origin_ns) * grid_hz + NS) // (2 * NS)
+    return (2 * (captured_ns - origin_ns) * grid_hz + SECOND_NS) // (2 * SECOND_NS)
 
 
 class Placement(NamedTuple):
-    """A tick decided by the newest frame: feature = (1 - weight) x previous frame + weight x newest frame."""
+    """A tick decided by the newest frame.
+
+    Its feature is (1 - weight) x that of the previous frame + weight x that of the newest.
+    """
 
     tick: int
     weight: float
@@ -33,7 +35,7 @@ class Placement(NamedTuple):
 class TimeGrid:
     """The ticks of one segment.
 
-    place() raises ValueError for a time that does not rise: such frames never reach the networks.
+    `place` raises ValueError for a time that does not rise: such frames never reach the networks.
     """
 
     def __init__(self, grid_hz: int) -> None:
@@ -43,8 +45,8 @@ class TimeGrid:
     def reset(self) -> None:
         """The next frame opens a new segment."""
         self.origin_ns: int | None = None
-        self._last = 0  # newest frame, in ticks x NS from the origin
-        self._next = 0
+        self._last = 0  # newest frame, in ticks x SECOND_NS from the origin
+        self._next = 0  # the first tick that is not decided
 
     @property
     def ticks(self) -> int:
@@ -56,21 +58,31 @@ class TimeGrid:
         return tick_ns(self.origin_ns or 0, tick, self.grid_hz)
 
     def place(self, captured_ns: int) -> list[Placement]:
-        """The ticks that this frame decides, in order: every tick up to it, and the next if it is within a quarter."""
+        """The ticks that this frame decides, in order.
+
+        These are every tick up to the frame, and the next if the frame is within a quarter of it.
+        Raises ValueError unless the time is later than the last one.
+        """
         if self.origin_ns is None:
-            self.origin_ns, self._last, self._next = captured_ns, 0, 1
+            self.origin_ns = captured_ns
+            self._last = 0
+            self._next = 1
             return [Placement(0, 1.0)]
-        now = (captured_ns - self.origin_ns) * self.grid_hz  # in ticks x NS: exact
+        now = (captured_ns - self.origin_ns) * self.grid_hz  # in ticks x SECOND_NS: exact
         if now <= self._last:
             raise ValueError(
                 f"frame at {captured_ns} ns does not come after the last one: times must rise"
             )
         placed = []
-        while SNAP_PARTS * ((at := self._next * NS) - now) <= NS:
-            near = SNAP_PARTS * abs(at - now) <= NS
-            placed.append(
-                Placement(self._next, 1.0 if near else (at - self._last) / (now - self._last))
-            )
+        while SNAP_PARTS * (self._next * SECOND_NS - now) <= SECOND_NS:
+            placed.append(Placement(self._next, self._weight(now)))
             self._next += 1
         self._last = now
         return placed
+
+    def _weight(self, now: int) -> float:
+        """The share of the frame at `now` in the next tick."""
+        tick = self._next * SECOND_NS
+        if SNAP_PARTS * abs(tick - now) <= SECOND_NS:
+            return 1.0
+        return (tick - self._last) / (now - self._last)

@@ -24,7 +24,7 @@ from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import Frame
 from microspot.realtime.session import Session
 from microspot.realtime.sources.open import open_source
-from microspot.realtime.spotting.streaming_nms import warm
+from microspot.realtime.spotting.streaming_nms import compile_nms
 from microspot.realtime.watch import to_json
 from tests import fakes
 from tests.faults.cases import Case
@@ -110,7 +110,7 @@ def main() -> None:
     os.dup2(
         os.open(os.devnull, os.O_WRONLY), 1
     )  # what libraries print must not break into the answers
-    warm(fakes.spec())  # NMS compiles for seconds, which is no hang of the first case
+    compile_nms(fakes.spec())  # NMS compiles for seconds, which is no hang of the first case
     print(json.dumps({"outcome": "ready"}), file=answers)
     for line in sys.stdin:
         message = json.loads(line)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microspot.engines.clips import thin, tick_weights
+from microspot.engines.clips import SECOND_NS, thin, tick_weights
 from microspot.engines.intervals import Intervals, decode, encode, iou, nms
 from microspot.realtime.config import Settings
 from microspot.realtime.session import Session
 from microspot.realtime.spotting.frame_decimator import FrameDecimator
 from microspot.realtime.spotting.ring import Ring
-from microspot.realtime.spotting.time_grid import NS, TimeGrid, nearest_tick, tick_ns
+from microspot.realtime.spotting.time_grid import TimeGrid, nearest_tick, tick_ns
 from tests import fakes
 
 rates = st.sampled_from([15.0, 20.0, 24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0])
@@ -59,7 +59,7 @@ def test_grid_and_thinner_equal_the_offline_rule(seed, hz, jitter, loss):
 @given(st.integers(0, 10**13), st.integers(0, 10**7), st.sampled_from([25, 30, 60]))
 def test_ticks_are_exact_for_ever(origin, tick, hz):
     at = tick_ns(origin, tick, hz)
-    assert abs((at - origin) * hz - tick * NS) <= hz
+    assert abs((at - origin) * hz - tick * SECOND_NS) <= hz
     assert nearest_tick(origin, at, hz) == tick
 
 
@@ -80,9 +80,9 @@ def test_the_ring_never_lies(capacity, count, data):
     stop = data.draw(st.integers(start, count))
     if start < ring.start and stop > start:
         with pytest.raises(IndexError, match="ring holds"):
-            ring.window(start, stop)
+            ring.slice(start, stop)
     elif start >= ring.start:
-        window = ring.window(start, stop)
+        window = ring.slice(start, stop)
         assert window[:, 0].tolist() == list(range(start, stop))
         assert window.flags["C_CONTIGUOUS"]
 
@@ -96,7 +96,7 @@ def test_the_ring_refuses_what_is_not_there():
         with pytest.raises(IndexError):
             ring[index]
     with pytest.raises(TypeError, match="mirrored"):
-        ring.window(2, 4)
+        ring.slice(2, 4)
 
 
 def random_intervals(seed, count):

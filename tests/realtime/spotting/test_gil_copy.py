@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from microspot.realtime.spotting.gil_copy import joined
+from microspot.realtime.spotting.gil_copy import concatenate
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
@@ -17,7 +17,7 @@ def test_parts_are_joined_as_numpy_joins_them(dtype: type) -> None:
         [whole[:0], whole],
         [whole[:0]],
     ):
-        found = joined(parts)
+        found = concatenate(parts)
         assert found.dtype == dtype
         np.testing.assert_array_equal(found, np.concatenate(parts))
         assert not np.shares_memory(found, whole)
@@ -26,7 +26,7 @@ def test_parts_are_joined_as_numpy_joins_them(dtype: type) -> None:
 def test_parts_are_joined_in_place() -> None:
     out = np.zeros((3, 4, 2), np.uint8)
     parts = [np.full((1, 2), 5, np.uint8), np.full((3, 2), 6, np.uint8)]
-    assert joined(parts, out=out[1]).base is out
+    assert concatenate(parts, out=out[1]).base is out
     assert out[1, :, 0].tolist() == [5, 6, 6, 6]
     assert not out[[0, 2]].any()
 
@@ -36,4 +36,4 @@ def test_parts_are_joined_in_place() -> None:
 )
 def test_parts_that_do_not_fit_are_refused(odd: np.ndarray) -> None:
     with pytest.raises(ValueError, match="cannot join"):
-        joined([np.ones((2, 3), np.float32), odd], out=np.empty((4, 3), np.float32))
+        concatenate([np.ones((2, 3), np.float32), odd], out=np.empty((4, 3), np.float32))

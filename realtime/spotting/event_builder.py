@@ -1,0 +1,117 @@
+"""EventBuilder: a decision becomes an Event; a final one gets emotion and intensity."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microspot.engines.clips import nearest_frames
+from microspot.engines.intervals import rounded
+from microspot.engines.runtime.engine import EngineSet
+
+from ..records import UNCERTAIN, Event
+from .batching import InferenceRequest, InferenceSteps
+from .ring import Ring
+from .streaming_nms import Decision, Key
+from .time_grid import TimeGrid
+
+
+class EventBuilder:
+    """Makes the events of one face of one source, which share its grid and its rings.
+
+    times: ring of (captured_ns, source index) by crop; crops: ring of (3, S, S) uint8 by crop;
+    label_floor: probability below which the label is uncertain, None for that of the weights.
+    """
+
+    def __init__(
+        self,
+        engines: EngineSet,
+        source: str,
+        face: int,
+        grid: TimeGrid,
+        times: Ring,
+        crops: Ring,
+        label_floor: float | None,
+    ) -> None:
+        self.engines = engines
+        self.source = source
+        self.face = face
+        self.boundaries_lost = 0  # final events whose boundary had left the ring
+        self._grid = grid
+        self._times = times
+        self._crops = crops
+        self._label_floor = label_floor
+
+    def build(self, decision: Decision, epoch: int) -> InferenceSteps[Event]:
+        """The event of a decision, with emotion and intensity where it is final.
+
+        epoch: UTC start of a live connection, 0 for files (part of the id).
+        """
+        event = self._timed(decision, epoch)
+        if event.status != "final":
+            return event
+        oldest_ns = int(self._times[self._times.start][0])
+        if event.onset_ns < oldest_ns:
+            self.boundaries_lost += 1
+        if self.engines.recognizer is None:
+            return event
+        return (yield from self._recognized(event))
+
+    def _timed(self, decision: Decision, epoch: int) -> Event:
+        """The event in time: its interval is rounded to whole ticks here, and nowhere else."""
+        candidate = decision.candidate
+        onset = max(rounded(candidate.start), 0)
+        offset = max(rounded(candidate.stop) - 1, onset)
+        onset_ns = self._grid.time(onset)
+        offset_ns = self._grid.time(offset)
+        frames = self._source_frames(self._nearest(np.array([onset_ns, offset_ns])))
+        return Event(
+            id=self._id(decision.key, epoch),
+            source=self.source,
+            face=self.face,
+            status=decision.status,
+            onset_ns=onset_ns,
+            offset_ns=offset_ns,
+            onset_frame=frames[0],
+            offset_frame=frames[1],
+            score=candidate.score,
+            emitted_ns=self._grid.time(self._grid.ticks - 1),
+        )
+
+    def _recognized(self, event: Event) -> InferenceSteps[Event]:
+        """The event with its emotion by CMNet [S2]; its apex is where the intensity peaks."""
+        spec = self.engines.recognizer_spec
+        assert spec is not None
+        times_ns = np.linspace(event.onset_ns, event.offset_ns, spec.frames, dtype=np.float64)
+        indices = self._nearest(times_ns)
+        clip = np.stack([self._crops[int(index)] for index in indices])
+        out = yield InferenceRequest("recognizer", {"clip": clip[None]})
+        probabilities = out["classes"][0]
+        intensity = out["intensity"][0]
+        best = int(probabilities.argmax())
+        peak = int(intensity.argmax())
+        label_floor = spec.label_floor if self._label_floor is None else self._label_floor
+        return replace(
+            event,
+            apex_ns=rounded(times_ns[peak]),
+            apex_frame=self._source_frames(indices[peak : peak + 1])[0],
+            label=spec.labels[best] if probabilities[best] >= label_floor else UNCERTAIN,
+            label_scores=dict(zip(spec.labels, map(float, probabilities), strict=True)),
+            intensity=tuple(float(value) for value in intensity),
+        )
+
+    def _nearest(self, times_ns: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
+        """Indices of the captured crops nearest in time, within the ring."""
+        captured_ns = self._times.slice(self._times.start, self._times.stop)[:, 0]
+        return self._times.start + nearest_frames(captured_ns, times_ns)
+
+    def _source_frames(self, indices: NDArray[np.int64]) -> list[int]:
+        return [int(self._times[int(index)][1]) for index in indices]
+
+    def _id(self, key: Key, epoch: int) -> str:
+        window_ns = self._grid.time(key.end)
+        name = f"{self.source}|{epoch}|{self.face}|{window_ns}|{key.scale}|{key.turn}"
+        return hashlib.sha256(name.encode()).hexdigest()[:16]
