@@ -1,10 +1,37 @@
-"""engines computes: arrays in, arrays out. It knows faces; it knows no camera, thread or clock.
+"""The package engines computes: arrays in, arrays out.
 
-    with load_engines() as engines: ...          # MESNet spots, CMNet names; backend chosen and checked
+It knows faces, but no camera, thread or clock.
 
-Shape letters: B batch, K cameras, T time (ticks), L spatial feature, M window scales, P proposals, S crop side,
-N clip length of CMNet, N_CR refine length, D lags. Intervals are half-open in ticks until they become events.
-Names are loaded when first used: importing the package costs nothing and starts nothing.
+    with load_engines() as engines: ...   # MESNet spots, CMNet names; backend chosen and checked
+
+    specs         what weights promise: rates, sizes, windows, thresholds, tensor shapes
+    manifest      a folder of weights, every file verified before it is used
+    loading       from a folder of weights to engines that run on a chosen backend
+    clips         time arithmetic: lags, ticks of the grid, windows, resampling
+    intervals     intervals on the tick axis: IoU, non-maximum suppression, offsets
+    reference     offline spotting of a whole segment, which the stream must equal
+    baseline      feature difference in a fixed window, the number to beat
+    receptive     receptive fields of stacked convolutions, the source of look-ahead
+    errors        every expected error, with its exit code
+    redaction     text that may be shown: printable, one line, without secrets
+    documents     TOML and JSON files that people hand in
+    telemetry     switches that keep libraries from sending data to their makers
+    doctor        what is installed, what runs, what is missing
+
+    alignment/    BGR image -> steady face crops with quality
+    networks/     MESNet (spotter) and CMNet (recognizer) in torch
+    runtime/      the engine protocol, ONNX Runtime and torch behind it
+    tensorrt/     engines built for and run on an NVIDIA GPU
+    export/       torch -> ONNX, checked
+    training/     losses, targets and the training loops
+    evaluation/   metrics, calibration, examinations
+    data/         annotations, footage, faces, and the generator of synthetic clips
+    commands/     the command line `microspot-engines`
+    weights/      what ships
+
+Shape letters: B batch, K cameras, T time (ticks), L spatial feature, M window scales, P proposals,
+S crop side, N clip length of CMNet, N_CR refine length, D lags. Intervals are half-open in ticks
+until they become events. Names are loaded when first used: importing the package starts nothing.
 """
 
 from __future__ import annotations

@@ -16,13 +16,26 @@ from .tensorrt.gpu import Gpu, find_gpu
 from .tensorrt.plans import EVERY_WHEEL
 
 PACKAGES = (
-    "numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime", "av", "torch", "onnx", "onnxscript",
-    "filelock", *EVERY_WHEEL,
-)  # fmt: skip
+    "numpy",
+    "numba",
+    "opencv-contrib-python",
+    "mediapipe",
+    "onnxruntime",
+    "av",
+    "torch",
+    "onnx",
+    "onnxscript",
+    "filelock",
+    *EVERY_WHEEL,
+)
 
 
 def examine() -> dict[str, Any]:
-    """One value a line: versions, GPU and driver, what `auto` takes and why, what each backend lacks, the weights."""
+    """The state of the installation, one value a key.
+
+    Versions of packages, GPU and driver, what each backend lacks, what `auto` takes and why, and
+    whether the shipped weights and the face model can be used.
+    """
     report: dict[str, Any] = {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -37,7 +50,8 @@ def examine() -> dict[str, Any]:
     report["cache"] = str(cache_folder())
     chosen, precision, why = loading.choose_backend("auto")
     report |= {"backend": f"{chosen}:{precision}" if precision else chosen, "why": why}
-    report["weights"], report["face_model"] = _weights(), _face_model()
+    report["weights"] = _weights()
+    report["face_model"] = _face_model()
     return report
 
 
@@ -49,7 +63,7 @@ def _version(package: str) -> str:
 
 
 def _weights() -> str:
-    """On the CPU, so that a diagnosis builds no engines."""
+    """The digest of the shipped weights, loaded for the CPU: a diagnosis builds no engines."""
     try:
         with loading.load_engines(backend="onnx") as engines:
             return engines.digest[:12]

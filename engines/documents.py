@@ -1,4 +1,4 @@
-"""TOML and JSON files that people hand in. However they are wrong, it is one error whose text is the reason."""
+"""TOML and JSON files that people hand in; whatever is wrong with one is one kind of error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """The text of a regular file of at most MOST_BYTES; nothing else is opened, for a pipe would be waited for."""
+    """The text of a regular file of at most MOST_BYTES.
+
+    Nothing else is opened: a read from a pipe would wait for its writer.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -19,7 +19,8 @@ from .redaction import shown
 class MicrospotError(Exception):
     """Base of all expected failures. `exit_code` is what the commands return.
 
-    Whatever the message quotes (a path, an option, the words of a library), it is one printable line without secrets.
+    Whatever the message quotes (a path, an option, the words of a library), it is one printable
+    line without secrets.
     """
 
     exit_code = 1
@@ -29,26 +30,35 @@ class MicrospotError(Exception):
 
 
 class UsageError(MicrospotError):
+    """An option, a configuration key or a combination of them does not exist."""
+
     exit_code = 2
 
 
 class SourceError(MicrospotError):
+    """A camera, stream or file cannot be opened, or yields no frame."""
+
     exit_code = 3
 
 
 class EngineError(MicrospotError):
+    """Weights are missing, changed or of another spec, or a backend is not there."""
+
     exit_code = 4
 
 
 class DataError(MicrospotError):
+    """Annotations are malformed, an output cannot be written, or a disk is full."""
+
     exit_code = 5
 
 
-LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"  # what MediaPipe and OpenCV ask of the system
+# What MediaPipe and OpenCV ask of the system.
+LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"
 
 
 def missing_library(error: Exception) -> EngineError | None:
-    """The EngineError to raise where `error` says that a shared library cannot be loaded, else None."""
+    """The EngineError for a shared library that cannot be loaded; None for another `error`."""
     if isinstance(error, ImportError | OSError) and re.search(r"\.so\b", str(error)):
         return EngineError(
             f"a system library cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}"
@@ -57,5 +67,5 @@ def missing_library(error: Exception) -> EngineError | None:
 
 
 def install(extra: str) -> str:
-    """The command that installs an extra, as messages say it: the project is on no package index."""
+    """The command that installs an extra, for messages: the project is on no package index."""
     return f"pip install '.[{extra}]' in the checkout"

@@ -1,7 +1,8 @@
 """Intervals on the tick axis: IoU, non-maximum suppression (Numba), offset encoding.
 
 Intervals are half-open [start, stop) in ticks, float64; nothing is rounded before an Event is made.
-The order of every decision is score descending, then start, then stop, so that no result depends on input order.
+The order of every decision is score descending, then start, then stop, so that no result depends on
+the order of the input.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from .specs import NMS_RULES
 
 Floats = NDArray[np.float64]
 
-R1_RANGE = (-1.0, 0.5)  # clamps of the regression offsets: nothing reachable at IoU >= 0.5 is lost;
-R2_RANGE = (-0.5, 1.0)  # not from the paper
+# Clamps of the regression offsets r1 and r2: nothing reachable at IoU >= 0.5 is lost; not from the
+# paper.
+R1_RANGE = (-1.0, 0.5)
+R2_RANGE = (-0.5, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +38,15 @@ class Intervals:
     def __post_init__(self) -> None:
         if not self.start.shape == self.stop.shape == self.score.shape or self.start.ndim != 1:
             raise ValueError(
-                f"Intervals: shapes {self.start.shape}, {self.stop.shape}, {self.score.shape} differ"
+                f"Intervals: shapes {self.start.shape}, {self.stop.shape} and {self.score.shape}, "
+                "expected one (P,)"
             )
         if np.any(self.stop < self.start):
             raise ValueError("Intervals: a stop lies before its start")
 
     @classmethod
     def of(cls, start: ArrayLike, stop: ArrayLike, score: ArrayLike) -> Self:
-        """From anything array-like."""
+        """Intervals from anything array-like."""
         return cls(*(np.asarray(x, np.float64).reshape(-1) for x in (start, stop, score)))
 
     def __len__(self) -> int:
@@ -53,7 +57,7 @@ class Intervals:
 
 
 class Candidate(NamedTuple):
-    """A window that passed T_CRN: its last tick, its scale, its refined [start, stop) in ticks and its score."""
+    """A window that passed T_CRN: last tick, scale, refined [start, stop) in ticks and score."""
 
     end: int
     scale: int
@@ -80,10 +84,10 @@ def nms(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Keep the best of overlapping intervals [S1 M37]: (indices best first, their scores).
 
-    greedy: an interval is dropped when a kept, better one has IoU >= threshold.
-    author: dropped when any other has IoU >= threshold and a strictly higher score, kept or not.
-    soft: scores of overlapping intervals decay by 1 - IoU; those under `floor` are dropped.
-    Exact duplicates (same start and stop) merge into the best. Raises UsageError for an unknown rule.
+    greedy: an interval is dropped when a kept, better one has IoU >= threshold. author: dropped
+    when any other has IoU >= threshold and a strictly higher score, kept or not. soft: scores of
+    overlapping intervals decay by 1 - IoU; those below `floor` are dropped. Exact duplicates (same
+    start and stop) merge into the best. Raises UsageError for an unknown rule.
     """
     if rule not in NMS_RULES:
         raise UsageError(f"nms rule {rule!r}: choose one of {', '.join(NMS_RULES)}")
@@ -94,14 +98,14 @@ def nms(
             ordered.start, ordered.stop, ordered.score, threshold, floor
         )
         return order[keep], scores
-    judge = _compiled(_greedy if rule == "greedy" else _author)
-    keep = judge(ordered.start, ordered.stop, ordered.score, threshold)
+    suppress = _compiled(_greedy if rule == "greedy" else _author)
+    keep = suppress(ordered.start, ordered.stop, ordered.score, threshold)
     return order[keep], ordered.score[keep]
 
 
 @functools.cache
 def _compiled(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """`rule` under Numba, from its first use on: importing opens no file. Cached on disk where that can be written."""
+    """`rule` compiled by Numba at its first use, with a cache on disk where one can be written."""
     import numba
     from numba.extending import register_jitable
 
@@ -186,15 +190,19 @@ def _soft(
 
 
 def encode(start: ArrayLike, stop: ArrayLike, onset: ArrayLike, offset: ArrayLike) -> Floats:
-    """Regression targets (P, 2): r1 = (onset - a) / w, r2 = (offset - b) / w, the inverse of [S1 M32]."""
-    a, b, g0, g1 = (np.asarray(x, np.float64) for x in (start, stop, onset, offset))
+    """Regression targets (P, 2): r1 = (onset - a) / w, r2 = (offset - b) / w [S1 M32 inverted]."""
+    a, b, first, last = (np.asarray(x, np.float64) for x in (start, stop, onset, offset))
     width = b - a
-    return np.stack([(g0 - a) / width, (g1 - b) / width], axis=-1)
+    return np.stack([(first - a) / width, (last - b) / width], axis=-1)
 
 
 def decode(start: ArrayLike, stop: ArrayLike, offsets: ArrayLike) -> tuple[Floats, Floats]:
-    """[a + r1 w, b + r2 w] for offsets (P, 2) [S1 M32], clamped to the reachable range and to the segment's start."""
-    a, b = np.asarray(start, np.float64), np.asarray(stop, np.float64)
+    """[a + r1 w, b + r2 w) of windows [a, b), w = b - a, for offsets (P, 2) = (r1, r2) [S1 M32].
+
+    Offsets are clamped to the reachable range, starts to that of the segment.
+    """
+    a = np.asarray(start, np.float64)
+    b = np.asarray(stop, np.float64)
     r = np.asarray(offsets, np.float64)
     width = b - a
     onset = np.maximum(a + np.clip(r[..., 0], *R1_RANGE) * width, 0.0)

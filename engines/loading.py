@@ -1,10 +1,7 @@
-"""From a folder of weights to engines that run: reads the manifest, verifies every file it uses, picks the backend.
+"""From a folder of weights to engines that run on a chosen backend.
 
-A folder of weights holds `manifest.json` and the files it names:
-
-    {"format": 1, "spotter": {SpotterSpec}, "recognizers": {"3": {RecognizerSpec}, "5": {...}},
-     "files": {"encoder.onnx": {"sha256": "...", "bytes": 1}, ...},
-     "training": ..., "metrics": ..., "code_version": ...}
+The manifest is read and every file that is used is verified (`manifest`); `choose_backend` says
+which backend runs and why.
 """
 
 from __future__ import annotations
@@ -43,11 +40,16 @@ def load_engines(
 ) -> EngineSet:
     """Load, verify and start a set of engines.
 
-    folder: None for the packaged weights, "baseline" for the traditional method without weights, else a
-    folder with `manifest.json`. backend: auto, or one of `BACKENDS`, which never falls back; tensorrt and rtx
-    compute in FP16, or in float32 as `rtx:fp32`. labels: 3 or 5 classes; weights without any recognizer give a
-    set without one. Raises EngineError where weights are missing, changed or of another spec, or the backend is
-    not there; UsageError for a backend that does not exist and for another number of labels.
+    Args:
+        folder: None for the packaged weights, "baseline" for the traditional method without
+            weights, else a folder with `manifest.json`.
+        backend: `auto`, or one of `BACKENDS`, which never falls back; tensorrt and rtx compute in
+            FP16, or in float32 as `rtx:fp32`.
+        labels: 3 or 5 classes; weights without any recognizer give a set without one.
+
+    Raises:
+        EngineError: weights are missing, changed or of another spec, or the backend is not there.
+        UsageError: the backend does not exist, or neither 3 nor 5 labels are asked for.
     """
     chosen, precision, reason = choose_backend(backend)
     if labels not in LABELS:
@@ -60,11 +62,13 @@ def load_engines(
     recognizer = weights.recognizer(labels)
     try:
         engines = _loader(chosen, precision)(weights.spotter, recognizer, labels, weights.read)
-    except MicrospotError as error:  # a cache that cannot be written is none of the CPU's business
+    except MicrospotError as error:
         if backend != AUTO or chosen == CPU:
             raise
+        # auto still runs on the CPU, for example when the engine cache is not writable
         reason = f"auto: ONNX Runtime on the CPU, since {chosen} cannot run: {error}"
-        chosen, precision = CPU, ""
+        chosen = CPU
+        precision = ""
         engines = load_onnx(weights.spotter, recognizer, labels, weights.read)
     return EngineSet(
         name="packaged" if folder is None else weights.folder.resolve().name,
@@ -82,9 +86,10 @@ def load_engines(
 
 
 def choose_backend(backend: str) -> tuple[str, str, str]:
-    """(backend, precision, reason in words) for `auto`, a backend, or `rtx:fp32` and the like; precision "" on a CPU.
+    """Backend, precision and the reason in words for `auto`, a backend, or the like of `rtx:fp32`.
 
-    Raises UsageError for what does not exist. Whether a backend named here can run is seen when it loads.
+    The precision is "" on a CPU. Whether a backend that is named can run is seen when it loads.
+    Raises UsageError for a backend or precision that does not exist.
     """
     name, colon, precision = backend.partition(":")
     if backend == AUTO:

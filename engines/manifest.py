@@ -24,37 +24,29 @@ from .errors import DataError, EngineError
 from .specs import RecognizerSpec, SpotterSpec
 
 FORMAT = 1
-
-
 LABELS = (3, 5)
-
-
 PACKAGED = Path(__file__).resolve().parent / "weights"
-
-
 EXPECTED = "expected a manifest.json there, or use --engines baseline"
-
-
 PREFIX = 12  # digits of a digest that a message shows
-
 
 Spec = TypeVar("Spec", SpotterSpec, RecognizerSpec)
 
 
 def set_thresholds(folder: Path, calibration: dict[str, Any]) -> None:
-    """Write t_cpn and t_crn of a calibration, and the calibration itself, into the manifest of a folder of weights.
+    """Write a calibration, and its t_cpn and t_crn as thresholds, into the manifest of `folder`.
 
-    Raises EngineError where the folder holds no weights, DataError, with the manifest as it was, where it is not
-    written.
+    Raises EngineError where the folder holds no weights; DataError where the manifest cannot be
+    written, which then stays as it was.
     """
     Weights.open(folder)  # refuses what is no manifest
-    path, part = folder / "manifest.json", folder / "manifest.json.part"
+    path = folder / "manifest.json"
+    part = folder / "manifest.json.part"
     manifest = read_json(path)
     manifest["spotter"] |= {name: calibration[name] for name in ("t_cpn", "t_crn")}
     metrics = manifest.get("metrics")
-    manifest["metrics"] = (metrics if isinstance(metrics, dict) else {}) | {
-        "calibration": calibration
-    }
+    if not isinstance(metrics, dict):
+        metrics = {}
+    manifest["metrics"] = metrics | {"calibration": calibration}
     try:
         part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         os.replace(part, path)
@@ -65,7 +57,7 @@ def set_thresholds(folder: Path, calibration: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A folder of weights as its manifest describes it. Nothing is trusted before `read` has verified it."""
+    """A folder of weights as its manifest describes it; `read` verifies each file that is used."""
 
     folder: Path
     spotter: SpotterSpec
@@ -74,14 +66,16 @@ class Weights:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Parse `manifest.json`; EngineError where it is missing, malformed or of another format or spec."""
+        """Parse `manifest.json`.
+
+        Raises EngineError where it is missing, malformed or of another format or spec.
+        """
         path = folder / "manifest.json"
         try:
             manifest = read_json(path)
-            if manifest.get("format") != FORMAT:
-                raise EngineError(
-                    f"expected format {FORMAT}, got {reprlib.repr(manifest.get('format'))}"
-                )
+            found = manifest.get("format")
+            if found != FORMAT:
+                raise EngineError(f"expected format {FORMAT}, got {reprlib.repr(found)}")
             return cls(folder, *_parse(manifest))
         except (DocumentError, EngineError) as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
@@ -90,12 +84,15 @@ class Weights:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and digests of all files: the identity of the weights on every backend."""
+        """SHA-256 over the names and digests of all files, the identity of the weights."""
         lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def recognizer(self, labels: int) -> RecognizerSpec | None:
-        """The spec of the head with `labels` classes; None where the weights have no recognizer at all."""
+        """The spec of the head with `labels` classes; None where the weights have no recognizer.
+
+        Raises EngineError where they have one, but none with `labels` classes.
+        """
         if not self.recognizers:
             return None
         if str(labels) not in self.recognizers:
@@ -105,24 +102,25 @@ class Weights:
         return self.recognizers[str(labels)]
 
     def read(self, name: str) -> bytes:
-        """The content of a file, verified. Raises EngineError where it is missing or its SHA-256 differs."""
+        """The content of a file. Raises EngineError where it is missing or its SHA-256 differs."""
         if name not in self.files:
             raise EngineError(
                 f"{self.folder / 'manifest.json'} lists no {name}: export the weights again"
             )
         try:
-            if not (self.folder / name).is_file():  # a pipe would be waited for
+            if not (self.folder / name).is_file():  # a read from a pipe would wait for its writer
                 raise FileNotFoundError(errno.ENOENT, "no such file")
             content = (self.folder / name).read_bytes()
         except OSError as error:
             raise EngineError(
                 f"{self.folder / name} cannot be read ({error}); install the weights again"
             ) from error
-        expected, actual = self.files[name], hashlib.sha256(content).hexdigest()
+        expected = self.files[name]
+        actual = hashlib.sha256(content).hexdigest()
         if actual != expected:
             raise EngineError(
-                f"{self.folder / name} has changed: expected SHA-256 {expected[:PREFIX]}…, got {actual[:PREFIX]}…; "
-                "install the weights again"
+                f"{self.folder / name} has changed: expected SHA-256 {expected[:PREFIX]}…, "
+                f"got {actual[:PREFIX]}…; install the weights again"
             )
         return content
 
@@ -146,7 +144,8 @@ def _parse(
 
 
 def _object(manifest: dict[str, Any], key: str) -> dict[str, Any]:
-    if not isinstance(found := manifest.get(key), dict):
+    found = manifest.get(key)
+    if not isinstance(found, dict):
         raise EngineError(f"{key}: expected an object {{...}}, got {reprlib.repr(found)}")
     return found
 

@@ -1,4 +1,4 @@
-"""Receptive fields of stacked 1D convolutions: the only source of look-ahead (and so of latency)."""
+"""Receptive fields of stacked 1D convolutions: the only source of look-ahead, so of latency."""
 
 from __future__ import annotations
 

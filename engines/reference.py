@@ -1,8 +1,8 @@
-"""Offline spotting of a whole segment, in plain lines: the oracle that the stream must equal (law 1).
+"""Offline spotting of a whole segment: the oracle that the stream must equal (law 1).
 
-Nothing here is incremental: the proposer sees the segment in one call, or in as few as an engine on a GPU takes;
-clusters are sought among all candidates.
-Splitting a long video into overlapping clips [S1 M8, M38] belongs to training; a segment is run whole.
+Nothing here is incremental: the proposer sees the segment in one call, or in as few as an engine on
+a GPU takes, and clusters are sought among all candidates. A segment is run whole; the papers split
+long videos into overlapping clips for training [S1 M8, M38].
 """
 
 from __future__ import annotations
@@ -19,130 +19,146 @@ from .specs import CLUSTER_TICKS, FREE_SIZES, SpotterSpec
 
 PIECE = FREE_SIZES["n"].largest  # ticks that any engine takes at once
 
+Cluster = list[Candidate]
+
+
+def spot(
+    features: NDArray[np.float32], engines: EngineSet, limit: int = CLUSTER_TICKS
+) -> Intervals:
+    """Intervals of one whole segment in ticks, not rounded, ordered by start.
+
+    features: (L, T) at the grid rate. limit: the longest cluster in ticks before a barrier.
+    """
+    candidates = refine(features, propose(features, engines), engines)
+    return suppress_clusters(candidates, features.shape[1], engines.spotter, limit)
+
 
 def propose(
     features: NDArray[np.float32], engines: EngineSet, piece: int = PIECE
 ) -> NDArray[np.float32]:
     """Scores (M, T) of the windows by last tick, NaN where they leave the segment; features (L, T).
 
-    piece: ticks in one call of the proposer, whose state goes on to the next; any number gives the same scores.
+    piece: ticks in one call of the proposer, whose state goes on to the next; the scores do not
+    depend on it.
     """
-    spec, ticks = engines.spotter, features.shape[1]
+    spec = engines.spotter
+    ticks = features.shape[1]
     padded = np.pad(features, ((0, 0), (0, spec.radius)))
     valid = (np.arange(ticks + spec.radius) < ticks).astype(np.float32)
-    state, found = np.zeros((1, spec.state), np.float32), []
+    state = np.zeros((1, spec.state), np.float32)
+    found = []
     for start in range(0, len(valid), piece):
         at = slice(start, start + piece)
         out = engines.proposer(features=padded[None, :, at], valid=valid[None, at], state=state)
         found.append(out["scores"][0].copy())
         state = out["state_out"].copy()
-    scores, ends = np.concatenate(found, axis=1)[:, spec.radius :], np.arange(ticks)
-    return np.where(ends + 1 >= np.asarray(spec.windows)[:, None], scores, np.float32(np.nan))
+    scores = np.concatenate(found, axis=1)[:, spec.radius :]
+    inside = np.arange(ticks) + 1 >= np.asarray(spec.windows)[:, None]
+    return np.where(inside, scores, np.float32(np.nan))
 
 
 def refine(
     features: NDArray[np.float32], scores: NDArray[np.float32], engines: EngineSet
 ) -> list[Candidate]:
-    """The windows that pass T_CPN, refined by CRN, that pass T_CRN [S1 M28-M32], by end, then scale."""
+    """Windows that pass T_CPN and, refined by CRN, T_CRN [S1 M28-M32], by end, then scale."""
     spec = engines.spotter
-    windows = []
+    candidates = []
     for end in np.flatnonzero((scores >= spec.t_cpn).any(0)):
         scales = np.flatnonzero(scores[:, end] >= spec.t_cpn)
-        starts, stops = end + 1 - np.asarray(spec.windows)[scales], np.full(len(scales), end + 1)
+        starts = end + 1 - np.asarray(spec.windows)[scales]
+        stops = np.full(len(scales), end + 1)
         out = engines.refiner(clips=resample(features, starts, stops, spec.refine_length))
         onsets, offsets = decode(starts, stops, out["offsets"])
-        for scale, onset, offset, score in zip(
-            scales, onsets, offsets, out["classes"][:, 1], strict=True
-        ):
+        refined = zip(scales, onsets, offsets, out["classes"][:, 1], strict=True)
+        for scale, onset, offset, score in refined:
             if score >= spec.t_crn and spec.keeps(int(end) + 1, onset, offset):
-                windows.append(
+                candidates.append(
                     Candidate(int(end), int(scale), float(onset), float(offset), float(score))
                 )
-    return windows
+    return candidates
 
 
-def clusters(windows: list[Candidate], limit: int) -> list[list[Candidate]]:
-    """Connected components under positive overlap; one that would pass `limit` ticks is cut by a barrier."""
+def suppress_clusters(
+    candidates: list[Candidate], ticks: int, spec: SpotterSpec, limit: int = CLUSTER_TICKS
+) -> Intervals:
+    """What NMS keeps of the candidates of a segment of `ticks` ticks, ordered by start.
+
+    Each cluster is judged by itself, after its candidates are clipped to the segment.
+    """
+    found: list[Candidate] = []
+    for members in clusters(candidates, limit):
+        clipped = [c._replace(stop=min(c.stop, float(ticks))) for c in members]
+        found += _suppress([c for c in clipped if c.stop - c.start >= spec.min_ticks], spec)
+    found.sort(key=lambda c: (c.start, c.stop, -c.score))
+    return Intervals.of([c.start for c in found], [c.stop for c in found], [c.score for c in found])
+
+
+def clusters(candidates: list[Candidate], limit: int) -> list[Cluster]:
+    """Connected components under positive overlap, cut by a barrier at `limit` ticks."""
     found = []
-    for island in _islands(windows):
-        found += [island] if _span([island]) <= limit else _barred(island, limit)
+    for component in _connected(candidates):
+        found += [component] if _span([component]) <= limit else _barred(component, limit)
     return found
 
 
-def _islands(windows: list[Candidate]) -> list[list[Candidate]]:
-    """Connected components without a barrier."""
-    parts: list[list[Candidate]] = []
+def _connected(candidates: list[Candidate]) -> list[Cluster]:
+    """Connected components, without a barrier."""
+    components: list[Cluster] = []
     reach = float("-inf")
-    for window in sorted(windows, key=lambda w: w.start):
-        if window.start >= reach:
-            parts.append([])
-        parts[-1].append(window)
-        reach = max(reach, window.stop)
-    return parts
+    for candidate in sorted(candidates, key=lambda c: c.start):
+        if candidate.start >= reach:
+            components.append([])
+        components[-1].append(candidate)
+        reach = max(reach, candidate.stop)
+    return components
 
 
-def _barred(windows: list[Candidate], limit: int) -> list[list[Candidate]]:
-    """Clusters as they grow window by window, cut where one would pass `limit` ticks."""
-    open_: list[list[Candidate]] = []
-    closed: list[list[Candidate]] = []
-    for _, arriving in groupby(
-        sorted(windows, key=lambda w: (w.end, w.scale)), key=lambda w: w.end
-    ):
-        fresh = [[w] for w in arriving]
+def _barred(candidates: list[Candidate], limit: int) -> list[Cluster]:
+    """Clusters as they grow tick by tick, cut where one would pass `limit` ticks."""
+    open_: list[Cluster] = []
+    closed: list[Cluster] = []
+    ordered = sorted(candidates, key=lambda c: (c.end, c.scale))
+    for _, arriving in groupby(ordered, key=lambda c: c.end):
         joined = []
-        for group in _components(open_ + fresh):
-            old, new = [c for c in group if c in open_], [c for c in group if c not in open_]
+        for group in _touching(open_ + [[candidate] for candidate in arriving]):
+            old = [cluster for cluster in group if cluster in open_]
+            new = [cluster for cluster in group if cluster not in open_]
             if old and new and _span(group) > limit:
                 closed += old
-                joined += [list(chain.from_iterable(part)) for part in _components(new)]
+                joined += [_flat(part) for part in _touching(new)]
             else:
-                joined.append(list(chain.from_iterable(group)))
+                joined.append(_flat(group))
         open_ = joined
     return closed + open_
 
 
-def spot(
-    features: NDArray[np.float32], engines: EngineSet, limit: int = CLUSTER_TICKS
-) -> Intervals:
-    """Intervals of one whole segment, features (L, T) at the grid rate, ordered by start; ticks, not rounded."""
-    windows = refine(features, propose(features, engines), engines)
-    return settle(windows, features.shape[1], engines.spotter, limit)
+def _touching(clusters: list[Cluster]) -> list[list[Cluster]]:
+    """Groups of clusters that touch, directly or through others of the group."""
+    groups: list[list[Cluster]] = []
+    for cluster in clusters:
+        near = [group for group in groups if any(_touch(cluster, other) for other in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append([cluster, *chain.from_iterable(near)])
+    return groups
 
 
-def settle(
-    windows: list[Candidate], ticks: int, spec: SpotterSpec, limit: int = CLUSTER_TICKS
-) -> Intervals:
-    """What NMS keeps of the windows of a segment of `ticks` ticks, cluster by cluster, ordered by start."""
-    found = []
-    for members in clusters(windows, limit):
-        inside = [w._replace(stop=min(w.stop, float(ticks))) for w in members]
-        found += _judge([w for w in inside if w.stop - w.start >= spec.min_ticks], spec)
-    found.sort(key=lambda w: (w.start, w.stop, -w.score))
-    return Intervals.of([w.start for w in found], [w.stop for w in found], [w.score for w in found])
+def _touch(one: Cluster, other: Cluster) -> bool:
+    return any(a.start < b.stop and b.start < a.stop for a in one for b in other)
 
 
-def _judge(members: list[Candidate], spec: SpotterSpec) -> list[Candidate]:
+def _flat(group: list[Cluster]) -> Cluster:
+    return list(chain.from_iterable(group))
+
+
+def _span(group: list[Cluster]) -> float:
+    members = _flat(group)
+    return max(c.stop for c in members) - min(c.start for c in members)
+
+
+def _suppress(members: Cluster, spec: SpotterSpec) -> Cluster:
+    """What NMS keeps of one cluster, with their (soft: decayed) scores."""
     intervals = Intervals.of(
-        *np.array([(w.start, w.stop, w.score) for w in members]).reshape(-1, 3).T
+        [c.start for c in members], [c.stop for c in members], [c.score for c in members]
     )
     keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floor=spec.t_crn)
     return [members[i]._replace(score=float(s)) for i, s in zip(keep, scores, strict=True)]
-
-
-def _span(groups: list[list[Candidate]]) -> float:
-    every = list(chain.from_iterable(groups))
-    return max(w.stop for w in every) - min(w.start for w in every)
-
-
-def _components(groups: list[list[Candidate]]) -> list[list[list[Candidate]]]:
-    """Put groups together that touch, until none do."""
-    parts: list[list[list[Candidate]]] = []
-    for group in groups:
-        touching = [part for part in parts if any(_touch(group, other) for other in part)]
-        parts = [part for part in parts if part not in touching]
-        parts.append([group, *chain.from_iterable(touching)])
-    return parts
-
-
-def _touch(one: list[Candidate], other: list[Candidate]) -> bool:
-    return any(a.start < b.stop and b.start < a.stop for a in one for b in other)

@@ -1,7 +1,8 @@
 """What a set of weights promises: rates, sizes, windows, lags, labels, thresholds, tensor shapes.
 
-The specs travel inside `manifest.json`, are checked when weights load, and are the only home of these
-numbers. Values marked [S1]/[S2] are stated by the notes on MESNet/CMNet; all others are not from the papers.
+The specs travel inside `manifest.json`, are checked when weights load, and are the only home of
+these numbers. Values marked [S1] or [S2] are stated by the notes on MESNet or CMNet; all others are
+not from the papers.
 """
 
 from __future__ import annotations
@@ -16,18 +17,16 @@ from .receptive import Conv, radius
 
 NMS_RULES = ("greedy", "author", "soft")
 MOTIONS = ("flow", "difference")
-OPERATING_POINT = (
-    0.1  # false alarms a minute that shipped thresholds may give on validation minutes
-)
+OPERATING_POINT = 0.1  # false alarms a minute that shipped thresholds may give on validation data
 MOST = 32  # lags, windows, kernels, labels: no spec has more; not from the papers
-CLUSTER_TICKS = (
-    300  # longest cluster of overlapping intervals before a barrier; not from the papers
-)
+# longest cluster of overlapping intervals before a barrier; not from the papers
+CLUSTER_TICKS = 300
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name, dtype and shape of one engine input or output; a string in `shape` is a free dimension."""
+    """Name, dtype and shape of an engine's input or output; a string is a free dimension."""
 
     name: str
     dtype: str
@@ -36,17 +35,18 @@ class TensorSpec:
     def check(self, shape: tuple[int, ...], dtype: str) -> None:
         """Raise EngineError unless an array of `shape` and `dtype` fits."""
         fits = len(shape) == len(self.shape) and all(
-            isinstance(want, str) or want == got
-            for want, got in zip(self.shape, shape, strict=True)
+            isinstance(expected, str) or expected == size
+            for expected, size in zip(self.shape, shape, strict=True)
         )
         if not fits or dtype != self.dtype:
             raise EngineError(
-                f"tensor {self.name}: expected {self.dtype}{list(self.shape)}, got {dtype}{list(shape)}"
+                f"tensor {self.name}: expected {self.dtype}{list(self.shape)}, "
+                f"got {dtype}{list(shape)}"
             )
 
 
 class _Spec:
-    """JSON round trip shared by the specs: unknown or missing keys, wrong types and values are refused by name."""
+    """JSON round trip of the specs; wrong keys, types and values are refused by name."""
 
     NUMBERS: ClassVar[dict[str, tuple[int, int]]]  # least and most of each whole number
     LISTS: ClassVar[dict[str, tuple[int, int]]] = {}  # of whole numbers, likewise
@@ -54,18 +54,22 @@ class _Spec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
+        """The spec of a JSON object. Raises EngineError with key, expected and actual."""
         if not isinstance(values, dict):
             raise EngineError(
                 f"{cls.__name__}: expected an object {{...}}, got {reprlib.repr(values)}"
             )
         known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        if odd := set(values) ^ known:
+        odd = set(values) ^ known
+        if odd:
             raise EngineError(
-                f"{cls.__name__}: manifest and code disagree on {sorted(odd)}; re-export the weights"
+                f"{cls.__name__}: manifest and code disagree on {sorted(odd)}; "
+                "re-export the weights"
             )
-        return cls(**{k: _tupled(v) for k, v in values.items()})
+        return cls(**{key: _tupled(value) for key, value in values.items()})
 
     def to_json(self) -> dict[str, Any]:
+        """The spec as a JSON object."""
         return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
 
     def _check_numbers(self) -> None:
@@ -75,11 +79,8 @@ class _Spec:
                 raise self._wrong(name, f"a whole number from {low} to {high}")
         for name, (low, high) in self.LISTS.items():
             value = getattr(self, name)
-            if (
-                not isinstance(value, tuple)
-                or len(value) > MOST
-                or not all(_whole(v, low, high) for v in value)
-            ):
+            listed = isinstance(value, tuple) and len(value) <= MOST
+            if not listed or not all(_whole(v, low, high) for v in value):
                 raise self._wrong(name, f"at most {MOST} whole numbers from {low} to {high}")
         for name in self.SHARES:
             value = getattr(self, name)
@@ -94,6 +95,11 @@ def _whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def _is_pair(value: Any) -> bool:
+    """Whether `value` is a pair of dilations."""
+    return isinstance(value, tuple) and len(value) == 2 and all(_whole(v, 1, 1000) for v in value)
+
+
 def _tupled(value: Any) -> Any:
     return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
 
@@ -105,7 +111,7 @@ class SpotterSpec(_Spec):
     grid_hz: int = 30
     side: int = 112  # crop side S in pixels
     feature: int = 512  # L
-    # D earlier crops for the encoder; () = [S1]
+    # how long ago the D earlier crops of the encoder were taken; () is a still frame as in [S1]
     lags_ns: tuple[int, ...] = (66_666_667, 166_666_667, 400_000_000, 800_000_000)
     motion: str = "flow"  # what the encoder sees of its lags: engines/networks/motion.py
     windows: tuple[int, ...] = (7, 9, 11, 13, 15)  # one per CPN sub-network; five of them [S1 M25]
@@ -121,9 +127,14 @@ class SpotterSpec(_Spec):
     nms_rule: str = "greedy"
 
     NUMBERS: ClassVar = {
-        "grid_hz": (1, 1000), "side": (4, 1024), "feature": (1, 65_536), "state": (0, 10_000_000),
-        "refine_length": (2, 1024), "min_ticks": (1, 1000), "max_ticks": (1, 1000),
-    }  # fmt: skip
+        "grid_hz": (1, 1000),
+        "side": (4, 1024),
+        "feature": (1, 65_536),
+        "state": (0, 10_000_000),
+        "refine_length": (2, 1024),
+        "min_ticks": (1, 1000),
+        "max_ticks": (1, 1000),
+    }
     LISTS: ClassVar = {
         "lags_ns": (1, 10_000_000_000),
         "windows": (1, 1000),
@@ -144,19 +155,17 @@ class SpotterSpec(_Spec):
 
     def _check_windows(self) -> None:
         pairs = self.dilations
-        if not isinstance(pairs, tuple) or not all(
-            isinstance(pair, tuple) and len(pair) == 2 and all(_whole(v, 1, 1000) for v in pair)
-            for pair in pairs
-        ):
+        if not isinstance(pairs, tuple) or not all(map(_is_pair, pairs)):
             raise self._wrong("dilations", "pairs of whole numbers from 1 to 1000")
         if not self.windows or len(self.windows) != len(pairs):
             raise EngineError(
                 f"{len(self.windows)} windows but {len(pairs)} dilations: expected a pair for each"
             )
         for window, pair in zip(self.windows, pairs, strict=True):
-            if window != 1 + 2 * sum(pair):
+            field = 1 + 2 * sum(pair)
+            if window != field:
                 raise EngineError(
-                    f"window {window} is not the receptive field {1 + 2 * sum(pair)} of dilations {pair}"
+                    f"window {window} is not the receptive field {field} of dilations {pair}"
                 )
 
     @property
@@ -166,7 +175,7 @@ class SpotterSpec(_Spec):
 
     @property
     def radius(self) -> int:
-        """R: ticks of look-ahead a score needs after its window's last tick (receptive field of the 1D layers)."""
+        """R, the ticks after its window's last one that a score needs (from the 1D layers)."""
         return radius([Conv(k) for k in self.temporal_kernels])
 
     @property
@@ -178,36 +187,38 @@ class SpotterSpec(_Spec):
     def reach(self) -> float:
         """How far before the end of a window its refined interval can start, in ticks.
 
-        At IoU >= 1/2 a window of w and an ME of g ticks share (w + g) / 3, so that the ME starts 2 (w + g) / 3 before
-        the window's end at most. Not from the paper.
+        At IoU >= 1/2 a window of w and an ME of g ticks share (w + g) / 3, so that the ME starts at
+        most 2 (w + g) / 3 before the window's end. Not from the paper.
         """
         return 2 / 3 * (max(self.windows) + self.max_ticks)
 
     def keeps(self, stop: float, onset: float, offset: float) -> bool:
-        """Whether a window that stops at `stop` may be refined to [onset, offset): as long as an ME, within `reach`."""
+        """Whether a window that stops at `stop` may be refined to [onset, offset).
+
+        It may where the interval is as long as an ME and starts within `reach`.
+        """
         return self.min_ticks <= offset - onset <= self.max_ticks and onset >= stop - self.reach
 
     def tensors(self) -> dict[str, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]:
         """Inputs and outputs of encoder, proposer and refiner."""
-        side, width, state = self.side, self.feature, self.state
         return {
             "encoder": (
-                (TensorSpec("pixels", "uint8", ("B", self.channels, side, side)),),
-                (TensorSpec("features", "float32", ("B", width)),),
+                (TensorSpec("pixels", "uint8", ("B", self.channels, self.side, self.side)),),
+                (TensorSpec("features", "float32", ("B", self.feature)),),
             ),
             "proposer": (
                 (
-                    TensorSpec("features", "float32", ("B", width, "n")),
+                    TensorSpec("features", "float32", ("B", self.feature, "n")),
                     TensorSpec("valid", "float32", ("B", "n")),
-                    TensorSpec("state", "float32", ("B", state)),
+                    TensorSpec("state", "float32", ("B", self.state)),
                 ),
                 (
                     TensorSpec("scores", "float32", ("B", self.scales, "n")),
-                    TensorSpec("state_out", "float32", ("B", state)),
+                    TensorSpec("state_out", "float32", ("B", self.state)),
                 ),
             ),
             "refiner": (
-                (TensorSpec("clips", "float32", ("P", width, self.refine_length)),),
+                (TensorSpec("clips", "float32", ("P", self.feature, self.refine_length)),),
                 (
                     TensorSpec("classes", "float32", ("P", 2)),
                     TensorSpec("offsets", "float32", ("P", 2)),
@@ -231,14 +242,14 @@ class RecognizerSpec(_Spec):
     def __post_init__(self) -> None:
         self._check_numbers()
         names = self.labels
-        if not isinstance(names, tuple) or not 1 <= len(names) <= MOST or not all(
-            isinstance(name, str) and name.strip() for name in names
-        ):  # fmt: skip
+        listed = isinstance(names, tuple) and 1 <= len(names) <= MOST
+        if not listed or not all(isinstance(name, str) and name.strip() for name in names):
             raise self._wrong("labels", f"1 to {MOST} names")
         if len(set(names)) < len(names):
             raise self._wrong("labels", "names that differ")
 
     def tensors(self) -> dict[str, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]:
+        """Inputs and outputs of the recognizer."""
         return {
             "recognizer": (
                 (TensorSpec("clip", "uint8", ("B", self.frames, 3, self.side, self.side)),),
@@ -260,5 +271,3 @@ class SizeRange(NamedTuple):
 
 # Every free dimension of the engines' tensors, by its letter; not from the papers.
 FREE_SIZES = {"B": SizeRange(1, 1, 16), "P": SizeRange(1, 4, 64), "n": SizeRange(1, 1, 512)}
-
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B

@@ -107,7 +107,7 @@ def spotted_at(clip: Scored, spec: SpotterSpec) -> Intervals:
         for w in clip.windows
         if clip.scores[w.scale, w.end] >= spec.t_cpn and w.score >= spec.t_crn
     ]
-    return reference.settle(passed, clip.scores.shape[1], spec)
+    return reference.suppress_clusters(passed, clip.scores.shape[1], spec)
 
 
 def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:

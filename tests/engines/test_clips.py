@@ -10,13 +10,12 @@ from microspot.engines.clips import (
     lag_indices,
     nearest_frames,
     resample,
-    split,
     thin,
     tick_weights,
     window_bounds,
     window_mask,
 )
-from microspot.engines.errors import DataError, UsageError
+from microspot.engines.errors import DataError
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.spotter.data import resample_batch
 
@@ -110,41 +109,6 @@ def test_resample_does_not_depend_on_where_the_window_lies() -> None:
     features = np.random.default_rng(1).normal(size=(4, 12)).astype(np.float32)
     late = np.concatenate([np.zeros((4, 10_007), np.float32), features], 1)
     np.testing.assert_array_equal(resample(features, 0, 11, 16), resample(late, 10_007, 10_018, 16))
-
-
-@pytest.mark.parametrize(
-    ("clip", "overlap", "uncovered", "reason"),
-    [
-        (64, 16, 0, "an overlap of the longest ME less 1 is enough"),
-        (64, 15, 39, "and necessary: one position at every seam but the last"),
-        (30, 9, 654, "a published setting"),
-        (128, 32, 0, "the default"),
-    ],
-)
-def test_split_covers_every_place_of_an_me(
-    clip: int, overlap: int, uncovered: int, reason: str
-) -> None:
-    length, longest = 2000, 17
-    clips = split(length, clip, overlap, longest=1)
-    places = range(length - longest + 1)
-    assert len(places) == 1984
-    lost = [
-        a for a in places if not any(start <= a and a + longest <= stop for start, stop in clips)
-    ]
-    assert len(lost) == uncovered, reason
-    assert (clips[0][0], clips[-1]) == (0, (length - clip, length))
-    assert all(stop - start == clip for start, stop in clips)
-
-
-def test_split_of_a_short_video_is_one_clip_and_bad_overlaps_are_refused() -> None:
-    assert split(100) == [(0, 100)]
-    assert split(128) == [(0, 128)]
-    assert split(129) == [(0, 128), (1, 129)]
-    for overlap in (15, 128):
-        with pytest.raises(
-            UsageError, match=f"overlap {overlap}: expected at least 16 .* below 128"
-        ):
-            split(2000, overlap=overlap)
 
 
 def test_nearest_frames_take_the_earlier_on_a_tie_and_the_edge_outside() -> None:

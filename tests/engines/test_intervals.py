@@ -16,7 +16,7 @@ FOUND = Intervals.of([0, 1, 30], [10, 11, 40], [0.9, 0.8, 0.7])
 
 
 def test_importing_compiles_nothing() -> None:
-    code = "import sys, engines.intervals; sys.exit('numba' in sys.modules)"
+    code = "import sys, microspot.engines.intervals; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

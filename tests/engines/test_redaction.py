@@ -103,10 +103,19 @@ def test_uris_show_only_what_is_harmless(uri, expected):
 def test_no_random_secret_is_shown_wherever_it_stands():
     rng = random.Random(15)
     forms = [
-        "rtsp://user:{}@cam/live", "rtsp://{}@cam:554/live", "https://cam/live/{}/index.m3u8", "https://cam/{}/live",
-        "https://cam/live?{}", "https://cam/live?anything={}", "https://cam/live?channel=1&token={}", "ftp://a:{}@cam",
-        "https://cam/live#{}", "rtsp://cam/user=a&password={}&channel=1", "user:{}@10.0.0.5/live", "rtsp:u:{}@10.0.0.5",
-    ]  # fmt: skip
+        "rtsp://user:{}@cam/live",
+        "rtsp://{}@cam:554/live",
+        "https://cam/live/{}/index.m3u8",
+        "https://cam/{}/live",
+        "https://cam/live?{}",
+        "https://cam/live?anything={}",
+        "https://cam/live?channel=1&token={}",
+        "ftp://a:{}@cam",
+        "https://cam/live#{}",
+        "rtsp://cam/user=a&password={}&channel=1",
+        "user:{}@10.0.0.5/live",
+        "rtsp:u:{}@10.0.0.5",
+    ]
     for _ in range(300):
         secret = "".join(rng.choices(string.ascii_letters + string.digits, k=rng.randint(16, 40)))
         for form in forms:
@@ -117,9 +126,14 @@ def test_no_random_secret_is_shown_wherever_it_stands():
 
 
 def test_paths_and_ordinary_words_are_left_alone():
-    for text in ("C:/Users/x/clip.mp4: no such file", "file:/home/me/clip.mp4", "set it to an rtsp, rtsps or http URL",
-                 "key 'threshold' is 7, expected 0 to 1", "see http://host/x.",
-                 "rtsp://***@host/x: refused; write / as %2F, @ as %40"):  # fmt: skip
+    for text in (
+        "C:/Users/x/clip.mp4: no such file",
+        "file:/home/me/clip.mp4",
+        "set it to an rtsp, rtsps or http URL",
+        "key 'threshold' is 7, expected 0 to 1",
+        "see http://host/x.",
+        "rtsp://***@host/x: refused; write / as %2F, @ as %40",
+    ):
         assert shown(text) == text
 
 

@@ -62,7 +62,7 @@ def changed(folder: Path, keys: tuple[str, ...], value: Any) -> Path:
 
 
 def fits(keys: tuple[str, ...], value: Any) -> bool:
-    """The few odd values that are right somewhere: no lags, no recognizer, shares, names, true for 1."""
+    """Odd values that are right somewhere: no lags or recognizer, shares, names, true for 1."""
     if keys == ("format",):
         return value is True
     if value == []:
