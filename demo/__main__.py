@@ -1,4 +1,7 @@
-"""Command `microspot-demo`: serve the browser page. Errors are one line and an exit code; --debug tells more."""
+"""Command `microspot-demo`: serve the browser page.
+
+An error is one line and an exit code; --debug adds the traceback.
+"""
 
 from __future__ import annotations
 

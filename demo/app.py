@@ -1,4 +1,7 @@
-"""The application: routes, the page, the gate before them, and what starts and ends with the server."""
+"""The application: routes, the page, the guard before them.
+
+Work that starts and ends with the server stands here too.
+"""
 
 from __future__ import annotations
 
@@ -48,13 +51,16 @@ def build(
     admission = AdmissionQueue(limits.runs, limits.waiting)
     channels: list[Channel] = []
     for uri in sources:
-        channels.append(
-            Channel(uri, limits, setup, admission, {channel.name for channel in channels})
-        )
+        names = {channel.name for channel in channels}
+        channels.append(Channel(uri, limits, setup, admission, names))
     app = FastAPI(
-        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan(setup, channels)
-    )  # fmt: skip
-    _sockets(app, setup, channels, admission, limits)
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(setup, channels),
+    )
+    _add_routes(app, setup, channels, admission, limits)
     app.mount("/demo/static", StaticFiles(directory=STATIC), name="demo static")
     if page:
         from .pages import mount
@@ -83,7 +89,7 @@ def _warm_up(setup: PipelineSetup) -> None:
         LOG.warning("%s", error)
 
 
-def _sockets(
+def _add_routes(
     app: FastAPI,
     setup: PipelineSetup,
     channels: Sequence[Channel],
@@ -107,9 +113,9 @@ def _sockets(
     @app.get("/demo/result/{token}/{name}")
     async def result(token: str, name: str) -> Response:
         path = results.find(token, name)
-        return (
-            PlainTextResponse("This result is gone.\n", 404) if path is None else FileResponse(path)
-        )
+        if path is None:
+            return PlainTextResponse("This result is gone.\n", 404)
+        return FileResponse(path)
 
     @app.get("/demo/model-card")
     async def model_card() -> Response:

@@ -1,7 +1,8 @@
 """The page: three Gradio tabs whose contents are plain HTML, drawn by the modules in static/.
 
-No Python function is wired to any component: what moves goes over our own websockets (measured: Gradio's streaming
-shows 8 to 10 frames a second, a websocket beside it 30). Gradio gives the frame, the tabs, the theme.
+No Python function is wired to any component: what moves goes over our own websockets (measured:
+Gradio's streaming shows 8 to 10 frames a second, a websocket beside it 30). Gradio gives the frame,
+the tabs, the theme.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from microspot.engines.telemetry import GRADIO, switch_off
 
 from .access.binding import Binding
+from .fragments import fragment
 from .limits import Limits
 from .views.analyse import megabytes
 from .views.pipeline_run import PipelineSetup
@@ -45,30 +47,43 @@ def mount(
     static = resources.files(__package__) / "static"
     options: dict[str, Any] = {"theme": theme, "css_paths": [str(static / "app.css")]}
     mounted: FastAPI = gr.mount_gradio_app(
-        app, page, path="/", root_path=binding.public, footer_links=[], run_history=False, ssr_mode=False, pwa=False,
-        mcp_server=False, **options,
-    )  # fmt: skip
+        app,
+        page,
+        path="/",
+        root_path=binding.public,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        **options,
+    )
     return mounted
 
 
-def _fragment(name: str) -> str:
-    return (resources.files(__package__) / "static" / f"{name}.html").read_text(encoding="utf-8")
-
-
 def _tab(tab: str, sources: Sequence[str], setup: PipelineSetup, limits: Limits) -> str:
-    """A tab's HTML. Names of sources come from the command line and are shown, so they are escaped."""
-    options = "".join(
-        f'<option value="{i}">{html.escape(name)}</option>' for i, name in enumerate(sources)
-    )
+    """The HTML of a tab."""
     values = {
-        "view": _fragment("view"), "sources": options.replace("$", "&#36;").replace("{", "&#123;"),
-        "threshold": f"{setup.threshold:.2f}", "megabytes": megabytes(limits.upload_bytes),
-        "minutes": f"{limits.upload_seconds / 60:.0f}", "in_flight": str(limits.in_flight),
-    }  # fmt: skip
-    text = _fragment(tab)
+        "view": fragment("view"),
+        "sources": _options(sources),
+        "threshold": f"{setup.threshold:.2f}",
+        "megabytes": megabytes(limits.upload_bytes),
+        "minutes": f"{limits.upload_seconds / 60:.0f}",
+        "in_flight": str(limits.in_flight),
+    }
+    text = fragment(tab)
     for name, value in values.items():
         text = text.replace(f"[[{name}]]", value)
     return text
+
+
+def _options(sources: Sequence[str]) -> str:
+    """The choices among `sources`: names from the command line, escaped for HTML and templates."""
+    text = "".join(
+        f'<option value="{number}">{html.escape(name)}</option>'
+        for number, name in enumerate(sources)
+    )
+    return text.replace("$", "&#36;").replace("{", "&#123;")
 
 
 def _loader(tab: str, root: str) -> str:
@@ -76,6 +91,6 @@ def _loader(tab: str, root: str) -> str:
 
 
 def _about(binding: Binding) -> str:
-    """The head of the page, with the way out where there is a password."""
-    logout = _fragment("logout") if binding.password is not None else ""
-    return _fragment("about").replace("[[logout]]", logout).replace("[[root]]", binding.root)
+    """The head of the page, with a button to log out where there is a password."""
+    logout = fragment("logout") if binding.password is not None else ""
+    return fragment("about").replace("[[logout]]", logout).replace("[[root]]", binding.root)

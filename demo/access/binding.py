@@ -1,7 +1,7 @@
-"""Who may reach the demo: under which addresses it is called, and whether a password is asked for.
+"""Who may reach the demo: under which addresses it is called, and whether it needs a password.
 
-Decided once at start from the command line. Another machine may only come in with a password, and only where the
-password does not travel in the clear.
+Decided once at start from the command line. Another machine may only come in with a password, and
+only where the password does not travel in the clear.
 """
 
 from __future__ import annotations
@@ -22,23 +22,18 @@ NAME = re.compile(
     r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(/[a-z0-9_~-][a-z0-9_~.-]*)*/?", re.IGNORECASE
 )
 PORT = re.compile(r":\d+$")
-OWN = {
-    "assets",
-    "config",
-    "demo",
-    "gradio_api",
-    "static",
-    "svelte",
-}  # first parts of the page's own paths
+# First parts of the page's own paths.
+OWN_PATHS = {"assets", "config", "demo", "gradio_api", "static", "svelte"}
 
 
 @dataclass(frozen=True)
 class Binding:
-    """Where the server listens and what stands before it. `name` is the address people type, where it differs.
+    """Where the server listens and what stands before it.
 
-    It is a host, with a port where one is typed, and behind a proxy with the path under which the page lies.
-    Raises UsageError for an address that others reach without a password, or with one in the clear, and for a name
-    that no browser would ever call.
+    `name` is the address that people type, where it differs: a host, with a port where one is
+    typed, and behind a proxy with the path under which the page lies. Raises UsageError for an
+    address that others reach without a password, or with one in the clear, and for a name that no
+    browser would ever call.
     """
 
     host: str = "127.0.0.1"
@@ -51,7 +46,8 @@ class Binding:
     def __post_init__(self) -> None:
         if self.password is not None and len(self.password) < SHORTEST_PASSWORD:
             raise UsageError(
-                f"the password has {len(self.password)} characters: give at least {SHORTEST_PASSWORD}"
+                f"the password has {len(self.password)} characters: "
+                f"give at least {SHORTEST_PASSWORD}"
             )
         self._check_name()
         if not self.open_to_others:
@@ -62,7 +58,8 @@ class Binding:
             )
         if not (self.tls or self.behind_proxy):
             raise UsageError(
-                "a password must not travel in the clear: give --tls-cert, --tls-key or --behind-proxy"
+                "a password must not travel in the clear: "
+                "give --tls-cert, --tls-key or --behind-proxy"
             )
         if self.name is None and (self.behind_proxy or self.host in WILDCARDS):
             raise UsageError("give --name, the host that people type into the browser")
@@ -72,14 +69,15 @@ class Binding:
             return
         if not NAME.fullmatch(self.name):
             raise UsageError(
-                f"--name {self.name!r}: give HOST, HOST:PORT or, behind a proxy, HOST/PATH in plain letters"
+                f"--name {self.name!r}: "
+                "give HOST, HOST:PORT or, behind a proxy, HOST/PATH in plain letters"
             )
         first = self.root.split("/")[1] if self.root else ""
         if first and not self.behind_proxy:
             raise UsageError(
                 f"--name {self.name!r} has a path, which only --behind-proxy serves: leave it out"
             )
-        if first in OWN:
+        if first in OWN_PATHS:
             raise UsageError(
                 f"--name {self.name!r}: the page has a /{first} of its own, choose another path"
             )
@@ -96,13 +94,15 @@ class Binding:
 
     @property
     def public(self) -> str | None:
-        """What a browser calls the page, where a proxy stands before it: the proxy's word is not needed for it."""
+        """The page's address behind a proxy, known without asking the proxy; None without one."""
         return f"{min(self.origins(self.port))}{self.root}" if self.behind_proxy else None
 
     @property
     def strict(self) -> bool:
-        """Whether browsers may be told to come by https alone: not where that is for a proxy to say, or for localhost,
-        which other programs use as well."""
+        """Whether browsers are told to come by https alone.
+
+        Not where a proxy decides that, and not on localhost, which other programs use as well.
+        """
         return self.tls and self.open_to_others
 
     @property
@@ -123,21 +123,25 @@ class Binding:
     def origins(self, port: int) -> frozenset[str]:
         """What a browser that shows this page may call its origin, listening on `port`."""
         scheme = "https" if self.secure else "http"
-        own = {
-            f"{host}:{port}" for host in ({self.bracketed} if self.open_to_others else {*LOOPBACK})
-        }
-        if name := self.netloc:
-            own = {name} if PORT.search(name) or self.behind_proxy else {f"{name}:{port}"} | own
-        return frozenset(f"{scheme}://{_plain(netloc, scheme)}" for netloc in own)
+        hosts = (self.bracketed,) if self.open_to_others else LOOPBACK
+        netlocs = {f"{host}:{port}" for host in hosts}
+        name = self.netloc
+        if name and (PORT.search(name) or self.behind_proxy):
+            netlocs = {name}
+        elif name:
+            netlocs.add(f"{name}:{port}")
+        return frozenset(f"{scheme}://{_as_browsers(netloc, scheme)}" for netloc in netlocs)
 
 
-def _plain(netloc: str, scheme: str) -> str:
-    """Browsers leave a scheme's own port out."""
+def _as_browsers(netloc: str, scheme: str) -> str:
+    """The host and port as browsers write them: without a scheme's own port."""
     return netloc.removesuffix(f":{DEFAULT_PORTS[scheme]}").lower()
 
 
 def read_password(file: Path | None) -> str | None:
-    """The password from `file` or the environment, never from the arguments; None when neither names one.
+    """The password from `file` or the environment; None when neither gives one.
+
+    Never from the arguments, which anyone on the machine may list.
 
     Raises UsageError for a file that cannot be read or is empty.
     """

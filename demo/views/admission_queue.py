@@ -1,4 +1,4 @@
-"""Places for pipelines: so many at once, the rest wait in line and are told where they stand."""
+"""How many pipelines run at once: the rest wait in line and are told where they stand."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from microspot.realtime.errors import UsageError
 
 
 class Ticket:
-    """A place in line. Iterate over the positions (1 is next) until the place is there."""
+    """A position in line: iterate over the positions (1 is next) until admitted."""
 
     def __init__(self) -> None:
         self.position = 0
-        self.seated = False
-        self._moved = asyncio.Event()
+        self.admitted = False
+        self._changed = asyncio.Event()
 
-    def move(self, position: int, seated: bool) -> None:
-        """Tell the holder where it stands now."""
-        if (position, seated) != (self.position, self.seated):
-            self.position, self.seated = position, seated
-            self._moved.set()
+    def update(self, position: int, admitted: bool) -> None:
+        """Set where the holder stands now."""
+        if (position, admitted) != (self.position, self.admitted):
+            self.position = position
+            self.admitted = admitted
+            self._changed.set()
 
     async def __aiter__(self) -> AsyncIterator[int]:
-        while not self.seated:
-            self._moved.clear()
+        while not self.admitted:
+            self._changed.clear()
             yield self.position
-            await self._moved.wait()
+            await self._changed.wait()
 
 
 class AdmissionQueue:
-    """`admission` at once, `waiting` in line. For one event loop."""
+    """Admits `places` ticket holders at once, with `waiting` more in line. For one event loop."""
 
-    def __init__(self, admission: int, waiting: int) -> None:
-        self.admission, self.waiting = admission, waiting
+    def __init__(self, places: int, waiting: int) -> None:
+        self.places = places
+        self.waiting = waiting
         self._tickets: list[Ticket] = []
 
     @contextmanager
@@ -43,19 +45,18 @@ class AdmissionQueue:
 
         Raises UsageError when the line is full.
         """
-        if len(self._tickets) >= self.admission + self.waiting:
+        if len(self._tickets) >= self.places + self.waiting:
             raise UsageError("too many people are waiting already: try again in a few minutes")
         ticket = Ticket()
         self._tickets.append(ticket)
-        self._call()
+        self._update()
         try:
             yield ticket
         finally:
             self._tickets.remove(ticket)
-            self._call()
+            self._update()
 
-    def _call(self) -> None:
-        for place, ticket in enumerate(
-            self._tickets
-        ):  # places are given in order, so the seated are the first
-            ticket.move(max(0, place + 1 - self.admission), place < self.admission)
+    def _update(self) -> None:
+        """Set every ticket's position; places are given in order, so the first are admitted."""
+        for index, ticket in enumerate(self._tickets):
+            ticket.update(max(0, index + 1 - self.places), index < self.places)

@@ -1,9 +1,9 @@
-"""Analyse: an uploaded video through the same pipeline, its results as files for as long as the page stays open.
+"""Analyse: an uploaded video through the same pipeline; its results are files.
 
 The upload comes in pieces over the page's websocket, each asked for (`more`), so that its size is
 bounded before it is sent and everything ends with the page. It is opened as every file is (demuxer
-whitelist, header checks) and deleted once analysed; the results live in a folder that goes when the
-page goes, or when newer ones need its room.
+whitelist, header checks) and deleted once analysed. The results live in a folder that is removed
+when the page goes, or when newer ones need its room.
 """
 
 from __future__ import annotations
@@ -19,18 +19,12 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
+from microspot.engines.clips import SECOND_NS
 from microspot.realtime.errors import DataError, UsageError
-from microspot.realtime.records import (
-    Frame,
-    SourceRecord,
-    SourceWarning,
-    View,
-    WarningKind,
-)
-from microspot.realtime.sinks.base import Sink
+from microspot.realtime.records import Frame, SourceRecord, SourceWarning, View, WarningKind
+from microspot.realtime.sinks.base import Sink, reason
 from microspot.realtime.sinks.open import open_sink
-from microspot.realtime.sinks.base import reason
-from microspot.realtime.sources.options import NS, SourceOptions
+from microspot.realtime.sources.options import SourceOptions
 from microspot.realtime.sources.video_file import VideoFile
 
 from ..limits import Limits
@@ -38,7 +32,7 @@ from . import temporary_folders
 from .admission_queue import AdmissionQueue
 from .page_session import PageSession
 from .pipeline_run import PipelineRun, PipelineSetup
-from .wire import number, face_overlay
+from .wire import face_overlay, number
 
 FILES = ("overlay.mp4", "events.csv", "events.jsonl", "events.eaf", "report.html")
 UPLOAD = "upload"
@@ -54,8 +48,12 @@ class Results:
 
     @contextmanager
     def serving(self, folder: Path) -> Iterator[tuple[str, asyncio.Event]]:
-        """Serve the files of `folder` for the body of a with statement: its token, and what is set when it must go."""
-        token, displaced = secrets.token_urlsafe(24), asyncio.Event()
+        """Serve the files of `folder` for the body of a with statement.
+
+        Gives the token of the folder, and an event that is set when it must make room.
+        """
+        token = secrets.token_urlsafe(24)
+        displaced = asyncio.Event()
         while len(self._folders) >= self._kept:
             _, oldest = self._folders.pop(next(iter(self._folders)))
             oldest.set()
@@ -74,13 +72,19 @@ class Results:
 
 
 class Upload(VideoFile):
-    """An uploaded video; one whose header does not say how long it is ends, with a word, where it becomes too long."""
+    """An uploaded video, which ends with a warning where it becomes longer than allowed.
+
+    That happens to a video whose header does not say how long it is.
+    """
 
     def __iter__(self) -> Iterator[SourceRecord]:
+        limit_s = self.options.max_seconds
         for record in super().__iter__():
-            if isinstance(record, Frame) and record.captured_ns >= self.options.max_seconds * NS:
-                words = f"only the first {self.options.max_seconds:.0f} s were analysed; cut the video to see the rest"
-                yield SourceWarning(self.name, WarningKind.LENGTH, words)
+            if isinstance(record, Frame) and record.captured_ns >= limit_s * SECOND_NS:
+                detail = (
+                    f"only the first {limit_s:.0f} s were analysed; cut the video to see the rest"
+                )
+                yield SourceWarning(self.name, WarningKind.LENGTH, detail)
                 return
             yield record
 
@@ -97,44 +101,49 @@ class AnalyseSession(PageSession):
         results: Results,
     ) -> None:
         super().__init__(socket, limits)
-        self._setup, self._admission, self._results = setup, admission, results
-        self._arrived = asyncio.Event()
-        self._folder: Path | None = None  # None: nothing is waited for
-        self._name, self._size, self._got = "", 0, 0
+        self._setup = setup
+        self._admission = admission
+        self._results = results
+        self._complete = asyncio.Event()  # set when the whole upload is here
+        self._folder: Path | None = None  # None until admitted
+        self._name = ""
+        self._size = 0  # bytes of the upload; 0 until it is announced
+        self._received = 0  # bytes of it
         self._duration_s = 0.0
         self._failed = False
 
     async def serve(self) -> None:
+        """Wait to be admitted, take the upload, analyse it, and serve the results."""
         with temporary_folders.folder() as folder:
             with self._admission.ticket() as ticket:
                 async for position in ticket:
-                    self.send(
-                        {"type": "queue", "position": position, "runs": self._admission.places}
-                    )
+                    runs = self._admission.places
+                    self.send({"type": "queue", "position": position, "runs": runs})
                 self._folder = folder
                 self.limit_silence(self.limits.idle_s)
                 self.send({"type": "ready"})
-                await self._arrived.wait()
+                await self._complete.wait()
                 self.limit_silence(math.inf)
                 await self._analyse(folder)
             if not self._failed:
-                await self._serve(folder)
+                await self._serve_results(folder)
 
-    async def _serve(self, folder: Path) -> None:
-        """Until the page goes, or newer results need the room."""
+    async def _serve_results(self, folder: Path) -> None:
+        """Serve them until the page goes, or newer results need the room."""
         with self._results.serving(folder) as (token, displaced):
-            files = [name for name in FILES if (folder / name).is_file()]
-            self.send({"type": "done", "files": {name: f"result/{token}/{name}" for name in files}})
+            names = [name for name in FILES if (folder / name).is_file()]
+            files = {name: f"result/{token}/{name}" for name in names}
+            self.send({"type": "done", "files": files})
             await displaced.wait()
         raise UsageError("newer results took the place of these: analyse the video again")
 
     async def _analyse(self, folder: Path) -> None:
-        """The page is told everything, also why it failed."""
+        """Run the pipeline; the page is sent everything, also why it failed."""
         upload = folder / UPLOAD
         run = PipelineRun(
             self._setup,
-            source=lambda: self._video(upload),
-            send=self._found,
+            source=lambda: self._open(upload),
+            send=self._forward,
             draw=self._draw,
             sinks=lambda: _sinks(folder),
             names={str(upload): self._name, f"{folder}/": ""},
@@ -144,11 +153,11 @@ class AnalyseSession(PageSession):
         finally:
             upload.unlink(missing_ok=True)
 
-    def _found(self, message: dict[str, Any]) -> None:
+    def _forward(self, message: dict[str, Any]) -> None:
         self._failed |= message["type"] == "error"
         self.send(message)
 
-    def _video(self, upload: Path) -> Upload:
+    def _open(self, upload: Path) -> Upload:
         options = SourceOptions(
             max_pixels=self.limits.upload_pixels, max_seconds=self.limits.upload_seconds
         )
@@ -157,10 +166,12 @@ class AnalyseSession(PageSession):
         return video
 
     def _draw(self, frame: Frame, views: Sequence[View]) -> dict[str, Any] | None:
-        """Now and then how far it is, and the new columns of the timeline."""
+        """Every few frames: the share that is done, and the new columns of the timeline."""
         if frame.index % max(1, self.limits.columns // 3):
             return None
-        share = min(1.0, frame.captured_ns / NS / self._duration_s) if self._duration_s else None
+        share = None
+        if self._duration_s:
+            share = min(1.0, frame.captured_ns / SECOND_NS / self._duration_s)
         faces = [face_overlay(view, self.limits.columns) | {"outline": []} for view in views]
         return {
             "type": "frame",
@@ -171,7 +182,7 @@ class AnalyseSession(PageSession):
         }
 
     async def receive_text(self, message: dict[str, Any]) -> None:
-        """`upload`: name, size in bytes, and the threshold if not the weights' own."""
+        """Take `upload`: name, size in bytes, and the threshold if not the weights' own."""
         if message["type"] != "upload":
             return await super().receive_text(message)
         if self._folder is None or self._size:
@@ -180,34 +191,33 @@ class AnalyseSession(PageSession):
         if not size:
             raise UsageError("the file is empty: choose a video")
         if size > self.limits.upload_bytes:
-            raise UsageError(
-                f"the file has {megabytes(size)}: at most {megabytes(self.limits.upload_bytes)}; cut it"
-            )
+            most = megabytes(self.limits.upload_bytes)
+            raise UsageError(f"the file has {megabytes(size)}: at most {most}; cut it")
         if message.get("threshold") is not None:
-            settings = self._setup.settings.model_copy(
-                update={"threshold": number(message, "threshold", 0, 1)}
-            )
+            threshold = number(message, "threshold", 0, 1)
+            settings = self._setup.settings.model_copy(update={"threshold": threshold})
             self._setup = replace(self._setup, settings=settings)
-        self._name, self._size = _label(message.get("name")), size
-        return self._ask()
+        self._name = _shown_name(message.get("name"))
+        self._size = size
+        return self._ask_for_more()
 
     async def receive_bytes(self, data: bytes) -> None:
-        left = self._size - self._got
+        """Take the next piece of the upload."""
+        left = self._size - self._received
         if self._folder is None or not 0 < len(data) <= min(left, self.limits.chunk_bytes):
             raise UsageError("the upload went wrong: choose the video again")
-        self._got += len(data)
+        self._received += len(data)
         await asyncio.to_thread(_append, self._folder / UPLOAD, data)
-        self._ask()
+        self._ask_for_more()
 
-    def _ask(self) -> None:
-        """Ask for the next piece, or begin."""
-        if self._got < self._size:
-            upto = min(self._size, self._got + self.limits.chunk_bytes)
-            self.send(
-                {"type": "more", "from": self._got, "upto": upto, "share": self._got / self._size}
-            )
-        else:
-            self._arrived.set()
+    def _ask_for_more(self) -> None:
+        """Ask for the next piece, or begin the analysis."""
+        if self._received == self._size:
+            self._complete.set()
+            return
+        upto = min(self._size, self._received + self.limits.chunk_bytes)
+        share = self._received / self._size
+        self.send({"type": "more", "from": self._received, "upto": upto, "share": share})
 
 
 def _sinks(folder: Path) -> list[Sink]:
@@ -225,12 +235,13 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def megabytes(size: int) -> str:
-    """A size in bytes, as pages say it."""
+    """A size in bytes, as pages show it."""
     return f"{size / 1e6:.0f} MB"
 
 
-def _label(name: object) -> str:
+def _shown_name(name: object) -> str:
     """What the page calls the file, fit to be shown; never used as a path."""
     text = name if isinstance(name, str) else ""
-    text = "".join(c for c in text.replace("\\", "/").rpartition("/")[2] if c.isprintable())
-    return text[-NAME_LENGTH:] or "video"
+    base = text.replace("\\", "/").rpartition("/")[2]
+    printable = "".join(character for character in base if character.isprintable())
+    return printable[-NAME_LENGTH:] or "video"

@@ -1,7 +1,8 @@
 """Camera: a source of the server, seen by any number of pages at the cost of one pipeline.
 
-A showing lasts while someone looks; recordings start again at their end. Pictures may be skipped for a slow page (two
-are on the way at most), events never. Pages choose among the sources named at start, by number.
+A shared run lasts while someone looks; recordings start again at their end. Pictures may be skipped
+for a slow page (at most two are on their way), events never. Pages choose by number among the
+sources named at start.
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ from ..limits import Limits
 from .admission_queue import AdmissionQueue
 from .page_session import PageSession
 from .pipeline_run import PipelineRun, PipelineSetup
-from .wire import pack_picture, sight
+from .wire import face_overlay, pack_picture
 
 ON_DISK = ("file", "folder")
 RECORDED = (*ON_DISK, "sample")
 
 
 class Channel:
-    """A source named at start. Who looks at it shares a showing; one that ends is not joined but followed by the next.
+    """A source named at start, and the run that its viewers share.
 
-    It is called unlike those whose names are `taken`. Raises UsageError for an address that makes no sense.
+    A run that is ending is not joined: the next viewer starts another. The name differs from those
+    in `taken`. Raises UsageError for an address that makes no sense.
     """
 
     def __init__(
@@ -47,16 +49,19 @@ class Channel:
         taken: Collection[str] = (),
     ) -> None:
         address = parse(uri)
-        self.name, self.recorded = distinct(address.name, taken), address.kind in RECORDED
-        self.paths = (
-            {printable(f"{Path(uri).parent}/"): ""} if address.kind in ON_DISK else {}
-        )  # no page is told where files lie
-        self.limits, self.setup, self.admission = limits, setup, admission
-        self.free = (
-            asyncio.Lock()
-        )  # a camera opens once: the showing before may still be closing it
+        self.name = distinct(address.name, taken)
+        self.recorded = address.kind in RECORDED
+        # What pages are told in place of paths: none learns where files lie.
+        self.paths: dict[str, str] = {}
+        if address.kind in ON_DISK:
+            self.paths = {printable(f"{Path(uri).parent}/"): ""}
+        self.limits = limits
+        self.setup = setup
+        self.admission = admission
+        # A camera opens once, and the run before may still be closing it.
+        self.in_use = asyncio.Lock()
         self._uri = uri
-        self._showing: SharedRun | None = None
+        self._shared_run: SharedRun | None = None
 
     def open(self) -> Source:
         """The source. Raises SourceError where it cannot be opened."""
@@ -64,55 +69,66 @@ class Channel:
         source.name = self.name
         return source
 
-    async def show(self, viewer: CameraSession) -> None:
-        """Until the showing is over, or the page goes. Raises UsageError when too many look."""
-        if self._showing is None or self._showing.ending:
-            self._showing = SharedRun(self)
-        await self._showing.show(viewer)
+    async def join(self, viewer: CameraSession) -> None:
+        """Look until the shared run is over, or the page goes.
+
+        Raises UsageError when too many look.
+        """
+        if self._shared_run is None or self._shared_run.ending:
+            self._shared_run = SharedRun(self)
+        await self._shared_run.join(viewer)
 
     async def close(self) -> None:
-        """End the showing."""
-        if self._showing is not None:
-            self._showing.end()
-            await asyncio.wait([self._showing.task])
+        """End the shared run."""
+        if self._shared_run is not None:
+            self._shared_run.end()
+            await asyncio.wait([self._shared_run.task])
 
 
 class SharedRun:
     """From the first viewer to the last: run after run of a recording, or one of a camera."""
 
     def __init__(self, channel: Channel) -> None:
-        self._channel, self._viewers = channel, set[CameraSession]()
-        self._standing: dict[str, Any] | None = (
-            None  # a place in line, a start or an error: what who comes must know
-        )
+        self._channel = channel
+        self._viewers = set[CameraSession]()
+        # The last queue position, start or error: what a page that joins must know.
+        self._status: dict[str, Any] | None = None
         self._events: deque[dict[str, Any]] = deque(maxlen=channel.limits.remembered)
         self._failed = False
-        self._lingering: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
         self.ending = False
         self.task = asyncio.get_running_loop().create_task(self._run())
 
-    async def show(self, viewer: CameraSession) -> None:
-        """A page looks; it learns what the others know."""
+    async def join(self, viewer: CameraSession) -> None:
+        """Add a viewer, which is sent what the others know, until the run is over.
+
+        Raises UsageError when too many look.
+        """
         if len(self._viewers) >= self._channel.limits.viewers:
             raise UsageError(
                 f"{len(self._viewers)} pages look at {self._channel.name} already: try again later"
             )
-        if self._lingering is not None:
-            self._lingering.cancel()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
         self._viewers.add(viewer)
-        for message in (*([self._standing] if self._standing else []), *self._events):
-            viewer.tell(message)
+        if self._status:
+            viewer.send(self._status)
+        for event in self._events:
+            viewer.send(event)
         try:
             await asyncio.shield(self.task)
         finally:
             self._viewers.discard(viewer)
             if not self._viewers:
-                self._lingering = self.task.get_loop().call_later(
-                    self._channel.limits.linger_s, self.end
-                )
+                self._end_later()
+
+    def _end_later(self) -> None:
+        """End when nobody has joined for a while."""
+        loop = self.task.get_loop()
+        self._linger_timer = loop.call_later(self._channel.limits.linger_s, self.end)
 
     def end(self) -> None:
-        """Begin to end; who comes now looks at the next showing."""
+        """Begin to end: a page that comes now starts the next shared run."""
         if not self.ending:
             self.ending = True
             self.task.cancel()
@@ -120,50 +136,52 @@ class SharedRun:
     async def _run(self) -> None:
         channel = self._channel
         try:
-            async with channel.free:
+            async with channel.in_use:
                 with channel.admission.ticket() as ticket:
                     async for position in ticket:
-                        self._found(
-                            {
-                                "type": "queue",
-                                "position": position,
-                                "runs": channel.admission.admission,
-                            }
-                        )
-                    await self._once()
+                        runs = channel.admission.places
+                        self._publish({"type": "queue", "position": position, "runs": runs})
+                    await self._run_once()
                     while channel.recorded and self._viewers and not self._failed:
-                        await self._once()
+                        await self._run_once()
         except UsageError as error:
-            self._found({"type": "error", "message": str(error)})
+            self._publish({"type": "error", "message": str(error)})
         finally:
             self.ending = True
 
-    async def _once(self) -> None:
-        rate, count = Rate(), itertools.count(1)
+    async def _run_once(self) -> None:
+        channel = self._channel
+        rate = Rate()
+        count = itertools.count(1)
 
         def draw(frame: Frame, views: Sequence[View]) -> dict[str, Any]:
             return self._draw(frame, views, rate, count)
 
-        await PipelineRun(
-            self._channel.setup, self._channel.open, self._found, draw, names=self._channel.paths
-        ).until_over()
+        run = PipelineRun(channel.setup, channel.open, self._publish, draw, names=channel.paths)
+        await run.run()
 
     def _draw(
         self, frame: Frame, views: Sequence[View], rate: Rate, count: Iterator[int]
     ) -> dict[str, Any]:
-        """The picture is packed once for all."""
+        """The picture is packed once for all viewers."""
         limits = self._channel.limits
         rate.add(frame.captured_ns)
-        head = {
-            "type": "frame", "index": frame.index, "ns": frame.captured_ns, "scored": next(count),
-            "hz": round(rate.hz, 2), "faces": [sight(view, limits.columns) for view in views],
-        }  # fmt: skip
-        return {"type": "picture", "picture": pack_picture(head, frame.image, limits)}
+        header = {
+            "type": "frame",
+            "index": frame.index,
+            "ns": frame.captured_ns,
+            "scored": next(count),
+            "hz": round(rate.hz, 2),
+            "faces": [face_overlay(view, limits.columns) for view in views],
+        }
+        return {"type": "picture", "picture": pack_picture(header, frame.image, limits)}
 
-    def _found(self, message: dict[str, Any]) -> None:
+    def _publish(self, message: dict[str, Any]) -> None:
+        """Send a message to all viewers, and remember what later ones must know."""
         kind = message["type"]
         if kind in ("queue", "start", "error"):
-            self._standing, self._failed = message, kind == "error"
+            self._status = message
+            self._failed = kind == "error"
             self._events.clear()
         elif kind == "event" and message["status"] == "final":
             self._events.append(message)
@@ -171,7 +189,7 @@ class SharedRun:
             if kind == "picture":
                 viewer.offer(message["picture"])
             else:
-                viewer.tell(message)
+                viewer.send(message)
 
 
 class CameraSession(PageSession):
@@ -179,36 +197,43 @@ class CameraSession(PageSession):
 
     def __init__(self, socket: WebSocket, limits: Limits, channels: Sequence[Channel]) -> None:
         super().__init__(socket, limits)
-        self._channels, self._chosen = channels, socket.query_params.get("source", "")
-        self._on_the_way = 0
-        self._newest: bytes | None = None
+        self._channels = channels
+        self._chosen = socket.query_params.get("source", "")
+        self._on_the_way = 0  # pictures sent that the page has not drawn yet
+        self._newest: bytes | None = None  # a picture to send once one of those is drawn
 
-    async def sit(self) -> None:
+    async def serve(self) -> None:
+        """Join the channel that the page chose."""
         numbers = {str(number): channel for number, channel in enumerate(self._channels)}
         if self._chosen not in numbers:
             raise UsageError("this source was not named when the demo was started: reload the page")
-        await numbers[self._chosen].show(self)
+        await numbers[self._chosen].join(self)
 
-    async def hear_text(self, message: dict[str, Any]) -> None:
-        """`seen`: the page has drawn a picture."""
+    async def receive_text(self, message: dict[str, Any]) -> None:
+        """Take `seen`: the page has drawn a picture."""
         if message["type"] != "seen":
-            return await super().hear_text(message)
+            return await super().receive_text(message)
         if not self._on_the_way:
             return self.refuse("nothing was on the way")
         self.accepted()
         self._on_the_way -= 1
-        newest, self._newest = self._newest, None
+        newest = self._newest
+        self._newest = None
         return None if newest is None else self.offer(newest)
 
-    def tell(self, message: dict[str, Any] | bytes) -> None:
+    def send(self, message: dict[str, Any] | bytes) -> None:
+        """Queue a message to the page."""
         if isinstance(message, dict) and message["type"] == "start":
             self._newest = None  # it is of the run before
-        super().tell(message)
+        super().send(message)
 
     def offer(self, picture: bytes) -> None:
-        """Send a picture now, or when the page has drawn one of those on the way, unless a newer one comes."""
+        """Send a picture now, or when the page has drawn one of those on their way.
+
+        A picture that waits is replaced by a newer one.
+        """
         if self._on_the_way < self.limits.in_flight:
             self._on_the_way += 1
-            self.tell(picture)
+            self.send(picture)
         else:
             self._newest = picture

@@ -1,9 +1,11 @@
-"""Folders for what a page leaves with the server for a while. Those of a process that was killed go at the next start.
+"""Folders for what a page leaves with the server for a while.
 
-A folder is locked for as long as its process lives, and the lock goes with the process however it ends: a folder that
-can be locked belongs to nobody. Only what `folder` can have made is removed: its name, its mode and
-a mark in it say so. What a page leaves lies in a folder of its own beside the mark, which is there
-until all of it is gone.
+Those of a process that was killed are removed at the next start.
+
+A folder is locked for as long as its process lives, and the lock goes with the process however it
+ends: a folder that can be locked belongs to nobody. Only what `folder` can have made is removed:
+its name, its mode and a mark in it say so. What a page leaves lies in a folder of its own beside
+the mark, which is there until all of it is gone.
 """
 
 from __future__ import annotations
@@ -45,18 +47,20 @@ def folder() -> Iterator[Path]:
 
 
 def sweep() -> int:
-    """Remove the folders of processes of this user that are gone: how many."""
+    """Remove the folders that ended processes of this user left; returns how many."""
     found = list(Path(tempfile.gettempdir()).iterdir())
-    return sum(_removed(left) for left in found if NAMES.fullmatch(left.name))
+    removed = [left for left in found if NAMES.fullmatch(left.name) and _remove_if_left(left)]
+    return len(removed)
 
 
-def _removed(left: Path) -> bool:
+def _remove_if_left(left: Path) -> bool:
+    """Remove a folder whose process is gone; whether that was done."""
     try:
         handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:  # gone meanwhile, a link, or another user's
         return False
     try:
-        if not _ours(handle):
+        if not _made_here(handle):
             return False
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _remove(left)
@@ -67,14 +71,15 @@ def _removed(left: Path) -> bool:
         os.close(handle)
 
 
-def _ours(handle: int) -> bool:
+def _made_here(handle: int) -> bool:
     """Whether an open folder was made by `folder` for this user. Raises OSError without a mark."""
-    made, mark = os.fstat(handle), os.stat(MARK, dir_fd=handle, follow_symlinks=False)
+    made = os.fstat(handle)
+    mark = os.stat(MARK, dir_fd=handle, follow_symlinks=False)
     return made.st_uid == mark.st_uid == os.getuid() and made.st_mode & PERMISSIONS == MODE
 
 
 def _remove(made: Path) -> None:
-    """The mark goes last: what is only half removed is still known as ours."""
+    """Remove a folder, its mark last: what is only half removed is still known as ours."""
     shutil.rmtree(made / CONTENT, ignore_errors=True)
     if not (made / CONTENT).exists():
         shutil.rmtree(made, ignore_errors=True)

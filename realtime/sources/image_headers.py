@@ -9,7 +9,12 @@ import struct
 from collections.abc import Iterator
 from typing import cast
 
-_SIZELESS = {0xC4, 0xC8, 0xCC}  # JPEG markers between SOF0 and SOF15 that are not frame headers
+JPEG_START = b"\xff\xd8"
+_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG markers SOF0 to SOF15
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}  # JPEG markers TEM, RST0 to RST7, SOI
+_NO_MARKER = 0x00  # after FF: a byte FF of coded data, which has no place among the headers
+_FILL = 0xFF  # before a marker, as often as one likes
+_END = 0xD9  # JPEG marker EOI
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # byte order
 _BIG_TIFF = (b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _FORMAT = 256, 257, 258, 339  # TIFF tags
@@ -31,7 +36,7 @@ def image_size(data: bytes) -> tuple[int, int]:
         return abs(width), abs(height)
     if data[:4] in _TIFF:
         return next(((page.get(_WIDTH, 0), page.get(_HEIGHT, 0)) for page in _pages(data)), (0, 0))
-    return _jpeg_size(data) if data.startswith(b"\xff\xd8") else (0, 0)
+    return jpeg_size(data) or (0, 0)
 
 
 def refused(data: bytes) -> str:
@@ -50,16 +55,30 @@ def refused(data: bytes) -> str:
     return ""
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walk the segments to the frame header (SOFn): marker, length, precision, height, width."""
-    at = 2
+def jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
+    """(width, height) in the header of a JPEG; None for anything else and for one without.
+
+    Walks from marker to marker to the frame header (SOFn: marker, length, precision, height, width)
+    as libjpeg does: a marker taken to have a length that it has not would lead to bytes which the
+    decoder reads otherwise, and so to another size than the one that it decodes.
+    """
+    if data[: len(JPEG_START)] != JPEG_START:
+        return None
+    at = len(JPEG_START)
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in _SIZELESS:
+        if marker in _FRAME_HEADERS:
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height
-        at += 1 if marker == 0xFF else 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
-    return 0, 0
+        if marker in (_NO_MARKER, _END):
+            return None
+        if marker == _FILL:
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at += 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
 
 
 def _pages(data: bytes) -> Iterator[dict[int, int]]:

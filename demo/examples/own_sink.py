@@ -1,0 +1,41 @@
+"""A sink of your own: one class, and one line that names it. This one writes a sentence per event.
+
+Run it: python demo/examples/own_sink.py [SOURCE [events.txt]]
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from microspot.engines import load_engines
+from microspot.realtime import Settings, open_sink, open_source
+from microspot.realtime.sinks.base import Sink
+from microspot.realtime.sinks.open import SINKS
+from microspot.realtime.watch import watch
+
+
+class Sentences(Sink):
+    """One line of text for each final event: only a sink that asks is given others."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("w", encoding="utf-8")
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Take a record, as the JSON lines of `microspot watch` have it."""
+        if record["type"] == "event":
+            when = f"{record['onset_s']:.2f} to {record['offset_s']:.2f} s"
+            self.file.write(f"{record['label']} from {when}\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self.file.close()
+
+
+SINKS[".txt"] = lambda uri, provisional: Sentences(Path(uri))  # the one line
+
+if __name__ == "__main__":
+    source, out = [*sys.argv[1:], "sample:synthetic:7", "events.txt"][:2]
+    with load_engines() as engines:
+        outcome = watch([open_source(source)], engines, [open_sink(out)], Settings())
+    print(*outcome.warnings, f"see {out}", sep="\n")
+    sys.exit(outcome.code)
