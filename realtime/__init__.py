@@ -1,17 +1,40 @@
-"""realtime flows: frames in, events out. It never imports torch, tensorrt or gradio.
+"""The package realtime flows: frames in, events out. It never imports torch, tensorrt or gradio.
 
 One frame, from camera to overlay:
 
-    sources   a camera, stream or file yields Frame(index, captured_ns, image)
-    feed      its thread keeps one frame per tick and has the face aligned: Crop
-    pipeline  the loop takes one item of every feed and drives all sessions together
-    session   the crop enters the ring; the encoder makes its feature, once
-    clock     capture times become ticks of the weights' grid
-    scorer    one new column gives one new score per window length
-    session   windows that pass are refined: a better interval, a score
-    settle    overlapping intervals compete; nothing later can change what is released
-    session   the recognizer names the final interval: Event
-    sinks     write it; overlay draws frame and View
+    sources     a camera, stream or file yields Frame(index, captured_ns, image)
+    feed        its thread keeps one frame per tick and has the face aligned: Crop
+    pipeline    the loop takes one item of every feed and runs all sessions together
+    session     the crop enters the ring; the encoder makes its feature, once
+    spotting    ticks, scores, refined windows, non-maximum suppression: a decided interval
+    session     the recognizer names the final interval: Event
+    sinks       write it; overlay draws frame and View
+
+The modules:
+
+    session     the state of one face (READ THIS FIRST)
+    pipeline    many feeds, one engine set, one loop
+    source_run  one source while a pipeline runs it: sessions, counts, open outages
+    feed        the thread of one source: what counts as evidence
+    gaps        from the last frame used to the first used after it
+    records     Frame, Crop, Gap, Event, View and the others that flow
+    config      every setting, with its default
+    watch       from a pipeline to sinks; interruptions, warnings, exit code
+    evaluate    the live pipeline on annotated video, scored
+    meter       time per stage, frame rate of a source
+    cores       one thread of OpenCV while a pipeline is open
+    errors      the expected errors and their exit codes
+
+    sources/    cameras, streams, files, image folders, the synthetic sample
+    spotting/   from the crops of a face to decided intervals
+    overlay/    the picture that a person watches
+    sinks/      JSON lines, CSV, ELAN, HTML, video, window, live table
+    processes/  many cameras over several processes
+    bench/      time per stage beside its yardsticks
+    commands/   the command line `microspot`
+    sample/     the sample clip
+
+Names are loaded when first used: importing the package starts nothing.
 """
 
 from __future__ import annotations

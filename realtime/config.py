@@ -1,4 +1,4 @@
-"""Every setting of the stream that the weights do not carry, with its default: the one home of these numbers.
+"""Every setting of the stream that the weights do not carry, with its default.
 
 Option beats file beats manifest: a threshold left at None is the weights' own.
 """
@@ -20,10 +20,9 @@ from microspot.engines.specs import CLUSTER_TICKS, SpotterSpec
 from .errors import UsageError
 
 BRIDGE = BridgeOptions()
-SECONDS = (0.001, 1e9)  # that --seconds takes: its nanoseconds fit 64 bits
-RING_SPARE_TICKS = (
-    60  # beyond a cluster: the reach of its last window, lags of the encoder, look-ahead
-)
+SECONDS = (0.001, 1e9)  # least and most of --seconds: its nanoseconds fit 64 bits
+# Ticks of the ring beyond a cluster: reach of its last window, lags of the encoder, look-ahead.
+RING_SPARE_TICKS = 60
 
 
 class Settings(BaseModel):
@@ -106,30 +105,35 @@ class Settings(BaseModel):
         return AlignOptions(min_face_px=self.min_face_px, bridge=self.bridge)
 
     def spotter(self, spec: SpotterSpec) -> SpotterSpec:
-        """The weights' spec with this run's thresholds in place. Raises UsageError where the ring is too short."""
+        """The weights' spec with this run's thresholds in place.
+
+        Raises UsageError where the ring is too short for these weights.
+        """
         needed = self.cluster_ticks + max(spec.windows) + spec.radius + self.hop
         if self.ring_ticks < needed:
             raise UsageError(f"ring_ticks {self.ring_ticks}: these weights need {needed} or more")
-        chosen = {
+        options = {
             "t_crn": self.threshold,
             "t_cpn": self.proposal_threshold,
             "t_nms": self.nms_threshold,
             "nms_rule": self.nms_rule,
         }
-        return SpotterSpec.from_json(
-            spec.to_json() | {k: v for k, v in chosen.items() if v is not None}
-        )
+        chosen = {name: value for name, value in options.items() if value is not None}
+        return SpotterSpec.from_json(spec.to_json() | chosen)
 
     @classmethod
     def load(cls, path: Path | None, **options: Any) -> Self:
-        """Read a TOML file and lay the options that are not None over it. Raises UsageError with one line."""
+        """Settings of a TOML file; options that are not None replace those of the file.
+
+        Raises UsageError with one line.
+        """
         values: dict[str, Any] = {}
         if path is not None:
             try:
                 values = read_toml(path)
             except DocumentError as error:
                 raise UsageError(f"configuration {path}: {error}") from error
-        values |= {k: v for k, v in options.items() if v is not None}
+        values |= {name: value for name, value in options.items() if value is not None}
         try:
             return cls(**values)
         except ValidationError as error:
@@ -137,12 +141,14 @@ class Settings(BaseModel):
 
     @classmethod
     def _explain(cls, error: ValidationError) -> str:
+        """The first of the errors in one line; an unknown key with the nearest known one."""
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
+        if not first["loc"]:
+            return first["msg"].removeprefix("Value error, ")
+        name = str(first["loc"][0])
         if first["type"] != "extra_forbidden":
-            return f"{name}: {first['msg']}" + (
-                f", got {reprlib.repr(first['input'])}" if first["loc"] else ""
-            )
-        near = difflib.get_close_matches(name, cls.model_fields, n=1)
-        known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(cls.model_fields)}"
-        return f"unknown key {name!r}; {known}"
+            return f"{name}: {first['msg']}, got {reprlib.repr(first['input'])}"
+        nearest = difflib.get_close_matches(name, cls.model_fields, n=1)
+        if nearest:
+            return f"unknown key {name!r}; did you mean {nearest[0]!r}?"
+        return f"unknown key {name!r}; known: {', '.join(cls.model_fields)}"

@@ -1,9 +1,12 @@
-"""Feed: the producer thread of one camera. source -> one frame per tick -> aligner -> bounded queue.
+"""Feed: the producer thread of one source.
 
-It decides what counts as evidence: frames whose time does not rise never pass, of several frames nearest one tick one
-is aligned, a face missing for longer than the bridge becomes a Gap with its reason. Every frame comes out, with or
-without a crop, so that drawing sees them all. The queue blocks: a file waits; a live source, blocked, drops a whole
-segment at its own end and says so (see `live`).
+    source -> one frame per tick -> aligner -> bounded queue
+
+It decides what counts as evidence: frames whose time does not rise never pass, of several frames
+nearest one tick one is aligned, a face missing for longer than the bridge becomes a Gap with its
+reason. Every frame comes out, with or without a crop, so that drawing sees them all. The queue
+blocks: a file waits; a live source that is blocked drops a whole segment before the queue and
+reports it (see `sources.live`).
 """
 
 from __future__ import annotations
@@ -28,9 +31,10 @@ POLL_S = 0.1  # how soon a closing feed notices
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
-    """One frame of the source and the faces aligned in it; `dropped` says why it was not looked at.
+    """One frame of the source and the faces aligned in it.
 
-    `rejected` is why a face that is wanted was not used, `refused` the faces that were found and not used.
+    dropped: why the frame was not aligned at all; rejected: why a wanted face was not used;
+    refused: the faces that were found and not used.
     """
 
     frame: Frame
@@ -42,7 +46,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class End:
-    """The source is over; `error` if it broke."""
+    """The source has ended; `error` if it failed."""
 
     error: Exception | None = None
 
@@ -51,14 +55,16 @@ Item = Sighting | Gap | SourceState | SourceWarning | End
 
 
 class Feed:
-    """start, then get() until End; close() stops the thread."""
+    """Runs a source and its aligner in a thread: `start`, `get` until End, then `close`."""
 
     def __init__(
         self, source: Source, aligner: Aligner, grid_hz: int, settings: Settings, meter: Meter
     ) -> None:
         self.source = source
         self.rate = Rate()
-        self._aligner, self._settings, self._meter = aligner, settings, meter
+        self._aligner = aligner
+        self._settings = settings
+        self._meter = meter
         self._decimator: FrameDecimator[Frame] = FrameDecimator(grid_hz)
         self._segments = SegmentTracker(source.name, Bridge(settings.bridge))
         self._last_ns: int | None = None
@@ -70,12 +76,12 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name=f"feed {source.name}", daemon=True)
 
     def start(self, ready: threading.Event) -> None:
-        """Begin; `ready` is set whenever something can be fetched."""
+        """Start the thread; `ready` is set whenever `get` has an item."""
         self._ready = ready
         self._thread.start()
 
     def get(self, block: bool) -> Item | None:
-        """The next item; None when there is none now and `block` is False."""
+        """The next item; None when none is waiting and `block` is False."""
         try:
             return self._queue.get(block)
         except queue.Empty:
@@ -104,6 +110,7 @@ class Feed:
             self._put(End(error))
 
     def _put(self, item: Item) -> None:
+        """Queue an item, waiting for room unless the feed is being closed."""
         size = item.frame.image.nbytes if isinstance(item, Sighting) else 0
         while not self._stop.is_set():
             try:
@@ -132,6 +139,7 @@ class Feed:
         yield from self._decided(self._decimator.flush())
 
     def _frame(self, frame: Frame) -> Iterator[Item]:
+        """Check time and size of a frame; hand it to the decimator."""
         before_ns = self._last_ns
         rising = self._rising(frame)
         if isinstance(rising, Gap):
@@ -139,35 +147,41 @@ class Feed:
         if not isinstance(rising, Frame):
             yield Sighting(frame, dropped=DropCause.NOT_RISING)
             return
-        if resized := self._resized(rising, before_ns):
+        resized = self._resized(rising, before_ns)
+        if resized is not None:
             yield from self._close_segments(resized)
         self._shape = frame.image.shape
         self.rate.add(rising.captured_ns)
         yield from self._decided(self._decimator.push(rising.captured_ns, rising))
 
     def _rising(self, frame: Frame) -> Frame | Gap | None:
-        """The frame on a clock that rises; None when dropped; a Gap when the source's clock was set back for good."""
-        at = frame.captured_ns + self._shift_ns
-        if self._last_ns is None or at > self._last_ns:
-            self._last_ns, self._backwards = at, 0
-            return (
-                frame if self._shift_ns == 0 else Frame(frame.source, frame.index, at, frame.image)
-            )
+        """The frame on a clock that rises.
+
+        None when the frame is dropped; a Gap when the source's clock was set back for good.
+        """
+        captured_ns = frame.captured_ns + self._shift_ns
+        if self._last_ns is None or captured_ns > self._last_ns:
+            self._last_ns = captured_ns
+            self._backwards = 0
+            if self._shift_ns == 0:
+                return frame
+            return Frame(frame.source, frame.index, captured_ns, frame.image)
         self._backwards += 1
         if self._backwards < self._settings.clock_reset_frames:
             return None
         resumed = self._last_ns + 2 * self._settings.bridge.most_ns
-        self._shift_ns += resumed - at
+        self._shift_ns += resumed - captured_ns
         self._backwards = 0
         return Gap(frame.source, None, self._last_ns, resumed, GapReason.CLOCK_SET_BACK)
 
     def _resized(self, frame: Frame, before_ns: int | None) -> Gap | None:
-        """The Gap before a frame of another size than the last: what is known of faces is in the last one's pixels."""
+        """The Gap before a frame of another size: faces were tracked in pixels of the last size."""
         if before_ns is None or self._shape in (None, frame.image.shape):
             return None
         return Gap(frame.source, None, before_ns, frame.captured_ns, GapReason.PICTURE_SIZE_CHANGED)
 
     def _decided(self, decided: list[tuple[Frame, bool]]) -> Iterator[Item]:
+        """Align the frames that the decimator kept; report the others as thinned."""
         for frame, goes_on in decided:
             if goes_on:
                 yield from self._align(frame)
@@ -175,10 +189,12 @@ class Feed:
                 yield Sighting(frame, dropped=DropCause.THINNED)
 
     def _align(self, frame: Frame) -> Iterator[Item]:
+        """Align a frame's faces; report Gaps first, then the sighting."""
         with self._meter.time("align"):
             found = self._aligner(frame.image, frame.captured_ns)
         before = set(self._segments.last)
-        gaps = self._segments.see(frame.captured_ns, {f.face for f in found.faces}, found.rejected)
+        used = {face.face for face in found.faces}
+        gaps = self._segments.see(frame.captured_ns, used, found.rejected)
         yield from gaps
         crops = tuple(self._crop(frame, face) for face in found.faces)
         yield Sighting(frame, crops, rejected=found.rejected, refused=found.refused)
@@ -189,18 +205,19 @@ class Feed:
 
     def _crop(self, frame: Frame, face: Face) -> Crop:
         return Crop(
-            frame.source,
-            face.face,
-            frame.index,
-            frame.captured_ns,
-            face.pixels,
-            face.affine,
-            face.quality,
-            face.outline,
-            face.width_px,
+            source=frame.source,
+            face=face.face,
+            index=frame.index,
+            captured_ns=frame.captured_ns,
+            pixels=face.pixels,
+            affine=face.affine,
+            quality=face.quality,
+            outline=face.outline,
+            width_px=face.width_px,
         )
 
     def _close_segments(self, gap: Gap) -> Iterator[Item]:
+        """End every open segment at `gap`; the aligner starts anew."""
         yield from self._decided(self._decimator.flush())
         self._decimator.anchor(None)  # nothing is held after flush
         self._aligner.reset()

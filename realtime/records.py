@@ -1,6 +1,9 @@
-"""The records that flow from camera to overlay. Frozen, validated once, provenance on board.
+"""The records that flow from camera to overlay: frozen, validated at construction.
 
-Time is stream time: integer nanoseconds since the source's first frame. `index` counts the source's frames from 0.
+Each record names the source that it comes from.
+
+Time is stream time: integer nanoseconds since the source's first frame. `index` counts the
+source's frames from 0.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ class GapReason(StrEnum):
 
 
 class DropCause(StrEnum):
-    """Why a frame, or the boundary of an event, was left out: the keys of `drops` in the `end` record."""
+    """Why a frame or the boundary of an event was left out: keys of `drops` in an `end` record."""
 
     OVERLOAD = "overload"  # the queue of a live source was full
     UNREAD = "unread"  # a read of the camera gave nothing
@@ -60,15 +63,15 @@ class DropCause(StrEnum):
 
 
 def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None, ...]) -> None:
-    """Raise ValueError with expected and actual unless `array` has `dtype` and `shape` (None = any)."""
+    """Raise ValueError unless `array` has `dtype` and `shape`, where None is any size."""
     fits = array.ndim == len(shape) and all(
-        w is None or w == g for w, g in zip(shape, array.shape, strict=True)
+        wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
     )
-    if not fits or array.dtype != dtype:
-        want = "x".join("*" if w is None else str(w) for w in shape)
-        raise ValueError(
-            f"{name}: expected {np.dtype(dtype)} {want}, got {array.dtype} {'x'.join(map(str, array.shape))}"
-        )
+    if fits and array.dtype == dtype:
+        return
+    expected = "x".join("*" if size is None else str(size) for size in shape)
+    actual = "x".join(str(size) for size in array.shape)
+    raise ValueError(f"{name}: expected {np.dtype(dtype)} {expected}, got {array.dtype} {actual}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +89,10 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """One aligned face. `pixels` is 3xSxS RGB; `affine` maps frame to crop pixels; `outline` Nx2 frame pixels.
+    """One aligned face.
 
-    `width_px` is the face's width in the frame, 0 where it is not known.
+    pixels: 3xSxS RGB; affine: 2x3, from frame to crop pixels; outline: Nx2 frame pixels; width_px:
+    the face's width in the frame, 0 where it is not known.
     """
 
     source: str
@@ -104,17 +108,17 @@ class Crop:
     def __post_init__(self) -> None:
         _expect("Crop.pixels", self.pixels, np.uint8, (3, None, None))
         _expect("Crop.affine", self.affine, np.float64, (2, 3))
-        if self.pixels.shape[1] != self.pixels.shape[2]:
-            raise ValueError(
-                f"Crop.pixels: expected a square, got {self.pixels.shape[1]}x{self.pixels.shape[2]}"
-            )
+        _, rows, columns = self.pixels.shape
+        if rows != columns:
+            raise ValueError(f"Crop.pixels: expected a square, got {rows}x{columns}")
 
 
 @dataclass(frozen=True)
 class Gap:
-    """No evidence of `face` (None: of every face of the source) between start_ns and stop_ns. Flushes and resets.
+    """No evidence of `face` (None: of every face of the source) between start_ns and stop_ns.
 
-    The records of one outage touch each other: together they run from the last frame used to the first used after it.
+    It flushes and resets the sessions of these faces. The records of one outage touch each other:
+    together they run from the last frame used to the first used after it.
     """
 
     source: str
@@ -153,9 +157,10 @@ SourceRecord = Frame | Gap | SourceState | SourceWarning  # what iterating a sou
 
 @dataclass(frozen=True)
 class Event:
-    """One micro-expression. Times in stream ns; frames are source indices, inclusive, nearest in time.
+    """One micro-expression. Times are stream ns.
 
-    `label`, `label_scores`, `intensity` and `apex_*` are None until the event is final.
+    Frames are source indices, inclusive, nearest in time. `label`, `label_scores`, `intensity` and
+    `apex_*` are None until the event is final.
     """
 
     id: str
@@ -184,28 +189,45 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         """The `event` JSON line of the command contract; seconds to the microsecond."""
-
-        def seconds(ns: int | None) -> float | None:
-            return None if ns is None else round(ns / 1e9, 6)
-
+        label_scores: Any = self.label_scores
+        if label_scores:
+            label_scores = {label: round(share, 4) for label, share in label_scores.items()}
+        intensity: Any = self.intensity
+        if intensity:
+            intensity = [round(value, 4) for value in intensity]
         return {
-            "type": "event", "id": self.id, "source": self.source, "face": self.face, "status": self.status,
-            "onset_s": seconds(self.onset_ns), "apex_s": seconds(self.apex_ns), "offset_s": seconds(self.offset_ns),
-            "onset_frame": self.onset_frame, "apex_frame": self.apex_frame, "offset_frame": self.offset_frame,
-            "score": round(self.score, 4), "label": self.label,
-            "label_scores": self.label_scores and {k: round(v, 4) for k, v in self.label_scores.items()},
-            "intensity": self.intensity and [round(v, 4) for v in self.intensity],
-            "emitted_s": seconds(self.emitted_ns),
-        }  # fmt: skip
+            "type": "event",
+            "id": self.id,
+            "source": self.source,
+            "face": self.face,
+            "status": self.status,
+            "onset_s": _seconds(self.onset_ns),
+            "apex_s": _seconds(self.apex_ns),
+            "offset_s": _seconds(self.offset_ns),
+            "onset_frame": self.onset_frame,
+            "apex_frame": self.apex_frame,
+            "offset_frame": self.offset_frame,
+            "score": round(self.score, 4),
+            "label": self.label,
+            "label_scores": label_scores,
+            "intensity": intensity,
+            "emitted_s": _seconds(self.emitted_ns),
+        }
+
+
+def _seconds(ns: int | None) -> float | None:
+    """Nanoseconds as seconds to the microsecond; None stays None."""
+    return None if ns is None else round(ns / 1e9, 6)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What the overlay draws for one face now. The history arrays end at `now_ns`, one column per tick.
+    """What the overlay draws for one face now.
 
+    The history arrays have one column per tick and end at `now_ns`.
     scores: (M, H) window probabilities by the window's last tick, NaN where none;
     refined: (H,) best refined score per tick, NaN where none;
-    note: why the face is not used now, or what keeps it from being seen well; "" where there is nothing to say.
+    note: why the face is not used now, or what keeps it from being seen well; "" for neither.
     """
 
     source: str

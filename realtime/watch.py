@@ -1,7 +1,10 @@
-"""`microspot watch`: from sources to sinks. Everything the command does, as functions a program can call.
+"""`microspot watch` as functions that a program can call: from a pipeline to its sinks.
 
-with load_engines() as engines, Pipeline([open_source("0")], engines) as pipeline:
-    for record in pipeline.run(): ...
+    with load_engines() as engines:
+        outcome = watch([open_source("0")], engines, [open_sink("events.csv")], Settings())
+
+`watch` opens a Pipeline over sources; `follow` takes one that is open already. Interruptions and
+sinks that fail end the open segments first, so that nothing already seen is lost.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from microspot.engines.commands.entry_point import ENDINGS, interrupted
+from microspot.engines.commands.entry_point import ENDINGS, INTERRUPTED, interrupted
 from microspot.engines.redaction import shown
 from microspot.engines.runtime.engine import EngineSet
 
@@ -34,18 +37,22 @@ class Outcome:
     warnings: tuple[str, ...]
 
 
-class Run(Protocol):
-    """A Pipeline, or Processes: what gives records."""
+class RecordSource(Protocol):
+    """What gives records: a Pipeline, or Processes."""
 
     draw: Draw | None
 
-    def describe(self) -> dict[str, Any]: ...
+    def describe(self) -> dict[str, Any]:
+        """The `start` record."""
 
-    def run(self) -> Iterator[Record]: ...
+    def run(self) -> Iterator[Record]:
+        """Every record until all sources have ended."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """End after the current round; may be called from a signal handler."""
 
-    def finish(self) -> Iterator[Record]: ...
+    def finish(self) -> Iterator[Record]:
+        """The records that end what is open, after an interruption."""
 
 
 def watch(
@@ -56,44 +63,48 @@ def watch(
     *,
     seconds: float | None = None,
 ) -> Outcome:
-    """Run until every source ends (or is interrupted) and write every record to every sink that wants it.
+    """Run until every source ends or an interruption; write every record to the sinks.
 
-    Interruption and a sink that fails end the open segments first, so that nothing already seen is lost. Raises what
-    the first sink to fail raised.
+    seconds: stream time after which every source ends. Raises what the first sink to fail raised.
     """
     with Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
         return follow(pipeline, sinks)
 
 
-def follow(run: Run, sinks: Sequence[Sink]) -> Outcome:
-    """`watch` for a run that is open already."""
-    outputs = _Outputs(sinks, run.stop)
-    run.draw = outputs.draw if any(sink.draws for sink in sinks) else None
+def follow(records: RecordSource, sinks: Sequence[Sink]) -> Outcome:
+    """The same as `watch` for a Pipeline, or Processes, that is open already."""
+    working = _WorkingSinks(sinks, records.stop)
+    records.draw = working.draw if any(sink.draws for sink in sinks) else None
     warnings: list[str] = []
     errors: list[MicrospotError] = []
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
         announce(sinks)
-        outputs.write(run.describe())
-        outputs.check()
+        working.write(records.describe())
+        working.raise_failure()
         try:
-            with _interrupts(run) as interrupts:
-                _pass_on(run.run(), outputs, warnings, errors)
+            with _interrupts(records.stop) as interrupts:
+                _deliver(records.run(), working, warnings, errors)
         except KeyboardInterrupt:  # a window was closed
             interrupts.append(signal.SIGINT)
-            _pass_on(run.finish(), outputs, warnings, errors)
-        outputs.check()
+            _deliver(records.finish(), working, warnings, errors)
+        working.raise_failure()
     warnings += [str(error) for error in errors]
-    code = 130 if interrupts else errors[0].exit_code if errors else 0
-    return Outcome(code, tuple(warnings))
+    if interrupts:
+        return Outcome(INTERRUPTED, tuple(warnings))
+    return Outcome(errors[0].exit_code if errors else 0, tuple(warnings))
 
 
-class _Outputs:
-    """The sinks that still work. One that fails ends the run, in good order: the others get all that was seen."""
+class _WorkingSinks:
+    """The sinks that have not failed.
+
+    One that fails ends the run in good order: the others get everything that was seen.
+    """
 
     def __init__(self, sinks: Sequence[Sink], stop: Callable[[], None]) -> None:
-        self._working, self._stop = list(sinks), stop
+        self._working = list(sinks)
+        self._stop = stop
         self._failure: Exception | None = None
 
     def write(self, record: dict[str, Any]) -> None:
@@ -105,8 +116,8 @@ class _Outputs:
             if sink.draws:
                 self._try(sink, partial(sink.draw, frame, views))
 
-    def check(self) -> None:
-        """Raise what the first sink to fail raised."""
+    def raise_failure(self) -> None:
+        """Raise what the first sink to fail raised, if one did."""
         if self._failure is not None:
             raise self._failure
 
@@ -120,25 +131,27 @@ class _Outputs:
 
 
 @contextmanager
-def _interrupts(run: Run) -> Iterator[list[int]]:
-    """The first interruption ends the run after its round, so that nothing decided is lost; a second one at once.
+def _interrupts(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """The first interruption ends the run after its round, so that nothing decided is lost.
 
-    ctrl-C, SIGTERM of a supervisor and, unless it is ignored (nohup), SIGHUP of a terminal that closes.
+    A second one raises KeyboardInterrupt at once. Interruptions are ctrl-C, a supervisor's SIGTERM
+    and, unless it is ignored (nohup), the SIGHUP of a terminal that closes. Yields the signals
+    received, oldest first.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
 
-    def stop(number: int, _: object) -> None:
+    def handle(number: int, _: object) -> None:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        run.stop()
+        stop()
 
     numbers = [n for n in ENDINGS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in numbers}
-    if interrupted():  # before, while native code that swallowed it was loading
+    before = {number: signal.signal(number, handle) for number in numbers}
+    if interrupted():  # while modules loaded; native code may have swallowed the signal
         signal.raise_signal(signal.SIGINT)
     try:
         yield received
@@ -147,44 +160,49 @@ def _interrupts(run: Run) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _pass_on(
+def _deliver(
     records: Iterable[Record],
-    outputs: _Outputs,
+    sinks: _WorkingSinks,
     warnings: list[str],
     errors: list[MicrospotError],
 ) -> None:
+    """Write every record to the sinks; collect the warnings and errors that they hold."""
     for record in records:
-        outputs.write(to_json(record))
+        sinks.write(to_json(record))
         if isinstance(record, SourceWarning):
             warnings.append(shown(f"{record.source}: {record.detail}"))
-        if isinstance(record, SourceEnd):
+        elif isinstance(record, SourceEnd):
             if record.error is not None:
                 errors.append(record.error)
             elif record.frames == 0:
-                errors.append(
-                    SourceError(
-                        f"{record.source}: no frame could be read; check that it holds video"
-                    )
-                )
+                unread = f"{record.source}: no frame could be read; check that it holds video"
+                errors.append(SourceError(unread))
             elif not record.face_seen:
-                warnings.append(f"{record.source}: {_unseen(record)}")
+                warnings.append(f"{record.source}: {_no_face_warning(record)}")
 
 
-def _unseen(end: SourceEnd) -> str:
-    """What to say of a source in which no face was ever used."""
-    counts = ", ".join(f"{count} frames: {why}" for why, count in end.rejected.items())
-    return f"no face was used ({counts}); a face must be frontal, and as wide as the setting min_face_px asks"
+def _no_face_warning(end: SourceEnd) -> str:
+    """The warning for a source in which no face was ever used."""
+    counts = ", ".join(f"{count} frames: {reason}" for reason, count in end.rejected.items())
+    return (
+        f"no face was used ({counts}); a face must be frontal and at least as wide as the setting "
+        "min_face_px"
+    )
 
 
 def to_json(record: Record) -> dict[str, Any]:
-    """The JSON line of a record (architecture 7), key `type` first."""
+    """The JSON line of a record of the command contract, key `type` first."""
     if isinstance(record, Event):
         return record.to_json()
     if isinstance(record, Gap):
         return {
-            "type": "gap", "source": record.source, "face": record.face, "reason": record.reason,
-            "start_s": round(record.start_ns / 1e9, 6), "stop_s": round(record.stop_ns / 1e9, 6),
-        }  # fmt: skip
+            "type": "gap",
+            "source": record.source,
+            "face": record.face,
+            "reason": record.reason,
+            "start_s": round(record.start_ns / 1e9, 6),
+            "stop_s": round(record.stop_ns / 1e9, 6),
+        }
     if isinstance(record, SourceState):
         return {
             "type": "state",
@@ -204,6 +222,9 @@ def to_json(record: Record) -> dict[str, Any]:
         "source": record.source,
         "frames": record.frames,
         "events": record.events,
+        "drops": record.drops,
+        "rejected": record.rejected,
     }
-    ended |= {"drops": record.drops, "rejected": record.rejected}
-    return ended | ({"error": str(record.error)} if record.error else {})
+    if record.error:
+        ended["error"] = str(record.error)
+    return ended

@@ -1,0 +1,130 @@
+"""SourceRun: one source while a pipeline runs it, with its sessions, counts and open outages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from microspot.engines.alignment.aligner import Refused, Rejection
+from microspot.engines.specs import SpotterSpec
+
+from .feed import Feed, Sighting
+from .overlay.event_text import face_small
+from .records import DropCause, Event, Frame, Gap, View
+from .session import Session
+
+STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
+
+
+@dataclass(eq=False)
+class SourceRun:
+    """The feed of one source, and what is known of the source so far.
+
+    sessions: by face; drops and rejected: frames by cause; outages: face -> the last Gap of an
+    outage that is not over; now_ns: time of the newest frame.
+    """
+
+    feed: Feed
+    sessions: dict[int, Session] = field(default_factory=dict)
+    frames: int = 0
+    events: int = 0
+    faces_seen: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    outages: dict[int | None, Gap] = field(default_factory=dict)
+    now_ns: int = 0
+    over: bool = False
+    time_limit_reached: bool = False  # ended by `seconds`, not by the source
+
+    def count_frame(self, sighting: Sighting) -> None:
+        """Count a frame when the loop takes it.
+
+        The feed's thread reads ahead, and the counts must not depend on how far.
+        """
+        self.frames += 1
+        self.faces_seen += len(sighting.crops)
+        if sighting.dropped != DropCause.NOT_RISING:
+            self.now_ns = sighting.frame.captured_ns
+        for crop in sighting.crops:
+            self.outages.pop(crop.face, None)
+            self.outages.pop(None, None)
+        if sighting.dropped:
+            self.drops[sighting.dropped] += 1
+        if sighting.rejected:
+            self.rejected[sighting.rejected] += 1
+
+    def count_final(self, events: Iterable[Event]) -> None:
+        """Count the final ones among `events`."""
+        self.events += sum(1 for event in events if event.status == "final")
+
+    def begin_outage(self, gap: Gap) -> None:
+        """Remember an outage; one of every face is an outage of each face that was ever seen."""
+        faces: list[int | None] = [gap.face]
+        if gap.face is None and self.sessions:
+            faces = list(self.sessions)
+        for face in faces:
+            self.outages[face] = replace(gap, face=face)
+
+    def unreported_outages(self) -> list[Gap]:
+        """The rest of every outage that lasts to the end of the source."""
+        return [
+            replace(gap, start_ns=gap.stop_ns, stop_ns=self.now_ns)
+            for gap in self.outages.values()
+            if gap.stop_ns < self.now_ns
+        ]
+
+    def all_drops(self) -> dict[str, int]:
+        """Left-out frames and boundaries by cause, those counted by the source itself included."""
+        drops: dict[str, int] = dict(self.drops)
+        if not self.time_limit_reached:
+            drops |= self.feed.source.drops
+        boundaries_lost = sum(session.boundaries_lost for session in self.sessions.values())
+        if boundaries_lost:
+            drops[DropCause.OUT_OF_RING] = boundaries_lost
+        return drops
+
+    def views(self, sighting: Sighting, spec: SpotterSpec, latency_ms: float) -> list[View]:
+        """What the overlay draws of the faces seen lately, then of those found but never used."""
+        now_ns = sighting.frame.captured_ns
+        refused = {face.face: face for face in sighting.refused}
+        views = []
+        for face, session in sorted(self.sessions.items()):
+            if now_ns - session.seen_ns < STALE_NS:
+                found = refused.pop(face, None)
+                note = "" if found is None else _unused_note(found)
+                views.append(session.view(self.feed.rate.hz, latency_ms, note))
+        for found in refused.values():
+            views.append(self._view_of_unused(sighting.frame, found, spec, latency_ms))
+        return views
+
+    def _view_of_unused(
+        self, frame: Frame, found: Refused, spec: SpotterSpec, latency_ms: float
+    ) -> View:
+        """The view of a face that was found and never used."""
+        no_scores = np.empty((spec.scales, 0), np.float32)
+        return View(
+            source=frame.source,
+            face=found.face,
+            now_ns=frame.captured_ns,
+            grid_hz=spec.grid_hz,
+            measured_hz=self.feed.rate.hz,
+            windows=spec.windows,
+            scores=no_scores,
+            refined=no_scores[0],
+            events=(),
+            outline=found.outline,
+            quality=0.0,
+            latency_ms=latency_ms,
+            thresholds=(spec.t_cpn, spec.t_crn),
+            note=_unused_note(found),
+        )
+
+
+def _unused_note(found: Refused) -> str:
+    """What a person is told of a face that is not used."""
+    if found.reason == Rejection.TOO_SMALL:
+        return f"{face_small(found.width_px)}, not used"
+    return f"not used: {found.reason}"
