@@ -1,0 +1,11 @@
+"""Face alignment: a BGR image in, steady face crops with their quality out.
+
+aligner        frames -> crops, one object per camera
+landmarker     MediaPipe's face landmarker, shared between cameras
+face_tracks    which face of a frame is which of the last one
+stabilizer     one face held still against a reference, over one segment
+registration   how a face has moved since its reference was taken, sub-pixel
+face_template  where the parts of a face lie in its crop
+affine         maps of the plane
+bridge         how long a face may be missing
+"""

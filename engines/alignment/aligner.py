@@ -1,14 +1,16 @@
-"""Frames in, steady face crops out: MediaPipe finds the face, `steady` holds it still and follows it in between.
+"""Frames in, steady face crops out: MediaPipe finds a face, `stabilizer` holds it still.
 
-The landmarker costs ten times the rest, so it runs now and then: `AlignOptions.search_ns` while a face is looked for,
-`landmarks_ns` while all are followed. In between registration follows the face from frame to frame, and asks the
-landmarker within the same frame whenever it is not sure. Asked every 0.3 s, it moved the crops of four real clips by
-0.01, 0.01, 0.05 and 0.20 px RMS over 0.5 Hz (the last nods and turns) against landmarks at every frame, held the known
-sway of `steadiness` as still (0.095 px) and asked at 0.15 of the frames.
+The landmarker costs ten times the rest, so it runs every `AlignOptions.search_ns` while a face is
+looked for and every `landmarks_ns` while all are followed. In between registration follows the face
+from frame to frame, and runs the landmarker within the same frame whenever it is not sure. Run
+every 0.3 s, the crops of four real clips moved by 0.01, 0.01, 0.05 and 0.20 px RMS over 0.5 Hz (in
+the last the head nods and turns) against landmarks at every frame, the known sway of
+`evaluation.crop_jitter` was held as still (0.095 px), and it ran at 0.15 of the frames.
 
-MediaPipe runs in IMAGE mode for one face and for several: every answer stands for itself, so the same frames give the
-same crops wherever a segment begins. (VIDEO mode with one face low-passes the landmarks and would swallow
-micro-expressions; with more it searches every frame for the faces that are missing: 6.2 ms against 5.7 for one face.)
+MediaPipe runs in IMAGE mode for one face and for several: no answer depends on earlier frames, so
+the same frames give the same crops wherever a segment begins. (VIDEO mode with one face low-passes
+the landmarks and would swallow micro-expressions; with more it searches every frame for the faces
+that are missing: 6.2 ms against 5.7 for one face.)
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .affine import Affine, Matrix
 from .bridge import Bridge, BridgeOptions
-from .face_template import Affine, compose, face_to_crop, inverse
-from .face_tracks import Track, Tracks
-from .landmarker import Landmarker, Mesh, moved, outline, width_px, yaw_degrees
+from .face_template import face_to_crop
+from .face_tracks import FaceTrack, FaceTracks
+from .landmarker import Landmarker, Mesh, outline, transformed, width_px, yaw_degrees
 from .registration import Pixels, RegisterOptions
-from .stabilizer import FaceStabilizer, Placed
+from .stabilizer import FaceStabilizer, Placement
 
 __all__ = [
     "AlignOptions",
@@ -46,25 +49,24 @@ __all__ = [
 
 @dataclass(frozen=True)
 class AlignOptions:
-    """Gates and memory of the aligner. A face comes in at the stricter value of a pair and leaves at the other.
+    """Gates and memory of the aligner; a face is let in at a stricter value than it is let go.
 
-    The least width was 90 px and blanked whole clips. By `exam widths` on footage that may be tuned on (17 MEs, 2.6
-    minutes at each width) 6, 6, 6, 7, 5, 6 and 5 were found at 40, 50, 60, 70, 80, 90 and 100 px, with 2, 1, 11, 4, 3,
-    4 and 0 false alarms: nothing is lost down to 40 px. Not from the papers.
+    The least width was once 90 px, at which whole clips had no crop. By `exam widths` on footage
+    that may be tuned on (17 MEs, 2.6 minutes at each width) 6, 6, 6, 7, 5, 6 and 5 were found at
+    40, 50, 60, 70, 80, 90 and 100 px, with 2, 1, 11, 4, 3, 4 and 0 false alarms: nothing is lost
+    down to 40 px. Not from the papers.
     """
 
     yaw_degrees: tuple[float, float] = (30.0, 35.0)  # enter below, leave above
     min_face_px: float = 45.0  # width of the mesh: enter from
-    stays: float = 0.9  # of that width: leave below
+    leave_share: float = 0.9  # of that width: leave below
     inside: float = 0.8  # least share of the landmarks within the frame
-    search_ns: int = (
-        300_000_000  # the landmarker looks this often while fewer faces than asked for are there
-    )
-    landmarks_ns: int = 500_000_000  # and this often at faces that are followed; 0: at every frame
-    bridge: BridgeOptions = field(
-        default_factory=BridgeOptions
-    )  # a face missing for longer starts anew
-    forget_ns: int = 500_000_000  # an id is kept this long for a face that is gone
+    # How often the landmarker runs
+    search_ns: int = 300_000_000  # while fewer faces than asked for are there
+    landmarks_ns: int = 500_000_000  # while all are followed; 0: at every frame
+    # What a face that is missing keeps
+    bridge: BridgeOptions = field(default_factory=BridgeOptions)  # its reference, so long
+    forget_ns: int = 500_000_000  # its number, so long
     same_face_iou: float = 0.3
     register: RegisterOptions = field(default_factory=RegisterOptions)
 
@@ -81,24 +83,26 @@ class Rejection(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One aligned face. `pixels` (3, S, S) RGB; `affine` (2, 3) frame px -> crop px; `quality` 0..1.
+    """One aligned face.
 
-    `outline` (N, 2) frame px is the face oval, a closed polygon (the first point is not repeated). `placed` (2, 3) is
-    where landmarks alone would have put the crop. `width_px` is the face's, from side to side; 0 where not known.
+    `pixels` (3, S, S) RGB, `affine` (2, 3) frame px -> crop px, `quality` 0..1. `outline` (N, 2)
+    frame px is the face oval, a closed polygon (the first point is not repeated). `placed` (2, 3)
+    is where landmarks alone would have put the crop. `width_px` is the width of the face; 0 where
+    it is not known.
     """
 
     face: int
     pixels: Pixels
-    affine: Affine
+    affine: Matrix
     quality: float
     outline: NDArray[np.float32]
-    placed: Affine = field(default_factory=lambda: np.eye(2, 3))
+    placed: Matrix = field(default_factory=lambda: np.eye(2, 3))
     width_px: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Refused:
-    """A face that was found and not used, and why; `outline` and `width_px` as a Face's."""
+    """A face that was found and not used, and why; `outline` and `width_px` as of a Face."""
 
     face: int
     reason: Rejection
@@ -108,9 +112,9 @@ class Refused:
 
 @dataclass(frozen=True)
 class Alignment:
-    """The faces of one frame, by id. `rejected` is why the first face that is not there is not there.
+    """The faces of one frame, by number; `rejected` says why the first missing face is missing.
 
-    `refused` are the faces that the landmarker found when it last looked and that were not used.
+    `refused` are the faces that the landmarker found when it last ran and that were not used.
     """
 
     faces: tuple[Face, ...]
@@ -119,14 +123,17 @@ class Alignment:
 
 
 class Aligner(Protocol):
-    """Stateful per source: one object per camera, frames in the order of capture. A context manager."""
+    """Stateful per source: one object per camera, frames in the order of capture.
+
+    A context manager.
+    """
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
         """Align one frame (H, W, 3) taken at `captured_ns`."""
         ...
 
     def reset(self, face: int | None = None) -> None:
-        """Start a new segment for `face` (None: for all, and forget who they were)."""
+        """Start a new segment for `face` (None: for all, and forget their numbers)."""
 
     def close(self) -> None:
         """Free what the aligner holds."""
@@ -146,7 +153,7 @@ class Aligner(Protocol):
 class FixedAligner(Aligner):
     """One face at a given place in every frame: for tests and for footage that is cropped already.
 
-    `affine` (2, 3) maps frame px to crop px; None segments the whole frame over the crop.
+    `affine` (2, 3) maps frame px to crop px; None stretches the whole frame over the crop.
     """
 
     def __init__(self, affine: NDArray[Any] | None = None, side: int = 112) -> None:
@@ -154,6 +161,7 @@ class FixedAligner(Aligner):
         self._affine = None if affine is None else np.array(affine, np.float64).reshape(2, 3)
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
+        """The whole frame, or its given part, as the face of every frame."""
         affine = self._whole(image_bgr) if self._affine is None else self._affine
         size = (self.side, self.side)
         crop = cv2.warpAffine(
@@ -161,19 +169,21 @@ class FixedAligner(Aligner):
         )
         end = self.side - 0.5
         square = np.array([[-0.5, -0.5, 1], [end, -0.5, 1], [end, end, 1], [-0.5, end, 1]])
-        outline = (square @ inverse(affine).T).astype(np.float32)
+        outline = (square @ Affine(affine).inverse().matrix.T).astype(np.float32)
         return Alignment((Face(0, _rgb_planes(crop), affine, 1.0, outline, affine),), None)
 
-    def _whole(self, image: Pixels) -> Affine:
-        sx, sy = self.side / image.shape[1], self.side / image.shape[0]
+    def _whole(self, image: Pixels) -> Matrix:
+        sx = self.side / image.shape[1]
+        sy = self.side / image.shape[0]
         return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]])
 
 
 class MediaPipeAligner(Aligner):
-    """Up to `faces` faces per frame, ids 0..faces-1, each held still against its own reference.
+    """Up to `faces` faces per frame, numbered from 0, each held still against its own reference.
 
-    A face that goes, or is another one after a cut, is noticed on that frame, for it no longer looks like its
-    reference. A face that comes is seen at most `search_ns` and a frame later: at once where a face was just lost.
+    A face that goes, or is another one after a cut, is noticed on that frame, since it no longer
+    looks like its reference. A face that comes is seen at most `search_ns` and a frame later: at
+    once where a face was just lost.
 
     Raises EngineError where MediaPipe or its model cannot be loaded.
     """
@@ -185,19 +195,20 @@ class MediaPipeAligner(Aligner):
             raise UsageError(
                 f"side {side}, faces {faces}: expected a side of at least 16 and at least one face"
             )
-        self.side, self.faces = side, faces
+        self.side = side
+        self.faces = faces
         self.options = options or AlignOptions()
-        self._tracks = Tracks(faces, self.options.forget_ns, self.options.same_face_iou)
+        self._tracks = FaceTracks(faces, self.options.forget_ns, self.options.same_face_iou)
         self._bridge = Bridge(self.options.bridge)
         self._searched_ns: int | None = None
         self._last_ns = 0
         self._rejected: str | None = None
         self._refused: tuple[Refused, ...] = ()
-        self._landmarker = Landmarker(
-            faces + 1
-        )  # one more: of two alike it would show now one, now the other
+        # one more than wanted: of two faces alike it would show now one, now the other
+        self._landmarker = Landmarker(faces + 1)
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
+        """Follow the faces of the last frame, or search for faces where that is due."""
         self._bridge.see(captured_ns)
         followed = None if self._due(captured_ns) else self._follow(image_bgr, captured_ns)
         self._last_ns = captured_ns
@@ -206,35 +217,37 @@ class MediaPipeAligner(Aligner):
         return Alignment(followed, self._rejected, self._refused)
 
     def _due(self, now_ns: int) -> bool:
-        """Landmarks are asked after a while, until a face just lost is found or given up, and after a hole that no
-        bridge spans: then the reference starts anew."""
-        followed = [track for track in self._tracks if track.steady is not None]
-        options = self.options
-        rest_ns = (
-            options.landmarks_ns
-            if len(followed) == self.faces
-            else min(options.search_ns, options.landmarks_ns)
-        )
-        if self._searched_ns is None or now_ns - self._searched_ns >= rest_ns:
+        """Whether the landmarker must run.
+
+        It runs when its interval is over, until a face just lost is found or given up, and after a
+        hole that no bridge spans, since the reference starts anew there.
+        """
+        followed = [track for track in self._tracks if track.stabilizer is not None]
+        interval_ns = self.options.landmarks_ns
+        if len(followed) < self.faces:
+            interval_ns = min(self.options.search_ns, interval_ns)
+        if self._searched_ns is None or now_ns - self._searched_ns >= interval_ns:
             return True
         return any(
-            track.kept_ns != self._last_ns or not self._bridge.spans(track.kept_ns, now_ns) for track in followed
-        )  # fmt: skip
+            track.kept_ns != self._last_ns or not self._bridge.spans(track.kept_ns, now_ns)
+            for track in followed
+        )
 
     def _follow(self, image: Pixels, now_ns: int) -> tuple[Face, ...] | None:
-        """The faces of the last frame, by registration alone; None where it does not find one of them."""
+        """The faces of the last frame, by registration alone; None where it loses one of them."""
         faces = []
         for track in self._tracks:
-            if track.steady is None:
+            if track.stabilizer is None:
                 continue
-            placed = track.steady.follow(image, now_ns)
-            if placed is None:
+            placement = track.stabilizer.follow(image, now_ns)
+            if placement is None:
                 return None
-            mesh = moved(track.mesh, compose(inverse(placed.by_landmarks), track.placed))
-            if self._gate(image, mesh, True) is not None:
+            movement = placement.by_landmarks.inverse() @ track.by_landmarks
+            mesh = transformed(track.mesh, movement)
+            if self._gate(image, mesh, inside=True) is not None:
                 return None
             track.see(mesh, now_ns)
-            faces.append(self._shown(track, placed, now_ns))
+            faces.append(self._aligned(track, placement, now_ns))
         return tuple(sorted(faces, key=lambda face: face.face))
 
     def _search(self, image: Pixels, now_ns: int) -> Alignment:
@@ -245,19 +258,25 @@ class MediaPipeAligner(Aligner):
         self._restart_unbridged(now_ns)
         faces: dict[int, Face] = {}
         refused: dict[int, Refused] = {}
-        all_found = sum(track is not None for track in tracks) == self.faces
+        all_found = len([track for track in tracks if track is not None]) == self.faces
         for mesh, track in zip(meshes, tracks, strict=True):
             if track is None and all_found:
                 continue  # one face more than is wanted
-            # without a track the face is new, and all ids are still held for faces just lost
-            found = Rejection.LOST if track is None else self._face(image, mesh, track, now_ns)
-            face = self.faces if track is None else track.face
+            if track is None:  # a new face, while all numbers are kept for faces just lost
+                face = self.faces
+                found: Face | Rejection = Rejection.LOST
+            else:
+                face = track.face
+                found = self._face(image, mesh, track, now_ns)
             if isinstance(found, Face):
                 faces[face] = found
             else:
                 refused[face] = Refused(face, found, outline(mesh), width_px(mesh))
         self._refused = tuple(refused[i] for i in sorted(refused))
-        self._rejected = self._refused[0].reason if refused else None if meshes else Rejection.NO_FACE
+        if refused:
+            self._rejected = self._refused[0].reason
+        else:
+            self._rejected = None if meshes else Rejection.NO_FACE
         return Alignment(tuple(faces[i] for i in sorted(faces)), self._rejected, self._refused)
 
     def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
@@ -265,6 +284,7 @@ class MediaPipeAligner(Aligner):
         return self._landmarker(image_bgr)
 
     def reset(self, face: int | None = None) -> None:
+        """Start a new segment for `face`; for all, and forget their numbers, where it is None."""
         self._searched_ns = None
         if face is None:
             self._tracks.clear()
@@ -276,40 +296,52 @@ class MediaPipeAligner(Aligner):
         self._landmarker.close()
 
     def _restart_unbridged(self, now_ns: int) -> None:
-        """A face rejected for a frame or two keeps its reference: the session bridges that, and would see a step."""
+        """Restart faces that were missing for longer than the stream bridges.
+
+        A face that was missing for a frame or two keeps its reference: the stream goes on, and
+        would see a step.
+        """
         for track in self._tracks:
             if not self._bridge.spans(track.kept_ns, now_ns):
                 track.restart()
 
-    def _face(self, image: Pixels, mesh: Mesh, track: Track, now_ns: int) -> Face | Rejection:
+    def _face(self, image: Pixels, mesh: Mesh, track: FaceTrack, now_ns: int) -> Face | Rejection:
         """The face, or the reason against it."""
         refused = self._gate(image, mesh, track.inside_gates)
         track.inside_gates = refused is None
         if refused is not None:
             return refused
-        track.steady = track.steady or FaceStabilizer(self.side, self.options.register)
-        placed = track.steady.place(image, face_to_crop(mesh, self.side), now_ns)
-        return Rejection.LOST if placed is None else self._shown(track, placed, now_ns)
+        if track.stabilizer is None:
+            track.stabilizer = FaceStabilizer(self.side, self.options.register)
+        placement = track.stabilizer.place(image, face_to_crop(mesh, self.side), now_ns)
+        return Rejection.LOST if placement is None else self._aligned(track, placement, now_ns)
 
-    def _shown(self, track: Track, placed: Placed, now_ns: int) -> Face:
-        track.kept_ns, track.placed = now_ns, placed.by_landmarks
+    def _aligned(self, track: FaceTrack, placement: Placement, now_ns: int) -> Face:
+        track.kept_ns = now_ns
+        track.by_landmarks = placement.by_landmarks
+        affine = placement.affine.matrix
         frontal = max(0.0, 1 - (yaw_degrees(track.mesh) / self.options.yaw_degrees[1]) ** 2)
-        sharp = min(1.0, 1 / math.hypot(*placed.affine[:, 0]))
-        quality = frontal * sharp * min(1.0, max(0.0, placed.correlation))
-        pixels = _rgb_planes(placed.pixels)
-        shape = outline(track.mesh)
+        sharp = min(1.0, 1 / math.hypot(*affine[:, 0]))
         return Face(
-            track.face, pixels, placed.affine, quality, shape, placed.by_landmarks, width_px(track.mesh)
-        )  # fmt: skip
+            track.face,
+            pixels=_rgb_planes(placement.pixels),
+            affine=affine,
+            quality=frontal * sharp * min(1.0, max(0.0, placement.correlation)),
+            outline=outline(track.mesh),
+            placed=placement.by_landmarks.matrix,
+            width_px=width_px(track.mesh),
+        )
 
-    def _gate(self, image: Pixels, mesh: Mesh, stays: bool) -> Rejection | None:
-        """Why the face may not come in or, if it `stays`, why it must leave."""
-        if yaw_degrees(mesh) > self.options.yaw_degrees[stays]:
+    def _gate(self, image: Pixels, mesh: Mesh, inside: bool) -> Rejection | None:
+        """Why the face may not come in or, if it is `inside` the gates, why it must leave."""
+        enter_yaw, leave_yaw = self.options.yaw_degrees
+        if yaw_degrees(mesh) > (leave_yaw if inside else enter_yaw):
             return Rejection.TURNED_AWAY
-        least_px = self.options.min_face_px * (self.options.stays if stays else 1)
-        if width_px(mesh) < least_px:
+        enter_px = self.options.min_face_px
+        if width_px(mesh) < (enter_px * self.options.leave_share if inside else enter_px):
             return Rejection.TOO_SMALL
-        (x, y, _), (high, wide, _) = mesh.T, image.shape
+        x, y, _ = mesh.T
+        high, wide, _ = image.shape
         within = np.count_nonzero((x >= 0) & (x < wide) & (y >= 0) & (y < high))
         return None if within >= self.options.inside * len(mesh) else Rejection.OUT_OF_FRAME
 

@@ -1,14 +1,13 @@
 """Where the parts of a face lie in its crop. The crop is this template, magnified.
 
-Template units: the width of the face mesh (landmarks 234 to 454) is 1, the middle between its sides the origin, y down.
-A crop spans SPAN of it, about 16 cm of face: from the lower forehead, with 11 px above the brows at S = 112 for them to
-rise into, to just above the tip of the mean chin. Places are means over the 783 most frontal of 964 portraits, made
-symmetrical. Not from the papers.
+Template units: the width of the face mesh (landmarks 234 to 454) is 1, the middle between its sides
+the origin, y down. A crop spans SPAN of it, about 16 cm of face: from the lower forehead, with 11
+px above the brows at S = 112 for them to rise into, to just above the tip of the mean chin. Places
+are means over the 783 most frontal of 964 portraits, made symmetrical. Not from the papers.
 """
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -16,32 +15,42 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Affine = NDArray[np.float64]
+from .affine import Affine
 
 SPAN = 1.04
 TOP = -0.39
+# Landmarks that expressions hardly move (no brow, lid, mouth or chin), and their mean places.
 TEMPLATE: dict[int, tuple[float, float]] = {
-    10: (0.0, -0.4884), 151: (0.0, -0.3750), 9: (0.0, -0.2606), 8: (0.0, -0.1983), 168: (0.0, -0.1390),
-    6: (0.0, -0.0776), 197: (0.0, -0.0238), 195: (0.0, 0.0261), 133: (-0.1299, -0.0994), 362: (0.1299, -0.0994),
-    33: (-0.3344, -0.1170), 263: (0.3344, -0.1170), 193: (-0.0578, -0.1328), 417: (0.0578, -0.1328),
-    122: (-0.0429, -0.0673), 351: (0.0429, -0.0673), 127: (-0.5062, -0.1005), 356: (0.5062, -0.1005),
-    234: (-0.5, 0.0), 454: (0.5, 0.0), 162: (-0.5, -0.2051), 389: (0.5, -0.2051), 116: (-0.4606, 0.0038),
-    345: (0.4606, 0.0038), 108: (-0.1258, -0.3774), 337: (0.1258, -0.3774), 109: (-0.1426, -0.4852),
-    338: (0.1426, -0.4852), 98: (-0.1273, 0.2119), 327: (0.1273, 0.2119),
+    # on the middle line
+    10: (0.0, -0.4884), 151: (0.0, -0.3750), 9: (0.0, -0.2606), 8: (0.0, -0.1983),
+    168: (0.0, -0.1390), 6: (0.0, -0.0776), 197: (0.0, -0.0238), 195: (0.0, 0.0261),
+    # in pairs
+    133: (-0.1299, -0.0994), 362: (0.1299, -0.0994),
+    33: (-0.3344, -0.1170), 263: (0.3344, -0.1170),
+    193: (-0.0578, -0.1328), 417: (0.0578, -0.1328),
+    122: (-0.0429, -0.0673), 351: (0.0429, -0.0673),
+    127: (-0.5062, -0.1005), 356: (0.5062, -0.1005),
+    234: (-0.5, 0.0), 454: (0.5, 0.0),
+    162: (-0.5, -0.2051), 389: (0.5, -0.2051),
+    116: (-0.4606, 0.0038), 345: (0.4606, 0.0038),
+    108: (-0.1258, -0.3774), 337: (0.1258, -0.3774),
+    109: (-0.1426, -0.4852), 338: (0.1426, -0.4852),
+    98: (-0.1273, 0.2119), 327: (0.1273, 0.2119),
 }  # fmt: skip
-"""Landmarks that expressions hardly move (no brow, lid, mouth or chin), and the mean places of them."""
 
 _POINTS = np.array(list(TEMPLATE))
 _PLACES = np.array([complex(*xy) for xy in TEMPLATE.values()])
 _FIT = np.conj(_PLACES - _PLACES.mean()) / np.sum(np.abs(_PLACES - _PLACES.mean()) ** 2)
 
-# What is compared between frames, closed polygons, mirrored: the nose from its root to its base with the inner eye
-# corners, and a strip from the outer eye corner down to the cheekbone. Not the forehead, which rises with the
-# brows; not the lids, cheeks or wings of the nose; nothing near the outline of the face, behind which a room stands.
+# What is compared between frames, closed polygons, mirrored: the nose from its root to its base
+# with the inner eye corners, and a strip from the outer eye corner down to the cheekbone. Not the
+# forehead, which rises with the brows; not the lids, cheeks or wings of the nose; nothing near the
+# outline of the face, behind which a room stands.
 RIGID = (
-    ((0.0, -0.18), (0.05, -0.17), (0.06, -0.13), (0.14, -0.12), (0.14, -0.06), (0.10, -0.02), (0.13, 0.08),
-     (0.11, 0.21), (0.0, 0.22)),
-    ((0.33, -0.15), (0.46, -0.15), (0.46, 0.09), (0.40, 0.12), (0.31, 0.12), (0.30, 0.05), (0.33, 0.0)),
+    ((0.0, -0.18), (0.05, -0.17), (0.06, -0.13), (0.14, -0.12), (0.14, -0.06), (0.10, -0.02),
+     (0.13, 0.08), (0.11, 0.21), (0.0, 0.22)),
+    ((0.33, -0.15), (0.46, -0.15), (0.46, 0.09), (0.40, 0.12), (0.31, 0.12), (0.30, 0.05),
+     (0.33, 0.0)),
 )  # fmt: skip
 RIGID_EDGE = 0.012  # standard deviation of the mask's soft edge, crop sides
 
@@ -52,7 +61,7 @@ def template_px(xy: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 
 def face_to_crop(landmarks: NDArray[Any], side: int) -> Affine:
-    """Landmarks (N >= 468, >= 2) of one face in frame px -> (2, 3) similarity frame px -> crop px.
+    """The similarity frame px -> crop px of a face with `landmarks` (N >= 468, >= 2) in frame px.
 
     Least squares of the template's landmarks over scale, turn and shift, as complex numbers.
     """
@@ -61,8 +70,8 @@ def face_to_crop(landmarks: NDArray[Any], side: int) -> Affine:
     linear = side / SPAN / np.sum((seen - seen.mean()) * _FIT)
     x, y = template_px(np.array([_PLACES.mean().real, _PLACES.mean().imag]), side)
     shift = complex(x, y) - linear * seen.mean()
-    return np.array(
-        [[linear.real, -linear.imag, shift.real], [linear.imag, linear.real, shift.imag]]
+    return Affine(
+        np.array([[linear.real, -linear.imag, shift.real], [linear.imag, linear.real, shift.imag]])
     )
 
 
@@ -71,43 +80,12 @@ def rigid_weights(side: int) -> NDArray[np.float32]:
     """(S, S) soft mask 0..1 of the rigid regions."""
     fine = 4
     canvas = np.zeros((side * fine, side * fine), np.uint8)
-    for half in RIGID:
+    for outline in RIGID:
         for sign in (1.0, -1.0):
-            polygon = template_px(np.array(half) * (sign, 1.0), side)
+            polygon = template_px(np.array(outline) * (sign, 1.0), side)
             cv2.fillPoly(canvas, [np.rint((polygon + 0.5) * fine).astype(np.int32)], 255)
     soft = cv2.GaussianBlur(canvas, (0, 0), RIGID_EDGE * side * fine)
-    weights: NDArray[np.float32] = (
-        cv2.resize(soft, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    )
-    weights.setflags(write=False)  # the cache hands out one array to all
+    small: Any = cv2.resize(soft, (side, side), interpolation=cv2.INTER_AREA)
+    weights: NDArray[np.float32] = small.astype(np.float32) / 255
+    weights.setflags(write=False)  # the cache returns one array to all
     return weights
-
-
-def compose(after: Affine, before: Affine) -> Affine:
-    """(2, 3) of first `before`, then `after`."""
-    both = after[:, :2] @ before
-    both[:, 2] += after[:, 2]
-    return both
-
-
-def inverse(affine: Affine) -> Affine:
-    """(2, 3) of the way back. Written out: NumPy's solver takes ten times as long for two rows."""
-    (a, b, x), (c, d, y) = affine.tolist()
-    area = a * d - b * c
-    a, b, c, d = d / area, -b / area, -c / area, a / area
-    return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
-
-
-def bounds(frame_to_crop: Affine, side: int) -> tuple[float, float, float, float]:
-    """x0, y0, x1, y1 in frame px of what a crop of `side` px shows."""
-    (a, b, x), (c, d, y) = inverse(frame_to_crop).tolist()
-    xs = (x, x + a * side, x + b * side, x + (a + b) * side)
-    ys = (y, y + c * side, y + d * side, y + (c + d) * side)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def farthest(affine: Affine, side: int) -> float:
-    """How far, in px, `affine` moves the corner of a crop of `side` px that it moves most."""
-    (a, b, x), (c, d, y) = affine.tolist()
-    corners = ((0, 0), (side, 0), (0, side), (side, side))
-    return max(math.hypot((a - 1) * u + b * v + x, c * u + (d - 1) * v + y) for u, v in corners)

@@ -1,4 +1,4 @@
-"""MediaPipe's face landmarker, and what its meshes say of a face."""
+"""MediaPipe's face landmarker, and what a mesh of its says about a face."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError, missing_library
-from .face_template import Affine
+from .affine import Affine
 from .registration import Pixels
 
 FACE_OVAL = (
@@ -30,36 +30,36 @@ Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is
 class Landmarker:
     """Up to `faces` meshes of an image, each image for itself. Close it when done.
 
-    MediaPipe remembers nothing between images in IMAGE mode, so cameras of a process share its tasks, at most one for
-    each core. Ten cameras on two cores held 160 MB more with one each, and frames took 1 to 8 % more CPU.
+    MediaPipe remembers nothing between images in IMAGE mode, so cameras of a process share its
+    tasks, at most one for each core. Ten cameras on two cores held 160 MB more with one each, and
+    frames took 1 to 8 % more CPU.
 
     Raises EngineError where MediaPipe or its model cannot be loaded.
     """
 
     def __init__(self, faces: int) -> None:
-        self._task = _borrowed(faces)
-        self._give_back = weakref.finalize(
-            self, _given_back, self._task
-        )  # once, also when it is never closed
-        self._give_back.atexit = False
+        self._task = _acquire_task(faces)
+        # runs once, also when the landmarker is never closed
+        self._release = weakref.finalize(self, _release_task, self._task)
+        self._release.atexit = False
 
     def __call__(self, image_bgr: Pixels) -> list[Mesh]:
         """The meshes of one image (H, W, 3)."""
-        if not self._give_back.alive:
+        if not self._release.alive:
             raise EngineError("the landmarker is closed: open another one")
         rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         mp = self._task.mediapipe
         found = self._task.landmarker.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb))
         high, wide = image_bgr.shape[:2]
         scale = (wide, high, wide)
-        flat = (
-            np.array([c for p in mesh for c in (p.x, p.y, p.z)]) for mesh in found.face_landmarks
-        )
-        return [mesh.reshape(-1, 3) * scale for mesh in flat]
+        return [
+            np.array([(point.x, point.y, point.z) for point in mesh]) * scale
+            for mesh in found.face_landmarks
+        ]
 
     def close(self) -> None:
-        """Free the model once nobody uses it; closing twice is fine."""
-        self._give_back()
+        """Free the model once no landmarker uses it; closing twice is fine."""
+        self._release()
 
 
 @dataclass(eq=False)
@@ -73,13 +73,12 @@ class _Task:
 
 
 _tasks: list[_Task] = []
-_lock = (
-    threading.RLock()
-)  # a landmarker that nobody closed may be collected while another one is opened
+# Reentrant: a landmarker that was never closed may be collected while another one is opened.
+_lock = threading.RLock()
 
 
-def _borrowed(faces: int) -> _Task:
-    """A new task while there are fewer than cores, then the one that fewest use."""
+def _acquire_task(faces: int) -> _Task:
+    """A new task while there are fewer than cores, then the one with the fewest users."""
     with _lock:
         alike = [task for task in _tasks if task.faces == faces]
         if len(alike) < available_cores():
@@ -91,7 +90,7 @@ def _borrowed(faces: int) -> _Task:
         return task
 
 
-def _given_back(task: _Task) -> None:
+def _release_task(task: _Task) -> None:
     with _lock:
         task.users -= 1
         if not task.users:
@@ -101,7 +100,9 @@ def _given_back(task: _Task) -> None:
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _open(faces: int) -> tuple[Any, Any]:
@@ -118,13 +119,11 @@ def _open(faces: int) -> tuple[Any, Any]:
             running_mode=tasks.vision.RunningMode.IMAGE,
             num_faces=faces,
         )
-        return mediapipe, tasks.vision.FaceLandmarker.create_from_options(
-            options
-        )  # loads the library
+        landmarker = tasks.vision.FaceLandmarker.create_from_options(options)  # loads the library
     except (ImportError, OSError) as error:
-        raise missing_library(error) or EngineError(
-            f"mediapipe cannot be loaded: {error}"
-        ) from error
+        missing = missing_library(error)
+        raise missing or EngineError(f"mediapipe cannot be loaded: {error}") from error
+    return mediapipe, landmarker
 
 
 def outline(mesh: Mesh) -> NDArray[np.float32]:
@@ -133,19 +132,19 @@ def outline(mesh: Mesh) -> NDArray[np.float32]:
 
 
 def width_px(mesh: Mesh) -> float:
-    """From side to side, frame px."""
+    """The width of the face from side to side, frame px."""
     return math.dist(*mesh[SIDES, :2])
 
 
-def moved(mesh: Mesh, affine: Affine) -> Mesh:
-    """The mesh after a similarity of the picture; its depth grows along."""
+def transformed(mesh: Mesh, similarity: Affine) -> Mesh:
+    """The mesh after a similarity of the picture; its depth is scaled along."""
     out = np.empty_like(mesh)
-    out[:, :2] = mesh[:, :2] @ affine[:, :2].T + affine[:, 2]
-    out[:, 2] = mesh[:, 2] * math.hypot(*affine[:, 0])
+    out[:, :2] = similarity.apply(mesh[:, :2])
+    out[:, 2] = mesh[:, 2] * math.hypot(*similarity.matrix[:, 0])
     return out
 
 
 def yaw_degrees(mesh: Mesh) -> float:
-    """How far the head is turned to either side, from the depth of the mesh's two sides."""
+    """How far the head is turned to either side, by the depth of the mesh's two sides."""
     x, y, depth = mesh[SIDES[1]] - mesh[SIDES[0]]
     return math.degrees(math.atan2(abs(depth), math.hypot(x, y)))

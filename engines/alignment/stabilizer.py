@@ -1,18 +1,17 @@
-"""One face held still over one segment: registered to a reference, led by landmarks, followed where there are none.
+"""One face held still over one segment: registered to a reference, led by landmarks.
 
-Registration drifts from the landmarks as the head turns, and crops must not lose the face: they return, slowly as long
-as they are near. What a turning head leaves beyond the leash was once given up at once: on the sample clip 200 of 1205
-crops jumped by more than 0.1 px, 68 by more than 1. Given up within `give_s` the squares of the steps sum to 250
-instead of 650 px2, at 3.1 px RMS from the landmarks instead of 2.2. Not from the papers.
+Registration drifts from the landmarks as the head turns, and crops must not lose the face: they
+return, slowly while they are within a soft limit. What a turning head moves them beyond it was once
+undone at once: on the sample clip 200 of 1205 crops jumped by more than 0.1 px, 68 by more than 1.
+Undone within `soft_limit_s` the squares of the steps sum to 250 instead of 650 px2, at 3.1 px RMS
+from the landmarks instead of 2.2. Not from the papers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from .face_template import Affine, bounds, compose, farthest, inverse
+from .affine import Affine
 from .registration import (
     BOX_SLACK,
     REACH_PX,
@@ -26,10 +25,11 @@ from .registration import (
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
-    """Where one frame's face is: `affine` (2, 3) frame -> crop, its `pixels` (S, S, 3) BGR, `correlation` -1..1.
+class Placement:
+    """Where one frame's face is: `affine` frame -> crop, the crop's `pixels` (S, S, 3) BGR.
 
-    `by_landmarks` (2, 3) is where the landmarks, or the last ones moved along, would have put the crop.
+    `by_landmarks` is where the landmarks, or the last ones moved along, would have put the crop;
+    `correlation` -1..1 is that with the reference.
     """
 
     affine: Affine
@@ -39,113 +39,127 @@ class Placed:
 
 
 class FaceStabilizer:
-    """One face over one segment: the reference, and how far registered crops are from where landmarks put them."""
+    """One face over one segment: its reference, and how it was moved since that was taken."""
 
     def __init__(self, side: int, options: RegisterOptions) -> None:
-        self.side, self.options = side, options
+        self.side = side
+        self.options = options
         self._reference: Reference | None = None
-        self._last: Placed | None = None
+        self._last: Placement | None = None
         self._last_ns = 0
-        self._after = np.eye(2, 3)  # reference crop -> output crop
-        self._best = 1.0
+        self._to_output = Affine.identity()  # reference crop -> output crop
+        self._best = 1.0  # correlation since the reference was taken
         self._box = 1
 
-    def place(self, image: Pixels, by_landmarks: Affine, captured_ns: int) -> Placed | None:
-        """The steadied crop, or None when registration fails (the reference is kept; drop the object to start anew)."""
+    def place(self, image: Pixels, by_landmarks: Affine, captured_ns: int) -> Placement | None:
+        """The steady crop of a frame whose landmarks are known, or None where registration fails.
+
+        The reference is kept then; a new object starts anew.
+        """
         if self._reference is None:
             self._box = box_width(by_landmarks)
             view = PyramidView(image, by_landmarks, self.side, self._box)
-            self._take(view, by_landmarks)
-            return self._placed(view, by_landmarks, by_landmarks, 1.0, captured_ns)
+            self._take_reference(view, by_landmarks)
+            return self._placement(view, by_landmarks, by_landmarks, 1.0, captured_ns)
         view = PyramidView(image, by_landmarks, self.side, self._box)
-        found, correlation = self._reference.register(
-            view, compose(inverse(self._after), by_landmarks)
-        )
-        affine = compose(self._after, found)
+        start = self._to_output.inverse() @ by_landmarks
+        found, correlation = self._reference.register(view, start)
+        affine = self._to_output @ found
         self._best = max(self._best, correlation)
-        away = farthest(compose(by_landmarks, inverse(affine)), self.side)
+        away = (by_landmarks @ affine.inverse()).farthest(self.side)
         if correlation < self.options.lost_below * self._best or away > self.options.lost_px:
             return None
-        affine = self._return(affine, by_landmarks, captured_ns)
+        affine = self._returned(affine, by_landmarks, captured_ns)
         if self._outgrown(affine):
             self._box = box_width(affine)
             view = PyramidView(image, affine, self.side, self._box)
-            self._take(view, affine)
+            self._take_reference(view, affine)
         elif self._unlike(correlation):
-            self._take(view, affine)
-        return self._placed(view, affine, by_landmarks, correlation, captured_ns)
+            self._take_reference(view, affine)
+        return self._placement(view, affine, by_landmarks, correlation, captured_ns)
 
-    def follow(self, image: Pixels, captured_ns: int) -> Placed | None:
-        """The steadied crop, found from the last one alone; None where landmarks have to be asked.
+    def follow(self, image: Pixels, captured_ns: int) -> Placement | None:
+        """The steady crop of a frame, found from the last one; None where landmarks are needed.
 
-        That is: the face leapt further than REACH_PX, or nears the edge of the picture, or looks other than its
-        reference by as much as would renew it, or came so near or went so far that another box is due.
+        They are where the face moved further than REACH_PX, nears the edge of the picture, looks so
+        unlike its reference that it would be renewed, or came so near or went so far that the box
+        of the blur must change.
         """
         last = self._last
-        if self._reference is None or last is None or not self._within(image, last.affine):
+        if self._reference is None or last is None or not self._inside(image, last.affine):
             return None
         view = PyramidView(image, last.affine, self.side, self._box)
-        start = compose(inverse(self._after), last.affine)
+        start = self._to_output.inverse() @ last.affine
         found, correlation = self._reference.register(view, start)
         if self._doubtful(correlation):
-            found, correlation = self._reference.register(view, self._reference.leap(view, start))
-        affine = compose(self._after, found)
-        leapt = farthest(compose(affine, inverse(last.affine)), self.side) > REACH_PX
-        if (
-            leapt
-            or self._doubtful(correlation)
-            or self._outgrown(affine)
-            or not self._within(image, affine)
-        ):
+            near = self._reference.register_coarsely(view, start)
+            found, correlation = self._reference.register(view, near)
+        affine = self._to_output @ found
+        moved = (affine @ last.affine.inverse()).farthest(self.side)
+        if moved > REACH_PX or self._doubtful(correlation) or self._outgrown(affine):
+            return None
+        if not self._inside(image, affine):
             return None
         self._best = max(self._best, correlation)
-        by_landmarks = compose(compose(last.by_landmarks, inverse(last.affine)), affine)
-        affine = self._return(affine, by_landmarks, captured_ns)
-        return self._placed(view, affine, by_landmarks, correlation, captured_ns)
+        by_landmarks = last.by_landmarks @ last.affine.inverse() @ affine
+        affine = self._returned(affine, by_landmarks, captured_ns)
+        return self._placement(view, affine, by_landmarks, correlation, captured_ns)
 
-    def _placed(
+    def _placement(
         self,
         view: PyramidView,
         affine: Affine,
         by_landmarks: Affine,
         correlation: float,
         captured_ns: int,
-    ) -> Placed:
-        self._last = Placed(affine, by_landmarks, view.crop(affine), correlation)
+    ) -> Placement:
+        self._last = Placement(affine, by_landmarks, view.crop(affine), correlation)
         self._last_ns = captured_ns
         return self._last
 
-    def _take(self, view: PyramidView, affine: Affine) -> None:
-        """A new reference whose pose is believed as it is, so that no step appears."""
+    def _take_reference(self, view: PyramidView, affine: Affine) -> None:
+        """Take a new reference in the pose `affine` as it is, so that no step appears."""
         self._reference = Reference(view, affine, self.options)
-        self._after = np.eye(2, 3)
+        self._to_output = Affine.identity()
         self._best = 0.0
 
     def _unlike(self, correlation: float) -> bool:
         return correlation < self.options.renew_below * self._best
 
     def _doubtful(self, correlation: float) -> bool:
-        """Too unlike to go without landmarks; right after a reference was taken nothing better is known to compare."""
+        """Too unlike to go without landmarks.
+
+        Right after a reference was taken no best correlation is known: then an absolute limit
+        counts.
+        """
         return self._unlike(correlation) or correlation < self.options.lost_below
 
-    def _within(self, image: Pixels, affine: Affine) -> bool:
-        """The crop lies in the picture."""
-        left, top, right, bottom = bounds(affine, self.side)
+    def _inside(self, image: Pixels, affine: Affine) -> bool:
+        """Whether the crop lies in the picture."""
+        left, top, right, bottom = affine.shown(self.side)
         return left >= 0 and top >= 0 and right < image.shape[1] and bottom < image.shape[0]
 
     def _outgrown(self, affine: Affine) -> bool:
-        """The head came so much nearer or went so far that another box is due; not at every sway about its limit."""
+        """Whether the head came so near or went so far that the box must change.
+
+        Not at every sway about the box's limit.
+        """
         off = box_phase(affine) - self._box // 2
         return box_width(affine) != self._box and not -BOX_SLACK <= off <= 1 + BOX_SLACK
 
-    def _return(self, affine: Affine, by_landmarks: Affine, captured_ns: int) -> Affine:
-        """`affine` nearer to the landmarks: slowly within the leash, soon beyond it; the reference goes along."""
-        options, elapsed = self.options, max(0.0, (captured_ns - self._last_ns) / 1e9)
-        way = compose(by_landmarks, inverse(affine))
-        away = farthest(way, self.side)
-        beyond = max(0.0, away - options.leash_px)
-        slow = min(away / options.pull_s, options.pull_px_per_s) * elapsed
-        fast = max(beyond * min(1.0, elapsed / options.give_s), away - options.tether_px)
-        step = np.eye(2, 3) + min(1.0, max(slow, fast) / max(away, 1e-9)) * (way - np.eye(2, 3))
-        self._after = compose(step, self._after)
-        return compose(step, affine)
+    def _returned(self, affine: Affine, by_landmarks: Affine, captured_ns: int) -> Affine:
+        """`affine` nearer to the landmarks: slowly within the soft limit, soon beyond it.
+
+        The way from the reference to the output changes along.
+        """
+        options = self.options
+        elapsed = max(0.0, (captured_ns - self._last_ns) / 1e9)
+        way = by_landmarks @ affine.inverse()
+        away = way.farthest(self.side)
+        beyond = max(0.0, away - options.soft_limit_px)
+        slow = min(away / options.return_s, options.return_px_per_s) * elapsed
+        fast = beyond * min(1.0, elapsed / options.soft_limit_s)
+        least = away - options.hard_limit_px
+        step = way.part(min(1.0, max(slow, fast, least) / max(away, 1e-9)))
+        self._to_output = step @ self._to_output
+        return step @ affine

@@ -122,7 +122,7 @@ class Renderer:
         basis: Basis | None = None,
     ) -> None:
         self.face, self.side, self.recipe = face, side, recipe or Recipe()
-        affine = face_to_crop(face.landmarks, side)
+        affine = face_to_crop(face.landmarks, side).matrix
         self._size = side + 2 * MARGIN
         reduced, shifted = _reduce(face.image, affine + np.array([[0, 0, MARGIN], [0, 0, MARGIN]]))
         self._base: Any = cv2.warpAffine(
@@ -274,7 +274,7 @@ def render_video(
     rng = np.random.default_rng(seed)
     height, width = image.shape[:2]
     motion = Motion(Geometry.of(landmarks, height, width))
-    to_crop = math.hypot(*face_to_crop(landmarks, side)[0, :2])
+    to_crop = math.hypot(*face_to_crop(landmarks, side).matrix[0, :2])
     actions = draw_actions(rng, seconds, recipe, lambda s: motion.peak(s) * to_crop)
     waves = [(rng.uniform(*SWAY_HZ), rng.uniform(0, 6.28), rng.uniform(0.4, 1.0)) for _ in range(3)]
     centre = landmarks[1, :2]

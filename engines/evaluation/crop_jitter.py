@@ -1,11 +1,12 @@
 """How still an aligner holds a face, on a rendered clip whose true motion is known. Used by `microspot bench`.
 
-One neutral picture sways by a known similarity, gets sensor noise and goes through H.264. Where five rigid points of
-the picture land in the crop is then the known motion composed with the crop's `affine`; all of their movement above
-0.5 Hz is error. A second clip, the same but for brows that rise by one crop pixel again and again, shows that the
-steadiness is not bought by smoothing: the rise is measured in the pixels of the crops, against crops that the true
-pose cuts from the same frames (the codec swallows up to a tenth of it, which is not the aligner's doing).
-Not from the papers.
+One neutral picture sways by a known similarity, gets sensor noise and goes through H.264. Where
+five rigid points of the picture land in the crop is then the known motion composed with the crop's
+`affine`; all of their movement above 0.5 Hz is error. A second clip, the same but for brows that
+rise by one crop pixel again and again, shows that the steadiness is not bought by smoothing: the
+rise is measured in the pixels of the crops, against crops that the true pose cuts from the same
+frames (the codec swallows up to a tenth of it, which is not the aligner's doing). Not from the
+papers.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..alignment.affine import Affine, Matrix
 from ..alignment.aligner import Aligner, Face
-from ..alignment.face_template import SPAN, TEMPLATE, Affine, compose, inverse, template_px
+from ..alignment.face_template import SPAN, TEMPLATE, template_px
 from ..alignment.registration import Pixels, PyramidView, box_width
 from ..errors import DataError
 
@@ -45,7 +47,10 @@ BROW_LASTS_S = 0.4
 
 @dataclass(frozen=True)
 class Steadiness:
-    """Crop pixels (RMS length). `me_survival` is the share of a known brow movement left in the crops, 1 at best."""
+    """Crop pixels (RMS length).
+
+    `me_survival` is the share of a known brow movement left in the crops, 1 at best.
+    """
 
     motion_px_rms: float
     unregistered_px_rms: float
@@ -90,10 +95,11 @@ def measure(
         first = _only(aligner(still, 0).faces)
     times = np.arange(round(seconds * hz)) / hz
     side = first.pixels.shape[1]
+    home = Affine(first.affine)
     sway = _sway(
-        times, inverse(first.affine) @ (side / 2, side / 2, 1), np.random.default_rng(seed)
+        times, home.inverse().matrix @ (side / 2, side / 2, 1), np.random.default_rng(seed)
     )
-    clip = _Clip(still, first.affine, side, sway, hz, seed)
+    clip = _Clip(still, home, side, sway, hz, seed)
     plain, moved = (
         _align(clip, rise, aligner_factory) for rise in (np.zeros_like(times), _pulses(times))
     )
@@ -114,7 +120,8 @@ def _only(faces: tuple[Face, ...]) -> Face:
 
 def _wave(times: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Three sines within SWAY_HZ, peak 1."""
-    hertz, phase = rng.uniform(*SWAY_HZ, (3, 1)), rng.uniform(0, 2 * np.pi, (3, 1))
+    hertz = rng.uniform(*SWAY_HZ, (3, 1))
+    phase = rng.uniform(0, 2 * np.pi, (3, 1))
     wave = np.sin(2 * np.pi * hertz * times + phase).sum(0)
     return np.asarray(wave / np.abs(wave).max())
 
@@ -128,7 +135,7 @@ def _sway(
     affines = []
     for (dx, dy), z in zip(shift, turn, strict=True):
         linear = np.array([[z.real, -z.imag], [z.imag, z.real]])
-        affines.append(np.column_stack([linear, about - linear @ about + (dx, dy)]))
+        affines.append(Affine(np.column_stack([linear, about - linear @ about + (dx, dy)])))
     return affines
 
 
@@ -157,7 +164,7 @@ def _align(
     with aligner_factory() as aligner:
         for i, image in enumerate(_through_codec(_render(clip, rise), clip.hz)):
             face = _only(aligner(image, i * 1_000_000_000 // clip.hz).faces)
-            pose = compose(clip.home, inverse(clip.sway[i]))
+            pose = clip.home @ clip.sway[i].inverse()
             ideal = PyramidView(image, pose, clip.side, box).crop(pose)
             seen.append(_Seen(face, ideal.mean(-1)))
     return seen
@@ -167,13 +174,13 @@ def _render(clip: _Clip, rise: NDArray[np.float64]) -> Iterator[Pixels]:
     rng = np.random.default_rng(clip.seed)
     high, wide = clip.still.shape[:2]
     x, y = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
-    up = inverse(clip.home)[:, :2] @ (0.0, -BROW_RISE_PX)
-    share = _brows(np.stack([x, y, np.ones_like(x)], -1) @ clip.home.T, clip.side).astype(
+    up = clip.home.inverse().matrix[:, :2] @ (0.0, -BROW_RISE_PX)
+    share = _brows(np.stack([x, y, np.ones_like(x)], -1) @ clip.home.matrix.T, clip.side).astype(
         np.float32
     )
     for affine, now in zip(clip.sway, rise, strict=True):
-        lifted = cv2.warpAffine(share, affine, (wide, high)) * np.float32(now)
-        (a, b, c), (d, e, f) = inverse(affine).astype(np.float32)
+        lifted = cv2.warpAffine(share, affine.matrix, (wide, high)) * np.float32(now)
+        (a, b, c), (d, e, f) = affine.inverse().matrix.astype(np.float32)
         at_x = a * x + b * y + c - np.float32(up[0]) * lifted
         at_y = d * x + e * y + f - np.float32(up[1]) * lifted
         frame = cv2.remap(
@@ -201,15 +208,15 @@ def _through_codec(frames: Iterator[Pixels], hz: int) -> Iterator[Pixels]:
             yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
 
 
-def _motion(clip: _Clip, affines: list[Affine]) -> float:
+def _motion(clip: _Clip, affines: list[Matrix]) -> float:
     """RMS length, crop px, of the rigid points' movement above HIGH_PASS_HZ."""
     ones = np.ones((len(RIGID_POINTS), 1))
     points = np.hstack(
         [template_px(np.array([TEMPLATE[i] for i in RIGID_POINTS]), clip.side), ones]
     )
-    still = np.hstack([points @ inverse(clip.home).T, ones])
+    still = np.hstack([points @ clip.home.inverse().matrix.T, ones])
     track = np.stack(
-        [still @ compose(a, g).T for a, g in zip(affines, clip.sway, strict=True)]
+        [still @ (Affine(a) @ g).matrix.T for a, g in zip(affines, clip.sway, strict=True)]
     )  # (T, 5, 2)
     fast = _high_pass(track.reshape(len(track), -1), clip.hz)
     return float(np.sqrt((fast**2).sum() / (len(track) * len(RIGID_POINTS))))
@@ -232,7 +239,8 @@ def _survival(plain: list[_Seen], moved: list[_Seen], clip: _Clip) -> float:
     def shifts(
         before: list[NDArray[np.float64]], after: list[NDArray[np.float64]]
     ) -> NDArray[np.float64]:
-        # gradients of the mean crop: the codec's blur is in them as in the differences, and the noise is not
+        # gradients of the mean crop: the codec's blur is in them as in the differences, and the
+        # noise is not
         base = np.mean(before, axis=0)
         rises = [[_shift(b - a, base, weight)] for a, b in zip(before, after, strict=True)]
         return _high_pass(np.array(rises), clip.hz)[:, 0]

@@ -1,8 +1,9 @@
 """Movements of known time and strength in real video: its own noise, compression, blinks and head motion are kept.
 
-Micro-expressions are warped into the frames of quiet segments at native resolution, and the frames are aligned anew.
-What is warped is a motion field of the synthetic faces, without shading and without a darker gap between parted lips;
-cubic interpolation of `cv2.remap` moves in steps of 1/32 px and slightly smooths what it moves. Not from the papers.
+Micro-expressions are warped into the frames of quiet segments at native resolution, and the frames
+are aligned anew. What is warped is a motion field of the synthetic faces, without shading and
+without a darker gap between parted lips; cubic interpolation of `cv2.remap` moves in steps of 1/32
+px and slightly smooths what it moves. Not from the papers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...alignment.face_template import Affine, inverse
+from ...alignment.affine import Affine, Matrix
 from ...alignment.registration import Pixels
 from ...clips import SECOND_NS
 from ...data.actions import Geometry
@@ -47,7 +48,7 @@ def silent(_: str) -> None:
 class Warp:
     """The motion of one face as crops of `side` show it, written into frames through the crops' affines."""
 
-    def __init__(self, landmarks: NDArray[np.float64], affine: Affine, side: int) -> None:
+    def __init__(self, landmarks: NDArray[np.float64], affine: Matrix, side: int) -> None:
         points = landmarks @ affine[:, :2].T + affine[:, 2] + PAD
         self.motion = Motion(Geometry.of(points, side + 2 * PAD, side + 2 * PAD))
         ramp = np.minimum(np.arange(side + 2 * PAD), np.arange(side + 2 * PAD)[::-1]) / PAD
@@ -63,9 +64,10 @@ class Warp:
         inner = self.field(strengths)[PAD:-PAD, PAD:-PAD]
         return float(np.sqrt((inner**2).sum(-1).max()))
 
-    def apply(self, frame: Pixels, affine: Affine, strengths: Strengths) -> Pixels:
+    def apply(self, frame: Pixels, affine: Matrix, strengths: Strengths) -> Pixels:
         """The frame (H, W, 3) with the face moved: out(q) = frame(q - A^-1 D(A q)), A the affine's linear part."""
-        flow, back = self.field(strengths), inverse(affine)
+        flow = self.field(strengths)
+        back = Affine(affine).inverse().matrix
         left, top, right, bottom = _box(back, len(flow), frame.shape)
         if left >= right or top >= bottom:
             return frame
@@ -81,11 +83,13 @@ class Warp:
         return out
 
 
-def _box(back: Affine, size: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _box(back: Matrix, size: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Left, top, right, bottom (whole frame px) of the padded crop, within the frame."""
-    low, high = -PAD, size - PAD
+    low = -PAD
+    high = size - PAD
     corners = np.array([[low, low, 1], [high, low, 1], [high, high, 1], [low, high, 1]]) @ back.T
-    (left, top), (right, bottom) = np.floor(corners.min(0)), np.ceil(corners.max(0)) + 1
+    (left, top) = np.floor(corners.min(0))
+    (right, bottom) = np.ceil(corners.max(0)) + 1
     return (
         max(int(left), 0),
         max(int(top), 0),
@@ -95,8 +99,13 @@ def _box(back: Affine, size: int, shape: tuple[int, ...]) -> tuple[int, int, int
 
 
 def draw_into(
-    rng: np.random.Generator, first_s: float, stop_s: float, warp: Warp, side: int, every_s: float | None = None
-) -> list[Action]:  # fmt: skip
+    rng: np.random.Generator,
+    first_s: float,
+    stop_s: float,
+    warp: Warp,
+    side: int,
+    every_s: float | None = None,
+) -> list[Action]:
     """MEs that lie whole in [first_s, stop_s), apart from each other; about one per `every_s`, by default EVERY_S."""
     weakest, strongest = (crop_px(px, side) for px in DISPLACEMENT_PX)
     recipe = Recipe(micro_px=(weakest, strongest))
@@ -126,7 +135,7 @@ def _apart(one: Movement, others: Sequence[Action], margin_s: float) -> bool:
 
 def plan(
     rng: np.random.Generator, footage: Footage, notes: Annotation, every_s: float | None = None
-) -> list[tuple[Warp, list[Action]]]:  # fmt: skip
+) -> list[tuple[Warp, list[Action]]]:
     """MEs for the quiet of a clip, as `draw_into`, each with the warp of its quiet segment; times as the footage's."""
     side = footage.crops.shape[-1]
     plans = []
@@ -157,7 +166,8 @@ def warped(
     """
     affines = dict(zip(footage.aligned.tolist(), footage.affines, strict=True))
     for i, frame in enumerate(footage.frames):
-        at_ns, image = int(footage.times_ns[i]), frame
+        at_ns = int(footage.times_ns[i])
+        image = frame
         for warp, actions in plans:
             strengths = strengths_at(actions, at_ns / SECOND_NS)
             if strengths and i in affines:
@@ -202,11 +212,12 @@ def examine_semireal(
 ) -> dict[str, Any]:
     """Precision, recall, F1, false alarms per minute and recall by displacement, over `repeats` passes of the clips.
 
-    A clip without room for an ME is seen once, as it is. `baseline_found_per_min` is what is found per minute where
-    nothing is warped in: real brief movements and false alarms, which also stand among the false alarms here. `clips`
-    holds per clip {minutes of one pass, quiet_s, truths, found, hits, unaligned, found_unwarped, found_again}; the last
-    counts what is found where it is found without any ME, hit or not. With `sham` nothing moves, only the warp's blur
-    is there: hits are then false, and should be none. Raises DataError for a clip that cannot be read.
+    A clip without room for an ME is seen once, as it is. `baseline_found_per_min` is what is found
+    per minute where nothing is warped in: real brief movements and false alarms, which also stand
+    among the false alarms here. `clips` holds per clip {minutes of one pass, quiet_s, truths,
+    found, hits, unaligned, found_unwarped, found_again}; the last counts what is found where it is
+    found without any ME, hit or not. With `sham` nothing moves, only the warp's blur is there: hits
+    are then false, and should be none. Raises DataError for a clip that cannot be read.
     """
     every: list[SpottingResult] = []
     unwarped: list[SpottingResult] = []
@@ -225,14 +236,17 @@ def examine_semireal(
         mine = mine or plain
         counts[path.name] = _counts(footage, notes, mine, plain) | {"unaligned": lost}
         progress(f"{path.name}: {counts[path.name]}")
-        every, unwarped = every + mine, unwarped + plain
+        every = every + mine
+        unwarped = unwarped + plain
     minutes = sum(v.take.minutes for v in unwarped)
     found = sum(len(v.found) for v in unwarped)
     return {
         **report(every, engines.spotter.side),
         "baseline_found_per_min": round(found / minutes, 3) if minutes else None,
-        "repeats": repeats, "sham": sham, "clips": counts,
-    }  # fmt: skip
+        "repeats": repeats,
+        "sham": sham,
+        "clips": counts,
+    }
 
 
 def passes(
@@ -257,20 +271,36 @@ def _counts(
     plain: Sequence[SpottingResult],
 ) -> dict[str, float]:
     return {
-        "minutes": round(footage.minutes, 3), "quiet_s": round(seconds(footage, notes.quiet), 2),
-        "truths": sum(len(v.take.micros()) for v in mine), "found": sum(len(v.found) for v in mine),
-        "hits": sum(len(v.hits) for v in mine), "found_unwarped": sum(len(v.found) for v in plain),
+        "minutes": round(footage.minutes, 3),
+        "quiet_s": round(seconds(footage, notes.quiet), 2),
+        "truths": sum(len(v.take.micros()) for v in mine),
+        "found": sum(len(v.found) for v in mine),
+        "hits": sum(len(v.hits) for v in mine),
+        "found_unwarped": sum(len(v.found) for v in plain),
         "found_again": sum(_again(v, plain) for v in mine),
-    }  # fmt: skip
+    }
 
 
 def _again(verdict: SpottingResult, plain: Sequence[SpottingResult]) -> int:
     """Found intervals that are found at IoU 0.5 in the same segment without any ME."""
     same = [v for v in plain if v.take.times_ns[0] == verdict.take.times_ns[0]]
     return sum(
-        int((iou(verdict.found.start[:, None], verdict.found.stop[:, None], v.found.start, v.found.stop) >= HIT_IOU)
-            .any(1).sum()) for v in same if len(v.found)
-    )  # fmt: skip
+        int(
+            (
+                iou(
+                    verdict.found.start[:, None],
+                    verdict.found.stop[:, None],
+                    v.found.start,
+                    v.found.stop,
+                )
+                >= HIT_IOU
+            )
+            .any(1)
+            .sum()
+        )
+        for v in same
+        if len(v.found)
+    )
 
 
 def seconds(footage: Footage, flags: NDArray[np.bool_]) -> float:

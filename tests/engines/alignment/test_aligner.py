@@ -1,4 +1,4 @@
-"""The aligner on the sample clip, on rendered motion with known truth, and on scripted meshes for its rules."""
+"""The aligner on the sample clip, on rendered motion, and on scripted meshes for its rules."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from microspot import realtime
+from microspot.engines.alignment.affine import Affine
 from microspot.engines.alignment.aligner import (
     AlignOptions,
     FixedAligner,
@@ -21,8 +22,6 @@ from microspot.engines.alignment.aligner import (
 )
 from microspot.engines.alignment.face_template import (
     TEMPLATE,
-    compose,
-    inverse,
     rigid_weights,
     template_px,
 )
@@ -63,7 +62,7 @@ def aligner() -> Iterator[MediaPipeAligner]:
 
 
 class Scripted(MediaPipeAligner):
-    """Meshes from a list instead of MediaPipe, at every frame: what gates and identities do with them is ours."""
+    """Meshes from a list instead of MediaPipe, at every frame: for gates and identities."""
 
     def __init__(self, faces: int = 1, **options: Any) -> None:
         super().__init__(faces=faces, options=AlignOptions(**{"landmarks_ns": 0} | options))
@@ -79,7 +78,7 @@ def mesh(aligner: MediaPipeAligner, clip: list[np.ndarray]) -> np.ndarray:
 
 
 def turned(mesh: np.ndarray, degrees: float) -> np.ndarray:
-    """The mesh turned about the vertical so that its depth says `degrees`; its width in the picture is kept."""
+    """The mesh turned about the vertical by `degrees` in depth; its width in the picture stays."""
     out = mesh.copy()
     out[:, 2] = np.tan(np.deg2rad(degrees)) * (mesh[:, 0] - mesh[:, 0].mean())
     return out
@@ -107,8 +106,8 @@ def test_face_to_crop_recovers_a_known_similarity(side: int) -> None:
     truth = 0.7 * np.array(
         [[np.cos(turn), -np.sin(turn), 12.0], [np.sin(turn), np.cos(turn), -30.0]]
     )
-    points[:, :2] = points[:, :2] @ inverse(truth)[:, :2].T + inverse(truth)[:, 2]
-    np.testing.assert_allclose(face_to_crop(points, side), truth, atol=1e-9)
+    points[:, :2] = Affine(truth).inverse().apply(points[:, :2])
+    np.testing.assert_allclose(face_to_crop(points, side).matrix, truth, atol=1e-9)
 
 
 def test_face_to_crop_does_not_follow_brows_lids_mouth_and_chin() -> None:
@@ -302,7 +301,7 @@ def test_a_short_rejection_keeps_the_reference_and_a_long_one_does_not(
         shifted = moved(mesh, 1)  # landmarks that err by a pixel; the picture has not moved
         aligner.meshes = [shifted]
         (face,) = aligner(clip[0], (away + 1) * 30_000_000).faces
-        error = np.abs(face.affine - face_to_crop(mesh, 112))[:, 2].max()
+        error = np.abs(face.affine - face_to_crop(mesh, 112).matrix)[:, 2].max()
         assert (error < 0.1) == steady
 
 
@@ -324,23 +323,24 @@ def test_reset_takes_a_new_reference(clip: list[np.ndarray], mesh: np.ndarray) -
         aligner.meshes = [mesh]
         aligner(clip[0], 0)
         aligner.meshes = [moved(mesh, 1)]
-        assert np.abs(aligner(clip[0], TICK).faces[0].affine - face_to_crop(mesh, 112)).max() < 0.1
+        (face,) = aligner(clip[0], TICK).faces
+        assert np.abs(face.affine - face_to_crop(mesh, 112).matrix).max() < 0.1
         aligner.reset(0)
         np.testing.assert_array_equal(
-            aligner(clip[0], 2 * TICK).faces[0].affine, face_to_crop(moved(mesh, 1), 112)
+            aligner(clip[0], 2 * TICK).faces[0].affine, face_to_crop(moved(mesh, 1), 112).matrix
         )
 
 
 def test_a_change_of_light_moves_nothing(clip: list[np.ndarray], mesh: np.ndarray) -> None:
-    steady = FaceStabilizer(112, RegisterOptions())
+    stabilizer = FaceStabilizer(112, RegisterOptions())
     home = face_to_crop(mesh, 112)
-    steady.place(clip[0], home, 0)
+    stabilizer.place(clip[0], home, 0)
     ramp = np.linspace(0.75, 1.05, clip[0].shape[1])[None, :, None]
     dimmed = np.clip(clip[0] * ramp + 10, 0, 255).astype(np.uint8)
-    placed = steady.place(dimmed, compose(np.array([[1, 0, 0.8], [0, 1, -0.6]]), home), TICK)
+    placed = stabilizer.place(dimmed, Affine.shift(0.8, -0.6) @ home, TICK)
     assert placed is not None
     eyes = np.hstack([template_px(np.array([TEMPLATE[33], TEMPLATE[263]]), 112), np.ones((2, 1))])
-    assert np.abs(eyes @ compose(placed.affine, inverse(home)).T - eyes[:, :2]).max() < 0.03
+    assert np.abs(eyes @ (placed.affine @ home.inverse()).matrix.T - eyes[:, :2]).max() < 0.03
 
 
 def test_a_renewed_reference_makes_no_step(clip: list[np.ndarray], mesh: np.ndarray) -> None:
@@ -348,17 +348,19 @@ def test_a_renewed_reference_makes_no_step(clip: list[np.ndarray], mesh: np.ndar
     still = FaceStabilizer(112, RegisterOptions(renew_below=-9))
     renewing = FaceStabilizer(112, RegisterOptions(renew_below=9))
     for i, image in enumerate(clip):
-        one, other = still.place(image, home, i * TICK), renewing.place(image, home, i * TICK)
+        one = still.place(image, home, i * TICK)
+        other = renewing.place(image, home, i * TICK)
         assert one is not None
         assert other is not None
-        assert np.abs(one.affine - other.affine)[:, 2].max() < 0.25
+        assert np.abs(one.affine.matrix - other.affine.matrix)[:, 2].max() < 0.25
 
 
 def test_identities_follow_overlap_and_free_numbers_return(
     clip: list[np.ndarray], mesh: np.ndarray
 ) -> None:
     wide = np.concatenate([clip[0], clip[0]], axis=1)
-    left, right = mesh, moved(mesh, 400)
+    left = mesh
+    right = moved(mesh, 400)
     with Scripted(faces=2) as aligner:
 
         def ids(meshes: list[np.ndarray], now: int) -> list[tuple[int, bool]]:
@@ -393,7 +395,7 @@ def test_a_cut_to_another_place_waits_until_the_number_is_free(
 
 
 class Counting(Scripted):
-    """Meshes that go along with a picture rolled by `at` px, at the aligner's own pace; counts who asks for them."""
+    """A mesh that moves with a picture rolled by `at` px; counts how often it is asked for."""
 
     asked = 0
     at = (0, 0)
@@ -407,8 +409,9 @@ class Counting(Scripted):
         return [] if self.mesh is None else [moved(self.mesh, *self.at)]
 
     def show(self, image: np.ndarray, i: int, at: tuple[int, int] = (0, 0)) -> tuple[Any, int]:
-        """What the aligner says of a picture moved by `at`, and how often it asked for landmarks."""
-        before, self.at = self.asked, at
+        """What the aligner finds in a picture moved by `at`, and how often it asked for meshes."""
+        before = self.asked
+        self.at = at
         found = self(np.roll(image, at[::-1], axis=(0, 1)), i * TICK)
         return found, self.asked - before
 
@@ -431,7 +434,7 @@ def test_a_followed_face_is_where_landmarks_at_every_frame_put_it(clip: list[np.
     ):
         for i, image in enumerate(clip):
             one, other = (a(image, i * TICK).faces[0] for a in (often, seldom))
-            away = compose(one.affine, inverse(other.affine)) - np.eye(2, 3)
+            away = (Affine(one.affine) @ Affine(other.affine).inverse()).matrix - np.eye(2, 3)
             assert np.abs(away[:, 2]).max() < 0.1, i
             assert np.abs(one.outline - other.outline).max() < 4, i
 
@@ -440,14 +443,15 @@ def test_a_followed_face_is_where_landmarks_at_every_frame_put_it(clip: list[np.
 def test_a_quick_head_is_followed_as_far_as_it_leaps(
     clip: list[np.ndarray], mesh: np.ndarray, step: int, asked: int
 ) -> None:
-    """Steps in frame px, which here are crop px within a tenth; the last is further than registration reaches."""
+    """Steps in frame px, which here are crop px within a tenth; the last is further than
+    registration reaches."""
     with Counting(mesh) as aligner:
         (still,) = aligner.show(clip[0], 0)[0].faces
         for i in range(1, 4):
             found, runs = aligner.show(clip[0], i, (-i * step, 0))
             (face,) = found.faces
             assert runs == asked, i
-            expected = compose(still.affine, np.array([[1, 0, i * step], [0, 1, 0]]))
+            expected = (Affine(still.affine) @ Affine.shift(i * step, 0)).matrix
             assert np.abs(face.affine - expected).max() < 0.05
             np.testing.assert_allclose(face.outline, still.outline - (i * step, 0), atol=0.1)
             np.testing.assert_allclose(face.placed, expected, atol=0.1)
@@ -488,7 +492,7 @@ def test_near_the_edge_landmarks_are_asked_at_every_frame(
     clip: list[np.ndarray], mesh: np.ndarray
 ) -> None:
     home = face_to_crop(mesh, 112)
-    left = int(inverse(home)[0, 2])
+    left = int(home.inverse().matrix[0, 2])
     with Counting(mesh) as aligner:
         assert [aligner.show(clip[0], i, (3 - left, 0))[1] for i in range(3)] == [1, 0, 0]
         assert [aligner.show(clip[0], i, (-3 - left, 0))[1] for i in range(3, 6)] == [1, 1, 1]
@@ -521,8 +525,8 @@ def test_a_segment_does_not_depend_on_what_was_before(
 def test_crops_return_to_the_landmarks_without_a_leap(
     clip: list[np.ndarray], mesh: np.ndarray
 ) -> None:
-    """Landmarks that say the head has turned: 5 px away at once, and the picture has not changed."""
-    home = face_to_crop(mesh, 112)
+    """Landmarks say that the head has turned, 5 px at once, in a picture that has not changed."""
+    home = face_to_crop(mesh, 112).matrix
     with Counting(mesh) as aligner:
         aligner.show(clip[0], 0)
         aligner.mesh = moved(mesh, 5 / home[0, 0])
@@ -531,7 +535,7 @@ def test_crops_return_to_the_landmarks_without_a_leap(
         )
     steps = -np.diff(x)
     assert steps.max() < 0.6, (
-        "5 px beyond the leash's 2.5 go within a fifth of a second, not at once"
+        "what is beyond the soft limit of 2.5 px returns within a fifth of a second, not at once"
     )
     assert np.mean(steps[10:] > 0.002) > 0.8, (
         "and on between landmarks, slowly; registration itself errs by 0.01"
@@ -609,7 +613,8 @@ def test_a_missing_system_library_names_what_to_install(monkeypatch: pytest.Monk
 def test_a_hole_that_no_bridge_spans_takes_a_new_reference(
     clip: list[np.ndarray], mesh: np.ndarray
 ) -> None:
-    """The face is still there, and would be followed on: the stream begins a new segment, and so does the aligner."""
+    """The face could be followed on, but the stream begins a new segment, and so does the
+    aligner."""
     with Scripted(landmarks_ns=1_000_000_000) as aligner:
         aligner.meshes = [mesh]
         for i in range(4):
@@ -617,5 +622,5 @@ def test_a_hole_that_no_bridge_spans_takes_a_new_reference(
         aligner.meshes = [moved(mesh, 1)]  # seen only where the landmarker is asked
         (followed,) = aligner(clip[0], 4 * TICK).faces
         (anew,) = aligner(clip[0], 10 * TICK).faces
-    assert np.abs(followed.affine - face_to_crop(mesh, 112))[:, 2].max() < 0.1
-    assert np.abs(anew.affine - face_to_crop(moved(mesh, 1), 112)).max() < 1e-6
+    assert np.abs(followed.affine - face_to_crop(mesh, 112).matrix)[:, 2].max() < 0.1
+    assert np.abs(anew.affine - face_to_crop(moved(mesh, 1), 112).matrix).max() < 1e-6

@@ -54,17 +54,15 @@ def test_landmarkers_share_a_task_and_answer_as_if_alone(images: list[np.ndarray
         assert len(landmarker_module._tasks) == 1
         pool = stack.enter_context(ThreadPoolExecutor(len(images)))
         for _ in range(3):
-            for expected, found in zip(
-                alone,
-                pool.map(lambda landmarker, image: landmarker(image), several, images),
-                strict=True,
-            ):
+            answers = pool.map(lambda landmarker, image: landmarker(image), several, images)
+            for expected, found in zip(alone, answers, strict=True):
                 np.testing.assert_array_equal(found, expected)
     assert [len(meshes) for meshes in alone] == [1, 1, 1, 0]
 
 
 def test_the_last_one_frees_the_task(images: list[np.ndarray]) -> None:
-    one, other = Landmarker(1), Landmarker(1)
+    one = Landmarker(1)
+    other = Landmarker(1)
     one.close()
     one.close()
     assert len(other(images[0])) == 1
@@ -75,12 +73,12 @@ def test_the_last_one_frees_the_task(images: list[np.ndarray]) -> None:
 
 
 def test_one_that_is_never_closed_is_given_back_when_it_is_collected() -> None:
-    with closing(Landmarker(1)) as held:
+    with closing(Landmarker(1)) as kept:
         forgotten = Landmarker(1)
-        assert held._task.users == 2
+        assert kept._task.users == 2
         del forgotten
         gc.collect()
-        assert held._task.users == 1
+        assert kept._task.users == 1
 
 
 def test_other_numbers_of_faces_and_free_cores_get_tasks_of_their_own(
@@ -89,10 +87,9 @@ def test_other_numbers_of_faces_and_free_cores_get_tasks_of_their_own(
     pair = np.hstack([images[0], images[1]])
     with closing(Landmarker(1)) as one, closing(Landmarker(2)) as two:
         assert len(landmarker_module._tasks) == 2
-        assert (
-            len(one(cv2.resize(pair, None, fx=2, fy=2))),
-            len(two(cv2.resize(pair, None, fx=2, fy=2))),
-        ) == (1, 2)
+        enlarged = cv2.resize(pair, None, fx=2, fy=2)
+        assert len(one(enlarged)) == 1
+        assert len(two(enlarged)) == 2
         monkeypatch.setattr(landmarker_module, "available_cores", lambda: 2)
         with closing(Landmarker(1)), closing(Landmarker(1)):
             assert sorted(task.users for task in landmarker_module._tasks) == [1, 1, 2]

@@ -63,7 +63,7 @@ def face() -> FaceAsset:
 
 @pytest.fixture(scope="module")
 def motion(face: FaceAsset) -> Motion:
-    affine = face_to_crop(face.landmarks, 112)
+    affine = face_to_crop(face.landmarks, 112).matrix
     return Motion(Geometry.of(face.landmarks[:, :2] @ affine[:, :2].T + affine[:, 2], 112, 112))
 
 
