@@ -190,7 +190,7 @@ def _soft(
 
 
 def encode(start: ArrayLike, stop: ArrayLike, onset: ArrayLike, offset: ArrayLike) -> Floats:
-    """Regression targets (P, 2): r1 = (onset - a) / w, r2 = (offset - b) / w [S1 M32 inverted]."""
+    """Regression targets (P, 2): r1 = (onset - a) / w, r2 = (offset - b) / w; inverts [S1 M32]."""
     a, b, first, last = (np.asarray(x, np.float64) for x in (start, stop, onset, offset))
     width = b - a
     return np.stack([(first - a) / width, (last - b) / width], axis=-1)
