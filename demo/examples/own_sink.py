@@ -34,7 +34,8 @@ class Sentences(Sink):
 SINKS[".txt"] = lambda uri, provisional: Sentences(Path(uri))  # the one line
 
 if __name__ == "__main__":
-    source, out = [*sys.argv[1:], "sample:synthetic:7", "events.txt"][:2]
+    source = sys.argv[1] if len(sys.argv) > 1 else "sample:synthetic:7"
+    out = sys.argv[2] if len(sys.argv) > 2 else "events.txt"
     with load_engines() as engines:
         outcome = watch([open_source(source)], engines, [open_sink(out)], Settings())
     print(*outcome.warnings, f"see {out}", sep="\n")

@@ -20,7 +20,8 @@ class Mirrored:
 
     def __init__(self, uri: str) -> None:
         self.source = open_source(uri)
-        self.name, self.rate_hz = f"mirrored {self.source.name}", self.source.rate_hz
+        self.name = f"mirrored {self.source.name}"
+        self.rate_hz = self.source.rate_hz
         self.drops: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -30,11 +31,10 @@ class Mirrored:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        for record in self.source:
-            if isinstance(record, Frame):  # image: HxWx3 uint8 BGR
-                yield Frame(
-                    self.name, record.index, record.captured_ns, record.image[:, ::-1].copy()
-                )
+        for frame in self.source:
+            if isinstance(frame, Frame):
+                image = frame.image[:, ::-1].copy()  # HxWx3 uint8 BGR
+                yield Frame(self.name, frame.index, frame.captured_ns, image)
 
     def close(self) -> None:
         """End the iteration; may come from another thread."""

@@ -1,0 +1,79 @@
+"""The programs of demo/examples, each run as a user runs it: by path, from another folder."""
+
+import ast
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from microspot.realtime.records import Frame
+from microspot.realtime.sources.open import open_source
+from tests.clips import write_clip
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "demo" / "examples"
+NAMES = ("count_events", "own_engine", "own_sink", "own_source")
+SECONDS, HZ = 6, 30
+ONSETS = (67, 138)  # of the sample's micro-expressions in its first 6 s, as spotted
+MOST_LINES = 40
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """The first seconds of the synthetic sample as a file, with two micro-expressions."""
+    with open_source("sample:synthetic:7") as source:
+        frames = (record.image for record in source if isinstance(record, Frame))
+        path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+        return write_clip(path, itertools.islice(frames, SECONDS * HZ), HZ)
+
+
+def run(name, folder, *arguments):
+    """Lines of stdout of an example."""
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def near(found, wanted):
+    """Whether frames are those of the sample: coding the clip may move one by a frame or two."""
+    return len(found) == len(wanted) and all(
+        abs(int(a) - b) <= 2 for a, b in zip(found, wanted, strict=True)
+    )
+
+
+def test_every_example_is_here_and_short():
+    assert sorted(path.stem for path in EXAMPLES.glob("*.py")) == list(NAMES)
+    for path in EXAMPLES.glob("*.py"):
+        text = path.read_text()
+        assert f"python demo/examples/{path.name}" in (ast.get_docstring(ast.parse(text)) or "")
+        assert 15 <= sum(bool(line.strip()) for line in text.splitlines()) <= MOST_LINES
+
+
+def test_count_events_counts_every_source(clip, tmp_path):
+    lines = run("count_events", tmp_path, clip, clip)
+    assert len(lines) == 2
+    for line in lines:
+        assert line.endswith(f": 2 in {SECONDS * HZ} frames (1 negative, 1 surprise)"), line
+    assert len({line.partition(":")[0] for line in lines}) == 2
+
+
+def test_own_source_gives_the_events_of_the_mirrored_face(clip, tmp_path):
+    lines = [line.rsplit(" ", 3) for line in run("own_source", tmp_path, clip)]
+    assert {name for name, *_ in lines} == {"mirrored clip.mp4"}
+    assert near([onset for _, onset, *_ in lines], ONSETS)
+    assert [label for *_, label in lines] == ["negative", "surprise"]
+
+
+def test_own_sink_writes_a_sentence_for_each_event(clip, tmp_path):
+    assert run("own_sink", tmp_path, clip, "said.txt") == ["see said.txt"]
+    words = [line.split() for line in (tmp_path / "said.txt").read_text().splitlines()]
+    assert [label for label, *_ in words] == ["negative", "surprise"]
+    assert near([float(onset) * HZ for _, _, onset, *_ in words], ONSETS)
+
+
+def test_own_engine_names_the_half_that_moved(clip, tmp_path):
+    lines = [line.split(" ", 2) for line in run("own_engine", tmp_path, clip)]
+    assert near([onset for onset, *_ in lines], ONSETS)
+    assert all(rest.startswith(("upper half {", "lower half {")) for *_, rest in lines)
