@@ -20,11 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("engines", "realtime", "demo", "tests")
 MOST_WORDS = 900  # of README.md, as `wc -w` counts: code, tables and links included
 WIDTH = 120
-APPS = {
-    "microspot": "microspot.realtime.commands.app",
-    "microspot-engines": "microspot.engines.commands.app",
-    "microspot-demo": "microspot.demo.__main__",
-}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMMANDS = PROJECT["scripts"]  # "module:function" by name; each module has an `app`
 EVERYWHERE = {"--help", "--debug"}  # options of all commands
 OTHERS = {"--quick", "--newest", "--oldest"}  # of .ci/run and of tests.syscalls
 STATEMENTS = {f"M{i}" for i in range(1, 43)} | {f"C{i}" for i in range(1, 33)}
@@ -83,7 +80,9 @@ def commands(text):
 @cache
 def application(name):
     """The command-line application of one of our commands."""
-    return typer.main.get_command(importlib.import_module(APPS[name]).app)
+    module, _, function = COMMANDS[name].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    return typer.main.get_command(importlib.import_module(module).app)
 
 
 def options(command):
@@ -113,10 +112,10 @@ def every_option(command):
 def test_commands_and_their_options_exist(document):
     text = document.read_text()
     for words in commands(text):
-        at = next((i for i, word in enumerate(words) if word in APPS), None)
+        at = next((i for i, word in enumerate(words) if word in COMMANDS), None)
         if at is not None:
             walk(application(words[at]), words[at + 1 :])
-    known = OTHERS.union(*(every_option(application(name)) for name in APPS))
+    known = OTHERS.union(*(every_option(application(name)) for name in COMMANDS))
     for span in spans(text):
         if span.startswith("--"):
             assert re.split(r"[ =]", span)[0] in known, span
@@ -124,7 +123,6 @@ def test_commands_and_their_options_exist(document):
 
 @pytest.mark.parametrize("document", named(documents()))
 def test_what_python_pip_and_pytest_are_given_exists(document):
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for words in commands(document.read_text()):
         tool = next((word for word in words if word in ("python", "pip", "pytest")), "")
         after = words[words.index(tool) + 1 :] if tool else []
@@ -132,7 +130,7 @@ def test_what_python_pip_and_pytest_are_given_exists(document):
             assert importlib.util.find_spec(module) is not None, module
         for word in after:
             if extra := re.fullmatch(r"\.\[(\w+)\]", word):
-                assert extra[1] in extras["optional-dependencies"], word
+                assert extra[1] in PROJECT["optional-dependencies"], word
             if word.startswith(tuple(f"{folder}/" for folder in FOLDERS)):
                 assert (ROOT / word).exists(), word
 
@@ -261,8 +259,7 @@ def test_what_other_programs_read_is_whole():
     paths = [ROOT / "CITATION.cff", ROOT / ".pre-commit-config.yaml"]
     paths += (ROOT / ".github").rglob("*.yml")
     read = {path.name: yaml.safe_load(path.read_text()) for path in paths}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert read["CITATION.cff"]["version"] == project["version"]
-    assert read["CITATION.cff"]["license"] == project["license"]
+    assert read["CITATION.cff"]["version"] == PROJECT["version"]
+    assert read["CITATION.cff"]["license"] == PROJECT["license"]
     steps = [step for job in read["ci.yml"]["jobs"].values() for step in job["steps"]]
     assert {step["run"] for step in steps if "run" in step} == {".ci/run", ".ci/run --quick"}
