@@ -262,4 +262,4 @@ def test_what_other_programs_read_is_whole():
     assert read["CITATION.cff"]["version"] == PROJECT["version"]
     assert read["CITATION.cff"]["license"] == PROJECT["license"]
     steps = [step for job in read["ci.yml"]["jobs"].values() for step in job["steps"]]
-    assert {step["run"] for step in steps if "run" in step} == {".ci/run", ".ci/run --quick"}
+    assert {".ci/run", ".ci/run --quick"} <= {step.get("run") for step in steps}
