@@ -1,9 +1,8 @@
 """How video is opened and decoded, wherever it comes from: files, streams and the footage of examinations.
 
-A file decides much about the program that opens it, so it decides little here: demuxers and protocols are whitelisted
-(a playlist named .mp4 opens nothing). Of several video tracks one is watched, damaged pictures are refused and intact
-ones used, and every picture is shown as it is meant to be seen: the right way up, in square pixels. Nothing here is
-from the papers.
+Demuxers and protocols are whitelisted, so that a file cannot make this program open anything else (a playlist named
+.mp4 opens nothing). Of several video tracks one is watched, damaged pictures are refused and intact ones used, and every
+picture is shown as it is meant to be seen: the right way up, in square pixels. Nothing here is from the papers.
 """
 
 from __future__ import annotations
@@ -25,70 +24,72 @@ from numpy.typing import NDArray
 
 from .sei_messages import SYNTAX, Messages
 
+# The whitelists, in FFmpeg's names.
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
-TEXTS: dict[str, Any] = {
-    "metadata_errors": "replace"
-}  # titles are not always UTF-8, and nobody reads them here
-PICTURES = (
-    Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-)  # no video
+FILE_PROTOCOLS = "file"
+# Without "file": a playlist of a stream opens nothing on this machine.
+STREAM_PROTOCOLS = "tcp,udp,rtp,srtp,rtsp,rtsps,tls,http,https,httpproxy,crypto"
+
+# Titles are not always UTF-8, and are not read here.
+TEXTS: dict[str, Any] = {"metadata_errors": "replace"}
+# Tracks that are no video.
+PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 LOOK_PACKETS = 256  # read at most, to tell a video from a still that stands before it
 STILL_PACKETS = 30  # of another track without a second one of this: this is a still
+
 SQUARE = Fraction(1)
-NEAR_SQUARE, WIDEST = (
-    0.02,
-    4,
-)  # pixels so little off square, or further off than any camera's, are taken for square
-QUARTERS = (
-    None,
-    (0, -1, 1, 0),
-    (-1, 0, 0, -1),
-    (0, 1, -1, 0),
-)  # matrices of turns to the left, by their number
+NEAR_SQUARE = 0.02  # pixels closer to square are taken for square
+WIDEST = 4  # and so are pixels that are wider or narrower than any camera's
+# Matrices of turns to the left, by the number of quarter turns.
+QUARTERS = (None, (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 Pixels = NDArray[np.uint8]
 
 
 def open_video(path: Path) -> av.container.InputContainer:
-    """A video file and nothing else. Raises what `av.open` raises."""
-    allowed = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
-    return cast(
-        av.container.InputContainer, av.open(f"file:{path.absolute()}", options=allowed, **TEXTS)
-    )
+    """Open a video file and nothing else. Raises what `av.open` raises."""
+    allowed = {"protocol_whitelist": FILE_PROTOCOLS, "format_whitelist": DEMUXERS}
+    opened = av.open(f"file:{path.absolute()}", options=allowed, **TEXTS)
+    return cast(av.container.InputContainer, opened)
 
 
-class Track:
-    """The one video of a container that is watched. `stream` is FFmpeg's description of it.
+class VideoTrack:
+    """The one video track of a container that is watched; `stream` is FFmpeg's description of it.
 
-    Of tracks that move, a default one is taken, and of several FFmpeg's best; covers, thumbnails and stills are none.
+    Of tracks that move a default one is taken, and of several FFmpeg's best. Covers, thumbnails and stills do not count
+    as tracks.
     """
 
     def __init__(
-        self, container: av.container.InputContainer, stream: Any, held: list[av.Packet[Any]]
+        self, container: av.container.InputContainer, stream: Any, read: list[av.Packet[Any]]
     ) -> None:
-        self._container, self.stream, self._held = container, stream, held
+        self._container = container
+        self.stream = stream
+        self._read = read  # packets that the search for the track has read
         self._messages: Messages | None = None
 
     @classmethod
     def of(cls, container: av.container.InputContainer) -> Self | None:
-        """The track to watch; None where there is none, or only pictures. Reads on where there are several."""
+        """The track to watch; None where there is none, or only pictures.
+
+        Where there are several, packets are read to see which of them move.
+        """
         best = container.streams.best("video")
+
+        def order(stream: Any) -> tuple[bool, bool, bool]:
+            by_default = bool(stream.disposition & Disposition.default)
+            return stream.codec_context is None, not by_default, stream != best
+
         tracks = [s for s in container.streams.video if not s.disposition & PICTURES]
-        tracks.sort(
-            key=lambda s: (
-                s.codec_context is None,
-                not s.disposition & Disposition.default,
-                s != best,
-            )
-        )
+        tracks.sort(key=order)
         if len(tracks) < 2:
             return cls(container, tracks[0], []) if tracks else None
-        held, counts = _look(container, tracks)
+        read, counts = _look(container, tracks)
         moving = [stream for stream in tracks if counts[stream.index] > 1]
-        return cls(container, (moving or tracks)[0], held)
+        return cls(container, (moving or tracks)[0], read)
 
     def configure(self, max_pixels: int) -> None:
-        """Have damaged pictures and those of more than `max_pixels` refused; before the first is decoded."""
+        """Refuse damaged pictures and those of more than `max_pixels`; call it before decoding."""
         codec = self.stream.codec_context
         codec.options = {"err_detect": "explode", "max_pixels": str(max_pixels)}
         if codec.name in SYNTAX:
@@ -99,24 +100,25 @@ class Track:
     @property
     def pixel_aspect(self) -> Fraction:
         """Width of a pixel as it is shown, over its height."""
-        said = self.stream.sample_aspect_ratio or SQUARE
-        known = 1 / WIDEST <= said <= WIDEST and abs(said - 1) > NEAR_SQUARE
-        return Fraction(said) if known else SQUARE
+        given = self.stream.sample_aspect_ratio or SQUARE
+        believed = 1 / WIDEST <= given <= WIDEST and abs(given - 1) > NEAR_SQUARE
+        return Fraction(given) if believed else SQUARE
 
     def picture(self, frame: av.VideoFrame) -> Pixels:
         """(H, W, 3) BGR of a decoded frame, as it is meant to be seen."""
         return upright(frame, self.pixel_aspect)
 
     def packets(self) -> Iterator[av.Packet[Any]]:
-        """The track's packets, an empty one at the end. Raises FFmpegError or OSError where it cannot be read."""
-        held, self._held = self._held, []
-        rest = self._container.demux(self.stream)
-        return itertools.chain(
-            (packet for packet in held if packet.stream_index == self.stream.index), rest
-        )
+        """The track's packets, an empty one at the end.
+
+        Raises FFmpegError or OSError where it cannot be read.
+        """
+        read = [packet for packet in self._read if packet.stream_index == self.stream.index]
+        self._read = []
+        return itertools.chain(read, self._container.demux(self.stream))
 
     def decode(self, packet: av.Packet[Any]) -> list[av.VideoFrame]:
-        """The pictures that come out now. Raises FFmpegError or OSError for one that is damaged."""
+        """The pictures that `packet` gives. Raises FFmpegError or OSError for a damaged one."""
         if self._messages is not None and packet.size:
             data = bytes(packet)
             cleaned = self._messages.clean(data)
@@ -128,47 +130,57 @@ class Track:
 def _look(
     container: av.container.InputContainer, tracks: list[Any]
 ) -> tuple[list[av.Packet[Any]], Counter[int]]:
-    """The first packets of all tracks, and how many of each, until the first track moves or is known not to."""
-    held: list[av.Packet[Any]] = []
+    """The first packets of all tracks, and how many of each track.
+
+    Reads until the first track is known to move or not to.
+    """
+    read: list[av.Packet[Any]] = []
     counts: Counter[int] = Counter()
     first = tracks[0].index
     for packet in itertools.islice(container.demux(*tracks), LOOK_PACKETS):
         if not packet.size:  # the end; it comes again
             break
-        held.append(packet)
+        read.append(packet)
         counts[packet.stream_index] += 1
         if counts[first] > 1 or (counts[first] and max(counts.values()) >= STILL_PACKETS):
             break
-    return held, counts
+    return read, counts
 
 
 def upright(frame: av.VideoFrame, pixel_aspect: Fraction = SQUARE) -> Pixels:
-    """(H, W, 3) BGR, turned and mirrored as the frame's display matrix says, to the nearest quarter turn.
+    """(H, W, 3) BGR, turned and mirrored as the frame's display matrix says.
 
-    Pixels that are not square are drawn out along their longer side: a face that was squeezed is as wide as it was.
+    Turns are taken to the nearest quarter. Pixels that are not square are stretched along their longer side, so that
+    faces have their true shape.
     """
-    wide, high = frame.width, frame.height
+    wide = frame.width
+    high = frame.height
     if pixel_aspect > 1:
         wide = round(wide * pixel_aspect)
     elif pixel_aspect < 1:
         high = round(high / pixel_aspect)
-    # PyAV starts a pool of threads per frame where it is not told otherwise
+    # one thread: by default PyAV starts a pool of threads for each frame
     image = cast(Pixels, frame.to_ndarray(format="bgr24", width=wide, height=high, threads=1))
     matrix = _matrix(frame)
     if matrix is None:
         return image
-    a, b, c, d = matrix
-    across, down = a, d
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        image, across, down = image.transpose(1, 0, 2), c, b
-    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+    across, b, c, down = matrix
+    if abs(b) + abs(c) > abs(across) + abs(down):
+        image = image.transpose(1, 0, 2)
+        across = c
+        down = b
+    if down < 0:
+        image = image[::-1]
+    if across < 0:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
-    """(a, b, c, d) that show the pixel (x, y) at (a x + c y, b x + d y), up to scale; None where nothing is to do.
+    """(a, b, c, d) that show the pixel (x, y) at (a x + c y, b x + d y), up to scale; or None.
 
-    PyAV shows no side data at all where one is of a kind that it does not know, as Exif in JPEG: then the turn is
-    known, a mirror image is not.
+    None is for pictures that are stored the right way up. Where PyAV does not know the kind of one side datum, such as
+    Exif in JPEG, it gives none at all: then a turn is known, a mirror image is not.
     """
     try:
         matrix = cast(Any, frame.side_data).get(Type.DISPLAYMATRIX)

@@ -1,4 +1,4 @@
-"""Real video with every frame aligned: what carriers and examinations are cut from. Not from the papers."""
+"""Real video with every frame aligned, for backgrounds and examinations. Not from the papers."""
 
 from __future__ import annotations
 
@@ -20,20 +20,15 @@ from ..alignment.landmarker import Mesh
 from ..alignment.registration import Pixels
 from ..clips import SECOND_NS
 from ..errors import DataError
-from .decoding import Track, open_video
+from .decoding import VideoTrack, open_video
 
-VIDEOS = (
-    ".mp4",
-    ".avi",
-    ".mov",
-    ".mkv",
-    ".mpg",
-    ".webm",
-)  # what a folder of videos is searched for
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")  # what a folder is searched for
 MAX_PIXELS = 8192 * 4320  # of a frame: one 8K frame
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
-# SHA-256 of the clips of the examinations, and from when on they are examined; the part before that helped to set rules
+MESH_POINTS = 478
+# SHA-256 of the clips of the examinations, and from when on they are examined; the part before that was used to set
+# rules.
 EXAMINED_FROM_S = {
     "17abc22c8372a77d15b30e0c9c173d02cda7be2e00ca852754963139d526ab4f": 25.0,  # webcam.mp4
     "95ee1a41bfd0f50a2f9d3384eeb11dfe7601db3a173f24825d5146369216f571": 0.0,  # smile.mp4
@@ -42,36 +37,37 @@ EXAMINED_FROM_S = {
     "080f3e1511879a3baa41cdc31aa7029981f29c71434a570de3d52ee78f9e5dd0": 0.0,  # GRID, swiz3n.mpg
 }
 
-MESH_POINTS = 478
-
 Rows = tuple[int, int]  # [first, stop)
 
 
 class MeshAligner(MediaPipeAligner):
-    """The crops of the live aligner, and beside them the mesh of every frame, whether it asked for that or not.
+    """The crops of the live aligner, and beside them the mesh of every frame.
 
-    `given` replaces MediaPipe's answer: a frame that has not changed.
+    `given` is the mesh of a frame that was seen before, and spares MediaPipe that frame.
     """
 
     mesh: Mesh | None = None
     given: Mesh | None = None
 
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
+        """Align one frame (H, W, 3), and put its mesh in `mesh`."""
         found = super().landmarks(image_bgr) if self.given is None else [self.given]
         self.mesh = found[0] if found else None
         return super().__call__(image_bgr, captured_ns)
 
     def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
+        """The mesh of the present frame."""
         return [] if self.mesh is None else [self.mesh]
 
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """One video: `times_ns` (F,) of all frames since the file's first; what follows is of the N aligned ones.
+    """One video of F frames, of which N could be aligned.
 
-    `aligned` (N,) are their indices; crops (N, 3, S, S) uint8 RGB; affines (N, 2, 3) frame px -> crop px; landmarks
-    (N, 478, 2) frame px. `meshes` are MediaPipe's answers to all F frames, `frames` the images (H, W, 3) BGR, or none
-    where they were not kept. `options` are the gates it was aligned with.
+    `times_ns` (F,) since the file's first frame, `meshes` MediaPipe's answers to all F frames, `frames` the images
+    (H, W, 3) BGR, or none where they were not kept. `aligned` (N,) are the indices of the aligned frames, and of them:
+    crops (N, 3, S, S) uint8 RGB; affines (N, 2, 3) frame px -> crop px; landmarks (N, 478, 2) frame px. `options` are
+    the gates it was aligned with.
     """
 
     name: str
@@ -91,14 +87,13 @@ class Footage:
 
     @property
     def minutes(self) -> float:
-        """Of the segments, first to last frame."""
+        """Minutes of the segments, first to last frame."""
         at = self.at_ns
-        return (
-            sum(int(at[stop - 1] - at[first]) for first, stop in self.segments()) / SECOND_NS / 60
-        )
+        length_ns = sum(int(at[stop - 1] - at[first]) for first, stop in self.segments())
+        return length_ns / SECOND_NS / 60
 
     def segments(self) -> list[Rows]:
-        """Rows [first, stop) between breaks of the alignment that the stream makes a Gap of; two frames at least."""
+        """Rows [first, stop) between the Gaps that the stream would have; two frames at least."""
         edges = [0, *breaks(self.at_ns.tolist()), len(self.aligned)]
         return [(a, b) for a, b in pairwise(edges) if b - a > 1]
 
@@ -113,8 +108,9 @@ def read_footage(
 ) -> Footage:
     """Decode and align [start_s, stop_s) of a video, in seconds from its first frame.
 
-    aligner: closed by the caller; None makes one with the live gates. Raises DataError for a file that cannot be read,
-    holds no frame there, or is longer than MAX_SECONDS or, where frames are kept, larger than MAX_FRAME_BYTES.
+    aligner: closed by the caller; None makes one with the live gates. known: see `align_shots`. Raises DataError for a
+    file that cannot be read, holds no frame there, or is longer than MAX_SECONDS or, where frames are kept, larger than
+    MAX_FRAME_BYTES.
     """
     shots = _decoded(path, start_s, stop_s)
     if aligner is not None:
@@ -124,7 +120,7 @@ def read_footage(
 
 
 def examined_from_s(path: Path) -> float | None:
-    """From when on the examinations of this project use a file, whatever its name; None for any other file.
+    """From when on the examinations use a file, whatever its name; None for any other file.
 
     Raises DataError where it cannot be read.
     """
@@ -157,12 +153,14 @@ def align_shots(
     keep_frames: bool = True,
     known: Sequence[Mesh | None] = (),
 ) -> Footage:
-    """Align (time in ns, image) one by one; `known` meshes by frame spare MediaPipe the frames it has seen.
+    """Align images one by one; shots: (time in ns, image).
 
-    Raises DataError where there is no frame, and where kept frames are larger than MAX_FRAME_BYTES.
+    known: meshes by frame, which spare MediaPipe frames that it has seen. Raises DataError where there is no frame, and where kept frames are larger than MAX_FRAME_BYTES.
     """
     frames: list[Pixels] = []
-    times, meshes, rows = [], [], []
+    times: list[int] = []
+    meshes: list[Mesh | None] = []
+    rows = []
     for i, (at_ns, image) in enumerate(shots):
         if keep_frames and len(frames) * image.nbytes > MAX_FRAME_BYTES:
             raise DataError(
@@ -173,36 +171,34 @@ def align_shots(
         rows += [(i, face.pixels, face.affine) for face in found if aligner.mesh is not None]
         times.append(at_ns)
         meshes.append(aligner.mesh)
-        frames += [image] if keep_frames else []
+        if keep_frames:
+            frames.append(image)
     if not times:
         raise DataError(f"{name}: no frame there; give a longer video")
-    side, count = aligner.side, len(rows)
+    side = aligner.side
+    count = len(rows)
     aligned = np.array([row[0] for row in rows], np.int64)
+    landmarks = np.array([cast(Mesh, meshes[i])[:, :2] for i in aligned])
     return Footage(
-        name, frames, np.array(times, np.int64), aligned,
-        np.array([row[1] for row in rows], np.uint8).reshape(count, 3, side, side),
-        np.array([row[2] for row in rows]).reshape(count, 2, 3),
-        np.array([cast(Mesh, meshes[i])[:, :2] for i in aligned]).reshape(count, MESH_POINTS, 2),
-        meshes, aligner.options,
-    )  # fmt: skip
+        name,
+        frames=frames,
+        times_ns=np.array(times, np.int64),
+        aligned=aligned,
+        crops=np.array([row[1] for row in rows], np.uint8).reshape(count, 3, side, side),
+        affines=np.array([row[2] for row in rows]).reshape(count, 2, 3),
+        landmarks=landmarks.reshape(count, MESH_POINTS, 2),
+        meshes=meshes,
+        options=aligner.options,
+    )
 
 
 def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple[int, Pixels]]:
-    """Time since the first frame (ns) and image (H, W, 3) BGR; frames without a later time than the last are left."""
-    first = last = None
+    """Time since the first frame (ns) and image (H, W, 3) BGR of the frames in [start_s, stop_s)."""
     try:
         with open_video(path) as container:
             track = _track(container)
-            for frame in _intact(track):
-                stamp = (
-                    None
-                    if frame.pts is None or frame.time_base is None
-                    else _ns(frame.pts, frame.time_base)
-                )
-                if stamp is None or (last is not None and stamp <= last):
-                    continue
-                first, last = stamp if first is None else first, stamp
-                seconds = (stamp - first) / SECOND_NS
+            for at_ns, frame in _in_order(_intact(track)):
+                seconds = at_ns / SECOND_NS
                 if stop_s is not None and seconds >= stop_s:
                     return
                 if seconds - start_s > MAX_SECONDS:
@@ -210,15 +206,31 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
                         f"{path}: more than {MAX_SECONDS:.0f} s of video; examine a shorter part"
                     )
                 if seconds >= start_s:
-                    yield stamp - first, track.picture(frame)
+                    yield at_ns, track.picture(frame)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise DataError(
             f"{path}: not a video that can be read ({error}); give another file"
         ) from error
 
 
-def _track(container: av.container.InputContainer) -> Track:
-    track = Track.of(container)
+def _in_order(frames: Iterable[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Frames with their time since the first one in ns, but those that are not later than the last."""
+    first: int | None = None
+    last = 0
+    for frame in frames:
+        if frame.pts is None or frame.time_base is None:
+            continue
+        stamp = _ns(frame.pts, frame.time_base)
+        if first is None:
+            first = stamp
+        elif stamp <= last:
+            continue
+        last = stamp
+        yield stamp - first, frame
+
+
+def _track(container: av.container.InputContainer) -> VideoTrack:
+    track = VideoTrack.of(container)
     if track is None or track.stream.codec_context is None:
         raise DataError(
             f"{Path(container.name).name}: no video in it that can be read; give another file"
@@ -227,7 +239,7 @@ def _track(container: av.container.InputContainer) -> Track:
     return track
 
 
-def _intact(track: Track) -> Iterator[av.VideoFrame]:
+def _intact(track: VideoTrack) -> Iterator[av.VideoFrame]:
     """The pictures that can be decoded."""
     for packet in track.packets():
         try:
