@@ -137,7 +137,8 @@ class Session:
     def _encode(self) -> InferenceSteps[Floats32]:
         """The feature (L,) of the newest crop."""
         out = yield InferenceRequest("encoder", {"pixels": self._with_earlier_crops()})
-        return out["features"][0].copy()
+        feature: Floats32 = out["features"][0].copy()
+        return feature
 
     def _with_earlier_crops(self) -> Pixels:
         """(1, 3 (1 + D), S, S): the newest crop, then for each lag the nearest at or before it.

@@ -38,7 +38,7 @@ class Outcome:
 
 
 class RecordSource(Protocol):
-    """What gives records: a Pipeline, or Processes."""
+    """What gives records: a Pipeline or a ProcessGroup."""
 
     draw: Draw | None
 
@@ -72,7 +72,7 @@ def watch(
 
 
 def follow(records: RecordSource, sinks: Sequence[Sink]) -> Outcome:
-    """The same as `watch` for a Pipeline, or Processes, that is open already."""
+    """The same as `watch` for a Pipeline or a ProcessGroup that is open already."""
     working = _WorkingSinks(sinks, records.stop)
     records.draw = working.draw if any(sink.draws for sink in sinks) else None
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""A common start: several cameras get ready, each in its own time, and are measured from when all are."""
+"""CommonStart: several cameras get ready, and are measured from when all of them are."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Start:
-    """Holds every camera until all have come to their first frame; from then on time counts.
+class CommonStart:
+    """Blocks every camera until all have come to their first frame; from then on time counts.
 
-    barrier: what makes one for so many, `threading.Barrier` or one that processes share.
+    make_barrier: makes a barrier for so many, `threading.Barrier` or one that processes share.
     """
 
-    def __init__(self, cameras: int, barrier: Callable[[int], Any] = threading.Barrier) -> None:
-        self._barrier = barrier(cameras)
-        self.wall_s = self.cpu_s = 0.0  # of the start, in this process
+    def __init__(
+        self, cameras: int, make_barrier: Callable[[int], Any] = threading.Barrier
+    ) -> None:
+        self._barrier = make_barrier(cameras)
+        self.wall_s = 0.0  # clock and CPU time of this process at the start
+        self.cpu_s = 0.0
 
     def wait(self) -> bool:
-        """True when all are there, False when one of them never will be."""
+        """Return True when all are there, and False when one of them never will be."""
         try:
             self._barrier.wait()
         except threading.BrokenBarrierError:
             return False
-        self.wall_s, self.cpu_s = time.monotonic(), time.process_time()
+        self.wall_s = time.monotonic()
+        self.cpu_s = time.process_time()
         return True
 
     def cancel(self) -> None:
-        """A camera is over: who still waits for it waits in vain."""
+        """A camera is over: those that wait for it, or will, return False."""
         self._barrier.abort()

@@ -20,8 +20,15 @@ from microspot.engines.tensorrt.plans import EVERY_WHEEL
 from ..cores import one_core, one_thread
 from ..errors import SourceError
 from ..meter import Meter, percentiles
-from .networks import backend_times, head_times, window_costs, window_times
-from .rounds import WARM, Times, cold_start_s, landmarker_round, neutral_frame, pipeline_round
+from .networks import backend_costs, context_costs, new_frame_times, proposer_costs
+from .rounds import (
+    WARM_UP_FRAMES,
+    Times,
+    cold_start_s,
+    landmarker_round,
+    neutral_frame,
+    pipeline_round,
+)
 from .scale import camera_costs, nms_costs
 
 ROUNDS = 5
@@ -34,34 +41,39 @@ PACKAGES = (
 def bench(uri: str, folder: str | None = None, backend: str = "auto") -> dict[str, Any]:
     """The report of the command contract; times in ms, on one core.
 
-    Raises SourceError for a source of WARM frames or fewer, and what loading engines and opening sources raise.
+    Raises SourceError for a source of WARM_UP_FRAMES or fewer, and what loading engines and opening
+    sources raise.
     """
     with load_engines(folder, backend) as engines, one_core(), one_thread():
-        report = _stream(uri, engines) | {
-            "memory_mb": peak_memory_mb()
-        }  # before the yardsticks need theirs
+        report = _stream(uri, engines)
+        report["memory_mb"] = peak_memory_mb()  # before the yardsticks need theirs
         peak = measure_peak()
         report |= _parts(uri, engines, folder, peak)
         report["yardsticks"]["window_recompute"] = report.pop("window_recompute")
         return report | {
             "cold_start_s": round(cold_start_s(uri, folder, backend), 2),
-            "backends": backend_times(engines, folder, peak),
+            "backends": backend_costs(engines, folder, peak),
             "machine": machine(engines, peak),
         }
 
 
 def _stream(uri: str, engines: EngineSet) -> dict[str, Any]:
     """The pipeline and the bare landmarker in turns, and the stages of the pipeline."""
-    meter, step, bare = Meter(), Times(), Times()
+    meter = Meter()
+    step = Times()
+    bare = Times()
     for _ in range(ROUNDS):
         bare += landmarker_round(uri)
         times, stages = pipeline_round(uri, engines)
         step += times
         meter += stages
     if not step.wall:
-        raise SourceError(f"{uri}: a benchmark needs more than {WARM} frames; give a longer one")
+        raise SourceError(
+            f"{uri}: a benchmark needs more than {WARM_UP_FRAMES} frames; give a longer one"
+        )
     budget = 1000 / engines.spotter.grid_hz
-    pipeline, landmarker = step.table(), bare.table()
+    pipeline = step.table()
+    landmarker = bare.table()
     return {
         "pipeline": pipeline | {"fps_one_core": round(1000 / pipeline["ms_mean"], 1)},
         "stages": {
@@ -78,16 +90,18 @@ def _stream(uri: str, engines: EngineSet) -> dict[str, Any]:
 
 
 def _parts(uri: str, engines: EngineSet, folder: str | None, peak: Peak) -> dict[str, Any]:
-    """Heads, windows, cameras, NMS, and how still the aligner holds a face."""
-    incremental, recompute = (percentiles(times) for times in window_times(engines))
+    """Proposer steps, contexts, cameras, NMS, and how still the aligner keeps a face."""
+    times = new_frame_times(engines)
+    incremental = percentiles(times.incremental)
+    recompute = percentiles(times.recompute)
     cameras, delay = camera_costs(uri, engines, engines.spotter.grid_hz)
     steady = measure(neutral_frame(), lambda: MediaPipeAligner(side=engines.spotter.side))
     return {
-        "heads": head_times(engines, folder, peak),
+        "heads": proposer_costs(engines, folder, peak),
         "incremental": incremental,
         "window_recompute": recompute,
         "recompute_over_incremental": round(recompute["ms_p50"] / incremental["ms_p50"], 1),
-        "windows": window_costs(engines),
+        "windows": context_costs(engines),
         "cameras": cameras,
         "decision_delay_s": delay,
         "nms": nms_costs(),
@@ -104,7 +118,7 @@ def peak_memory_mb() -> float:
 
 
 def machine(engines: EngineSet, peak: Peak) -> dict[str, Any]:
-    """What the figures belong to."""
+    """The machine, backend and versions that the figures belong to."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -120,11 +134,13 @@ def machine(engines: EngineSet, peak: Peak) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Its name, as the system gives it."""
+    """The name of the processor, as the system gives it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor() or platform.machine()
+    for line in lines:
+        if "model name" in line:
+            return line.split(":")[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def _versions() -> dict[str, str]:
@@ -132,8 +148,6 @@ def _versions() -> dict[str, str]:
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
-        except (
-            importlib.metadata.PackageNotFoundError
-        ):  # a checkout that is not installed, or an extra left out
-            continue
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a checkout that is not installed, or an extra left out
     return found

@@ -1,9 +1,10 @@
-"""How the cost grows: with cameras (per camera it must not) and with intervals (NMS)."""
+"""How cost grows with cameras, where that of each must not grow, and of NMS with intervals."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, Self
@@ -18,11 +19,11 @@ from ..config import Settings
 from ..errors import EngineError
 from ..meter import percentiles
 from ..pipeline import Pipeline, SourceEnd, latency
-from ..records import Event, Frame, Gap, SourceState
+from ..records import Event, SourceRecord
 from ..sources.open import Source, open_sources
-from .common_start import Start
-from .networks import timed
-from .rounds import WARM
+from .common_start import CommonStart
+from .networks import call_times
+from .rounds import WARM_UP_FRAMES
 
 CAMERAS = (1, 2, 4, 8)
 CAMERA_FRAMES = 150  # per camera
@@ -32,22 +33,23 @@ NMS_REPEATS = 5
 CANDIDATES_PER_TICK = 2
 
 
-class _First:
-    """The first records of a source: WARM of them until all cameras have had as many, then CAMERA_FRAMES that count."""
+class _CountedSource:
+    """The first records of a source, in step with other cameras.
 
-    def __init__(self, source: Source, start: Start) -> None:
-        self._source, self._start = source, start
-        self.name, self.live, self.pace, self.epoch = (
-            source.name,
-            source.live,
-            source.pace,
-            source.epoch,
-        )
-        self.started_utc, self.rate_hz, self.drops = (
-            source.started_utc,
-            source.rate_hz,
-            source.drops,
-        )
+    It gives WARM_UP_FRAMES records, waits until all cameras have given as many, and then gives
+    CAMERA_FRAMES that count.
+    """
+
+    def __init__(self, source: Source, start: CommonStart) -> None:
+        self._source = source
+        self._start = start
+        self.name = source.name
+        self.live = source.live
+        self.pace = source.pace
+        self.epoch = source.epoch
+        self.started_utc = source.started_utc
+        self.rate_hz = source.rate_hz
+        self.drops = source.drops
 
     def __enter__(self) -> Self:
         return self
@@ -55,72 +57,106 @@ class _First:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Frame | Gap | SourceState]:
-        for index, record in enumerate(islice(iter(self._source), WARM + CAMERA_FRAMES)):
-            if index == WARM and not self._start.wait():
+    def __iter__(self) -> Iterator[SourceRecord]:
+        records = islice(iter(self._source), WARM_UP_FRAMES + CAMERA_FRAMES)
+        for index, record in enumerate(records):
+            if index == WARM_UP_FRAMES and not self._start.wait():
                 return
             yield record
 
     def close(self) -> None:
+        """Close the source; cameras that wait for the common start stop waiting."""
         self._start.cancel()
         self._source.close()
 
 
-def camera_costs(uri: str, engines: EngineSet, hz: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Per number of cameras, on one core: ms and CPU ms a frame and camera, and how many cameras of `hz` that carries.
+@dataclass
+class _CameraRun:
+    """What a run of several cameras cost from their common start on; delays are of decisions."""
 
-    Also the decision delay: what is promised, in s, and the median of the final events of the first camera alone.
+    frames: int
+    wall_ms: float
+    cpu_ms: float
+    delays_s: list[float]
+
+
+def camera_costs(uri: str, engines: EngineSet, hz: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What one core does for several cameras, and how long a decision takes.
+
+    Returns, by number of cameras, ms and CPU ms a frame and camera and how many cameras of `hz`
+    that carries; and the decision delay in s: its bounds, and the median of the final events of a
+    single camera.
     """
     costs: dict[str, Any] = {}
-    delays: list[float] = []
+    delays_s: list[float] = []
     for count in CAMERAS:
-        start, frames = Start(count), -count * WARM
-        sources = [_First(source, start) for source in open_sources([uri] * count)]
-        with Pipeline(sources, engines) as pipeline:
-            for record in pipeline.run():
-                frames += record.frames if isinstance(record, SourceEnd) else 0
-                if isinstance(record, Event) and record.status == "final" and count == 1:
-                    delays.append((record.emitted_ns - record.offset_ns) / 1e9)
-            wall, cpu = (
-                1e3 * (time.monotonic() - start.wall_s),
-                1e3 * (time.process_time() - start.cpu_s),
-            )
+        run = _run_cameras(uri, engines, count)
+        if count == 1:
+            delays_s = run.delays_s
         costs[str(count)] = {
-            "ms_per_frame": round(wall / frames, 3), "cpu_ms_per_frame": round(cpu / frames, 3),
-            f"cameras_per_core_at_{hz}_hz": round(1000 * frames / (hz * cpu), 2),
-        }  # fmt: skip
-    bounds = {
-        name: round(ticks / hz, 3)
-        for name, ticks in latency(engines.spotter, Settings().hop).items()
-    }
-    measured = round(float(np.median(delays)), 3) if delays else None
-    return costs, bounds | {"measured_final_p50": measured, "events": len(delays)}
+            "ms_per_frame": round(run.wall_ms / run.frames, 3),
+            "cpu_ms_per_frame": round(run.cpu_ms / run.frames, 3),
+            f"cameras_per_core_at_{hz}_hz": round(1000 * run.frames / (hz * run.cpu_ms), 2),
+        }
+    bounds = latency(engines.spotter, Settings().hop)
+    delay: dict[str, Any] = {name: round(ticks / hz, 3) for name, ticks in bounds.items()}
+    delay["measured_final_p50"] = round(float(np.median(delays_s)), 3) if delays_s else None
+    delay["events"] = len(delays_s)
+    return costs, delay
+
+
+def _run_cameras(uri: str, engines: EngineSet, count: int) -> _CameraRun:
+    start = CommonStart(count)
+    sources = [_CountedSource(source, start) for source in open_sources([uri] * count)]
+    frames = 0
+    delays_s: list[float] = []
+    with Pipeline(sources, engines) as pipeline:
+        for record in pipeline.run():
+            if isinstance(record, SourceEnd):
+                frames += record.frames
+            elif isinstance(record, Event) and record.status == "final":
+                delays_s.append((record.emitted_ns - record.offset_ns) / 1e9)
+        wall_ms = 1e3 * (time.monotonic() - start.wall_s)
+        cpu_ms = 1e3 * (time.process_time() - start.cpu_s)
+    return _CameraRun(frames - count * WARM_UP_FRAMES, wall_ms, cpu_ms, delays_s)
 
 
 def nms_costs() -> dict[str, Any]:
-    """By number of intervals, ms of greedy NMS by Numba and by `numpy_nms`, and how many intervals both kept."""
+    """By number of intervals: ms of greedy NMS by Numba and by `numpy_nms`, and how many are kept.
+
+    Raises EngineError where the two keep different intervals.
+    """
     out = {}
     for count in INTERVALS:
         intervals = _intervals(count)
         keep, _ = nms(intervals, NMS_THRESHOLD)
         if not np.array_equal(keep, numpy_nms(intervals, NMS_THRESHOLD)):
             raise EngineError(
-                f"Numba and NumPy keep other intervals of {count}; report this as a bug"
+                f"Numba and NumPy keep different intervals of {count}; report this as a bug"
             )
-        one, other = (
-            percentiles(timed(partial(rule, intervals, NMS_THRESHOLD), NMS_REPEATS))["ms_p50"]
-            for rule in (nms, numpy_nms)
-        )
-        out[str(count)] = {"numba_ms_p50": one, "numpy_ms_p50": other, "kept": len(keep)}
+        out[str(count)] = {
+            "numba_ms_p50": _nms_ms(nms, intervals),
+            "numpy_ms_p50": _nms_ms(numpy_nms, intervals),
+            "kept": len(keep),
+        }
     return out
 
 
+def _nms_ms(rule: Callable[..., Any], intervals: Intervals) -> float:
+    """The median time of one suppression."""
+    times = call_times(partial(rule, intervals, NMS_THRESHOLD), NMS_REPEATS)
+    return percentiles(times)["ms_p50"]
+
+
 def numpy_nms(intervals: Intervals, threshold: float) -> NDArray[np.int64]:
-    """Greedy NMS as vectors, the yardstick: indices of what is kept, best first."""
+    """Greedy NMS as vectors, for comparison: indices of the intervals that are kept, best first."""
     order = np.lexsort((intervals.stop, intervals.start, -intervals.score))
-    start, stop, kept = intervals.start, intervals.stop, []
+    start = intervals.start
+    stop = intervals.stop
+    kept = []
     while len(order):
-        best, rest = order[0], order[1:]
+        best = order[0]
+        rest = order[1:]
         kept.append(best)
         overlap = iou(start[best], stop[best], start[rest], stop[rest])
         same = (start[rest] == start[best]) & (stop[rest] == stop[best])
@@ -129,7 +165,7 @@ def numpy_nms(intervals: Intervals, threshold: float) -> NDArray[np.int64]:
 
 
 def _intervals(count: int) -> Intervals:
-    """As dense as a busy stream's: CANDIDATES_PER_TICK windows that passed at every tick."""
+    """Random intervals as dense as if CANDIDATES_PER_TICK windows passed at every tick."""
     rng = np.random.default_rng(0)
     start = np.sort(rng.uniform(0, max(1.0, count / CANDIDATES_PER_TICK), count))
     return Intervals.of(start, start + rng.uniform(4, 17, count), rng.random(count))

@@ -84,8 +84,8 @@ def watch(
     from microspot.engines.loading import load_engines
 
     from ..config import SECONDS, Settings
-    from ..processes.group import Processes
-    from ..processes.plan import how_many
+    from ..processes.group import ProcessGroup
+    from ..processes.plan import process_count
     from ..sinks.open import open_sink
     from ..sinks.terminal import LiveTable
     from ..sources.open import open_among_others, open_sources
@@ -112,7 +112,7 @@ def watch(
         ]
 
     paced = any(source.pace for source in opened)
-    count = how_many(
+    count = process_count(
         len(opened), settings, backend, processes, paced=paced, pictures="window" in names
     )
     if count > 1:
@@ -120,7 +120,7 @@ def watch(
             source.close()  # each is opened again where it is read
         opens = {source.name: partial(open_among_others, uri, **options)
                  for uri, source in zip(sources, opened, strict=True)}  # fmt: skip
-        with Processes(opens, load, settings, count, seconds=seconds) as group:
+        with ProcessGroup(opens, load, settings, count, seconds=seconds) as group:
             outcome = follow(group, sinks())
     else:
         with load() as loaded:
@@ -190,11 +190,12 @@ def bench(
 ) -> None:
     """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory. Takes minutes."""
     from ..bench.csv_and_plot import write_files
-    from ..bench.many_cameras import load
+    from ..bench.many_cameras import measure_cameras
     from ..bench.report import bench as run
 
     if cameras is not None:
-        return _print(load(source, cameras, seconds, engines, backend, processes), as_json)
+        found = measure_cameras(source, cameras, seconds, engines, backend, processes)
+        return _print(found, as_json)
 
     if processes is not None:
         raise UsageError("--processes divides the cameras of --cameras: give their number too")

@@ -1,4 +1,4 @@
-"""The child's part: a pipeline over its share of the sources, its records through a pipe."""
+"""The child's part: a pipeline over its share of the sources, whose records go through a pipe."""
 
 from __future__ import annotations
 
@@ -26,85 +26,98 @@ from ..pipeline import Pipeline, SourceEnd
 from ..records import Frame, View
 from ..sources.open import Source
 
-GLANCE_S = 0.1  # between what is told of a source for drawing
-
-
+DRAW_INTERVAL_S = 0.1  # between two drawings of a source
 NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
-
 OpenSource = Callable[[], Source]
-
-
 LoadEngines = Callable[[], EngineSet]
 
 
 @dataclass(frozen=True, eq=False)
-class _Glance:
-    """What a child tells for drawing: a frame without its image, and its views."""
+class Drawing:
+    """What the parent needs to draw a source: a frame without its image, and its views."""
 
     frame: Frame
     views: list[View]
 
 
-def _work(
-    pipe: Connection[Any, Any], opens: dict[str, OpenSource], load: LoadEngines, settings: Settings,
+def run_child(
+    pipe: Connection[Any, Any],
+    openers: dict[str, OpenSource],
+    load_engines: LoadEngines,
+    settings: Settings,
     seconds: float | None,
-) -> None:  # fmt: skip
-    """The child's part. It ends by the parent's word, with the pipe, or, in the same order, by SIGTERM."""
+) -> None:
+    """Open the sources, run a pipeline over them and send its records.
+
+    The messages through `pipe` are: the `start` record; from the parent, whether to draw; then
+    records and Drawings, or an exception. The run ends with its sources, with the parent's next
+    message, with the pipe, or by SIGTERM; in each case the open segments are ended in order.
+    """
     for number in ENDINGS:
         signal.signal(number, signal.SIG_IGN)  # also where the parent was not in its main thread
-    with suppress(OSError):  # nobody is left to tell
+    with suppress(OSError):  # the parent has closed the pipe
         try:
-            sources = [open_() for open_ in opens.values()]
-            for name, source in zip(opens, sources, strict=True):
-                source.name = name
+            sources = _opened(openers)
             with (
-                load() as engines,
+                load_engines() as engines,
                 Pipeline(sources, engines, settings, seconds=seconds) as pipeline,
             ):
                 pipe.send(pipeline.describe())
-                try:
-                    draws = pipe.recv()
-                except EOFError:
-                    return
-                pipeline.draw = _Glances(pipe) if draws else None
-                threading.Thread(target=_obey, args=(pipe, pipeline), daemon=True).start()
-                signal.signal(signal.SIGTERM, lambda *_: pipeline.stop())
-                for record in pipeline.run():
-                    if isinstance(record, SourceEnd) and record.error is not None:
-                        record = dataclasses.replace(record, error=_portable(record.error))
-                    pipe.send(record)
+                _run(pipeline, pipe)
         except Exception as error:
-            pipe.send(_portable(error))
+            pipe.send(_picklable(error))
 
 
-def _portable(error: Exception) -> Any:
+def _opened(openers: dict[str, OpenSource]) -> list[Source]:
+    sources = [opener() for opener in openers.values()]
+    for name, source in zip(openers, sources, strict=True):
+        source.name = name
+    return sources
+
+
+def _run(pipeline: Pipeline, pipe: Connection[Any, Any]) -> None:
+    try:
+        draws = pipe.recv()
+    except EOFError:
+        return
+    pipeline.draw = DrawingSender(pipe) if draws else None
+    threading.Thread(target=_stop_on_message, args=(pipe, pipeline), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: pipeline.stop())
+    for record in pipeline.run():
+        if isinstance(record, SourceEnd) and record.error is not None:
+            record = dataclasses.replace(record, error=_picklable(record.error))
+        pipe.send(record)
+
+
+def _picklable(error: Exception) -> Any:
     """The error as one that can be pickled, whatever it was, with its traceback as a note."""
     error = missing_library(error) or error
     kinds = (UsageError, SourceError, EngineError, DataError, MicrospotError)
     kind = next((kind for kind in kinds if isinstance(error, kind)), None)
-    told = kind(str(error)) if kind else RuntimeError(f"{type(error).__name__}: {error}")
-    told.add_note("".join(traceback.format_exception(error)))
-    return told
+    sent = kind(str(error)) if kind else RuntimeError(f"{type(error).__name__}: {error}")
+    sent.add_note("".join(traceback.format_exception(error)))
+    return sent
 
 
-def _obey(pipe: Connection[Any, Any], pipeline: Pipeline) -> None:
-    """Stop when told to, and when nobody listens any more."""
+def _stop_on_message(pipe: Connection[Any, Any], pipeline: Pipeline) -> None:
+    """Stop at the parent's next message, and when the pipe ends."""
     with suppress(EOFError, OSError):
         pipe.recv()
     pipeline.stop()
 
 
-class _Glances:
-    """Draws by telling the parent, of every source every GLANCE_S."""
+class DrawingSender:
+    """The `draw` of a child's pipeline: sends a Drawing of every source every DRAW_INTERVAL_S."""
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
-        self._pipe, self._told_s = pipe, dict[str, float]()
+        self._pipe = pipe
+        self._sent_s: dict[str, float] = {}  # by source, when its last drawing was sent
 
     def __call__(self, frame: Frame, views: list[View]) -> None:
-        now = time.monotonic()
-        if now - self._told_s.get(frame.source, -math.inf) >= GLANCE_S:
-            self._told_s[frame.source] = now
-            self._pipe.send(
-                _Glance(Frame(frame.source, frame.index, frame.captured_ns, NO_IMAGE), views)
-            )
+        """Send the frame without its image, if the last one of its source is long enough ago."""
+        now_s = time.monotonic()
+        if now_s - self._sent_s.get(frame.source, -math.inf) >= DRAW_INTERVAL_S:
+            self._sent_s[frame.source] = now_s
+            without_image = Frame(frame.source, frame.index, frame.captured_ns, NO_IMAGE)
+            self._pipe.send(Drawing(without_image, views))

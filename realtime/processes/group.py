@@ -1,12 +1,17 @@
 """Many cameras on many cores: a pipeline per process, one stream of records.
 
-    Processes -> child: Pipeline of its share of the sources -> records through a pipe -> run()
+    ProcessGroup -> child: pipeline of its share of the sources -> records through a pipe -> run()
 
-Threads of one interpreter run Python one at a time, so one process never keeps two cores busy: ten cameras of 30 Hz
-fell behind in one process and kept up in two, at the same cost a frame. Nothing but the grouping differs: every source
-has its own feed and sessions either way, and shares batches with those of its process. A pipe that the parent does not
-empty holds its child up, as a slow sink holds up a pipeline. Records cross it pickled: who took a child over would have
-taken over a pipeline in our own process as well, and streams are decoded in workers of their own (`worker`).
+Threads of one interpreter run Python one at a time, so one process never keeps two cores busy: ten
+cameras of 30 Hz fell behind in one process and kept up in two, at the same cost a frame. Only the
+grouping differs: every source has its own feed and sessions either way, and shares batches with
+those of its process. A pipe that the parent does not empty blocks its child, as a slow sink blocks
+a pipeline.
+
+Trust: messages cross the pipe pickled, and parent and child unpickle what the other sends. The pipe
+is theirs alone. An attacker who took a child over would have taken over a pipeline in the parent's
+own process as well, and streams are decoded in workers of their own (`sources.capture`), whose
+messages are not pickled.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ from ..config import Settings
 from ..errors import EngineError, UsageError
 from ..pipeline import Draw, Record, SourceEnd
 from ..records import Event
-from .child import LoadEngines, OpenSource, _Glance, _work
+from .child import Drawing, LoadEngines, OpenSource, run_child
 
 POLL_S = 0.1  # how soon a request to stop is passed on
 STOP_S = 10.0  # for all records to come after it
@@ -36,28 +41,29 @@ GRACE_S = 5.0  # for the processes to leave by themselves
 
 
 class _Child:
-    """One process and its pipe. It describes itself, waits for word whether to draw, and then sends records."""
+    """A child process, its pipe, and what it has sent and not ended."""
 
     def __init__(
         self,
-        opens: dict[str, OpenSource],
-        load: LoadEngines,
+        openers: dict[str, OpenSource],
+        load_engines: LoadEngines,
         settings: Settings,
         seconds: float | None,
-    ):
-        self.left, self.events = set(opens), dict.fromkeys(opens, 0)
-        self.provisional: dict[str, Event] = {}  # by id, what still needs an end
-        self.start: dict[str, Any] | None = None
+    ) -> None:
+        self.open_sources = set(openers)
+        self.final_events = dict.fromkeys(openers, 0)  # by source
+        self.provisional: dict[str, Event] = {}  # by id, the events that still need an end
+        self.start: dict[str, Any] | None = None  # its `start` record
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=_work, args=(theirs, opens, load, settings, seconds), daemon=True
+            target=run_child, args=(theirs, openers, load_engines, settings, seconds), daemon=True
         )
         self.process.start()
         theirs.close()  # the child's copy alone is left, so that its death is the end of the pipe
 
-    def hear(self) -> Any:
-        """Its next message; None where there is none to come. Raises what went wrong in it."""
+    def receive(self) -> Any:
+        """Its next message; None where no more will come. Raises an exception that it sent."""
         try:
             message = self.pipe.recv()
         except (EOFError, OSError):
@@ -66,77 +72,111 @@ class _Child:
             raise message
         return message
 
-    def tell(self, draws: bool | None) -> None:
-        """Whether to draw; the second message, whatever it is, ends the run."""
-        with suppress(OSError):  # it is gone, and `hear` says so
+    def send(self, draws: bool | None) -> None:
+        """Send whether to draw; the second message, whatever it is, ends the run."""
+        with suppress(OSError):  # the child has ended, and `receive` says so
             self.pipe.send(draws)
 
-    def ended(self) -> str:
+    def why_ended(self) -> str:
         """How its process ended, in words."""
         self.process.join(GRACE_S)
         return f"process ended early (exit code {self.process.exitcode})"
 
+    def count(self, record: Record) -> None:
+        """Note what a record ends or leaves open."""
+        if isinstance(record, SourceEnd):
+            self.open_sources.discard(record.source)
+        elif isinstance(record, Event):
+            if record.status == "final":
+                self.final_events[record.source] += 1
+            self.provisional.pop(record.id, None)
+            if record.status == "provisional":
+                self.provisional[record.id] = record
 
-class Processes:
-    """Runs like a Pipeline, over `count` processes; a context manager. Entering waits until all are ready.
+    def abandon(self, why: str) -> Iterator[Event | SourceEnd]:
+        """Ends of the events and sources it leaves open; how many frames these had is not known."""
+        for event in self.provisional.values():
+            yield dataclasses.replace(event, status="withdrawn")
+        self.provisional.clear()
+        for name in sorted(self.open_sources):
+            self.open_sources.discard(name)
+            error = EngineError(f"{name}: its {why}; what was found before is kept")
+            yield SourceEnd(name, 0, self.final_events[name], {}, error)
 
-    opens: by name, what opens each source in its process; load: what loads the engines there. Both are pickled.
-    `draw` gets frames without their images ten times a second, so no sink may paint on them. Sources of a process that
-    dies end with an error, the others go on; an exception in one ends the run, as in a Pipeline. The main module must
-    be guarded, as in every program that starts processes. Raises what loading and a Pipeline raise, and EngineError
-    where processes chose different backends.
+
+class ProcessGroup:
+    """Runs like a Pipeline, over `count` processes; a context manager.
+
+    openers: by name, what opens each source in its process; load_engines: what loads the engines
+    there. Both are pickled.
+
+    Entering waits until all processes are ready. `draw` gets frames without their images ten times
+    a second, so no sink may paint on them. Sources of a process that dies end with an error, the
+    others go on; an exception in one ends the run, as in a Pipeline. The main module must be
+    guarded, as in every program that starts processes.
+
+    Raises what loading and a Pipeline raise, and EngineError where processes chose different
+    backends.
     """
 
     def __init__(
         self,
-        opens: Mapping[str, OpenSource],
-        load: LoadEngines,
+        openers: Mapping[str, OpenSource],
+        load_engines: LoadEngines,
         settings: Settings | None = None,
         count: int = 1,
         *,
         seconds: float | None = None,
     ) -> None:
-        if not opens or count < 1:
+        if not openers or count < 1:
             raise UsageError(
-                f"{len(opens)} sources in {count} processes: expected at least one of either"
+                f"{len(openers)} sources in {count} processes: expected at least one of either"
             )
         self.draw: Draw | None = None
-        self._opens, self._load, self._settings, self._seconds = (
-            dict(opens),
-            load,
-            settings or Settings(),
-            seconds,
-        )
-        self._count = min(count, len(opens))
+        self._openers = dict(openers)
+        self._load_engines = load_engines
+        self._settings = settings or Settings()
+        self._seconds = seconds
+        self._count = min(count, len(openers))
         self._children: list[_Child] = []
         self._stopping = False
 
     def __enter__(self) -> Self:
-        names = list(self._opens)
         try:
-            with _uninterrupted():
-                for i in range(self._count):
-                    share = {name: self._opens[name] for name in names[i :: self._count]}
-                    self._children.append(_Child(share, self._load, self._settings, self._seconds))
-            for child in self._children:
-                child.start = child.hear()
-                if child.start is None:
-                    raise EngineError(
-                        f"a {child.ended()} while it started; where memory is short, try --processes 1"
-                    )
-            chosen = {
-                child.start["backend"]: child.start["why"]
-                for child in self._children
-                if child.start
-            }
-            if len(chosen) > 1:
-                raise EngineError(
-                    f"processes chose different backends ({'; '.join(chosen.values())}): name one"
-                )
+            self._start_children()
+            self._await_starts()
+            self._check_backends()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _start_children(self) -> None:
+        names = list(self._openers)
+        with _uninterrupted():
+            for i in range(self._count):
+                share = {name: self._openers[name] for name in names[i :: self._count]}
+                child = _Child(share, self._load_engines, self._settings, self._seconds)
+                self._children.append(child)
+
+    def _await_starts(self) -> None:
+        for child in self._children:
+            child.start = child.receive()
+            if child.start is None:
+                raise EngineError(
+                    f"a {child.why_ended()} while it started; "
+                    "where memory is short, try --processes 1"
+                )
+
+    def _check_backends(self) -> None:
+        reasons = {start["backend"]: start["why"] for start in self._starts()}
+        if len(reasons) > 1:
+            raise EngineError(
+                f"processes chose different backends ({'; '.join(reasons.values())}): name one"
+            )
+
+    def _starts(self) -> list[dict[str, Any]]:
+        return [child.start for child in self._children if child.start is not None]
 
     def __exit__(self, *_: object) -> None:
         for child in self._children:
@@ -152,71 +192,59 @@ class Processes:
         self._children.clear()
 
     def describe(self) -> dict[str, Any]:
-        """The `start` record of all."""
-        starts = [child.start for child in self._children if child.start]
-        told = {entry["source"]: entry for start in starts for entry in start["sources"]}
-        return starts[0] | {"sources": [told[name] for name in self._opens]}
+        """The `start` record of all processes together."""
+        starts = self._starts()
+        sources = {entry["source"]: entry for start in starts for entry in start["sources"]}
+        return starts[0] | {"sources": [sources[name] for name in self._openers]}
 
     def run(self) -> Iterator[Record]:
         """Every record, in the order in which they come, until all sources have ended."""
         for child in self._children:
-            child.tell(self.draw is not None)
-        deadline = math.inf
-        while open_ := {child.pipe: child for child in self._children if child.left}:
-            if self._stopping and deadline == math.inf:
-                deadline = time.monotonic() + STOP_S
-                for child in open_.values():
-                    child.tell(None)
-            if time.monotonic() > deadline:
+            child.send(self.draw is not None)
+        deadline_s = math.inf
+        while running := [child for child in self._children if child.open_sources]:
+            if self._stopping and deadline_s == math.inf:
+                deadline_s = time.monotonic() + STOP_S
+                for child in running:
+                    child.send(None)
+            if time.monotonic() > deadline_s:
                 yield from self.finish()
                 return
-            for pipe in wait(list(open_), POLL_S):
-                child = open_[pipe]  # type: ignore[index]
-                message = child.hear()
-                if message is None:
-                    yield from _lost(child, child.ended())
-                elif not isinstance(message, _Glance):
-                    yield _counted(child, message)
-                elif self.draw is not None:
-                    self.draw(message.frame, message.views)
+            ready = wait([child.pipe for child in running], POLL_S)
+            for child in running:
+                if child.pipe in ready:
+                    yield from self._next(child)
+
+    def _next(self, child: _Child) -> Iterator[Record]:
+        """The records that the next message of a child gives; a Drawing is drawn."""
+        message = child.receive()
+        if message is None:
+            yield from child.abandon(child.why_ended())
+        elif isinstance(message, Drawing):
+            if self.draw is not None:
+                self.draw(message.frame, message.views)
+        else:
+            child.count(message)
+            yield message
 
     def stop(self) -> None:
         """End after the current rounds; may be called from a signal handler."""
         self._stopping = True
 
     def finish(self) -> Iterator[Record]:
-        """Ends of what has not ended. What is on its way is not waited for: a pipe may be broken off amid a record."""
+        """Ends of what has not ended.
+
+        Records on their way are not waited for: a pipe may be broken off amid a record.
+        """
         for child in self._children:
-            yield from _lost(child, "process was interrupted")
-
-
-def _counted(child: _Child, record: Record) -> Record:
-    if isinstance(record, SourceEnd):
-        child.left.discard(record.source)
-    elif isinstance(record, Event):
-        child.events[record.source] += record.status == "final"
-        child.provisional.pop(record.id, None)
-        if record.status == "provisional":
-            child.provisional[record.id] = record
-    return record
-
-
-def _lost(child: _Child, why: str) -> Iterator[Event | SourceEnd]:
-    """Ends of all that a process leaves behind, events and sources; how many frames these had is not known."""
-    for event in child.provisional.values():
-        yield dataclasses.replace(event, status="withdrawn")
-    child.provisional.clear()
-    for name in sorted(child.left):
-        child.left.discard(name)
-        error = EngineError(f"{name}: its {why}; what was found before is kept")
-        yield SourceEnd(name, 0, child.events[name], {}, error)
+            yield from child.abandon("process was interrupted")
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Processes started within are not ended by what reaches all, as ctrl-C does: the parent passes it on in order.
+    """Processes started within are not ended by a signal that reaches all, as ctrl-C does.
 
-    One that comes within, a few ms, is lost.
+    The parent passes it on in order. A signal that comes within, a few ms, is lost.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

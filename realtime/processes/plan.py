@@ -1,4 +1,4 @@
-"""Over how many processes cameras are divided."""
+"""How many processes cameras are divided among."""
 
 from __future__ import annotations
 
@@ -11,20 +11,29 @@ from ..config import Settings
 from ..errors import UsageError
 
 
-def how_many(
-    cameras: int, settings: Settings, backend: str, asked: int | None = None, *,
-    paced: bool = True, pictures: bool = False,
-) -> int:  # fmt: skip
-    """Processes for so many cameras: as `asked`, else one for every `settings.process_cameras`, at most one a core.
+def process_count(
+    cameras: int,
+    settings: Settings,
+    backend: str,
+    asked: int | None = None,
+    *,
+    paced: bool = True,
+    pictures: bool = False,
+) -> int:
+    """The number of processes for so many cameras.
 
-    One, unless more are asked for, on a GPU, which computes all cameras in one batch, and for files alone (`paced`
-    says whether any source has a pace of its own), whose records then keep their order. pictures: whether a sink draws
-    on images, which do not leave their process: raises UsageError where several are asked for.
+    As `asked`, at most one a camera; else one for every `settings.process_cameras`, at most one a
+    core. But one, unless more are asked for, on a GPU, which computes all cameras in one batch, and
+    for files alone, whose records then keep their order.
+
+    paced: whether any source has a pace of its own. pictures: whether a sink draws on images, which
+    do not leave their process: raises UsageError where several processes are asked for.
     """
     if asked is not None:
         if asked > 1 and pictures:
             raise UsageError(
-                f"--processes {asked}: a window shows pictures of one process; leave out one of the two"
+                f"--processes {asked}: a window shows pictures of one process; "
+                "leave out one of the two"
             )
         return min(asked, cameras)
     if pictures or not paced or choose_backend(backend)[0] != CPU:

@@ -21,12 +21,12 @@ def run(feats, hop=1, limit=300, **changes):
     session = Session(
         fakes.engine_set(**changes), "x", settings=Settings(hop=hop, cluster_ticks=limit)
     )
-    out = []
-    for tick in range(feats.shape[1]):
-        out += [
-            (tick, e) for e in session.push(fakes.crop(feats[:, tick], tick_ns(0, tick, 30), tick))
-        ]
-    return out + [(feats.shape[1], e) for e in session.flush()]
+    ticks = feats.shape[1]
+    found = []
+    for tick in range(ticks):
+        crop = fakes.crop(feats[:, tick], tick_ns(0, tick, 30), tick)
+        found += [(tick, event) for event in session.push(crop)]
+    return found + [(ticks, event) for event in session.flush()]
 
 
 @settings(max_examples=25)
@@ -41,23 +41,20 @@ def test_every_provisional_id_ends_once(seed, rule, limit):
     for _, event in run(feats, limit=limit, nms_rule=rule):
         ends.setdefault(event.id, []).append(event.status)
     for statuses in ends.values():
-        closing = [s for s in statuses if s != "provisional"]
+        closing = [status for status in statuses if status != "provisional"]
         assert len(closing) == 1
         assert statuses[-1] == closing[0]
 
 
 def test_only_final_events_carry_label_and_intensity():
-    events = [e for _, e in run(fakes.features(np.random.default_rng(3), 400, 0.5))]
-    assert {e.status for e in events} >= {"provisional", "final"}
+    events = [event for _, event in run(fakes.features(np.random.default_rng(3), 400, 0.5))]
+    assert {event.status for event in events} >= {"provisional", "final"}
     for event in events:
-        final = event.status == "final"
-        assert (
-            (event.label is not None)
-            == (event.intensity is not None)
-            == (event.apex_ns is not None)
-            == final
-        )
-        if final:
+        recognized = [event.label, event.intensity, event.apex_ns]
+        if event.status != "final":
+            assert recognized == [None, None, None]
+        else:
+            assert None not in recognized
             assert event.onset_ns <= event.apex_ns <= event.offset_ns
             assert len(event.intensity) == 11
 
@@ -74,10 +71,9 @@ def test_provisional_within_its_bound(seed, hop):
         first.setdefault(event.id, (tick, event.status))
     announced = sorted(tick for tick, status in first.values() if status == "provisional")
     for members in reference.clusters(windows, 300):
-        due = min(w.end for w in members) + bound
-        assert any(
-            min(w.end for w in members) <= tick <= due for tick in [*announced, feats.shape[1]]
-        )
+        earliest = min(window.end for window in members)
+        ticks = [*announced, feats.shape[1]]
+        assert any(earliest <= tick <= earliest + bound for tick in ticks)
 
 
 @pytest.mark.parametrize("hop", [1, 2, 4])
@@ -87,9 +83,10 @@ def test_final_within_its_bound_after_an_isolated_event(hop):
     bound = latency(fakes.spec(), hop)["final"]
     engines = fakes.engine_set()
     windows = reference.refine(feats, reference.propose(feats, engines), engines)
-    finals = [tick for tick, e in run(feats, hop) if e.status == "final"]
+    finals = [tick for tick, event in run(feats, hop) if event.status == "final"]
     assert finals
-    last_tick = max(math.ceil(w.stop) for w in windows) - 1  # of all that competes with the event
+    # of all that competes with the event
+    last_tick = max(math.ceil(window.stop) for window in windows) - 1
     assert max(finals) <= last_tick + bound
 
 
@@ -101,6 +98,7 @@ def test_the_published_bounds_hold_for_the_default_spec():
 
 def test_two_runs_give_equal_bytes():
     feats = fakes.features(np.random.default_rng(11), 500, 0.5)
-    once, again = (json.dumps([e.to_json() for _, e in run(feats)]) for _ in range(2))
+    once = json.dumps([event.to_json() for _, event in run(feats)])
+    again = json.dumps([event.to_json() for _, event in run(feats)])
     assert once == again
     assert len(once) > 1000

@@ -1,4 +1,4 @@
-"""Law 1: any split, hop and batch of cameras gives what `engines.reference` says of the whole segment."""
+"""Law 1: any split, hop and batch of cameras gives what `engines.reference` gives for the whole."""
 
 import dataclasses
 
@@ -29,20 +29,28 @@ def stream(session, feats):
     events = []
     for tick in range(feats.shape[1]):
         events += session.push(fakes.crop(feats[:, tick], tick_ns(0, tick, 30), tick))
-    return [e for e in events + session.flush() if e.status == "final"]
+    return final(events + session.flush())
 
 
-def ticks_of(events):
-    return sorted((e.onset_frame, e.offset_frame, round(e.score, 12)) for e in events)
+def final(events):
+    return [event for event in events if event.status == "final"]
+
+
+def rows(events):
+    """(onset, offset, score) of every event, in ticks, which are frames here."""
+    found = [(event.onset_frame, event.offset_frame, round(event.score, 12)) for event in events]
+    return sorted(found)
 
 
 def expected(engines, feats, limit=300):
-    found = reference.spot(feats, engines, limit)
-    rows = zip(found.start, found.stop, found.score, strict=True)
-    return sorted(
-        (max(rounded(a), 0), max(rounded(b) - 1, rounded(a)), round(float(s), 12))
-        for a, b, s in rows
-    )
+    """The rows that the reference gives for the whole segment."""
+    spotted = reference.spot(feats, engines, limit)
+    found = []
+    for start, stop, score in zip(spotted.start, spotted.stop, spotted.score, strict=True):
+        onset = rounded(start)
+        offset = max(rounded(stop) - 1, onset)
+        found.append((max(onset, 0), offset, round(float(score), 12)))
+    return sorted(found)
 
 
 @settings(max_examples=30)
@@ -51,9 +59,8 @@ def test_any_hop_equals_the_reference(case):
     seed, length, hop, activity = case
     feats = fakes.features(np.random.default_rng(seed), length, activity)
     engines = fakes.engine_set()
-    assert ticks_of(stream(Session(engines, "x", settings=Settings(hop=hop)), feats)) == expected(
-        engines, feats
-    )
+    session = Session(engines, "x", settings=Settings(hop=hop))
+    assert rows(stream(session, feats)) == expected(engines, feats)
 
 
 @settings(max_examples=20)
@@ -62,12 +69,14 @@ def test_the_reference_may_ask_in_pieces(seed, length, piece):
     feats = fakes.features(np.random.default_rng(seed), length, 0.5)
     for engines in (fakes.engine_set(), baseline.load()):
         feats = np.resize(feats, (engines.proposer.inputs[0].shape[1], length))
-        whole, parts = (reference.propose(feats, engines, n) for n in (10_000, piece))
+        whole = reference.propose(feats, engines, 10_000)
+        parts = reference.propose(feats, engines, piece)
         np.testing.assert_allclose(parts, whole, atol=1e-6)  # and NaN where the whole has them
 
 
 def test_the_reference_asks_no_engine_for_more_than_it_takes():
-    engines, asked = fakes.engine_set(), []
+    engines = fakes.engine_set()
+    asked = []
 
     def propose(features, valid, state):
         asked.append(features.shape[2])
@@ -87,10 +96,10 @@ def test_every_rule_and_the_barrier_equal_the_reference(seed, rule):
     feats = fakes.features(np.random.default_rng(seed), 400, 2.5)
     engines = fakes.engine_set(nms_rule=rule, t_crn=0.3, t_cpn=0.2)
     session = Session(engines, "x", settings=Settings(cluster_ticks=60))
-    assert ticks_of(stream(session, feats)) == expected(engines, feats, limit=60)
+    assert rows(stream(session, feats)) == expected(engines, feats, limit=60)
 
 
-def test_the_barrier_is_really_met():
+def test_the_barrier_is_met():
     engines = fakes.engine_set(t_crn=0.3, t_cpn=0.2)
     feats = fakes.features(np.random.default_rng(5), 400, 2.5)
     windows = reference.refine(feats, reference.propose(feats, engines), engines)
@@ -107,20 +116,19 @@ def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
         Session(engines, "x", settings=Settings(hop=int(rng.integers(1, 4)))) for _ in streams
     ]
     events = [[] for _ in streams]
-    for tick in range(max(f.shape[1] for f in streams)):
-        live = [k for k, f in enumerate(streams) if tick < f.shape[1]]
-        steps = [
-            sessions[k].push_steps(fakes.crop(streams[k][:, tick], tick_ns(0, tick, 30), tick))
-            for k in live
-        ]
-        for k, found in zip(live, run_batched(steps, engines.engine), strict=True):
+    for tick in range(max(feats.shape[1] for feats in streams)):
+        going_on = [k for k, feats in enumerate(streams) if tick < feats.shape[1]]
+        steps = []
+        for k in going_on:
+            crop = fakes.crop(streams[k][:, tick], tick_ns(0, tick, 30), tick)
+            steps.append(sessions[k].push_steps(crop))
+        for k, found in zip(going_on, run_batched(steps, engines.engine), strict=True):
             events[k] += found
-    for k, found in enumerate(run_batched([s.flush_steps() for s in sessions], engines.engine)):
-        events[k] += found
-        finals = [e for e in events[k] if e.status == "final"]
-        assert ticks_of(finals) == expected(engines, streams[k])
+    steps = [session.flush_steps() for session in sessions]
+    for k, found in enumerate(run_batched(steps, engines.engine)):
+        assert rows(final(events[k] + found)) == expected(engines, streams[k])
 
 
-def test_the_fake_finds_events_at_all():
+def test_the_fake_engines_find_events():
     engines = fakes.engine_set()
     assert len(expected(engines, fakes.features(np.random.default_rng(0), 600, 0.3))) >= 5

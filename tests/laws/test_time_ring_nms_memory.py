@@ -21,7 +21,7 @@ rates = st.sampled_from([15.0, 20.0, 24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0]
 
 
 def capture_times(seed, hz, jitter, count=120, loss=0.0):
-    """Strictly rising capture times with jitter (share of a frame) and lost frames, gaps under the bridge."""
+    """Rising capture times in ns, with jitter (share of a frame) and a share of frames lost."""
     rng = np.random.default_rng(seed)
     times = np.round((np.arange(count) + rng.uniform(-jitter, jitter, count)) * 1e9 / hz).astype(
         np.int64
@@ -33,19 +33,20 @@ def capture_times(seed, hz, jitter, count=120, loss=0.0):
 
 @settings(max_examples=80)
 @given(st.integers(0, 2**32 - 1), rates, st.floats(0, 0.45), st.floats(0, 0.3))
-def test_grid_and_thinner_equal_the_offline_rule(seed, hz, jitter, loss):
+def test_grid_and_decimator_equal_the_offline_rule(seed, hz, jitter, loss):
     times = capture_times(seed, hz, jitter, loss=loss)
     times = times[times >= 0]
-    thinner: FrameDecimator[int] = FrameDecimator(30)
+    decimator: FrameDecimator[int] = FrameDecimator(30)
     kept = [0]
-    thinner.anchor(int(times[0]))
+    decimator.anchor(int(times[0]))
     for i in range(1, len(times)):
-        kept += [j for j, goes_on in thinner.push(int(times[i]), i) if goes_on]
-    kept += [j for j, _ in thinner.flush()]
+        kept += [j for j, selected in decimator.push(int(times[i]), i) if selected]
+    kept += [j for j, _ in decimator.flush()]
     assert kept == thin(times, 30).tolist()
 
     chosen = times[kept]
-    grid, rows = TimeGrid(30), []
+    grid = TimeGrid(30)
+    rows = []
     for i, at in enumerate(chosen):
         for tick, weight in grid.place(int(at)):
             row = np.zeros(len(chosen), np.float32)
@@ -57,7 +58,7 @@ def test_grid_and_thinner_equal_the_offline_rule(seed, hz, jitter, loss):
 
 
 @given(st.integers(0, 10**13), st.integers(0, 10**7), st.sampled_from([25, 30, 60]))
-def test_ticks_are_exact_for_ever(origin, tick, hz):
+def test_ticks_do_not_drift(origin, tick, hz):
     at = tick_ns(origin, tick, hz)
     assert abs((at - origin) * hz - tick * SECOND_NS) <= hz
     assert nearest_tick(origin, at, hz) == tick
@@ -72,7 +73,7 @@ def test_a_time_that_does_not_rise_is_refused():
 
 
 @given(st.integers(1, 40), st.integers(0, 200), st.data())
-def test_the_ring_never_lies(capacity, count, data):
+def test_the_ring_gives_the_items_asked_for_or_raises(capacity, count, data):
     ring = Ring(capacity, (2,), np.int64)
     for i in range(count):
         assert ring.append(np.array([i, -i])) == i
@@ -82,12 +83,12 @@ def test_the_ring_never_lies(capacity, count, data):
         with pytest.raises(IndexError, match="ring holds"):
             ring.slice(start, stop)
     elif start >= ring.start:
-        window = ring.slice(start, stop)
-        assert window[:, 0].tolist() == list(range(start, stop))
-        assert window.flags["C_CONTIGUOUS"]
+        items = ring.slice(start, stop)
+        assert items[:, 0].tolist() == list(range(start, stop))
+        assert items.flags["C_CONTIGUOUS"]
 
 
-def test_the_ring_refuses_what_is_not_there():
+def test_the_ring_raises_for_items_that_it_does_not_hold():
     ring = Ring(3, (), np.int64, mirrored=False)
     for i in range(5):
         ring.append(i)
@@ -106,63 +107,59 @@ def random_intervals(seed, count):
     return Intervals.of(start, stop, np.round(rng.random(count), 1))
 
 
-def numpy_nms(x, threshold, rule):
-    """The rule in ten plain lines."""
+def plain_nms(x, threshold, rule):
+    """The indices that NMS keeps, best first: the rule in plain lines."""
     order = sorted(range(len(x)), key=lambda i: (-x.score[i], x.start[i], x.stop[i], i))
     kept: list[int] = []
     for place, i in enumerate(order):
         others = kept if rule == "greedy" else order[:place]
-        overlaps = [(float(iou(x.start[i], x.stop[i], x.start[j], x.stop[j])), j) for j in others]
-        beaten = any(
-            o > 0 and o >= threshold and (rule == "greedy" or x.score[j] > x.score[i])
-            for o, j in overlaps
-        )
-        if not beaten and all(
-            (x.start[i], x.stop[i]) != (x.start[j], x.stop[j]) for _, j in overlaps
-        ):
+        if not any(removes(x, j, i, threshold, rule) for j in others):
             kept.append(i)
     return kept
 
 
+def removes(x, j, i, threshold, rule):
+    """Whether interval j, which comes before i, removes it."""
+    if x.start[i] == x.start[j] and x.stop[i] == x.stop[j]:
+        return True
+    overlap = float(iou(x.start[i], x.stop[i], x.start[j], x.stop[j]))
+    better = rule == "greedy" or x.score[j] > x.score[i]
+    return better and overlap > 0 and overlap >= threshold
+
+
 def as_rows(x, keep, scores):
-    return sorted(
-        zip(
-            x.start[keep].tolist(),
-            x.stop[keep].tolist(),
-            np.round(scores, 12).tolist(),
-            strict=True,
-        )
-    )
+    starts = x.start[keep].tolist()
+    stops = x.stop[keep].tolist()
+    return sorted(zip(starts, stops, np.round(scores, 12).tolist(), strict=True))
 
 
 @settings(max_examples=80)
 @given(
-    st.integers(0, 2**32 - 1), st.integers(0, 60), st.sampled_from([0.0, 0.2, 0.5, 1.0]),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 60),
+    st.sampled_from([0.0, 0.2, 0.5, 1.0]),
     st.sampled_from(["greedy", "author", "soft"]),
-)  # fmt: skip
-def test_nms_laws(seed, count, threshold, rule):
+)
+def test_nms_equals_the_plain_rule_in_any_order(seed, count, threshold, rule):
     x = random_intervals(seed, count)
     keep, scores = nms(x, threshold, rule, floor=0.05)
-    shuffle = np.random.default_rng(seed).permutation(count)
-    shuffled = x[shuffle]
-    assert as_rows(shuffled, *nms(shuffled, threshold, rule, floor=0.05)) == as_rows(
-        x, keep, scores
-    )
+    rows = as_rows(x, keep, scores)
+    shuffled = x[np.random.default_rng(seed).permutation(count)]
+    assert as_rows(shuffled, *nms(shuffled, threshold, rule, floor=0.05)) == rows
     if rule != "soft":
-        assert as_rows(x, keep, scores) == as_rows(
-            x, numpy_nms(x, threshold, rule), x.score[numpy_nms(x, threshold, rule)]
-        )
+        plain = plain_nms(x, threshold, rule)
+        assert as_rows(x, plain, x.score[plain]) == rows
         again, _ = nms(x[keep], threshold, rule)
         assert len(again) == len(keep)
 
 
 @given(st.floats(0, 100), st.integers(7, 15), st.floats(-1, 0.5), st.floats(-0.5, 1))
 def test_encode_inverts_decode(start, width, r1, r2):
-    onset, offset = decode(start + 20, start + 20 + width, np.array([r1, r2]))
+    first = start + 20
+    stop = first + width
+    onset, offset = decode(first, stop, np.array([r1, r2]))
     if offset > onset:
-        np.testing.assert_allclose(
-            encode(start + 20, start + 20 + width, onset, offset), [r1, r2], atol=1e-9
-        )
+        np.testing.assert_allclose(encode(first, stop, onset, offset), [r1, r2], atol=1e-9)
 
 
 def resident_mb():
@@ -175,11 +172,12 @@ def resident_mb():
 def test_memory_is_flat_over_100_000_ticks():
     session = Session(fakes.engine_set(), "x", settings=Settings(hop=25))
     feats = fakes.features(np.random.default_rng(1), 5000, 0.02)
-    finals, marks = 0, {}
+    finals = 0
+    memory_mb = {}
     for tick in range(100_000):
         crop = fakes.crop(feats[:, tick % 5000], tick_ns(0, tick, 30), tick)
-        finals += sum(e.status == "final" for e in session.push(crop))
+        finals += len([event for event in session.push(crop) if event.status == "final"])
         if tick in (20_000, 99_999):
-            marks[tick] = resident_mb()
+            memory_mb[tick] = resident_mb()
     assert finals > 100
-    assert marks[99_999] - marks[20_000] < 8
+    assert memory_mb[99_999] - memory_mb[20_000] < 8

@@ -1,4 +1,4 @@
-"""Processes: the records of one pipeline, whatever the number of processes, and nothing lost when one ends early."""
+"""Several processes give the records of one pipeline, and lose nothing when one ends early."""
 
 import contextlib
 import itertools
@@ -20,17 +20,20 @@ from microspot.engines.loading import load_engines
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import EngineError, MicrospotError, UsageError
 from microspot.realtime.pipeline import Pipeline, SourceEnd
-from microspot.realtime.processes import child, plan
+from microspot.realtime.processes import child as child_module
 from microspot.realtime.processes import group as group_module
-from microspot.realtime.processes.group import Processes
-from microspot.realtime.processes.plan import how_many
+from microspot.realtime.processes import plan
+from microspot.realtime.processes.child import DrawingSender
+from microspot.realtime.processes.group import ProcessGroup
+from microspot.realtime.processes.plan import process_count
 from microspot.realtime.records import Event, Frame
 from microspot.realtime.sources.open import open_among_others, open_source
 from microspot.realtime.watch import to_json
 from tests.children import children_of
 from tests.clips import write_clip
 
-HZ, SECONDS = 30, 6
+HZ = 30
+SECONDS = 6
 LOAD = partial(load_engines, None, "onnx")
 
 
@@ -52,10 +55,17 @@ def clips(tmp_path_factory):
 class Endless:
     """The pictures of a clip again and again, as a camera sends them."""
 
-    live, pace, epoch, started_utc, rate_hz = True, True, 0, None, None
+    live = True
+    pace = True
+    epoch = 0
+    started_utc = None
+    rate_hz = None
 
     def __init__(self, clip):
-        self.name, self.drops, self._clip, self._closed = clip, {}, clip, False
+        self.name = clip
+        self.drops = {}
+        self._clip = clip
+        self._closed = False
 
     def __enter__(self):
         return self
@@ -103,85 +113,86 @@ def by_source(records):
 
 
 def runs(pid):
-    """Not a process that only waits to be counted out."""
+    """Whether a process has not ended; a zombie has."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
-def told(records):
-    """Records as they are written: floats to four digits, which batches of another size do not change."""
+def as_written(records):
+    """Records as JSON lines: to the digits that a batch of another size does not change."""
     return [to_json(record) for record in records]
 
 
 def test_every_source_gives_the_records_it_gives_in_one_process(clips):
-    opens, settings, seconds = (
-        opened(clips | {"nowhere": "nowhere.mp4"}),
-        Settings(threshold=0.5),
-        SECONDS - 1,
-    )
-    sources = [open_() for open_ in opens.values()]
-    for name, source in zip(opens, sources, strict=True):
+    openers = opened(clips | {"nowhere": "nowhere.mp4"})
+    settings = Settings(threshold=0.5)
+    seconds = SECONDS - 1
+    sources = [opener() for opener in openers.values()]
+    for name, source in zip(openers, sources, strict=True):
         source.name = name
     with LOAD() as engines, Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
-        start, expected = pipeline.describe(), by_source(pipeline.run())
-    with Processes(opens, LOAD, settings, 2, seconds=seconds) as group:
+        start = pipeline.describe()
+        expected = by_source(pipeline.run())
+    with ProcessGroup(openers, LOAD, settings, 2, seconds=seconds) as group:
         assert group.describe() == start
         found = by_source(group.run())
     assert any(isinstance(record, Event) for records in found.values() for record in records)
     for name in clips:
-        assert told(found[name]) == told(expected[name])
+        assert as_written(found[name]) == as_written(expected[name])
     (lost,) = found["nowhere"]
     assert str(lost.error) == str(expected["nowhere"][0].error)
 
 
 def test_a_run_that_is_stopped_ends_every_source(clips):
-    with Processes(endless(clips), LOAD, count=2) as group:
+    with ProcessGroup(endless(clips), LOAD, count=2) as group:
         drawn = {}
 
         def draw(frame, views):
             drawn.setdefault(frame.source, []).append((frame.image.size, len(views)))
-            if len(drawn) == 2 and all(glances[-1][1] for glances in drawn.values()):
+            if len(drawn) == 2 and all(drawings[-1][1] for drawings in drawn.values()):
                 group.stop()
 
         group.draw = draw
         ends = [record for record in group.run() if isinstance(record, SourceEnd)]
     assert {end.source for end in ends} == set(clips)
     assert all(end.face_seen and end.frames > 0 and end.error is None for end in ends)
-    assert {size for glances in drawn.values() for size, _ in glances} == {0}, (
-        "pictures stay where they are"
-    )
+    sizes = {size for drawings in drawn.values() for size, _ in drawings}
+    assert sizes == {0}, "images stay in their process"
 
 
-def test_glances_of_a_source_are_apart(monkeypatch):
-    sent, now = [], [0.0]
-    monkeypatch.setattr(child.time, "monotonic", lambda: now[0])
-    glances = child._Glances(SimpleNamespace(send=sent.append))
+def test_every_source_is_drawn_ten_times_a_second_at_most(monkeypatch):
+    sent = []
+    now = [0.0]
+    monkeypatch.setattr(child_module.time, "monotonic", lambda: now[0])
+    draw = DrawingSender(SimpleNamespace(send=sent.append))
     for frame in range(30):
         now[0] = frame / 25
         for name in ("one", "two"):
-            glances(Frame(name, frame, frame, np.zeros((2, 2, 3), np.uint8)), [])
-    assert [glance.frame.source for glance in sent] == ["one", "two"] * (len(sent) // 2)
+            draw(Frame(name, frame, frame, np.zeros((2, 2, 3), np.uint8)), [])
+    assert [drawing.frame.source for drawing in sent] == ["one", "two"] * (len(sent) // 2)
     assert len(sent) == 2 * 10  # every third frame of 30
 
 
-def test_what_does_not_stop_is_given_up_and_its_events_withdrawn(clips, monkeypatch):
+def test_a_process_that_does_not_stop_is_abandoned_and_its_events_withdrawn(clips, monkeypatch):
     for name in ("STOP_S", "GRACE_S"):
         monkeypatch.setattr(group_module, name, 0.5)
     records = []
-    with Processes(endless(clips), LOAD, count=2) as group:
+    with ProcessGroup(endless(clips), LOAD, count=2) as group:
         for record in group.run():
             records.append(record)
             if isinstance(record, Event) and record.status == "provisional" and not group._stopping:
-                stuck = next(child for child in group._children if record.source in child.events)
+                stuck = next(
+                    child for child in group._children if record.source in child.final_events
+                )
                 os.kill(stuck.process.pid, signal.SIGSTOP)
                 group.stop()
     ends = [record for record in records if isinstance(record, SourceEnd)]
     assert {end.source for end in ends} == set(clips)
-    assert [str(end.error) for end in ends if end.source in stuck.events] == [
+    assert [str(end.error) for end in ends if end.source in stuck.final_events] == [
         f"{name}: its process was interrupted; what was found before is kept"
-        for name in stuck.events
+        for name in stuck.final_events
     ]
     last = {record.id: record.status for record in records if isinstance(record, Event)}
     assert "withdrawn" in last.values()
@@ -191,23 +202,21 @@ def test_what_does_not_stop_is_given_up_and_its_events_withdrawn(clips, monkeypa
 
 def test_a_process_that_dies_takes_no_other_camera_with_it(clips):
     first, second = clips
-    opens = endless({first: clips[first]}) | opened({second: clips[second]})
-    ends, events = {}, 0
-    with Processes(opens, LOAD, count=2) as group:
+    openers = endless({first: clips[first]}) | opened({second: clips[second]})
+    ends = {}
+    events = 0
+    with ProcessGroup(openers, LOAD, count=2) as group:
         for record in group.run():
             if isinstance(record, SourceEnd):
                 ends[record.source] = record
-            elif isinstance(record, Event) and record.source == first:
-                events += record.status == "final"
-                if record.status == "final":
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(group._children[0].process.pid, signal.SIGKILL)
+            if isinstance(record, Event) and record.source == first and record.status == "final":
+                events += 1
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(group._children[0].process.pid, signal.SIGKILL)
     assert ends[second].error is None
     assert ends[second].frames == SECONDS * HZ
-    assert (
-        str(ends[first].error)
-        == f"{first}: its process ended early (exit code -9); what was found before is kept"
-    )
+    why = "its process ended early (exit code -9); what was found before is kept"
+    assert str(ends[first].error) == f"{first}: {why}"
     assert ends[first].events == events > 0
     assert not multiprocessing.active_children()
 
@@ -228,54 +237,39 @@ def test_a_process_that_dies_takes_no_other_camera_with_it(clips):
     ],
 )
 def test_what_cannot_be_loaded_is_said_before_anything_runs(clips, load, error, said):
-    with pytest.raises(error, match=said), Processes(opened(clips), load, count=2):
+    with pytest.raises(error, match=said), ProcessGroup(opened(clips), load, count=2):
         pass
     assert not multiprocessing.active_children()
 
 
-def test_how_many_processes(monkeypatch):
+def test_process_count(monkeypatch):
     settings = Settings(process_cameras=5)
     monkeypatch.setattr(plan, "available_cores", lambda: 4)
-    assert [how_many(cameras, settings, "onnx") for cameras in (1, 5, 6, 10, 11, 40)] == [
-        1,
-        1,
-        2,
-        2,
-        3,
-        4,
-    ]
-    assert how_many(40, settings, "onnx", paced=False) == 1
-    assert how_many(40, settings, "onnx", pictures=True) == 1
-    assert how_many(40, settings, "rtx") == 1
-    assert how_many(40, settings, "rtx", 3) == 3
-    assert how_many(2, settings, "onnx", 8, paced=False) == 2
+    counts = [process_count(cameras, settings, "onnx") for cameras in (1, 5, 6, 10, 11, 40)]
+    assert counts == [1, 1, 2, 2, 3, 4]
+    assert process_count(40, settings, "onnx", paced=False) == 1
+    assert process_count(40, settings, "onnx", pictures=True) == 1
+    assert process_count(40, settings, "rtx") == 1
+    assert process_count(40, settings, "rtx", 3) == 3
+    assert process_count(2, settings, "onnx", 8, paced=False) == 2
     with pytest.raises(UsageError, match="--processes 2: a window"):
-        how_many(2, settings, "onnx", 2, pictures=True)
+        process_count(2, settings, "onnx", 2, pictures=True)
     with pytest.raises(UsageError, match="0 sources"):
-        Processes({}, LOAD)
+        ProcessGroup({}, LOAD)
 
 
-def command(*sources):
-    run = [
-        sys.executable,
-        "-m",
-        "microspot.realtime",
-        "watch",
-        *sources,
-        "--pace",
-        "--json",
-        "--provisional",
-        "--processes",
-        "2",
-    ]
+def start_watch(*sources):
+    """`microspot watch` of sources in two processes, which write JSON lines to its stdout."""
+    options = ["--pace", "--json", "--provisional", "--processes", "2"]
+    command = [sys.executable, "-m", "microspot.realtime", "watch", *sources, *options]
     return subprocess.Popen(
-        run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_all_cameras_and_loses_nothing(number):
-    running = command("sample:synthetic:7", "sample:synthetic:7")
+    running = start_watch("sample:synthetic:7", "sample:synthetic:7")
     start = json.loads(running.stdout.readline())
     first = {json.loads(running.stdout.readline())["source"] for _ in range(6)}
     assert first <= {entry["source"] for entry in start["sources"]}
@@ -290,7 +284,7 @@ def test_an_interruption_ends_all_cameras_and_loses_nothing(number):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are looked up in /proc")
 def test_no_process_outlives_the_command():
-    running = command("sample:synthetic:7", "sample:synthetic:8")
+    running = start_watch("sample:synthetic:7", "sample:synthetic:8")
     running.stdout.readline()
     children = children_of(running.pid)
     assert len(children) == 3  # one keeps track of what they share
