@@ -1,7 +1,9 @@
-"""FP16 lives in the graph: TensorRT has no switch for it any more, and ONNX Runtime can then run the same graph.
+"""The FP16 variant of a network, made in the graph itself.
 
-A network is halved behind float32 inputs and outputs; the flow stays float32, for it takes small differences of large
-values. BF16 is left out: ONNX Runtime's CPU cannot run it, and with it, neither could rung B.
+TensorRT no longer has a switch for FP16, and ONNX Runtime can then run the same graph. A network is
+converted behind float32 inputs and outputs; the flow stays float32, for it takes small differences
+of large values. BF16 is left out: ONNX Runtime's CPU cannot run it, so rung B of the parity ladder
+could not either.
 """
 
 from __future__ import annotations
@@ -25,15 +27,17 @@ class Fp16Step(nn.Module):
         self.module = copy.deepcopy(module).eval()
         for part in self.module.modules():
             if not isinstance(part, Flow):
-                _halve(part)
+                _to_fp16(part)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The module's outputs as float32; floating inputs are converted to FP16 first."""
         found = self.module(*(x.half() if x.is_floating_point() else x for x in inputs))
-        return tuple(x.float() for x in (found if isinstance(found, tuple) else (found,)))
+        outputs = found if isinstance(found, tuple) else (found,)
+        return tuple(x.float() for x in outputs)
 
 
-def _halve(part: nn.Module) -> None:
-    """Parameters and floating buffers of this module itself, not of its children, to FP16."""
+def _to_fp16(part: nn.Module) -> None:
+    """Convert parameters and floating buffers of this module itself, not of its children."""
     for name, parameter in list(part.named_parameters(recurse=False)):
         setattr(part, name, nn.Parameter(parameter.half(), requires_grad=False))
     for name, buffer in list(part.named_buffers(recurse=False)):
@@ -42,26 +46,21 @@ def _halve(part: nn.Module) -> None:
 
 
 def products_as_convolutions(path: Path) -> None:
-    """Rewrite each float32 product of a constant matrix and maps (B, C, H, W) as a convolution of 1 x 1, in place.
+    """Rewrite float32 products of a constant matrix and maps as convolutions of 1 x 1, in place.
 
-    The numbers are the same. TensorRT for RTX refuses float32 matrix products for Turing (SM 75) and takes these, so
-    that one FP16 graph, whose flow is float32, serves every GPU.
+    Maps are (B, C, H, W); the numbers stay the same. TensorRT for RTX refuses float32 matrix
+    products for Turing (SM 75) but takes convolutions, so that one FP16 graph, whose flow is
+    float32, serves every GPU.
     """
     model = onnx.load(path, load_external_data=False)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = []
     for node in model.graph.node:
-        known = [name for name in node.input if name in constants]
-        if (
-            node.op_type != "MatMul"
-            or len(known) != 1
-            or constants[known[0]].data_type != onnx.TensorProto.FLOAT
-        ):
+        matrix = _constant_factor(node, constants)
+        if matrix is None:
             nodes.append(node)
             continue
-        weight, replacement = _convolution(
-            node, numpy_helper.to_array(constants[known[0]]), known[0]
-        )
+        weight, replacement = _convolution(node, numpy_helper.to_array(matrix), matrix.name)
         model.graph.initializer.append(weight)
         nodes.extend(replacement)
     del model.graph.node[:]
@@ -71,13 +70,34 @@ def products_as_convolutions(path: Path) -> None:
     onnx.save(model, path)
 
 
+def _constant_factor(
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
+) -> onnx.TensorProto | None:
+    """The one float32 constant of a matrix product; None for any other node."""
+    known = [constants[name] for name in node.input if name in constants]
+    if node.op_type != "MatMul" or len(known) != 1:
+        return None
+    return known[0] if known[0].data_type == onnx.TensorProto.FLOAT else None
+
+
 def _convolution(
     node: onnx.NodeProto, matrix: np.ndarray, constant: str
 ) -> tuple[onnx.TensorProto, list[onnx.NodeProto]]:
-    """The summed axis goes where channels are, and comes back: rows for matrix @ maps, columns for maps @ matrix."""
-    on_rows = node.input[0] == constant
-    maps, kernel = (node.input[1], matrix) if on_rows else (node.input[0], matrix.T)
-    there, back = ([0, 2, 1, 3], [0, 2, 1, 3]) if on_rows else ([0, 3, 1, 2], [0, 2, 3, 1])
+    """(kernel, nodes) of a convolution that replaces the matrix product `node`.
+
+    The summed axis is moved to the channels and back: rows for matrix @ maps, columns for maps @
+    matrix.
+    """
+    if node.input[0] == constant:
+        maps = node.input[1]
+        kernel = matrix
+        there = [0, 2, 1, 3]
+        back = [0, 2, 1, 3]
+    else:
+        maps = node.input[0]
+        kernel = matrix.T
+        there = [0, 3, 1, 2]
+        back = [0, 2, 3, 1]
     name = node.output[0]
     weight = numpy_helper.from_array(
         np.ascontiguousarray(kernel[:, :, None, None]), f"{name}.kernel"
@@ -92,6 +112,7 @@ def _convolution(
 
 
 def _drop_unused(model: onnx.ModelProto) -> None:
+    """Remove constants that no node takes."""
     used = {name for node in model.graph.node for name in node.input}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]

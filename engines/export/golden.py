@@ -1,9 +1,11 @@
-"""Golden inputs and outputs: what the networks as trained, in float32 on a CPU, say of drawn inputs.
+"""Golden inputs and outputs: random inputs, and the outputs of the networks as trained for them.
 
-Each graph gets what it meets in use: drawn crops that shift a little, the features of those crops, the state after a
-first push, windows of those features. So a graph or an engine is judged on numbers of the right size. Nothing in drawn
-crops is a micro-expression: every second segment and window of features is urged along the network's own gradient until
-it is one to the network, so that decisions of both kinds are compared.
+The outputs are computed in float32 on a CPU. Each graph gets what it meets in use: random crops
+that shift a little, the features of those crops, the state after a first push, windows of those
+features. So a graph or an engine is judged on numbers of the right size. Nothing in random crops is
+a micro-expression: every second segment and window of features is moved by gradient ascent on the
+network's own score until the network takes it for one, so that decisions of both kinds are
+compared.
 """
 
 from __future__ import annotations
@@ -20,83 +22,90 @@ from ..runtime.engine import Tensors
 from ..specs import RecognizerSpec, SpotterSpec
 
 SEED = 20
-SEGMENTS, TICKS = 2, 24  # what is drawn: the batch of every graph, and its length in time
-GRAIN = 8  # px between the values that a drawn crop is interpolated from
-DRIFT, NOISE = 0.4, 2.0  # px a tick; grey levels
-URGE, MOST_URGES = 0.02, 100  # size of a step, standard deviations of what is urged; steps
+SEGMENTS = 2  # batch of every graph
+TICKS = 24  # length of a segment
+GRAIN = 8  # px between the random values that a crop is interpolated from
+DRIFT = 0.4  # px a tick
+NOISE = 2.0  # grey levels, standard deviation
+ASCENT_STEP = 0.02  # size of a step of gradient ascent, in standard deviations of the features
+MOST_STEPS = 100
 LEAST_SCORE = 1e-9  # added before the logarithm
 
-Forms = Mapping[str, nn.Module]
+Modules = Mapping[str, nn.Module]
 Golden = dict[str, NDArray[np.generic]]
 
 
 @torch.no_grad()
 def golden(
-    forms: Forms, tensors: Mapping[str, tuple[Tensors, Tensors]], spotter: SpotterSpec
+    modules: Modules, tensors: Mapping[str, tuple[Tensors, Tensors]], spotter: SpotterSpec
 ) -> dict[str, Golden]:
-    """Arrays `in.NAME` and `out.NAME` for encoder, proposer and refiner, by graph."""
-    crops = _drawn(SEGMENTS * TICKS, spotter.side)
+    """Arrays `in.NAME` and `out.NAME` for encoder, proposer and refiner, by graph.
+
+    modules: the networks as trained, by graph. tensors: specs of their inputs and outputs.
+    """
+    crops = _random_crops(SEGMENTS * TICKS, spotter.side)
     earlier = [(torch.arange(len(crops)) - lag).clamp(0) for lag in range(1 + len(spotter.lags_ns))]
     pixels = torch.cat([crops[index] for index in earlier], 1)  # (B T, 3 (1 + D), S, S)
-    features = forms["encoder"](pixels).view(SEGMENTS, TICKS, -1).mT.contiguous()  # (B, L, T)
+    features = modules["encoder"](pixels).view(SEGMENTS, TICKS, -1).mT.contiguous()  # (B, L, T)
     half = TICKS // 2
     valid = torch.ones(SEGMENTS, TICKS)
     valid[:, -spotter.radius :] = 0
 
     def second_push(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the proposer gets after a first push of the first half."""
+        """The proposer's inputs after a first push of the first half."""
         seen = valid[: len(features)]
         start = torch.zeros(len(features), spotter.state)
-        _, state = forms["proposer"](
-            features[:, :, :half].contiguous(), seen[:, :half].contiguous(), start
-        )
+        first = features[:, :, :half].contiguous()
+        _, state = modules["proposer"](first, seen[:, :half].contiguous(), start)
         return features[:, :, half:].contiguous(), seen[:, half:].contiguous(), state
 
     def proposed(features: Tensor) -> Tensor:
         """Scores of the windows that end amid the second half."""
-        scores: Tensor = forms["proposer"](*second_push(features))[0]
+        scores: Tensor = modules["proposer"](*second_push(features))[0]
         return scores[:, :, half - spotter.radius // 2]
 
+    def refined(clips: Tensor) -> Tensor:
+        """The refiner's score of each window."""
+        classes: Tensor = modules["refiner"](clips)[0]
+        return classes[:, 1]
+
     windows = _windows(features, spotter)
-    features[1::2] = _urged(features[1::2], proposed, spotter.t_cpn)
-    windows[1::2] = _urged(
-        windows[1::2], lambda clips: forms["refiner"](clips)[0][:, 1], spotter.t_crn
-    )
+    features[1::2] = _gradient_ascent(features[1::2], proposed, spotter.t_cpn)
+    windows[1::2] = _gradient_ascent(windows[1::2], refined, spotter.t_crn)
     given = {"encoder": (pixels[::4],), "proposer": second_push(features), "refiner": (windows,)}
-    return {name: _pairs(forms[name], tensors[name], inputs) for name, inputs in given.items()}
+    return {name: _pairs(modules[name], tensors[name], inputs) for name, inputs in given.items()}
 
 
 @torch.no_grad()
 def golden_recognizer(
-    forms: Forms, tensors: Mapping[str, tuple[Tensors, Tensors]], recognizer: RecognizerSpec
+    modules: Modules, tensors: Mapping[str, tuple[Tensors, Tensors]], recognizer: RecognizerSpec
 ) -> dict[str, Golden]:
-    """The same for frames and head; the head's input is what frames gives."""
-    crops = _drawn(SEGMENTS * recognizer.frames, recognizer.side)
-    frames = _pairs(
-        forms["frames"],
-        tensors["frames"],
-        (crops.view(SEGMENTS, recognizer.frames, *crops.shape[1:]),),
-    )
-    head = _pairs(forms["head"], tensors["head"], (torch.tensor(frames["out.product"]),))
+    """Arrays `in.NAME` and `out.NAME` for frames and head, by graph.
+
+    The input of head is the output of frames.
+    """
+    crops = _random_crops(SEGMENTS * recognizer.frames, recognizer.side)
+    clips = crops.view(SEGMENTS, recognizer.frames, *crops.shape[1:])
+    frames = _pairs(modules["frames"], tensors["frames"], (clips,))
+    head = _pairs(modules["head"], tensors["head"], (torch.tensor(frames["out.product"]),))
     return {"frames": frames, "head": head}
 
 
-def _pairs(form: nn.Module, tensors: tuple[Tensors, Tensors], inputs: tuple[Tensor, ...]) -> Golden:
-    found = form(*inputs)
+def _pairs(
+    module: nn.Module, tensors: tuple[Tensors, Tensors], inputs: tuple[Tensor, ...]
+) -> Golden:
+    """Inputs and outputs of one graph as named arrays."""
+    found = module(*inputs)
     outputs = found if isinstance(found, tuple) else (found,)
-    values = zip(
-        ("in",) * len(inputs) + ("out",) * len(outputs),
-        (*tensors[0], *tensors[1]),
-        (*inputs, *outputs),
-        strict=True,
-    )
-    # safetensors writes strided arrays in the wrong order, without a word
-    return {
-        f"{kind}.{spec.name}": np.ascontiguousarray(value.numpy()) for kind, spec, value in values
-    }
+    golden = {}
+    for kind, specs, values in (("in", tensors[0], inputs), ("out", tensors[1], outputs)):
+        for spec, value in zip(specs, values, strict=True):
+            # contiguous: safetensors writes strided arrays in the wrong order, without a warning
+            golden[f"{kind}.{spec.name}"] = np.ascontiguousarray(value.numpy())
+    return golden
 
 
-def _drawn(count: int, side: int) -> Tensor:
+def _random_crops(count: int, side: int) -> Tensor:
     """(count, 3, S, S) uint8: one soft texture that drifts, under sensor noise."""
     random = np.random.default_rng(SEED)
     margin = int(np.ceil(DRIFT * count)) + 1
@@ -106,23 +115,30 @@ def _drawn(count: int, side: int) -> Tensor:
     crops = []
     for i in range(count):
         whole, part = divmod(DRIFT * i, 1)
-        left, right = (texture[:, :, int(whole) + at : int(whole) + at + side] for at in (0, 1))
+        at = int(whole)
+        left = texture[:, :, at : at + side]
+        right = texture[:, :, at + 1 : at + 1 + side]
         noise = torch.from_numpy(random.normal(0, NOISE, left.shape).astype(np.float32))
         crops.append((left + part * (right - left) + noise).round().clamp(0, 255).to(torch.uint8))
     return torch.stack(crops)
 
 
 @torch.enable_grad()
-def _urged(features: Tensor, score: Callable[[Tensor], Tensor], threshold: float) -> Tensor:
-    """Features near the given ones whose every score lies halfway between the threshold and 1, or as near as it got."""
-    step = URGE * float(features.std())
-    for _ in range(MOST_URGES):
+def _gradient_ascent(
+    features: Tensor, score: Callable[[Tensor], Tensor], threshold: float
+) -> Tensor:
+    """Features near the given ones with every score at least halfway between the threshold and 1.
+
+    After MOST_STEPS steps, what has been reached by then.
+    """
+    step = ASCENT_STEP * float(features.std())
+    for _ in range(MOST_STEPS):
         features = features.detach().requires_grad_()
         found = score(features)
         if float(found.detach().min()) >= (1 + threshold) / 2:
             break
-        (slope,) = torch.autograd.grad((found + LEAST_SCORE).log().sum(), features)
-        features = (features + step * slope.sign()).clamp(min=0)  # features follow a ReLU
+        (gradient,) = torch.autograd.grad((found + LEAST_SCORE).log().sum(), features)
+        features = (features + step * gradient.sign()).clamp(min=0)  # features follow a ReLU
     return features.detach()
 
 

@@ -1,10 +1,8 @@
-"""Networks to ONNX files, each checked before it counts: names, dims, dtypes against the spec, numbers against torch.
+"""Networks to ONNX files, each checked against its spec and against torch before it is kept.
 
-The exporter can be wrong in silence (an LSTM once came out with its time length frozen), so nothing
-it writes is
-trusted: the saved file is read back, and ONNX Runtime must agree with the module at several sizes
-of every free dimension, 1 among them. `half` makes the FP16 variant, whose inputs and outputs stay
-float32.
+The exporter can be wrong without an error (an LSTM once came out with its time length frozen), so
+the saved file is read back, and ONNX Runtime must agree with the module at several sizes of every
+free dimension, 1 among them. `fp16` makes the FP16 variant, whose inputs and outputs stay float32.
 """
 
 from __future__ import annotations
@@ -35,9 +33,8 @@ from ..specs import FREE_SIZES, RecognizerSpec, SpotterSpec, TensorSpec
 from .fp16 import Fp16Step, products_as_convolutions
 
 OPSET = 20
-# sizes of free dimensions: 1 while tracing would be taken for a constant
-TRACED = 3
-CHECKED = (1, 2, 5)
+TRACED = 3  # size of free dimensions while tracing: 1 would be taken for a constant
+CHECKED = (1, 2, 5)  # sizes of free dimensions while checking
 TOLERANCE = 1e-5  # largest difference from torch, FP32
 FP16_TOLERANCE = 5e-3  # the same for FP16, relative to the largest value
 SHIPPED = ("*.onnx", "*.safetensors", "*.task")
@@ -56,19 +53,14 @@ def export(
 
     tensors: inputs and outputs in positional order; a string in a shape is a free dimension, one
         name one size.
-    example_inputs: what to trace with, free dimensions >= 2; None makes random ones. Raises
-    EngineError when the exporter refuses, the file does not match the specs or ONNX Runtime does
-    not agree with torch; no file is left then.
+    example_inputs: what to trace with, free dimensions >= 2; None makes random ones.
+
+    Raises EngineError where the exporter refuses, the file does not match the specs or ONNX Runtime
+    does not agree with torch; no file is left then.
     """
     module.eval()
     inputs, outputs = tensors
     traced = random_inputs(inputs, TRACED) if example_inputs is None else tuple(example_inputs)
-    free = {
-        dim: torch.export.Dim(dim) for spec in inputs for dim in spec.shape if isinstance(dim, str)
-    }
-    shapes = tuple(
-        {i: free[dim] for i, dim in enumerate(s.shape) if isinstance(dim, str)} for s in inputs
-    )
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
@@ -77,9 +69,7 @@ def export(
                 input_names=[spec.name for spec in inputs],
                 output_names=[spec.name for spec in outputs],
                 opset_version=OPSET,
-                dynamic_shapes=(shapes,)
-                if isinstance(module, Fp16Step)
-                else shapes,  # its inputs are one *argument
+                dynamic_shapes=_dynamic_shapes(module, inputs),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -102,9 +92,24 @@ def export(
         raise
 
 
+def _dynamic_shapes(module: nn.Module, inputs: Sequence[TensorSpec]) -> tuple[Any, ...]:
+    """The free dimensions of the inputs, as the exporter takes them."""
+    names = {dim for spec in inputs for dim in spec.shape if isinstance(dim, str)}
+    free = {name: torch.export.Dim(name) for name in names}
+    shapes = []
+    for spec in inputs:
+        shapes.append({i: free[dim] for i, dim in enumerate(spec.shape) if isinstance(dim, str)})
+    if isinstance(module, Fp16Step):
+        return (tuple(shapes),)  # its inputs are one *argument
+    return tuple(shapes)
+
+
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """The exporter's internals warn about their own deprecations and packages; `check_file` and its like catch ours."""
+    """Silence the exporter, which warns about its own deprecations and packages.
+
+    What it does wrong is found by `check_file` and `check_numbers`.
+    """
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -117,20 +122,16 @@ def _quiet_exporter() -> Iterator[None]:
 
 
 def _strip(path: Path) -> None:
-    """Drop what the exporter notes about the source code it traced: paths of the machine have no place in weights.
+    """Remove what the exporter writes about the source code it traced: paths of this machine.
 
-    Its version goes too: it names the build of torch ("+cpu"), and the same graph must be the same
-    bytes elsewhere.
+    Its version is removed too: it names the build of torch ("+cpu"), and the same graph must be the
+    same bytes elsewhere.
     """
     model = onnx.load(path, load_external_data=False)
     model.producer_version = ""
     graphs = [model.graph, *model.functions]
-    for holder in [
-        model,
-        *graphs,
-        *(node for graph in graphs for node in graph.node),
-        *model.graph.value_info,
-    ]:
+    nodes = [node for graph in graphs for node in graph.node]
+    for holder in [model, *graphs, *nodes, *model.graph.value_info]:
         holder.doc_string = ""
         del holder.metadata_props[:]
     for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
@@ -142,14 +143,18 @@ def _strip(path: Path) -> None:
 def random_inputs(
     inputs: Iterable[TensorSpec], size: int | Mapping[str, int], seed: int = 0
 ) -> tuple[Tensor, ...]:
-    """Random tensors of the specs' dtypes, every free dimension of `size`: bytes 0..255, floats 0..1."""
+    """Random tensors of the specs' dtypes: bytes 0..255, floats 0..1.
+
+    size: of every free dimension, or of each by its letter.
+    """
     random = torch.Generator().manual_seed(seed)
     found = []
     for spec in inputs:
-        sizes = [
-            d if isinstance(d, int) else size if isinstance(size, int) else size[d]
-            for d in spec.shape
-        ]
+        sizes = []
+        for dim in spec.shape:
+            if isinstance(dim, str):
+                dim = size if isinstance(size, int) else size[dim]
+            sizes.append(dim)
         if spec.dtype == "uint8":
             found.append(torch.randint(0, 256, sizes, generator=random, dtype=torch.uint8))
         else:
@@ -158,7 +163,7 @@ def random_inputs(
 
 
 def check_file(path: Path, name: str, tensors: Tensors) -> None:
-    """Raise EngineError unless the saved graph has exactly the specs' names, dtypes and dims, in order."""
+    """Raise EngineError unless the saved graph has the specs' names, dtypes and dims, in order."""
     graph = onnx.load(path, load_external_data=False).graph
     for kind, found, wanted in (
         ("input", graph.input, tensors[0]),
@@ -171,9 +176,9 @@ def check_file(path: Path, name: str, tensors: Tensors) -> None:
                 f"{name}: expected {kind}s {expected}, the file has {names}; export again"
             )
         for value, spec in zip(found, wanted, strict=True):
-            kind_of = value.type.tensor_type
-            dims = [d.dim_value if d.HasField("dim_value") else "free" for d in kind_of.shape.dim]
-            dtype = onnx.helper.tensor_dtype_to_np_dtype(kind_of.elem_type).name
+            actual = value.type.tensor_type
+            dims = [d.dim_value if d.HasField("dim_value") else "free" for d in actual.shape.dim]
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(actual.elem_type).name
             want = ["free" if isinstance(dim, str) else dim for dim in spec.shape]
             if dims != want or dtype != spec.dtype:
                 raise EngineError(
@@ -182,13 +187,15 @@ def check_file(path: Path, name: str, tensors: Tensors) -> None:
 
 
 def check_numbers(path: Path, name: str, module: nn.Module, tensors: Tensors) -> float:
-    """Largest difference between ONNX Runtime and torch over all checked sizes; EngineError beyond the tolerance."""
+    """Largest difference between ONNX Runtime and torch over all checked sizes.
+
+    Raises EngineError where it is beyond the tolerance.
+    """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     free = sorted({dim for spec in tensors[0] for dim in spec.shape if isinstance(dim, str)})
     worst = 0.0
-    largest = tuple(
-        FREE_SIZES[dim].largest for dim in free
-    )  # what engines are built for; their least and usual size is 1
+    # the largest that engines are built for; their least and usual size is 1
+    largest = tuple(FREE_SIZES[dim].largest for dim in free)
     for seed, sizes in enumerate([*product(CHECKED, repeat=len(free)), largest]):
         given = random_inputs(tensors[0], dict(zip(free, sizes, strict=True)), seed)
         with torch.no_grad():
@@ -204,18 +211,22 @@ def check_numbers(path: Path, name: str, module: nn.Module, tensors: Tensors) ->
             difference = float(np.abs(ours.numpy() - theirs).max(initial=0))
             if not difference <= limit:
                 raise EngineError(
-                    f"{name}.{spec.name}: ONNX Runtime differs from torch by {difference:.2g} at {sizes}"
+                    f"{name}.{spec.name}: ONNX Runtime differs from torch "
+                    f"by {difference:.2g} at {sizes}"
                 )
             worst = max(worst, difference)
     return worst
 
 
 def export_spotter(network: MESNet, folder: Path) -> SpotterSpec:
-    """Write encoder.onnx, proposer.onnx, refiner.onnx and spotter.safetensors; the spec with the state's length."""
+    """Write encoder.onnx, proposer.onnx, refiner.onnx and spotter.safetensors.
+
+    Returns the spec with the length of the proposer's state.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = network.spec.tensors()
-    for name, form in steps(network).items():
-        export(form, name, tensors[name], None, folder / f"{name}.onnx")
+    for name, module in steps(network).items():
+        export(module, name, tensors[name], None, folder / f"{name}.onnx")
     save_weights(network, folder / "spotter.safetensors")
     return network.spec
 
@@ -227,9 +238,10 @@ def write_manifest(
     training: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> Path:
-    """manifest.json of every weight file in `folder`: specs, digests, and how the weights came to be.
+    """Write manifest.json: specs and digests of every weight file in `folder`, and their origin.
 
-    recognizers: by number of labels, "3" and "5". Raises DataError when the file cannot be written.
+    recognizers: by number of labels, "3" and "5". Raises DataError where the file cannot be
+    written.
     """
     paths = sorted(path for pattern in SHIPPED for path in folder.glob(pattern))
     files = {path.name: _fingerprint(path) for path in paths}

@@ -1,7 +1,7 @@
 """What every backend offers: named arrays in, named arrays out, shapes known beforehand.
 
-`FunctionEngine` is the shipped fake: any numpy function behind the same contract, for tests, for the
-baseline and for users who bring their own model.
+`FunctionEngine` is the shipped fake: any numpy function behind the same contract, for tests, for
+the baseline and for users who bring their own model.
 """
 
 from __future__ import annotations
@@ -24,24 +24,32 @@ ENGINE_NAMES = ("encoder", "proposer", "refiner", "recognizer")
 class Engine(Protocol):
     """A network that is ready to run.
 
-    Call with one keyword per input; the result has one key per output. Buffers may be reused: a result is
-    valid until the next call, so copy what must outlive it; the inputs are not kept. One caller at a time.
-    Raises EngineError where names, dtypes or shapes differ from the spec, and after `close`.
+    Call with one keyword per input; the result has one key per output. Buffers may be reused: a
+    result is valid until the next call, so copy what must outlive it; the inputs are not kept. One
+    caller at a time. Raises EngineError where names, dtypes or shapes differ from the spec, and
+    after `close`.
     """
 
     @property
-    def inputs(self) -> Tensors: ...
+    def inputs(self) -> Tensors:
+        """Names, dtypes and shapes of the inputs; a letter in a shape is a free dimension."""
 
     @property
-    def outputs(self) -> Tensors: ...
+    def outputs(self) -> Tensors:
+        """Names, dtypes and shapes of the outputs."""
 
-    def __call__(self, **arrays: Array) -> dict[str, Array]: ...
+    def __call__(self, **arrays: Array) -> dict[str, Array]:
+        """Run the network once on `arrays`, one per input; returns one array per output."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release what the engine holds."""
 
 
 def check_arrays(specs: Tensors, arrays: Mapping[str, Array]) -> None:
-    """Raise EngineError unless `arrays` has the names, dtypes and shapes of `specs` and free dimensions agree."""
+    """Raise EngineError unless `arrays` has the names, dtypes and shapes of `specs`.
+
+    A free dimension has one size in all arrays.
+    """
     if arrays.keys() != {spec.name for spec in specs}:
         raise EngineError(
             f"tensors: expected {[spec.name for spec in specs]}, got {sorted(arrays)}"
@@ -59,35 +67,39 @@ def check_arrays(specs: Tensors, arrays: Mapping[str, Array]) -> None:
 
 @functools.cache
 def _dtype_name(dtype: Any) -> str:
-    """NumPy takes 20 us to spell a name."""
+    """The name of a dtype, cached: NumPy takes 20 us to make it."""
     return str(dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class FunctionEngine:
-    """A plain numpy function as an Engine. `function` takes the inputs by name and returns the outputs by name."""
+    """A plain numpy function as an Engine.
+
+    `function` takes the inputs by name and returns the outputs by name.
+    """
 
     function: Callable[..., Mapping[str, Array]]
     inputs: Tensors
     outputs: Tensors
 
     def __call__(self, **arrays: Array) -> dict[str, Array]:
+        """Call the function; EngineError where arrays or results differ from the specs."""
         check_arrays(self.inputs, arrays)
         results = dict(self.function(**arrays))
         check_arrays(self.outputs, results)
         return results
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: a function holds nothing to release."""
 
 
 @dataclass(frozen=True, eq=False)
 class EngineSet:
-    """Everything a stream needs to spot and name MEs; `recognizer` is None where nothing names them.
+    """All engines that a stream needs to spot and label MEs.
 
-    `digest` identifies the weights whatever backend runs them, `precision` is what the networks compute in. A
-    context manager: leaving it closes the engines. Raises EngineError where an engine's tensors are not those
-    of its spec.
+    `recognizer` is None where events get no label. `digest` identifies the weights whatever backend
+    runs them, `precision` is what the networks compute in. A context manager: leaving it closes the
+    engines. Raises EngineError where an engine's tensors are not those of its spec.
     """
 
     name: str
@@ -112,11 +124,14 @@ class EngineSet:
             for want, got in ((inputs, engine.inputs), (outputs, engine.outputs)):
                 if want != got:
                     raise EngineError(
-                        f"{name} of {self.name}: expected {_brief(want)}, got {_brief(got)}"
+                        f"{name} of {self.name}: expected {brief(want)}, got {brief(got)}"
                     )
 
     def engine(self, name: str) -> Engine:
-        """The engine called encoder, proposer, refiner or recognizer; EngineError where there is none."""
+        """The engine called encoder, proposer, refiner or recognizer.
+
+        Raises EngineError where there is none.
+        """
         if name not in ENGINE_NAMES:
             raise EngineError(
                 f"no engine is called {name!r}: expected one of {', '.join(ENGINE_NAMES)}"
@@ -146,5 +161,6 @@ def expected_tensors(
     return spotter.tensors() | (recognizer.tensors() if recognizer else {})
 
 
-def _brief(tensors: Tensors) -> str:
+def brief(tensors: Tensors) -> str:
+    """The tensors in words for a message: name, dtype and shape of each."""
     return ", ".join(f"{t.name} {t.dtype}{list(t.shape)}" for t in tensors)

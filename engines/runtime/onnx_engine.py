@@ -1,7 +1,7 @@
 """ONNX Runtime on the CPU: the default backend, the only one that a base install has.
 
-One intra-op thread, sequential: a stage that borrows a second core stalls (p95 of tens of ms) as soon as
-another stage needs that core, and the networks are small enough for one.
+One intra-op thread, sequential: a stage that borrows a second core stalls (p95 of tens of ms) as
+soon as another stage needs that core, and the networks are small enough for one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import EngineError
 from ..specs import RecognizerSpec, SpotterSpec, TensorSpec
-from .engine import Array, Engine, Tensors, check_arrays, expected_tensors
+from .engine import Array, Engine, Tensors, brief, check_arrays, expected_tensors
 
 THREADS = 1
 DTYPES = {
@@ -29,7 +29,11 @@ def load_onnx(
     labels: int,
     read: Callable[[str], bytes],
 ) -> dict[str, Engine]:
-    """All engines of one set, by name; `read` returns the verified bytes of a file of the weights."""
+    """All engines of one set, by name.
+
+    labels: size of the label set, which chooses the recognizer's file. read: returns the verified
+    bytes of a file of the weights.
+    """
     files = {name: f"{name}.onnx" for name in spotter.tensors()}
     if recognizer is not None:
         files["recognizer"] = f"recognizer-{labels}.onnx"
@@ -40,35 +44,41 @@ def load_onnx(
 class OnnxEngine:
     """One ONNX model. Outputs are fresh arrays.
 
-    `model` is the file's content; `name` stands in messages. Raises EngineError where the model cannot be
-    parsed or its inputs and outputs differ from the spec in name, order, dtype or dimension: exporters have
-    been seen to freeze a free dimension without a word.
+    `model` is the file's content; `name` stands in messages. Raises EngineError where the model
+    cannot be parsed or its inputs and outputs differ from the spec in name, order, dtype or
+    dimension (exporters have been seen to freeze a free dimension without a warning).
     """
 
     def __init__(
         self, model: bytes, inputs: Tensors, outputs: Tensors, name: str = "model"
     ) -> None:
-        self.inputs, self.outputs, self.name = inputs, outputs, name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.name = name
         self._session: Any = _open(model, name)
         _check_model(f"{name} inputs", inputs, self._session.get_inputs())
         _check_model(f"{name} outputs", outputs, self._session.get_outputs())
         self._names = [spec.name for spec in outputs]
 
     def __call__(self, **arrays: Array) -> dict[str, Array]:
+        """Run the model; EngineError where arrays differ from the spec, and after `close`."""
         if self._session is None:
             raise EngineError(f"{self.name} is closed: load the engines again")
         check_arrays(self.inputs, arrays)
         return dict(zip(self._names, self._session.run(self._names, arrays), strict=True))
 
     def close(self) -> None:
+        """Release the session."""
         self._session = None
 
 
 def _open(model: bytes, name: str) -> Any:
-    """A session on one thread; EngineError where the model does not parse or needs an unknown operator."""
-    from .onnxruntime_import import (
-        onnxruntime as ort,  # not at the top: importing engines must stay quick
-    )
+    """A session on one thread.
+
+    Raises EngineError where the model does not parse or needs an unknown operator.
+    """
+    # not at the top: importing engines must stay quick
+    from .onnxruntime_import import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = THREADS
@@ -83,15 +93,10 @@ def _open(model: bytes, name: str) -> Any:
 
 
 def _check_model(where: str, specs: Tensors, found: list[Any]) -> None:
-    actual = [_describe(node) for node in found]
-    if len(actual) != len(specs) or not all(
-        _same(s, a) for s, a in zip(specs, actual, strict=True)
-    ):
-        want, got = (
-            ", ".join(f"{t.name} {t.dtype}{list(t.shape)}" for t in tensors)
-            for tensors in (specs, actual)
-        )
-        raise EngineError(f"{where}: expected {want}, got {got}; export it again")
+    actual = tuple(_describe(node) for node in found)
+    same = len(actual) == len(specs) and all(map(_same, specs, actual))
+    if not same:
+        raise EngineError(f"{where}: expected {brief(specs)}, got {brief(actual)}; export it again")
 
 
 def _describe(node: Any) -> TensorSpec:
@@ -100,11 +105,14 @@ def _describe(node: Any) -> TensorSpec:
 
 
 def _same(spec: TensorSpec, actual: TensorSpec) -> bool:
-    """Names of free dimensions are the exporter's business; which dimensions are free is not."""
-    free = [
-        tuple("*" if isinstance(size, str) else size for size in t.shape) for t in (spec, actual)
-    ]
-    return (spec.name, spec.dtype) == (actual.name, actual.dtype) and free[0] == free[1]
+    """Whether two tensors agree in all but the names of their free dimensions."""
+    same_kind = (spec.name, spec.dtype) == (actual.name, actual.dtype)
+    return same_kind and _anonymous(spec.shape) == _anonymous(actual.shape)
+
+
+def _anonymous(shape: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The shape with every free dimension as "*": their names are the exporter's choice."""
+    return tuple("*" if isinstance(size, str) else size for size in shape)
 
 
 def _first_line(error: Exception) -> str:

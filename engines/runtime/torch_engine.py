@@ -1,6 +1,7 @@
-"""PyTorch as a backend: the networks as trained, from safetensors. For development and as the yardstick of exports.
+"""PyTorch as a backend: the networks as trained, from safetensors.
 
-Importing this module does not import torch.
+It serves development, and exports are compared with it. Importing this module does not import
+torch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from ..networks.cmnet import CMNet
 
-SPOTTER_FILE, RECOGNIZER_FILE = "spotter.safetensors", "recognizer.safetensors"
+SPOTTER_FILE = "spotter.safetensors"
+RECOGNIZER_FILE = "recognizer.safetensors"
 
 
 def load_torch(
@@ -26,10 +28,11 @@ def load_torch(
     labels: int,
     read: Callable[[str], bytes],
 ) -> dict[str, Engine]:
-    """All engines of one set, by name; `read` returns the verified bytes of a file of the weights.
+    """All engines of one set, by name.
 
-    Raises EngineError where torch is missing or the parameters do not fit the networks that the specs
-    describe.
+    labels: size of the label set, which chooses the recognizer's head. read: returns the verified
+    bytes of a file of the weights. Raises EngineError where torch is missing or the parameters do
+    not fit the networks that the specs describe.
     """
     require_torch()
     modules = spotter_modules(spotter, read(SPOTTER_FILE))
@@ -42,15 +45,21 @@ def load_torch(
 
 
 class TorchEngine:
-    """A module whose positional inputs and outputs are those of the spec, in that order. Outputs are fresh arrays."""
+    """A module whose positional inputs and outputs are those of the spec, in that order.
+
+    Outputs are fresh arrays.
+    """
 
     def __init__(
         self, module: nn.Module, inputs: Tensors, outputs: Tensors, name: str = "module"
     ) -> None:
-        self.inputs, self.outputs, self.name = inputs, outputs, name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.name = name
         self._module: nn.Module | None = module.eval()
 
     def __call__(self, **arrays: Array) -> dict[str, Array]:
+        """Run the module; EngineError where arrays differ from the spec, and after `close`."""
         import torch
 
         if self._module is None:
@@ -67,6 +76,7 @@ class TorchEngine:
         return results
 
     def close(self) -> None:
+        """Release the module."""
         self._module = None
 
 
@@ -81,7 +91,10 @@ def require_torch() -> None:
 
 
 def spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
-    """Encoder, proposer and refiner as trained, from the bytes of a safetensors file. EngineError where it differs."""
+    """Encoder, proposer and refiner as trained, from the bytes of a safetensors file.
+
+    Raises EngineError where the parameters do not fit.
+    """
     from ..networks.mesnet import MESNet, steps
 
     network = MESNet(spec)
@@ -90,7 +103,7 @@ def spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
 
 
 def recognizer_network(spec: RecognizerSpec, content: bytes) -> CMNet:
-    """CMNet as trained, in evaluation mode. EngineError where the parameters do not fit."""
+    """CMNet as trained, in evaluation mode; EngineError where the parameters do not fit."""
     from ..networks.cmnet import CMNet
 
     network = CMNet(spec.side)

@@ -1,9 +1,8 @@
 """ONNX to an engine file, by TensorRT for RTX (no GPU needed) or by TensorRT (for the GPU at hand).
 
 Both build strongly typed networks: what is FP16 in the graph is FP16 in the engine. TF32 is
-switched off: flow is made of differences, and ten bits are too few for them. Not used, since they
-were seen to fail or to do nothing without a
-GPU: refitting, weight stripping, timing caches.
+switched off: flow is made of differences, and ten bits are too few for them. Refitting, weight
+stripping and timing caches are not used: without a GPU they were seen to fail or to do nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +48,10 @@ class Target:
 
 
 def load_module(backend: str) -> Any:
-    """The Python module of `rtx` or `tensorrt`; EngineError with the install command where it cannot be imported."""
+    """The Python module of `rtx` or `tensorrt`.
+
+    Raises EngineError with the install command where it cannot be imported.
+    """
     try:
         return importlib.import_module(MODULES[backend])
     except (ImportError, OSError) as error:
@@ -72,6 +74,7 @@ def logger_of(trt: Any, lines: list[str]) -> Any:
             trt.ILogger.__init__(self)
 
         def log(self, severity: Any, message: str) -> None:
+            """Keep `message` where it is an error; TensorRT calls this."""
             if severity <= trt.ILogger.Severity.ERROR:
                 lines.append(message)
 
@@ -81,10 +84,11 @@ def logger_of(trt: Any, lines: list[str]) -> Any:
 def build(
     model: bytes, name: str, tensors: tuple[Tensors, Tensors], target: Target
 ) -> tuple[bytes, dict[str, int]]:
-    """(engine file, audit of types); call it through `apart.build_isolated`.
+    """Build an engine; returns (engine file, audit of types).
 
-    Raises EngineError where the module is missing, the graph is refused, a dimension is frozen, a
-    layer changed its type, or the target is not supported.
+    Native code may end the process: call it through `isolated_build.build_isolated`. Raises
+    EngineError where the module is missing, the graph is refused, a dimension is frozen, a layer
+    changed its type, or the target is not supported.
     """
     trt = load_module(target.backend)
     lines = list[str]()
@@ -102,7 +106,7 @@ def build(
     config.clear_flag(trt.BuilderFlag.TF32)
     config.add_optimization_profile(_profile(builder, name, tensors[0]))
     if target.backend == "rtx":
-        _aim(trt, config, target.sm)
+        _set_capability(trt, config, target.sm)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         reason = lines[-1] if lines else "no reason given"
@@ -111,7 +115,8 @@ def build(
     return bytes(plan), audit
 
 
-def _aim(trt: Any, config: Any, sm: int) -> None:
+def _set_capability(trt: Any, config: Any, sm: int) -> None:
+    """Make `config` build for compute capability `sm`; EngineError where that is refused."""
     if sm not in supported_sms(trt):
         listed = ", ".join(map(str, supported_sms(trt)))
         raise EngineError(
@@ -125,7 +130,7 @@ def _aim(trt: Any, config: Any, sm: int) -> None:
 
 
 def _parser_errors(parser: Any) -> str:
-    """As text at once: the parser's error objects must not outlive it, or the process dies."""
+    """The parser's errors as text, made at once: error objects that outlive it end the process."""
     errors = [parser.get_error(i) for i in range(parser.num_errors)]
     return "; ".join(
         f"{e.node_operator()} {e.node_name()}: {' '.join(e.desc().split())}" for e in errors
@@ -133,11 +138,16 @@ def _parser_errors(parser: Any) -> str:
 
 
 def check_network(network: Any, name: str, tensors: tuple[Tensors, Tensors]) -> None:
-    """Raise EngineError unless the parsed network has the specs' names in order, and free dimensions where they are."""
-    count = (network.num_inputs, network.num_outputs)
-    get = (network.get_input, network.get_output)
-    for kind, number, pick, specs in zip(("inputs", "outputs"), count, get, tensors, strict=True):
-        found = [(pick(i).name, tuple(pick(i).shape)) for i in range(number)]
+    """Raise EngineError unless the parsed network's tensors are those of the specs.
+
+    Compared are names in order and shapes, with the free dimensions where the specs have them.
+    """
+    inputs, outputs = tensors
+    for kind, count, get, specs in (
+        ("inputs", network.num_inputs, network.get_input, inputs),
+        ("outputs", network.num_outputs, network.get_output, outputs),
+    ):
+        found = [(get(i).name, tuple(get(i).shape)) for i in range(count)]
         wanted = [(spec.name, open_shape(spec)) for spec in specs]
         if found != wanted:
             raise EngineError(
@@ -146,7 +156,7 @@ def check_network(network: Any, name: str, tensors: tuple[Tensors, Tensors]) -> 
 
 
 def open_shape(spec: TensorSpec) -> tuple[int, ...]:
-    """-1 for a free dimension, as TensorRT writes it."""
+    """The shape with -1 for a free dimension, as TensorRT writes it."""
     return tuple(-1 if isinstance(size, str) else size for size in spec.shape)
 
 
@@ -177,11 +187,14 @@ def audit_types(network: Any, name: str, model: bytes) -> dict[str, int]:
     wanted, allowed = _types_of(model)
     if convolutions != dict(wanted) or not products.keys() <= allowed:
         raise EngineError(
-            f"{name}: expected convolutions {dict(wanted)} and products of {sorted(allowed)}, the network has "
-            f"{convolutions} and {products}"
+            f"{name}: expected convolutions {dict(wanted)} and products of {sorted(allowed)}, "
+            f"the network has {convolutions} and {products}"
         )
-    kinds = (("convolution", convolutions), ("product", products))
-    return {f"{kind} {dtype}": counts[dtype] for kind, counts in kinds for dtype in sorted(counts)}
+    audit = {}
+    for kind, counts in (("convolution", convolutions), ("product", products)):
+        for dtype in sorted(counts):
+            audit[f"{kind} {dtype}"] = counts[dtype]
+    return audit
 
 
 def _type(layer: Any) -> str:
@@ -189,7 +202,7 @@ def _type(layer: Any) -> str:
 
 
 def _types_of(model: bytes) -> tuple[Counter[str], set[str]]:
-    """Of an ONNX graph: its convolutions by type of their weights; types of the weights of its products and LSTMs."""
+    """(convolutions of an ONNX graph by type of their weights, types of its products and LSTMs)."""
     import onnx  # not at the top: running an engine takes no onnx
 
     graph = onnx.load_from_string(model).graph
@@ -198,9 +211,13 @@ def _types_of(model: bytes) -> tuple[Counter[str], set[str]]:
         for tensor in graph.initializer
     }
     convolutions = Counter(types[node.input[1]] for node in graph.node if node.op_type == "Conv")
-    weighted = (node for node in graph.node if node.op_type in ("Gemm", "MatMul", "LSTM"))
-    return convolutions, {types[name] for node in weighted for name in _floats(node.input, types)}
+    products: set[str] = set()
+    for node in graph.node:
+        if node.op_type in ("Gemm", "MatMul", "LSTM"):
+            products |= {types[name] for name in _floats(node.input, types)}
+    return convolutions, products
 
 
 def _floats(names: Iterable[str], types: dict[str, str]) -> Sequence[str]:
+    """Those of `names` that are constants of a floating type."""
     return [name for name in names if types.get(name, "").startswith("float")]

@@ -1,13 +1,16 @@
 """Where built things live: graphs and engines, each in a folder that says what it is and proves it.
 
-    <cache>/<name>/<key>/ model.onnx  golden.safetensors  manifest.json  parity.json     a graph, for any GPU
-    <cache>/<name>/<key>/ model.onnx  engine.plan         manifest.json  parity.json     an engine of it, for one kind
+    <cache>/<name>/<key>/ model.onnx  golden.safetensors  manifest.json  parity.json
+        a graph, for any GPU
+    <cache>/<name>/<key>/ model.onnx  engine.plan         manifest.json  parity.json
+        an engine of it, for one kind of GPU
 
-The key is a digest of everything that shapes the content (`fields`), so nothing stale is ever found; the manifest holds
-the fields and the SHA-256 of every file, checked on every load. An entry is loaded, built (aside, and moved into place)
-and given results under one lock, <key>.lock: two processes that want the same one build it once, and whoever has loaded
-one keeps what it read, whatever becomes of the folder. An engine is as good as code, so a folder that somebody else
-owns or may write to is refused. Needs no torch and no TensorRT.
+The key is a digest of everything that shapes the content (`fields`), so nothing stale is ever
+found; the manifest holds the fields and the SHA-256 of every file, checked on every load. An entry
+is loaded, built (in a temporary folder, then moved into place) and given results under one lock,
+<key>.lock: two processes that want the same one build it once, and whoever has loaded one keeps
+what it read, whatever becomes of the folder. Loading an engine is as good as running code, so a
+folder that somebody else owns or may write to is refused. Needs no torch and no TensorRT.
 """
 
 from __future__ import annotations
@@ -29,14 +32,15 @@ from .builder import INSTALL
 FORMAT = 1
 KEY_DIGITS = 32  # of a SHA-256: 128 bits, and paths stay short enough for Windows
 VARIABLE = "MICROSPOT_CACHE"
-MANIFEST, PARITY, MODEL, PLAN, GOLDEN = (
-    "manifest.json", "parity.json", "model.onnx", "engine.plan", "golden.safetensors"
-)  # fmt: skip
+MANIFEST = "manifest.json"
+PARITY = "parity.json"
+MODEL = "model.onnx"
+PLAN = "engine.plan"
+GOLDEN = "golden.safetensors"
 FILES = {MANIFEST, PARITY, MODEL, PLAN, GOLDEN}
-ASIDE, LOCK = (
-    ".tmp",
-    ".lock",
-)  # suffixes of what is being written, and of what keeps others out meanwhile
+# suffixes of what is being written, and of what keeps others out meanwhile
+ASIDE = ".tmp"
+LOCK = ".lock"
 
 Fields = Mapping[str, Any]
 Say = Callable[[str], None]
@@ -65,7 +69,10 @@ def digest(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One graph or engine as it was loaded or made; `contents` are its files, verified. `built`: made by this call."""
+    """One graph or engine as it was loaded or made.
+
+    contents: its files by name, verified. built: whether this call made it.
+    """
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -74,11 +81,12 @@ class Entry:
 
     @property
     def fields(self) -> Fields:
+        """What shaped the content, as the manifest has it."""
         fields: Fields = self.manifest["fields"]
         return fields
 
     def sha256(self, file: str) -> str:
-        """Of a file of the entry; EngineError where the manifest names no such file."""
+        """SHA-256 of a file of the entry; EngineError where the manifest names no such file."""
         return digest(self.read(file))
 
     def read(self, file: str) -> bytes:
@@ -90,7 +98,10 @@ class Entry:
         return self.contents[file]
 
     def parity(self) -> dict[str, Any]:
-        """Results of the parity ladder so far, by rung; empty where there are none or the file is malformed."""
+        """Results of the parity ladder so far, by rung.
+
+        Empty where there are none or the file is malformed.
+        """
         try:
             found = json.loads((self.folder / PARITY).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -109,7 +120,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cache:
-    """Entries under `root`; `say` gets one line whenever one is made or made again."""
+    """Entries under `root`; `say` gets one line of text whenever one is built."""
 
     root: Path
     say: Say = lambda line: None
@@ -122,13 +133,15 @@ class Cache:
         label: str,
         unwanted: Callable[[Entry], str] = lambda found: "",
     ) -> Entry:
-        """The entry of `name` and `fields`; `make` gives its files where it is missing, broken or `unwanted`.
+        """The entry of `name` and `fields`, loaded, or built where it is missing or broken.
 
-        label: what it is, in words, for the line that says that it is built. unwanted: why the one that is there, asked
-        under the lock, will not do; empty where it will.
+        make: returns the entry's files by name. label: what it is, in words, for the line that
+        says that it is built. unwanted: asked under the lock of an entry that loads, why it must
+        be built again all the same; empty where it need not.
 
-        Raises EngineError where the folder belongs to another user or is writable by others or `make` wants a system
-        library, DataError where it, or what `make` writes on the way, cannot be written, and what else `make` raises.
+        Raises EngineError where the folder belongs to another user or is writable by others or
+        `make` wants a system library, DataError where it, or what `make` writes on the way, cannot
+        be written, and what else `make` raises.
         """
         fields = json.loads(json.dumps(fields))  # as the manifest will give them back
         folder = self.root / name / key_of(fields)
@@ -150,16 +163,23 @@ class Cache:
             return _write(folder, fields, files)
 
     def entries(self) -> Iterator[tuple[Path, Entry | None, str]]:
-        """Every folder of the cache: (folder, entry or None, what is wrong with it). Waits for no build."""
+        """Every folder of the cache: (folder, entry or None, what is wrong with it).
+
+        Waits for no build.
+        """
         for folder in self._folders():
             try:
                 found, fault = _examine(folder, None)
             except EngineError as error:
-                found, fault = None, str(error)
+                found = None
+                fault = str(error)
             yield folder, found, fault
 
     def clean(self) -> int:
-        """Remove all entries and what a killed build left; the number of folders removed. Nothing else is touched."""
+        """Remove all entries and what a killed build left; the number of folders removed.
+
+        Nothing else is touched.
+        """
         removed = 0
         for folder in [*self._folders(), *self._folders(ASIDE)]:
             with _locked(folder), _writable(folder):
@@ -169,21 +189,26 @@ class Cache:
         return removed
 
     def _folders(self, suffix: str = "") -> list[Path]:
-        """Folders that are named by a key and hold a file of ours or nothing, as a killed build may leave them."""
+        """Folders that are named by a key and hold a file of ours, or nothing.
+
+        A killed build may leave an empty one.
+        """
+        pattern = f"*/{'[0-9a-f]' * KEY_DIGITS}{suffix}"
         found = []
-        for folder in filter(
-            Path.is_dir, sorted(self.root.glob(f"*/{'[0-9a-f]' * KEY_DIGITS}{suffix}"))
-        ):
-            names = {
-                path.name for path in folder.glob("*")
-            }  # none in a folder that only others may read
+        for folder in filter(Path.is_dir, sorted(self.root.glob(pattern))):
+            # no names in a folder that only others may read
+            names = {path.name for path in folder.glob("*")}
             if not names or names & FILES:
                 found.append(folder)
         return found
 
 
 def _examine(folder: Path, fields: Fields | None) -> tuple[Entry | None, str]:
-    """(entry, "") or (None, what is wrong). Raises EngineError for a folder that others can write to."""
+    """Load an entry: (entry, "") or (None, what is wrong with it).
+
+    fields: what it must be built for; None takes any. Raises EngineError for a folder that others
+    can write to.
+    """
     try:
         if not folder.exists():
             return None, "not built yet"
@@ -203,6 +228,7 @@ def _examine(folder: Path, fields: Fields | None) -> tuple[Entry | None, str]:
 
 
 def _refuse_foreign(folder: Path) -> None:
+    """Raise EngineError where another user owns the folder or a file of it, or may write to it."""
     if sys.platform == "win32":  # profile folders are private there, and st_uid says nothing
         return
     for path in (folder, *(path for path in folder.iterdir() if path.suffix != ASIDE)):
@@ -214,6 +240,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _write(folder: Path, fields: Fields, files: Mapping[str, bytes]) -> Entry:
+    """Write an entry in a temporary folder, then move that into place."""
     listed = {
         name: {"sha256": digest(content), "bytes": len(content)}
         for name, content in sorted(files.items())
@@ -239,25 +266,25 @@ def _write(folder: Path, fields: Fields, files: Mapping[str, bytes]) -> Entry:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time on an entry; the system frees the lock of one that dies.
+    """Hold the lock of an entry; the system frees that of a process that dies.
 
     Raises DataError where it is refused, EngineError where the package that locks is not installed.
     """
     try:
-        from filelock import (
-            FileLock,  # not at the top: a base install has no use for it and does not have it
-        )
+        # not at the top: a base install has no use for it and does not have it
+        from filelock import FileLock
     except ImportError as error:
         raise EngineError(f"a cache of engines needs filelock: {INSTALL['rtx']}") from error
 
     with _writable(folder):
-        held = FileLock(folder.with_suffix(LOCK)).acquire()
-    with held:
+        lock = FileLock(folder.with_suffix(LOCK)).acquire()
+    with lock:
         yield
 
 
 @contextmanager
 def _writable(path: Path) -> Iterator[None]:
+    """Turn an OSError inside into a DataError that says how to choose another folder."""
     try:
         yield
     except OSError as error:

@@ -55,17 +55,27 @@ def build(
         for target in targets:
             entry = plan_entry(cache, graph, target, again)
             size = entry.manifest["files"][PLAN]["bytes"]
-            rows.append({
-                "name": graph.name, "sm": target.sm, "precision": precision, "bytes": size,
-                "sha256": entry.sha256(PLAN), "built": entry.built, "folder": str(entry.folder),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "name": graph.name,
+                    "sm": target.sm,
+                    "precision": precision,
+                    "bytes": size,
+                    "sha256": entry.sha256(PLAN),
+                    "built": entry.built,
+                    "folder": str(entry.folder),
+                }
+            )
     _table({"backend": backend, "engines": rows}, as_json)
 
 
 def verify(
     sm: Sms = SMS, precision: Precision = PRECISION, engines: Folder = None, as_json: Json = False
-) -> None:  # fmt: skip
-    """The parity ladder: is what runs the function that was trained? Exit code 4 where a rung fails."""
+) -> None:
+    """Run the parity ladder: does what runs compute the function that was trained?
+
+    Exit code 4 where a rung fails.
+    """
     from .parity_ladder import ladder
 
     report = ladder(_weights(engines), Cache(cache_folder(), _say), _known(precision), _numbers(sm))
@@ -77,22 +87,24 @@ def verify(
     failed = [rung for rung in "ABCD" if report[rung].startswith("failed")]
     if failed:
         raise EngineError(
-            f"rung {' and '.join(failed)} failed: see --json, and use --backend onnx until it is mended"
+            f"rung {' and '.join(failed)} failed: see --json, "
+            "and use --backend onnx until it is mended"
         )
 
 
 def list_entries(as_json: Json = False) -> None:
-    """What the cache holds: graphs, engines, the rungs they stand on, and what is broken."""
+    """List what the cache holds: graphs, engines, the rungs they passed, and what is broken."""
     rows: list[dict[str, Any]] = []
     for folder, entry, fault in Cache(cache_folder()).entries():
         row: dict[str, Any] = {"name": folder.parent.name, "folder": str(folder)}
         if entry is None:
             rows.append(row | {"fault": fault})
             continue
-        fields, files = entry.fields, entry.manifest["files"]
-        kind = (
-            f"{fields['module']} {fields['version']} sm{fields['sm']}" if PLAN in files else "graph"
-        )
+        fields = entry.fields
+        files = entry.manifest["files"]
+        kind = "graph"
+        if PLAN in files:
+            kind = f"{fields['module']} {fields['version']} sm{fields['sm']}"
         rungs = {rung: _passed(result) for rung, result in sorted(entry.parity().items())}
         size = sum(file["bytes"] for file in files.values())
         rows.append(
@@ -142,19 +154,17 @@ def _say(line: str) -> None:
 
 def _worst(results: dict[str, Any]) -> str:
     """The largest share of a tolerance that any output of a rung uses, in words."""
-    shares = [
-        error / limit
-        for result in results.values()
-        for error, limit in zip(
-            result.get("errors", {}).values(), result.get("limits", {}).values(), strict=True
-        )
-        if limit and error is not None
-    ]
-    return (
-        f" ({len(results)} checks{f', at most {max(shares):.0%} of the tolerance' if shares else ''})"
-        if results
-        else ""
-    )
+    if not results:
+        return ""
+    shares = []
+    for result in results.values():
+        errors = result.get("errors", {}).values()
+        limits = result.get("limits", {}).values()
+        for error, limit in zip(errors, limits, strict=True):
+            if limit and error is not None:
+                shares.append(error / limit)
+    used = f", at most {max(shares):.0%} of the tolerance" if shares else ""
+    return f" ({len(results)} checks{used})"
 
 
 def _table(report: dict[str, Any], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the runner needs of CUDA, through torch: tensors on the GPU, pinned memory, one stream, recorded launches."""
+"""What an engine needs of CUDA, through torch: GPU tensors, pinned memory, stream, CUDA graphs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """What torch and TensorRT raise themselves (memory is full, the driver too old) as an EngineError of one line."""
+def as_engine_error(what: str) -> Iterator[None]:
+    """Raise what torch and TensorRT raise inside (full memory, old driver) as an EngineError."""
     try:
         yield
-    except (
-        RuntimeError,
-        TypeError,
-    ) as error:  # pybind11 gives a TypeError where TensorRT cannot make an object
+    # pybind11 gives a TypeError where TensorRT cannot make an object
+    except (RuntimeError, TypeError) as error:
         raise EngineError(
             f"{what} fails on the GPU ({_first_line(error)}): use --backend onnx"
         ) from error
 
 
 class Cuda:
-    """One stream of the first GPU (CUDA_VISIBLE_DEVICES chooses). Raises EngineError where torch has no CUDA."""
+    """One stream of the first GPU (CUDA_VISIBLE_DEVICES chooses).
+
+    Raises EngineError where torch has no CUDA.
+    """
 
     def __init__(self) -> None:
         try:
@@ -38,10 +39,11 @@ class Cuda:
             ) from error
         if not torch.cuda.is_available():
             raise EngineError(
-                f"torch {torch.__version__} sees no CUDA: take the CUDA build (pytorch.org/get-started)"
+                f"torch {torch.__version__} sees no CUDA: "
+                "take the CUDA build (pytorch.org/get-started)"
             )
         self._torch = torch
-        with told("torch"):
+        with as_engine_error("torch"):
             self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     @property
@@ -65,13 +67,14 @@ class Cuda:
             to.copy_(source, non_blocking=True)
 
     def wait(self) -> None:
-        """Until all that was enqueued is done."""
+        """Wait until all that was enqueued is done."""
         self._stream.synchronize()
 
     def record(self, launch: Callable[[], None]) -> Callable[[], None]:
-        """A CUDA graph of what `launch` enqueues; calling it enqueues the same again, in one go.
+        """Record what `launch` enqueues as a CUDA graph; calling the result enqueues it again.
 
-        Raises EngineError where CUDA cannot record it, as may be with loops inside; the stream is then as it was.
+        Raises EngineError where CUDA cannot record it, as may be with loops inside; the stream is
+        then as it was.
         """
         graph = self._torch.cuda.CUDAGraph()
         self._torch.cuda.synchronize()

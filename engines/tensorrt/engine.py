@@ -1,10 +1,10 @@
 """One engine on an NVIDIA GPU, by TensorRT or TensorRT for RTX: the same class over either module.
 
 Every shape has its own context, buffers and recorded launch, so a call is: copy in, one launch,
-copy out, wait. What CUDA cannot record is launched kernel by kernel. Batches are filled up to a
-power of two, which keeps the shapes few, and split beyond the largest. Everything lives on one
-stream. On a GPU this has run with a fake of TensorRT alone: rung D of the parity ladder says
-whether it works on yours.
+copy out, wait. What CUDA cannot record is launched kernel by kernel. Batches are padded to a power
+of two, which keeps the shapes few, and split beyond the largest. Everything lives on one stream. On
+a GPU this has run with a fake of TensorRT alone: rung D of the parity ladder says whether it works
+on yours.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import numpy as np
 
 from ..errors import EngineError
 from ..runtime.engine import Array, Tensors, check_arrays
-from ..specs import FREE_SIZES
+from ..specs import FREE_SIZES, TensorSpec
 from .builder import DTYPES, load_module, logger_of, open_shape
-from .cuda import Cuda, told
+from .cuda import Cuda, as_engine_error
 
-KEPT_SHAPES = 16  # contexts and their buffers; the one used longest ago goes first
+KEPT_SHAPES = 16  # contexts and their buffers; the least recently used is dropped first
 
 Sizes = dict[str, int]
 
 
 class LoadError(EngineError):
-    """An engine file that TensorRT does not take; another build may be."""
+    """An engine file that TensorRT refuses to load; another build may load."""
 
 
 class TensorRTEngine:
     """An engine file that runs. Outputs are views of buffers: valid until the next call.
 
-    Construct only where `nvidia.find_gpu` has found a GPU: TensorRT can kill the process otherwise.
-    Raises LoadError where the file is not taken, EngineError where its tensors are not those of the
-    specs, where a call fails, and where a free dimension other than the batch is outside of what
-    engines are built for.
+    Construct only where `gpu.find_gpu` has found a GPU: TensorRT can kill the process otherwise.
+    Raises LoadError where the file does not load, EngineError where its tensors are not those of
+    the specs, where a call fails, and where a free dimension other than the batch is outside of
+    what engines are built for.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TensorRTEngine:
         self._usual = {letter: FREE_SIZES[letter].usual for letter in self._letters}
         self._steps: OrderedDict[tuple[int, ...], _Step] = OrderedDict()
         self._records = backend == "tensorrt"  # TensorRT for RTX records by itself
-        with told(name):
+        with as_engine_error(name):
             self._runtime = self._trt.Runtime(self._logger)
             self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
             if self._engine is None:
@@ -75,6 +75,7 @@ class TensorRTEngine:
             self._step(self._usual)  # warm before the first frame
 
     def __call__(self, **arrays: Array) -> dict[str, Array]:
+        """Run the engine on a batch of any size; EngineError where a call fails."""
         if self._engine is None:
             raise EngineError(f"{self.name} is closed: load the engines again")
         check_arrays(self.inputs, arrays)
@@ -86,28 +87,30 @@ class TensorRTEngine:
         parts = []
         for start in range(0, count, most):
             part = {name: array[start : start + most] for name, array in arrays.items()}
-            parts.append(
-                {name: array.copy() for name, array in self._run(part, self._sizes(part)).items()}
-            )
+            found = self._run(part, self._sizes(part))
+            parts.append({name: array.copy() for name, array in found.items()})
         return {
             spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.outputs
         }
 
     def forget(self) -> None:
-        """Give back the memory of every shape but the usual one; what is needed again is made again."""
+        """Release the memory of every shape but the usual one.
+
+        A released shape is made again when it is needed.
+        """
         for key in self._steps.keys() - {tuple(self._usual.values())}:
             del self._steps[key]
 
     def close(self) -> None:
-        """Give the GPU's memory back, contexts before their engine, the engine before its runtime."""
+        """Release the GPU's memory: contexts, then their engine, then its runtime."""
         self._steps.clear()
         self._engine = None
         self._runtime = None
 
     def _run(self, arrays: dict[str, Array], sizes: Sizes) -> dict[str, Array]:
         count = sizes[self._batch]
-        with told(self.name):
-            step = self._step(sizes | {self._batch: filled(count)})
+        with as_engine_error(self.name):
+            step = self._step(sizes | {self._batch: padded_batch(count)})
             return {name: array[:count] for name, array in step(arrays).items()}
 
     def _step(self, sizes: Sizes) -> _Step:
@@ -123,7 +126,10 @@ class TensorRTEngine:
         return self._steps[key]
 
     def _record(self, step: _Step) -> None:
-        """Replay a CUDA graph from now on; after one that cannot be recorded, no other shape is tried."""
+        """Launch `step` by a CUDA graph from now on.
+
+        Where one cannot be recorded, no other shape is tried.
+        """
         try:
             step.record()
         except EngineError as error:
@@ -142,13 +148,14 @@ class TensorRTEngine:
         return self._engine.create_execution_context(config)
 
     def _sizes(self, arrays: dict[str, Array]) -> Sizes:
-        """Size of every free dimension, in alphabetical order; EngineError outside of the limits."""
-        free = {
-            letter: size
-            for spec in self.inputs
-            for letter, size in zip(spec.shape, arrays[spec.name].shape, strict=True)
-            if isinstance(letter, str)
-        }
+        """Size of every free dimension, in alphabetical order.
+
+        Raises EngineError where one is outside of the limits.
+        """
+        free: dict[str, int] = {}
+        for spec in self.inputs:
+            sizes = zip(spec.shape, arrays[spec.name].shape, strict=True)
+            free |= {letter: size for letter, size in sizes if isinstance(letter, str)}
         for letter in self._letters:
             least, _, most = FREE_SIZES[letter]
             if free[letter] < least or (letter != self._batch and free[letter] > most):
@@ -159,23 +166,21 @@ class TensorRTEngine:
         return {letter: free[letter] for letter in self._letters}
 
     def _check_tensors(self) -> None:
-        """The engine's tensors against the specs, by name, direction, shape and type."""
-        kinds = self._trt.TensorIOMode
-        get = self._engine
-        names = [get.get_tensor_name(i) for i in range(get.num_io_tensors)]
-        found = {
-            name: (
-                get.get_tensor_mode(name),
-                tuple(get.get_tensor_shape(name)),
-                get.get_tensor_dtype(name).name,
-            )
-            for name in names
-        }
-        wanted = {
-            spec.name: (kind, open_shape(spec), _type_name(spec.dtype))
-            for kind, specs in ((kinds.INPUT, self.inputs), (kinds.OUTPUT, self.outputs))
-            for spec in specs
-        }
+        """Raise EngineError unless the engine's tensors are those of the specs.
+
+        Compared are name, direction, shape and type.
+        """
+        engine = self._engine
+        found = {}
+        for name in (engine.get_tensor_name(i) for i in range(engine.num_io_tensors)):
+            mode = engine.get_tensor_mode(name)
+            shape = tuple(engine.get_tensor_shape(name))
+            found[name] = (mode, shape, engine.get_tensor_dtype(name).name)
+        modes = self._trt.TensorIOMode
+        wanted = {}
+        for mode, specs in ((modes.INPUT, self.inputs), (modes.OUTPUT, self.outputs)):
+            for spec in specs:
+                wanted[spec.name] = (mode, open_shape(spec), _type_name(spec.dtype))
         if found != wanted:
             raise EngineError(
                 f"{self.name}: expected tensors {wanted}, the engine has {found}; build it again"
@@ -209,22 +214,9 @@ class _Step:
         self._fail = fail
         self._inputs = [spec.name for spec in inputs]
         self._outputs = [spec.name for spec in outputs]
-        shapes = {
-            spec.name: tuple(sizes[size] if isinstance(size, str) else size for size in spec.shape)
-            for spec in (*inputs, *outputs)
-        }
-        for name in self._inputs:
-            self._require(
-                context.set_input_shape(name, shapes[name]), f"setting {name} to {shapes[name]}"
-            )
-        self._require(not context.infer_shapes(), "inferring shapes")
+        shapes = {spec.name: _concrete(spec, sizes) for spec in (*inputs, *outputs)}
+        self._set_shapes(shapes)
         dtypes = {spec.name: spec.dtype for spec in (*inputs, *outputs)}
-        for name in self._outputs:
-            found = tuple(context.get_tensor_shape(name))
-            self._require(
-                found == shapes[name],
-                f"{name}: expected shape {shapes[name]}, got {found}; loading",
-            )
         self._gpu = {name: cuda.on_gpu(shape, dtypes[name]) for name, shape in shapes.items()}
         self._pinned = {name: cuda.pinned(shape, dtypes[name]) for name, shape in shapes.items()}
         self._host = {name: tensor.numpy() for name, tensor in self._pinned.items()}
@@ -235,15 +227,30 @@ class _Step:
         self._replay: Callable[[], None] | None = None
         self.warm()
 
+    def _set_shapes(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Set the shapes of the inputs; EngineError unless the outputs then have those expected."""
+        context = self._context
+        for name in self._inputs:
+            self._require(
+                context.set_input_shape(name, shapes[name]), f"setting {name} to {shapes[name]}"
+            )
+        self._require(not context.infer_shapes(), "inferring shapes")
+        for name in self._outputs:
+            found = tuple(context.get_tensor_shape(name))
+            self._require(
+                found == shapes[name],
+                f"{name}: expected shape {shapes[name]}, got {found}; loading",
+            )
+
     def warm(self) -> None:
-        """Run once: kernels load and what is lazy happens now."""
+        """Run once, so that kernels load and lazy work happens now."""
         self._enqueue()
         self._cuda.wait()
 
     def record(self) -> None:
-        """Replay a CUDA graph from now on.
+        """Launch by a CUDA graph from now on.
 
-        Raises EngineError where there can be none; all stays as it was then.
+        Raises EngineError where none can be recorded; the step stays as it was then.
         """
         self._replay = self._cuda.record(self._enqueue)
 
@@ -268,10 +275,16 @@ class _Step:
             raise self._fail(what)
 
 
-def filled(count: int) -> int:
-    """The next power of two: what a batch is filled up to."""
+def _concrete(spec: TensorSpec, sizes: Sizes) -> tuple[int, ...]:
+    """The shape of a tensor at given sizes of its free dimensions."""
+    return tuple(sizes[size] if isinstance(size, str) else size for size in spec.shape)
+
+
+def padded_batch(count: int) -> int:
+    """The size that a batch of `count` is padded to: the next power of two."""
     return 1 << (count - 1).bit_length()
 
 
 def _type_name(dtype: str) -> str:
+    """The name of a dtype in TensorRT."""
     return ({"uint8": "UINT8"} | {ours: theirs for theirs, ours in DTYPES.items()})[dtype]

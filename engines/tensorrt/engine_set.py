@@ -1,6 +1,7 @@
-"""A whole set of engines on an NVIDIA GPU: what is missing for it, engines from the cache or built now, self-tested.
+"""A whole set of engines on an NVIDIA GPU: what is missing for it, loading, self-test.
 
-An engine that this GPU has not run yet must first repeat the golden outputs (rung D); one that cannot is refused.
+Engines come from the cache or are built now. One that this GPU has not run yet must first repeat
+the golden outputs (rung D of the parity ladder); one that cannot is refused.
 """
 
 from __future__ import annotations
@@ -30,12 +31,17 @@ PACKAGES = (*EXPORTERS, "filelock")  # beside TensorRT
 def missing(backend: str) -> list[str]:
     """What `rtx` or `tensorrt` lacks on this machine, each with the remedy; empty where it can run.
 
-    Imports TensorRT and torch only where the driver has a GPU; one that is installed but does not import is lacking.
+    Imports TensorRT and torch only where the driver has a GPU; one that is installed but does not
+    import is lacking.
     """
-    gpu, module = find_gpu(), MODULES[backend]
-    found = [f"an NVIDIA GPU and its driver ({gpu})"] if isinstance(gpu, str) else []
+    gpu = find_gpu()
+    module = MODULES[backend]
+    found = []
+    if isinstance(gpu, str):
+        found.append(f"an NVIDIA GPU and its driver ({gpu})")
     absent = [name for name in (module, *PACKAGES) if importlib.util.find_spec(name) is None]
-    found += [f"{', '.join(absent)} ({INSTALL[backend]})"] if absent else []
+    if absent:
+        found.append(f"{', '.join(absent)} ({INSTALL[backend]})")
     if found or isinstance(gpu, str):
         return found
     try:
@@ -43,30 +49,34 @@ def missing(backend: str) -> list[str]:
         import torch
     except (EngineError, ImportError, OSError) as error:
         return [f"{module} and torch that can be imported ({error.__cause__ or error})"]
-    if backend == "rtx" and gpu.sm not in (listed := supported_sms(trt)):
-        found.append(
-            f"a GPU of SM {', '.join(map(str, listed))}: {gpu.name} is SM {gpu.sm}, use --backend tensorrt"
-        )
+    if backend == "rtx" and gpu.sm not in supported_sms(trt):
+        listed = ", ".join(map(str, supported_sms(trt)))
+        found.append(f"a GPU of SM {listed}: {gpu.name} is SM {gpu.sm}, use --backend tensorrt")
     if not torch.cuda.is_available():
         found.append(
-            f"torch with CUDA: {torch.__version__} has none, take the CUDA build (pytorch.org/get-started)"
+            f"torch with CUDA: {torch.__version__} has none, "
+            "take the CUDA build (pytorch.org/get-started)"
         )
     return found
 
 
 def require(backend: str) -> Gpu:
-    """The GPU; EngineError that says what to install where `missing` finds something."""
-    lacks, gpu = missing(backend), find_gpu()
+    """The GPU; raises an EngineError that says what to install where `missing` finds something."""
+    lacks = missing(backend)
+    gpu = find_gpu()
     if lacks or isinstance(gpu, str):
         raise EngineError(
-            f"backend {backend} needs {' and '.join(lacks)}; NVIDIA's driver comes from NVIDIA, the rest with "
-            f"{INSTALL[backend]}, or use --backend onnx"
+            f"backend {backend} needs {' and '.join(lacks)}; NVIDIA's driver comes from NVIDIA, "
+            f"the rest with {INSTALL[backend]}, or use --backend onnx"
         )
     return gpu
 
 
 def target_of(backend: str, gpu: Gpu) -> Target:
-    """What to build for this GPU: TensorRT's engines are for one model, those of TensorRT for RTX for a capability."""
+    """What to build for this GPU.
+
+    An engine of TensorRT is for one model of GPU, one of TensorRT for RTX for a capability.
+    """
     return Target(backend, gpu.sm, gpu.name if backend == "tensorrt" else "")
 
 
@@ -78,23 +88,24 @@ def load_on_gpu(
     read: Read,
     precision: str = PRECISION,
 ) -> dict[str, Engine]:
-    """All engines of one set by name, from the cache or built now; `read` returns the verified bytes of a file.
+    """All engines of one set by name, from the cache or built now.
 
-    backend: rtx or tensorrt.
-    Raises EngineError where something is missing, cannot be built or does not repeat the golden outputs.
+    backend: rtx or tensorrt. labels: size of the label set. read: returns the verified bytes of a
+    file of the weights. Raises EngineError where something is missing, cannot be built or does not
+    repeat the golden outputs.
     """
     gpu = require(backend)
-    place = Place(
+    host = GpuHost(
         Cache(cache_folder(), logging.getLogger(__name__).warning),
         target_of(backend, gpu),
         gpu,
         Cuda(),
     )
-    graphs = Graphs(spotter, recognizer, read, place.cache, precision)
+    graphs = Graphs(spotter, recognizer, read, host.cache, precision)
     engines: dict[str, Engine] = {}
     try:
         for name in graphs.names:
-            engines[name] = start(graphs.graph(name), place, spotter)
+            engines[name] = start(graphs.graph(name), host, spotter)
     except BaseException:
         for engine in engines.values():
             engine.close()
@@ -108,8 +119,8 @@ def load_on_gpu(
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Where engines are kept and run."""
+class GpuHost:
+    """Where engines are kept and run: cache, what they are built for, the GPU and its stream."""
 
     cache: Cache
     target: Target
@@ -117,65 +128,70 @@ class Place:
     cuda: Cuda
 
 
-def start(graph: Graph, place: Place, spotter: SpotterSpec) -> TensorRTEngine:
-    """The engine of `graph`, loaded and known to be right. Raises EngineError."""
-    entry, engine = _loaded(graph, place)
-    known, where = entry.parity().get("D", {}), _where(entry, place.gpu)
-    if known.get("passed") is True and known.get("where") == where:
+def start(graph: Graph, host: GpuHost, spotter: SpotterSpec) -> TensorRTEngine:
+    """The engine of `graph`, loaded, its self-test passed now or before on this GPU.
+
+    Raises EngineError where it cannot be built or fails its self-test.
+    """
+    entry, engine = _loaded(graph, host)
+    known = entry.parity().get("D", {})
+    if known.get("passed") is True and known.get("where") == _where(entry, host.gpu):
         return engine
     try:
-        _self_test(engine, graph, entry, place.gpu, spotter)
+        _self_test(engine, graph, entry, host.gpu, spotter)
     except BaseException:
         engine.close()
         raise
     return engine
 
 
-def rung_d(graph: Graph, place: Place, spotter: SpotterSpec) -> dict[str, Any]:
-    """The self-test of an engine, whether it has passed before or not; errors and limits by way of asking and output.
+def rung_d(graph: Graph, host: GpuHost, spotter: SpotterSpec) -> dict[str, Any]:
+    """Run the self-test of an engine, whether it has passed before or not.
 
-    Raises EngineError where it fails.
+    Returns errors and limits by way of asking and output, such as "whole classes". Raises
+    EngineError where the test fails.
     """
-    entry, engine = _loaded(graph, place)
+    entry, engine = _loaded(graph, host)
     with closing(engine):
-        results = _self_test(engine, graph, entry, place.gpu, spotter)
-    numbers = {
-        kind: {
-            f"{way} {output}": value
-            for way, result in results.items()
-            for output, value in result[kind].items()
-        }
-        for kind in ("errors", "limits")
-    }
-    return {"passed": True, **numbers}
+        results = _self_test(engine, graph, entry, host.gpu, spotter)
+    report: dict[str, Any] = {"passed": True, "errors": {}, "limits": {}}
+    for way, result in results.items():
+        for kind in ("errors", "limits"):
+            report[kind] |= {f"{way} {output}": value for output, value in result[kind].items()}
+    return report
 
 
-def _loaded(graph: Graph, place: Place) -> tuple[Entry, TensorRTEngine]:
+def _loaded(graph: Graph, host: GpuHost) -> tuple[Entry, TensorRTEngine]:
     """The engine from the cache, or built; one that does not load is built once more."""
-    entry = plan_entry(place.cache, graph, place.target)
+    entry = plan_entry(host.cache, graph, host.target)
     try:
-        return entry, _engine(graph, entry, place)
+        return entry, _engine(graph, entry, host)
     except LoadError:
-        entry = plan_entry(place.cache, graph, place.target, refused=entry.sha256(PLAN))
-        return entry, _engine(graph, entry, place)
+        entry = plan_entry(host.cache, graph, host.target, refused=entry.sha256(PLAN))
+        return entry, _engine(graph, entry, host)
 
 
-def _engine(graph: Graph, entry: Entry, place: Place) -> TensorRTEngine:
+def _engine(graph: Graph, entry: Entry, host: GpuHost) -> TensorRTEngine:
     return TensorRTEngine(
-        entry.read(PLAN), *graph.tensors, place.target.backend, graph.name, place.cuda
+        entry.read(PLAN), *graph.tensors, host.target.backend, graph.name, host.cuda
     )
 
 
 def _where(entry: Entry, gpu: Gpu) -> dict[str, str]:
-    """What a result of rung D holds for."""
+    """What a result of rung D holds for: engine file, GPU and driver."""
     return {"plan": entry.sha256(PLAN), "gpu": gpu.name, "driver": gpu.driver}
 
 
 def _self_test(
     engine: TensorRTEngine, graph: Graph, entry: Entry, gpu: Gpu, spotter: SpotterSpec
 ) -> dict[str, dict[str, Any]]:
-    """Rung D: the golden arrays at once ("whole"), and as one live camera asks ("apart"). Raises EngineError."""
-    golden, rung = graph.golden, f"D {graph.precision}"
+    """Run rung D: the golden arrays in one batch ("whole"), then row by row ("apart").
+
+    Row by row is how one live camera asks. The results go into parity.json. Raises EngineError
+    where one has not passed.
+    """
+    golden = graph.golden
+    rung = f"D {graph.precision}"
     results = {
         way: judge(rung, graph.name, ask(engine, golden), golden, spotter)
         for way, ask in {"whole": outputs_of, "apart": outputs_one_by_one}.items()
@@ -185,8 +201,9 @@ def _self_test(
     entry.record({"D": results | {"passed": not failed, "where": _where(entry, gpu)}})
     for way, result in failed.items():
         raise EngineError(
-            f"{graph.name} {graph.precision} on {gpu.name} is not the function that was trained (asked {way}: errors "
-            f"{result['errors']}, allowed {result['limits']}): refused, use --backend onnx and report it"
+            f"{graph.name} {graph.precision} on {gpu.name} is not the function that was trained "
+            f"(asked {way}: errors {result['errors']}, allowed {result['limits']}): "
+            "refused, use --backend onnx and report it"
         )
     return results
 
@@ -197,16 +214,21 @@ class SplitRecognizer:
     def __init__(
         self, frames: Engine, head: Engine, inputs: Tensors, outputs: Tensors, labels: int
     ) -> None:
-        self.inputs, self.outputs = inputs, outputs
-        self._frames, self._head, self._scores = frames, head, scores_of(labels)
+        self.inputs = inputs
+        self.outputs = outputs
+        self._frames = frames
+        self._head = head
+        self._scores = scores_of(labels)
 
     def __call__(self, **arrays: Array) -> dict[str, Array]:
-        seen = self._frames(**arrays)
+        """Classes and intensity of a batch of clips; EngineError as the engines raise it."""
+        frames = self._frames(**arrays)
         return {
-            "classes": self._head(product=seen["product"])[self._scores],
-            "intensity": seen["intensity"],
+            "classes": self._head(product=frames["product"])[self._scores],
+            "intensity": frames["intensity"],
         }
 
     def close(self) -> None:
+        """Release both engines."""
         self._frames.close()
         self._head.close()

@@ -1,7 +1,8 @@
-"""Is there an NVIDIA GPU? Asked of the driver itself, before any TensorRT runtime is built.
+"""Asks the driver itself for the NVIDIA GPU, before any TensorRT runtime is built.
 
-Without a driver, TensorRT's runtime has been seen to give an object that kills the process when it is touched, past any
-try and except. The driver's own library can be asked safely, and is quicker than importing torch.
+Without a driver, TensorRT's runtime has been seen to give an object that kills the process when it
+is touched, whatever try and except stand around it. The driver's own library can be asked safely,
+and is quicker than importing torch.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 NVML = "nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"
-MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+# CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+MAJOR = 75
+MINOR = 76
 TEXT_BYTES = 256
 NO_DRIVER = "no NVIDIA driver"
 
@@ -25,7 +28,8 @@ class Gpu:
 
     name: str
     sm: int  # compute capability without the point: 89 is 8.9
-    driver: str  # CUDA version that the driver has, and its own where NVML tells: "CUDA 12.8, 570.86.15"
+    # CUDA version that the driver has, and its own where NVML tells: "CUDA 12.8, 570.86.15"
+    driver: str
 
 
 @cache
@@ -47,7 +51,8 @@ class _DriverError(Exception):
 
 def _ask(library: Any) -> Gpu:
     def call(function: str, *arguments: Any) -> None:
-        if code := getattr(library, function)(*arguments):
+        code = getattr(library, function)(*arguments)
+        if code:
             raise _DriverError(f"{function} gives error {code}")
 
     call("cuInit", 0)
@@ -68,7 +73,7 @@ def _ask(library: Any) -> Gpu:
 
 
 def _own_version() -> str:
-    """The driver's own version by NVML, which some containers lack: empty then."""
+    """The driver's own version by NVML; empty where that is missing, as in some containers."""
     text = ctypes.create_string_buffer(TEXT_BYTES)
     try:
         library: Any = ctypes.CDLL(NVML)

@@ -1,9 +1,10 @@
 """The graphs that TensorRT builds from, made once from trained parameters and kept in the cache.
 
-Five of them: encoder, proposer and refiner; CMNet as `frames` (all convolutions, every frame of every clip in a batch)
-and `head` (LSTM of fixed length and all label sets), since an LSTM with free length was seen to be frozen in silence.
-A float32 graph that ships with the weights is taken as it is; every other one is exported here, which takes seconds and
-needs torch and onnx. `golden.safetensors` beside it holds inputs and what the networks as trained say of them.
+Five of them: encoder, proposer and refiner; CMNet as `frames` (all convolutions, every frame of
+every clip in a batch) and `head` (LSTM of fixed length and all label sets), since the exporter was
+seen to freeze the free length of an LSTM without a warning. A float32 graph that ships with the
+weights is taken as it is; every other one is exported here, which takes seconds and needs torch and
+onnx. `golden.safetensors` beside it holds inputs and the outputs of the networks as trained.
 """
 
 from __future__ import annotations
@@ -29,18 +30,30 @@ from .cache import GOLDEN, MODEL, Cache, Entry, digest
 if TYPE_CHECKING:
     from torch import nn
 
-SPOTTER_GRAPHS, RECOGNIZER_GRAPHS = ("encoder", "proposer", "refiner"), ("frames", "head")
+SPOTTER_GRAPHS = ("encoder", "proposer", "refiner")
+RECOGNIZER_GRAPHS = ("frames", "head")
+# What shapes a graph, below engines/: a changed line here makes new graphs. Patterns of pathlib.
 SOURCES = (
-    "export/fp16.py", "export/golden.py", "export/onnx_export.py", "intervals.py", "networks/*.py", "receptive.py",
-    "runtime/torch_engine.py", "specs.py", "tensorrt/builder.py", "tensorrt/graphs.py", "training/losses.py",
-)  # fmt: skip
+    "export/fp16.py",
+    "export/golden.py",
+    "export/onnx_export.py",
+    "intervals.py",
+    "networks/*.py",
+    "receptive.py",
+    "runtime/torch_engine.py",
+    "specs.py",
+    "tensorrt/builder.py",
+    "tensorrt/graphs.py",
+    "training/losses.py",
+)
 EXPORTERS = ("torch", "onnx", "onnxscript")
+HEAD = re.compile(r"heads\.(\d+)\.weight")  # a classifier of CMNet, by size of its label set
 
 Read = Callable[[str], bytes]
 
 
 class ToolError(EngineError):
-    """A graph has to be made, and what makes graphs is not installed."""
+    """A graph has to be made, and what makes graphs is not there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +67,7 @@ class Graph:
 
     @property
     def model(self) -> bytes:
+        """The ONNX file, verified."""
         return self.entry.read(MODEL)
 
     @property
@@ -67,9 +81,10 @@ class Graph:
 class Graphs:
     """The graphs of one set of weights in one precision, fp16 or fp32.
 
-    spotter, recognizer: specs; recognizer None where nothing names MEs. read: verified content of a file of the
-    weights. `cache` keeps what is made. Raises ToolError where torch or onnx is missing and something has to be
-    made, EngineError where a graph made is not the function of the network.
+    spotter, recognizer: specs; recognizer is None where events get no label. read: returns the
+    verified content of a file of the weights. cache: keeps what is made. Raises ToolError where
+    torch or onnx is missing and something has to be made, EngineError where a graph made is not the
+    function of the network.
     """
 
     def __init__(
@@ -80,12 +95,16 @@ class Graphs:
         cache: Cache,
         precision: str,
     ) -> None:
-        self.spotter, self.recognizer, self.precision = spotter, recognizer, precision
-        self._read, self.cache = read, cache
+        self.spotter = spotter
+        self.recognizer = recognizer
+        self.precision = precision
+        self._read = read
+        self.cache = cache
 
     @property
     def names(self) -> tuple[str, ...]:
-        return SPOTTER_GRAPHS + (RECOGNIZER_GRAPHS if self.recognizer is not None else ())
+        """Names of the graphs, in the order in which they run."""
+        return SPOTTER_GRAPHS if self.recognizer is None else SPOTTER_GRAPHS + RECOGNIZER_GRAPHS
 
     def graph(self, name: str) -> Graph:
         """The graph called `name`, from the cache or made now."""
@@ -97,15 +116,17 @@ class Graphs:
         return Graph(name, self.precision, self._tensors[name], entry)
 
     def _fields(self, name: str) -> dict[str, Any]:
-        """What a graph depends on, cheap to say: weights, spec, precision, the code and tools that export."""
-        file, spec = (SPOTTER_FILE, self.spotter.to_json())
+        """What a graph depends on: weights, spec, precision, the code and tools that export.
+
+        Cheap to find: nothing is exported for it.
+        """
+        file = SPOTTER_FILE
+        spec = self.spotter.to_json()
         if name in RECOGNIZER_GRAPHS:
             assert self.recognizer is not None
             # all label sets are in one head
-            file, spec = (
-                RECOGNIZER_FILE,
-                {"frames": self.recognizer.frames, "side": self.recognizer.side},
-            )
+            file = RECOGNIZER_FILE
+            spec = {"frames": self.recognizer.frames, "side": self.recognizer.side}
         files = filter(None, (file, self._shipped(name)))
         return {
             "graph": name,
@@ -113,7 +134,7 @@ class Graphs:
             "weights": {file: digest(self._read(file)) for file in files},
             "spec": spec,
             "code": _code(),
-            # without "+cpu" and the like: a cache that was filled without a GPU is found where there is one
+            # without "+cpu" and the like: a machine with a GPU can use a cache made without one
             "tools": {tool: version_of(tool).partition("+")[0] for tool in EXPORTERS},
         }
 
@@ -124,27 +145,30 @@ class Graphs:
         golden = self._golden[name]
         model = self._export(name)
         rung = "B" if self.precision == "fp16" else "A"
-        result = judge(
-            rung, name, onnx_outputs(model, self._tensors[name], golden), golden, self.spotter
-        )
+        found = onnx_outputs(model, self._tensors[name], golden)
+        result = judge(rung, name, found, golden, self.spotter)
         if not result["passed"]:
             raise EngineError(
-                f"{name} {self.precision}: rung {rung} of the parity ladder failed ({result}); report it"
+                f"{name} {self.precision}: rung {rung} of the parity ladder failed ({result}); "
+                "report it"
             )
         rungs[rung] = result
         return {MODEL: model, GOLDEN: save(golden)}
 
     def _export(self, name: str) -> bytes:
-        if shipped := self._shipped(name):
+        """The ONNX file of a graph: the shipped one, or exported now."""
+        shipped = self._shipped(name)
+        if shipped:
             return self._read(shipped)
         from ..export.fp16 import Fp16Step
         from ..export.onnx_export import export
 
-        form = self._forms[name]
+        module = self._modules[name]
+        if self.precision == "fp16":
+            module = Fp16Step(module)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / MODEL
-            half = Fp16Step(form) if self.precision == "fp16" else form
-            export(half, f"{name} {self.precision}", self._tensors[name], None, path)
+            export(module, f"{name} {self.precision}", self._tensors[name], None, path)
             return path.read_bytes()
 
     def _shipped(self, name: str) -> str:
@@ -154,35 +178,32 @@ class Graphs:
     @cached_property
     def _tensors(self) -> dict[str, tuple[Tensors, Tensors]]:
         tensors = self.spotter.tensors()
-        return tensors | (
-            _recognizer_tensors(self.recognizer, self._read(RECOGNIZER_FILE))
-            if self.recognizer
-            else {}
-        )
+        if self.recognizer:
+            tensors |= _recognizer_tensors(self.recognizer, self._read(RECOGNIZER_FILE))
+        return tensors
 
     @cached_property
     def _golden(self) -> dict[str, Golden]:
         from ..export.golden import golden, golden_recognizer
 
-        found = golden(self._forms, self._tensors, self.spotter)
-        return found | (
-            golden_recognizer(self._forms, self._tensors, self.recognizer)
-            if self.recognizer
-            else {}
-        )
+        found = golden(self._modules, self._tensors, self.spotter)
+        if self.recognizer:
+            found |= golden_recognizer(self._modules, self._tensors, self.recognizer)
+        return found
 
     @cached_property
-    def _forms(self) -> dict[str, nn.Module]:
+    def _modules(self) -> dict[str, nn.Module]:
         """The networks as trained, cut into the five graphs."""
         _require_exporters()
         from ..networks.cmnet import FramesStep, HeadStep
         from ..runtime.torch_engine import recognizer_network, spotter_modules
 
-        forms = spotter_modules(self.spotter, self._read(SPOTTER_FILE))
+        modules = spotter_modules(self.spotter, self._read(SPOTTER_FILE))
         if self.recognizer is not None:
             network = recognizer_network(self.recognizer, self._read(RECOGNIZER_FILE))
-            forms |= {"frames": FramesStep(network).eval(), "head": HeadStep(network).eval()}
-        return forms
+            modules["frames"] = FramesStep(network).eval()
+            modules["head"] = HeadStep(network).eval()
+        return modules
 
 
 def scores_of(labels: int) -> str:
@@ -193,24 +214,24 @@ def scores_of(labels: int) -> str:
 def _recognizer_tensors(
     spec: RecognizerSpec, parameters: bytes
 ) -> dict[str, tuple[Tensors, Tensors]]:
-    """Tensors of frames and head; the width D and the label sets are those of the trained parameters."""
+    """Tensors of frames and head, by graph.
+
+    The width D and the label sets are those of the trained parameters.
+    """
     from safetensors.numpy import load
 
     shapes = {name: array.shape for name, array in load(parameters).items()}
     width = shapes["lstm.weight_ih_l0"][1]
-    heads = sorted(
-        int(name.split(".")[1]) for name in shapes if re.fullmatch(r"heads\.\d+\.weight", name)
-    )
+    heads = sorted(int(found[1]) for found in map(HEAD.fullmatch, shapes) if found)
     product = TensorSpec("product", "float32", ("B", spec.frames, width))
     classes = tuple(TensorSpec(scores_of(count), "float32", ("B", count)) for count in heads)
-    clip, intensity = (
-        spec.tensors()["recognizer"][0],
-        TensorSpec("intensity", "float32", ("B", spec.frames)),
-    )
+    clip = spec.tensors()["recognizer"][0]
+    intensity = TensorSpec("intensity", "float32", ("B", spec.frames))
     return {"frames": (clip, (product, intensity)), "head": ((product,), classes)}
 
 
 def _require_exporters() -> None:
+    """Raise ToolError where a package that export needs is missing."""
     for package in EXPORTERS:
         if importlib.util.find_spec(package) is None:
             raise ToolError(f"making graphs needs {package}: {INSTALL['rtx']}")
@@ -218,11 +239,12 @@ def _require_exporters() -> None:
 
 @cache
 def _code() -> str:
-    """Digest of the sources that shape a graph: a changed line makes new graphs."""
+    """Digest of the sources that shape a graph."""
     return digest(b"".join(path.read_bytes() for path in _sources()))
 
 
 def _sources() -> list[Path]:
+    """The files that `SOURCES` names; ToolError where a pattern matches none."""
     home = Path(__file__).parents[1]
     found: set[Path] = set()
     for source in SOURCES:
@@ -236,7 +258,7 @@ def _sources() -> list[Path]:
 
 
 def version_of(package: str) -> str:
-    """Of an installed package; empty where it is not."""
+    """The version of an installed package; empty where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,8 +1,9 @@
-"""Builds in a process of their own, whose memory is laid out the same way every time.
+"""Isolated builds: each in a process of its own, whose memory is laid out the same way every time.
 
-TensorRT for RTX 1.7 orders what it writes by where in memory it happened to be: with address randomisation on, six
-builds of one graph gave six files; with it off, in a fresh process with the same environment, nearly always one. And
-what goes wrong in native code (a parser that dies of a graph it refuses was seen) then costs a line, not the camera.
+TensorRT for RTX 1.7 orders what it writes by memory address: with address randomisation on, six
+builds of one graph gave six files; with it off, in a fresh process with the same environment,
+nearly always one. A crash in native code (a parser that dies of a graph it refuses was seen) then
+ends the child alone and becomes an error of one line.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .builder import MODULES, Target, build
 from .cache import MODEL, PLAN
 
 CHILD = "import sys; from microspot.engines.tensorrt.isolated_build import work; work(sys.argv[1])"
-# what loading native libraries may need; anything else would move things in memory
+# Environment of the child: what loading native libraries may need. More would move addresses.
 KEPT = (
     "PATH",
     "LD_LIBRARY_PATH",
@@ -36,12 +37,12 @@ KEPT = (
     "TMPDIR",
     "TEMP",
 )
-JOB, DONE, REFUSED = "job.json", "done.json", "refused.txt"
+JOB = "job.json"
+DONE = "done.json"
+REFUSED = "refused.txt"
 LIMIT_S = 3600  # of one build; its lock keeps other processes waiting
-NO_RANDOMISATION, ASK = (
-    0x0040000,
-    0xFFFFFFFF,
-)  # Linux: ADDR_NO_RANDOMIZE; personality(ASK) only reads
+NO_RANDOMISATION = 0x0040000  # Linux: ADDR_NO_RANDOMIZE of personality(2)
+ASK = 0xFFFFFFFF  # personality(ASK) reads and changes nothing
 
 
 class Built(NamedTuple):
@@ -58,7 +59,7 @@ class Built(NamedTuple):
 def build_isolated(
     model: bytes, name: str, tensors: tuple[Tensors, Tensors], target: Target
 ) -> Built:
-    """`builder.build` in a child process.
+    """Run `builder.build` in a child process.
 
     Raises EngineError as it does, and where the child dies or takes longer than LIMIT_S.
     """
@@ -68,18 +69,9 @@ def build_isolated(
         shapes = [[dataclasses.asdict(spec) for spec in specs] for specs in tensors]
         job = {"name": name, "tensors": shapes, "target": dataclasses.asdict(target)}
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
-        env = (
-            {key: os.environ[key] for key in KEPT if key in os.environ}
-            | {"PYTHONHASHSEED": "0"}
-            | EVERY
-        )
-        command = [
-            sys.executable,
-            "-P",
-            "-c",
-            CHILD,
-            place,
-        ]  # -P: no module from the current folder
+        kept = {key: os.environ[key] for key in KEPT if key in os.environ}
+        env = kept | {"PYTHONHASHSEED": "0"} | EVERY
+        command = [sys.executable, "-P", "-c", CHILD, place]  # -P: no module of the current folder
         try:
             done = subprocess.run(
                 command, env=env, capture_output=True, text=True, check=False, timeout=LIMIT_S
@@ -101,32 +93,35 @@ def build_isolated(
 
 
 def work(place: str) -> None:
-    """The child's part: read the job in the folder `place`, build, write the engine or why not."""
-    repeatable = _fix_addresses()  # comes back in a new process
+    """Do the child's part: read the job in the folder `place`, build, write the engine or why not.
+
+    `place` is the temporary folder that `build_isolated` made.
+    """
+    fixed = _fix_addresses()  # restarts the process once
     folder = Path(place)
     job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))
-    inputs, outputs = (
-        tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in specs)
-        for specs in job["tensors"]
-    )
+    inputs, outputs = map(_tensors, job["tensors"])
+    target = Target(**job["target"])
     try:
-        plan, types = build(
-            (folder / MODEL).read_bytes(), job["name"], (inputs, outputs), Target(**job["target"])
-        )
+        plan, types = build((folder / MODEL).read_bytes(), job["name"], (inputs, outputs), target)
     except EngineError as error:
         (folder / REFUSED).write_text(str(error), encoding="utf-8")
         return
     (folder / PLAN).write_bytes(plan)
-    (folder / DONE).write_text(
-        json.dumps(
-            {"types": types, "repeatable": repeatable and job["target"]["backend"] == "rtx"}
-        ),
-        encoding="utf-8",
-    )
+    report = {"types": types, "repeatable": fixed and target.backend == "rtx"}
+    (folder / DONE).write_text(json.dumps(report), encoding="utf-8")
+
+
+def _tensors(specs: list[dict[str, Any]]) -> Tensors:
+    """Tensor specs as the job has them."""
+    return tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in specs)
 
 
 def _fix_addresses() -> bool:
-    """Start this process again without address randomisation; False where the system has or allows no such thing."""
+    """Start this process again without address randomisation, unless it already runs so.
+
+    Returns False where the system does not have or allow that.
+    """
     if sys.platform != "linux":
         return False
     personality = ctypes.CDLL(None).personality

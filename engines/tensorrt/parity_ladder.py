@@ -1,4 +1,4 @@
-"""All rungs of the parity ladder that this machine can stand on, for one set of weights."""
+"""All rungs of the parity ladder that this machine can run, for one set of weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..runtime.onnx_engine import OnnxEngine
 from .builder import INSTALL, MODULES, Target
 from .cache import Cache
 from .cuda import Cuda
-from .engine_set import Place, missing, rung_d, target_of
+from .engine_set import GpuHost, missing, rung_d, target_of
 from .gpu import find_gpu
 from .graphs import RECOGNIZER_GRAPHS, Graphs, ToolError, scores_of
 from .plans import rung_c
@@ -23,49 +23,50 @@ Results = dict[str, dict[str, Any]]  # of one rung, by graph
 
 
 def ladder(weights: Weights, cache: Cache, precision: str, sms: Sequence[int]) -> dict[str, Any]:
-    """Rungs A to D: each "passed", "passed, …", "failed: …" or "not run: …", and `details`: numbers of every graph, or
-    the reason why there are none.
+    """Run rungs A to D; each gives "passed", "passed, …", "failed: …" or "not run: …".
 
-    precision and sms: of the engines of C and D. Graphs and engines that are missing are made. Raises ToolError where
-    torch or onnx is missing and a graph has to be made.
+    `details` has the numbers of every graph by rung, or the reason why there are none. precision
+    and sms: of the engines of C and D. Graphs and engines that are missing are made. Raises
+    ToolError where torch or onnx is missing and a graph has to be made.
     """
-    single, half = (graphs_of(weights, cache, kind) for kind in ("fp32", "fp16"))
-    chosen = half if precision == "fp16" else single
-    rungs: dict[str, Results | str] = {"A": _rung_a(single, weights), "B": _judged("B", half)}
-    rungs["C"] = (
-        _rung_c(chosen, sms)
-        if importlib.util.find_spec(MODULES["rtx"])
-        else f"not run: {INSTALL['rtx']}"
-    )
+    fp32 = graphs_of(weights, cache, "fp32")
+    fp16 = graphs_of(weights, cache, "fp16")
+    chosen = fp16 if precision == "fp16" else fp32
+    rungs: dict[str, Results | str] = {"A": _rung_a(fp32, weights), "B": _judged("B", fp16)}
+    rungs["C"] = f"not run: {INSTALL['rtx']}"
+    if importlib.util.find_spec(MODULES["rtx"]):
+        rungs["C"] = _rung_c(chosen, sms)
     rungs["D"] = _rung_d(chosen, cache)
-    verdicts = {
-        rung: found if isinstance(found, str) else _verdict(found) for rung, found in rungs.items()
-    }
-    return verdicts | {
-        "details": {rung: found for rung, found in rungs.items() if not isinstance(found, str)}
-    }
+    report: dict[str, Any] = {}
+    details = {}
+    for rung, found in rungs.items():
+        if isinstance(found, str):
+            report[rung] = found
+        else:
+            report[rung] = _summary(found)
+            details[rung] = found
+    return report | {"details": details}
 
 
 def graphs_of(weights: Weights, cache: Cache, precision: str) -> Graphs:
-    """The graphs of a folder of weights; any of its label sets describes the frames that CMNet wants."""
+    """The graphs of a folder of weights."""
+    # any label set describes the frames that CMNet takes
     recognizer = next(iter(weights.recognizers.values()), None)
     return Graphs(weights.spotter, recognizer, weights.read, cache, precision)
 
 
-def _verdict(results: Results) -> str:
+def _summary(results: Results) -> str:
+    """The results of one rung in words."""
     bad = [name for name, result in results.items() if not result["passed"]]
     if bad:
         return f"failed: {', '.join(bad)}"
-    compared = all(result.get("repeatable", True) for result in results.values())
-    return (
-        "passed"
-        if compared
-        else "passed, bytes not compared: this system does not let a process fix its addresses"
-    )
+    if all(result.get("repeatable", True) for result in results.values()):
+        return "passed"
+    return "passed, bytes not compared: this system does not let a process fix its addresses"
 
 
 def _tried(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of a check; one that raises has failed, and says why."""
+    """The result of a check; one that raises EngineError has failed, for that reason."""
     try:
         return check()
     except ToolError:
@@ -82,7 +83,7 @@ def _rung_a(graphs: Graphs, weights: Weights) -> Results:
 
 
 def _recognizer(labels: int, graphs: Graphs, weights: Weights) -> dict[str, Any]:
-    """The ONNX file that ships for one label set, against what both its graphs should say."""
+    """Compare the ONNX file that ships for one label set with the golden outputs of its graphs."""
     name = f"recognizer-{labels}"
     frames, head = (graphs.graph(part).golden for part in RECOGNIZER_GRAPHS)
     engine = OnnxEngine(
@@ -100,7 +101,7 @@ def _judged(rung: str, graphs: Graphs) -> Results:
 
 
 def _judge(rung: str, graphs: Graphs, name: str) -> dict[str, Any]:
-    """ONNX Runtime on one graph, written beside it."""
+    """Judge one graph by ONNX Runtime; the result goes into its parity.json."""
     graph = graphs.graph(name)
     found = onnx_outputs(graph.model, graph.tensors, graph.golden)
     result = judge(rung, name, found, graph.golden, graphs.spotter)
@@ -109,11 +110,11 @@ def _judge(rung: str, graphs: Graphs, name: str) -> dict[str, Any]:
 
 
 def _rung_c(graphs: Graphs, sms: Sequence[int]) -> Results:
-    return {
-        f"{name} sm{sm}": _tried(partial(_built, graphs, name, sm))
-        for name in graphs.names
-        for sm in sms
-    }
+    results = {}
+    for name in graphs.names:
+        for sm in sms:
+            results[f"{name} sm{sm}"] = _tried(partial(_built, graphs, name, sm))
+    return results
 
 
 def _built(graphs: Graphs, name: str, sm: int) -> dict[str, Any]:
@@ -130,16 +131,14 @@ def _rung_d(graphs: Graphs, cache: Cache) -> Results | str:
     results: Results = {}
     for backend in able:
         try:
-            place = Place(cache, target_of(backend, gpu), gpu, Cuda())
-        except EngineError as error:  # a GPU that is full, or another process's alone
+            host = GpuHost(cache, target_of(backend, gpu), gpu, Cuda())
+        except EngineError as error:  # the GPU is full, or another process has it exclusively
             results[backend] = {"passed": False, "reason": str(error)}
             continue
-        results |= {
-            f"{name} {backend}": _tried(partial(_tested, graphs, name, place))
-            for name in graphs.names
-        }
+        for name in graphs.names:
+            results[f"{name} {backend}"] = _tried(partial(_tested, graphs, name, host))
     return results
 
 
-def _tested(graphs: Graphs, name: str, place: Place) -> dict[str, Any]:
-    return rung_d(graphs.graph(name), place, graphs.spotter)
+def _tested(graphs: Graphs, name: str, host: GpuHost) -> dict[str, Any]:
+    return rung_d(graphs.graph(name), host, graphs.spotter)

@@ -1,4 +1,4 @@
-"""Engine files in the cache: found, or built for a target until two builds agree (rung C of the parity ladder)."""
+"""Engine files in the cache: found, or built until two builds agree (rung C of the ladder)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ WHEELS = {
     for backend, module in MODULES.items()
 }
 EVERY_WHEEL = tuple(wheel for wheels in WHEELS.values() for wheel in wheels.values())
-TRIES = 4  # builds until two agree; threads of the builder make about one in forty differ, even at fixed addresses
+# Builds until two agree: threads of the builder make about one in forty differ, even at fixed
+# addresses.
+TRIES = 4
 
 
 def plan_entry(
     cache: Cache, graph: Graph, target: Target, again: bool = False, refused: str = ""
 ) -> Entry:
-    """The entry with `engine.plan` of `graph` for `target`, built where it is missing, broken or wanted `again`.
+    """The entry with `engine.plan` of `graph` for `target`, built where it is missing or broken.
 
-    refused: SHA-256 of an engine that did not load; it too is built again, unless another process has done so.
-    Its parity.json then holds the rungs of the graph, and rung C. Raises EngineError where TensorRT is missing or
-    refuses.
+    again: build it even where it is there. refused: SHA-256 of an engine that did not load; it too
+    is built again, unless another process has done so. The parity.json of a new entry holds the
+    rungs of the graph, and rung C. Raises EngineError where TensorRT is missing or refuses.
     """
     rungs = graph.entry.parity()
     label = f"engine {graph.name} {graph.precision} for SM {target.sm}"
@@ -37,7 +39,8 @@ def plan_entry(
         rungs["C"] = _result(built, identical)
         if not rungs["C"]["passed"]:
             cache.say(
-                f"{label}: {TRIES} builds gave {TRIES} different files; rung C failed, the last one is kept"
+                f"{label}: {TRIES} builds gave {TRIES} different files; "
+                "rung C failed, the last one is kept"
             )
         return {MODEL: graph.model, PLAN: built.plan}
 
@@ -53,7 +56,7 @@ def plan_entry(
 
 
 def _fields(graph: Graph, target: Target) -> dict[str, Any]:
-    """What an engine depends on: graph, target, the code that builds, and TensorRT, version and variant."""
+    """What an engine depends on: graph, target, the code that builds, TensorRT and its variant."""
     return {
         "graph": graph.name,
         "precision": graph.precision,
@@ -65,10 +68,11 @@ def _fields(graph: Graph, target: Target) -> dict[str, Any]:
 
 
 def rung_c(cache: Cache, graph: Graph, target: Target) -> dict[str, Any]:
-    """Parse, audit of types, ahead-of-time build, and a second build that gives the same bytes.
+    """Run rung C: parse, audit of types, build, and a second build that gives the same bytes.
 
-    Just made, an entry has been through all of that; one from the cache is built once more and compared. Where the
-    system does not let a process fix its addresses, bytes differ by nature: `identical` says so, and the rung passes.
+    An entry that is built now has been through all of that; one from the cache is built once more
+    and compared. Where the system does not let a process fix its addresses, bytes differ by nature:
+    `identical` says so, and the rung passes.
     """
     entry = plan_entry(cache, graph, target)
     result = entry.parity().get("C") if entry.built else None
@@ -79,7 +83,10 @@ def rung_c(cache: Cache, graph: Graph, target: Target) -> dict[str, Any]:
 
 
 def _agreed(graph: Graph, target: Target, known: str | None) -> tuple[Built, bool]:
-    """A build whose bytes came twice, or came before as `known`, a SHA-256; (the last one, False) where none did."""
+    """Build until the bytes have come before: (that build, True), or (the last one, False).
+
+    known: SHA-256 of an earlier build, which counts too.
+    """
     seen = {known}
     for _ in range(TRIES):
         built = build_isolated(graph.model, graph.name, graph.tensors, target)

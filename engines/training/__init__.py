@@ -1,0 +1,12 @@
+"""How MESNet and CMNet are trained, on sets that `engines.data.synthesize` writes.
+
+losses       every loss of both papers, as pure functions
+targets      label assignment of MESNet: which window is an ME, where its boundaries lie
+crops        sets of clips on disk, read as one
+distributed  several processes that train as one (torchrun)
+warm_start   start with the weights of a network of the same layers, as large or smaller
+spotter/     MESNet: configuration, data, stages, validation
+recognizer/  CMNet: configuration, data, one step, the run, validation
+ablation     short runs with one switch changed each, in one table
+package      two finished runs to a folder of weights that ships
+"""

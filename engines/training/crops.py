@@ -1,7 +1,8 @@
-"""Sets of clips on disk, as `engines/data/synthesize.py` writes them, for both trainings.
+"""Sets of clips on disk, as `engines/data/synthesize.py` writes them, for both trainers.
 
-A set is `crops.npy`, uint8 (total, 3, S, S) RGB, and `index.json`, {"clips": [...]}, one object per clip: face, split
-("train" or "validation"), start, count, times_ns, movements. A folder of sets is read as one set.
+A set is `crops.npy`, uint8 (total, 3, S, S) RGB, and `index.json`, {"clips": [...]}, one object per
+clip: face, split ("train" or "validation"), start, count, times_ns, movements. A folder of sets is
+read as one set.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 
-INDEX, CROPS = "index.json", "crops.npy"
+INDEX = "index.json"
+CROPS = "crops.npy"
 
 Pixels = NDArray[np.uint8]
 Indices = NDArray[np.int64]
@@ -24,7 +26,10 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """The crops of sets on end, (total, 3, S, S) uint8, mapped and not read: ask for rows of one clip at a time."""
+    """The crops of all sets one after another, (total, 3, S, S) uint8.
+
+    They are mapped, not read: ask for rows of one clip at a time.
+    """
 
     parts: tuple[Pixels, ...]
     starts: Indices  # (parts,) row at which each begins
@@ -33,22 +38,20 @@ class Crops:
         first = rows.start if isinstance(rows, slice) else int(rows.min())
         i = int(np.searchsorted(self.starts, first, "right")) - 1
         base = int(self.starts[i])
-        inside = (
-            slice(rows.start - base, rows.stop - base) if isinstance(rows, slice) else rows - base
-        )
-        return np.asarray(self.parts[i][inside])
+        if isinstance(rows, slice):
+            return np.asarray(self.parts[i][rows.start - base : rows.stop - base])
+        return np.asarray(self.parts[i][rows - base])
 
 
 def read_sets(folder: Path, side: int) -> tuple[Crops, list[dict[str, Any]]]:
-    """Crops and clips of the set in `folder`, or of all sets right below it; `start` counts from the first crop of all.
+    """Crops and clips of the set in `folder`, or of all sets right below it.
 
-    Raises DataError where a file is missing or malformed, or crops are not of `side` px.
+    A clip's `start` counts from the first crop of all. Raises DataError where a file is missing or
+    malformed, or crops are not of `side` px.
     """
-    folders = (
-        [folder]
-        if (folder / INDEX).exists()
-        else sorted(path.parent for path in folder.glob(f"*/{INDEX}"))
-    )
+    folders = [folder]
+    if not (folder / INDEX).exists():
+        folders = sorted(path.parent for path in folder.glob(f"*/{INDEX}"))
     if not folders:
         raise DataError(
             f"{folder} is no clip set and holds none: make one with microspot-engines synthesize"

@@ -1,12 +1,12 @@
 """Every loss of both papers as a pure function of tensors; nothing here knows a network or a loop.
 
-Shape letters: B batch, M window scales, N frames (or ticks), J proposals, D feature length, Q prototype
-draws. [S1] M.. and [S2] C.. name statements of the notes on MESNet and CMNet. The notes carry no equations:
-the forms below complete them, and every constant that the notes leave open is an argument with a default
-"not from the paper".
+Shape letters: B batch, M window scales, N frames (or ticks), J proposals, D feature length, Q
+prototype draws. [S1] M.. and [S2] C.. name statements of the notes on MESNet and CMNet. The notes
+carry no equations: the forms below complete them, and every constant that the notes leave open is
+an argument with a default "not from the paper".
 
-Why the rank-sum test runs per frame: over a whole clip it is invariant to the order of the frames, so it
-cannot enforce a tendency (C5, C16). Scope "global" is kept to measure exactly that.
+Why the rank-sum test runs per frame: over a whole clip it is invariant to the order of the frames,
+so it cannot enforce a tendency (C5, C16). Scope "global" is kept to measure exactly that.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ FORMS = ("log", "literal")
 WINDOW_FRAMES = 3  # length of the "window" scope; not from the paper
 
 
-# ---- MESNet --------------------------------------------------------------------------------------
+# ---- MESNet
 
 
 def cpn_loss(logits: Tensor, labels: Tensor, used: Tensor, beta_max: float) -> Tensor:
     """Balanced binary cross-entropy over the used windows [S1 M27].
 
-    logits, labels (0 or 1), used (bool): all (B, M, N). Positives weigh beta = negatives / positives, held
-    within [1, beta_max] and 1 without positives; beta's form is not from the paper. 0 where nothing is
-    used.
+    logits, labels (0 or 1), used (bool): all (B, M, N). Positives weigh beta = negatives /
+    positives, limited to [1, beta_max] and 1 without positives; beta's form is not from the paper.
+    0 where nothing is used.
     """
-    chosen, truth = logits[used], labels[used].to(logits.dtype)
+    chosen = logits[used]
+    truth = labels[used].to(logits.dtype)
     if chosen.numel() == 0:
         return logits.sum() * 0
     positive = truth.sum()
@@ -56,9 +57,9 @@ def crn_loss(
 ) -> Tensor:
     """Cross-entropy plus Smooth L1 of the boundaries, the latter for MEs only [S1 M29, M31].
 
-    class_logits (J, 2) with column 1 = ME, offsets (J, 2) in window lengths, labels (J,) 0 or 1, targets
-    (J, 2). Both terms average over all J. `scale` (where Smooth L1 turns linear) and `weight` are not from
-    the paper.
+    class_logits (J, 2) with column 1 = ME, offsets (J, 2) in window lengths, labels (J,) 0 or 1,
+    targets (J, 2). Both terms average over all J. `scale` (where Smooth L1 turns linear) and
+    `weight` are not from the paper.
     """
     if labels.numel() == 0:
         return class_logits.sum() * 0 + offsets.sum() * 0
@@ -70,26 +71,32 @@ def crn_loss(
 
 
 def pretrain_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of whole clips [S1 M18, M19]. logits (B, 2) with column 1 = ME, labels (B,) 0 or 1."""
+    """Cross-entropy of whole clips [S1 M18, M19].
+
+    logits (B, 2) with column 1 = ME, labels (B,) 0 or 1.
+    """
     return F.cross_entropy(logits, labels.long())
 
 
 def regularised(network: nn.Module, excluded: Iterable[nn.Module] = ()) -> list[nn.Parameter]:
-    """The trainable parameters of `network` outside the `excluded` modules, for the L2 term [S1 M20, M31].
+    """The trainable parameters of `network` that the L2 term takes [S1 M20, M31].
 
-    Pass the last fully-connected layer for pre-training (M20) and CRN's two output layers for CRN (M31).
+    Those of the `excluded` modules are left out.
+
+    Pass the last fully-connected layer for pre-training (M20) and CRN's two output layers for CRN
+    (M31).
     """
     left_out = {id(parameter) for module in excluded for parameter in module.parameters()}
     return [p for p in network.parameters() if p.requires_grad and id(p) not in left_out]
 
 
 def l2(parameters: Iterable[Tensor], gamma: float = 5e-4) -> Tensor:
-    """gamma x the sum of squares [S1 M19, M31], a scalar; gamma is not from the paper."""
+    """Gamma x the sum of squares [S1 M19, M31], a scalar; gamma is not from the paper."""
     squares = [parameter.square().sum() for parameter in parameters]
     return gamma * torch.stack(squares).sum() if squares else torch.zeros(())
 
 
-# ---- CMNet: intensity distillation ---------------------------------------------------------------
+# ---- CMNet: intensity distillation
 
 
 def intensity_distillation(
@@ -97,11 +104,13 @@ def intensity_distillation(
 ) -> Tensor:
     """Contrast every frame with other frames of its own clip [S2 C4, C11, C12, C15].
 
-    h, h_pos (B, N, D): features of the frames and of their transformed copies; negatives (B, N, N) bool,
-    row n marks the frames that are negatives of n. InfoNCE on cosines, averaged over frames and clips; with
-    equal cosines a frame with K negatives costs log(1 + K). The form and `tau` are not from the paper.
+    h, h_pos (B, N, D): features of the frames and of their transformed copies; negatives (B, N, N)
+    bool, row n marks the frames that are negatives of n. InfoNCE on cosines, averaged over frames
+    and clips; with equal cosines a frame with K negatives costs log(1 + K). The form and `tau` are
+    not from the paper.
     """
-    anchor, positive = F.normalize(h, dim=-1), F.normalize(h_pos, dim=-1)
+    anchor = F.normalize(h, dim=-1)
+    positive = F.normalize(h_pos, dim=-1)
     near = (anchor * positive).sum(-1, keepdim=True) / tau  # (B, N, 1)
     far = anchor @ anchor.transpose(1, 2) / tau  # (B, N, N)
     far = far.masked_fill(~negatives, -torch.inf)
@@ -109,9 +118,10 @@ def intensity_distillation(
 
 
 def frame_differences(frames: Tensor) -> Tensor:
-    """Mean absolute difference of every two frames over the row's mean, (B, N, N); scale free; zero diagonal.
+    """Mean absolute difference of every two frames over the row's mean, (B, N, N).
 
-    frames: (B, N, 3, S, S) images, compared by luma, or (B, N, D) features. Not from the paper.
+    Scale free, with a zero diagonal. frames: (B, N, 3, S, S) images, compared by luma, or (B, N, D)
+    features. Not from the paper.
     """
     values = frames.detach().float()
     if values.ndim == 5:
@@ -129,12 +139,12 @@ def sample_negatives(
     temperature: float = 0.5,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Choose the negatives of every frame from its clip [S2 C12-C14]: (B, N, N) bool, diagonal False.
+    """Choose the negatives of every frame from its clip, (B, N, N) bool [S2 C12-C14].
 
-    `all` takes every other frame; `uniform` takes k with equal probability; `softmax` takes k by the
-    softmax of their difference from the anchor. k defaults to half the others, rounded up; it and
-    `temperature` are not from the paper. frames: as in `frame_differences`. Raises UsageError for another
-    strategy.
+    `all` takes every other frame; `uniform` takes k with equal probability; `softmax` takes k by
+    the softmax of their difference from the anchor. k defaults to half the others, rounded up; it
+    and `temperature` are not from the paper. The diagonal is False. frames: as in
+    `frame_differences`. Raises UsageError for another strategy.
     """
     batch, n = frames.shape[:2]
     others = ~torch.eye(n, dtype=torch.bool, device=frames.device).expand(batch, n, n)
@@ -143,10 +153,10 @@ def sample_negatives(
     if strategy == "uniform":
         weights = others.float()
     elif strategy == "softmax":
-        weights = (
-            (frame_differences(frames) / temperature).masked_fill(~others, -torch.inf).softmax(-1)
-        )
-        # a frame so near that its weight underflows must stay drawable: multinomial refuses too few non-zeros
+        difference = frame_differences(frames) / temperature
+        weights = difference.masked_fill(~others, -torch.inf).softmax(-1)
+        # multinomial refuses too few non-zeros, so a frame so near that its weight underflows
+        # keeps the least weight
         weights = torch.where(others, weights.clamp(min=torch.finfo(weights.dtype).tiny), 0.0)
     else:
         raise UsageError(f"negative strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
@@ -156,18 +166,18 @@ def sample_negatives(
     return chosen.scatter_(1, drawn, True).view(batch, n, n)
 
 
-# ---- CMNet: tendency -----------------------------------------------------------------------------
+# ---- CMNet: tendency
 
 
 def prototype(
     apex: Tensor, frames: int, eps: float = 0.1, step_fraction: float = 1 / 6
 ) -> tuple[Tensor, Tensor]:
-    """The wished-for intensity curve of clips as Gaussians, (mu, sigma), each (B, frames) [S2 C16-C21].
+    """The target intensity curve of clips as Gaussians (mu, sigma), each (B, frames) [S2 C16-C21].
 
-    apex (B,) counts from 0 and is moved to the nearest inner frame. mu rises linearly from eps to 1 at the
-    apex and falls back to eps; sigma is `step_fraction` of the segment's step, so that by default
-    neighbouring 3-sigma ranges just touch (the smaller one at the apex). Linear segments, eps and the
-    fraction are not from the paper.
+    apex (B,) counts from 0 and is moved to the nearest inner frame. mu rises linearly from eps to 1
+    at the apex and falls back to eps; sigma is `step_fraction` of the segment's step, so that by
+    default neighbouring 3-sigma ranges just touch (the smaller one at the apex). Linear segments,
+    eps and the fraction are not from the paper.
     """
     if frames < 3:
         raise UsageError(
@@ -175,7 +185,8 @@ def prototype(
         )
     m = apex.clamp(1, frames - 2).float()[:, None]  # (B, 1)
     n = torch.arange(frames, device=apex.device, dtype=torch.float32)[None]  # (1, N)
-    rise, fall = (1 - eps) / m, (1 - eps) / (frames - 1 - m)
+    rise = (1 - eps) / m
+    fall = (1 - eps) / (frames - 1 - m)
     mu = torch.where(n <= m, eps + rise * n, eps + fall * (frames - 1 - n))
     step = torch.where(n < m, rise, fall)
     step = torch.where(n == m, torch.minimum(rise, fall), step)
@@ -185,7 +196,10 @@ def prototype(
 def draw_prototype(
     mu: Tensor, sigma: Tensor, draws: int = 16, generator: Generator | None = None
 ) -> Tensor:
-    """Fresh samples of the prototype, (B, N, draws) [S2 C6, C18]; the number is not from the paper."""
+    """Fresh samples of the prototype, (B, N, draws) [S2 C6, C18].
+
+    The number of draws is not from the paper.
+    """
     noise = torch.randn(*mu.shape, draws, generator=generator, device=mu.device, dtype=mu.dtype)
     return mu[..., None] + sigma[..., None] * noise
 
@@ -199,7 +213,10 @@ def soft_u(first: Tensor, second: Tensor, kappa: float) -> Tensor:
 
 
 def log_p_value(u: Tensor, n1: int, n2: int) -> Tensor:
-    """Log of the two-sided rank-sum p-value of U, normal approximation, finite for any U [S2 C23, C24]."""
+    """Log of the two-sided rank-sum p-value of U [S2 C23, C24].
+
+    By normal approximation, finite for any U.
+    """
     z = (u - n1 * n2 / 2) / math.sqrt(n1 * n2 * (n1 + n2 + 1) / 12)
     # erfc(|z| / sqrt 2) = 2 Phi(-|z|); log_ndtr keeps its precision where Phi underflows
     tail: Tensor = torch.special.log_ndtr(-z.abs())
@@ -216,13 +233,15 @@ def wilcoxon(
 ) -> Tensor:
     """Penalise intensities that do not follow the prototype, with a margin [S2 C8, C23-C25].
 
-    s (B, N) intensities, draws (B, N, Q) prototype samples. `scope` is the group that one rank-sum test
-    judges: each frame, 3 neighbours, or the whole clip (order-blind). `form`: hinge on log p (usable
-    gradient far away) or on p itself (literal); both are zero exactly where p >= delta. delta must exceed
-    the smallest attainable p (0.102 for one frame and 16 draws). All constants are not from the paper.
-    Raises UsageError for another scope or form.
+    s (B, N) intensities, draws (B, N, Q) prototype samples. `scope` is what one rank-sum test
+    takes: each frame, 3 neighbours, or the whole clip (blind to order). `form`: hinge on log p
+    (usable gradient far away) or on p itself (literal); both are zero exactly where p >= delta.
+    delta must exceed the smallest attainable p (0.102 for one frame and 16 draws). None of the
+    constants is from the paper. Raises UsageError for another scope or form.
     """
-    width = {"frame": 1, "window": min(WINDOW_FRAMES, s.shape[1]), "global": s.shape[1]}.get(scope)
+    frames = s.shape[1]
+    widths = {"frame": 1, "window": min(WINDOW_FRAMES, frames), "global": frames}
+    width = widths.get(scope)
     if width is None:
         raise UsageError(f"rank-sum scope {scope!r}: expected one of {', '.join(SCOPES)}")
     first = s.unfold(1, width, 1)  # (B, N - width + 1, width)
@@ -246,13 +265,17 @@ def classification_loss(logits: Tensor, labels: Tensor, weight: Tensor | None = 
     return F.cross_entropy(logits[known], labels[known], weight)
 
 
-# ---- both ----------------------------------------------------------------------------------------
+# ---- both
 
 
 def total(losses: Mapping[str, Tensor], coefficients: Mapping[str, float]) -> Tensor:
-    """The coefficient vector times the losses [S1 M35, S2 C28]; the names must agree, else UsageError."""
-    if odd := set(losses) ^ set(coefficients):
+    """The coefficient vector times the losses [S1 M35, S2 C28].
+
+    Raises UsageError where their names differ.
+    """
+    odd = sorted(set(losses) ^ set(coefficients))
+    if odd:
         raise UsageError(
-            f"losses and coefficients disagree on {', '.join(sorted(odd))}: give each loss one coefficient"
+            f"losses and coefficients disagree on {', '.join(odd)}: give each loss one coefficient"
         )
     return torch.stack([coefficients[name] * loss for name, loss in losses.items()]).sum()

@@ -1,4 +1,4 @@
-"""From two training runs to a folder of weights that ships: safetensors, ONNX checked against torch, manifest."""
+"""From two training runs to a folder of weights that ships: safetensors, checked ONNX, manifest."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from ..specs import RecognizerSpec, SpotterSpec
 
 
 def package(spotter: Path, recognizer: Path, out: Path) -> None:
-    """Write `out` from the runs' folders; thresholds are those of the spotter's run until `calibrate` sets them.
+    """Write the folder of weights `out` from the folders of two runs.
 
-    Raises DataError where a run is incomplete, UsageError where it is an ablation without ICE, EngineError where an
-    exported graph differs from torch.
+    Thresholds are those of the spotter's run until `calibrate` sets them. Raises DataError where a
+    run is incomplete, UsageError where it is an ablation without ICE, EngineError where an exported
+    graph differs from torch.
     """
-    spot, name = _read(spotter / "spotter.json"), _read(recognizer / "recognizer.json")
-    if not name["config"]["magnify"]:
+    spotting = _read(spotter / "spotter.json")
+    recognition = _read(recognizer / "recognizer.json")
+    config = recognition["config"]
+    if not config["magnify"]:
         raise UsageError(
-            f"{recognizer} was trained with magnify = false, which no backend runs: train one with it"
+            f"{recognizer} was trained with magnify = false, which no backend runs: "
+            "train one with it"
         )
     out.mkdir(parents=True, exist_ok=True)
-    network = load_mesnet(SpotterSpec.from_json(spot["spotter"]), spotter / "spotter.safetensors")
-    spec = export_spotter(network, out)
-    specs = _export_recognizer(recognizer / "recognizer.safetensors", name["config"], out)
+    spec = SpotterSpec.from_json(spotting["spotter"])
+    spec = export_spotter(load_mesnet(spec, spotter / "spotter.safetensors"), out)
+    specs = _export_recognizer(recognizer / "recognizer.safetensors", config, out)
     for path in out.iterdir():
-        path.chmod(
-            0o644
-        )  # safetensors writes for its owner alone; weights are for whoever installs them
-    done = {key: name[key] for key in ("step", "minutes")}
-    training = {"spotter": spot["training"], "recognizer": _portable(name["config"]) | done}
-    write_manifest(
-        out, spec, specs, training, {"spotter": spot["metrics"], "recognizer": name["metrics"]}
-    )
+        # safetensors makes files for their owner alone; weights are for everybody who installs them
+        path.chmod(0o644)
+    progress = {key: recognition[key] for key in ("step", "minutes")}
+    training = {
+        "spotter": spotting["training"],
+        "recognizer": _without_paths(config) | progress,
+    }
+    metrics = {"spotter": spotting["metrics"], "recognizer": recognition["metrics"]}
+    write_manifest(out, spec, specs, training, metrics)
 
 
 def _export_recognizer(
     weights: Path, config: dict[str, Any], out: Path
 ) -> dict[str, RecognizerSpec]:
+    """Write one ONNX file for each label set, and the weights; the specs by number of labels."""
     network = CMNet(config["side"])
     load_weights(network, weights)
     network.eval()
     specs = {}
-    for count, labels in (("3", config["labels3"]), ("5", config["labels5"])):
-        specs[count] = RecognizerSpec(
-            frames=config["frames"], side=config["side"], labels=tuple(labels)
-        )
-        tensors = specs[count].tensors()["recognizer"]
-        export(
-            RecognizerStep(network, int(count)),
-            "recognizer",
-            tensors,
-            None,
-            out / f"recognizer-{count}.onnx",
-        )
+    for count, names in (("3", config["labels3"]), ("5", config["labels5"])):
+        spec = RecognizerSpec(frames=config["frames"], side=config["side"], labels=tuple(names))
+        module = RecognizerStep(network, int(count))
+        path = out / f"recognizer-{count}.onnx"
+        export(module, "recognizer", spec.tensors()["recognizer"], None, path)
+        specs[count] = spec
     save_weights(network, out / "recognizer.safetensors")
     return specs
 
 
-def _portable(config: dict[str, Any]) -> dict[str, Any]:
+def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration without the paths of the machine that trained."""
     return {k: v for k, v in config.items() if k not in ("data", "out")}
 

@@ -1,8 +1,9 @@
 """Label assignment of MESNet: which window is an ME, and where its true boundaries lie. numpy only.
 
-Intervals are half-open [start, stop) in ticks. An annotated ME covers its onset and offset frames, so it is
-[onset, offset + 1). Only micro-expressions are truths: macro-expressions, blinks and speech are negatives [S1 M7].
-Thresholds, ratios and jitter are not from the paper; `Assignment` is their home.
+Intervals are half-open [start, stop) in ticks. An annotated ME covers its onset and offset frames,
+so it is [onset, offset + 1). Only micro-expressions are truths: macro-expressions, blinks and
+speech are negatives [S1 M7]. Thresholds, ratios and jitter are those of `Assignment`; they are not
+from the paper.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ Labels = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
-ODDS_EDGE = 1e-3  # nearest to 0 or 1 that a score counts as when samples are drawn by odds
+POSITIVE = 1
+NEGATIVE = 0
+IGNORED = -1
+ODDS_EDGE = 1e-3  # scores are limited to [ODDS_EDGE, 1 - ODDS_EDGE] where samples are drawn by odds
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Assignment:
     def __post_init__(self) -> None:
         if not 0 <= self.negative_iou <= self.positive_iou <= 1:
             raise UsageError(
-                f"IoU limits {self.negative_iou}, {self.positive_iou}: expected 0 <= negative <= positive <= 1"
+                f"IoU limits {self.negative_iou}, {self.positive_iou}: "
+                "expected 0 <= negative <= positive <= 1"
             )
 
 
@@ -59,13 +63,11 @@ class Truths:
 
     @classmethod
     def of(cls, onset: ArrayLike, offset: ArrayLike, doubtful: ArrayLike | None = None) -> Self:
-        """From anything that makes arrays; without `doubtful` all are sure."""
-        first, last = np.asarray(onset, np.float64), np.asarray(offset, np.float64)
-        return cls(
-            first,
-            last,
-            np.zeros(first.shape, bool) if doubtful is None else np.asarray(doubtful, bool),
-        )
+        """Truths from anything that makes arrays; without `doubtful` none is."""
+        first = np.asarray(onset, np.float64)
+        last = np.asarray(offset, np.float64)
+        flags = np.zeros(first.shape, bool) if doubtful is None else np.asarray(doubtful, bool)
+        return cls(first, last, flags)
 
     def __getitem__(self, chosen: Flags) -> Truths:
         return Truths(self.onset[chosen], self.offset[chosen], self.doubtful[chosen])
@@ -73,7 +75,10 @@ class Truths:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """CRN's training samples: start, stop (P,) in ticks, labels (P,) 0 or 1, targets (P, 2), NaN for non-MEs."""
+    """CRN's training samples: start, stop (P,) in ticks, labels (P,) 0 or 1, targets (P, 2).
+
+    The targets of non-MEs are NaN.
+    """
 
     start: Floats
     stop: Floats
@@ -84,8 +89,12 @@ class Samples:
 def best_overlap(
     start: ArrayLike, stop: ArrayLike, truths: Truths
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """For windows of any shape the largest IoU with a truth (G,), and which truth: 0 and 0 where there is none."""
-    a, b = np.asarray(start, np.float64), np.asarray(stop, np.float64)
+    """The largest IoU of each window with a truth (G,), and which truth; 0 and 0 without truths.
+
+    Windows may have any shape; both results have it too.
+    """
+    a = np.asarray(start, np.float64)
+    b = np.asarray(stop, np.float64)
     if len(truths.onset) == 0:
         return np.zeros(a.shape), np.zeros(a.shape, np.int64)
     overlaps = iou(a[..., None], b[..., None], truths.onset, truths.offset)  # (..., G)
@@ -107,12 +116,13 @@ def proposal_labels(spec: SpotterSpec, n: int, truths: Truths, rule: Assignment)
     """
     start, stop = window_bounds(spec, n)
     overlap, which = best_overlap(start, stop, truths)
-    labels = _without(labels_of(overlap, rule), which, truths)
+    labels = _without_doubtful(labels_of(overlap, rule), which, truths)
     labels[start < 0] = IGNORED
     return labels
 
 
-def _without(labels: Labels, which: NDArray[np.int64], truths: Truths) -> Labels:
+def _without_doubtful(labels: Labels, which: NDArray[np.int64], truths: Truths) -> Labels:
+    """Labels with the positives of doubtful truths ignored; which: the truth of each window."""
     if truths.doubtful.any():
         labels[(labels == POSITIVE) & truths.doubtful[which]] = IGNORED
     return labels
@@ -121,13 +131,17 @@ def _without(labels: Labels, which: NDArray[np.int64], truths: Truths) -> Labels
 def refiner_targets(
     start: ArrayLike, stop: ArrayLike, truths: Truths, rule: Assignment
 ) -> tuple[Labels, Floats]:
-    """CRN's labels (P,) and r1*, r2* (P, 2) = ((onset - a) / w, (offset - b) / w) [S1 M29, M32]; NaN for non-MEs."""
+    """CRN's labels (P,) and targets (P, 2) for windows [a, b) of length w [S1 M29, M32].
+
+    Targets are r1* = (onset - a) / w and r2* = (offset - b) / w, NaN for non-MEs.
+    """
     overlap, which = best_overlap(start, stop, truths)
-    labels = _without(labels_of(overlap, rule), which, truths)
+    labels = _without_doubtful(labels_of(overlap, rule), which, truths)
     targets = np.full((*labels.shape, 2), np.nan)
     hit = labels == POSITIVE
     if hit.any():
-        a, b = np.asarray(start, np.float64)[hit], np.asarray(stop, np.float64)[hit]
+        a = np.asarray(start, np.float64)[hit]
+        b = np.asarray(stop, np.float64)[hit]
         targets[hit] = encode(a, b, truths.onset[which[hit]], truths.offset[which[hit]])
     return labels, targets
 
@@ -135,9 +149,13 @@ def refiner_targets(
 def jittered(
     truths: Truths, n: int, spec: SpotterSpec, rule: Assignment, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """The sure truths inside [0, n) and their jittered copies, rounded to whole ticks as windows are: two (P,)."""
+    """(start, stop), each (P,), of the truths inside [0, n) and of their jittered copies.
+
+    Rounded to whole ticks as windows are; doubtful truths are left out.
+    """
     inside = truths[~truths.doubtful & (np.rint(truths.onset) >= 0) & (np.rint(truths.offset) <= n)]
-    a, b = np.repeat(inside.onset, rule.copies + 1), np.repeat(inside.offset, rule.copies + 1)
+    a = np.repeat(inside.onset, rule.copies + 1)
+    b = np.repeat(inside.offset, rule.copies + 1)
     moves = rng.uniform(-rule.jitter, rule.jitter, (2, len(a))) * (b - a)
     moves[:, :: rule.copies + 1] = 0
     start = np.clip(np.rint(a + moves[0]), 0, n)
@@ -155,8 +173,9 @@ def refiner_samples(
 ) -> Samples:
     """Draw CRN's samples of one segment from CPN's scores (M, n) for its windows.
 
-    Positives: the truths with their jittered copies, and windows of IoU >= positive_iou by CPN's odds, since those
-    that pass T_CPN are what CRN will judge. Negatives, in proportion: `hard_share` by CPN's odds, the rest evenly.
+    Positives: the truths with their jittered copies, and windows of IoU >= positive_iou by CPN's
+    odds, since CRN gets those that pass T_CPN. Negatives, in proportion: `hard_share` by CPN's
+    odds, the rest evenly.
     """
     n = scores.shape[1]
     start, stop = window_bounds(spec, n)
@@ -181,7 +200,10 @@ def refiner_samples(
 def _by_odds(
     windows: NDArray[np.int64], scores: NDArray[np.float32], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """At most `count` of the windows, flat indices into scores, each as likely as its odds of being an ME."""
+    """Draw at most `count` of the windows, each with its odds of being an ME.
+
+    windows: flat indices into scores.
+    """
     likely = np.clip(scores.reshape(-1)[windows].astype(np.float64), ODDS_EDGE, 1 - ODDS_EDGE)
     odds = likely / (1 - likely)
     size = min(max(count, 0), len(windows))

@@ -1,7 +1,7 @@
-"""What CMNet learns from: the configuration, the micro-expressions of a synthesised set, and batches.
+"""What CMNet learns from: the configuration, the MEs of a synthesised set, and batches of them.
 
-Each is sampled as the stream will sample it: N captured crops nearest to even positions on an interval that is as
-wrong at both ends as the spotter's.
+Each ME is sampled as the stream will sample it: N captured crops nearest to even positions on an
+interval whose ends are as inexact as the spotter's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from ..crops import Crops, read_sets
 DEFAULTS = Path(__file__).with_name("recognizer.toml")
 HEADS = ("3", "5")  # one per label set
 PARTS = ("classes", "distillation", "tendency")  # the three losses of [S2 C28]
-SPLITS = TRAIN, VALIDATION = ("train", "validation")
+TRAIN = "train"
+VALIDATION = "validation"
 
 
 @dataclass(frozen=True)
@@ -89,19 +90,21 @@ class RecognizerConfig:
                     f"{source}: {error}; see {DEFAULTS.name} for the known keys"
                 ) from error
         values |= changes
-        if odd := set(values) - {f.name for f in fields(cls)}:
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
             raise UsageError(
-                f"recognizer configuration has no {', '.join(sorted(odd))}: see {DEFAULTS.name}"
+                f"recognizer configuration has no {', '.join(unknown)}: see {DEFAULTS.name}"
             )
-        settled: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**settled)
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        return cls(**values)
 
     def __post_init__(self) -> None:
         if (len(self.labels3), len(self.labels5)) != (3, 5):
             raise UsageError(
-                f"label sets: expected 3 and 5 names, got {len(self.labels3)} and {len(self.labels5)}"
+                "label sets: expected 3 and 5 names, "
+                f"got {len(self.labels3)} and {len(self.labels5)}"
             )
         if set(self.coefficients) != set(PARTS):
             raise UsageError(
@@ -109,12 +112,16 @@ class RecognizerConfig:
             )
 
 
-# ---- data ----------------------------------------------------------------------------------------
+# ---- data
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One ME: where its clip lies in the crops, when it happens, its class in each label set (-1: none)."""
+    """One ME.
+
+    start, times_ns: row of its clip in the crops, and capture times of the clip. label3, label5:
+    its class in each label set, -1 where it has none.
+    """
 
     start: int
     times_ns: NDArray[np.int64]
@@ -126,10 +133,13 @@ class Sample:
 
 
 def read_samples(config: RecognizerConfig) -> tuple[Crops, dict[str, list[Sample]]]:
-    """The crops of the set and its micro movements by split. Raises DataError where the set is unfit or lacks one."""
+    """The crops of the set and its micro movements by split.
+
+    Raises DataError where the set is unfit or lacks one.
+    """
     folder = Path(config.data)
     crops, clips = read_sets(folder, config.side)
-    samples: dict[str, list[Sample]] = {split: [] for split in SPLITS}
+    samples: dict[str, list[Sample]] = {TRAIN: [], VALIDATION: []}
     try:
         for clip in clips:
             if clip["split"] in samples:
@@ -147,30 +157,43 @@ def read_samples(config: RecognizerConfig) -> tuple[Crops, dict[str, list[Sample
 
 
 def _samples(clip: dict[str, Any], config: RecognizerConfig) -> Iterator[Sample]:
+    """The MEs of a clip, from its object in the index."""
     times = np.asarray(clip["times_ns"], np.int64)
     for move in clip["movements"]:
-        if move["kind"] != "micro":
-            continue
-        labels = [
-            names.index(move[key]) if move.get(key) is not None else -1
-            for key, names in (("label3", config.labels3), ("label5", config.labels5))
-        ]
-        yield Sample(
-            clip["start"], times, move["onset_ns"], move["apex_ns"], move["offset_ns"], *labels
-        )
+        if move["kind"] == "micro":
+            yield Sample(
+                start=clip["start"],
+                times_ns=times,
+                onset_ns=move["onset_ns"],
+                apex_ns=move["apex_ns"],
+                offset_ns=move["offset_ns"],
+                label3=_class_of(move.get("label3"), config.labels3),
+                label5=_class_of(move.get("label5"), config.labels5),
+            )
+
+
+def _class_of(label: str | None, names: tuple[str, ...]) -> int:
+    return -1 if label is None else names.index(label)
 
 
 def clip_frames(
     times_ns: NDArray[np.int64], start_ns: float, stop_ns: float, frames: int
 ) -> NDArray[np.int64]:
-    """Indices (N,) of the frames that the stream would hold nearest to even positions on an interval."""
-    held = thin(times_ns, SpotterSpec.grid_hz)
-    return held[nearest_frames(times_ns[held], np.linspace(start_ns, stop_ns, frames))]
+    """Indices (N,) of the frames nearest to even positions on an interval.
+
+    Only frames that the stream would use are taken: at most one per tick.
+    """
+    kept = thin(times_ns, SpotterSpec.grid_hz)
+    return kept[nearest_frames(times_ns[kept], np.linspace(start_ns, stop_ns, frames))]
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """clips (B, N, 3, S, S) uint8, source frame of each position (B, N), apex position (B,), labels by head (B,)."""
+    """Clips with their truth.
+
+    clips (B, N, 3, S, S) uint8, indices (B, N): source frame of each position, apex (B,): its
+    position, labels (B,) by head.
+    """
 
     clips: Tensor
     indices: Tensor
@@ -179,9 +202,11 @@ class Batch:
 
 
 def make_batch(crops: Crops, samples: list[Sample], config: RecognizerConfig, seed: int) -> Batch:
-    """Sample clips on jittered intervals, mirrored at random; the same seed gives the same batch."""
+    """Sample clips on jittered intervals, mirrored at random; equal seeds give equal batches."""
     random = np.random.default_rng(seed)
-    clips, indices, apexes = [], [], []
+    clips = []
+    indices = []
+    apexes = []
     for sample in samples:
         length = sample.offset_ns - sample.onset_ns
         first, last = random.uniform(-config.jitter, config.jitter, 2) * length
@@ -192,11 +217,10 @@ def make_batch(crops: Crops, samples: list[Sample], config: RecognizerConfig, se
         clips.append(clip[..., ::-1] if random.random() < config.flip else clip)
         indices.append(chosen)
         apexes.append(int(np.abs(sample.times_ns[chosen] - sample.apex_ns).argmin()))
-    stacked = torch.from_numpy(np.stack(clips)).to(config.device)
     labels = {"3": [s.label3 for s in samples], "5": [s.label5 for s in samples]}
     return Batch(
-        stacked,
-        torch.from_numpy(np.stack(indices)).to(config.device),
-        torch.tensor(apexes, device=config.device),
-        {name: torch.tensor(values, device=config.device) for name, values in labels.items()},
+        clips=torch.from_numpy(np.stack(clips)).to(config.device),
+        indices=torch.from_numpy(np.stack(indices)).to(config.device),
+        apex=torch.tensor(apexes, device=config.device),
+        labels={name: torch.tensor(v, device=config.device) for name, v in labels.items()},
     )

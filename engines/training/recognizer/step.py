@@ -1,4 +1,4 @@
-"""One training step of CMNet without the step: class weights, positives, and the three losses of a batch [S2 C28]."""
+"""The losses of one training step of CMNet: class weights, positives, three losses [S2 C28]."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from .data import HEADS, Batch, RecognizerConfig, Sample
 
 
 def class_weights(samples: list[Sample], config: RecognizerConfig) -> dict[str, Tensor]:
-    """Inverse frequency of each class, mean 1 over the samples that have a label; absent classes weigh 1."""
+    """Inverse frequency of each class by head, mean 1 over the samples that have a label.
+
+    Absent classes weigh 1.
+    """
     weights = {}
     for name, names in (("3", config.labels3), ("5", config.labels5)):
         labels = np.array([s.label3 if name == "3" else s.label5 for s in samples])
         counts = np.bincount(labels[labels >= 0], minlength=len(names))
-        share = counts.sum() / np.maximum(counts, 1) / max((counts > 0).sum(), 1)
-        weights[name] = torch.tensor(
-            np.where(counts > 0, share, 1.0), dtype=torch.float32, device=config.device
-        )
+        present = max(np.count_nonzero(counts), 1)
+        share = counts.sum() / np.maximum(counts, 1) / present
+        values = np.where(counts > 0, share, 1.0)
+        weights[name] = torch.tensor(values, dtype=torch.float32, device=config.device)
     return weights
 
 
 def positive_clips(clips: Tensor, config: RecognizerConfig) -> Tensor:
-    """x+ of [S2 C11, C29]: colour, grey and blur, the same for all frames of a clip; (B, N, 3, S, S) uint8.
+    """Positives x+ of [S2 C11, C29], (B, N, 3, S, S) uint8: other colours, grey, blurred.
 
-    One choice per clip, since the network sees differences within it; no geometry, which would change the
-    intensity.
+    One choice per clip, since the network sees differences within it; no geometry, which would
+    change the intensity.
     """
-    from kornia import (
-        augmentation as K,  # not at the top: a second of import that evaluation does not need
-    )
+    # not at the top: a second of import that evaluation does not need
+    from kornia import augmentation as K
 
     kernel = 2 * round(config.blur_share * config.side / 2) + 1
     light = config.jitter_light
@@ -57,7 +59,11 @@ def batch_losses(
     done: float,
     seed: int,
 ) -> dict[str, Tensor]:
-    """The losses whose coefficients are not zero, by name; `done` in [0, 1] anneals kappa."""
+    """The losses whose coefficients are not zero, by name.
+
+    done: share of the run, 0 to 1, which anneals kappa. seed: of the drawn prototypes and
+    negatives.
+    """
     with torch.no_grad():
         frames = network.channels(batch.clips)
     with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bfloat16):
@@ -88,10 +94,12 @@ def _classes(found: Recognition, batch: Batch, weights: dict[str, Tensor]) -> Te
 def _distillation(
     network: CMNet, h: Tensor, batch: Batch, config: RecognizerConfig, random: torch.Generator
 ) -> Tensor:
+    """Intensity distillation on the first clips of the batch; h (B, N, D)."""
     count = max(1, math.ceil(config.positives * len(h)))
-    clips, indices = batch.clips[:count], batch.indices[:count]
+    clips = batch.clips[:count]
+    indices = batch.indices[:count]
     negatives = losses.sample_negatives(clips, config.strategy, None, config.temperature, random)
-    # a short ME fills N positions with fewer captured frames: a copy of the anchor is no negative
+    # a short ME has fewer captured frames than N positions: a copy of the anchor is no negative
     negatives = negatives & (indices[:, :, None] != indices[:, None, :])
     with torch.no_grad():
         frames = network.channels(positive_clips(clips, config))

@@ -1,7 +1,7 @@
-"""Trains CMNet on a synthesised set: three losses by a coefficient vector, both label sets on one trunk [S2 C28].
+"""Train CMNet on a synthesised set: three losses, both label sets on one trunk [S2 C28].
 
-Every random choice follows from (seed, step), so a run that was stopped and resumed ends as one that was not.
-Checkpoints are safetensors and JSON: nothing is unpickled.
+Every random choice follows from (seed, step), so a run that was stopped and resumed ends as one
+that was not. Checkpoints are safetensors and JSON: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -35,25 +35,20 @@ from .validation import FIGURES, validate
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
 PROGRESS_STEPS = 50
 SEED_STRIDE = 1_000_003  # keeps the seeds of neighbouring runs apart
-FREE = (
-    "data",
-    "out",
-    "threads",
-    "device",
-    "checkpoint_minutes",
-)  # settings that may differ when a run goes on
+# settings that may change when a run is resumed
+FREE = ("data", "out", "threads", "device", "checkpoint_minutes")
 
 
-# ---- the run ----------------------------------------------------------------------------------------------------
+# ---- the run
 
 
 @dataclass
 class Run:
-    """What a checkpoint holds: network, optimiser, steps and seconds done; and the team."""
+    """What a checkpoint holds (network, optimiser, steps and seconds done), and the group."""
 
     network: CMNet
     optimiser: torch.optim.Adam
-    team: TrainingGroup
+    group: TrainingGroup
     step: int = 0
     seconds: float = 0.0
 
@@ -66,14 +61,14 @@ class Budget:
     minutes: float | None
 
     def share(self, run: Run) -> float:
-        """Done so far, 0 to 1; it drives the learning rate and kappa."""
+        """Share done so far, 0 to 1, which drives the learning rate and kappa."""
         timed = run.seconds / (60 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(run.step / self.steps, timed))
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """The set, opened."""
+class TrainingSet:
+    """The opened set: crops, samples by split, class weights by head."""
 
     crops: Crops
     train: list[Sample]
@@ -82,10 +77,10 @@ class Material:
 
     @classmethod
     def open(cls, config: RecognizerConfig) -> Self:
+        """Open the set that `config` names; DataError where it is unfit."""
         crops, samples = read_samples(config)
-        return cls(
-            crops, samples[TRAIN], samples[VALIDATION], class_weights(samples[TRAIN], config)
-        )
+        weights = class_weights(samples[TRAIN], config)
+        return cls(crops, samples[TRAIN], samples[VALIDATION], weights)
 
 
 def run(
@@ -97,17 +92,20 @@ def run(
     threads: int | None = None,
     resume: bool = False,
 ) -> dict[str, float]:
-    """The command `train recognizer`. Raises UsageError where OUT holds a run that `resume` does not ask for."""
-    with TrainingGroup.joined() as team:
-        changes: dict[str, Any] = {"device": str(team.device)} | (
-            {} if threads is None else {"threads": threads}
-        )
+    """Train as the command `train recognizer` does.
+
+    Raises UsageError where OUT holds a run that `resume` does not ask for.
+    """
+    with TrainingGroup.joined() as group:
+        changes: dict[str, Any] = {"device": str(group.device)}
+        if threads is not None:
+            changes["threads"] = threads
         settings = RecognizerConfig.read(data, out, config, **changes)
         if _checkpoint(settings).exists() and not resume:
             raise UsageError(
                 f"{out} holds a run: add --resume to go on with it, or choose another folder"
             )
-        return train(settings, minutes=minutes, team=team)
+        return train(settings, minutes=minutes, group=group)
 
 
 @denormals_as_zero()
@@ -116,86 +114,88 @@ def train(
     until_step: int | None = None,
     minutes: float | None = None,
     say: Callable[[str], None] = print,
-    team: TrainingGroup | None = None,
+    group: TrainingGroup | None = None,
 ) -> dict[str, float]:
     """Train, or go on from the checkpoint in `config.out`; returns the last validation.
 
-    Writes there `recognizer.csv` (one row per epoch) and the checkpoint, and at the end `recognizer.safetensors` (the
-    last weights: the rate has come down to zero, and no look at the validation faces chooses among them) and
-    `recognizer.json` (their metrics and the configuration). `until_step` stops earlier and the next
-    call goes on; `minutes` shortens the whole run, its schedules with it. Sets torch's thread count. Raises DataError
-    for the set, UsageError where the checkpoint's configuration is another.
+    Writes there `recognizer.csv` (one row per epoch) and the checkpoint, and at the end
+    `recognizer.safetensors` (the last weights: the learning rate has come down to zero, and no
+    validation chooses among them) and `recognizer.json` (their metrics and the configuration).
+    `until_step` stops earlier and the next call goes on; `minutes` shortens the whole run, its
+    schedules with it. Sets torch's thread count. Raises DataError for the set, UsageError where the
+    checkpoint's configuration is another.
     """
     torch.set_num_threads(config.threads)
     Path(config.out).mkdir(parents=True, exist_ok=True)
-    now = _start(config, team or TrainingGroup())
-    material = Material.open(config)
-    is_main_process = now.team.is_main_process
-    per_epoch = math.ceil(len(material.train) / (config.batch * now.team.size))
+    now = _start(config, group or TrainingGroup())
+    data = TrainingSet.open(config)
+    is_main_process = now.group.is_main_process
+    per_epoch = math.ceil(len(data.train) / (config.batch * now.group.size))
     budget = Budget(config.epochs * per_epoch, minutes)
     last = budget.steps if until_step is None else min(until_step, budget.steps)
     say = say if is_main_process else lambda line: None
-    counts = f"{len(material.train)} training and {len(material.validation)} validation MEs"
+    counts = f"{len(data.train)} training and {len(data.validation)} validation MEs"
     say(f"recognizer: {counts}, step {now.step} of at most {last}")
-    checked: dict[str, float] = {}
-    while now.step < last and now.team.agree(budget.share(now)) < 1:
+    metrics: dict[str, float] = {}
+    while now.step < last and now.group.agree(budget.share(now)) < 1:
         stop = min(last, per_epoch * (now.step // per_epoch + 1))
-        means = _epoch(now, material, config, budget, stop, say)
-        now.team.average_statistics(now.network)
-        epoch, over = now.step / per_epoch, budget.share(now) == 1
+        means = _epoch(now, data, config, budget, stop, say)
+        now.group.average_statistics(now.network)
         if not is_main_process:
             continue
+        epoch = now.step / per_epoch
+        over = budget.share(now) == 1
         row = {"epoch": epoch, "step": now.step, **means}
         if over or epoch % config.validate_epochs == 0:
-            checked = validate(now.network, material.crops, material.validation, config)
-            row |= checked
+            metrics = validate(now.network, data.crops, data.validation, config)
+            row |= metrics
         if over or epoch.is_integer():
             _log(Path(config.out) / "recognizer.csv", row, say)
         _save(now, config)
         if over:
-            _finish(now, checked, config)
-    return (
-        checked or validate(now.network, material.crops, material.validation, config)
-        if is_main_process
-        else {}
-    )
+            _finish(now, metrics, config)
+    if not is_main_process:
+        return {}
+    return metrics or validate(now.network, data.crops, data.validation, config)
 
 
 def _epoch(
     now: Run,
-    material: Material,
+    data: TrainingSet,
     config: RecognizerConfig,
     budget: Budget,
     stop: int,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Steps up to `stop`, all within one epoch; means of the losses, and samples per second."""
-    team = now.team
-    together = config.batch * team.size
-    per_epoch = math.ceil(len(material.train) / together)
-    order = np.random.default_rng([config.seed, now.step // per_epoch]).permutation(
-        len(material.train)
-    )
+    """Train up to step `stop`, within one epoch; means of the losses, and samples per second."""
+    group = now.group
+    together = config.batch * group.size
+    per_epoch = math.ceil(len(data.train) / together)
+    random = np.random.default_rng([config.seed, now.step // per_epoch])
+    order = random.permutation(len(data.train))
     sums: dict[str, float] = {}
-    first, before, saved = now.step, now.seconds, time.monotonic()
-    while now.step < stop and team.agree(budget.share(now)) < 1:
+    first = now.step
+    before = now.seconds
+    saved = time.monotonic()
+    while now.step < stop and group.agree(budget.share(now)) < 1:
         began = time.perf_counter()
         at = now.step % per_epoch * together
-        mine = order[at : at + together][team.rank :: team.size]
-        chosen = [material.train[i] for i in (mine if len(mine) else order[: config.batch])]
-        for name, value in _step(now, material, chosen, config, budget.share(now)).items():
+        own = order[at : at + together][group.rank :: group.size]
+        if not len(own):
+            own = order[: config.batch]
+        chosen = [data.train[i] for i in own]
+        for name, value in _step(now, data, chosen, config, budget.share(now)).items():
             sums[name] = sums.get(name, 0.0) + value
         now.seconds += time.perf_counter() - began
         if now.step % PROGRESS_STEPS == 0:
+            loss = sums["loss"] / (now.step - first)
             left = now.seconds * (1 / budget.share(now) - 1) / 60
-            say(
-                f"step {now.step}: loss {sums['loss'] / (now.step - first):.3f}, {left:.1f} min left"
-            )
+            say(f"step {now.step}: loss {loss:.3f}, {left:.1f} min left")
         due = time.monotonic() - saved > 60 * config.checkpoint_minutes and budget.share(now) < 1
-        if team.agree(due):
+        if group.agree(due):
             saved = time.monotonic()
-            team.average_statistics(now.network)
-            if team.is_main_process:
+            group.average_statistics(now.network)
+            if group.is_main_process:
                 _save(now, config)
     count = now.step - first
     speed = count * together / (now.seconds - before)
@@ -203,15 +203,16 @@ def _epoch(
 
 
 def _step(
-    now: Run, material: Material, chosen: list[Sample], config: RecognizerConfig, share: float
+    now: Run, data: TrainingSet, chosen: list[Sample], config: RecognizerConfig, share: float
 ) -> dict[str, float]:
-    seed = config.seed * SEED_STRIDE + now.step * now.team.size + now.team.rank
-    for group in now.optimiser.param_groups:
-        group["lr"] = config.rate * _schedule(now.step, config.warmup, share)
-    batch = make_batch(material.crops, chosen, config, seed)
+    """One step on the samples `chosen`; the losses by name. share: done of the run, 0 to 1."""
+    seed = config.seed * SEED_STRIDE + now.step * now.group.size + now.group.rank
+    for parameters in now.optimiser.param_groups:
+        parameters["lr"] = config.rate * _schedule(now.step, config.warmup, share)
+    batch = make_batch(data.crops, chosen, config, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # kornia draws from the global generator
-        parts = batch_losses(now.network, batch, material.weights, config, share, seed)
+        parts = batch_losses(now.network, batch, data.weights, config, share, seed)
     loss = losses.total(parts, {name: config.coefficients[name] for name in parts})
     if not bool(torch.isfinite(loss)):
         raise DataError(
@@ -219,7 +220,7 @@ def _step(
         )
     now.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    now.team.average_gradients(now.network)
+    now.group.average_gradients(now.network)
     torch.nn.utils.clip_grad_norm_(now.network.parameters(), config.clip_gradient)
     now.optimiser.step()
     now.step += 1
@@ -227,11 +228,11 @@ def _step(
 
 
 def _schedule(step: int, warmup: int, share: float) -> float:
-    """Linear warm-up, then half a cosine to zero."""
+    """Learning rate as a share of its peak: linear warm-up, and half a cosine to zero."""
     return min(1.0, (step + 1) / max(warmup, 1)) * 0.5 * (1 + math.cos(math.pi * share))
 
 
-# ---- files ---------------------------------------------------------------------------------------
+# ---- files
 
 
 def _checkpoint(config: RecognizerConfig) -> Path:
@@ -239,24 +240,22 @@ def _checkpoint(config: RecognizerConfig) -> Path:
 
 
 def _settings(config: RecognizerConfig) -> dict[str, Any]:
-    """What must not change between the parts of one run, as JSON would read it back."""
+    """The settings that must stay when a run is resumed, as JSON would read them back."""
     settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return {name: value for name, value in settings.items() if name not in FREE}
 
 
-def _start(config: RecognizerConfig, team: TrainingGroup) -> Run:
+def _start(config: RecognizerConfig, group: TrainingGroup) -> Run:
     """A new run, or the one that the checkpoint holds."""
     torch.manual_seed(config.seed)
     network = CMNet(
         config.side, classes=(len(config.labels3), len(config.labels5)), magnify=config.magnify
     )
     network.to(config.device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster on a CPU
-    now = Run(
-        network,
-        torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay),
-        team,
-    )
+    # a quarter faster on a CPU
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay)
+    now = Run(network, optimiser, group)
     path = _checkpoint(config)
     if not path.exists():
         return now
@@ -264,25 +263,29 @@ def _start(config: RecognizerConfig, team: TrainingGroup) -> Run:
         state = json.loads(file.metadata()["run"])
         # safe_open is no mapping, whatever its method is called
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if odd := [k for k, v in _settings(config).items() if state["settings"].get(k) != v]:
+    odd = [k for k, v in _settings(config).items() if state["settings"].get(k) != v]
+    if odd:
         raise UsageError(
             f"{path} was trained with another {', '.join(odd)}: choose another output folder"
         )
-    network.load_state_dict(
-        {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}
-    )
+    weights: dict[str, Tensor] = {}
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
+        kind, rest = name.split(".", 1)
+        if kind == "net":
+            weights[rest] = tensor
+        else:
+            index, key = rest.split(".")
             moments.setdefault(int(index), {})[key] = tensor
-    now.optimiser.load_state_dict({**now.optimiser.state_dict(), "state": moments})
-    now.step, now.seconds = state["step"], state["seconds"]
+    network.load_state_dict(weights)
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    now.step = state["step"]
+    now.seconds = state["seconds"]
     return now
 
 
 def _save(now: Run, config: RecognizerConfig) -> None:
-    """Replace the checkpoint in one move, so that a kill leaves the old one or the new one."""
+    """Replace the checkpoint in one move: a killed process leaves the old one or the new one."""
     tensors = {f"net.{k}": v.contiguous() for k, v in now.network.state_dict().items()}
     for index, moments in now.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{k}": v.contiguous() for k, v in moments.items()}
@@ -292,21 +295,21 @@ def _save(now: Run, config: RecognizerConfig) -> None:
     os.replace(path.with_suffix(".new"), path)
 
 
-def _finish(now: Run, checked: dict[str, float], config: RecognizerConfig) -> None:
-    """Write the weights of the last step."""
+def _finish(now: Run, metrics: dict[str, float], config: RecognizerConfig) -> None:
+    """Write the weights of the last step and recognizer.json."""
     out = Path(config.out)
     save_weights(now.network, out / "recognizer.safetensors")
     report = {
         "step": now.step,
         "minutes": round(now.seconds / 60, 1),
-        "metrics": checked,
+        "metrics": metrics,
         "config": asdict(config),
     }
     (out / "recognizer.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 def _log(path: Path, row: dict[str, float], say: Callable[[str], None]) -> None:
-    """One row per epoch; the figures of a validation only where there was one."""
+    """Add the row of an epoch; it has the figures of a validation where there was one."""
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")

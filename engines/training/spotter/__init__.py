@@ -1,0 +1,8 @@
+"""Training of MESNet in its stages.
+
+train        the run: stages, steps, checkpoints, log
+config       spotter.toml and checkpoints
+data         segments cut from clips, and batches of them
+pretraining  samples and loss of the first stage
+validation   the network as engines on whole clips
+"""

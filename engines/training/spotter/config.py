@@ -1,7 +1,8 @@
 """Configuration and checkpoints of the spotter's training.
 
-`spotter.toml` beside this module is the shipped configuration; unknown keys are refused. A checkpoint is one
-safetensors file: weights, the optimiser's moments, and stage, step and time as metadata. Nothing is pickled.
+`spotter.toml` beside this module is the shipped configuration; unknown keys are refused. A
+checkpoint is one safetensors file: weights, the optimiser's moments, and stage, step and time as
+metadata. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ DEFAULT = Path(__file__).with_name("spotter.toml")
 
 @dataclass(frozen=True)
 class SpotterTraining:
-    """Every number of the two stages. Learning rates are peaks: linear warm-up, then a cosine to zero."""
+    """Every number of the two stages; spotter.toml says what each means.
+
+    Learning rates are peaks: linear warm-up, then a cosine to zero.
+    """
 
     seed: int = 20
     threads: int = 2
@@ -48,7 +52,8 @@ class SpotterTraining:
     warm_steps: int = 30
     l2: float = 1e-4
     lambda_crn: float = 1.0
-    beta_max: float = 4.0  # most that CPN's positives may weigh: more pays for recall where it is never used; 1 is off
+    # most that CPN's positives may weigh: more raises recall where it is never used; 1 is off
+    beta_max: float = 4.0
     clip_norm: float = 5.0
     validation_clips: int = 120
     validate_minutes: float = 10.0
@@ -59,14 +64,14 @@ class SpotterTraining:
 
 
 def load_config(path: Path = DEFAULT) -> SpotterTraining:
-    """Read a TOML file; tables [spec], [assignment], [augmentation]. Raises UsageError naming what is wrong."""
+    """Read a TOML file; tables [spec], [assignment], [augmentation].
+
+    Raises UsageError that names what is wrong.
+    """
+    tables = {"spec": SpotterSpec, "assignment": Assignment, "augmentation": Augmentation}
     try:
         values = read_toml(path)
-        for name, kind in (
-            ("spec", SpotterSpec),
-            ("assignment", Assignment),
-            ("augmentation", Augmentation),
-        ):
+        for name, kind in tables.items():
             if name in values:
                 values[name] = kind(**{k: _tuples(v) for k, v in values[name].items()})
         return SpotterTraining(**values)
@@ -75,18 +80,19 @@ def load_config(path: Path = DEFAULT) -> SpotterTraining:
 
 
 def _tuples(value: Any) -> Any:
+    """The value with every list in it as a tuple."""
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 @dataclass
 class Progress:
-    """Where a run stands; written into checkpoints."""
+    """How far a run has come; written into checkpoints."""
 
     stage: str = "pretrain"
     step: int = 0
     stage_seconds: float = 0.0
     seconds: float = 0.0
-    began_with: str = ""  # SHA-256 of the weights that it began with, if any
+    began_with: str = ""  # SHA-256 of the weights of its warm start, if any
 
 
 def save_checkpoint(
@@ -106,7 +112,7 @@ def save_checkpoint(
 
 
 def read_progress(path: Path) -> Progress:
-    """Where the checkpoint's run stood. Raises DataError when there is none."""
+    """How far the checkpoint's run had come; DataError where there is no checkpoint."""
     try:
         with safe_open(path, "pt") as file:
             return Progress(**json.loads(file.metadata()["progress"]))
@@ -117,7 +123,7 @@ def read_progress(path: Path) -> Progress:
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put weights and moments back."""
+    """Put the checkpoint's weights into `network` and its moments into `optimizer`."""
     weights: dict[str, Tensor] = {}
     state: dict[int, dict[str, Tensor]] = {}
     with safe_open(path, "pt") as file:

@@ -1,6 +1,7 @@
-"""Training clips of the spotter: a set on disk, segments cut from it, batches with one vector per captured frame.
+"""Training clips of the spotter: a set on disk, segments cut from it, batches of captured frames.
 
-Every segment is cut, thinned, lagged and laid on the tick grid by the functions of engines/clips.py, as in the stream.
+Every segment is cut, decimated, lagged and laid on the tick grid by the functions of
+engines/clips.py, as in the stream.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from ...specs import SpotterSpec
 from ..crops import Crops, Indices, Pixels, read_sets
 from ..targets import Truths
 
-MICRO, SPEECH = "micro", "speech"
-# Units of the lower face alone: in a bout of speech such an ME can be told from no syllable. Not from the paper.
+MICRO = "micro"
+SPEECH = "speech"
+# Action units of the lower face: amid speech an ME of these alone cannot be told from a syllable.
+# Not from the paper.
 LOWER_FACE = ("AU10", "AU12", "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26")
 
 
@@ -56,9 +59,8 @@ class Clip:
     times_ns: Indices
     micro_ns: Indices  # (G, 2) onset and offset
     other_ns: Indices  # (H, 2) of every other movement
-    doubtful: NDArray[
-        np.bool_
-    ]  # (G,) MEs of the lower face amid speech: neither positive nor negative in training
+    # (G,) MEs of the lower face amid speech: neither positive nor negative in training
+    doubtful: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ class ClipSet:
 
     @classmethod
     def open(cls, folder: Path, spec: SpotterSpec) -> ClipSet:
-        """Raises DataError when a file is missing or does not fit the spec."""
+        """Open a set; DataError where a file is missing or does not fit the spec."""
         crops, entries = read_sets(folder, spec.side)
         try:
             return cls(crops, tuple(_clip(entry) for entry in entries))
@@ -78,35 +80,44 @@ class ClipSet:
             raise DataError(f"{folder}: a clip lacks {error}: make the set again") from error
 
     def split(self, name: str) -> list[Clip]:
-        """Clips of one split. Raises DataError when there are none."""
-        if not (found := [clip for clip in self.clips if clip.split == name]):
+        """Clips of one split; DataError where there are none."""
+        found = [clip for clip in self.clips if clip.split == name]
+        if not found:
             raise DataError(f"the set has no {name} clips: synthesise more clips, of more faces")
         return found
 
 
 def _clip(entry: dict[str, Any]) -> Clip:
+    """A clip from its object in the index."""
     moves = entry["movements"]
-    micro, other, speech = (
-        np.array(
-            [[m["onset_ns"], m["offset_ns"]] for m in moves if chosen(m["kind"])], np.int64
-        ).reshape(-1, 2)
-        for chosen in (MICRO.__eq__, MICRO.__ne__, SPEECH.__eq__)
-    )
-    low = [
-        all(unit.rstrip("LR") in LOWER_FACE for unit in m["units"])
-        for m in moves
-        if m["kind"] == MICRO
-    ]
+    micro_moves = [move for move in moves if move["kind"] == MICRO]
+    micro = _spans(micro_moves)
+    speech = _spans([move for move in moves if move["kind"] == SPEECH])
     amid = (micro[:, :1] < speech[:, 1]) & (micro[:, 1:] > speech[:, 0])  # (G, bouts and syllables)
-    times = np.asarray(entry["times_ns"], np.int64)
+    low = [_is_of_lower_face(move) for move in micro_moves]
     return Clip(
-        entry["split"], int(entry["start"]), times, micro, other, np.array(low, bool) & amid.any(1)
+        split=entry["split"],
+        start=int(entry["start"]),
+        times_ns=np.asarray(entry["times_ns"], np.int64),
+        micro_ns=micro,
+        other_ns=_spans([move for move in moves if move["kind"] != MICRO]),
+        doubtful=np.array(low, bool) & amid.any(1),
     )
+
+
+def _spans(moves: list[dict[str, Any]]) -> Indices:
+    """Onset and offset of movements, (G, 2) in ns."""
+    spans = [[move["onset_ns"], move["offset_ns"]] for move in moves]
+    return np.array(spans, np.int64).reshape(-1, 2)
+
+
+def _is_of_lower_face(move: dict[str, Any]) -> bool:
+    return all(unit.rstrip("LR") in LOWER_FACE for unit in move["units"])
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A run of frames as the stream would see it: K kept frames, T ticks, G truths in ticks.
+    """Consecutive frames as the stream would see them: K kept frames, T ticks, G truths in ticks.
 
     The first frames may lie before the first tick: the lags of later ones reach there.
     """
@@ -125,9 +136,10 @@ class Segment:
 def cut(
     clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None, pace: float = 1.0
 ) -> Segment:
-    """The segment whose ticks begin at frame `first` and are at most `ticks`; `pace` > 1 slows everything down.
+    """The segment of at most `ticks` ticks that begins at frame `first`.
 
-    As much of the clip before it as the lags reach comes along, without ticks.
+    The frames before it that the lags reach are part of it, without ticks. `pace` > 1 slows
+    everything down.
     """
     reach = clip.times_ns[first] - max(spec.lags_ns, default=0) / pace
     begin = int(np.searchsorted(clip.times_ns, reach))
@@ -153,7 +165,7 @@ def draw(
     pace = 1 + augmentation.stretch_time * rng.uniform(-1, 1)
     length = ticks * SECOND_NS / spec.grid_hz / pace
     backward = rng.random() < augmentation.backward
-    clip = turned(clip) if backward else clip
+    clip = reversed_clip(clip) if backward else clip
     late = np.flatnonzero(clip.times_ns <= clip.times_ns[-1] - length)
     first = int(rng.integers(len(late))) if len(late) else 0
     segment = cut(clip, spec, first, ticks, pace)
@@ -162,28 +174,29 @@ def draw(
     return replace(segment, rows=2 * clip.start + len(clip.times_ns) - 1 - segment.rows)
 
 
-def turned(clip: Clip) -> Clip:
+def reversed_clip(clip: Clip) -> Clip:
     """The clip played backward, as if its last row were its first."""
     last = clip.times_ns[-1]
+    # the order of the MEs stays, and with it that of `doubtful`
     return replace(
         clip,
         times_ns=last - clip.times_ns[::-1],
         micro_ns=last - clip.micro_ns[:, ::-1],
         other_ns=last - clip.other_ns[:, ::-1],
-    )  # the order of the MEs stays, and with it that of `doubtful`
+    )
 
 
 def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> Pixels:
-    """crops (K, 3, S, S) -> the same clip mirrored, lit otherwise and moved, all frames alike."""
+    """Mirror crops (K, 3, S, S), change their light and shift them, all frames alike."""
     gain = 1 + settings.contrast * rng.uniform(-1, 1)
     lift = 255 * settings.brightness * rng.uniform(-1, 1)
-    table = np.clip(np.rint((np.arange(256) - 127.5) * gain + 127.5 + lift), 0, 255).astype(
-        np.uint8
-    )
+    levels = (np.arange(256) - 127.5) * gain + 127.5 + lift
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     out = table[crops]
     if rng.random() < settings.flip:
         out = out[..., ::-1]
-    if shift := settings.shift_px:
+    shift = settings.shift_px
+    if shift:
         side = crops.shape[-1]
         y, x = rng.integers(0, 2 * shift + 1, 2)
         padded = np.pad(out, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="edge")
@@ -193,9 +206,9 @@ def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Frames of several segments on end: pixels (F, 3, S, S) uint8, lags (F, D) into F, and the segments.
+    """Frames of several segments one after another.
 
-    `current` (C,): the frames among them that ticks are made of.
+    pixels (F, 3, S, S) uint8, lags (F, D) into F, current (C,): the frames that ticks are made of.
     """
 
     pixels: Tensor
@@ -204,7 +217,7 @@ class Batch:
     segments: tuple[Segment, ...]
 
     def to(self, device: torch.device) -> Batch:
-        """The same, its tensors elsewhere."""
+        """The same batch with its tensors on `device`."""
         return Batch(
             self.pixels.to(device), self.lags.to(device), self.current.to(device), self.segments
         )
@@ -216,18 +229,26 @@ def collate(
     augmentation: Augmentation | None,
     rng: np.random.Generator,
 ) -> Batch:
-    """Read the frames of `segments`, each augmented alone (None: not at all)."""
-    pixels, lags, current, base = [], [], [], 0
+    """Read the frames of `segments` into a batch, each segment augmented on its own.
+
+    augmentation: None for none.
+    """
+    pixels = []
+    lags = []
+    current = []
+    base = 0
     for segment in segments:
         frames = crops[segment.rows]
         pixels.append(frames if augmentation is None else augment(frames, augmentation, rng))
         lags.append(segment.lags + base)
         current.append(segment.used + base)
         base += len(segment.rows)
-    shown, before, now = (
-        torch.from_numpy(np.concatenate(part)) for part in (pixels, lags, current)
+    return Batch(
+        pixels=torch.from_numpy(np.concatenate(pixels)),
+        lags=torch.from_numpy(np.concatenate(lags)),
+        current=torch.from_numpy(np.concatenate(current)),
+        segments=tuple(segments),
     )
-    return Batch(shown, before, now, tuple(segments))
 
 
 def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current: Tensor) -> Tensor:
@@ -239,9 +260,13 @@ def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current
 
 
 def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Features (C, L) of `batch.current` -> tick features (B, L, N) of the longest segment and validity (B, N)."""
+    """Features (C, L) of `batch.current` to tick features (B, L, N) and their validity (B, N).
+
+    N is the length of the longest segment.
+    """
     longest = max(len(segment.weights) for segment in batch.segments)
-    rows, valid = [], torch.zeros(len(batch.segments), longest, device=features.device)
+    rows = []
+    valid = torch.zeros(len(batch.segments), longest, device=features.device)
     parts = torch.split(features, [len(segment.used) for segment in batch.segments])
     for i, (segment, part) in enumerate(zip(batch.segments, parts, strict=True)):
         ticks = torch.from_numpy(segment.weights[:, segment.used]).to(part.device) @ part  # (T, L)
@@ -253,9 +278,10 @@ def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def span(
     clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: int
 ) -> tuple[Segment, Indices]:
-    """`length` frames nearest to even times from onset to offset [S1 M21], with the frames that their lags need.
+    """The `length` frames nearest to even times from onset to offset [S1 M21].
 
-    Returns a segment without ticks and the positions (length,) in it.
+    Returns a segment without ticks, which has the frames that their lags need too, and the
+    positions (length,) in it.
     """
     early = onset_ns - max(spec.lags_ns, default=0)
     inside = np.flatnonzero((clip.times_ns >= early) & (clip.times_ns <= offset_ns))
@@ -270,11 +296,16 @@ def span(
 def resample_batch(
     features: Tensor, row: Tensor, start: Tensor, stop: Tensor, length: int
 ) -> Tensor:
-    """Differentiable twin of `clips.resample`: features (B, L, N), row, start, stop (P,) -> clips (P, L, length)."""
+    """`clips.resample` with gradients.
+
+    features (B, L, N); row, start, stop (P,): segment and interval of each clip. Returns clips
+    (P, L, length).
+    """
     left, share = resample_positions(start.cpu().numpy(), stop.cpu().numpy(), length)
     low = torch.from_numpy(left).to(features.device)
     weight = torch.from_numpy(share).to(features)[..., None]  # (P, length, 1)
-    columns, last = features.transpose(1, 2), features.shape[2] - 1  # (B, N, L)
+    columns = features.transpose(1, 2)  # (B, N, L)
+    last = features.shape[2] - 1
     before = columns[row[:, None], low.clamp(0, last)]
     after = columns[row[:, None], (low + 1).clamp(0, last)]
     return (before * (1 - weight) + after * weight).transpose(1, 2)

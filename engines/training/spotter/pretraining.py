@@ -12,9 +12,9 @@ from ..losses import pretrain_loss
 from .config import SpotterTraining
 from .data import Batch, Clip, ClipSet, collate, encode_frames, span
 
-TRIES = 20  # to place a negative clip beside every ME of a clip
-MOST_CLIPS = 10_000  # that are tried for one negative
-JITTER = 0.1  # of a positive clip's boundaries, of its length; both are not from the paper
+TRIES = 20  # placements of a negative in one clip before another clip is drawn
+MOST_CLIPS = 10_000  # clips tried for one negative
+JITTER = 0.1  # of a positive's boundaries, as a share of its length; not from the paper
 
 Losses = dict[str, Tensor]
 
@@ -22,16 +22,22 @@ Losses = dict[str, Tensor]
 def pretrain_batch(
     clips: list[Clip], data: ClipSet, config: SpotterTraining, step: int
 ) -> tuple[Batch, Tensor, Tensor]:
-    """Half MEs, half windows that touch none [S1 M18]: batch, positions (B N_pre,) of the frames, labels (B,)."""
+    """Half MEs, half windows that touch none [S1 M18].
+
+    Returns the batch, the positions (B N_pre,) of the frames, and labels (B,).
+    """
     rng = np.random.default_rng([config.seed, 0, step])
     with_me = [clip for clip in clips if len(clip.micro_ns)]
-    segments, current, base = [], [], 0
+    segments = []
+    current = []
+    base = 0
     labels = torch.arange(config.pretrain_clips) % 2
     for label in labels.tolist():
         clip = with_me[rng.integers(len(with_me))]
         onset, offset = clip.micro_ns[rng.integers(len(clip.micro_ns))]
         if label:
-            onset, offset = (onset, offset) + JITTER * (offset - onset) * rng.uniform(-1, 1, 2)
+            moves = JITTER * (offset - onset) * rng.uniform(-1, 1, 2)
+            onset, offset = np.array([onset, offset]) + moves
         else:
             clip, onset, offset = quiet_span(clips, int(offset - onset), config.pretrain_hard, rng)
         segment, nearest = span(clip, config.spec, int(onset), int(offset), PRETRAIN_LENGTH)
@@ -45,27 +51,28 @@ def pretrain_batch(
 def quiet_span(
     clips: list[Clip], length_ns: int, hard: float, rng: np.random.Generator
 ) -> tuple[Clip, int, int]:
-    """A random clip and a span in it that touches no ME; in a share `hard` of cases on another movement [S1 M7].
+    """A random clip and a span (onset, offset) in it that touches no ME [S1 M7].
 
-    Raises DataError where no clip seems to have room.
+    hard: share of spans that lie on another movement. Raises DataError where no clip seems to have
+    room.
     """
     for _ in range(MOST_CLIPS):
         clip = clips[rng.integers(len(clips))]
         for _ in range(TRIES):
-            low, high = int(clip.times_ns[0]), int(clip.times_ns[-1]) - length_ns
+            low = int(clip.times_ns[0])
+            high = int(clip.times_ns[-1]) - length_ns
             if len(clip.other_ns) and rng.random() < hard:
                 onset, offset = clip.other_ns[rng.integers(len(clip.other_ns))]
-                low, high = (
-                    max(low, int(onset) - length_ns // 2),
-                    min(high, int(offset) - length_ns // 2),
-                )
+                low = max(low, int(onset) - length_ns // 2)
+                high = min(high, int(offset) - length_ns // 2)
             start = low + int(rng.random() * max(high - low, 0))
-            if not np.any(
-                (clip.micro_ns[:, 0] <= start + length_ns) & (clip.micro_ns[:, 1] >= start)
-            ):
-                return clip, start, start + length_ns
+            stop = start + length_ns
+            touched = (clip.micro_ns[:, 0] <= stop) & (clip.micro_ns[:, 1] >= start)
+            if not touched.any():
+                return clip, start, stop
     raise DataError(
-        f"{MOST_CLIPS} clips without {length_ns / 1e9:.2f} s beside their MEs: synthesise longer clips"
+        f"{MOST_CLIPS} clips without {length_ns / 1e9:.2f} s beside their MEs: "
+        "synthesise longer clips"
     )
 
 

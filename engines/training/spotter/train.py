@@ -1,14 +1,17 @@
-"""Train MESNet in its stages [S1]: the 2+1D network on short clips (M18-M21), CPN (M22-M27), CRN (M28-M34), all (M35).
+"""Train MESNet in its stages [S1].
 
-    microspot-engines train spotter --data SET --out RUN [--minutes 60] [--config mine.toml] [--resume]
-        [--weights spotter.safetensors]
+They are: the 2+1D network on short clips (M18-M21), CPN (M22-M27), CRN (M28-M34), all (M35).
+
+    microspot-engines train spotter --data SET --out RUN [--minutes 60] [--config mine.toml]
+        [--resume] [--weights spotter.safetensors]
 
 Several processes share the work where torchrun starts them (`engines/training/distributed.py`).
 
-Writes RUN/log.csv and checkpoint.safetensors on the way, and at the end spotter.safetensors (the last weights: the rate
-has come down to zero, and no look at the validation faces chooses among them) and spotter.json (spec, metrics).
-Every step draws from a generator of (seed, stage, step): a resumed run sees the same samples. Norm layers learn their
-statistics in pre-training and keep them in joint training, whose batches hold too few faces.
+Writes RUN/log.csv and checkpoint.safetensors on the way, and at the end spotter.safetensors (the
+last weights: the learning rate has come down to zero, and no validation chooses among them) and
+spotter.json (spec, metrics). Every step draws from a generator of (seed, stage, step): a resumed
+run sees the same samples. Norm layers learn their statistics in pre-training and keep them in joint
+training, whose batches have too few faces.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...clips import window_mask
@@ -46,12 +50,22 @@ from .config import (
 )
 from .data import Batch, ClipSet, collate, draw, encode_frames, resample_batch, tick_features
 from .pretraining import Losses, pretrain_batch, pretrain_losses
-from .validation import validate
+from .validation import FIGURES, validate
 
 STAGES = ("pretrain", "joint")
 CHECKPOINT = "checkpoint.safetensors"
-COLUMNS = ("stage", "step", "minutes", "loss", "cpn", "crn", "clip", "l2", "frames_per_s", "f1", "precision", "recall",
-           "false_alarms_per_min", "truths")  # fmt: skip
+COLUMNS = (
+    "stage",
+    "step",
+    "minutes",
+    "loss",
+    "cpn",
+    "crn",
+    "clip",
+    "l2",
+    "frames_per_s",
+    *FIGURES,
+)
 
 Step = Callable[[nn.Module, int], tuple[Losses, int]]
 Say = Callable[[str], None]
@@ -64,8 +78,8 @@ def phase_of(step: int, config: SpotterTraining) -> str:
     return "crn" if step < config.cpn_steps + config.crn_steps else "joint"
 
 
-def hold(network: MESNet, phase: str) -> None:
-    """Let only the parts of a phase learn. Without a gradient they are out of the L2 term too, which moves as well."""
+def freeze(network: MESNet, phase: str) -> None:
+    """Let only the parts of a phase learn; the others get no gradient and no L2 term."""
     learning = {"cpn": ("temporal", "proposals"), "crn": ("refiner",)}
     for name, part in network.named_children():
         part.requires_grad_(phase == "joint" or name in learning[phase])
@@ -74,13 +88,17 @@ def hold(network: MESNet, phase: str) -> None:
 def joint_losses(
     network: MESNet, batch: Batch, config: SpotterTraining, phase: str, rng: np.random.Generator
 ) -> Losses:
-    """CPN's balanced loss, CRN's classification and regression loss on windows sampled from CPN's output, or both."""
+    """CPN's balanced loss, CRN's loss on windows sampled from CPN's output, or both.
+
+    phase: cpn, crn or joint. rng: draws the windows.
+    """
     with torch.set_grad_enabled(phase == "joint"):
         frames = encode_frames(network.encoder, batch, config.bfloat16, batch.current)
     features, valid = tick_features(frames, batch)  # (B, L, N), (B, N)
     logits = network(features, valid)  # (B, M, N)
     labels = np.full(logits.shape, IGNORED, np.int8)
-    spec, rule = network.spec, config.assignment
+    spec = network.spec
+    rule = config.assignment
     scores = logits.detach().sigmoid().cpu().numpy()
     samples = []
     for i, segment in enumerate(batch.segments):
@@ -99,60 +117,76 @@ def joint_losses(
 
 def refine_loss(network: MESNet, features: Tensor, samples: list[Samples]) -> Tensor:
     """CRN's loss on the samples of all segments of a batch; features (B, L, N)."""
-    device = features.device
-    row = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(s.start) for s in samples])).to(
-        device
-    )
-    start, stop, labels, targets = (
-        torch.from_numpy(np.concatenate([getattr(s, name) for s in samples])).to(device)
-        for name in ("start", "stop", "labels", "targets")
-    )
+
+    def joined(arrays: list[NDArray[Any]]) -> Tensor:
+        return torch.from_numpy(np.concatenate(arrays)).to(features.device)
+
+    row = joined([np.full(len(s.start), i) for i, s in enumerate(samples)])
+    start = joined([s.start for s in samples])
+    stop = joined([s.stop for s in samples])
     clips = resample_batch(features, row, start, stop, network.spec.refine_length)
     classes, offsets = network.refiner(clips)
-    return crn_loss(classes, offsets, labels, targets)
+    labels = joined([s.labels for s in samples])
+    return crn_loss(classes, offsets, labels, joined([s.targets for s in samples]))
 
 
 class Trainer:
-    """One run: its data, its clock, its files. `say` gets one line of progress at a time."""
+    """One run: its data, its clock, its files.
+
+    minutes: the time of the whole run, which its schedules follow; None for all steps. say: gets
+    one line of progress at a time. weights: what a warm start begins with.
+    """
 
     def __init__(
-        self, config: SpotterTraining, data: Path, out: Path, minutes: float | None = None, say: Say = print,
-        team: TrainingGroup | None = None, weights: Path | None = None,
-    ) -> None:  # fmt: skip
-        self.weights, self.given = weights, config
-        self.config, self.out, self.minutes, self.say = config, out, minutes, say
-        self.team = team or TrainingGroup()
+        self,
+        config: SpotterTraining,
+        data: Path,
+        out: Path,
+        minutes: float | None = None,
+        say: Say = print,
+        group: TrainingGroup | None = None,
+        weights: Path | None = None,
+    ) -> None:
+        self.weights = weights
+        self.given = config
+        self.config = config
+        self.out = out
+        self.minutes = minutes
+        self.say = say
+        self.group = group or TrainingGroup()
         self.data = ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
-        self.watched = self.data.split("validation")[: config.validation_clips]
-        self._stand(Progress(began_with="" if weights is None else digest_of(weights)))
+        self.validation_clips = self.data.split("validation")[: config.validation_clips]
+        self._go_on_from(Progress(began_with="" if weights is None else digest_of(weights)))
         self.metrics: dict[str, float] = {}
         out.mkdir(parents=True, exist_ok=True)
 
-    def _stand(self, progress: Progress) -> None:
-        """Go on from here. What began with weights needs no pre-training, nor has it any share of the time."""
-        self.config = (
-            dataclasses.replace(self.given, pretrain_steps=0) if progress.began_with else self.given
-        )
+    def _go_on_from(self, progress: Progress) -> None:
+        """Set the progress; after a warm start there is no pre-training, nor time for it."""
+        self.config = self.given
+        if progress.began_with:
+            self.config = dataclasses.replace(self.given, pretrain_steps=0)
+        self.progress = progress
         fresh = not (progress.step or progress.seconds)
-        skips = fresh and not self.config.pretrain_steps  # as an ablation does
-        self.progress = dataclasses.replace(progress, stage=STAGES[1]) if skips else progress
+        if fresh and not self.config.pretrain_steps:  # as an ablation does
+            self.progress = dataclasses.replace(progress, stage=STAGES[1])
 
     @denormals_as_zero()
     def run(self, resume: bool = False) -> MESNet:
-        """Both stages; the network of the last step. Raises DataError for an unfit set or checkpoint."""
+        """Train both stages; the network of the last step.
+
+        resume: go on from the checkpoint. Raises DataError for an unfit set or checkpoint.
+        """
         torch.manual_seed(self.config.seed)
-        device = self.team.device
-        classifier, network = (
-            ClipClassifier(self.config.spec).to(device),
-            MESNet(self.config.spec).to(device),
-        )
+        device = self.group.device
+        classifier = ClipClassifier(self.config.spec).to(device)
+        network = MESNet(self.config.spec).to(device)
         checkpoint = self.out / CHECKPOINT
         if resume:
-            self._stand(read_progress(checkpoint))
+            self._go_on_from(read_progress(checkpoint))
         if self.progress.stage == "pretrain":
             self._stage(classifier, self._pretrain_step, resume)
-            self.team.average_statistics(classifier)
+            self.group.average_statistics(classifier)
             network.encoder.load_state_dict(classifier.encoder.state_dict())
             network.temporal.load_state_dict(classifier.temporal.state_dict())
             self.progress = Progress(STAGES[1], seconds=self.progress.seconds)
@@ -160,136 +194,148 @@ class Trainer:
         elif self.weights and not resume:
             warm_start(network, self.weights)
         self._stage(network, self._joint_step, resume)
-        if self.team.is_main_process:
+        if self.group.is_main_process:
             self._save(network, self._validate(network))
         return network
 
     def _stage(self, network: nn.Module, step: Step, resume: bool) -> None:
-        config, now = self.config, self.progress
-        optimizer = torch.optim.Adam(self._groups(network))
+        """Train one stage, with checkpoints and validations on the way."""
+        config = self.config
+        now = self.progress
+        optimizer = torch.optim.Adam(self._parameter_groups(network))
         checkpoint = self.out / CHECKPOINT
         if resume:
             load_checkpoint(checkpoint, network, optimizer)
-        watched = saved = time.monotonic()
-        while (done := self.team.agree(self._done())) < 1:
+        validated = time.monotonic()
+        saved = validated
+        while True:
+            done = self.group.agree(self._done())
+            if done >= 1:
+                break
             began = time.monotonic()
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * self._rate(done)
-            drawn = now.step * self.team.size + self.team.rank
-            torch.manual_seed(
-                config.seed + 2 * drawn + STAGES.index(now.stage)
-            )  # dropout, also when resumed
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = parameters["peak"] * self._rate(done)
+            drawn = now.step * self.group.size + self.group.rank
+            # for dropout, also when resumed
+            torch.manual_seed(config.seed + 2 * drawn + STAGES.index(now.stage))
             network.train()
             losses, frames = step(network, drawn)
             loss = self._update(network, optimizer, losses)
             now.step += 1
             self._tick(began)
-            if not self.team.is_main_process:
+            if not self.group.is_main_process:
                 continue
-            self._report(loss, losses, self.team.size * frames / (time.monotonic() - began))
-            if (
-                isinstance(network, MESNet)
-                and time.monotonic() - watched > 60 * config.validate_minutes
-            ):
-                began = watched = time.monotonic()
+            self._report(loss, losses, self.group.size * frames / (time.monotonic() - began))
+            due = time.monotonic() - validated > 60 * config.validate_minutes
+            if due and isinstance(network, MESNet):
+                validated = time.monotonic()
                 self._validate(network)
-                self._tick(began)
+                self._tick(validated)
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                 saved = time.monotonic()
                 save_checkpoint(checkpoint, network, optimizer, now)
-        if self.team.is_main_process:
+        if self.group.is_main_process:
             save_checkpoint(checkpoint, network, optimizer, now)
 
     def _update(
         self, network: nn.Module, optimizer: torch.optim.Optimizer, losses: Losses
     ) -> Tensor:
+        """One step of the optimizer; the loss. Adds the L2 term to `losses`."""
         assert isinstance(network, MESNet | ClipClassifier)
-        excluded = (
-            network.refiner.heads() if isinstance(network, MESNet) else (network.last,)
-        )  # [S1 M20, M31]
+        # [S1 M20, M31]
+        excluded = network.refiner.heads() if isinstance(network, MESNet) else (network.last,)
         losses["l2"] = l2(regularised(network, excluded), self.config.l2)
         weights = {"cpn": 1.0, "crn": self.config.lambda_crn, "clip": 1.0, "l2": 1.0}
         loss = total(losses, {name: weights[name] for name in losses})
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self.team.average_gradients(network)
+        self.group.average_gradients(network)
         nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm)
         optimizer.step()
         return loss
 
     def _pretrain_step(self, network: nn.Module, drawn: int) -> tuple[Losses, int]:
         assert isinstance(network, ClipClassifier)
-        device = self.team.device
+        device = self.group.device
         batch, current, labels = pretrain_batch(self.clips, self.data, self.config, drawn)
-        batch, current, labels = batch.to(device), current.to(device), labels.to(device)
+        batch = batch.to(device)
+        current = current.to(device)
+        labels = labels.to(device)
         return pretrain_losses(network, batch, current, labels, self.config.bfloat16), len(current)
 
     def _joint_step(self, network: nn.Module, drawn: int) -> tuple[Losses, int]:
         assert isinstance(network, MESNet)
         config = self.config
         rng = np.random.default_rng([config.seed, 1, drawn])
-        chosen = rng.choice(
-            len(self.clips), min(config.joint_clips, len(self.clips)), replace=False
-        )
-        clips = [self.clips[i] for i in chosen]
-        segments = [
-            draw(clip, config.spec, config.joint_ticks, config.augmentation, rng) for clip in clips
-        ]
-        batch = collate(segments, self.data.crops, config.augmentation, rng).to(self.team.device)
+        count = min(config.joint_clips, len(self.clips))
+        segments = []
+        for i in rng.choice(len(self.clips), count, replace=False):
+            segments.append(
+                draw(self.clips[i], config.spec, config.joint_ticks, config.augmentation, rng)
+            )
+        batch = collate(segments, self.data.crops, config.augmentation, rng).to(self.group.device)
         network.encoder.eval()  # norm statistics stay as pre-training left them
         phase = phase_of(self.progress.step, config)
-        hold(network, phase)
+        freeze(network, phase)
         return joint_losses(network, batch, config, phase, rng), len(batch.current)
 
-    def _groups(self, network: nn.Module) -> Iterator[dict[str, object]]:
-        joint = isinstance(network, MESNet)
-        peak = self.config.joint_lr if joint else self.config.pretrain_lr
-        slow = [
-            p for name, p in network.named_parameters() if name.startswith(("encoder", "temporal"))
-        ]
-        fast = [
-            p
-            for name, p in network.named_parameters()
-            if not name.startswith(("encoder", "temporal"))
-        ]
-        yield {"params": slow, "peak": peak * (self.config.encoder_scale if joint else 1)}
-        yield {"params": fast, "peak": peak}
+    def _parameter_groups(self, network: nn.Module) -> list[dict[str, object]]:
+        """Adam's groups with their peak rates: encoder and first 1D layers, and the rest."""
+        peak = self.config.pretrain_lr
+        scale = 1.0
+        if isinstance(network, MESNet):
+            peak = self.config.joint_lr
+            scale = self.config.encoder_scale
+        slow = []
+        fast = []
+        for name, parameter in network.named_parameters():
+            if name.startswith(("encoder", "temporal")):
+                slow.append(parameter)
+            else:
+                fast.append(parameter)
+        return [{"params": slow, "peak": peak * scale}, {"params": fast, "peak": peak}]
 
     def _done(self) -> float:
-        config, now = self.config, self.progress
-        steps, share = (
-            (config.pretrain_steps, config.pretrain_share)
-            if now.stage == "pretrain"
-            else (config.joint_steps, 1 - config.pretrain_share * bool(config.pretrain_steps))
-        )
+        """Share of the stage that is done, by steps or by time, whichever is further; 1 ends it."""
+        config = self.config
+        now = self.progress
+        if now.stage == "pretrain":
+            steps = config.pretrain_steps
+            share = config.pretrain_share
+        else:
+            steps = config.joint_steps
+            share = 1 - config.pretrain_share if config.pretrain_steps else 1
         by_time = 0.0 if self.minutes is None else now.stage_seconds / (60 * self.minutes * share)
         return max(now.step / steps, by_time)
 
     def _rate(self, done: float) -> float:
-        return (
-            min(1.0, (self.progress.step + 1) / self.config.warm_steps)
-            * (1 + math.cos(math.pi * done))
-            / 2
-        )
+        """Learning rate as a share of its peak: linear warm-up, then a cosine to zero."""
+        warm_up = min(1.0, (self.progress.step + 1) / self.config.warm_steps)
+        return warm_up * (1 + math.cos(math.pi * done)) / 2
 
     def _tick(self, began: float) -> None:
+        """Add the time since `began` (of time.monotonic) to the run's clocks."""
         spent = time.monotonic() - began
         self.progress.seconds += spent
         self.progress.stage_seconds += spent
 
     def _report(self, loss: Tensor, losses: Losses, speed: float) -> None:
-        now, done = self.progress, max(self._done(), 1e-9)
+        now = self.progress
+        done = max(self._done(), 1e-9)
         left = now.stage_seconds * (1 - done) / done / 60
         parts = {name: round(value.item(), 4) for name, value in losses.items()}
         self._log({"loss": round(loss.item(), 4), "frames_per_s": round(speed), **parts})
         shown = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
         f1 = f" F1 {self.metrics['f1']:.3f}" if self.metrics else ""
         self.say(
-            f"{now.stage} {now.step} {100 * done:.0f}% {shown}{f1} {speed:.0f} frames/s, {max(left, 0):.1f} min left"
+            f"{now.stage} {now.step} {100 * done:.0f}% {shown}{f1} "
+            f"{speed:.0f} frames/s, {max(left, 0):.1f} min left"
         )
 
     def _log(self, values: dict[str, float]) -> None:
-        path, now = self.out / "log.csv", self.progress
+        """Add a row to log.csv."""
+        path = self.out / "log.csv"
+        now = self.progress
         fresh = not path.exists()
         with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -299,19 +345,20 @@ class Trainer:
             writer.writerow({"stage": now.stage, "step": now.step, "minutes": minutes, **values})
 
     def _validate(self, network: MESNet) -> SpotterSpec:
-        spec, self.metrics = validate(network, self.watched, self.data.crops)
+        spec, self.metrics = validate(network, self.validation_clips, self.data.crops)
         self._log({name: round(value, 4) for name, value in self.metrics.items()})
         self.say(f"validation at T_CPN {spec.t_cpn}, T_CRN {spec.t_crn}: {self.metrics}")
         return spec
 
     def _save(self, network: MESNet, spec: SpotterSpec) -> None:
+        """Write the weights and spotter.json."""
         save_weights(network, self.out / "spotter.safetensors")
+        config = dataclasses.asdict(self.config)
+        del config["spec"]  # it stands beside `training`
         training: dict[str, Any] = {
             "step": self.progress.step,
             "minutes": round(self.progress.seconds / 60, 1),
-        }
-        training["config"] = {
-            k: v for k, v in dataclasses.asdict(self.config).items() if k != "spec"
+            "config": config,
         }
         if self.progress.began_with:
             training["began_with"] = self.progress.began_with
@@ -329,9 +376,10 @@ def run(
     resume: bool = False,
     weights: Path | None = None,
 ) -> None:
-    """What `microspot-engines train spotter` does; sets torch's thread count.
+    """Train as `microspot-engines train spotter` does; sets torch's thread count.
 
-    Raises UsageError where OUT holds a run that `resume` does not ask for, and for `resume` with `weights`.
+    Raises UsageError where OUT holds a run that `resume` does not ask for, and for `resume` with
+    `weights`.
     """
     if resume and weights is not None:
         raise UsageError(
@@ -342,8 +390,11 @@ def run(
             f"{out} holds a run: add --resume to go on with it, or choose another folder"
         )
     chosen = load_config(config or DEFAULT)
-    with TrainingGroup.joined() as team:
-        torch.set_num_threads(threads or max(1, chosen.threads // team.size))
-        Trainer(
-            chosen, data, out, minutes, lambda line: print(line, flush=True), team, weights
-        ).run(resume)
+    with TrainingGroup.joined() as group:
+        torch.set_num_threads(threads or max(1, chosen.threads // group.size))
+        trainer = Trainer(chosen, data, out, minutes, _print, group, weights)
+        trainer.run(resume)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)

@@ -1,6 +1,7 @@
-"""Validation of the spotter while it trains: whole clips through the engines' contract, as the stream runs them.
+"""Validation of the spotter while it trains: whole clips through engines, as the stream runs them.
 
-Thresholds and figures are those of `engines.evaluation.calibration`, so that a run is judged as its export will be.
+Thresholds and figures are those of `engines.evaluation.calibration`, so that a run is evaluated as
+its export will be.
 """
 
 from __future__ import annotations
@@ -24,26 +25,22 @@ def validate(
     network: MESNet, clips: Sequence[Clip], crops: Crops
 ) -> tuple[SpotterSpec, dict[str, float]]:
     """The spec with the thresholds of the best F1 on `clips`, and its figures there."""
-    engines = _as_engines(copy.deepcopy(network).cpu())  # engines run on the CPU
-    scored = [
-        score_clip(
-            engines,
-            crops[clip.start : clip.start + len(clip.times_ns)],
-            clip.times_ns,
-            clip.micro_ns,
-        )
-        for clip in clips
-    ]
+    engines = as_engines(copy.deepcopy(network).cpu(), "training")  # engines run on the CPU
+    scored = []
+    for clip in clips:
+        pixels = crops[clip.start : clip.start + len(clip.times_ns)]
+        scored.append(score_clip(engines, pixels, clip.times_ns, clip.micro_ns))
     best = best_thresholds(scored, network.spec)
     spec = dataclasses.replace(network.spec, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     return spec, {name: best[name] for name in FIGURES}
 
 
-def _as_engines(network: MESNet) -> EngineSet:
+def as_engines(network: MESNet, name: str) -> EngineSet:
+    """A network on the CPU as an engine set called `name`, without a recognizer."""
     tensors = network.spec.tensors()
-    made = {
-        name: TorchEngine(form, *tensors[name], name=name) for name, form in steps(network).items()
-    }
+    parts = {}
+    for part, module in steps(network).items():
+        parts[part] = TorchEngine(module, *tensors[part], name=part)
     return EngineSet(
-        "training", "torch", network.spec, made["encoder"], made["proposer"], made["refiner"]
+        name, "torch", network.spec, parts["encoder"], parts["proposer"], parts["refiner"]
     )

@@ -1,4 +1,4 @@
-"""ONNX files: names, dims and numbers against the spec and torch; the manifest that describes them."""
+"""ONNX files: names, dims and numbers against spec and torch; the manifest that describes them."""
 
 from __future__ import annotations
 
@@ -59,11 +59,13 @@ def test_norm_layers_are_folded(folder: Path) -> None:
 
 
 def test_runtime_streams_like_the_whole_sequence(network: MESNet, folder: Path) -> None:
-    n, radius = 25, SMALL.radius
+    n = 25
+    radius = SMALL.radius
     features = torch.randn(1, 32, n)
     session = onnxruntime.InferenceSession(folder / "proposer.onnx")
     pushed = np.concatenate([features.numpy(), np.zeros((1, 32, radius), np.float32)], 2)
-    state, scores = np.zeros((1, network.spec.state), np.float32), []
+    state = np.zeros((1, network.spec.state), np.float32)
+    scores = []
     for t in range(n + radius):
         valid = np.full((1, 1), float(t < n), np.float32)
         part, state = session.run(

@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_fails(found: dict[str, np.ndarray]) -> None:
     assert (result["passed"], result["errors"]) == (False, {"scores": None})
 
 
-# ---- golden inputs one at a time -------------------------------------------------------------------------------
+# ---- golden inputs one at a time
 
 
 @pytest.fixture
@@ -112,7 +112,8 @@ def test_one_at_a_time_says_the_same(golden: dict[str, np.ndarray]) -> None:
     engines = fakes.engine_set()
     rows = {"in.clips": np.random.default_rng(1).random((5, fakes.L, 16), np.float32)}
     for engine, inputs in ((engines.proposer, golden), (engines.refiner, rows)):
-        whole, apart = outputs_of(engine, inputs), outputs_one_by_one(engine, inputs)
+        whole = outputs_of(engine, inputs)
+        apart = outputs_one_by_one(engine, inputs)
         assert whole.keys() == apart.keys()
         for name in whole:
             np.testing.assert_allclose(apart[name], whole[name], atol=1e-6)

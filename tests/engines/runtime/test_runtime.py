@@ -28,7 +28,8 @@ from microspot.engines.runtime.onnx_engine import OnnxEngine
 from microspot.engines.runtime.torch_engine import TorchEngine, load_torch
 from microspot.engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
 
-SIDE, FRAMES = 48, 4
+SIDE = 48
+FRAMES = 4
 NETWORK = MESNet(SpotterSpec(side=SIDE, feature=8))
 SPOTTER = NETWORK.spec
 RECOGNIZERS = {
@@ -47,8 +48,9 @@ Y = TensorSpec("y", "float32", ("B", 3, "n"))
 def model(
     inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], constant: float = 0.5
 ) -> bytes:
-    """An ONNX model whose outputs hold `constant` everywhere; free sizes are those of the first input."""
-    nodes, values = [helper.make_node("Shape", [inputs[0].name], ["whole"])], []
+    """An ONNX model whose outputs hold `constant`; free sizes are those of the first input."""
+    nodes = [helper.make_node("Shape", [inputs[0].name], ["whole"])]
+    values = []
     codes = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
     last = len(inputs[0].shape) - 1
 
@@ -60,22 +62,22 @@ def model(
         parts = []
         for axis, size in enumerate(spec.shape):
             name = f"{spec.name}_{axis}"
+            parts.append(name)
             if isinstance(size, int):
-                parts.append(number(name, size))
-            else:
-                index = number(f"{name}_index", last if size == "n" else 0)
-                nodes.append(helper.make_node("Gather", ["whole", index], [name], axis=0))
-                parts.append(name)
+                number(name, size)
+                continue
+            index = number(f"{name}_index", last if size == "n" else 0)
+            nodes.append(helper.make_node("Gather", ["whole", index], [name], axis=0))
         nodes.append(helper.make_node("Concat", parts, [f"{spec.name}_shape"], axis=0))
         value = helper.make_tensor("value", TensorProto.FLOAT, [1], [constant])
         nodes.append(
             helper.make_node("ConstantOfShape", [f"{spec.name}_shape"], [spec.name], value=value)
         )
-    infos = [
-        [helper.make_tensor_value_info(s.name, codes[s.dtype], s.shape) for s in group]
-        for group in (inputs, outputs)
-    ]
-    graph = helper.make_graph(nodes, "tiny", *infos, initializer=values)
+
+    def infos(specs: Sequence[TensorSpec]) -> list[Any]:
+        return [helper.make_tensor_value_info(s.name, codes[s.dtype], s.shape) for s in specs]
+
+    graph = helper.make_graph(nodes, "tiny", infos(inputs), infos(outputs), initializer=values)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     onnx.checker.check_model(made)
     content: bytes = made.SerializeToString()
@@ -91,20 +93,19 @@ def write_weights(
         contents[f"recognizer-{key}.onnx"] = model(*spec.tensors()["recognizer"], constant=int(key))
     contents["recognizer.safetensors"] = save(CMNet(SIDE).state_dict())
     contents["spotter.safetensors"] = save(NETWORK.state_dict())
+    files = {}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+        files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     manifest = {
         "format": 1,
         "spotter": SPOTTER.to_json(),
         "recognizers": {key: spec.to_json() for key, spec in recognizers.items()},
-        "files": {
-            n: {"sha256": hashlib.sha256(c).hexdigest(), "bytes": len(c)}
-            for n, c in contents.items()
-        },
+        "files": files,
         "training": {},
         "metrics": {},
         "code_version": "0",
     }
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return manifest
 
@@ -121,7 +122,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-# ---- the contract ----------------------------------------------------------------------------------------------
+# ---- the contract
 
 
 def twice(x: np.ndarray, flags: np.ndarray) -> dict[str, np.ndarray]:
@@ -179,7 +180,7 @@ def test_engine_set_holds_its_engines_to_the_spec() -> None:
         EngineSet("fake", "function", SPOTTER, **parts, recognizer_spec=RECOGNIZERS["3"])
 
 
-# ---- ONNX Runtime ----------------------------------------------------------------------------------------------
+# ---- ONNX Runtime
 
 
 def test_onnx_engine_runs_any_free_size_and_closes() -> None:
@@ -222,7 +223,7 @@ def test_broken_onnx_is_an_engine_error() -> None:
         OnnxEngine(b"not a model", (X, FLAGS), (Y,), name="tiny.onnx")
 
 
-# ---- weights ---------------------------------------------------------------------------------------------------
+# ---- weights
 
 
 @pytest.mark.parametrize("labels", [3, 5])
@@ -232,10 +233,8 @@ def test_load_engines_from_a_folder(weights: Path, labels: int) -> None:
         assert "ONNX Runtime" in engines.backend_reason
         assert engines.spotter == SPOTTER
         assert engines.recognizer_spec == RECOGNIZERS[str(labels)]
-        features = engines.encoder(pixels=np.zeros((2, SPOTTER.channels, SIDE, SIDE), np.uint8))[
-            "features"
-        ]
-        assert features.shape == (2, 8)
+        pixels = np.zeros((2, SPOTTER.channels, SIDE, SIDE), np.uint8)
+        assert engines.encoder(pixels=pixels)["features"].shape == (2, 8)
         clip = np.zeros((1, FRAMES, 3, SIDE, SIDE), np.uint8)
         found = engines.engine("recognizer")(clip=clip)
         np.testing.assert_array_equal(found["classes"], np.full((1, labels), labels, np.float32))
@@ -301,7 +300,7 @@ def test_missing_weights_and_files_say_what_to_do(weights: Path, tmp_path: Path)
         load_engines(weights)
 
 
-# ---- backends --------------------------------------------------------------------------------------------------
+# ---- backends
 
 
 def test_an_unknown_backend_is_a_usage_error(weights: Path) -> None:
@@ -332,7 +331,10 @@ def test_torch_missing_names_the_install_command(monkeypatch: pytest.MonkeyPatch
 
 
 def test_runtime_imports_neither_torch_nor_onnxruntime() -> None:
-    code = "import sys, engines.loading; print([m for m in ('torch', 'onnxruntime') if m in sys.modules])"
+    code = (
+        "import sys, microspot.engines.loading; "
+        "print([m for m in ('torch', 'onnxruntime') if m in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
@@ -341,7 +343,8 @@ def test_runtime_imports_neither_torch_nor_onnxruntime() -> None:
 
 def test_torch_engine_runs_a_module_under_the_same_contract() -> None:
     torch.manual_seed(0)
-    step, spec = RecognizerStep(CMNet(SIDE), 5), RECOGNIZERS["5"]
+    step = RecognizerStep(CMNet(SIDE), 5)
+    spec = RECOGNIZERS["5"]
     engine = TorchEngine(step, *spec.tensors()["recognizer"])
     clip = np.random.default_rng(0).integers(0, 256, (2, FRAMES, 3, SIDE, SIDE), np.uint8)
     clip.setflags(write=False)
@@ -367,12 +370,8 @@ def test_torch_backend_runs_the_networks_as_trained(weights: Path) -> None:
         state = np.zeros((2, SPOTTER.state), np.float32)
         found = engines.proposer(features=segment, valid=np.ones((2, 5), np.float32), state=state)
         assert found["scores"].shape == (2, SPOTTER.scales, 5)
-        assert engines.engine("recognizer")(clip=np.zeros((1, FRAMES, 3, SIDE, SIDE), np.uint8))[
-            "classes"
-        ].shape == (
-            1,
-            5,
-        )
+        clip = np.zeros((1, FRAMES, 3, SIDE, SIDE), np.uint8)
+        assert engines.engine("recognizer")(clip=clip)["classes"].shape == (1, 5)
 
 
 def test_torch_loader_refuses_parameters_of_another_network() -> None:

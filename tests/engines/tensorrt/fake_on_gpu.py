@@ -1,7 +1,7 @@
-"""A fake of TensorRT on a real GPU: torch runs the network itself on the memory and stream that the runner gives.
+"""A fake of TensorRT on a real GPU: torch runs the network on the engine's own memory and stream.
 
-It says nothing of TensorRT. What it puts to the test is all around it: streams, pinned copies, addresses, CUDA graphs,
-filled batches, and whether the tolerances of rung D suit a GPU's arithmetic.
+It proves nothing about TensorRT. It tests what stands around it: streams, pinned copies, addresses,
+CUDA graphs, padded batches, and whether the tolerances of rung D suit a GPU's arithmetic.
 """
 
 from __future__ import annotations
@@ -44,25 +44,24 @@ class _Context(FakeContext):
     def execute_async_v3(self, stream: int) -> bool:
         with torch.cuda.stream(torch.cuda.ExternalStream(stream)):
             found = self.engine.module.network(*self._tensors("in"))
-            for target, value in zip(
-                self._tensors("out"), found if isinstance(found, tuple) else (found,), strict=True
-            ):
+            outputs = found if isinstance(found, tuple) else (found,)
+            for target, value in zip(self._tensors("out"), outputs, strict=True):
                 target.copy_(value)
         return True
 
     def _tensors(self, wanted: str) -> list[torch.Tensor]:
-        """The runner's own memory, seen as tensors."""
+        """The engine's own memory, seen as tensors."""
         views = []
         for name, kind, dtype, _ in self.engine.content["tensors"]:
-            if kind == wanted:
-                interface = {
-                    "shape": self.shapes[name],
-                    "typestr": np.dtype(dtype).str,
-                    "version": 3,
-                }
-                memory = SimpleNamespace(
-                    __cuda_array_interface__=interface
-                    | {"data": (self.addresses[name], False), "strides": None}
-                )
-                views.append(torch.as_tensor(memory, device="cuda"))
+            if kind != wanted:
+                continue
+            interface = {
+                "shape": self.shapes[name],
+                "typestr": np.dtype(dtype).str,
+                "version": 3,
+                "data": (self.addresses[name], False),
+                "strides": None,
+            }
+            memory = SimpleNamespace(__cuda_array_interface__=interface)
+            views.append(torch.as_tensor(memory, device="cuda"))
         return views

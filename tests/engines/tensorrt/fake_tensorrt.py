@@ -1,6 +1,7 @@
-"""A fake of the TensorRT Python module and of CUDA, for the runner's bookkeeping: nothing here knows a GPU.
+"""A fake of the TensorRT Python module and of CUDA, for tests without a GPU.
 
-The fake engine file is a JSON text that names a scale; its "kernel" reads and writes the addresses that it was given.
+The fake engine file is a JSON text that names a scale; its "kernel" reads and writes the addresses
+that it was given.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ CODES = {"uint8": "UINT8", "float32": "FLOAT"}
 
 
 def fake_plan(inputs: Tensors, outputs: Tensors, scale: float = 2.0, **faults: Any) -> bytes:
-    """An engine file of the fake: every output is the mean of the first input's rows, times `scale`.
+    """An engine file of the fake: every output is `scale` times the mean of the first input's rows.
 
-    faults: `broken` cannot be deserialised; `refuses` names a call of the context that fails, `raises` one that raises;
-    a batch of `spoils` rows is answered wrongly.
+    faults: `broken` cannot be deserialised; `refuses` names a call of the context that fails,
+    `raises` one that raises; a batch of `spoils` rows is answered wrongly.
     """
-    tensors = [
-        [s.name, kind, s.dtype, s.shape]
-        for kind, specs in (("in", inputs), ("out", outputs))
-        for s in specs
-    ]
+    tensors = [[s.name, "in", s.dtype, s.shape] for s in inputs]
+    tensors += [[s.name, "out", s.dtype, s.shape] for s in outputs]
     return json.dumps({"tensors": tensors, "scale": scale} | faults).encode()
 
 
 class FakeCuda:
-    """engines.tensorrt.cuda.Cuda on host memory: copies happen when waited for, as late as a stream may.
+    """`Cuda` on host memory: copies happen when waited for, as late as a stream may.
 
-    loops: how many of the first recordings fail, as those of networks with loops may; what was launched is lost then.
+    loops: how many of the first recordings fail, as those of networks with loops may; what was
+        launched is lost then.
     """
 
     handle = 7
 
     def __init__(self, loops: int = 0) -> None:
         self.queue: list[Callable[[], object]] = []
-        self.recorded, self.tried, self.loops = 0, 0, loops
+        self.recorded = 0
+        self.tried = 0
+        self.loops = loops
         self.full = False
 
     def on_gpu(self, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
@@ -79,7 +80,9 @@ class FakeContext:
     """Shapes and addresses as set, and a kernel that uses them."""
 
     def __init__(self, engine: FakeEngine) -> None:
-        self.engine, self.shapes, self.addresses = engine, {}, {}
+        self.engine = engine
+        self.shapes = {}
+        self.addresses = {}
 
     def _allowed(self, call: str) -> bool:
         if self.engine.content.get("raises") == call:
@@ -91,12 +94,10 @@ class FakeContext:
         return self._allowed("set_input_shape")
 
     def infer_shapes(self) -> list[str]:
-        free = {
-            letter: size
-            for name, kind, _, wanted in self.engine.content["tensors"]
-            for letter, size in zip(wanted, self.shapes.get(name, ()), strict=kind == "in")
-            if isinstance(letter, str)
-        }
+        free = {}
+        for name, kind, _, wanted in self.engine.content["tensors"]:
+            sizes = zip(wanted, self.shapes.get(name, ()), strict=kind == "in")
+            free |= {letter: size for letter, size in sizes if isinstance(letter, str)}
         for name, _, _, wanted in self.engine.content["tensors"]:
             self.shapes.setdefault(name, tuple(free.get(size, size) for size in wanted))
         return [] if self._allowed("infer_shapes") else ["x"]
@@ -118,13 +119,12 @@ class FakeContext:
         tensors = self.engine.content["tensors"]
         first = next(name for name, kind, _, _ in tensors if kind == "in")
         spoiled = self.shapes[first][0] == self.engine.content.get("spoils")
+        scale = 0 if spoiled else self.engine.content["scale"]
         mean = self._at(first).reshape(self.shapes[first][0], -1).mean(1, dtype=np.float64)
         for name, kind, _, _ in tensors:
             if kind == "out":
                 target = self._at(name)
-                target[:] = (0 if spoiled else self.engine.content["scale"]) * mean.reshape(
-                    -1, *[1] * (target.ndim - 1)
-                )
+                target[:] = scale * mean.reshape(-1, *[1] * (target.ndim - 1))
 
     def _at(self, name: str) -> np.ndarray:
         dtype = next(np.dtype(d) for n, _, d, _ in self.engine.content["tensors"] if n == name)
@@ -136,7 +136,8 @@ class FakeContext:
 
 class FakeEngine:
     def __init__(self, module: FakeTensorRT, content: dict[str, Any]) -> None:
-        self.module, self.content = module, content
+        self.module = module
+        self.content = content
         self.num_io_tensors = len(content["tensors"])
         self.contexts = 0
         self.alive = WeakSet[FakeContext]()
@@ -182,7 +183,9 @@ class FakeTensorRT:
             pass
 
     def __init__(self, cuda: FakeCuda) -> None:
-        self.cuda, self.config, self.engines = cuda, None, list[FakeEngine]()
+        self.cuda = cuda
+        self.config = None
+        self.engines = list[FakeEngine]()
 
     def Runtime(self, logger: Any) -> SimpleNamespace:  # noqa: N802
         def deserialize(plan: bytes) -> FakeEngine | None:

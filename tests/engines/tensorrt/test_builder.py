@@ -1,4 +1,4 @@
-"""Builds by the real TensorRT for RTX, without a GPU: what it takes, what it refuses, the same bytes twice."""
+"""Builds by the real TensorRT for RTX, without a GPU: what builds, what is refused, equal bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ SM86 = Target("rtx", 86)
 
 
 def model(dtype: type = np.float32, batch: int | str = "B", extra: str = "") -> bytes:
-    """A convolution and a product, in `dtype` behind float32 ends; `extra` names an operator that comes last."""
+    """A convolution and a product, in `dtype` behind float32 ends.
+
+    extra: names an operator that comes last.
+    """
     random = np.random.default_rng(0)
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     weights = {"w": random.normal(size=(3, 4, 3, 3)), "m": random.normal(size=(3 * 6 * 6, 2))}

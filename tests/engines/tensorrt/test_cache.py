@@ -44,7 +44,8 @@ class Maker:
 
 def test_an_entry_is_made_once_and_read_verified(tmp_path: Path) -> None:
     said: list[str] = []
-    cache, make = Cache(tmp_path, said.append), Maker()
+    cache = Cache(tmp_path, said.append)
+    make = Maker()
     first = cache.entry("encoder", FIELDS, make, "engine encoder")
     again = Cache(tmp_path).entry("encoder", dict(reversed(FIELDS.items())), make, "engine encoder")
     assert (make.calls, first.built, again.built) == (1, True, False)
@@ -133,9 +134,10 @@ def rewritten(folder: Path, **changes: object) -> None:
 )
 def test_what_is_broken_is_built_again_with_one_line(
     tmp_path: Path, harm: Callable[[Path], object], said: str
-) -> None:  # fmt: skip
+) -> None:
     lines: list[str] = []
-    cache, make = Cache(tmp_path, lines.append), Maker()
+    cache = Cache(tmp_path, lines.append)
+    make = Maker()
     harm(cache.entry("encoder", FIELDS, make, "e").folder)
     entry = cache.entry("encoder", FIELDS, make, "e")
     assert (make.calls, entry.read("engine.plan")) == (2, b"engine")
@@ -264,7 +266,9 @@ def test_clean_waits_for_a_build_and_takes_only_what_is_left(
 def test_results_are_written_under_the_lock_and_never_for_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry, real, held = Cache(tmp_path).entry("encoder", FIELDS, Maker(), "e"), module._locked, []
+    entry = Cache(tmp_path).entry("encoder", FIELDS, Maker(), "e")
+    real = module._locked
+    held = []
 
     @contextmanager
     def locked(folder: Path) -> Iterator[None]:
@@ -287,9 +291,8 @@ def test_results_are_written_under_the_lock_and_never_for_others(
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes are those of POSIX")
 def test_what_another_process_is_writing_is_not_judged(tmp_path: Path) -> None:
     entry = Cache(tmp_path).entry("encoder", FIELDS, Maker(), "e")
-    (entry.folder / f"{PARITY}{ASIDE}").symlink_to(
-        "gone"
-    )  # as a file that vanishes between listing and looking
+    # as a file that vanishes between listing and looking
+    (entry.folder / f"{PARITY}{ASIDE}").symlink_to("gone")
     assert [fault for _, _, fault in Cache(tmp_path).entries()] == [""]
     assert not Cache(tmp_path).entry("encoder", FIELDS, Maker(), "e").built
 

@@ -104,7 +104,10 @@ def test_verify_prints_every_rung_and_fails_where_one_fails(
 class Refusing:
     """Graphs of which `head` cannot be made, and none where tools are missing."""
 
-    names, precision, spotter, cache = ("frames", "head"), "fp16", None, None
+    names = ("frames", "head")
+    precision = "fp16"
+    spotter = None
+    cache = None
     error: EngineError = EngineError("head fp16: rung B of the parity ladder failed")
 
     def graph(self, name: str) -> Any:
@@ -121,7 +124,8 @@ class Refusing:
 def test_a_graph_that_cannot_be_made_is_a_failed_rung_and_the_others_are_judged(
     monkeypatch: pytest.MonkeyPatch, cache: Cache
 ) -> None:
-    weights, graphs = SimpleNamespace(recognizers={"3": None}), Refusing()
+    weights = SimpleNamespace(recognizers={"3": None})
+    graphs = Refusing()
     monkeypatch.setattr(verification, "graphs_of", lambda *a: graphs)
     monkeypatch.setattr(verification, "find_gpu", lambda: NO_DRIVER)
     monkeypatch.setattr(verification.importlib.util, "find_spec", lambda name: name)
@@ -141,17 +145,17 @@ def test_a_graph_that_cannot_be_made_is_a_failed_rung_and_the_others_are_judged(
         verification.ladder(weights, cache, "fp16", [86])  # type: ignore[arg-type]
 
 
-def test_a_verdict_says_where_bytes_were_not_compared() -> None:
+def test_a_summary_says_where_bytes_were_not_compared() -> None:
     once = {"passed": True, "repeatable": False}
-    assert verification._verdict({"head sm86": once}).startswith("passed, bytes not compared")
+    assert verification._summary({"head sm86": once}).startswith("passed, bytes not compared")
     assert (
-        verification._verdict(
+        verification._summary(
             {"head sm86": once | {"repeatable": True}, "frames sm86": {"passed": True}}
         )
         == "passed"
     )
     assert (
-        verification._verdict({"head sm86": once, "frames sm86": {"passed": False}})
+        verification._summary({"head sm86": once, "frames sm86": {"passed": False}})
         == "failed: frames sm86"
     )
 

@@ -14,7 +14,7 @@ from microspot.engines.tensorrt.cuda import Cuda
 
 
 class FakeCapture:
-    """torch.cuda.CUDAGraph; `spoiled` is set by a launch that CUDA cannot record, and said when the capture ends."""
+    """torch.cuda.CUDAGraph; a launch that CUDA cannot record sets `spoiled`, and the end raises."""
 
     spoiled = False
 

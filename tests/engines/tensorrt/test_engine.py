@@ -14,7 +14,7 @@ import pytest
 from microspot.engines.errors import EngineError
 from microspot.engines.specs import FREE_SIZES, TensorSpec
 from microspot.engines.tensorrt import engine as engine_module
-from microspot.engines.tensorrt.engine import KEPT_SHAPES, LoadError, TensorRTEngine, filled
+from microspot.engines.tensorrt.engine import KEPT_SHAPES, LoadError, TensorRTEngine, padded_batch
 from tests.engines.tensorrt.fake_tensorrt import FakeCuda, FakeTensorRT, fake_plan
 
 X = TensorSpec("x", "float32", ("B", 3, "n"))
@@ -228,4 +228,4 @@ def test_a_closed_engine_says_so(module: FakeTensorRT) -> None:
 
 
 def test_filled_is_the_next_power_of_two() -> None:
-    assert [filled(count) for count in (1, 2, 3, 4, 5, 16)] == [1, 2, 4, 4, 8, 16]
+    assert [padded_batch(count) for count in (1, 2, 3, 4, 5, 16)] == [1, 2, 4, 4, 8, 16]

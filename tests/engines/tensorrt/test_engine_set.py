@@ -1,4 +1,4 @@
-"""Loading a set on a GPU, with fakes in place of driver, TensorRT and CUDA: what is missing, what is refused."""
+"""Loading a set on a GPU, with fakes in place of driver, TensorRT and CUDA."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from microspot.engines.tensorrt import engine_set, isolated_build, plans
 from microspot.engines.tensorrt.builder import MODULES, Target
 from microspot.engines.tensorrt.cache import GOLDEN, MODEL, PLAN, Cache, Entry
 from microspot.engines.tensorrt.engine_set import (
-    Place,
+    GpuHost,
     SplitRecognizer,
     missing,
     require,
@@ -36,7 +36,8 @@ from microspot.engines.tensorrt.isolated_build import Built
 from tests.engines.tensorrt.fake_tensorrt import FakeCuda, FakeTensorRT, fake_plan
 
 GPU = Gpu("NVIDIA Fake 4090", 89, "12.8")
-X, Y = TensorSpec("x", "float32", ("B", 3)), TensorSpec("y", "float32", ("B", 1))
+X = TensorSpec("x", "float32", ("B", 3))
+Y = TensorSpec("y", "float32", ("B", 1))
 
 
 def found(monkeypatch: pytest.MonkeyPatch, gpu: Gpu | str) -> None:
@@ -44,7 +45,7 @@ def found(monkeypatch: pytest.MonkeyPatch, gpu: Gpu | str) -> None:
         monkeypatch.setattr(module, "find_gpu", lambda: gpu)
 
 
-# ---- what is missing -------------------------------------------------------------------------------------------
+# ---- what is missing
 
 
 @pytest.mark.parametrize("backend", ["tensorrt", "rtx"])
@@ -88,7 +89,10 @@ def test_what_is_installed_but_does_not_import_is_missing(
         raise ImportError(f"lib{name}.so: cannot open shared object file")
 
     monkeypatch.setattr(importlib, "import_module", broken)
-    lacks = f"{MODULES[backend]} and torch that can be imported (lib{MODULES[backend]}.so: cannot open shared"
+    lacks = (
+        f"{MODULES[backend]} and torch that can be imported "
+        f"(lib{MODULES[backend]}.so: cannot open shared"
+    )
     assert missing(backend)[0].startswith(lacks)
     assert lacks in choose_backend("auto")[2]
     assert lacks in doctor.examine()[f"backend {backend}"]
@@ -202,14 +206,16 @@ def test_a_watch_without_a_gpu_exits_4_with_one_line() -> None:
     assert "pip install '.[tensorrt]'" in done.stderr
 
 
-# ---- engines on a fake GPU -------------------------------------------------------------------------------------
+# ---- engines on a fake GPU
 
 
 class Shop:
     """Gives fake engine files, one after the other, the last one for ever; counts."""
 
     def __init__(self, *made: bytes, repeatable: bool = False) -> None:
-        self.made, self.built, self.repeatable = list(made), 0, repeatable
+        self.made = list(made)
+        self.built = 0
+        self.repeatable = repeatable
 
     def __call__(self, model: bytes, name: str, tensors: Any, target: Any) -> Built:
         self.built += 1
@@ -217,25 +223,25 @@ class Shop:
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> GpuHost:
     fake = FakeTensorRT(FakeCuda())
     for module in (plans, engine_module):
         monkeypatch.setattr(module, "load_module", lambda backend: fake)
-    return Place(Cache(tmp_path), target_of("rtx", GPU), GPU, fake.cuda)  # type: ignore[arg-type]
+    return GpuHost(Cache(tmp_path), target_of("rtx", GPU), GPU, fake.cuda)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def graph(place: Place) -> Graph:
+def graph(host: GpuHost) -> Graph:
     """A graph whose golden output is twice the mean of its input."""
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     files = {MODEL: b"graph", GOLDEN: save({"in.x": x, "out.y": 2 * x.mean(1, keepdims=True)})}
-    entry = place.cache.entry("tiny", {"precision": "fp16"}, lambda: files, "graph")
+    entry = host.cache.entry("tiny", {"precision": "fp16"}, lambda: files, "graph")
     entry.record({"B": {"passed": True}})
     return Graph("tiny", "fp16", ((X,), (Y,)), entry)
 
 
 def test_an_engine_is_built_tested_once_and_remembered(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     shop = Shop(fake_plan((X,), (Y,)))
     monkeypatch.setattr(plans, "build_isolated", shop)
@@ -243,51 +249,51 @@ def test_an_engine_is_built_tested_once_and_remembered(
     real = engine_set.outputs_of
     monkeypatch.setattr(engine_set, "outputs_of", lambda *a: tests.append("D") or real(*a))
     for _ in range(2):
-        engine = start(graph, place, SpotterSpec())
+        engine = start(graph, host, SpotterSpec())
         np.testing.assert_array_equal(engine(x=np.ones((1, 3), np.float32))["y"], [[2]])
     assert (shop.built, tests) == (1, ["D"])
-    parity = plans.plan_entry(place.cache, graph, place.target).parity()
+    parity = plans.plan_entry(host.cache, graph, host.target).parity()
     assert parity["B"] == {"passed": True}
     assert parity["D"]["passed"] is True
     assert parity["D"]["where"]["gpu"] == GPU.name
-    other = dataclasses.replace(place, gpu=dataclasses.replace(GPU, driver="13.0"))
+    other = dataclasses.replace(host, gpu=dataclasses.replace(GPU, driver="13.0"))
     start(graph, other, SpotterSpec())
     assert tests == ["D", "D"]
 
 
 def test_rung_d_repeats_the_self_test_and_gives_its_numbers(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,))))
     for _ in range(2):
-        found = engine_set.rung_d(graph, place, SpotterSpec())
+        found = engine_set.rung_d(graph, host, SpotterSpec())
         assert (found["passed"], found["errors"]) == (True, {"whole y": 0.0, "apart y": 0.0})
         assert found["limits"].keys() == found["errors"].keys()
         assert not engine_module.load_module("rtx").engines[-1].alive
 
 
 def test_an_engine_that_computes_something_else_is_refused_every_time(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,), scale=2.1)))
     for _ in range(2):
         with pytest.raises(
             EngineError, match=r"tiny fp16 on NVIDIA Fake 4090 is not the function.*refused"
         ):
-            start(graph, place, SpotterSpec())
-    assert plans.plan_entry(place.cache, graph, place.target).parity()["D"]["passed"] is False
+            start(graph, host, SpotterSpec())
+    assert plans.plan_entry(host.cache, graph, host.target).parity()["D"]["passed"] is False
 
 
 def test_an_engine_that_is_wrong_for_one_camera_alone_is_refused(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     """The golden batch has kernels of its own."""
     monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,), spoils=1)))
     with pytest.raises(
         EngineError, match=r"not the function that was trained \(asked apart: errors .*refused"
     ):
-        start(graph, place, SpotterSpec())
-    parity = plans.plan_entry(place.cache, graph, place.target).parity()["D"]
+        start(graph, host, SpotterSpec())
+    parity = plans.plan_entry(host.cache, graph, host.target).parity()["D"]
     assert (parity["passed"], parity["whole"]["passed"], parity["apart"]["passed"]) == (
         False,
         True,
@@ -296,37 +302,39 @@ def test_an_engine_that_is_wrong_for_one_camera_alone_is_refused(
 
 
 def test_the_self_test_leaves_only_the_usual_shape(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,))))
-    engine = start(graph, place, SpotterSpec())
+    engine = start(graph, host, SpotterSpec())
     made = engine_module.load_module("rtx").engines[0]
     assert (made.contexts, len(made.alive)) == (2, 1)
     engine.close()
 
 
 def test_an_engine_that_does_not_load_is_built_once_more(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     shop = Shop(fake_plan((X,), (Y,), broken=True), fake_plan((X,), (Y,)))
     monkeypatch.setattr(plans, "build_isolated", shop)
-    start(graph, place, SpotterSpec())
+    start(graph, host, SpotterSpec())
     assert shop.built == 2
     always = Shop(fake_plan((X,), (Y,), broken=True))
     monkeypatch.setattr(plans, "build_isolated", always)
-    plans.plan_entry(place.cache, graph, place.target, again=True)
+    plans.plan_entry(host.cache, graph, host.target, again=True)
     with pytest.raises(EngineError, match="does not load it"):
-        start(graph, place, SpotterSpec())
+        start(graph, host, SpotterSpec())
     assert always.built == 2
 
 
 def test_a_refused_engine_that_another_process_built_again_is_taken_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
-    broken, good = fake_plan((X,), (Y,), broken=True), fake_plan((X,), (Y,))
+    broken = fake_plan((X,), (Y,), broken=True)
+    good = fake_plan((X,), (Y,))
     monkeypatch.setattr(plans, "build_isolated", Shop(broken))
-    plans.plan_entry(place.cache, graph, place.target)
-    others, ours = Shop(good), Shop(good + b" ")
+    plans.plan_entry(host.cache, graph, host.target)
+    others = Shop(good)
+    ours = Shop(good + b" ")
     real = engine_set.plan_entry
 
     def slow(*arguments: Any, **more: Any) -> Any:
@@ -339,32 +347,32 @@ def test_a_refused_engine_that_another_process_built_again_is_taken_as_it_is(
         return entry
 
     monkeypatch.setattr(engine_set, "plan_entry", slow)
-    start(graph, place, SpotterSpec())
+    start(graph, host, SpotterSpec())
     assert (others.built, ours.built) == (1, 0)
 
 
 def test_other_code_or_another_wheel_is_another_engine(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph, tmp_path: Path
 ) -> None:
-    before = plans._fields(graph, place.target)
+    before = plans._fields(graph, host.target)
     monkeypatch.setattr(
         plans, "version_of", lambda package: "9" if package == "tensorrt-rtx-cu13" else ""
     )
-    assert plans._fields(graph, place.target)["wheels"] == {"cu12": "", "cu13": "9"}
+    assert plans._fields(graph, host.target)["wheels"] == {"cu12": "", "cu13": "9"}
     (tmp_path / "builder.py").write_text("")
     monkeypatch.setattr(plans.builder, "__file__", str(tmp_path / "builder.py"))
-    assert plans._fields(graph, place.target)["code"] != before["code"]
+    assert plans._fields(graph, host.target)["code"] != before["code"]
 
 
 def test_engines_are_kept_apart_by_what_they_are_for(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     monkeypatch.setattr(plans, "build_isolated", Shop(fake_plan((X,), (Y,))))
     gpus = (GPU, dataclasses.replace(GPU, name="NVIDIA Fake 4080"))
-    rtx = {plans.plan_entry(place.cache, graph, target_of("rtx", gpu)).folder for gpu in gpus}
-    full = {plans.plan_entry(place.cache, graph, target_of("tensorrt", gpu)).folder for gpu in gpus}
+    rtx = {plans.plan_entry(host.cache, graph, target_of("rtx", gpu)).folder for gpu in gpus}
+    full = {plans.plan_entry(host.cache, graph, target_of("tensorrt", gpu)).folder for gpu in gpus}
     assert (len(rtx), len(full), len(rtx | full)) == (1, 2, 3)
-    assert plans.plan_entry(place.cache, graph, place.target).read(PLAN) == fake_plan((X,), (Y,))
+    assert plans.plan_entry(host.cache, graph, host.target).read(PLAN) == fake_plan((X,), (Y,))
 
 
 @pytest.mark.parametrize(
@@ -378,26 +386,32 @@ def test_engines_are_kept_apart_by_what_they_are_for(
     ids=["always", "one differs", "the first differs", "never"],
 )
 def test_an_engine_counts_when_two_builds_agree(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph, made: Any, built: int, passed: bool, kept: bytes
-) -> None:  # fmt: skip
+    monkeypatch: pytest.MonkeyPatch,
+    host: GpuHost,
+    graph: Graph,
+    made: Any,
+    built: int,
+    passed: bool,
+    kept: bytes,
+) -> None:
     shop = Shop(*made, repeatable=True)
     monkeypatch.setattr(plans, "build_isolated", shop)
-    result = plans.rung_c(place.cache, graph, place.target)
+    result = plans.rung_c(host.cache, graph, host.target)
     assert (shop.built, result["passed"], result["identical"]) == (built, passed, passed)
-    entry = plans.plan_entry(place.cache, graph, place.target)
+    entry = plans.plan_entry(host.cache, graph, host.target)
     assert entry.read(PLAN) == kept
     assert entry.parity().keys() == {"B", "C"}
 
 
 def test_builds_that_never_agree_are_told(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(plans, "build_isolated", Shop(b"a", b"b", b"c", b"d", repeatable=True))
-    plans.plan_entry(dataclasses.replace(place.cache, say=said.append), graph, place.target)
+    plans.plan_entry(dataclasses.replace(host.cache, say=said.append), graph, host.target)
     assert (
-        said[-1]
-        == "engine tiny fp16 for SM 89: 4 builds gave 4 different files; rung C failed, the last one is kept"
+        said[-1] == "engine tiny fp16 for SM 89: 4 builds gave 4 different files; "
+        "rung C failed, the last one is kept"
     )
 
 
@@ -408,20 +422,20 @@ def test_a_build_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_rung_c_is_climbed_again_where_its_result_was_lost(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     shop = Shop(b"a", repeatable=True)
     monkeypatch.setattr(plans, "build_isolated", shop)
     monkeypatch.setattr(Entry, "parity", lambda entry: {})
-    assert plans.rung_c(place.cache, graph, place.target)["passed"] is True
+    assert plans.rung_c(host.cache, graph, host.target)["passed"] is True
     assert shop.built == 3
 
 
 def test_rung_c_of_an_engine_from_the_cache_builds_it_again(
-    monkeypatch: pytest.MonkeyPatch, place: Place, graph: Graph
+    monkeypatch: pytest.MonkeyPatch, host: GpuHost, graph: Graph
 ) -> None:
     monkeypatch.setattr(plans, "build_isolated", Shop(b"a", repeatable=True))
-    plans.rung_c(place.cache, graph, place.target)
+    plans.rung_c(host.cache, graph, host.target)
     for made, built, passed in (
         ((b"a",), 1, True),
         ((b"b", b"a"), 2, True),
@@ -429,10 +443,10 @@ def test_rung_c_of_an_engine_from_the_cache_builds_it_again(
     ):
         shop = Shop(*made, repeatable=True)
         monkeypatch.setattr(plans, "build_isolated", shop)
-        assert plans.rung_c(place.cache, graph, place.target)["passed"] is passed
+        assert plans.rung_c(host.cache, graph, host.target)["passed"] is passed
         assert shop.built == built
     monkeypatch.setattr(plans, "build_isolated", Shop(b"f", repeatable=False))
-    result = plans.rung_c(place.cache, graph, place.target)
+    result = plans.rung_c(host.cache, graph, host.target)
     assert (result["passed"], result["identical"], result["repeatable"]) == (True, False, False)
 
 
@@ -441,9 +455,13 @@ def test_the_recognizer_is_frames_and_head() -> None:
     (clip,), outputs = spec.tensors()["recognizer"]
     product = TensorSpec("product", "float32", ("B", 4, 2))
     frames = FunctionEngine(
-        lambda clip: {"product": np.full((1, 4, 2), 3, np.float32), "intensity": np.ones((1, 4), np.float32)},
-        (clip,), (product, outputs[1]),
-    )  # fmt: skip
+        lambda clip: {
+            "product": np.full((1, 4, 2), 3, np.float32),
+            "intensity": np.ones((1, 4), np.float32),
+        },
+        (clip,),
+        (product, outputs[1]),
+    )
     scores = TensorSpec("classes_3", "float32", ("B", 3))
     head = FunctionEngine(
         lambda product: {"classes_3": product[:, 0, :1] * np.ones((1, 3), np.float32)},

@@ -1,8 +1,10 @@
-"""Graphs for TensorRT from small random networks: FP16 inside, flow in float32, golden arrays, kept in the cache."""
+"""Graphs for TensorRT from small random networks: FP16, float32 flow, golden arrays, cache."""
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -27,9 +29,10 @@ from microspot.engines.specs import RecognizerSpec, SpotterSpec
 from microspot.engines.tensorrt import builder
 from microspot.engines.tensorrt import graphs as module
 from microspot.engines.tensorrt.cache import Cache
-from microspot.engines.tensorrt.graphs import Graphs, scores_of
+from microspot.engines.tensorrt.graphs import Graphs, ToolError, scores_of
 
-SIDE, FRAMES = 48, 4
+SIDE = 48
+FRAMES = 4
 
 
 class Weights:
@@ -37,10 +40,8 @@ class Weights:
 
     def __init__(self) -> None:
         torch.manual_seed(3)
-        self.spotter, self.recognizer = (
-            MESNet(SpotterSpec(side=SIDE, feature=8)).eval(),
-            CMNet(SIDE).eval(),
-        )
+        self.spotter = MESNet(SpotterSpec(side=SIDE, feature=8)).eval()
+        self.recognizer = CMNet(SIDE).eval()
         self.contents = {
             "spotter.safetensors": save(self.spotter.state_dict()),
             "recognizer.safetensors": save(self.recognizer.state_dict()),
@@ -62,7 +63,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["encoder", "frames", "head"])
-def test_a_half_graph_is_the_function_of_the_network(
+def test_an_fp16_graph_is_the_function_of_the_network(
     weights: Weights, cache: Path, name: str
 ) -> None:
     graph = weights.graphs(cache, "fp16").graph(name)
@@ -82,9 +83,10 @@ def test_a_half_graph_is_the_function_of_the_network(
         if node.op_type in ("Conv", "Gemm") and node.input[1] in types
     )
     assert weighted[TensorProto.FLOAT16] > 0
-    assert (weighted[TensorProto.FLOAT] > 0) == (
-        name != "head"
-    )  # the flow, and nothing but the flow
+    if name == "head":
+        assert weighted[TensorProto.FLOAT] == 0
+    else:  # the flow
+        assert weighted[TensorProto.FLOAT] > 0
     products = [name for node in stored.node if node.op_type == "MatMul" for name in node.input]
     assert TensorProto.FLOAT not in {types.get(name) for name in products}
     if name == "frames":
@@ -106,7 +108,8 @@ def test_other_parameters_code_or_precision_are_another_graph(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graphs = weights.graphs(Path("unused"), "fp16")
-    before, single = graphs._fields("head"), weights.graphs(Path("unused"), "fp32")
+    before = graphs._fields("head")
+    single = weights.graphs(Path("unused"), "fp32")
     assert single._fields("head") != before
     monkeypatch.setitem(weights.contents, "recognizer.safetensors", save(CMNet(SIDE).state_dict()))
     assert graphs._fields("head") != before
@@ -122,7 +125,8 @@ def test_other_parameters_code_or_precision_are_another_graph(
 def test_a_graph_is_the_same_under_another_build_of_torch(
     weights: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graphs, found = weights.graphs(cache, "fp16"), []
+    graphs = weights.graphs(cache, "fp16")
+    found = []
     for build in ("2.11.0+cpu", "2.11.0+cu130", "2.11.0", "2.12.0"):
         monkeypatch.setattr(module, "version_of", lambda tool, build=build: build)
         found.append(graphs._fields("head"))
@@ -143,10 +147,72 @@ def test_the_code_that_shapes_a_graph_is_known() -> None:
     assert {Path(inspect.getfile(part)) for part in parts} <= set(module._sources())
 
 
+# Imported by what shapes a graph, and without influence on its content: errors, files, weights as
+# data, the contract of engines, and the check that ends in an error or changes nothing.
+WITHOUT_INFLUENCE = {
+    "documents.py",
+    "errors.py",
+    "export/parity.py",
+    "manifest.py",
+    "redaction.py",
+    "runtime/engine.py",
+    "runtime/onnx_engine.py",
+    "runtime/onnxruntime_import.py",
+    "telemetry.py",
+    "tensorrt/cache.py",
+}
+EXPORTING = (
+    "networks/cmnet.py",
+    "networks/mesnet.py",
+    "export/fp16.py",
+    "export/golden.py",
+    "export/onnx_export.py",
+    "tensorrt/graphs.py",
+)
+
+
+def imported(file: Path) -> set[Path]:
+    """The modules of engines that a file imports, anywhere in it, with relative names resolved."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        for name in ("", *(alias.name for alias in node.names)):
+            candidate = (folder / name).with_suffix(".py")
+            if candidate.is_file():
+                found.add(candidate)
+    return found
+
+
+def test_every_module_that_exporting_imports_is_a_source_or_without_influence() -> None:
+    home = Path(module.__file__).parents[1]
+    waiting = [home / name for name in EXPORTING]
+    reached = set(waiting)
+    while waiting:
+        new = imported(waiting.pop()) - reached
+        reached |= new
+        waiting += new
+    assert home / "networks" / "motion.py" in reached
+    assert home / "intervals.py" in reached
+    sources = {path.relative_to(home).as_posix() for path in module._sources()}
+    names = {path.relative_to(home).as_posix() for path in reached}
+    assert names - sources - WITHOUT_INFLUENCE == set()
+    assert names >= WITHOUT_INFLUENCE
+
+
+def test_a_source_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for gone in ("networks/gone*.py", "export/half.py"):
+        monkeypatch.setattr(module, "SOURCES", ("specs.py", gone))
+        with pytest.raises(ToolError, match=rf"{re.escape(gone)}: no such source"):
+            module._sources()
+
+
 def test_a_graph_that_is_another_function_is_not_kept(
     weights: Weights, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, good = weights.graphs(tmp_path, "fp16"), weights.graphs(cache, "fp16")
+    other = weights.graphs(tmp_path, "fp16")
+    good = weights.graphs(cache, "fp16")
     monkeypatch.setattr(other, "_export", lambda name: good.graph(name).model)
     golden = other._golden["head"]
     monkeypatch.setitem(
@@ -180,15 +246,15 @@ def test_a_shipped_float32_graph_is_taken_as_it_is(weights: Weights, tmp_path: P
 
 
 def test_the_flow_stays_float32(weights: Weights) -> None:
-    half = Fp16Step(EncoderStep(weights.spotter))
-    kinds = {name: value.dtype for name, value in [*half.named_parameters(), *half.named_buffers()]}
+    step = Fp16Step(EncoderStep(weights.spotter))
+    kinds = {name: value.dtype for name, value in [*step.named_parameters(), *step.named_buffers()]}
     flow = {kind for name, kind in kinds.items() if ".flow." in name}
     rest = {
         kind for name, kind in kinds.items() if ".flow." not in name and "num_batches" not in name
     }
     assert (flow, rest) == ({torch.float32}, {torch.float16})
     torch.testing.assert_close(
-        half.module.encoder.flow.local, weights.spotter.encoder.flow.local, atol=0, rtol=0
+        step.module.encoder.flow.local, weights.spotter.encoder.flow.local, atol=0, rtol=0
     )
     assert next(weights.spotter.parameters()).dtype == torch.float32
 
@@ -203,7 +269,8 @@ def test_a_product_is_the_same_as_a_convolution(tmp_path: Path, on_rows: bool) -
         helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
         for n, s in zip("xy", shapes, strict=True)
     ]
-    node, constant = helper.make_node("MatMul", names, ["y"]), numpy_helper.from_array(matrix, "m")
+    node = helper.make_node("MatMul", names, ["y"])
+    constant = numpy_helper.from_array(matrix, "m")
     graph = helper.make_graph([node], "tiny", ends[:1], ends[1:], initializer=[constant])
     path = tmp_path / "tiny.onnx"
     onnx.save(

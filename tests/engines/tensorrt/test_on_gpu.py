@@ -1,7 +1,7 @@
 """Rung D: engines on a real NVIDIA GPU against the networks as trained. `pytest -m gpu`.
 
-The runner has run on a GPU with a fake of TensorRT alone: TensorRT for RTX refused the one at hand (an H100), and
-TensorRT itself could not be installed there.
+The runner has run on a GPU with a fake of TensorRT alone: TensorRT for RTX refused the one at hand
+(an H100), and TensorRT itself could not be installed there.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def pair(
 def agree(pair: Pair, name: str, **arrays: Array) -> dict[str, Array]:
     """The CPU's outputs, which those of the GPU are near."""
     gpu, cpu, tolerance = pair
-    wanted, found = cpu.engine(name)(**arrays), gpu.engine(name)(**arrays)
+    wanted = cpu.engine(name)(**arrays)
+    found = gpu.engine(name)(**arrays)
     for output, value in wanted.items():
         np.testing.assert_allclose(
             found[output], value, atol=tolerance * np.abs(value).max(), err_msg=output
@@ -119,19 +120,18 @@ def test_the_runner_around_a_fake_of_tensorrt(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Streams, copies, CUDA graphs and the tolerances of rung D, with torch's kernels in the place of TensorRT's."""
+    """Streams, copies, CUDA graphs and the tolerances of rung D, with torch's kernels as engine."""
     torch = pytest.importorskip("torch")
     from tests.engines.tensorrt.fake_on_gpu import FakeOnGpu
 
     for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
         monkeypatch.setattr(backend, "allow_tf32", False)
-    cuda, graphs = Cuda(), graphs_of(Weights.open(PACKAGED), Cache(tmp_path), precision)
+    cuda = Cuda()
+    graphs = graphs_of(Weights.open(PACKAGED), Cache(tmp_path), precision)
     for name in graphs.names:
-        network, golden, tensors = (
-            copy.deepcopy(graphs._forms[name]),
-            graphs._golden[name],
-            graphs._tensors[name],
-        )
+        network = copy.deepcopy(graphs._forms[name])
+        golden = graphs._golden[name]
+        tensors = graphs._tensors[name]
         fake = FakeOnGpu(Fp16Step(network) if precision == "fp16" else network, *tensors)
         monkeypatch.setattr(engine_module, "load_module", lambda _, fake=fake: fake)
         engine = TensorRTEngine(b"", *tensors, "tensorrt", name, cuda)

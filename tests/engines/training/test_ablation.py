@@ -18,24 +18,36 @@ from microspot.engines.training.ablation import (
     run_ablation,
     spotter_runs,
     table,
-    unrefined,
+    unrefined_windows,
 )
 from microspot.engines.training.losses import STRATEGIES
 from microspot.engines.training.recognizer.data import RecognizerConfig
 from microspot.engines.training.spotter.config import SpotterTraining, load_config
 
-SIDE, FRAMES, TICK = 32, 60, 33_333_333
+SIDE = 32
+FRAMES = 60
+TICK = 33_333_333
 LABELS = [("negative", "disgust"), ("positive", "happiness"), ("surprise", "surprise")]
 SPOTTER = SpotterTraining(
-    bfloat16=False, pretrain_steps=1, pretrain_clips=4, joint_steps=2, joint_clips=2, joint_ticks=50, cpn_steps=1,
-    crn_steps=1, warm_steps=1, validation_clips=2, spec=SpotterSpec(side=SIDE, feature=16),
-)  # fmt: skip
+    bfloat16=False,
+    pretrain_steps=1,
+    pretrain_clips=4,
+    joint_steps=2,
+    joint_clips=2,
+    joint_ticks=50,
+    cpn_steps=1,
+    crn_steps=1,
+    warm_steps=1,
+    validation_clips=2,
+    spec=SpotterSpec(side=SIDE, feature=16),
+)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six clips of noise with one ME each, two of them for validation."""
-    data, random = tmp_path_factory.mktemp("set"), np.random.default_rng(0)
+    data = tmp_path_factory.mktemp("set")
+    random = np.random.default_rng(0)
     clips = []
     for i in range(6):
         label3, label5 = LABELS[i % 3]
@@ -84,7 +96,7 @@ def run(
     return rows, lines
 
 
-# ---- what is run -------------------------------------------------------------------------------------------------
+# ---- what is run
 
 
 def test_every_spotter_run_changes_only_its_switch() -> None:
@@ -132,12 +144,12 @@ def test_cpn_alone_keeps_its_windows_as_they_are() -> None:
     scores = np.full((2, 12), np.nan, np.float32)
     scores[0, 6], scores[1, 11], scores[0, 11] = 0.9, 0.4, 0.2
     spec = SpotterSpec(windows=(7, 9), dilations=((1, 2), (2, 2)))
-    windows = unrefined(scores, spec, 0.3)
+    windows = unrefined_windows(scores, spec, 0.3)
     assert [(w.end, w.scale, w.start, w.stop) for w in windows] == [(6, 0, 0, 7), (11, 1, 3, 12)]
     assert [w.score for w in windows] == pytest.approx([0.9, 0.4])
 
 
-# ---- runs --------------------------------------------------------------------------------------------------------
+# ---- runs
 
 
 def test_runs_are_made_once_in_one_table(folder: Path, tmp_path: Path) -> None:

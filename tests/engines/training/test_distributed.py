@@ -15,23 +15,24 @@ from microspot.engines.errors import UsageError
 from microspot.engines.training.distributed import TrainingGroup, denormals_as_zero
 from tests.noise_set import RECOGNIZER, SPOTTER, noise_set
 
-# One of two: the leader is slow to write, the other has nothing to do; or the other fails while the leader is busy.
+# One of two: the leader is slow to write, the other has nothing to do; or the other fails while the
+# leader is busy.
 MEMBER = """
 import sys, time
 from pathlib import Path
 import torch.distributed as dist
-from microspot.engines.training.distributed import Team
+from microspot.engines.training.distributed import TrainingGroup
 
 out, fails = Path(sys.argv[1]), sys.argv[2] == "fails"
 try:
-    with Team.joined() as team:
-        if fails and not team.leads:
+    with TrainingGroup.joined() as group:
+        if fails and not group.is_main_process:
             raise RuntimeError("an odd set")
-        if team.leads:
+        if group.is_main_process:
             time.sleep(60 if fails else 2)
             (out / "weights").write_text(str(time.monotonic_ns()))
 finally:
-    (out / f"left-{team.rank}").write_text(f"{time.monotonic_ns()} {dist.is_initialized()}")
+    (out / f"left-{group.rank}").write_text(f"{time.monotonic_ns()} {dist.is_initialized()}")
 """
 
 
@@ -41,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def torchrun(*program: str) -> subprocess.CompletedProcess[str]:
-    """Start two processes of a program as one team."""
+    """Start two processes of a program as one group."""
     command = [
         sys.executable,
         "-m",
@@ -58,9 +59,19 @@ def together(network: str, config: str, data: Path, folder: Path) -> Path:
     """Train with two processes; OUT."""
     (folder / "config.toml").write_text(config)
     done = torchrun(
-        "-m", "microspot.engines", "train", network, "--data", str(data), "--out", str(folder / "run"),
-        "--config", str(folder / "config.toml"), "--threads", "1",
-    )  # fmt: skip
+        "-m",
+        "microspot.engines",
+        "train",
+        network,
+        "--data",
+        str(data),
+        "--out",
+        str(folder / "run"),
+        "--config",
+        str(folder / "config.toml"),
+        "--threads",
+        "1",
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return folder / "run"
 
@@ -116,14 +127,14 @@ def test_two_train_the_recognizer_as_one(data: Path, tmp_path: Path) -> None:
 def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    team = TrainingGroup.join()
+    group = TrainingGroup.join()
     network = torch.nn.Linear(2, 1)
     network(torch.ones(1, 2)).sum().backward()
     before = network.weight.grad.clone()
-    team.average_gradients(network)
-    team.average_statistics(network)
+    group.average_gradients(network)
+    group.average_statistics(network)
     assert torch.equal(network.weight.grad, before)
-    assert (team.is_main_process, team.size, team.agree(0.25)) == (True, 1, 0.25)
+    assert (group.is_main_process, group.size, group.agree(0.25)) == (True, 1, 0.25)
 
 
 def test_denormals_are_zero_only_while_training() -> None:

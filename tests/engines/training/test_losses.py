@@ -19,7 +19,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-# ---- MESNet ----------------------------------------------------------------------------------------------------
+# ---- MESNet
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,8 @@ def test_cpn_loss_balances_positives(
 ) -> None:
     labels = torch.tensor([1.0] * positives + [0.0] * negatives).view(1, 1, -1)
     logits = torch.randn(labels.shape, generator=generator())
-    p, y = logits.sigmoid(), labels
+    p = logits.sigmoid()
+    y = labels
     expected = -(beta * y * p.log() + (1 - y) * (1 - p).log()).mean()
     torch.testing.assert_close(
         losses.cpn_loss(logits, labels, torch.ones_like(y).bool(), beta_max), expected
@@ -44,7 +45,8 @@ def test_cpn_loss_balances_positives(
 
 
 def test_cpn_loss_ignores_unused_windows() -> None:
-    logits, labels = torch.zeros(2, 5, 8), torch.zeros(2, 5, 8)
+    logits = torch.zeros(2, 5, 8)
+    labels = torch.zeros(2, 5, 8)
     labels[0, 0, :3] = 1
     used = torch.zeros(2, 5, 8, dtype=torch.bool)
     used[0, 0] = True  # 3 positives, 5 negatives, beta 5/3
@@ -99,7 +101,7 @@ def test_l2_leaves_out_the_excluded_and_the_frozen() -> None:
     assert losses.l2([], 0.1).item() == 0
 
 
-# ---- intensity distillation ------------------------------------------------------------------------------------
+# ---- intensity distillation
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_identical_frames_can_still_be_drawn() -> None:
     assert (losses.sample_negatives(mixed, "softmax", 3, temperature=1e-6).sum(-1) == 3).all()
 
 
-# ---- tendency --------------------------------------------------------------------------------------------------
+# ---- tendency
 
 
 def test_prototype_is_a_tent_whose_three_sigma_ranges_touch() -> None:
@@ -197,10 +199,8 @@ def test_prototype_is_a_tent_whose_three_sigma_ranges_touch() -> None:
 
 @pytest.mark.parametrize("kappa", [1e-3, 0.05, 1.0])
 def test_soft_ranks_sum_to_u_plus_a_constant(kappa: float) -> None:
-    first, second = (
-        torch.rand(7, generator=generator()).double(),
-        torch.rand(9, generator=generator(1)).double(),
-    )
+    first = torch.rand(7, generator=generator()).double()
+    second = torch.rand(9, generator=generator(1)).double()
     pooled = torch.cat([first, second])
     comparisons = torch.sigmoid((first[:, None] - pooled[None]) / kappa)
     ranks = 1 + comparisons.sum(1) - 0.5  # every value ties with itself
@@ -211,7 +211,8 @@ def test_soft_ranks_sum_to_u_plus_a_constant(kappa: float) -> None:
 def test_hard_ranks_give_the_p_value_of_scipy(sizes: tuple[int, int]) -> None:
     rng = np.random.default_rng(3)
     for shift in (0.0, 0.3, -2.0):
-        first, second = rng.normal(shift, 1, sizes[0]), rng.normal(0, 1, sizes[1])
+        first = rng.normal(shift, 1, sizes[0])
+        second = rng.normal(0, 1, sizes[1])
         u = losses.soft_u(torch.tensor(first), torch.tensor(second), HARD)
         expected = stats.ranksums(first, second).pvalue
         assert losses.log_p_value(u, *sizes).exp().item() == pytest.approx(expected, rel=1e-9)
@@ -229,7 +230,8 @@ def test_smallest_attainable_p(n1: int, n2: int, smallest: float) -> None:
 
 @pytest.mark.parametrize("z", [1.0, 36.0, 300.0])
 def test_log_p_stays_finite_and_steep_far_out(z: float) -> None:
-    n1, n2 = 1, 16
+    n1 = 1
+    n2 = 16
     u = torch.tensor(n1 * n2 / 2 + z * math.sqrt(n1 * n2 * (n1 + n2 + 1) / 12), requires_grad=True)
     log_p = losses.log_p_value(u, n1, n2)
     log_p.backward()
@@ -268,7 +270,8 @@ def test_wilcoxon_is_a_hinge_with_finite_gradients(scope: str, form: str) -> Non
 def test_frame_scope_pulls_free_intensities_into_the_tendency() -> None:
     mu, sigma = losses.prototype(torch.tensor([5]), 11)
     free = torch.randn(1, 11, generator=generator()).requires_grad_()
-    optimiser, random = torch.optim.Adam([free], 0.05), generator(1)
+    optimiser = torch.optim.Adam([free], 0.05)
+    random = generator(1)
     for step in range(250):
         kappa = 0.2 + (0.05 - 0.2) * step / 249
         loss = losses.wilcoxon(
@@ -312,7 +315,8 @@ def test_total_wants_one_coefficient_for_each_loss() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    s, draws = torch.zeros(1, 3), torch.zeros(1, 3, 4)
+    s = torch.zeros(1, 3)
+    draws = torch.zeros(1, 3, 4)
     with pytest.raises(UsageError, match="frame, window, global"):
         losses.wilcoxon(s, draws, scope="clip")
     with pytest.raises(UsageError, match="log, literal"):

@@ -39,12 +39,22 @@ from microspot.engines.training.spotter.validation import validate
 from microspot.engines.training.targets import Assignment
 from microspot.engines.training.warm_start import warm_start
 
-SIDE, FRAMES = 32, 60
+SIDE = 32
+FRAMES = 60
 SPEC = SpotterSpec(side=SIDE, feature=32)
 CONFIG = SpotterTraining(
-    bfloat16=False, pretrain_steps=2, pretrain_clips=6, joint_steps=3, joint_clips=2, joint_ticks=50,
-    cpn_steps=1, crn_steps=1, warm_steps=1, validation_clips=2, spec=SPEC,
-)  # fmt: skip
+    bfloat16=False,
+    pretrain_steps=2,
+    pretrain_clips=6,
+    joint_steps=3,
+    joint_clips=2,
+    joint_ticks=50,
+    cpn_steps=1,
+    crn_steps=1,
+    warm_steps=1,
+    validation_clips=2,
+    spec=SPEC,
+)
 
 
 @pytest.fixture
@@ -54,7 +64,8 @@ def folder(tmp_path: Path) -> Path:
     clips = []
     for i, (rate, split) in enumerate([(30, "train"), (60, "train"), (20, "validation")]):
         times = (np.arange(FRAMES) * 1_000_000_000 // rate).tolist()
-        middle, tenth = times[FRAMES // 3], 100_000_000
+        middle = times[FRAMES // 3]
+        tenth = 100_000_000
         movements = [
             {
                 "kind": "micro",
@@ -127,7 +138,8 @@ def test_lags_reach_before_the_cut_as_they_do_in_the_stream(folder: Path) -> Non
     """60 Hz thinned, 30 Hz, 20 Hz: every tick's frame is compared with the frames that the whole clip gives it."""
     for clip in ClipSet.open(folder, SPEC).clips[:3]:
         first = FRAMES // 3
-        whole, part = cut(clip, SPEC), cut(clip, SPEC, first=first)
+        whole = cut(clip, SPEC)
+        part = cut(clip, SPEC, first=first)
         wanted = {
             int(row): whole.rows[lags].tolist()
             for row, lags in zip(whole.rows, whole.lags, strict=True)
@@ -167,14 +179,16 @@ def test_a_turned_clip_shows_the_same_frames_backward(folder: Path) -> None:
     forward, backward = both
     assert forward.rows.tolist() == backward.rows[::-1].tolist() == list(range(FRAMES))
     last = clip.times_ns[-1] * 30 / 1e9
-    seen, turned = forward.truths, backward.truths
+    seen = forward.truths
+    turned = backward.truths
     np.testing.assert_allclose(turned.onset, last - clip.micro_ns[:, 1] * 30 / 1e9)
     np.testing.assert_allclose(turned.offset - turned.onset, seen.offset - seen.onset)
 
 
 def test_batched_tick_features_equal_each_segment_alone(folder: Path) -> None:
     torch.manual_seed(0)
-    data, random = ClipSet.open(folder, SPEC), np.random.default_rng(0)
+    data = ClipSet.open(folder, SPEC)
+    random = np.random.default_rng(0)
     encoder = load_network().encoder.eval()
     segments = [cut(data.clips[1], SPEC), cut(data.clips[2], SPEC)]
     with torch.no_grad():
@@ -203,7 +217,8 @@ def test_augmentation_treats_all_frames_alike() -> None:
 
 
 def test_pretraining_negatives_touch_no_me(folder: Path) -> None:
-    clips, random = ClipSet.open(folder, SPEC).clips, np.random.default_rng(3)
+    clips = ClipSet.open(folder, SPEC).clips
+    random = np.random.default_rng(3)
     for _ in range(50):
         clip, onset, offset = quiet_span(list(clips), 200_000_000, 0.5, random)
         assert offset < clip.micro_ns[0, 0] or onset > clip.micro_ns[0, 1]
@@ -300,7 +315,8 @@ def test_resuming_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_validation_judges_as_the_export_will_be_judged(folder: Path) -> None:
     torch.manual_seed(0)
-    data, network = ClipSet.open(folder, SPEC), load_network().train()
+    data = ClipSet.open(folder, SPEC)
+    network = load_network().train()
     spec, figures = validate(network, data.clips, data.crops)
     assert network.training
     assert figures["truths"] == 3
@@ -334,10 +350,8 @@ def test_a_larger_network_begins_with_what_a_smaller_one_computes(
     monkeypatch.setattr(spatial, "ENCODER_CHANNELS", (24, 40, 70))
     large = MESNet(dataclasses.replace(SPEC, temporal_kernels=(7, 5))).eval()
     warm_start(large, tmp_path / "small.safetensors")
-    pixels, valid = (
-        torch.randint(0, 256, (20, SPEC.channels, SIDE, SIDE), dtype=torch.uint8),
-        torch.ones(1, 20),
-    )
+    pixels = torch.randint(0, 256, (20, SPEC.channels, SIDE, SIDE), dtype=torch.uint8)
+    valid = torch.ones(1, 20)
     features = small.encoder(pixels)
     torch.testing.assert_close(large.encoder(pixels), features)
     torch.testing.assert_close(large(features.T[None], valid), small(features.T[None], valid))
@@ -363,8 +377,11 @@ def test_a_run_that_begins_with_weights_has_no_pretraining(folder: Path, tmp_pat
     ).run()
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert [row["stage"] for row in rows] == ["joint"] * 2
-    moved = {name.split(".")[0] for (name, a), b in zip(made.named_parameters(), given.parameters(), strict=True)
-             if not torch.equal(a, b)}  # fmt: skip
+    moved = {
+        name.split(".")[0]
+        for (name, a), b in zip(made.named_parameters(), given.parameters(), strict=True)
+        if not torch.equal(a, b)
+    }
     assert moved == {"temporal", "proposals"}, "one step of CPN alone, from the given weights"
 
 

@@ -20,7 +20,8 @@ from microspot.engines.training.targets import (
     refiner_targets,
 )
 
-SPEC, RULE = SpotterSpec(), Assignment()
+SPEC = SpotterSpec()
+RULE = Assignment()
 
 
 def floats(*values: float) -> np.ndarray:
@@ -41,7 +42,8 @@ def floats(*values: float) -> np.ndarray:
 def test_overlap(
     window: tuple[int, int], truths: list[tuple[int, int]], overlap: float, reason: str
 ) -> None:
-    onset, offset = floats(*(t[0] for t in truths)), floats(*(t[1] for t in truths))
+    onset = floats(*(t[0] for t in truths))
+    offset = floats(*(t[1] for t in truths))
     assert best_overlap(window[0], window[1], Truths.of(onset, offset))[0] == pytest.approx(
         overlap
     ), reason
@@ -73,11 +75,13 @@ def test_an_inclusive_offset_frame_belongs_to_the_interval() -> None:
 
 @pytest.mark.parametrize("n", [3, 14, 40])
 def test_proposal_labels_equal_a_plain_loop(n: int) -> None:
-    onset, offset = floats(-3, 12, 33), floats(5, 24.5, 45)
+    onset = floats(-3, 12, 33)
+    offset = floats(5, 24.5, 45)
     found = proposal_labels(SPEC, n, Truths.of(onset, offset), RULE)
     for i, width in enumerate(SPEC.windows):
         for last in range(n):
-            a, b = last - width + 1, last + 1
+            a = last - width + 1
+            b = last + 1
             ratio = max(
                 max(0.0, min(b, h) - max(a, g)) / (max(b, h) - min(a, g))
                 for g, h in zip(onset, offset, strict=True)
@@ -87,7 +91,8 @@ def test_proposal_labels_equal_a_plain_loop(n: int) -> None:
 
 
 def test_a_doubtful_me_is_neither_positive_nor_negative() -> None:
-    onset, offset = floats(20, 60), floats(31, 71)
+    onset = floats(20, 60)
+    offset = floats(31, 71)
     sure = proposal_labels(SPEC, 120, Truths.of(onset, offset), RULE)
     truths = Truths.of(onset, offset, [False, True])
     labels = proposal_labels(SPEC, 120, truths, RULE)
@@ -102,8 +107,10 @@ def test_a_doubtful_me_is_neither_positive_nor_negative() -> None:
 
 
 def test_targets_invert_the_decoding() -> None:
-    start, stop = floats(10, 30, 60), floats(21, 37, 75)
-    onset, offset = floats(12.25, 61), floats(20.5, 72)
+    start = floats(10, 30, 60)
+    stop = floats(21, 37, 75)
+    onset = floats(12.25, 61)
+    offset = floats(20.5, 72)
     labels, targets = refiner_targets(start, stop, Truths.of(onset, offset), RULE)
     assert labels.tolist() == [1, 0, 1]
     assert np.isnan(targets[1]).all(), "a window that is no ME has no boundary to learn"
@@ -125,7 +132,8 @@ def test_samples_hold_the_ratio_and_prefer_what_cpn_proposes() -> None:
     scores = np.zeros((SPEC.scales, 120), np.float32)
     scores[:, 80:90] = 0.9  # CPN is wrong here
     drawn = refiner_samples(SPEC, scores, Truths.of([20], [31]), RULE, np.random.default_rng(1))
-    positives, negatives = int((drawn.labels == 1).sum()), int((drawn.labels == 0).sum())
+    positives = int((drawn.labels == 1).sum())
+    negatives = int((drawn.labels == 0).sum())
     assert RULE.copies < positives <= RULE.positives
     assert negatives == pytest.approx(RULE.negatives_per_positive * RULE.positives, abs=2)
     hard = (drawn.labels == 0) & (drawn.stop > 80) & (drawn.stop <= 90)
