@@ -1,0 +1,19 @@
+"""Where frames come from: cameras, streams, files, folders of images, other programs.
+
+open            `open_source(uri)`, and the choice of all kinds of sources
+options         limits and time-outs that all of them share
+address         what a source is called, without secrets
+live            a camera or stream that is lost and found again; read by capture/
+arrival_clock   when a live frame was taken, by the camera's times and the arrivals
+timeouts        how long a live source may be silent, and the pauses between reconnects
+push            frames that another program captures
+recorded        what files and folders have in common
+video_file      a video file
+packet_ledger   which frames a video file holds, so that lost ones are counted
+image_folder    a folder of numbered images
+image_series    which images of a folder are its frames
+image_headers   what an image's header promises, read before it is decoded
+synthetic_clip  the packaged sample, and a rendered video whose every movement is known
+pacing          playing a recording in real time
+rate_check      whether frames come often enough for micro-expressions
+"""

@@ -1,9 +1,9 @@
 """What a source is called: its kind, what to open, and a name that gives no secret away.
 
-Credentials stand in camera URIs, files are called what no terminal can show, and names go into
-logs, events, ids and pages. So the URI is read once, here, and everything downstream sees the
-redacted, printable name (`engines.redaction`); texts of libraries, which like to quote the URI,
-pass through `scrub`.
+Camera URIs carry credentials, names of files may hold characters that no terminal can show, and
+names go into logs, events, ids and pages. So the URI is read once, here, and everything downstream
+sees the redacted, printable name (`engines.redaction`); texts of libraries, which often quote the
+URI, pass through `scrub`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,23 @@ __all__ = ["Address", "parse", "redact"]
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _RESERVED = set(":/?#[]@!$&'()*+,;=% ")  # of a URI (RFC 3986, 2.2), and % itself
+_SAMPLE = re.compile(r"sample(:synthetic(:\d+)?)?")
 _REFUSED = ("401", "unauthorized", "403", "forbidden")
 
 
 @dataclass(frozen=True)
 class Address:
-    """`kind` is a key of `sources.SOURCES`; `target` is opened and never shown; `name` is shown."""
+    """`kind` is a key of `open.SOURCES`; `target` is opened and never shown; `name` is shown."""
 
     kind: str
     target: str = field(repr=False)
     name: str
 
     def scrub(self, text: str) -> str:
-        """`text` as one printable line without this source's URI, user, password or anything else hidden of it."""
+        """`text` as one printable line, without what is hidden of this source.
+
+        That is its URI, user, password and other secrets.
+        """
         if self.kind == "stream":
             text = text.replace(self.target, self.name)
             for secret in secrets_of(self.target):
@@ -65,7 +69,8 @@ def parse(uri: str) -> Address:
     if found:
         if scheme.lower() not in STREAM_SCHEMES:
             raise UsageError(
-                f"source {redact_uri(uri)}: expected one of {', '.join(STREAM_SCHEMES)}, a file or a camera"
+                f"source {redact_uri(uri)}: "
+                f"expected one of {', '.join(STREAM_SCHEMES)}, a file or a camera"
             )
         return Address("stream", uri, printable(redact_uri(uri)))
     return _on_disk(uri)
@@ -88,9 +93,12 @@ def _can_be_a_path(uri: str) -> bool:
 
 
 def _on_disk(uri: str) -> Address:
-    """A file or folder, there or not. Only what is there keeps a name that looks like a URI without its scheme."""
+    """A file or folder, there or not.
+
+    Only what is there keeps a name that looks like a URI without its scheme.
+    """
     name = printable(Path(uri).name or Path(uri).resolve().name or uri)
-    # unlike Path's, no error for what is too long or forbidden
+    # os.path.isdir, unlike Path.is_dir, raises no error for a path too long or forbidden.
     kind = "folder" if os.path.isdir(uri) else "file"
     return Address(kind, uri, name if os.path.exists(uri) else redact(name))
 
@@ -104,10 +112,7 @@ def _from_environment(uri: str) -> Address:
 
 
 def _sample(uri: str) -> Address:
-    _, *rest = uri.split(":")
-    if rest and (
-        rest[0] != "synthetic" or len(rest) > 2 or not all(part.isdecimal() for part in rest[1:])
-    ):
+    if not _SAMPLE.fullmatch(uri):
         raise UsageError(
             f"source {uri}: expected sample, sample:synthetic or sample:synthetic:SEED"
         )
@@ -115,13 +120,15 @@ def _sample(uri: str) -> Address:
 
 
 def password_advice(uri: str, failure: str) -> str:
-    """What to do about a password that `uri` does not carry as it should, given why opening failed; "" if it may."""
+    """What to do about a password that `uri` may carry wrongly, given why opening failed; or ""."""
     rest = uri.partition("://")[2]
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    # a / ? or # in the password ended it
-    cut = "@" in rest and "@" not in authority and ":" in authority
+    cut_short = "@" in rest and "@" not in authority and ":" in authority  # by / ? or # in it
     password = urllib.parse.unquote(rest.rpartition("@")[0].partition(":")[2])
-    refused = any(word in failure.lower() for word in _REFUSED) and set(password) & _RESERVED
-    if not (cut or refused):
+    refused = any(word in failure.lower() for word in _REFUSED)
+    if not cut_short and not (refused and set(password) & _RESERVED):
         return ""
-    return "write reserved characters of the password percent-encoded: / as %2F, @ as %40, # as %23, % as %25"
+    return (
+        "write reserved characters of the password percent-encoded: "
+        "/ as %2F, @ as %40, # as %23, % as %25"
+    )

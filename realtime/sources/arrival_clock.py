@@ -2,97 +2,117 @@
 
 Arrival times jitter with network and decoder; the camera's times do not, but they start anywhere
 and drift. Arrival minus camera time is an offset plus a delay that is never negative, so the least
-of it over a while shows the drift. It is followed slowly, since a step would look like motion to
-the time grid. The first frames come late, held back while a stream is probed or by a server that
-sends all since its last key frame; so the arrival that is given for the first one is what the least
-delay of the connection's beginning makes it (see `packets`). Nothing here is from the papers.
+of it over a while shows the drift. The drift is followed slowly, since a step would look like
+motion to the time grid.
+
+The first frames come late, held back while a stream is probed, or by a server that sends all since
+its last key frame at once; so the arrival that is given for the first one is the one without that
+delay (`packets` measures it).
+
+Nothing here is from the papers.
 """
 
 from __future__ import annotations
 
-BLOCK_NS = 10_000_000_000  # drift is measured between the least offsets of blocks this long
+from .capture.packets import HELD_BACK_NS, SECOND_NS
+
+BLOCK_NS = 10 * SECOND_NS  # drift is measured between the least offsets of blocks this long
 SLEW = 0.005  # of elapsed time: a 33 ms interval changes by 0.17 ms at most
-BACK_NS = 1_000_000_000  # camera time that steps back further than this was set anew
-LEAP_NS = 60_000_000_000  # segments whose times differ from arrival by this much were set anew
-HELD_NS = 15_000_000_000  # a first frame up to this much before the floor is one that was held back: it keeps its time
-# so was one that runs this far ahead of arrival from one frame to the next
-AHEAD_NS = 1_000_000_000
+STEP_BACK_NS = SECOND_NS  # camera time that steps back further than this was set anew
+# Camera time that runs further ahead of arrival than this, from one frame to the next, was set
+# anew.
+STEP_AHEAD_NS = SECOND_NS
+# Segments of a playlist whose times differ from their arrival by more than this were set anew.
+PLAYLIST_JUMP_NS = 60 * SECOND_NS
 
 
 class ArrivalClock:
-    """One connection's clock. Times in ns; host times given out lie after `floor_ns`, the end of what was told before.
+    """The clock of one connection; all times in ns.
 
-    But for frames that are themselves older than that, which keep their time: the caller drops
-    them.
+    Host times lie after `after_ns`, the end of what was recorded before. A first frame that is
+    older by less than HELD_BACK_NS was held back and keeps its time: the caller drops it.
     """
 
-    def __init__(self, floor_ns: int = 0) -> None:
-        self._floor = floor_ns
-        self._offset: int | None = None
+    def __init__(self, after_ns: int = 0) -> None:
+        self._after = after_ns  # host time of the newest frame
+        self._offset: int | None = None  # host time minus camera time
         self._target = 0  # where the offset is heading
-        self._low = 0  # least arrival minus camera time in this block
-        self._past: int | None = None  # and in the one before
-        self._block_from = self._last_pts = self._last_at = 0
+        self._block_least = 0  # least arrival minus camera time in this block
+        self._last_block_least: int | None = None
+        self._block_start = 0  # camera time
+        self._last_pts = 0
+        self._last_at = 0
 
     def place(self, pts_ns: int | None, at_ns: int) -> tuple[int, bool]:
-        """Host time of a frame with camera time `pts_ns` (None: it has none) that arrived at `at_ns`.
+        """Host time of a frame with camera time `pts_ns` (None: without) that arrived at `at_ns`.
 
         The flag says that the camera's clock jumped before this frame. Where the camera's time
         repeats or steps back a little, so does the result; the caller drops such frames.
         """
         jumped = False
         if pts_ns is None:
-            host = max(at_ns, self._floor + 1)
+            host = max(at_ns, self._after + 1)
         else:
             jumped = self._offset is not None and self._jumps(pts_ns, at_ns)
             if self._offset is None or jumped:
                 offset = self._anchor(pts_ns, at_ns)
             else:
                 offset = self._follow(pts_ns, at_ns, self._offset)
-            host, self._offset, self._last_at = pts_ns + offset, offset, at_ns
-        self._floor = max(self._floor, host)
+            self._offset = offset
+            self._last_at = at_ns
+            host = pts_ns + offset
+        self._after = max(self._after, host)
         return host, jumped
 
     def _jumps(self, pts_ns: int, at_ns: int) -> bool:
         step = pts_ns - self._last_pts
-        return step < -BACK_NS or step > at_ns - self._last_at + AHEAD_NS
+        return step < -STEP_BACK_NS or step > at_ns - self._last_at + STEP_AHEAD_NS
 
     def _anchor(self, pts_ns: int, at_ns: int) -> int:
-        held = self._offset is None and self._floor - at_ns < HELD_NS
-        self._target = (at_ns if held else max(at_ns, self._floor + 1)) - pts_ns
-        self._low, self._past = at_ns - pts_ns, None
-        self._block_from = self._last_pts = pts_ns
+        """The offset of a first frame, or of one before which the clock jumped."""
+        held_back = self._offset is None and self._after - at_ns < HELD_BACK_NS
+        host = at_ns if held_back else max(at_ns, self._after + 1)
+        self._target = host - pts_ns
+        self._block_least = at_ns - pts_ns
+        self._last_block_least = None
+        self._block_start = pts_ns
+        self._last_pts = pts_ns
         return self._target
 
     def _follow(self, pts_ns: int, at_ns: int, offset: int) -> int:
-        """The offset, moved a little towards its target; the target moves by the drift from block to block."""
-        self._low = min(self._low, at_ns - pts_ns)
-        if pts_ns - self._block_from >= BLOCK_NS:
-            if self._past is not None:
-                self._target += self._low - self._past
-            self._past, self._low, self._block_from = self._low, at_ns - pts_ns, pts_ns
-        step = int(SLEW * max(0, pts_ns - self._last_pts))
+        """The offset, moved a little towards its target.
+
+        The target moves by the drift from block to block.
+        """
+        self._block_least = min(self._block_least, at_ns - pts_ns)
+        if pts_ns - self._block_start >= BLOCK_NS:
+            if self._last_block_least is not None:
+                self._target += self._block_least - self._last_block_least
+            self._last_block_least = self._block_least
+            self._block_least = at_ns - pts_ns
+            self._block_start = pts_ns
+        most = int(SLEW * max(0, pts_ns - self._last_pts))
         self._last_pts = max(self._last_pts, pts_ns)
-        return offset + max(-step, min(step, self._target - offset))
+        return offset + max(-most, min(most, self._target - offset))
 
 
 class PlaylistClock:
-    """The clock of HLS, for all its connections: its times are exact, and arrivals, a segment at once, say nothing.
+    """The clock of HLS, for all connections to a playlist.
 
-    So a segment that is given again, as after a reconnect, falls where it fell before, and the
-    caller drops it.
+    Its times are exact, and arrivals, a segment at once, say nothing. So a segment that is given
+    again, as after a reconnect, gets the same times as before, and the caller drops it.
     """
 
     def __init__(self) -> None:
         self._offset: int | None = None
-        self._floor = 0
+        self._after = 0
 
     def place(self, pts_ns: int | None, at_ns: int) -> tuple[int, bool]:
-        """As ArrivalClock.place."""
+        """Host time of a frame, and whether the clock jumped; as ArrivalClock.place."""
         if pts_ns is None:
             return at_ns, False
-        jumped = self._offset is not None and abs(pts_ns + self._offset - at_ns) > LEAP_NS
+        jumped = self._offset is not None and abs(pts_ns + self._offset - at_ns) > PLAYLIST_JUMP_NS
         if self._offset is None or jumped:
-            self._offset = max(at_ns, self._floor + 1) - pts_ns
-        self._floor = max(self._floor, pts_ns + self._offset)
+            self._offset = max(at_ns, self._after + 1) - pts_ns
+        self._after = max(self._after, pts_ns + self._offset)
         return pts_ns + self._offset, jumped

@@ -1,6 +1,6 @@
-"""Which files of a folder are its frames, and which only lie beside them: companions of macOS, masks, pipes.
+"""Which images of a folder are its frames, and which only lie beside them.
 
-Not from the papers.
+Beside them lie companion files of macOS, masks, and copies. Not from the papers.
 """
 
 from __future__ import annotations
@@ -16,98 +16,118 @@ from ..errors import SourceError
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 DIGITS = re.compile(r"(\d+)")
 
-Kind = tuple[
-    str, str
-]  # what the names of one series have in common: the stem with # for numbers, and the suffix
-Numbers = tuple[int, ...]
+# What the names of one series have in common: the stem with # for numbers, and the suffix.
+Pattern = tuple[str, str]
+Numbers = tuple[int, ...]  # those in one name
 
 
-class Series(NamedTuple):
-    """The frames in order, and a word about images beside them that are none, if there are any."""
+class ImageSeries(NamedTuple):
+    """The frames in order, and a warning about images that were left out, or ""."""
 
     files: list[Path]
     warning: str
 
 
-def frames_of(folder: Path) -> Series:
+def frames_of(folder: Path) -> ImageSeries:
     """The images of `folder` in natural order of their names.
 
-    Hidden files (`._img1.jpg`) and what is no file (a pipe would be waited for) are nothing; a link
+    Hidden files (`._img1.jpg`) and what is no file (a pipe would be waited for) are ignored; a link
     that leads nowhere keeps its place. Images whose names are those of others with something before
     or after them (`img1_mask.png` beside `img1.jpg`) are left out with a warning. Raises OSError
-    where the folder cannot be read, SourceError where two kinds of images have the same numbers and
-    neither belongs to the other.
+    where the folder cannot be read, SourceError where images of two patterns have the same numbers
+    and neither belongs to the other.
     """
-    kinds: dict[Kind, dict[Numbers, list[Path]]] = {}
+    by_pattern: dict[Pattern, dict[Numbers, list[Path]]] = {}
     for path in _images(folder):
         stem = path.name[: -len(path.suffix)]
         numbers = tuple(int(number) for number in DIGITS.findall(stem))
-        kinds.setdefault((DIGITS.sub("#", stem), path.suffix), {}).setdefault(numbers, []).append(
-            path
-        )
-    beside = _beside(folder, kinds)
-    files = [
-        path for kind in kinds.keys() - beside for paths in kinds[kind].values() for path in paths
-    ]
-    left = [path for kind in beside for paths in kinds[kind].values() for path in paths]
-    return Series(sorted(files, key=natural), _words(sorted(left, key=natural)))
+        by_numbers = by_pattern.setdefault((DIGITS.sub("#", stem), path.suffix), {})
+        by_numbers.setdefault(numbers, []).append(path)
+    companions = _companions(folder, by_pattern)
+    files: list[Path] = []
+    left_out: list[Path] = []
+    for pattern, by_numbers in by_pattern.items():
+        chosen = left_out if pattern in companions else files
+        for paths in by_numbers.values():
+            chosen += paths
+    return ImageSeries(sorted(files, key=natural), _warning(sorted(left_out, key=natural)))
 
 
 def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """frame2 before frame10: runs of digits compare as numbers; equal numbers (1, 01) as text."""
+    """Sort key by which frame2 comes before frame10.
+
+    Runs of digits compare as numbers; equal numbers (1, 01) as text.
+    """
     parts = DIGITS.split(path.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
 
 
 def _images(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        named = [
-            e
-            for e in entries
-            if not e.name.startswith(".") and Path(e.name).suffix.lower() in IMAGES
-        ]
-    return [
-        Path(e.path)
-        for e in named
-        if os.path.isfile(e.path) or (e.is_symlink() and not os.path.exists(e.path))
-    ]
+        return [Path(entry.path) for entry in entries if _is_image(entry)]
 
 
-def _beside(folder: Path, kinds: dict[Kind, dict[Numbers, list[Path]]]) -> set[Kind]:
-    """The kinds that belong to a shorter one. Names that share digits by chance, one of a kind, are no series."""
-    found = set[Kind]()
-    for one, other in sorted(
-        _sharing(kinds), key=lambda pair: [(len(kind[0]), kind) for kind in pair]
-    ):
-        if found & {one, other}:
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry has the name of an image, and is a file or a link that leads nowhere."""
+    if entry.name.startswith(".") or Path(entry.name).suffix.lower() not in IMAGES:
+        return False
+    return os.path.isfile(entry.path) or (entry.is_symlink() and not os.path.exists(entry.path))
+
+
+def _companions(folder: Path, by_pattern: dict[Pattern, dict[Numbers, list[Path]]]) -> set[Pattern]:
+    """The patterns that belong to a shorter one.
+
+    Names that share digits by chance, one of a pattern, are no series.
+    """
+    found = set[Pattern]()
+    pairs = sorted(_sharing(by_pattern), key=lambda pair: [_by_length(one) for one in pair])
+    for shorter, longer in pairs:
+        if found & {shorter, longer}:
             continue
-        if one[0] != other[0] and (other[0].startswith(one[0]) or other[0].endswith(one[0])):
-            found.add(other)
+        if _extends(longer[0], shorter[0]):
+            found.add(longer)
             continue
-        if min(len(kinds[one]), len(kinds[other])) < 2:
+        if min(len(by_pattern[shorter]), len(by_pattern[longer])) < 2:
             continue
-        number = min(kinds[one].keys() & kinds[other].keys())
-        pair = " and ".join(kinds[kind][number][0].name for kind in (one, other))
+        number = min(by_pattern[shorter].keys() & by_pattern[longer].keys())
+        names = [by_pattern[pattern][number][0].name for pattern in (shorter, longer)]
         raise SourceError(
-            f"{folder}: {pair} have the same number: which are the frames? Give each kind its own folder"
+            f"{folder}: {' and '.join(names)} have the same number: which are the frames? "
+            "Give each kind its own folder"
         )
     return found
 
 
-def _sharing(kinds: dict[Kind, dict[Numbers, list[Path]]]) -> set[tuple[Kind, Kind]]:
-    """Pairs of kinds that share a number, the shorter name first."""
-    with_number: dict[Numbers, list[Kind]] = {}
-    for kind, held in kinds.items():
-        for number in held.keys() - {()}:
-            with_number.setdefault(number, []).append(kind)
-    shorter_first = (
-        sorted(same, key=lambda kind: (len(kind[0]), kind)) for same in with_number.values()
-    )
-    return {pair for same in shorter_first for pair in combinations(same, 2)}
+def _extends(longer: str, shorter: str) -> bool:
+    """Whether a stem is another one with something before or after it."""
+    return longer != shorter and (longer.startswith(shorter) or longer.endswith(shorter))
 
 
-def _words(left: list[Path]) -> str:
-    if not left:
+def _by_length(pattern: Pattern) -> tuple[int, Pattern]:
+    return len(pattern[0]), pattern
+
+
+def _sharing(
+    by_pattern: dict[Pattern, dict[Numbers, list[Path]]],
+) -> set[tuple[Pattern, Pattern]]:
+    """Pairs of patterns that share a number, the shorter one first."""
+    with_numbers: dict[Numbers, list[Pattern]] = {}
+    for pattern, by_numbers in by_pattern.items():
+        for numbers in by_numbers.keys() - {()}:
+            with_numbers.setdefault(numbers, []).append(pattern)
+    pairs = set[tuple[Pattern, Pattern]]()
+    for patterns in with_numbers.values():
+        pairs.update(combinations(sorted(patterns, key=_by_length), 2))
+    return pairs
+
+
+def _warning(left_out: list[Path]) -> str:
+    if not left_out:
         return ""
-    names = left[0].name if len(left) == 1 else f"{left[0].name} to {left[-1].name}"
-    return f"{len(left)} images that lie beside frames were left out ({names}): they are taken for masks or copies"
+    names = left_out[0].name
+    if len(left_out) > 1:
+        names = f"{names} to {left_out[-1].name}"
+    return (
+        f"{len(left_out)} images that lie beside frames were left out ({names}): "
+        "they are taken for masks or copies"
+    )

@@ -1,17 +1,16 @@
-"""Where frames come from: `open_source(uri)` gives a context manager that yields frames, gaps and states.
+"""Where frames come from: `open_source(uri)` gives a context manager that yields records.
 
     with open_source("clip.mp4") as source:
         for record in source: ...            # SourceRecord
 
-Files (`media`, `images`) give every frame at its own time; cameras and streams (`live`) are read by
-a process of their own. `SOURCES` below is the whole choice.
+Files and folders (`recorded`) give every frame at its own time; cameras and streams (`live`) are
+read by a process of their own. `SOURCES` below is the whole choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -23,12 +22,12 @@ from .address import Address, is_number, parse
 from .image_folder import ImageFolder
 from .live import LiveSource
 from .options import FPS, SourceOptions
-from .synthetic_clip import SyntheticClip
+from .synthetic_clip import SyntheticClip, sample_clip
 from .video_file import VideoFile
 
 __all__ = [
     "SOURCES",
-    "Opening",
+    "OpenRequest",
     "Source",
     "SourceOptions",
     "distinct",
@@ -42,7 +41,7 @@ DEFAULT_SEED = 0
 
 
 class Source(Protocol):
-    """One camera, stream or file. Iterate once. `close` may come from another thread and ends the iteration.
+    """One camera, stream, file or folder. Iterate once.
 
     name: shown everywhere, without credentials; live: whether frames that are not fetched are lost;
     epoch: 0 for recordings, else UTC ns of the current connection, rising; rate_hz: declared, for
@@ -65,11 +64,13 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[SourceRecord]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the iteration; may come from another thread."""
+        ...
 
 
 @dataclass(frozen=True)
-class Opening:
+class OpenRequest:
     """How a source was asked to open."""
 
     address: Address
@@ -80,42 +81,41 @@ class Opening:
     options: SourceOptions
 
 
-def _live(asked: Opening) -> Source:
+def _live(request: OpenRequest) -> Source:
     return LiveSource(
-        asked.address,
-        asked.options,
-        fps=asked.fps,
-        size=asked.size,
-        wait=asked.wait,
-        pace=asked.pace,
+        request.address,
+        request.options,
+        fps=request.fps,
+        size=request.size,
+        wait=request.wait,
+        pace=request.pace,
     )
 
 
-def _file(asked: Opening) -> Source:
-    return VideoFile(Path(asked.address.target), asked.address.name, asked.options, asked.pace)
+def _file(request: OpenRequest) -> Source:
+    return VideoFile(
+        Path(request.address.target), request.address.name, request.options, request.pace
+    )
 
 
-def _folder(asked: Opening) -> Source:
-    fps = FOLDER_FPS if asked.fps is None else asked.fps
+def _folder(request: OpenRequest) -> Source:
+    fps = FOLDER_FPS if request.fps is None else request.fps
     return ImageFolder(
-        Path(asked.address.target), asked.address.name, fps, asked.options, asked.pace
+        Path(request.address.target), request.address.name, fps, request.options, request.pace
     )
 
 
-def sample_clip() -> Path:
-    """The clip of a talking face that comes with the package."""
-    return Path(str(resources.files("microspot.realtime") / "sample" / "webcam.mp4"))
-
-
-def _sample(asked: Opening) -> Source:
-    _, *synthetic = asked.address.target.split(":")
+def _sample(request: OpenRequest) -> Source:
+    _, *synthetic = request.address.target.split(":")
     if synthetic:
         seed = int(synthetic[1]) if len(synthetic) > 1 else DEFAULT_SEED
-        return SyntheticClip(sample_clip(), seed, asked.address.name, asked.options, asked.pace)
-    return VideoFile(sample_clip(), asked.address.name, asked.options, asked.pace)
+        return SyntheticClip(
+            sample_clip(), seed, request.address.name, request.options, request.pace
+        )
+    return VideoFile(sample_clip(), request.address.name, request.options, request.pace)
 
 
-SOURCES: dict[str, Callable[[Opening], Source]] = {
+SOURCES: dict[str, Callable[[OpenRequest], Source]] = {
     "camera": _live,
     "stream": _live,
     "file": _file,
@@ -124,8 +124,7 @@ SOURCES: dict[str, Callable[[Opening], Source]] = {
 }
 _TAKES_FPS = ("camera", "folder")
 _TAKES_SIZE = ("camera",)
-# what an address of these kinds says may be shown: no password is in it
-_PATHS = ("file", "folder")
+_ON_DISK = ("file", "folder")  # kinds whose paths may be shown: no password is in them
 
 
 def open_source(
@@ -137,7 +136,10 @@ def open_source(
     wait: bool = False,
     options: SourceOptions | None = None,
 ) -> Source:
-    """The source behind `uri`: 0, /dev/video0, rtsp://…, http(s)://…, env:NAME, clip.mp4, frames/, sample[:synthetic].
+    """The source behind `uri`.
+
+    That is 0, /dev/video0, rtsp://…, http(s)://…, env:NAME, clip.mp4, frames/, sample or
+    sample:synthetic[:SEED].
 
     fps: asked of a camera, or the rate of an image folder (30). size: (width, height) asked of a
     camera. pace: recordings play in real time. wait: keep trying a live source that cannot be
@@ -146,16 +148,10 @@ def open_source(
     """
     address = parse(uri)
     options = options or SourceOptions()
-    if fps is not None and (address.kind not in _TAKES_FPS or not FPS[0] <= fps <= FPS[1]):
-        wanted = f"a camera or a folder of images, and {FPS[0]:g} to {FPS[1]:g}"
-        raise UsageError(f"{address.name}: --fps {fps:g} needs {wanted}")
-    if size is not None and (
-        address.kind not in _TAKES_SIZE or not _possible(size, options.max_pixels)
-    ):
-        wanted = f"a camera, and 1x1 to {options.max_pixels} pixels"
-        raise UsageError(f"{address.name}: --size {'x'.join(map(str, size))} needs {wanted}")
+    request = OpenRequest(address, fps, size, pace, wait, options)
+    _check(request)
     try:
-        return SOURCES[address.kind](Opening(address, fps, size, pace, wait, options))
+        return SOURCES[address.kind](request)
     except OSError as error:  # of the path itself: too long, in a folder that is forbidden
         raise SourceError(
             f"{address.name}: {error.strerror}; give a file or folder that can be read"
@@ -168,60 +164,88 @@ def open_source(
         ) from error
 
 
-def _possible(size: tuple[int, int], max_pixels: int) -> bool:
-    return min(size) >= 1 and size[0] * size[1] <= max_pixels
+def _check(request: OpenRequest) -> None:
+    """Raise UsageError for an option that does not suit the source."""
+    kind = request.address.kind
+    name = request.address.name
+    if request.fps is not None:
+        slowest, fastest = FPS
+        if kind not in _TAKES_FPS or not slowest <= request.fps <= fastest:
+            wanted = f"a camera or a folder of images, and {slowest:g} to {fastest:g}"
+            raise UsageError(f"{name}: --fps {request.fps:g} needs {wanted}")
+    if request.size is not None:
+        width, height = request.size
+        most = request.options.max_pixels
+        if kind not in _TAKES_SIZE or min(width, height) < 1 or width * height > most:
+            wanted = f"a camera, and 1x1 to {most} pixels"
+            raise UsageError(f"{name}: --size {width}x{height} needs {wanted}")
 
 
-class Unopened:
-    """A recording that could not be opened, among others that could: it fails when its turn comes, they go on."""
+class UnopenedSource:
+    """A recording that could not be opened, among others that could.
 
-    live, pace, epoch = False, False, 0
+    It fails when its turn comes, and the others go on.
+    """
+
+    live = False
+    pace = False
+    epoch = 0
     started_utc: str | None = None
     rate_hz: float | None = None
 
     def __init__(self, name: str, error: SourceError) -> None:
-        self.name, self.error, self.drops = name, error, dict[str, int]()
+        self.name = name
+        self.error = error
+        self.drops = dict[str, int]()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
     def __iter__(self) -> Iterator[SourceRecord]:
         raise self.error
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
 
 def open_among_others(uri: str, **options: Any) -> Source:
-    """`open_source`, but what cannot be opened becomes `Unopened`."""
+    """`open_source`, but what cannot be opened becomes an UnopenedSource."""
     try:
         return open_source(uri, **options)
     except SourceError as error:
-        return Unopened(parse(uri).name, error)
+        return UnopenedSource(parse(uri).name, error)
 
 
 def open_sources(uris: Sequence[str], **options: Any) -> list[Source]:
-    """`open_source` for several at once: one that cannot be opened fails in its turn, equal names are told apart.
+    """`open_source` for several at once.
 
-    Raises SourceError only where a single source was asked for.
+    One that cannot be opened fails in its turn; equal names are told apart. Raises SourceError only
+    where a single source was asked for.
     """
     opened: list[Source] = []
     for uri in uris:
-        source = (open_source if len(uris) == 1 else open_among_others)(uri, **options)
+        open_one = open_source if len(uris) == 1 else open_among_others
+        source = open_one(uri, **options)
         taken = {other.name for other in opened}
-        if source.name in taken and parse(uri).kind in _PATHS:
-            source.name = f"{printable(Path(uri).parent.name)}/{source.name}"  # data sets call many videos alike
+        # Data sets give many videos the same name, in folders of their own.
+        if source.name in taken and parse(uri).kind in _ON_DISK:
+            source.name = f"{printable(Path(uri).parent.name)}/{source.name}"
         source.name = distinct(source.name, taken)
         opened.append(source)
     return opened
 
 
 def distinct(name: str, taken: Collection[str]) -> str:
-    """`name`, or name#2, name#3 ... where it is taken, as by streams that differ in what is hidden of them."""
-    found, turn = name, 2
+    """`name`, or name#2, name#3 ... where it is taken.
+
+    Streams may differ only in what is hidden of them.
+    """
+    found = name
+    number = 2
     while found in taken:
-        found, turn = f"{name}#{turn}", turn + 1
+        found = f"{name}#{number}"
+        number += 1
     return found

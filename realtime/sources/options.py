@@ -1,4 +1,4 @@
-"""What every source shares: its limits and time-outs, and the check that frames come often enough for MEs.
+"""Limits and time-outs that all sources share.
 
 No value here is from the papers.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ..errors import UsageError
 from .capture.worker import TRANSPORTS
 
-NS = 1_000_000_000
-FPS = (0.01, 10_000.0)  # that --fps takes: no camera of this field is slower or faster
+# The range of --fps: no camera of this field is slower or faster.
+FPS = (0.01, 10_000.0)
 
 
 @dataclass(frozen=True)
@@ -24,38 +24,44 @@ class SourceOptions:
     unusual cameras use it.
     """
 
+    # Files and folders.
     max_pixels: int = 8192 * 4320  # one 8K frame
     max_seconds: float = 86_400.0  # one day of video
     max_images: int = 1_000_000
     max_image_bytes: int = 256 << 20
+    lost_tail_s: float = 0.25  # a file that ends this much before its promise is damaged
+    synthetic_s: float = 30.0  # length of sample:synthetic
+
+    # The check of the frame rate.
     low_hz: float = 20.0  # an ME of 0.13 s has fewer than 3 frames below this
     rate_window_s: float = 2.0  # stream time after which the measured rate is believed
-    rate_frames: int = 5  # fewest intervals a rate is measured from
-    lost_tail_s: float = 0.25  # a file that ends this much before its promise is damaged
+    rate_frames: int = 5  # fewest intervals from which a rate is measured
+
+    # How long a live source is waited for.
     start_s: float = 30.0  # a worker process gets this long to import its libraries
     open_s: float = 10.0  # from a ready worker to the first packet or frame of its source
-    # packets may come for so long without a picture: until a key frame, or all damaged
-    picture_s: float = 60.0
+    picture_s: float = 60.0  # packets may come for so long without a picture
     stall_s: float = 5.0  # silence after which a live source counts as lost
-    # the same of HLS, which is silent while its next segment is made
-    playlist_stall_s: float = 30.0
-    settle_s: float = 1.0  # of a new stream, in which it is measured how late its packets come
-    retry_s: float = 0.5  # first pause before a reconnect
-    # from pause to pause: at most about a quarter of an outage is added to it
-    retry_growth: float = 1.25
+    playlist_stall_s: float = 30.0  # the same for HLS, silent while its next segment is made
+    unread_frames: int = 10  # reads of a camera that may fail in a row
+
+    # Pauses between reconnects.
+    retry_s: float = 0.5  # the first pause
+    retry_growth: float = 1.25  # from pause to pause; adds at most about a quarter to an outage
     retry_max_s: float = 30.0
     retry_lively_s: float = 3.0  # longest pause after a connection that gave frames, however few
-    # share of the pause that is random, so that cameras do not return in step
-    retry_jitter: float = 0.25
+    retry_jitter: float = 0.25  # random share of a pause, so that cameras do not return together
     stable_s: float = 5.0  # a connection that gave frames for so long starts the pauses anew
-    queue_s: float = 2.0  # of a camera's frames that wait in the worker before a segment is dropped
+
+    # What waits in the capture worker before a segment is dropped.
+    queue_s: float = 2.0  # frames of a camera
     queue_bytes: int = 256 << 20
-    late_s: float = 5.0  # a stream's packet may wait beyond its time before a segment is dropped (see `packets`)
+    late_s: float = 5.0  # packets of a stream, beyond their time (see `packets`)
     packet_bytes: int = 64 << 20
-    rtsp_transport: str = "auto"  # a key of capture.TRANSPORTS
-    unread_frames: int = 10  # reads of a camera that may fail in a row
+    settle_s: float = 1.0  # of a new stream, in which the delay of its packets is measured
+
+    rtsp_transport: str = "auto"  # a key of capture.worker.TRANSPORTS
     camera: str | None = None
-    synthetic_s: float = 30.0  # length of sample:synthetic
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

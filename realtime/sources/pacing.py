@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
-from .options import NS
+from microspot.engines.clips import SECOND_NS
 
-LATE_S = 1.0  # playback that falls this far behind starts counting anew instead of racing
+LATE_S = 1.0  # playback that falls this far behind continues from now instead of hurrying
 
 
-class Pace:
+class Pacer:
     """Plays a recording in real time: `wait` sleeps until a frame is due, or `closed` is set."""
 
     def __init__(self, closed: threading.Event) -> None:
@@ -19,9 +19,10 @@ class Pace:
 
     def wait(self, at_ns: int) -> None:
         """Sleep until the frame of stream time `at_ns` is due."""
+        at_s = at_ns / SECOND_NS
         now_s = time.monotonic()
-        due_s = (now_s - at_ns / NS if self._start_s is None else self._start_s) + at_ns / NS
+        due_s = now_s if self._start_s is None else self._start_s + at_s
         if now_s - due_s > LATE_S:
             due_s = now_s
         self._closed.wait(max(0.0, due_s - now_s))
-        self._start_s = due_s - at_ns / NS
+        self._start_s = due_s - at_s

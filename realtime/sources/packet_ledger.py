@@ -1,10 +1,12 @@
-"""Which frames a video file holds, by the times of its packets, so that lost ones are counted and numbers stay right.
+"""Which frames a video file holds, by the times of its packets.
 
-A decoder reports only the first of the frames it loses with a key frame, and some packets never
-show a frame (second fields, hidden references): so a frame that does not come counts as lost only
-between an error and the next key frame. AVI keeps only the order of decoding; the display times
-FFmpeg makes up for H.264 in AVI go back and forth, but sorted decoding times are right, since the
-container's frames are evenly apart.
+So lost frames are counted, and the numbers of the others stay right. A decoder reports only the
+first of the frames that it loses with a key frame, and some packets never show a frame (second
+fields, hidden references): so a frame that does not come counts as lost only between an error and
+the next key frame.
+
+AVI keeps only the order of decoding. The display times that FFmpeg makes up for H.264 in AVI go
+back and forth, but sorted decoding times are right, since the container's frames are evenly spaced.
 """
 
 from __future__ import annotations
@@ -14,16 +16,16 @@ from typing import Any
 
 
 class PacketLedger:
-    """The time stamps (units of the stream's time base) of packets whose frames have not come yet."""
+    """The time stamps of packets whose frames have not come yet, in units of the time base."""
 
     def __init__(self, by_decoding: bool) -> None:
-        self.trouble = False
+        self.damaged = False  # since the last key frame
         self._by_decoding = by_decoding
-        self._due: list[int] = []
+        self._due: list[int] = []  # a heap
 
     def expect(self, packet: Any) -> None:
-        """A packet goes to the decoder."""
-        self.trouble |= packet.is_corrupt
+        """Enter a packet that goes to the decoder."""
+        self.damaged |= packet.is_corrupt
         stamp = packet.dts if self._by_decoding or packet.pts is None else packet.pts
         if stamp is not None and packet.size and not packet.is_discard:
             heapq.heappush(self._due, stamp)
@@ -34,11 +36,16 @@ class PacketLedger:
             return int(frame.pts)
         return self._due[0] if self._due else None
 
-    def missing(self, upto: int | None, key: bool = False) -> int:
-        """How many frames were lost before the one stamped `upto` (None: before the end), a key frame or not."""
+    def lost_before(self, stamp: int | None, is_key: bool = False) -> int:
+        """How many frames were lost before the one stamped `stamp` (None: before the end).
+
+        is_key: whether that one is a key frame.
+        """
         lost = 0
-        while self._due and (upto is None or self._due[0] <= upto):
-            lost += heapq.heappop(self._due) != upto
-        counted = lost if self.trouble else 0
-        self.trouble &= not key
+        while self._due and (stamp is None or self._due[0] <= stamp):
+            if heapq.heappop(self._due) != stamp:
+                lost += 1
+        counted = lost if self.damaged else 0
+        if is_key:
+            self.damaged = False
         return counted

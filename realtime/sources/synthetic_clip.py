@@ -1,13 +1,14 @@
-"""`sample:synthetic[:SEED]`: a rendered video whose every movement is known, from one still of the sample clip.
+"""The clip that comes with the package, and `sample:synthetic[:SEED]` made from a still of it.
 
-It goes through the real aligner like any file, so demonstrations, tests and `evaluate` have truth
-without a data set.
+That is a rendered video whose every movement is known. It goes through the real aligner like any
+file, so demonstrations, tests and `evaluate` have ground truth without a data set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import cast
 
@@ -20,20 +21,28 @@ from microspot.engines.data.timeline import Movement
 from ..errors import SourceError
 from ..records import Pixels
 from .options import SourceOptions
-from .recorded import Recorded, Shot
+from .recorded import DecodedFrame, RecordedSource
 
-NEUTRAL = 1140  # frame of the sample clip: mouth closed, eyes open, facing the camera
-HZ = 30
+SAMPLE_HZ = 25  # frame rate of the sample clip
+NEUTRAL_FRAME = 1140  # of the sample clip: mouth closed, eyes open, facing the camera
+RENDERED_HZ = 30
 
 
-class SyntheticClip(Recorded):
+def sample_clip() -> Path:
+    """The clip of a talking face that comes with the package."""
+    return Path(str(resources.files("microspot.realtime") / "sample" / "webcam.mp4"))
+
+
+class SyntheticClip(RecordedSource):
     """Rendered when first asked for frames or for `truth`; the same seed gives the same frames."""
 
     def __init__(
         self, clip: Path, seed: int, name: str, options: SourceOptions, pace: bool = False
     ) -> None:
         super().__init__(name, options, pace)
-        self._clip, self.seed, self.rate_hz = clip, seed, float(HZ)
+        self._clip = clip
+        self.seed = seed
+        self.rate_hz = float(RENDERED_HZ)
 
     @property
     def truth(self) -> tuple[Movement, ...]:
@@ -42,20 +51,23 @@ class SyntheticClip(Recorded):
 
     @cached_property
     def _rendered(self) -> tuple[list[Movement], Iterator[tuple[int, Pixels]]]:
-        image = still(self._clip, NEUTRAL)
+        image = still(self._clip, NEUTRAL_FRAME)
         with MediaPipeAligner() as aligner:
             faces = aligner.landmarks(image)
         if not faces:
             raise SourceError(f"{self.name}: no face found in the sample; reinstall the package")
-        return render_video(image, faces[0], self.seed, self.options.synthetic_s, HZ)
+        return render_video(image, faces[0], self.seed, self.options.synthetic_s, RENDERED_HZ)
 
-    def _shots(self) -> Iterator[Shot]:
+    def _decode(self) -> Iterator[DecodedFrame]:
         for at_ns, image in self._rendered[1]:
-            yield Shot(at_ns, image)
+            yield DecodedFrame(at_ns, image)
 
 
 def still(clip: Path, pts: int) -> Pixels:
-    """HxWx3 BGR of the frame shown at `pts` (time base of the clip). Raises SourceError past its end."""
+    """HxWx3 BGR of the frame shown at `pts` (time base of the clip).
+
+    Raises SourceError past the end of the clip.
+    """
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         container.seek(pts, stream=stream)

@@ -92,7 +92,8 @@ def certificate(tmp_path_factory):
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("no openssl: a certificate cannot be made")
     folder = tmp_path_factory.mktemp("tls")
-    chain, key = folder / "chain.pem", folder / "key.pem"
+    chain = folder / "chain.pem"
+    key = folder / "key.pem"
     command = [
         openssl,
         "req",
@@ -121,7 +122,8 @@ def y4m(path, images):
 @pytest.fixture
 def open_page():
     """Opens a page in a context of its own; fails the test on a script's error or a request to anywhere else."""
-    troubles, contexts = [], []
+    troubles = []
+    contexts = []
 
     def opened(browser, address, tab="Live", **options):
         context = browser.new_context(**options)

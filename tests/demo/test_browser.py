@@ -25,7 +25,8 @@ DECIDED_S = 2.5  # what is younger when the page stops may not be decided yet
 NEAR_S = 1 / 30 + 0.011  # a tick, and what the page's words round
 US = 1_000_000
 REPORT = "window.microspot.live.report()"
-# What the page asked of the camera, to know what is still on; and how much brighter the left half of its picture is.
+# What the page asked of the camera, to know what is still on; and how much brighter the left half
+# of its picture is.
 COUNT_CAMERAS = """
 const media = navigator.mediaDevices, open = media.getUserMedia.bind(media), streams = [];
 media.getUserMedia = async (wanted) => { const stream = await open(wanted); streams.push(stream); return stream; };
@@ -83,14 +84,13 @@ def as_file(page, path):
         stream = container.add_stream(
             "png", rate=30, height=images[0].shape[0], width=images[0].shape[1]
         )
-        stream.pix_fmt, stream.time_base = "rgb24", Fraction(1, US)
+        stream.pix_fmt = "rgb24"
+        stream.time_base = Fraction(1, US)
         stream.codec_context.time_base = stream.time_base
         for frame, image in zip(frames, images, strict=True):
             picture = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="rgb24")
-            picture.pts, picture.time_base = (
-                frame.captured_us - frames[0].captured_us,
-                stream.time_base,
-            )
+            picture.pts = frame.captured_us - frames[0].captured_us
+            picture.time_base = stream.time_base
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return path
@@ -138,10 +138,8 @@ def test_the_page_shows_what_watching_the_same_frames_as_a_file_finds(
     page.evaluate(KEEP_SENT)
     start(page)
     page.wait_for_function(f"window.microspot.live.times.at(-1) > {SHOWN_S} * 1000")
-    report, end_s = (
-        page.evaluate(REPORT),
-        page.evaluate("window.microspot.live.times.at(-1) / 1000"),
-    )
+    report = page.evaluate(REPORT)
+    end_s = page.evaluate("window.microspot.live.times.at(-1) / 1000")
     print("\nthe page counts:", json.dumps(report))
     assert report["refused"] == report["lost"] == 0  # every frame that was sent is scored
     assert "of 30 frames/s" in page.inner_text(".ms-badge")
@@ -154,10 +152,8 @@ def test_the_page_shows_what_watching_the_same_frames_as_a_file_finds(
     )
     page.get_by_role("button", name="Stop").click()
     page.wait_for_selector(".ms-verdict >> text=Stopped")
-    shown, found = (
-        decided(spans_of(texts), end_s),
-        decided(events_of(as_file(page, tmp_path / "sent.mov")), end_s),
-    )
+    shown = decided(spans_of(texts), end_s)
+    found = decided(events_of(as_file(page, tmp_path / "sent.mov")), end_s)
     print(f"{len(shown)} events shown, {len(found)} found in the file")
     if not found:
         pytest.skip(f"too busy a machine: {report['scored_per_s']:.0f} frames/s hold no event")
@@ -203,7 +199,9 @@ def test_the_mirror_turns_the_picture(url, browser, open_page):
 
 
 def test_keys_that_move_the_threshold_make_one_new_run(url, browser, open_page):
-    page, sent, begun = open_page(browser, url), [], []
+    page = open_page(browser, url)
+    sent = []
+    begun = []
     page.on("websocket", lambda socket: listen(socket, sent, begun))
     start(page)
     wanted = page.evaluate(FIVE_KEYS)

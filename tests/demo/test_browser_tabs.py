@@ -17,7 +17,8 @@ BADGE = """(hz) => {
   view.measure(hz, 1, 1);
   return [view.badge.dataset.level, view.badge.innerText];
 }"""
-# The video at its beginning and paused; window.went is where it goes next. An earlier seek may end late: 0 is no move.
+# The video at its beginning and paused; window.went is where it goes next. An earlier seek may end
+# late: 0 is no move.
 REWOUND = """new Promise((done) => {
   const video = document.querySelector(".ms-video");
   [window.went, video.onseeking] = [null, null];

@@ -27,7 +27,8 @@ main()
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """(port, headers of who has logged in, file of the command's standard error)."""
-    began, log = time.monotonic(), tmp_path_factory.mktemp("log") / "stderr"
+    began = time.monotonic()
+    log = tmp_path_factory.mktemp("log") / "stderr"
     command = [sys.executable, "-c", LISTENED, "--port", "0", "--source", "sample"]
     surroundings = os.environ | {"MICROSPOT_DEMO_PASSWORD": PASSWORD}
     with (
@@ -37,7 +38,8 @@ def served(tmp_path_factory):
         ) as process,
     ):
         port = int(re.search(r":(\d+)", process.stdout.readline())[1])
-        form, own = urllib.parse.urlencode({"password": PASSWORD}), f"http://127.0.0.1:{port}"
+        form = urllib.parse.urlencode({"password": PASSWORD})
+        own = f"http://127.0.0.1:{port}"
         _, answer, _ = ask(port, "/demo/login", "POST", form, Origin=own)
         login = {"Cookie": answer["set-cookie"].partition(";")[0]}
         assert ask(port, "/", **login)[0] == 200

@@ -64,7 +64,8 @@ def zeroed(rng: random.Random, data: bytearray) -> bytes:
 def shuffled(rng: random.Random, data: bytearray) -> bytes:
     size = max(1, len(data) // 16)
     blocks = [data[at : at + size] for at in range(0, len(data), size)]
-    one, other = rng.randrange(len(blocks)), rng.randrange(len(blocks))
+    one = rng.randrange(len(blocks))
+    other = rng.randrange(len(blocks))
     blocks[one], blocks[other] = blocks[other], blocks[one]
     return b"".join(blocks)
 

@@ -1,8 +1,9 @@
 """Thousands of damaged files through what reads them: `python -m tests.faults.fuzz --files 2000 --seed 1`.
 
-Each is made from (seed, number), so a failure is made again by `--only NUMBER --keep FOLDER`. Files are read by a pool
-of workers; a crash or a hang ends a worker, which is replaced, not the run. Some go through the real commands too,
-which must answer with a code of the contract and lines of their own. Ends early after `--limit` seconds, and says so.
+Each is made from (seed, number), so a failure is made again by `--only NUMBER --keep FOLDER`. Files
+are read by a pool of workers; a crash or a hang ends a worker, which is replaced, not the run. Some
+go through the real commands too, which must answer with a code of the contract and lines of their
+own. Ends early after `--limit` seconds, and says so.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Worker:
     def __init__(
         self, program: Sequence[str] = ("-m", "tests.faults.worker"), hang_s: float = HANG_S
     ) -> None:
-        self._program, self._hang_s = program, hang_s
+        self._program = program
+        self._hang_s = hang_s
         self._child: subprocess.Popen[bytes] | None = None
 
     def run(self, case: Case) -> Result:
@@ -93,7 +95,8 @@ class Worker:
 
     def _answer(self, child: subprocess.Popen[bytes], limit_s: float) -> dict[str, Any]:
         assert child.stdout is not None
-        deadline, line = time.monotonic() + limit_s, b""
+        deadline = time.monotonic() + limit_s
+        line = b""
         while not line.endswith(b"\n"):
             if not select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 return {"outcome": "hang", "detail": f"no answer within {limit_s:g} s"}
@@ -140,11 +143,13 @@ class Run:
         self, seed: int, files: int, commands: int, workers: int, limit_s: float, folder: Path
     ) -> None:
         self._seeds: list[Seed] = seeds()
-        self._seed, self._folder = seed, folder
+        self._seed = seed
+        self._folder = folder
         self._every = max(1, files // commands) if commands else 0
         self._numbers = iter(range(files))
         self._deadline = time.monotonic() + limit_s
-        self._lock, self._count = threading.Lock(), workers
+        self._lock = threading.Lock()
+        self._count = workers
         self.results: list[Result] = []
 
     def run(self) -> list[Result]:
@@ -235,11 +240,10 @@ def main() -> None:
         folder=asked.keep,
     )
     print(summary(results))
-    done, used = (
-        len({result.case.number for result in results}),
-        resource.getrusage(resource.RUSAGE_CHILDREN),
-    )
-    cpu_s, wall_s = used.ru_utime + used.ru_stime, time.monotonic() - began
+    done = len({result.case.number for result in results})
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = used.ru_utime + used.ru_stime
+    wall_s = time.monotonic() - began
     print(f"{done} of {asked.files} files in {wall_s:.0f} s, {cpu_s:.0f} s of CPU")
     sys.exit(any(not result.good for result in results))
 

@@ -2,10 +2,11 @@
 
     python -m tests.faults.rtsp_outages [--stops 1 6 30] [--kills 10] [--flaps 8] [--every 25]
 
-The camera is a process of its own (tests/rtsp_server.py): it shows the face of the packaged sample in a circle, whether
-or not anybody looks, and its pictures carry their numbers. It is killed, and started again after a while. Of every
-outage the joined gaps must equal, within a frame, the span between the numbers in the last picture used before and the
-first one used after it. Exit code 1 where one does not, or where a hole or a gap has no counterpart.
+The camera is a process of its own (tests/rtsp_server.py): it shows the face of the packaged sample
+in a circle, whether or not anybody looks, and its pictures carry their numbers. It is killed, and
+started again after a while. Of every outage the joined gaps must equal, within a frame, the span
+between the numbers in the last picture used before and the first one used after it. Exit code 1
+where one does not, or where a hole or a gap has no counterpart.
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from microspot.engines.alignment.aligner import Aligner, Alignment
+from microspot.engines.clips import SECOND_NS
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import SpotterSpec
 from microspot.realtime.config import Settings
 from microspot.realtime.gaps import joined
 from microspot.realtime.pipeline import Pipeline, mediapipe_aligner
 from microspot.realtime.records import Frame, Gap
-from microspot.realtime.sources.open import Source, open_source, sample_clip
+from microspot.realtime.sources.open import Source, open_source
+from microspot.realtime.sources.synthetic_clip import sample_clip
 from tests.clips import write_clip
 from tests.rtsp_server import read_number, stamp_number
 
-NS = 1_000_000_000
 HZ = 25  # of the sample
-FRAME_NS = NS // HZ
+FRAME_NS = SECOND_NS // HZ
 BRIDGED_NS = 160_000_000  # holes up to this may be bridged and not told
 SETTLED_S = 3.0  # between the first picture used and the next outage
 PATIENCE_S = 90.0
@@ -63,7 +65,8 @@ class Camera:
     """The camera's process. `kill` is kill -9; `start` brings it back on the same port, with its clock gone on."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._born = path, time.monotonic()
+        self._path = path
+        self._born = time.monotonic()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.start()
@@ -101,7 +104,8 @@ class Noted:
     """A source whose frames are noted as they come."""
 
     def __init__(self, source: Source, log: Log) -> None:
-        self._source, self._log = source, log
+        self._source = source
+        self._log = log
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
@@ -125,7 +129,8 @@ class NotedAligner:
     """An aligner that notes the pictures in which it found the face: those that are used."""
 
     def __init__(self, aligner: Aligner, log: Log) -> None:
-        self._aligner, self._log = aligner, log
+        self._aligner = aligner
+        self._log = log
 
     def __call__(self, image: Any, captured_ns: int) -> Alignment:
         found = self._aligner(image, captured_ns)
@@ -181,8 +186,8 @@ class Watch:
         return int(self._source.epoch)
 
     def wait_for_picture(self, after: int) -> None:
-        """Until a picture of a connection later than `after` is used. Raises what the pipeline raised, or
-        TimeoutError."""
+        """Until a picture of a connection later than `after` is used. Raises what the pipeline
+        raised, or TimeoutError."""
         self._wait(lambda: self.connection > after)
         seen = len(self.log.used)
         self._wait(lambda: len(self.log.used) > seen + 1)
@@ -226,14 +231,18 @@ def outages(log: Log, total: int) -> list[Outage]:
             (after_ns - before_ns - frames * FRAME_NS) / (total * FRAME_NS)
         )  # the sample is 53 s long
         gap = told.pop(before_ns, None)
-        told_s = (gap.stop_ns - gap.start_ns) / NS if gap and gap.stop_ns == after_ns else None
+        told_s = (
+            (gap.stop_ns - gap.start_ns) / SECOND_NS if gap and gap.stop_ns == after_ns else None
+        )
         span_s = (frames + turns * total) / HZ
-        found.append(Outage(before_ns / NS, span_s, told_s, gap.reason if gap else ""))
+        found.append(Outage(before_ns / SECOND_NS, span_s, told_s, gap.reason if gap else ""))
     inside = [gap for gap in told.values() if log.used[0][0] <= gap.start_ns < log.used[-1][0]]
     return [
         *found,
         *(
-            Outage(gap.start_ns / NS, 0.0, (gap.stop_ns - gap.start_ns) / NS, gap.reason)
+            Outage(
+                gap.start_ns / SECOND_NS, 0.0, (gap.stop_ns - gap.start_ns) / SECOND_NS, gap.reason
+            )
             for gap in inside
         ),
     ]
@@ -242,7 +251,8 @@ def outages(log: Log, total: int) -> list[Outage]:
 def timing(log: Log, total: int) -> dict[str, float]:
     """ms: how far stream times stray from the camera's own (p95 of all connections), and how delivery jitters."""
     zero_ns, zero = log.delivered[0][1:]
-    strays, delays = [], []
+    strays = []
+    delays = []
     for at_s, captured_ns, number in log.delivered:
         true_ns = (number - zero) * FRAME_NS
         circle_ns = total * FRAME_NS
@@ -263,7 +273,8 @@ def trial(
     blind = []
     for seconds in down_s:
         time.sleep(every_s)
-        began, connection = time.monotonic(), watch.connection
+        began = time.monotonic()
+        connection = watch.connection
         camera.kill()
         time.sleep(seconds)
         camera.start()

@@ -13,7 +13,10 @@ import av
 import cv2
 import numpy as np
 
-FRAMES, HEIGHT, WIDTH, HZ = 12, 48, 64, 25
+FRAMES = 12
+HEIGHT = 48
+WIDTH = 64
+HZ = 25
 CLIPS = [  # container, its ending, encoder
     ("mp4", "mp4", "libx264"), ("mp4", "mp4", "libx265"), ("mp4", "mp4", "mpeg4"), ("mov", "mov", "mjpeg"),
     ("mov", "mov", "prores_ks"), ("matroska", "mkv", "libx264"), ("matroska", "mkv", "ffv1"), ("avi", "avi", "mjpeg"),
@@ -57,10 +60,13 @@ def clip(container: str, encoder: str) -> bytes | None:
         out, "w", format=container, options={"fflags": "+bitexact"}
     ) as file:  # the same bytes each time
         stream = file.add_stream(encoder, rate=HZ, options={"g": "5"} | OPTIONS.get(encoder, {}))
-        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, PIXELS.get(encoder, "yuv420p")
+        stream.height = HEIGHT
+        stream.width = WIDTH
+        stream.pix_fmt = PIXELS.get(encoder, "yuv420p")
         for i, image in enumerate(pictures()):
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-            frame.pts, frame.time_base = i, Fraction(1, HZ)
+            frame.pts = i
+            frame.time_base = Fraction(1, HZ)
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return out.getvalue()

@@ -72,7 +72,8 @@ def manifest(case: Case) -> None:
     with load_engines(case.path) as engines:
         session = Session(engines, "x")
         rng = np.random.default_rng(15)
-        crop, side = fakes.crop(np.zeros(fakes.L), 0, 0), engines.spotter.side
+        crop = fakes.crop(np.zeros(fakes.L), 0, 0)
+        side = engines.spotter.side
         for i in range(TICKS):
             pixels = rng.integers(0, 255, (3, side, side), np.uint8)
             session.push(type(crop)("x", 0, i, i * 10**9 // 30, pixels, crop.affine, 1.0))

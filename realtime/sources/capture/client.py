@@ -28,11 +28,11 @@ HEADER_BYTES = 1 << 16
 
 
 class CaptureError(Exception):
-    """The worker ended, broke the rules or was closed; the text says which."""
+    """The worker ended, broke the protocol or was closed; the text says which."""
 
 
 class CaptureClient:
-    """One capture process. `receive` from one thread; `close` from any."""
+    """One capture process: `receive` from one thread, `close` from any."""
 
     def __init__(self, config: dict[str, Any], max_pixels: int) -> None:
         self._max_pixels = max_pixels
@@ -40,12 +40,16 @@ class CaptureClient:
         self._closed = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            bufsize=0, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin, self._process.stdout
+        self._in = self._process.stdin
+        self._out = self._process.stdout
         os.set_blocking(self._out.fileno(), False)
         self._poll = select.poll()  # select() fails beyond descriptor 1023
         self._poll.register(self._out, select.POLLIN)
@@ -59,7 +63,7 @@ class CaptureClient:
     def receive(self, deadline: float) -> tuple[dict[str, Any], Pixels | None]:
         """The next message, and its image (HxWx3 BGR) if it is a frame. `deadline` is monotonic s.
 
-        Raises WorkerError when the worker is gone, TimeoutError when it is silent until the
+        Raises CaptureError when the worker is gone, TimeoutError when it is silent until the
         deadline.
         """
         (length,) = LENGTH.unpack(self._read(LENGTH.size, deadline))
@@ -68,7 +72,8 @@ class CaptureClient:
         header = cast("dict[str, Any]", json.loads(self._read(length, deadline)))
         if header["type"] != "frame":
             return header, None
-        height, width = int(header["height"]), int(header["width"])
+        height = int(header["height"])
+        width = int(header["width"])
         if not 0 < height * width <= self._max_pixels:
             raise CaptureError(
                 f"frames of {width}x{height}, expected at most {self._max_pixels} pixels"
@@ -83,7 +88,11 @@ class CaptureClient:
         return bytes(buffer)
 
     def _fill(self, left: memoryview, deadline: float) -> None:
-        """Fill `left`. Data that already waits is read even past the deadline: then we were late, not the worker."""
+        """Fill `left` with what the worker sends.
+
+        Data that already waits is read even past the deadline: then this process was late, and not
+        the worker.
+        """
         while left:
             wait = min(SLICE_S, max(0.0, deadline - time.monotonic()))
             with self._lock:

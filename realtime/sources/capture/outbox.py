@@ -1,6 +1,7 @@
-"""The capture worker's queue of messages to its parent. It imports nothing of this project.
+"""The capture worker's queue of messages to its parent.
 
-A message is a length, a JSON header, and after a frame's header its pixels.
+A message is a length, a JSON header, and after a frame's header its pixels. This module imports
+nothing of this project, so that the worker stays light.
 """
 
 from __future__ import annotations
@@ -17,38 +18,44 @@ OVERLOAD = "overload"  # the cause under which frames are counted that found the
 
 
 class Outbox:
-    """Queue to the parent, bounded by the time its frames span and by bytes. Full, it drops, or `waits`."""
+    """Messages to the parent, bounded in bytes and by the time that their frames span.
+
+    A frame that finds the queue full is dropped, and so are further ones until the queue is empty;
+    with `waits` it waits instead.
+    """
 
     def __init__(self, descriptor: int, span_ns: int, limit_bytes: int, waits: bool) -> None:
-        self._descriptor, self._span_ns, self._bytes, self._waits = (
-            descriptor,
-            span_ns,
-            limit_bytes,
-            waits,
-        )
+        self._descriptor = descriptor
+        self._span_ns = span_ns
+        self._limit_bytes = limit_bytes
+        self._waits = waits
         self._queue: collections.deque[tuple[dict[str, Any], Any]] = collections.deque()
         self._change = threading.Condition()
-        self._closed = self._dropping = False
-        self._missing: dict[str, int] = {}
+        self._closed = False
+        self._dropping = False
+        self._missing: dict[str, int] = {}  # frames not yet reported, by cause
         self._thread = threading.Thread(target=self._send, name="outbox", daemon=True)
         self._thread.start()
 
-    def miss(self, cause: str) -> None:
+    def count_missing(self, cause: str) -> None:
         """Count a frame that will not come; the next message reports it."""
         self._missing[cause] = self._missing.get(cause, 0) + 1
 
     def put(self, header: dict[str, Any], image: Any = None) -> None:
+        """Queue a message, with the image (HxWx3 uint8) of a frame."""
         with self._change:
             if image is not None and self._waits:
                 self._change.wait_for(lambda: not self._full(_time(header), image.nbytes))
             elif image is not None and self._drops(_time(header), image.nbytes):
-                self.miss(OVERLOAD)
+                self.count_missing(OVERLOAD)
                 return
-            header["missing"], self._missing = self._missing, {}
+            header["missing"] = self._missing
+            self._missing = {}
             self._queue.append((header, image))
             self._change.notify_all()
 
     def _drops(self, when_ns: int, size: int) -> bool:
+        """Whether to drop a frame: once the queue was full, until it is empty."""
         self._dropping = bool(self._queue) if self._dropping else self._full(when_ns, size)
         return self._dropping
 
@@ -56,10 +63,10 @@ class Outbox:
         """Whether a frame of `size` bytes of `when_ns` is too much; two are always taken."""
         if len(self._queue) < 2:
             return False
-        oldest_ns = next(
-            (_time(header) for header, image in self._queue if image is not None), when_ns
-        )
-        return when_ns - oldest_ns >= self._span_ns or (len(self._queue) + 1) * size > self._bytes
+        frames = (header for header, image in self._queue if image is not None)
+        oldest = next(frames, None)
+        span_ns = 0 if oldest is None else when_ns - _time(oldest)
+        return span_ns >= self._span_ns or (len(self._queue) + 1) * size > self._limit_bytes
 
     def close(self) -> None:
         """Wait until everything is sent."""
@@ -76,12 +83,14 @@ class Outbox:
                     return
                 header, image = self._queue.popleft()
                 self._change.notify_all()
-            head = json.dumps(header).encode()
+            text = json.dumps(header).encode()
             try:
-                self._write(LENGTH.pack(len(head)) + head)
+                self._write(LENGTH.pack(len(text)) + text)
                 if image is not None:
                     self._write(memoryview(image).cast("B"))
-            except BrokenPipeError:  # nobody is left to tell; `_watch` knows and ends the capture
+            except (
+                BrokenPipeError
+            ):  # the parent is gone; the worker's watch thread ends the capture
                 return
 
     def _write(self, data: bytes | memoryview) -> None:

@@ -1,13 +1,16 @@
-"""Packets of a live stream that wait to be decoded, with the times they came. The capture worker's,
-so it imports nothing of this project.
+"""Packets of a live stream that wait to be decoded, with the times at which they came.
 
 What comes faster than it can be analysed waits here and not as frames: a packet is a hundredth of
-its frame, so that the 20 s which HLS hands over at once fit in a few MB. Waiting is judged by time,
-whenever a packet comes: the oldest is overdue when it has waited `late_ns` beyond its arrival or
-beyond its turn in capture time, whichever is later. So a burst ahead of its time is worked off. An
-analysis slower than the camera falls behind by that much, then all that waits is dropped, and what
-comes up to the next key frame, since no frame between can be decoded. Nothing here is from the
-papers.
+its frame, so that the 20 s which HLS hands over at once fit in a few MB.
+
+Waiting is judged by time, whenever a packet comes: the oldest is overdue when it has waited
+`late_ns` beyond its arrival, or beyond its turn in capture time, whichever is later. So a burst
+ahead of its time is worked off. An analysis slower than the camera falls behind by that much; then
+all that waits is dropped, and what comes up to the next key frame, since no frame between can be
+decoded.
+
+This module imports nothing of this project, so that the worker stays light. Nothing here is from
+the papers.
 """
 
 from __future__ import annotations
@@ -16,15 +19,17 @@ import collections
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-NS = 1_000_000_000
-# longest that a packet is held back on its way: the pictures since a key frame, sent at once
-HELD_NS = 15 * NS
+# As engines.clips.SECOND_NS, which the worker does not load; a test compares the two.
+SECOND_NS = 1_000_000_000
+# The longest that frames are held back on their way: those since a key frame, sent at once.
+HELD_BACK_NS = 15 * SECOND_NS
 
 
-class Arrived(NamedTuple):
-    """A packet of PyAV, when it came, when it is due (host ns), and how many were dropped before it."""
+class ArrivedPacket(NamedTuple):
+    """A packet of PyAV, when it came and is due (host ns), and how many were dropped before it."""
 
     packet: Any
     at_ns: int
@@ -32,30 +37,37 @@ class Arrived(NamedTuple):
     lost: int = 0
 
 
-class Packets:
-    """Iterate once, from one thread, while another one reads `source`. Raises what reading raised, at that place."""
+class LivePackets:
+    """Packets that one thread reads from `source` while another iterates over them, once.
+
+    Iterating raises what reading raised, in its place.
+    """
 
     def __init__(
         self, source: Iterator[Any], late_ns: int, limit_bytes: int, settle_ns: int
     ) -> None:
-        self._source, self._late_ns, self._limit, self._settle_ns = (
-            source,
-            late_ns,
-            limit_bytes,
-            settle_ns,
-        )
-        self._queue: collections.deque[Arrived] = collections.deque()
+        self._source = source
+        self._late_ns = late_ns
+        self._limit_bytes = limit_bytes
+        self._settle_ns = settle_ns
+        self._queue: collections.deque[ArrivedPacket] = collections.deque()
         self._change = threading.Condition()
-        self._bytes = self._lost = 0
-        self._dropping = self._ended = self._closed = self._keyed = False
+        self._bytes = 0
+        self._lost = 0  # packets dropped since the last one that was queued
+        self._dropping = False
+        self._ended = False
+        self._closed = False
+        self._has_key_frames = False
         self._error: Exception | None = None
-        self._turn: int | None = None  # arrival minus capture time when the queue was last empty
-        self._first: tuple[int, int] | None = None  # arrival, and arrival minus capture time
-        self._least: int | None = None  # the least of the latter while the connection settled
+        # Delays are arrival minus capture time.
+        self._delay_when_empty: int | None = None  # when the queue was last empty
+        self._first_at_ns = 0  # arrival of the first packet that has a time
+        self._first_delay: int | None = None
+        self._least_delay: int | None = None  # while the connection settled
         self._thread = threading.Thread(target=self._read, name="packets", daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Iterator[Arrived]:
+    def __iter__(self) -> Iterator[ArrivedPacket]:
         self._settle()
         while True:
             with self._change:
@@ -69,92 +81,112 @@ class Packets:
             raise self._error
 
     def close(self) -> None:
-        """Wait for the reader, which leaves at its next packet: no container may close under a read."""
+        """Wait for the reader, which leaves at its next packet.
+
+        No container may be closed while it is read.
+        """
         self._closed = True
         self._thread.join()
 
-    def earliest(self, pts_ns: int, at_ns: int) -> int:
-        """When a frame of `pts_ns` would have come without what held it back: probing, a burst, a queue on its way."""
-        return at_ns if self._least is None else pts_ns + self._least
+    def undelayed_ns(self, pts_ns: int, at_ns: int) -> int:
+        """When a frame of `pts_ns` that came at `at_ns` would have come, had nothing held it back.
+
+        Probing, a burst, or a queue on its way may have.
+        """
+        return at_ns if self._least_delay is None else pts_ns + self._least_delay
 
     def _settle(self) -> None:
         with self._change:
             self._change.wait_for(lambda: self._queue or self._ended)
-            self._change.wait_for(lambda: self._ended, self._settle_ns / NS)
+            self._change.wait_for(lambda: self._ended, self._settle_ns / SECOND_NS)
 
     def _read(self) -> None:
         try:
             for packet in self._source:
-                self._take(packet, time.monotonic_ns())
+                self._add(packet, time.monotonic_ns())
                 if self._closed:
                     return
-        except Exception as error:  # the one who iterates shall have it
+        except Exception as error:  # raised in the thread that iterates
             self._error = error
         finally:
             with self._change:
                 self._ended = True
                 self._change.notify_all()
 
-    def _take(self, packet: Any, at_ns: int) -> None:
-        pts_ns = _ns(packet, packet.pts)
+    def _add(self, packet: Any, at_ns: int) -> None:
+        """Queue a packet, or drop it."""
+        pts_ns = to_ns(packet.pts, packet.time_base)
         with self._change:
-            self._keyed |= packet.is_keyframe
-            self._watch(pts_ns, at_ns)
+            self._has_key_frames |= packet.is_keyframe
+            self._measure_delay(pts_ns, at_ns)
             if self._overdue(packet, at_ns):
-                self._drop()
-            if self._dropping and packet.size and self._keyed and not packet.is_keyframe:
+                self._drop_all()
+            undecodable = self._has_key_frames and not packet.is_keyframe
+            if self._dropping and packet.size and undecodable:
                 self._lost += 1
                 return
             self._dropping = False
             if not self._queue:
-                self._turn = None if pts_ns is None else at_ns - pts_ns
-            due_ns = at_ns if pts_ns is None or self._turn is None else pts_ns + self._turn
-            self._queue.append(Arrived(packet, at_ns, due_ns, self._lost))
-            self._lost, self._bytes = 0, self._bytes + packet.size
+                self._delay_when_empty = None if pts_ns is None else at_ns - pts_ns
+            due_ns = at_ns
+            if pts_ns is not None and self._delay_when_empty is not None:
+                due_ns = pts_ns + self._delay_when_empty
+            self._queue.append(ArrivedPacket(packet, at_ns, due_ns, self._lost))
+            self._lost = 0
+            self._bytes += packet.size
             self._change.notify_all()
 
-    def _watch(self, pts_ns: int | None, at_ns: int) -> None:
+    def _measure_delay(self, pts_ns: int | None, at_ns: int) -> None:
         """Follow the least delay while the connection settles."""
         if pts_ns is None:
             return
-        if self._first is None:
-            self._first, self._least = (at_ns, at_ns - pts_ns), at_ns - pts_ns
-        first_at, delay = self._first
-        if at_ns - first_at <= self._settle_ns and 0 < delay - (at_ns - pts_ns) < HELD_NS:
-            self._least = min(self._least or 0, at_ns - pts_ns)
+        delay = at_ns - pts_ns
+        if self._first_delay is None or self._least_delay is None:
+            self._first_at_ns = at_ns
+            self._first_delay = delay
+            self._least_delay = delay
+        settling = at_ns - self._first_at_ns <= self._settle_ns
+        if settling and 0 < self._first_delay - delay < HELD_BACK_NS:
+            self._least_delay = min(self._least_delay, delay)
 
     def _overdue(self, packet: Any, at_ns: int) -> bool:
-        """Whether too much waits, for too long or in bytes. The empty packet of the end ends what waits, and stays."""
+        """Whether packets wait for too long, or in too many bytes.
+
+        The empty packet of the end drops nothing that waits, and is not dropped itself.
+        """
         if not self._queue or not packet.size:
             return False
-        head = self._queue[0]
-        late = at_ns - max(head.at_ns, head.due_ns) > self._late_ns
-        return late or self._bytes + packet.size > self._limit
+        oldest = self._queue[0]
+        late = at_ns - max(oldest.at_ns, oldest.due_ns) > self._late_ns
+        return late or self._bytes + packet.size > self._limit_bytes
 
-    def _drop(self) -> None:
+    def _drop_all(self) -> None:
         self._lost += sum(1 + arrived.lost for arrived in self._queue)
         self._queue.clear()
-        self._bytes, self._dropping = 0, True
+        self._bytes = 0
+        self._dropping = True
 
 
-class OnDemand:
-    """Packets of a recording: read when they are asked for, so that nothing ever waits."""
+class RecordedPackets:
+    """Packets of a recording: read when they are asked for, so that none ever waits."""
 
     def __init__(self, source: Iterator[Any]) -> None:
         self._source = source
 
-    def __iter__(self) -> Iterator[Arrived]:
+    def __iter__(self) -> Iterator[ArrivedPacket]:
         for packet in self._source:
-            yield Arrived(packet, time.monotonic_ns())
+            yield ArrivedPacket(packet, time.monotonic_ns())
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
-    def earliest(self, pts_ns: int, at_ns: int) -> int:
-        """Nothing held it back."""
+    def undelayed_ns(self, pts_ns: int, at_ns: int) -> int:
+        """The arrival itself: nothing held the frame back."""
         return at_ns
 
 
-def _ns(packet: Any, stamp: int | None) -> int | None:
-    base = packet.time_base
-    return None if stamp is None else stamp * base.numerator * NS // base.denominator
+def to_ns(stamp: int | None, time_base: Fraction) -> int | None:
+    """A time stamp (units of `time_base` seconds) in ns; None for none."""
+    if stamp is None:
+        return None
+    return stamp * time_base.numerator * SECOND_NS // time_base.denominator

@@ -6,12 +6,12 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from microspot.demo.access.guard import GRADIO_API, GRADIO_FOLDERS, GRADIO_PATHS, Guard
+from microspot.demo.access.guard import GRADIO_FOLDERS, GRADIO_PATHS, Guard
 from tests.demo.serving import ask, serving, until, visit
 
 PASSWORD = "correct horse"
 SOCKETS = ("live", "camera", "analyse")
-OURS = (
+OWN_PATHS = (
     "/demo/static/live.js",
     "/demo/result/token/report.html",
     "/demo/model-card",
@@ -35,7 +35,7 @@ def open_port():
         yield port
 
 
-@pytest.mark.parametrize("path", [*GRADIO_PATHS, *GRADIO_FOLDERS, *GRADIO_API, *GRADIO_SHUT, *OURS])
+@pytest.mark.parametrize("path", [*GRADIO_PATHS, *GRADIO_FOLDERS, *GRADIO_SHUT, *OWN_PATHS])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_no_route_is_reached_without_the_password(closed, path, method):
     status, headers, _ = ask(closed, path, method, Origin=f"http://127.0.0.1:{closed}")

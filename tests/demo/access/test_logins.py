@@ -8,7 +8,7 @@ import urllib.parse
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from microspot.demo.access.backoff import Backoff, Caller, caller
+from microspot.demo.access.backoff import Caller, LoginBackoff, caller
 from microspot.demo.access.binding import Binding
 from microspot.demo.access.logins import Logins
 from microspot.demo.limits import Limits
@@ -26,7 +26,8 @@ from tests.demo.serving import (
 
 PASSWORD = "correct horse"
 FOR_EVER_S = 3600.0
-ONE, OTHER = Caller("203.0.113.7/32", False), Caller("203.0.113.8/32", False)
+ONE = Caller("203.0.113.7/32", False)
+OTHER = Caller("203.0.113.8/32", False)
 PROXY = "127.0.0.1"
 HEAD = "POST /demo/login HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n"
 GUESS = HEAD + "Content-Length: 14\r\n\r\npassword=guess"
@@ -54,7 +55,8 @@ def cookie_of(answer):
 
 def test_the_right_password_does_not_wait_behind_wrong_ones():
     """Those that are answered late still wait when the right one is in; those beyond the bound were told at once."""
-    waiting, crowd = 6, 25
+    waiting = 6
+    crowd = 25
     with (
         serving(
             password=PASSWORD,
@@ -84,8 +86,9 @@ def test_where_no_more_can_wait_shared_passwords_are_looked_at_some_time_apart()
 
 def test_only_shared_addresses_are_ever_busy_and_not_for_long():
     async def story():
-        clock, shared = Clock(), Caller(PROXY, True)
-        backoff = Backoff(Limits(login_waiting=1, shared_every_s=1), clock)
+        clock = Clock()
+        shared = Caller(PROXY, True)
+        backoff = LoginBackoff(Limits(login_waiting=1, shared_every_s=1), clock)
         before = [backoff.busy(shared) for _ in range(2)]
         waiting = asyncio.create_task(backoff.wait(FOR_EVER_S))
         await asyncio.sleep(0)
@@ -106,45 +109,45 @@ def test_only_shared_addresses_are_ever_busy_and_not_for_long():
 
 
 def test_wrong_ones_of_an_address_wait_longer_each_time_and_those_of_others_do_not():
-    backoff = Backoff(Limits(login_first_s=1, login_longest_s=5), Clock())
-    assert [backoff.wrong(ONE) for _ in range(5)] == [1, 2, 4, 5, 5]
-    assert backoff.wrong(OTHER) == 1
-    backoff.right(ONE)
-    assert backoff.wrong(ONE) == 1
+    backoff = LoginBackoff(Limits(login_first_s=1, login_longest_s=5), Clock())
+    assert [backoff.count_wrong(ONE) for _ in range(5)] == [1, 2, 4, 5, 5]
+    assert backoff.count_wrong(OTHER) == 1
+    backoff.forget(ONE)
+    assert backoff.count_wrong(ONE) == 1
 
 
 def test_an_address_of_many_wrong_ones_is_refused_for_a_while_and_no_other_is():
     clock = Clock()
-    backoff = Backoff(Limits(login_tries=3, login_longest_s=30, login_forget_s=100), clock)
+    backoff = LoginBackoff(Limits(login_tries=3, login_longest_s=30, login_forget_s=100), clock)
     shared = Caller("127.0.0.1", True)
     for _ in range(3):
         assert not backoff.refused_s(ONE)
-        backoff.wrong(ONE)
-        backoff.wrong(shared)
+        backoff.count_wrong(ONE)
+        backoff.count_wrong(shared)
     assert backoff.refused_s(ONE) == 30
     assert not backoff.refused_s(OTHER)
     assert not backoff.refused_s(shared)  # one of many must not shut the others out
     clock.now += 30
     assert not backoff.refused_s(ONE)
-    backoff.wrong(ONE)
+    backoff.count_wrong(ONE)
     assert backoff.refused_s(ONE) == 30  # one guess in 30 s
     clock.now += 101
-    assert backoff.wrong(ONE) == Limits().login_first_s  # forgotten
+    assert backoff.count_wrong(ONE) == Limits().login_first_s  # forgotten
 
 
 def test_the_table_of_addresses_is_bounded():
-    backoff = Backoff(Limits(login_addresses=10))
+    backoff = LoginBackoff(Limits(login_addresses=10))
     for number in range(1000):
-        backoff.wrong(Caller(str(number), False))
-    assert len(backoff._records) == 10
+        backoff.count_wrong(Caller(str(number), False))
+    assert len(backoff._attempts) == 10
     assert (
-        backoff.wrong(Caller("999", False)) == 2 * Limits().login_first_s
+        backoff.count_wrong(Caller("999", False)) == 2 * Limits().login_first_s
     )  # the newest are remembered
 
 
 def test_no_more_than_so_many_wait():
     async def story():
-        backoff = Backoff(Limits(login_waiting=2))
+        backoff = LoginBackoff(Limits(login_waiting=2))
         waiting = [asyncio.create_task(backoff.wait(FOR_EVER_S)) for _ in range(2)]
         await asyncio.sleep(0)
         refused = await backoff.wait(FOR_EVER_S)
@@ -192,7 +195,8 @@ def test_an_address_is_believed_only_from_a_proxy_on_this_machine(peer, told, be
 def test_behind_a_proxy_a_stranger_locks_out_himself_and_dodges_nothing():
     binding = Binding(port=0, name="lab.example", behind_proxy=True, password=PASSWORD)
     own = {"Host": "lab.example", "Origin": "https://lab.example"}
-    stranger, owner = {"X-Forwarded-For": "203.0.113.7"}, {"X-Forwarded-For": "198.51.100.1"}
+    stranger = {"X-Forwarded-For": "203.0.113.7"}
+    owner = {"X-Forwarded-For": "198.51.100.1"}
     with serving(
         binding=binding, login_first_s=0.001, login_tries=3, login_longest_s=FOR_EVER_S
     ) as port:
@@ -213,7 +217,9 @@ def test_behind_a_proxy_a_stranger_locks_out_himself_and_dodges_nothing():
 
 def test_an_address_that_sends_heads_first_and_bodies_later_gets_no_more_tries():
     """A client that expects "100 Continue" is told so when its body is waited for."""
-    tries, crowd, body = 3, 8, b"password=guess"
+    tries = 3
+    crowd = 8
+    body = b"password=guess"
     binding = Binding(port=0, name="lab.example", behind_proxy=True, password=PASSWORD)
     head = (
         "POST /demo/login HTTP/1.1\r\nHost: lab.example\r\nOrigin: https://lab.example\r\n"
@@ -263,11 +269,11 @@ def test_who_logs_out_is_a_stranger_again_and_what_was_open_ends():
 
 def test_logins_know_their_tokens_and_forget_the_oldest():
     logins = Logins(PASSWORD, Limits(sessions=2))
-    assert logins.enter("wrong") is None
-    first, *others = (logins.enter(PASSWORD) for _ in range(3))
+    assert logins.log_in("wrong") is None
+    first, *others = (logins.log_in(PASSWORD) for _ in range(3))
     assert not logins.knows(first)
     assert all(logins.knows(token) for token in others)
     assert not logins.knows(None)
     assert not logins.knows("é")
-    assert logins.enter("\ud800") is None
-    assert Logins(None, Limits()).enter("") is None
+    assert logins.log_in("\ud800") is None
+    assert Logins(None, Limits()).log_in("") is None

@@ -18,8 +18,8 @@ from microspot.demo.access.binding import Binding
 from microspot.demo.access.guard import Guard
 from microspot.demo.access.logins import Logins
 from microspot.demo.limits import Limits
-from microspot.demo.server.deadlines import BAD_TEXT, Awaited, Patience
-from microspot.demo.server.serve import SHARE, server
+from microspot.demo.server.deadlines import BAD_TEXT, Awaited, TimedConnection
+from microspot.demo.server.serve import FILES_PER_CONNECTION, server
 from tests.demo.serving import (
     PATIENCE_S,
     ask,
@@ -34,7 +34,7 @@ from tests.demo.serving import (
 )
 
 SOON_S = 1.0
-SOON = dict.fromkeys(("head_s", "body_s", "stall_s", "goodbye_s"), SOON_S) | {
+SOON = dict.fromkeys(("head_s", "body_s", "stall_s", "close_s"), SOON_S) | {
     "handshake_s": 3.0,
     "sweep_s": 0.05,
 }
@@ -56,15 +56,16 @@ IDLE = {
 }
 
 
-class Held(Patience, asyncio.Protocol):
+class Held(TimedConnection, asyncio.Protocol):
     """A connection that waits for the head of a request."""
 
-    turn, closing = 0, False
+    turn = 0
+    closing = False
 
     def __init__(self):
         self.transport = self
 
-    def awaits_more(self):
+    def awaits_while_open(self):
         return Awaited("head", self.turn)
 
     def is_closing(self):
@@ -102,7 +103,8 @@ def test_a_connection_that_goes_on_asking_is_kept(port):
         http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     ) as connection:
         connection.connect()
-        kept, until_s = connection.sock, time.monotonic() + 2 * SOON_S
+        kept = connection.sock
+        until_s = time.monotonic() + 2 * SOON_S
         while time.monotonic() < until_s:
             connection.request("GET", "/demo/login")
             assert connection.getresponse().read()
@@ -111,31 +113,33 @@ def test_a_connection_that_goes_on_asking_is_kept(port):
 
 
 def test_a_connection_has_its_time_anew_for_every_request_and_none_beyond():
-    one, allowed = Held(), {"head": 10, "goodbye": 5, "stall": 7}
+    one = Held()
+    allowed = {"head": 10, "close": 5, "stall": 7}
     for now, turn in ((0, 1), (9, 2), (18, 3), (28, 3)):
         one.turn = turn
-        one.look(now, allowed)
+        one.check(now, allowed)
         assert not one.ended
-    one.look(28.1, allowed)
+    one.check(28.1, allowed)
     assert one.ended
     one = Held()
-    one.look(0, allowed)
+    one.check(0, allowed)
     one.pause_writing()  # a slow reader
-    one.look(8, allowed)
+    one.check(8, allowed)
     one.resume_writing()
     one.pause_writing()  # that has read on
-    one.look(14, allowed)
+    one.check(14, allowed)
     assert not one.ended
 
 
 def test_what_is_closed_does_not_linger():
     """With bytes that are never taken, closing would last for ever."""
-    one, allowed = Held(), {"goodbye": 5}
+    one = Held()
+    allowed = {"close": 5}
     for now, closing in ((0, False), (1000, False), (1001, True), (1006, True)):
         one.closing = closing
-        one.look(now, allowed)
+        one.check(now, allowed)
         assert not one.ended
-    one.look(1006.1, allowed)
+    one.check(1006.1, allowed)
     assert one.ended
 
 
@@ -205,8 +209,8 @@ def test_silence_does_not_take_the_places_of_those_who_speak():
 def test_connections_take_a_part_of_the_files_that_may_be_open(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (200, 200))
     config = server(lambda: None, Limits()).config
-    assert config.room == 200 // SHARE
-    assert config.limit_concurrency == config.room + Limits().overflow
+    assert config.max_connections == 200 // FILES_PER_CONNECTION
+    assert config.limit_concurrency == config.max_connections + Limits().overflow
 
 
 def test_who_does_not_read_is_ended():

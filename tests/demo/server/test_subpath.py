@@ -72,7 +72,8 @@ def test_in_a_browser_everything_lies_under_the_path(launch, certificate):
 
 def under(page, address):
     """Log in, watch a source, log out; nothing outside the path is asked for."""
-    asked, troubles = [], []
+    asked = []
+    troubles = []
     page.set_default_timeout(SLOW_MS)
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url.replace("wss", "https", 1)))

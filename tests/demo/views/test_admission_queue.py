@@ -43,6 +43,6 @@ def test_places_are_given_in_order_and_the_line_has_an_end():
         leave[2].set()
         await asyncio.gather(*tasks, return_exceptions=True)
         with admission.ticket() as ticket:
-            assert ticket.seated
+            assert ticket.admitted
 
     asyncio.run(story())

@@ -111,13 +111,16 @@ def two_hours(path, **options):
     """A video of three seconds, and a last frame two hours later."""
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("libx264", rate=30, options={"bf": "0"})
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.width = 320
+        stream.height = 240
+        stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, 30)
         for index in (*range(90), 2 * 60 * 60 * 30):
             picture = av.VideoFrame.from_ndarray(
                 np.full((240, 320, 3), 90, np.uint8), format="bgr24"
             )
-            picture.pts, picture.time_base = index, Fraction(1, 30)
+            picture.pts = index
+            picture.time_base = Fraction(1, 30)
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return path.read_bytes()

@@ -10,7 +10,7 @@ import pytest
 
 from microspot.demo.limits import Limits
 from microspot.demo.views import camera as camera_module
-from microspot.demo.views.wire import LENGTH
+from microspot.demo.views.wire import HEADER_LENGTH
 from microspot.realtime.sources.push import PushSource
 from tests.clips import write_still
 from tests.demo.serving import at_work, messages, say, serving, until, vanish, visit, wait_for
@@ -22,9 +22,9 @@ def runs(monkeypatch):
     started = []
 
     class Counted(camera_module.PipelineRun):
-        async def until_over(self):
+        async def run(self):
             started.append(self)
-            await super().until_over()
+            await super().run()
 
     monkeypatch.setattr(camera_module, "PipelineRun", Counted)
     return started
@@ -36,8 +36,8 @@ def wall(tmp_path_factory):
 
 
 def head(picture):
-    (length,) = LENGTH.unpack_from(picture)
-    return json.loads(picture[LENGTH.size : LENGTH.size + length])
+    (length,) = HEADER_LENGTH.unpack_from(picture)
+    return json.loads(picture[HEADER_LENGTH.size : HEADER_LENGTH.size + length])
 
 
 def pictures(page):
@@ -64,7 +64,8 @@ def test_two_pages_share_a_run_and_one_that_vanishes_is_not_missed(wall, runs):
 def test_a_picture_without_a_face_says_how_many_were_scored_and_how_fast(wall):
     with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
         seen = pictures(page)
-        first, last = next(seen), next(seen)
+        first = next(seen)
+        last = next(seen)
         assert 1 <= first["scored"] < last["scored"]
         assert next(picture["hz"] for picture in seen if picture["hz"]) == pytest.approx(30)
         assert last["faces"] == []
@@ -126,16 +127,16 @@ def test_a_picture_held_for_a_slow_page_is_forgotten_when_a_new_run_starts():
     told = []
 
     class Page(camera_module.CameraSession):
-        def tell(self, message):
+        def send(self, message):
             told.append(message)
-            super().tell(message)
+            super().send(message)
 
     async def story():
         page = Page(SimpleNamespace(query_params={}), Limits(in_flight=1), [])
         page.offer(b"drawn")
         page.offer(b"old")
         page.tell({"type": "start"})
-        await page.hear_text({"type": "seen"})
+        await page.receive_text({"type": "seen"})
         page.offer(b"new")
 
     asyncio.run(story())

@@ -61,7 +61,8 @@ def whole(pictures):
 
 
 def test_the_page_sees_the_events_of_its_frames(pictures):
-    seen, answered = {}, []
+    seen = {}
+    answered = []
     with serving(load_engines) as port, visit(port, "live") as page:
         until(page, "start")
         feed = messages(page)
@@ -199,8 +200,9 @@ def test_a_threshold_before_the_first_frame_is_no_trouble(port):
 
 
 def test_a_frame_sent_twice_makes_no_room_for_another():
-    ready, checked = threading.Event(), iter([engine_set()])
-    taken = range(1, Limits().tolerated + 1)
+    ready = threading.Event()
+    checked = iter([engine_set()])
+    taken = range(1, Limits().max_in_flight + 1)
     with (
         serving(lambda: next(checked, None) or (ready.wait() and engine_set())) as port,
         visit(port, "live") as page,
@@ -221,7 +223,8 @@ def test_a_silent_page_gives_its_place_back():
 
 
 def test_a_page_that_waits_in_line_may_be_silent(tmp_path):
-    wall, idle_s = str(write_still(tmp_path / "wall.mp4", 90, 120)), 0.3
+    wall = str(write_still(tmp_path / "wall.mp4", 90, 120))
+    idle_s = 0.3
     with (
         serving(sources=[wall], runs=1, idle_s=idle_s, linger_s=0.05) as port,
         visit(port, "camera?source=0") as holder,

@@ -30,7 +30,8 @@ HEAVY = (
     PipelineRun,
     Session,
 )
-FRAMES, VISITS = 6, 3
+FRAMES = 6
+VISITS = 3
 STEP_US = 33_333
 
 

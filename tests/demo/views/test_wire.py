@@ -1,4 +1,4 @@
-"""Messages of strangers: what is malformed is refused, nothing is decoded before its size is known."""
+"""Messages of pages: what is malformed is refused, nothing is decoded before its size is known."""
 
 import base64
 import json
@@ -9,21 +9,24 @@ import pytest
 
 from microspot.demo.limits import Limits
 from microspot.demo.views.wire import (
-    NONE,
+    NO_SCORE,
     decode,
-    jpeg_size,
+    face_overlay,
     number,
     pack_picture,
     read_frame,
     read_text,
-    sight,
 )
 from microspot.realtime.errors import DataError
 from microspot.realtime.records import View
+from microspot.realtime.sources.image_headers import jpeg_size
 from tests.demo.serving import GREY, frame, jpeg
 
 LIMITS = Limits()
-HUGE = jpeg()[:2] + b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 65_000, 65_000) + bytes(20)
+HUGE_HEADER = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 65_000, 65_000) + bytes(20)
+HUGE = jpeg()[:2] + HUGE_HEADER
+# To a reader that takes marker FF01 to have a length, this is a small picture.
+HIDDEN = jpeg()[:2] + b"\xff\x01" + HUGE_HEADER.ljust(0xFFC0, b"\0") + jpeg()[2:]
 
 
 def test_a_frame_comes_out_as_it_went_in():
@@ -32,8 +35,13 @@ def test_a_frame_comes_out_as_it_went_in():
     assert np.abs(decode(found.jpeg, LIMITS).astype(int) - GREY).max() <= 2
 
 
-FRAMES = [b"", bytes(16), struct.pack("<QII", 1, 1, 7) + jpeg(), struct.pack("<QII", 1 << 60, 1, 0) + jpeg(),
-          bytes(17 + LIMITS.frame_bytes)]  # fmt: skip
+FRAMES = [
+    b"",
+    bytes(16),
+    struct.pack("<QII", 1, 1, 7) + jpeg(),
+    struct.pack("<QII", 1 << 60, 1, 0) + jpeg(),
+    bytes(17 + LIMITS.frame_bytes),
+]
 
 
 @pytest.mark.parametrize("data", FRAMES)
@@ -47,6 +55,7 @@ PICTURES = [
     (b"\xff\xd8\xff", "no size"),
     (b"\xff\xd8" + bytes(30), "no size"),
     (HUGE, "at most"),
+    (HIDDEN, "at most"),
     (jpeg()[:200], "decoded|no size"),
 ]
 
@@ -57,8 +66,9 @@ def test_a_picture_that_is_none_or_too_large_is_refused(data, words):
         decode(memoryview(data), LIMITS)
 
 
-def test_the_size_of_a_jpeg_is_read_from_its_head():
-    assert jpeg_size(memoryview(jpeg())) == (64, 48)
+def test_a_marker_without_a_length_is_passed_over():
+    data = jpeg()[:2] + b"\xff\x01" + jpeg()[2:]
+    assert decode(memoryview(data), LIMITS).shape == (48, 64, 3)
 
 
 TEXTS = ["", "[]", "{}", '{"type": 3}', "{", "[" * 3000, "x" * (LIMITS.text_bytes + 1)]
@@ -94,9 +104,9 @@ def test_a_view_becomes_columns_of_bytes():
         note="face small: 62 px",
         outline=np.array([[1, 2], [np.nan, 3]], np.float32), thresholds=(0.5, 0.5),
     )  # fmt: skip
-    seen = sight(view, columns=2)
+    seen = face_overlay(view, columns=2)
     columns = np.frombuffer(base64.b64decode(seen["columns"]), np.uint8).reshape(-1, 3)
-    assert columns.tolist() == [[127, NONE, 64], [NONE, NONE, NONE]]
+    assert columns.tolist() == [[127, NO_SCORE, 64], [NO_SCORE, NO_SCORE, NO_SCORE]]
     assert seen["outline"] == [[1.0, 2.0]]
     assert seen["note"] == "face small: 62 px"
     assert json.loads(json.dumps(seen)) == seen

@@ -15,12 +15,12 @@ from typing import Any
 import av
 import pytest
 
+from microspot.engines.clips import SECOND_NS
 from microspot.realtime.records import Frame, Gap, SourceState, SourceWarning
-from microspot.realtime.sources.capture.packets import Packets
+from microspot.realtime.sources.capture.packets import LivePackets
 from microspot.realtime.sources.open import SourceOptions, open_source
 from tests.rtsp_server import number_image, read_number, write_clip
 
-NS = 1_000_000_000
 HZ = 30
 SEGMENT_S = 2
 # of five segments, or a few more: a transport stream tells the end of a frame by the next
@@ -68,12 +68,15 @@ def write_segments(folder: Path, segments: int) -> Path:
     options = {"hls_time": str(SEGMENT_S), "hls_list_size": "0"}
     with av.open(str(playlist), "w", format="hls", options=options) as out:
         stream: Any = out.add_stream("libx264", rate=HZ)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.width = 160
+        stream.height = 120
+        stream.pix_fmt = "yuv420p"
         stream.options = {"tune": "zerolatency", "preset": "ultrafast", "g": str(SEGMENT_S * HZ)}
         stream.codec_context.time_base = Fraction(1, HZ)
         for number in range(segments * SEGMENT_S * HZ):
             frame = av.VideoFrame.from_ndarray(number_image(number), format="bgr24")
-            frame.pts, frame.time_base = number, Fraction(1, HZ)
+            frame.pts = number
+            frame.time_base = Fraction(1, HZ)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return playlist
@@ -118,7 +121,7 @@ def test_a_recording_behind_a_url_gives_every_frame_once_at_its_own_time(
     frames = [record for record in records if isinstance(record, Frame)]
     assert numbers(records) == [frame.index for frame in frames] == list(range(count))
     assert [frame.captured_ns for frame in frames] == pytest.approx(
-        [i * NS / HZ for i in range(count)], abs=20_000
+        [i * SECOND_NS / HZ for i in range(count)], abs=20_000
     )
     assert [r.state for r in records if isinstance(r, SourceState)] == ["connecting", "playing"]
     assert not [record for record in records if isinstance(record, Gap)]
@@ -136,7 +139,7 @@ def test_a_pause_in_a_recording_is_as_long_as_it_says(folder: Path) -> None:
     ):
         frames = [record for record in source if isinstance(record, Frame)]
     assert [frame.captured_ns for frame in frames] == pytest.approx(
-        [unit * NS / HZ for unit in units], abs=20_000
+        [unit * SECOND_NS / HZ for unit in units], abs=20_000
     )
 
 
@@ -177,7 +180,7 @@ def test_segments_of_a_live_stream_lose_nothing_though_they_come_at_once(folder:
     frames = [record for record in records if isinstance(record, Frame)]
     assert numbers(records) == list(range(120, LAST + 1))
     assert [b.captured_ns - a.captured_ns for a, b in itertools.pairwise(frames)] == pytest.approx(
-        [NS / HZ] * (LAST - 120), abs=20_000
+        [SECOND_NS / HZ] * (LAST - 120), abs=20_000
     )
     assert source.drops == {}
 
@@ -198,11 +201,11 @@ def test_segments_given_again_after_a_loss_are_not_played_again(folder: Path) ->
     frames = [record for record in records if isinstance(record, Frame)]
     assert numbers(records) == list(range(LAST + 1))
     assert [frame.captured_ns for frame in frames] == pytest.approx(
-        [i * NS / HZ for i in range(LAST + 1)], abs=20_000
+        [i * SECOND_NS / HZ for i in range(LAST + 1)], abs=20_000
     )
     told, rest = [record for record in records if isinstance(record, Gap)]
     assert told.start_ns < told.stop_ns == rest.start_ns < rest.stop_ns
-    assert rest.stop_ns - told.start_ns == pytest.approx(NS / HZ, abs=20_000)
+    assert rest.stop_ns - told.start_ns == pytest.approx(SECOND_NS / HZ, abs=20_000)
     assert source.drops["repeated"] > 0
 
 
@@ -213,7 +216,8 @@ class Packet:
     time_base = Fraction(1, HZ)
 
     def __init__(self, number: int) -> None:
-        self.pts, self.is_keyframe = number, number % HZ == 0
+        self.pts = number
+        self.is_keyframe = number % HZ == 0
 
 
 def play(
@@ -221,24 +225,26 @@ def play(
 ) -> tuple[list[int], float]:
     """Numbers of the packets that get through when packet i arrives at arrivals[i] s and decoding
     one takes 1 / (speed HZ) s, and the longest that one has waited beyond its time (s)."""
-    packets = Packets(iter(()), int(late_s * NS), limit, 0)
+    packets = LivePackets(iter(()), int(late_s * SECOND_NS), limit, 0)
     packets.close()
-    taken, free_s, worst_s = [], 0.0, 0.0
+    taken = []
+    free_s = 0.0
+    worst_s = 0.0
 
     def work(until_s: float) -> None:
         nonlocal free_s, worst_s
-        while packets._queue and max(free_s, packets._queue[0].at_ns / NS) < until_s:
+        while packets._queue and max(free_s, packets._queue[0].at_ns / SECOND_NS) < until_s:
             arrived = packets._queue.popleft()
             packets._bytes -= arrived.packet.size
-            begins_s = max(free_s, arrived.at_ns / NS)
+            begins_s = max(free_s, arrived.at_ns / SECOND_NS)
             if begins_s <= arrivals[-1]:  # later, nothing comes that would be more recent
-                worst_s = max(worst_s, begins_s - max(arrived.at_ns, arrived.due_ns) / NS)
+                worst_s = max(worst_s, begins_s - max(arrived.at_ns, arrived.due_ns) / SECOND_NS)
             free_s = begins_s + 1 / (speed * HZ)
             taken.append(arrived.packet.pts)
 
     for number, at_s in enumerate(arrivals):
         work(at_s)
-        packets._take(Packet(number), int(at_s * NS))
+        packets._add(Packet(number), int(at_s * SECOND_NS))
     work(1e9)
     return taken, worst_s
 
@@ -271,10 +277,10 @@ def test_who_is_slower_loses_whole_segments_and_is_never_late_for_long(
 
 
 def test_packets_are_bounded_by_bytes_too() -> None:
-    packets = Packets(iter(()), 10**12, 100 * Packet.size, 0)
+    packets = LivePackets(iter(()), 10**12, 100 * Packet.size, 0)
     packets.close()
     for number in range(250):
-        packets._take(Packet(number), number)
+        packets._add(Packet(number), number)
     waiting = list(packets)
     assert [arrived.packet.pts for arrived in waiting] == list(
         range(240, 250)
@@ -288,7 +294,7 @@ def test_an_error_comes_after_the_packets_before_it() -> None:
         yield from map(Packet, range(3))
         raise OSError("the line is dead")
 
-    packets = Packets(source(), NS, 10**9, 0)
+    packets = LivePackets(source(), SECOND_NS, 10**9, 0)
     with contextlib.closing(packets):
         got = iter(packets)
         assert [next(got).packet.pts for _ in range(3)] == [0, 1, 2]
@@ -297,10 +303,12 @@ def test_an_error_comes_after_the_packets_before_it() -> None:
 
 
 def test_the_least_delay_of_the_beginning_tells_when_the_first_packet_would_have_come() -> None:
-    packets = Packets(iter(()), NS, 10**9, NS // 2)
+    packets = LivePackets(iter(()), SECOND_NS, 10**9, SECOND_NS // 2)
     packets.close()
     for number, at_s in enumerate(
         [8.0, 8.001, 8.002, 8.02, 8.055, 8.09]
     ):  # three held back while it was probed
-        packets._take(Packet(number), int(at_s * NS))
-    assert packets.earliest(0, 8 * NS) == pytest.approx((8.02 - 3 / HZ) * NS, abs=0.01 * NS)
+        packets._add(Packet(number), int(at_s * SECOND_NS))
+    assert packets.undelayed_ns(0, 8 * SECOND_NS) == pytest.approx(
+        (8.02 - 3 / HZ) * SECOND_NS, abs=0.01 * SECOND_NS
+    )

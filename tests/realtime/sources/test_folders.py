@@ -12,7 +12,7 @@ import pytest
 
 from microspot.realtime.errors import SourceError
 from microspot.realtime.records import Frame, SourceWarning
-from microspot.realtime.sources.image_headers import image_size, refused
+from microspot.realtime.sources.image_headers import image_size, why_refused
 from microspot.realtime.sources.image_series import frames_of
 from microspot.realtime.sources.open import open_source
 from tests.rtsp_server import number_image, read_number
@@ -172,7 +172,7 @@ def test_the_size_of_a_tiff_is_checked_before_it_is_decoded(tmp_path: Path) -> N
         )
         for odd in (data[:at], noisy):
             assert len(image_size(odd)) == 2
-            assert isinstance(refused(odd), str)
+            assert isinstance(why_refused(odd), str)
 
 
 def test_images_of_other_sizes_come_as_they_are(tmp_path: Path) -> None:

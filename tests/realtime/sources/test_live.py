@@ -23,15 +23,24 @@ import cv2
 import numpy as np
 import pytest
 
+from microspot.engines.clips import SECOND_NS
 from microspot.realtime.errors import SourceError
-from microspot.realtime.records import Frame, Gap, SourceRecord, SourceState, SourceWarning
+from microspot.realtime.records import (
+    DropCause,
+    Frame,
+    Gap,
+    SourceRecord,
+    SourceState,
+    SourceWarning,
+)
 from microspot.realtime.sources.address import parse, password_advice
 from microspot.realtime.sources.arrival_clock import ArrivalClock
+from microspot.realtime.sources.capture import outbox, packets
 from microspot.realtime.sources.capture import worker as capture_worker
 from microspot.realtime.sources.capture.client import CaptureError
 from microspot.realtime.sources.live import LiveSource
 from microspot.realtime.sources.open import SourceOptions, open_source
-from microspot.realtime.sources.timeouts import Backoff, Patience
+from microspot.realtime.sources.timeouts import ReconnectBackoff, SilenceTimeout
 from tests import fake_cameras
 from tests.children import children_of
 from tests.fake_cameras import HZ, FakeCamera, broken, dead, dropping, dying, hanging, steady
@@ -50,11 +59,9 @@ def injected(camera: Callable[..., FakeCamera], **options: Any) -> SourceOptions
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    threads, processes, files = (
-        set(threading.enumerate()),
-        children_of(os.getpid()),
-        len(os.listdir("/proc/self/fd")),
-    )
+    threads = set(threading.enumerate())
+    processes = children_of(os.getpid())
+    files = len(os.listdir("/proc/self/fd"))
     yield
     assert set(threading.enumerate()) == threads
     assert children_of(os.getpid()) == processes
@@ -170,13 +177,14 @@ def test_stalled_server_is_noticed_in_time(clip: Path) -> None:
 
 def test_ffmpeg_s_word_for_its_own_time_out_is_not_passed_on() -> None:
     assert (
-        capture_worker._why(av.error.ExitError(1414092869, "Immediate exit requested"))
+        capture_worker._explanation(av.error.ExitError(1414092869, "Immediate exit requested"))
         == "the stream timed out"
     )
     assert (
-        capture_worker._why(OSError("the stream carries no video")) == "the stream carries no video"
+        capture_worker._explanation(OSError("the stream carries no video"))
+        == "the stream carries no video"
     )
-    assert capture_worker._why(ValueError()) == "ValueError"
+    assert capture_worker._explanation(ValueError()) == "ValueError"
 
 
 def test_dead_server_is_an_error_without_credentials() -> None:
@@ -311,7 +319,8 @@ def test_overload_drops_one_whole_segment_and_says_so() -> None:
         time.sleep(1.5)  # 150 frames; the queue and the pipe hold about 25
         *early, gap = until(stream, lambda r: isinstance(r, Gap))
         late = frames(list(itertools.islice(stream, 30)))
-    before, after = [f.index for f in frames(early)], [f.index for f in late]
+    before = [f.index for f in frames(early)]
+    after = [f.index for f in late]
     assert before == list(range(6, 6 + len(before)))
     assert after == list(range(after[0], after[0] + 30))
     lost = after[0] - before[-1] - 1
@@ -330,7 +339,8 @@ def test_overload_of_a_stream_drops_what_waits_up_to_a_key_frame(clip: Path) -> 
         *early, gap = until(stream, lambda r: isinstance(r, Gap))
         late = frames(list(itertools.islice(stream, 20)))
         assert server.plays == 1
-    last, first = frames(early)[-1], late[0]
+    last = frames(early)[-1]
+    first = late[0]
     assert [read_number(f.image) for f in frames(early) + late] == [
         f.index % 45 for f in frames(early) + late
     ]
@@ -374,7 +384,7 @@ def test_killed_worker_is_replaced() -> None:
 
 def test_worker_leaves_when_its_parent_is_gone() -> None:
     config = {"kind": "camera", "target": "0", "fps": None, "size": None, "camera": f"{fake_cameras.__name__}:hanging",
-              "unread_frames": 5, "queue_s": 1, "queue_bytes": 1 << 20,
+              "unread_frames": 5, "queue_ns": 10**9, "queue_bytes": 1 << 20,
               "path": sys.path, "package": "microspot.realtime.sources.capture"}  # fmt: skip
     worker = subprocess.Popen(
         [sys.executable, "-P", capture_worker.__file__],
@@ -401,42 +411,45 @@ def test_pauses_grow_up_to_a_limit_and_start_anew_after_a_stable_connection() ->
     options = SourceOptions(
         retry_s=1, retry_growth=2, retry_max_s=30, retry_jitter=0.25, retry_lively_s=3
     )
-    backoff = Backoff(options)
+    backoff = ReconnectBackoff(options)
     for lived_s, most in (
         (25, 1),
         (1, 3),
     ):  # stable, if shorter than the last pause; and a second, which is not
         for full in (1, 2, 4, 8, 16, 30, 30):
-            assert 0.75 * full <= backoff.pause(None) <= full
-        assert backoff.pause(lived_s) <= most
-        backoff = Backoff(options)
+            assert 0.75 * full <= backoff.pause_s(None) <= full
+        assert backoff.pause_s(lived_s) <= most
+        backoff = ReconnectBackoff(options)
 
 
 def test_pauses_add_about_a_quarter_to_an_outage() -> None:
-    backoff, waited = Backoff(SourceOptions(retry_jitter=1e-9)), [0.0]
+    backoff = ReconnectBackoff(SourceOptions(retry_jitter=1e-9))
+    waited = [0.0]
     while waited[-1] < 300:
-        waited.append(waited[-1] + backoff.pause(None))
+        waited.append(waited[-1] + backoff.pause_s(None))
     added = [after / before for before, after in itertools.pairwise(waited) if before > 5]
     assert max(added) < 1.35
     assert len(waited) < 40
 
 
-NS = 1_000_000_000
-STEP = NS // 30
+STEP = SECOND_NS // 30
 
 
 def test_camera_time_is_kept_whatever_arrival_does() -> None:
-    clock, rng = ArrivalClock(), np.random.default_rng(1)
+    clock = ArrivalClock()
+    rng = np.random.default_rng(1)
     delays = rng.integers(1_000_000, 60_000_000, 600)
     placed = [
-        clock.place(5 * NS + i * STEP, 77 * NS + i * STEP + int(d)) for i, d in enumerate(delays)
+        clock.place(5 * SECOND_NS + i * STEP, 77 * SECOND_NS + i * STEP + int(d))
+        for i, d in enumerate(delays)
     ]
     assert np.abs(np.diff([host for host, _ in placed]) - STEP).max() <= 0.0051 * STEP
     assert not any(jumped for _, jumped in placed)
 
 
 def test_drift_of_the_camera_clock_is_followed() -> None:
-    clock, late = ArrivalClock(), []
+    clock = ArrivalClock()
+    late = []
     for i in range(30 * 600):  # ten minutes; the camera's second is 200 ppm short: 120 ms in all
         at = i * STEP + 5_000_000 + (i * 7919 % 13) * 1_000_000
         host, _ = clock.place(i * STEP * 9998 // 10_000, at)
@@ -444,11 +457,12 @@ def test_drift_of_the_camera_clock_is_followed() -> None:
     assert max(late) - min(late) < 30_000_000
 
 
-@pytest.mark.parametrize("jump", [-3 * NS, 40 * NS])
+@pytest.mark.parametrize("jump", [-3 * SECOND_NS, 40 * SECOND_NS])
 def test_jump_of_the_camera_clock_is_told(jump: int) -> None:
     clock = ArrivalClock()
     placed = [
-        clock.place(9 * NS + i * STEP + jump * (i >= 50), 80 * NS + i * STEP) for i in range(100)
+        clock.place(9 * SECOND_NS + i * STEP + jump * (i >= 50), 80 * SECOND_NS + i * STEP)
+        for i in range(100)
     ]
     assert [i for i, (_, jumped) in enumerate(placed) if jumped] == [50]
     assert min(np.diff([host for host, _ in placed])) > 0
@@ -457,23 +471,26 @@ def test_jump_of_the_camera_clock_is_told(jump: int) -> None:
 
 def test_repeated_times_stay_repeated_and_reconnects_stay_behind_the_floor() -> None:
     clock = ArrivalClock()
-    hosts = [clock.place(pts, at)[0] for pts, at in ((NS, 10), (NS, 20), (NS + STEP, 30), (NS, 40))]
+    hosts = [
+        clock.place(pts, at)[0]
+        for pts, at in ((SECOND_NS, 10), (SECOND_NS, 20), (SECOND_NS + STEP, 30), (SECOND_NS, 40))
+    ]
     assert hosts[1] <= hosts[0] < hosts[2]
     assert hosts[3] <= hosts[2]
-    later = ArrivalClock(floor_ns=1000)
+    later = ArrivalClock(after_ns=1000)
     assert later.place(None, 950)[0] == 1001
 
 
 def test_frames_older_than_the_floor_keep_their_time_unless_it_is_absurd() -> None:
-    held = ArrivalClock(floor_ns=100 * NS)
-    assert [held.place(i * NS, 98 * NS)[0] for i in range(5)] == [
-        98 * NS,
-        99 * NS,
-        100 * NS,
-        101 * NS,
-        102 * NS,
+    held = ArrivalClock(after_ns=100 * SECOND_NS)
+    assert [held.place(i * SECOND_NS, 98 * SECOND_NS)[0] for i in range(5)] == [
+        98 * SECOND_NS,
+        99 * SECOND_NS,
+        100 * SECOND_NS,
+        101 * SECOND_NS,
+        102 * SECOND_NS,
     ]
-    assert ArrivalClock(floor_ns=100 * NS).place(0, 50 * NS)[0] == 100 * NS + 1
+    assert ArrivalClock(after_ns=100 * SECOND_NS).place(0, 50 * SECOND_NS)[0] == 100 * SECOND_NS + 1
 
 
 def waiting(records: list[Record]) -> list[str]:
@@ -498,11 +515,12 @@ def test_what_cannot_be_decoded_is_damage_only_after_the_first_picture(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = av.VideoFrame.from_ndarray(number_image(1), format="bgr24")
-    frame.pts, frame.time_base = 0, Fraction(1, 30)
+    frame.pts = 0
+    frame.time_base = Fraction(1, 30)
     outcomes = [([], 0, "damaged"), ([frame], 0, ""), ([], 0, "damaged"), ([], 0, "")]
     monkeypatch.setattr(capture_worker, "_decoded", lambda packets, codec: outcomes)
     config = {"rtsp_transport": "tcp", "open_s": 20, "max_pixels": 10**6, "package": "microspot.realtime.sources.capture",
-              "late_s": 1, "settle_s": 0.1, "packet_bytes": 10**6}  # fmt: skip
+              "late_ns": 10**9, "settle_ns": 10**8, "packet_bytes": 10**6}  # fmt: skip
     with RtspServer(clip) as server:
         grabs = list(capture_worker.stream(config | {"target": server.url}, lambda _: None))
     assert [(grab.image is not None, grab.cause) for grab in grabs] == [
@@ -518,6 +536,14 @@ def test_no_key_frame_at_all_is_told_in_the_end(clip: Path) -> None:
         pytest.raises(SourceError, match="packets come, but no key frame within 2 s"),
     ):
         list(source)
+
+
+def test_the_worker_spells_its_constants_as_the_rest_does() -> None:
+    """It must stay light, and so loads neither `records` nor `clips`."""
+    assert packets.SECOND_NS == SECOND_NS
+    assert outbox.OVERLOAD == DropCause.OVERLOAD
+    causes = (capture_worker.OVERLOAD, capture_worker.UNREAD, capture_worker.DAMAGED)
+    assert causes == (DropCause.OVERLOAD, DropCause.UNREAD, DropCause.DAMAGED)
 
 
 @pytest.mark.parametrize(
@@ -578,10 +604,12 @@ def test_a_reconnect_tells_the_camera_s_own_time(clip: Path) -> None:
         RtspServer(clip, born=time.monotonic(), cached=True) as server,
         open_source(server.url, options=SourceOptions(**QUICK, settle_s=0.5)) as source,
     ):
-        stream, records = iter(source), list[Record]()
+        stream = iter(source)
+        records = list[Record]()
         for turn in range(3):
             records += until(
-                stream, lambda r, turn=turn: isinstance(r, Frame) and r.captured_ns > turn * 3 * NS
+                stream,
+                lambda r, turn=turn: isinstance(r, Frame) and r.captured_ns > turn * 3 * SECOND_NS,
             )
             server.drop()
             records += until(stream, is_state("live"))
@@ -589,9 +617,11 @@ def test_a_reconnect_tells_the_camera_s_own_time(clip: Path) -> None:
     assert_covered(records)
     first, *rest = frames(records)
     for frame in rest:
-        moved = (read_number(frame.image) - read_number(first.image)) * NS / 30
-        turns = round((frame.captured_ns - moved) / (45 * NS / 30))
-        assert frame.captured_ns == pytest.approx(moved + turns * 45 * NS / 30, abs=NS / 30)
+        moved = (read_number(frame.image) - read_number(first.image)) * SECOND_NS / 30
+        turns = round((frame.captured_ns - moved) / (45 * SECOND_NS / 30))
+        assert frame.captured_ns == pytest.approx(
+            moved + turns * 45 * SECOND_NS / 30, abs=SECOND_NS / 30
+        )
 
 
 def test_live_source_has_a_start_and_a_type() -> None:
@@ -604,16 +634,16 @@ def test_live_source_has_a_start_and_a_type() -> None:
 def test_a_live_stream_that_has_become_a_recording_is_over():
     """The playlist got its end: what is in it was seen, on another clock than a recording's."""
     source = LiveSource(parse("http://h/live.m3u8"), SourceOptions())
-    source._zero_ns = 8_000 * NS
+    source._zero_ns = 8_000 * SECOND_NS
     with pytest.raises(CaptureError, match="the broadcast is over"):
-        source._opened({"playlist": True, "recording_s": 30.0}, Patience(SourceOptions()))
-    assert source._over
+        source._opened({"playlist": True, "recording_s": 30.0}, SilenceTimeout(SourceOptions()))
+    assert source._broadcast_over
     assert source.live
 
 
 def test_a_recording_behind_a_url_without_times_is_refused():
     source = LiveSource(parse("http://h/raw.h264"), SourceOptions())
-    source._opened({"playlist": False, "recording_s": 0.0}, Patience(SourceOptions()))
+    source._opened({"playlist": False, "recording_s": 0.0}, SilenceTimeout(SourceOptions()))
     header = {"pts_ns": None, "at_ns": 1, "missing": {}, "index": 0}
     with pytest.raises(SourceError, match="carries no times"):
-        list(source._placed(header, np.zeros((8, 8, 3), np.uint8), ArrivalClock(0)))
+        list(source._timed(header, np.zeros((8, 8, 3), np.uint8), ArrivalClock(0)))

@@ -38,10 +38,16 @@ LIMIT = 255  # bytes of a file's name
 class Foreign:
     """A source that someone else wrote, with a name as it came."""
 
-    live, pace, epoch, started_utc, rate_hz = False, False, 0, None, 30.0
+    live = False
+    pace = False
+    epoch = 0
+    started_utc = None
+    rate_hz = 30.0
 
     def __init__(self, name, frames=60):
-        self.name, self.frames, self.drops = name, frames, {}
+        self.name = name
+        self.frames = frames
+        self.drops = {}
 
     def __enter__(self):
         return self
@@ -102,9 +108,9 @@ def test_ids_hash_the_clean_name():
 
 CRASHES = """
 import numpy as np
-from microspot.realtime import overlay
-picture = overlay.draw(np.zeros((480, 640, 3), np.uint8), [], notes=["recording to v\\udcb1.mp4"])
-same = overlay.draw(np.zeros((480, 640, 3), np.uint8), [], notes=["recording to v\\\\xb1.mp4"])
+from microspot.realtime.overlay import draw
+picture = draw.draw(np.zeros((480, 640, 3), np.uint8), [], notes=["recording to v\\udcb1.mp4"])
+same = draw.draw(np.zeros((480, 640, 3), np.uint8), [], notes=["recording to v\\\\xb1.mp4"])
 print(np.array_equal(picture, same))
 """
 

@@ -71,11 +71,9 @@ def write_tracks(path: Path, *tracks: Track) -> Path:
         for track in tracks:
             stream: Any = out.add_stream(track["codec"], rate=30)
             still = track["codec"] == "mjpeg"
-            stream.width, stream.height, stream.pix_fmt = (
-                160,
-                120,
-                "yuvj420p" if still else "yuv420p",
-            )
+            stream.width = 160
+            stream.height = 120
+            stream.pix_fmt = "yuvj420p" if still else "yuv420p"
             stream.options = {} if still else {"tune": "zerolatency", "preset": "ultrafast"}
             stream.disposition = track["disposition"]
             streams.append(stream)
@@ -85,7 +83,8 @@ def write_tracks(path: Path, *tracks: Track) -> Path:
                     frame = av.VideoFrame.from_ndarray(
                         number_image(track["first"] + number), format="bgr24"
                     )
-                    frame.pts, frame.time_base = number, Fraction(1, 30)
+                    frame.pts = number
+                    frame.time_base = Fraction(1, 30)
                     out.mux(stream.encode(frame))
         for stream in streams:
             out.mux(stream.encode(None))
@@ -108,7 +107,8 @@ def stored(image: np.ndarray[Any, Any], matrix: tuple[int, int, int, int]) -> np
     a, b, c, d = matrix
     high, wide = image.shape[:2] if a else image.shape[1::-1]
     y, x = np.mgrid[:high, :wide]
-    across, down = a * x + c * y, b * x + d * y
+    across = a * x + c * y
+    down = b * x + d * y
     return np.ascontiguousarray(image[down - down.min(), across - across.min()])
 
 
@@ -125,13 +125,12 @@ def write_pictures(
     with av.open(str(path), "w", **options) as out:
         stream: Any = out.add_stream("libx264", rate=hz)
         stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt, stream.options = (
-            "yuv420p",
-            {"crf": "4", "tune": "zerolatency", "preset": "ultrafast"},
-        )
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "4", "tune": "zerolatency", "preset": "ultrafast"}
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-            frame.pts, frame.time_base = index, Fraction(1, hz)
+            frame.pts = index
+            frame.time_base = Fraction(1, hz)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
@@ -157,11 +156,9 @@ def resized(tmp_path: Path) -> Path:
                     p for raw in source.demux(stream) if raw.size for p in to_annex_b.filter(raw)
                 ):
                     shift = int(offset / 30 / packet.time_base)
-                    packet.pts, packet.dts, packet.stream = (
-                        packet.pts + shift,
-                        packet.dts + shift,
-                        copy,
-                    )
+                    packet.pts = packet.pts + shift
+                    packet.dts = packet.dts + shift
+                    packet.stream = copy
                     out.mux(packet)
     return path
 
@@ -193,13 +190,19 @@ def test_a_cover_is_no_video(tmp_path: Path) -> None:
     with av.open(str(path), "w", format="mp4") as out:
         sound: Any = out.add_stream("aac", rate=16_000)
         cover: Any = out.add_stream("mjpeg", rate=1)
-        cover.width, cover.height, cover.pix_fmt, cover.disposition = 160, 120, "yuvj420p", COVER
+        cover.width = 160
+        cover.height = 120
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = COVER
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         silence.sample_rate = 16_000
         out.mux(sound.encode(silence))
         out.mux(sound.encode(None))
         picture = av.Packet(cv2.imencode(".jpg", number_image(0))[1].tobytes())
-        picture.stream, picture.pts, picture.dts, picture.time_base = cover, 0, 0, Fraction(1, 1)
+        picture.stream = cover
+        picture.pts = 0
+        picture.dts = 0
+        picture.time_base = Fraction(1, 1)
         out.mux(picture)
     with pytest.raises(SourceError, match="no video stream, only a cover"):
         open_source(str(path))
@@ -239,12 +242,10 @@ def test_motion_jpeg_may_carry_exif(
         for number in range(3):
             coded = cv2.imencode(".jpg", stored(marked(number), matrix))[1].tobytes()
             packet: Any = av.Packet(coded[:2] + exif(orientation) + coded[2:])
-            packet.stream, packet.pts, packet.dts, packet.time_base = (
-                stream,
-                number,
-                number,
-                Fraction(1, 30),
-            )
+            packet.stream = stream
+            packet.pts = number
+            packet.dts = number
+            packet.time_base = Fraction(1, 30)
             packet.is_keyframe = True
             out.mux(packet)
     frames, states = read(path)
@@ -259,7 +260,8 @@ def test_messages_that_break_off_cost_no_frame(tmp_path: Path, codec: str, name:
     plain = write_tracks(tmp_path / "plain.mp4", video(codec=codec))
     unit = header("h264", 6) + SHORT if codec == "libx264" else header("hevc", 39) + SHORT
     path = remux(plain, tmp_path / name, lambda _, packet: boxed(packet, unit))
-    found, expected = read(path), read(plain)
+    found = read(path)
+    expected = read(plain)
     assert found[1] == []
     assert len(found[0]) == FRAMES
     assert all(np.array_equal(a.image, b.image) for a, b in zip(found[0], expected[0], strict=True))

@@ -44,7 +44,8 @@ def test_another_size_of_picture_is_another_segment():
 
 
 def test_a_slow_camera_is_warned_of():
-    check, seen = PushSource("page"), []
+    check = PushSource("page")
+    seen = []
     reader = threading.Thread(target=lambda: seen.extend(check))
     reader.start()
     for k in range(40):

@@ -272,6 +272,29 @@ def test_size_is_read_from_the_header(suffix: str) -> None:
     assert all(image_size(coded[:n]) in ((0, 0), (51, 37)) for n in range(40))
 
 
+JPEG = cv2.imencode(".jpg", np.zeros((37, 51, 3), np.uint8))[1].tobytes()
+LARGE = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 60_000, 60_000) + bytes(20)
+MARKERS = [  # what stands after the first marker, and the size then
+    (b"\xff\x01", (51, 37)),  # TEM has no length
+    (b"\xff\xd0\xff\xd7", (51, 37)),  # nor have RST0 to RST7
+    (b"\xff\xff\xff", (51, 37)),  # fill bytes
+    (b"\xff\xe1\x00\x04\xff\xc0", (51, 37)),  # a segment, whose bytes are not markers
+    (b"\xff\x01" + LARGE.ljust(0xFFC0, b"\0"), (60_000, 60_000)),  # hidden from who skips FFC0
+    (b"\xff\xd9", (0, 0)),  # the end
+    (b"\xff\x00" + LARGE.ljust(0xFFC0, b"\0"), (0, 0)),  # no marker: decoders look on from there
+]
+
+
+@pytest.mark.parametrize(("between", "size"), MARKERS)
+def test_markers_of_a_jpeg_are_walked_as_decoders_do(between: bytes, size: tuple[int, int]) -> None:
+    coded = JPEG[:2] + between + JPEG[2:]
+    assert image_size(coded) == size
+    if size == (51, 37):
+        image = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape == (37, 51, 3)
+
+
 HIDDEN = [  # what is written, what is shown
     ("rtsp://user:secret@cam/live", "rtsp://***@cam/live"),
     ("rtsp://user:p@ss@cam/live", "rtsp://***@cam/live"),
