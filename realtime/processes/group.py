@@ -194,7 +194,10 @@ class ProcessGroup:
     def describe(self) -> dict[str, Any]:
         """The `start` record of all processes together."""
         starts = self._starts()
-        sources = {entry["source"]: entry for start in starts for entry in start["sources"]}
+        sources = {}
+        for start in starts:
+            for entry in start["sources"]:
+                sources[entry["source"]] = entry
         return starts[0] | {"sources": [sources[name] for name in self._openers]}
 
     def run(self) -> Iterator[Record]:

@@ -1,7 +1,7 @@
 """Spotting: from the crops of one face to events; `realtime.session` puts the parts together.
 
 time_grid        capture times become ticks of the weights' grid
-frame_decimator  of several frames nearest one tick, one goes on
+frame_decimator  of several frames nearest one tick, one is selected
 ring             the last crops, times and features of a face
 scorer           a new column of features gives one new score per window length
 refinement       windows that pass T_CPN get a better interval and score

@@ -76,8 +76,10 @@ def _run_batch(batch: list[InferenceRequest], engines: EngineByName) -> Arrays:
     run = engines(batch[0].engine)
     if len(batch) == 1:
         return run(**batch[0].inputs)
-    names = batch[0].inputs
-    return run(**{name: concatenate([request.inputs[name] for request in batch]) for name in names})
+    inputs = {}
+    for name in batch[0].inputs:
+        inputs[name] = concatenate([request.inputs[name] for request in batch])
+    return run(**inputs)
 
 
 def _split(outputs: Arrays, batch: list[InferenceRequest]) -> list[Arrays]:

@@ -182,12 +182,12 @@ def _components(clusters: Iterable[_Cluster]) -> list[list[_Cluster]]:
     Each span is itself connected, so that sorting the spans suffices.
     """
     groups: list[list[_Cluster]] = []
-    reach = float("-inf")
+    last_stop = float("-inf")
     for cluster in sorted(clusters, key=lambda c: (c.start, c.stop, c.key)):
-        if cluster.start < reach:
+        if cluster.start < last_stop:
             groups[-1].append(cluster)
         else:
             groups.append([cluster])
-            reach = float("-inf")
-        reach = max(reach, cluster.stop)
+            last_stop = float("-inf")
+        last_stop = max(last_stop, cluster.stop)
     return groups
