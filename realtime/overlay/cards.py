@@ -1,205 +1,183 @@
-"""The overlay's cards, one per face, and what cards and timelines share: palette, wording, order of events.
+"""The overlay's cards, one per face: the newest event, label probabilities, intensity, rate.
 
-Colours are those of Okabe and Ito (2008), told apart by colour-blind people, lightened for a dark ground; none is the
-only carrier of a meaning. Everything is laid out in points (see `paint`).
+Everything is laid out in points (see `canvas`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..records import Event, View
-from .canvas import Canvas, Color
+from .canvas import Canvas, Color, Rectangle
 from .event_text import name_and_share
+from .palette import DIM, INK, LABELS, LANE, RULE, WARN, event_color, mixed
 
-RATE_TOLERANCE = 0.1  # a measured rate further from the trained one is marked
+RATE_TOLERANCE = 0.1  # a measured rate that differs by more from the trained one is marked
 MARGIN = 16.0  # points around panels
-FULL_CARD, CURVE_CARD = 400.0, 220.0  # points of height from which the parts fit
-
-PANEL: Color = (32, 26, 22)  # all colours B, G, R
-LANE: Color = (46, 38, 33)
-RULE: Color = (74, 64, 57)
-DIM: Color = (170, 160, 152)
-INK: Color = (242, 238, 234)
-PENDING: Color = (66, 228, 240)  # yellow
-WARN: Color = (0, 159, 230)  # orange
-SHADOW: Color = (20, 16, 14)
-LABELS: tuple[Color, ...] = (
-    (70, 125, 240),
-    (140, 195, 40),
-    (233, 180, 86),
-    (190, 140, 215),
-    (90, 190, 210),
-)
-UNSURE: Color = (200, 194, 188)
+FULL_CARD = 400.0  # points of height from which a card has all its parts
+CURVE_CARD = 220.0  # points of height from which it has the intensity curve
 
 
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in points."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-    @property
-    def height(self) -> float:
-        return self.y1 - self.y0
-
-
-def current(view: View) -> list[Event]:
-    """The view's events by onset: the newest word on each id, without what was withdrawn."""
+def current_events(view: View) -> list[Event]:
+    """The view's events by onset: the newest record of each id, without what was withdrawn."""
     newest = {event.id: event for event in view.events}
-    return sorted((e for e in newest.values() if e.status != "withdrawn"), key=lambda e: e.onset_ns)
+    current = [event for event in newest.values() if event.status != "withdrawn"]
+    return sorted(current, key=lambda event: event.onset_ns)
 
 
-def color(event: Event) -> Color:
-    """Yellow while provisional; then the label's place in the label set decides."""
-    if event.status != "final":
-        return PENDING
-    labels = list(event.label_scores or ())
-    return LABELS[labels.index(event.label) % len(LABELS)] if event.label in labels else UNSURE
-
-
-def caption(event: Event) -> tuple[str, str]:
-    """Name and probability, in words."""
+def name_and_percent(event: Event) -> tuple[str, str]:
+    """What an event is called and how sure that is, in words."""
     name, share = name_and_share(vars(event))
     return name, f"{share:.0%}"
 
 
-def card(canvas: Canvas, box: Box, view: View, now_ns: int, named: bool) -> None:
-    """What was found on one face. `named`: say which face."""
-    x0, x1, y = box.x0 + MARGIN, box.x1 - MARGIN, box.y0
-    if y:
-        canvas.line([(x0, y), (x1, y)], RULE)
-    canvas.text(x0, y + 26, view.source, DIM, 12, width=x1 - x0 - 60)
+def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) -> None:
+    """Draw what was found on one face. named: whether to say which face."""
+    x0 = area.x0 + MARGIN
+    x1 = area.x1 - MARGIN
+    top = area.y0
+    if top:
+        canvas.line([(x0, top), (x1, top)], RULE)
+    canvas.text(x0, top + 26, view.source, DIM, 12, width=x1 - x0 - 60)
     if named:
-        canvas.text(x1, y + 26, f"face {view.face + 1}", INK, 12, bold=True, align=1)
-    events = current(view)
-    finals = [e for e in events if e.status == "final"]
-    _verdict(canvas, x0, x1, y + 58, events, now_ns, view.note)
-    if box.height >= FULL_CARD:
-        heading = "label probabilities" if events[-1:] == finals[-1:] else "last final event"
-        bottom = _bars(canvas, x0, x1, y + 112, heading, finals[-1]) if finals else y + 100
-        _curve(canvas, Box(x0, bottom + 20, x1, box.y1 - 124), finals)
-        _status_rows(canvas, x0, x1, box.y1 - 58, view)
+        canvas.text(x1, top + 26, f"face {view.face + 1}", INK, 12, bold=True, align=1)
+    events = current_events(view)
+    finals = [event for event in events if event.status == "final"]
+    if events:
+        _newest_event(canvas, x0, x1, top + 58, events[-1], now_ns, view.note)
+    else:
+        _no_event(canvas, x0, x1, top + 58, view.note)
+    if area.height >= FULL_CARD:
+        bottom = top + 100
+        if finals:
+            newest_is_final = events[-1] is finals[-1]
+            heading = "label probabilities" if newest_is_final else "last final event"
+            bottom = _label_bars(canvas, x0, x1, top + 112, heading, finals[-1])
+        _intensity(canvas, Rectangle(x0, bottom + 20, x1, area.y1 - 124), finals)
+        _status_rows(canvas, x0, x1, area.y1 - 58, view)
         return
-    if box.height >= CURVE_CARD:
-        _curve(canvas, Box(x0, y + 108, x1, box.y1 - 68), finals)
-    text = f"{view.measured_hz:.1f} of {view.grid_hz} Hz   {view.latency_ms:.0f} ms   quality {view.quality:.2f}"
-    canvas.text(x0, box.y1 - 14, text, _rate_color(view), 12)
+    if area.height >= CURVE_CARD:
+        _intensity(canvas, Rectangle(x0, top + 108, x1, area.y1 - 68), finals)
+    rate = f"{view.measured_hz:.1f} of {view.grid_hz} Hz"
+    status = f"{rate}   {view.latency_ms:.0f} ms   quality {view.quality:.2f}"
+    canvas.text(x0, area.y1 - 14, status, _rate_color(view), 12)
 
 
-def _verdict(
-    canvas: Canvas, x0: float, x1: float, y: float, events: Sequence[Event], now_ns: int, note: str
-) -> None:  # fmt: skip
-    """The newest event in large letters; below it what there is to say of the face, or of the event."""
-    if not events:
-        canvas.text(x0, y + 6, "watching", DIM, 25)
-        canvas.text(
-            x0,
-            y + 28,
-            note or "no micro-expression so far",
-            WARN if note else DIM,
-            12,
-            width=x1 - x0,
-        )
-        return
-    event = events[-1]
-    name, sure = caption(event)
-    tint = color(event)
-    canvas.dot(x0 + 7, y - 3, 6, tint, filled=event.status == "final")
-    room = x1 - x0 - 30 - canvas.width(sure, 25, bold=True)
-    canvas.text(x0 + 24, y + 6, name, tint, 25, bold=True, width=room)
-    canvas.text(x1, y + 6, sure, INK, 25, bold=True, align=1)
-    length, ago = (
-        (event.offset_ns - event.onset_ns) / 1e6,
-        max(0.0, (now_ns - event.offset_ns) / 1e9),
-    )
-    spotted = f", spotted at {event.score:.2f}" if event.status == "final" else ""
-    detail = f"{length:.0f} ms long, ended {ago:.1f} s ago{spotted}"
-    canvas.text(x0, y + 28, note or detail, WARN if note else DIM, 12, width=x1 - x0)
+def _no_event(canvas: Canvas, x0: float, x1: float, y: float, note: str) -> None:
+    """What a card says before the first event."""
+    canvas.text(x0, y + 6, "watching", DIM, 25)
+    _second_line(canvas, x0, x1, y, note, "no micro-expression so far")
 
 
-def _bars(canvas: Canvas, x0: float, x1: float, y: float, heading: str, event: Event) -> float:
-    """One bar per label probability; returns the y below them."""
+def _newest_event(
+    canvas: Canvas, x0: float, x1: float, y: float, event: Event, now_ns: int, note: str
+) -> None:
+    """The newest event in large letters; below it the note on the face, else details."""
+    name, percent = name_and_percent(event)
+    color = event_color(event)
+    final = event.status == "final"
+    canvas.dot(x0 + 7, y - 3, 6, color, filled=final)
+    room = x1 - x0 - 30 - canvas.width(percent, 25, bold=True)
+    canvas.text(x0 + 24, y + 6, name, color, 25, bold=True, width=room)
+    canvas.text(x1, y + 6, percent, INK, 25, bold=True, align=1)
+    length_ms = (event.offset_ns - event.onset_ns) / 1e6
+    ago_s = max(0.0, (now_ns - event.offset_ns) / 1e9)
+    spotted = f", spotted at {event.score:.2f}" if final else ""
+    details = f"{length_ms:.0f} ms long, ended {ago_s:.1f} s ago{spotted}"
+    _second_line(canvas, x0, x1, y, note, details)
+
+
+def _second_line(canvas: Canvas, x0: float, x1: float, y: float, note: str, otherwise: str) -> None:
+    """The note on the face in orange, or where there is none, `otherwise`."""
+    canvas.text(x0, y + 28, note or otherwise, WARN if note else DIM, 12, width=x1 - x0)
+
+
+def _label_bars(
+    canvas: Canvas, x0: float, x1: float, y: float, heading: str, event: Event
+) -> float:
+    """Draw one bar per label probability; returns the y below them."""
     canvas.text(x0, y, heading, DIM, 12)
-    left, right = x0 + 92, x1 - 44
-    for i, (label, value) in enumerate((event.label_scores or {}).items()):
-        top = y + 9 + 20 * i
+    left = x0 + 92
+    right = x1 - 44
+    top = y + 9
+    for i, (label, share) in enumerate((event.label_scores or {}).items()):
         ink = INK if label == event.label else DIM
+        end = left + max(9.0, (right - left) * share)
         canvas.text(x0, top + 11, label, ink, 12, width=88)
         canvas.box(left, top + 2, right, top + 11, LANE, radius=4)
-        canvas.box(
-            left,
-            top + 2,
-            left + max(9.0, (right - left) * value),
-            top + 11,
-            LABELS[i % len(LABELS)],
-            radius=4,
-        )
-        canvas.text(x1, top + 11, f"{value:.0%}", ink, 12, align=1)
-    return y + 9 + 20 * len(event.label_scores or {})
+        canvas.box(left, top + 2, end, top + 11, LABELS[i % len(LABELS)], radius=4)
+        canvas.text(x1, top + 11, f"{share:.0%}", ink, 12, align=1)
+        top += 20
+    return top
 
 
-def _curve(canvas: Canvas, box: Box, finals: Sequence[Event]) -> None:
-    """Intensity of the last final event from onset to offset, with its three marks."""
-    canvas.text(box.x0, box.y0 + 4, "intensity", DIM, 12)
-    plot = Box(box.x0, box.y0 + 12, box.x1, box.y1)
+def _intensity(canvas: Canvas, area: Rectangle, finals: Sequence[Event]) -> None:
+    """The intensity of the last final event from onset to offset, or why there is none."""
+    canvas.text(area.x0, area.y0 + 4, "intensity", DIM, 12)
+    plot = Rectangle(area.x0, area.y0 + 12, area.x1, area.y1)
     canvas.box(plot.x0, plot.y0, plot.x1, plot.y1, LANE, radius=4)
-    event = finals[-1] if finals else None
-    if event is None or not event.intensity:
-        words = "no final event yet" if event is None else "no intensity from these engines"
-        canvas.text((plot.x0 + plot.x1) / 2, (plot.y0 + plot.y1) / 2 + 4, words, DIM, 12, align=0.5)
+    if finals and finals[-1].intensity:
+        _intensity_curve(canvas, plot, finals[-1], finals[-1].intensity)
         return
-    left, right, top, bottom = plot.x0 + 26, plot.x1 - 26, plot.y0 + 14, plot.y1 - 10
-    values = np.nan_to_num(np.array(event.intensity, np.float64))
-    low, high = min(0.0, values.min()), values.max()
+    words = "no intensity from these engines" if finals else "no final event yet"
+    canvas.text(plot.middle_x, plot.middle_y + 4, words, DIM, 12, align=0.5)
+
+
+def _intensity_curve(
+    canvas: Canvas, plot: Rectangle, event: Event, intensity: Sequence[float]
+) -> None:
+    """A filled curve of the intensity, with lines at onset, apex and offset."""
+    left = plot.x0 + 26
+    right = plot.x1 - 26
+    top = plot.y0 + 14
+    bottom = plot.y1 - 10
+    values = np.nan_to_num(np.array(intensity, np.float64))
+    low = min(0.0, values.min())
+    high = values.max()
     level = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
-    path = np.stack(
-        [np.linspace(left, right, len(values)), bottom - level * (bottom - top)], axis=1
-    )
-    tint = color(event)
-    canvas.fill([(left, bottom), *path, (right, bottom)], _mixed(tint, LANE, 0.28))
-    _marks(canvas, Box(left, plot.y0 + 5, right, plot.y1), event)
-    canvas.line(path, tint, 2)
+    x = np.linspace(left, right, len(values))
+    y = bottom - level * (bottom - top)
+    path = np.stack([x, y], axis=1)
+    color = event_color(event)
+    canvas.fill([(left, bottom), *path, (right, bottom)], mixed(color, LANE, 0.28))
+    _mark_lines(canvas, Rectangle(left, plot.y0 + 5, right, plot.y1), event)
+    canvas.line(path, color, 2)
 
 
-def _marks(canvas: Canvas, plot: Box, event: Event) -> None:
+def _mark_lines(canvas: Canvas, area: Rectangle, event: Event) -> None:
     """Onset, apex and offset as vertical lines with their times."""
     span = max(event.offset_ns - event.onset_ns, 1)
-    apex = event.onset_ns if event.apex_ns is None else event.apex_ns
-    for name, ns in (("onset", event.onset_ns), ("apex", apex), ("offset", event.offset_ns)):
-        x = plot.x0 + (plot.x1 - plot.x0) * (ns - event.onset_ns) / span
-        canvas.line([(x, plot.y0), (x, plot.y1)], INK if name == "apex" else DIM)
-        at = f"{ns / 1e9:.2f} s" if name == "onset" else f"+{(ns - event.onset_ns) / 1e6:.0f} ms"
-        canvas.text(x, plot.y1 + 15, name, INK if name == "apex" else DIM, 11, align=0.5)
-        canvas.text(x, plot.y1 + 29, at, DIM, 11, align=0.5)
+    apex_ns = event.onset_ns if event.apex_ns is None else event.apex_ns
+    marks = [("onset", event.onset_ns), ("apex", apex_ns), ("offset", event.offset_ns)]
+    for name, at_ns in marks:
+        x = area.x0 + area.width * (at_ns - event.onset_ns) / span
+        color = INK if name == "apex" else DIM
+        time = f"+{(at_ns - event.onset_ns) / 1e6:.0f} ms"
+        if name == "onset":
+            time = f"{at_ns / 1e9:.2f} s"
+        canvas.line([(x, area.y0), (x, area.y1)], color)
+        canvas.text(x, area.y1 + 15, name, color, 11, align=0.5)
+        canvas.text(x, area.y1 + 29, time, DIM, 11, align=0.5)
 
 
 def _status_rows(canvas: Canvas, x0: float, x1: float, y: float, view: View) -> None:
-    measured = (
-        f"{view.measured_hz:.1f} Hz" if view.measured_hz else "measuring"
-    )  # one frame has no rate yet
-    rate = f"{measured}, trained at {view.grid_hz} Hz"
-    rows = [("rate", rate, _rate_color(view)), ("latency", f"{view.latency_ms:.0f} ms", INK)]
-    for i, (name, value, tint) in enumerate([*rows, ("face quality", f"{view.quality:.2f}", INK)]):
+    """Rate, latency and face quality, one below the other."""
+    # One frame has no rate yet.
+    measured = f"{view.measured_hz:.1f} Hz" if view.measured_hz else "measuring"
+    rows = [
+        ("rate", f"{measured}, trained at {view.grid_hz} Hz", _rate_color(view)),
+        ("latency", f"{view.latency_ms:.0f} ms", INK),
+        ("face quality", f"{view.quality:.2f}", INK),
+    ]
+    for i, (name, value, color) in enumerate(rows):
         canvas.text(x0, y + 21 * i, name, DIM, 12)
-        canvas.text(x1, y + 21 * i, value, tint, 12, align=1)
+        canvas.text(x1, y + 21 * i, value, color, 12, align=1)
 
 
 def _rate_color(view: View) -> Color:
-    return (
-        INK
-        if not view.measured_hz or abs(view.measured_hz / view.grid_hz - 1) <= RATE_TOLERANCE
-        else WARN
-    )
-
-
-def _mixed(tint: Color, ground: Color, share: float) -> Color:
-    b, g, r = (round(share * t + (1 - share) * u) for t, u in zip(tint, ground, strict=True))
-    return b, g, r
+    """Orange where the measured rate is far from the trained one."""
+    if not view.measured_hz:
+        return INK
+    return INK if abs(view.measured_hz / view.grid_hz - 1) <= RATE_TOLERANCE else WARN

@@ -1,4 +1,4 @@
-"""How events and faces are worded, wherever a person reads of them."""
+"""How events and faces are worded, in every place where a person reads about them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,13 @@
+"""Sinks: where records and pictures of a run go; `open.open_sink` chooses one by its URI.
+
+base          what a sink is: `write` for records, `draw` for frames
+open          from a URI to a sink: the table SINKS
+text_files    JSON lines and CSV tables
+video_writer  the overlay as an H.264 file
+window        the overlay in a window
+elan          an ELAN annotation file
+html_report   a page with everything that was found
+terminal      the live table of `microspot watch`
+callback      records handed to a Python callable
+atomic_file   files that are replaced whole or not at all
+"""

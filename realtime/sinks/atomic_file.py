@@ -1,4 +1,4 @@
-"""Files that are replaced at once: whoever opens one finds the old or the new, never half of either."""
+"""Files that are replaced whole: whoever opens one finds all of the old or the new content."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from pathlib import Path
 from ..errors import DataError
 from .base import reason
 
-PART = ".part"
-NAME_BYTES = 255
+PART = ".part"  # ending of the file that is written first
+NAME_BYTES = 255  # longest file name
 
 
 def check_writable(path: Path) -> None:
-    """Raise DataError where `replace_file` could not work, before a run that may last for days."""
-    _guarded(path, None)
+    """Raise DataError where `replace_file` would fail, before a run that may last for days."""
+    _replace(path, None)
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write `content`; raises DataError with the file as it was before, and nothing left beside it.
+    """Write `content` whole.
 
-    The part that a killed process leaves beside it is overwritten and gone. A device or pipe is written as it is.
+    A device or pipe is written directly. What a killed process left beside the file is overwritten
+    and removed. Raises DataError; then the file is as it was before and nothing is left beside it.
     """
-    _guarded(path, content)
+    _replace(path, content)
 
 
-def _guarded(path: Path, content: bytes | None) -> None:
+def _replace(path: Path, content: bytes | None) -> None:
+    """Replace a file, or where `content` is None only try whether it could be replaced."""
     try:
         path = Path(os.path.realpath(path))  # the file that a link means, not the link
         if path.exists() and not path.is_file():
-            if (
-                content is not None or path.is_dir()
-            ):  # a pipe that is opened and closed has told its reader to leave
+            # A pipe is not tried: opening and closing it would tell its reader to leave.
+            if content is not None or path.is_dir():
                 _write_through(path, content)
             return
         part = path.with_name(_shortened(path.name) + PART)

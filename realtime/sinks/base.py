@@ -1,8 +1,8 @@
-"""What a sink is: records through `take`, frames through `draw`.
+"""What a sink is: a class with `write` for records and `draw` for frames.
 
-Only final events are recorded. A sink that wants provisional and withdrawn ones as well says so by
-`wants_provisional`; the rule is kept by `take`, which whoever runs a pipeline calls, so that no
-sink has to know it.
+Only final events are recorded, unless a sink asks for provisional and withdrawn ones by
+`wants_provisional`. `Sink.take`, which `realtime.watch` calls with every record, keeps this rule,
+so that no `write` has to know it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ Write = Callable[[dict[str, Any]], None]
 class Sink:
     """A context manager for the records of a run and, where `draws` is true, its frames.
 
-    A sink of your own overrides `write`, `draw` or both.
+    A sink of your own overrides `write`, `draw` or both. wants_provisional: whether provisional and
+    withdrawn events are written too; note: what the people in front of the camera must be told of
+    this sink; notes: the notes of all sinks of the run, which its pictures show (see `announce`).
     """
 
     wants_provisional = False
     draws = False
-    note = ""  # what the people in front of the camera must be told of this sink
-    notes: tuple[str, ...] = ()  # what its own pictures tell; see `announce`
+    note = ""
+    notes: tuple[str, ...] = ()
 
     def take(self, record: dict[str, Any]) -> None:
         """Write a JSON-line record of the command, unless it is an event that is not wanted."""
@@ -61,7 +63,7 @@ def announce(sinks: Sequence[Sink]) -> None:
 
 
 def reason(error: OSError) -> str:
-    """What to tell a person of an output that failed."""
+    """What a person is told about an output that failed."""
     if isinstance(error, FileNotFoundError):
         return "its directory does not exist; create it first"
     return error.strerror or str(error)

@@ -8,7 +8,10 @@ from .base import Sink, Write
 
 
 class CallbackSink(Sink):
-    """Hands every record that it takes to a Python callable."""
+    """Calls a Python callable with every record.
+
+    provisional: whether provisional and withdrawn events are passed on too.
+    """
 
     def __init__(self, call: Write, provisional: bool) -> None:
         self.wants_provisional = provisional

@@ -1,14 +1,15 @@
-"""Events as an ELAN annotation file (.eaf), the format that behaviour researchers code video in.
+"""Events as an ELAN annotation file (.eaf), the format in which behaviour researchers code video.
 
-One tier per face, further ones for events that overlap; each final event is an interval in ms of the source's stream
-time, its value the label and how sure it is. The file is rewritten whole with every event, so that it can be opened
-whatever happens to the program.
+One tier per face, further ones for events that overlap. Each final event is an annotation: an
+interval in ms of the source's stream time, its value the label and how sure it is. The file is
+rewritten whole with every event, so that it can be opened whatever happens to the program.
 """
 
 from __future__ import annotations
 
 import itertools
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,54 +20,57 @@ from .atomic_file import replace_file
 from .base import Sink
 
 KIND = "micro-expression"
-UNDATED = "1970-01-01T00:00:00Z"  # the schema wants a date, and a recording's is not known
+UNDATED = "1970-01-01T00:00:00Z"  # the schema demands a date, and a recording's is not known
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+
+Record = dict[str, Any]  # an event as the command's JSON line
 
 
 class ElanSink(Sink):
     """Final events in one .eaf file. Raises DataError when it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._events = path, list[dict[str, Any]]()
+        self._path = path
+        self._events: list[Record] = []
         self._date = UNDATED
         self._save()
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: Record) -> None:
+        """Add an event to the file; keep the date of the `start` record."""
         if record["type"] == "start":
-            self._date = next(
-                (s["started_utc"] for s in record["sources"] if s["started_utc"]), UNDATED
-            )
+            dates = [source["started_utc"] for source in record["sources"]]
+            self._date = next((date for date in dates if date), UNDATED)
         if record["type"] == "event":
             self._events.append(record)
             self._save()
 
     def _save(self) -> None:
-        """Replace the file at once, never half of it."""
         replace_file(self._path, document(self._events, self._date))
 
 
-def document(events: list[dict[str, Any]], date: str = UNDATED) -> bytes:
+def document(events: list[Record], date: str = UNDATED) -> bytes:
     """The .eaf document of final events, given as the command's JSON lines. date: xs:dateTime."""
-    root = ET.Element(
-        "ANNOTATION_DOCUMENT", AUTHOR="microspot", DATE=date, FORMAT="3.0", VERSION="3.0"
-    )
+    root = ET.Element("ANNOTATION_DOCUMENT")
+    root.attrib |= {"AUTHOR": "microspot", "DATE": date, "FORMAT": "3.0", "VERSION": "3.0"}
     root.set("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance")
     root.set("xsi:noNamespaceSchemaLocation", SCHEMA)
     ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    time_order = ET.SubElement(root, "TIME_ORDER")
     tiers = _tiers(events)
-    slots = iter(
-        _slots(
-            ET.SubElement(root, "TIME_ORDER"), [event for held in tiers.values() for event in held]
-        )
-    )
-    number = itertools.count(1)
-    for name, held in tiers.items():
+    slots = iter(_add_time_slots(time_order, itertools.chain.from_iterable(tiers.values())))
+    numbers = itertools.count(1)
+    for name, tier_events in tiers.items():
         tier = ET.SubElement(root, "TIER", LINGUISTIC_TYPE_REF=KIND, TIER_ID=name)
-        for event in held:
-            holder, (start, stop) = ET.SubElement(tier, "ANNOTATION"), next(slots)
-            note = ET.SubElement(holder, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{next(number)}",
-                                 TIME_SLOT_REF1=start, TIME_SLOT_REF2=stop)  # fmt: skip
-            ET.SubElement(note, "ANNOTATION_VALUE").text = value(event)
+        for event in tier_events:
+            start, stop = next(slots)
+            annotation = ET.SubElement(
+                ET.SubElement(tier, "ANNOTATION"),
+                "ALIGNABLE_ANNOTATION",
+                ANNOTATION_ID=f"a{next(numbers)}",
+                TIME_SLOT_REF1=start,
+                TIME_SLOT_REF2=stop,
+            )
+            ET.SubElement(annotation, "ANNOTATION_VALUE").text = annotation_value(event)
     ET.SubElement(
         root,
         "LINGUISTIC_TYPE",
@@ -78,44 +82,48 @@ def document(events: list[dict[str, Any]], date: str = UNDATED) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + bytes(ET.tostring(root, "utf-8"))
 
 
-def value(event: dict[str, Any]) -> str:
-    """What an annotation says: label, its probability, the spotting score."""
+def annotation_value(event: Record) -> str:
+    """What an annotation says: the label, its probability, the spotting score."""
     name, share = name_and_share(event)
-    sure = "" if event["label"] is None else f" {share:.2f}"
-    return f"{name}{sure}, spotted {event['score']:.2f}"
+    if event["label"] is None:
+        return f"{name}, spotted {event['score']:.2f}"
+    return f"{name} {share:.2f}, spotted {event['score']:.2f}"
 
 
-def _span(event: dict[str, Any]) -> tuple[int, int]:
+def _span_ms(event: Record) -> tuple[int, int]:
+    """Onset and offset in ms, at least 1 ms from each other."""
     start = round(event["onset_s"] * 1000)
     return start, max(start + 1, round(event["offset_s"] * 1000))
 
 
-def _tiers(events: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Events by tier and onset. Annotations of a tier cannot overlap, but events may a little: those get a further one.
+def _tiers(events: list[Record]) -> dict[str, list[Record]]:
+    """Events by tier, in order of onset; without events one empty tier.
 
-    Without events there is one empty tier.
+    Annotations of one tier cannot overlap, but events may a little: an event that does goes to a
+    further tier of its face.
     """
-    tiers = dict[str, list[dict[str, Any]]]()
+    tiers: dict[str, list[Record]] = {}
     for event in sorted(events, key=lambda e: (e["source"], e["face"], e["onset_s"])):
         name = f"{printable(event['source'])} face {event['face'] + 1} {KIND}"
-        for held in (
-            tiers.setdefault(f"{name} {n}" if n > 1 else name, []) for n in itertools.count(1)
-        ):
-            if not held or _span(held[-1])[1] <= _span(event)[0]:
-                held.append(event)
+        for number in itertools.count(1):
+            tier_events = tiers.setdefault(name if number == 1 else f"{name} {number}", [])
+            if not tier_events or _span_ms(tier_events[-1])[1] <= _span_ms(event)[0]:
+                tier_events.append(event)
                 break
     return tiers or {f"face 1 {KIND}": []}
 
 
-def _slots(order: ET.Element, events: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Two slots for each event, none shared: moving one annotation moves no other. The format wants them by time."""
-    ends = sorted(
-        (ms, number, side)
-        for number, event in enumerate(events)
-        for side, ms in enumerate(_span(event))
-    )
-    names = dict[tuple[int, int], str]()
-    for place, (ms, number, side) in enumerate(ends, 1):
-        names[number, side] = f"ts{place}"
-        ET.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=f"ts{place}", TIME_VALUE=str(ms))
-    return [(names[number, 0], names[number, 1]) for number in range(len(events))]
+def _add_time_slots(time_order: ET.Element, events: Iterable[Record]) -> list[tuple[str, str]]:
+    """Add two time slots for each event, in order of time as the format demands; their names.
+
+    No slot is shared, so that moving one annotation moves no other.
+    """
+    spans = [_span_ms(event) for event in events]
+    ends: list[tuple[int, int, int]] = []  # ms, place of the event, 0 for its start or 1
+    for place, (start, stop) in enumerate(spans):
+        ends += [(start, place, 0), (stop, place, 1)]
+    names: dict[tuple[int, int], str] = {}
+    for number, (ms, place, side) in enumerate(sorted(ends), 1):
+        names[place, side] = f"ts{number}"
+        ET.SubElement(time_order, "TIME_SLOT", TIME_SLOT_ID=f"ts{number}", TIME_VALUE=str(ms))
+    return [(names[place, 0], names[place, 1]) for place in range(len(spans))]

@@ -1,6 +1,7 @@
-"""A page for one analysed source: what was found, when, how sure. One HTML file that needs nothing else.
+"""A report of one run as an HTML page: what was found, when, how sure.
 
-It holds no picture of anybody. Drawings are inline SVG, so that it prints, and opens without a network.
+One file that needs nothing else. It holds no picture of anybody. Drawings are inline SVG, so that
+the page prints, and opens without a network.
 """
 
 from __future__ import annotations
@@ -13,160 +14,184 @@ from microspot.engines.redaction import printable
 
 from ..gaps import joined
 from ..overlay.draw import CAVEAT
-from ..overlay.event_text import name_and_share
+from ..overlay.event_text import caption, name_and_share
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
 from .base import Sink
 
-WIDTH, HEIGHT, CURVE = 900, 56, (120, 28)  # of the drawings, in CSS pixels
-COLORS = (
-    "#d55e00",
-    "#009e73",
-    "#56b4e9",
-    "#cc79a7",
-    "#b8860b",
-)  # by a label's place in the label set
+TIMELINE_WIDTH = 900  # of the drawings, in CSS pixels
+TIMELINE_HEIGHT = 56
+CURVE_WIDTH = 120
+CURVE_HEIGHT = 28
+# By a label's place in the label set.
+COLORS = ("#d55e00", "#009e73", "#56b4e9", "#cc79a7", "#b8860b")
 UNSURE = "#777777"
+GAP_COLOR = "#888888"
 STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;"
+    "color-scheme:light dark}"
     "table{border-collapse:collapse;width:100%}"
     "th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #8885}"
     "svg{max-width:100%;height:auto}.quiet{opacity:.75}"
 )
+COLUMNS = ("onset", "apex", "offset", "frames", "label", "spotted", "intensity")
+
+Record = dict[str, Any]  # a JSON line of the command
 
 
 class ReportSink(Sink):
-    """Writes the page when it closes, if a run began at all: until then, and where that fails, an older one stays.
+    """Writes the page when it closes, provided that a run began.
 
-    Raises DataError when it cannot be written; a place that takes no file is known at once.
+    Until then, and where writing fails, the page of an earlier run stays. Raises DataError when the
+    page cannot be written; a path that takes no file is refused at once.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._records = path, list[dict[str, Any]]()
+        self._path = path
+        self._records: list[Record] = []
         self._open = True
         check_writable(path)
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: Record) -> None:
         """Keep the record for the page."""
         self._records.append(record)
 
     def close(self) -> None:
-        if (
-            not self._open or not self._records
-        ):  # what fails before the `start` record has its own words
+        """Write the page."""
+        if not self._open or not self._records:  # no `start` record: another error ended the run
             return
         self._open = False
         replace_file(self._path, page(self._records).encode("utf-8", "backslashreplace"))
 
 
-def page(records: list[dict[str, Any]]) -> str:
-    """The report of a run's JSON-line records (final events only)."""
-    start = next(r for r in records if r["type"] == "start")
-    events = [r for r in records if r["type"] == "event"]
-    gaps = joined(_gap(r) for r in records if r["type"] == "gap")
+def page(records: list[Record]) -> str:
+    """The report of a run's JSON-line records, of which events are final ones only."""
+    start = next(record for record in records if record["type"] == "start")
+    events = [record for record in records if record["type"] == "event"]
+    gaps = joined(_gap(record) for record in records if record["type"] == "gap")
+    frames = sum(record["frames"] for record in records if record["type"] == "end")
     names = ", ".join(source["source"] for source in start["sources"])
-    end_s = max([1.0, *(e["emitted_s"] for e in events), *(g.stop_ns / 1e9 for g in gaps)])
-    frames = sum(r["frames"] for r in records if r["type"] == "end")
     title = html.escape(printable(names))
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>microspot: {title}</title><style>{STYLE}</style><h1>{title}</h1>"
-        f"<p>{_count(len(events), 'micro-expression')} in {frames} frames. Weights {html.escape(start['engines'])}, "
-        f"backend {html.escape(start['backend'])}, {start['grid_hz']} Hz.</p>{_timeline(events, gaps, end_s)}"
-        f"{_table(events)}{_gaps(gaps)}<p class=quiet>{CAVEAT}. "
-        f"Ask the person before you show this to others.</p></html>\n"
-    )
+    event_ends_s = [event["emitted_s"] for event in events]
+    gap_ends_s = [gap.stop_ns / 1e9 for gap in gaps]
+    end_s = max([1.0, *event_ends_s, *gap_ends_s])
+    found = _count(len(events), "micro-expression")
+    weights = html.escape(start["engines"])
+    backend = html.escape(start["backend"])
+    parts = [
+        '<!doctype html><html lang="en"><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        f"<title>microspot: {title}</title><style>{STYLE}</style><h1>{title}</h1>",
+        f"<p>{found} in {frames} frames. Weights {weights}, backend {backend}, ",
+        f"{start['grid_hz']} Hz.</p>",
+        _timeline(events, gaps, end_s),
+        _event_table(events),
+        _gap_list(gaps),
+        f"<p class=quiet>{CAVEAT}. Ask the person before you show this to others.</p></html>\n",
+    ]
+    return "".join(parts)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number or 'No'} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    """A number and its noun, such as "No events", "1 event", "2 events"."""
+    plural = "" if number == 1 else "s"
+    return f"{number or 'No'} {noun}{plural}"
 
 
-def color(event: dict[str, Any]) -> str:
+def css_color(event: Record) -> str:
     """CSS colour of an event, by its label's place in the label set."""
     labels = list(event["label_scores"] or ())
-    return (
-        COLORS[labels.index(event["label"]) % len(COLORS)] if event["label"] in labels else UNSURE
-    )
+    if event["label"] not in labels:
+        return UNSURE
+    return COLORS[labels.index(event["label"]) % len(COLORS)]
 
 
-def _timeline(events: list[dict[str, Any]], gaps: list[Gap], end_s: float) -> str:
+def _timeline(events: list[Record], gaps: list[Gap], end_s: float) -> str:
+    """An SVG of all gaps and events from 0 to `end_s` seconds."""
+
     def bar(start_s: float, stop_s: float, fill: str, title: str, opacity: float) -> str:
-        x, width = WIDTH * start_s / end_s, max(3.0, WIDTH * (stop_s - start_s) / end_s)
+        x = TIMELINE_WIDTH * start_s / end_s
+        width = max(3.0, TIMELINE_WIDTH * (stop_s - start_s) / end_s)
         return (
-            f'<rect x="{x:.1f}" y="4" width="{width:.1f}" height="{HEIGHT - 24}" fill="{fill}" '
-            f'opacity="{opacity}"><title>{html.escape(title)}</title></rect>'
+            f'<rect x="{x:.1f}" y="4" width="{width:.1f}" height="{TIMELINE_HEIGHT - 24}" '
+            f'fill="{fill}" opacity="{opacity}"><title>{html.escape(title)}</title></rect>'
         )
 
-    bars = [
-        bar(g.start_ns / 1e9, g.stop_ns / 1e9, "#888888", f"no evidence: {g.reason}", 0.25)
-        for g in gaps
-    ]
-    bars += [
-        bar(
-            e["onset_s"],
-            e["offset_s"],
-            color(e),
-            f"{name_and_share(e)[0]} at {e['onset_s']:.2f} s",
-            1,
-        )
-        for e in events
-    ]
-    text = f'y="{HEIGHT - 3}" font-size="12" fill="currentColor"'
+    bars = []
+    for gap in gaps:
+        title = f"no evidence: {gap.reason}"
+        bars.append(bar(gap.start_ns / 1e9, gap.stop_ns / 1e9, GAP_COLOR, title, 0.25))
+    for event in events:
+        name, _ = name_and_share(event)
+        title = f"{name} at {event['onset_s']:.2f} s"
+        bars.append(bar(event["onset_s"], event["offset_s"], css_color(event), title, 1))
+    axis_y = TIMELINE_HEIGHT - 18
+    text = f'y="{TIMELINE_HEIGHT - 3}" font-size="12" fill="currentColor"'
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Events on the time axis">'
-        f'<line x1="0" y1="{HEIGHT - 18}" x2="{WIDTH}" y2="{HEIGHT - 18}" stroke="currentColor" opacity=".4"/>'
+        f'<svg viewBox="0 0 {TIMELINE_WIDTH} {TIMELINE_HEIGHT}" role="img" '
+        'aria-label="Events on the time axis">'
+        f'<line x1="0" y1="{axis_y}" x2="{TIMELINE_WIDTH}" y2="{axis_y}" '
+        'stroke="currentColor" opacity=".4"/>'
         f'{"".join(bars)}<text x="0" {text}>0 s</text>'
-        f'<text x="{WIDTH}" {text} text-anchor="end">{end_s:.1f} s</text></svg>'
+        f'<text x="{TIMELINE_WIDTH}" {text} text-anchor="end">{end_s:.1f} s</text></svg>'
     )
 
 
-def _table(events: list[dict[str, Any]]) -> str:
+def _event_table(events: list[Record]) -> str:
+    """A table with a row per event; nothing without events."""
     if not events:
         return ""
-    heads = ("onset", "apex", "offset", "frames", "label", "spotted", "intensity")
-    rows = "".join(_row(event) for event in events)
-    return f"<table><thead><tr>{''.join(f'<th>{h}</th>' for h in heads)}</tr></thead><tbody>{rows}</tbody></table>"
+    heads = "".join(f"<th>{name}</th>" for name in COLUMNS)
+    rows = "".join(_event_row(event) for event in events)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _row(event: dict[str, Any]) -> str:
-    apex = "" if event["apex_s"] is None else f"{event['apex_s']:.2f} s"
-    name, share = name_and_share(event)
-    label = name if event["label"] is None else f"{name} {share:.0%}"
-    cells = (
-        f"{event['onset_s']:.2f} s", apex, f"{event['offset_s']:.2f} s",
-        f"{event['onset_frame']} to {event['offset_frame']}", label, f"{event['score']:.2f}",
-    )  # fmt: skip
-    return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}<td>{_curve(event)}</td></tr>"
+def _event_row(event: Record) -> str:
+    name, _ = name_and_share(event)
+    texts = [
+        f"{event['onset_s']:.2f} s",
+        "" if event["apex_s"] is None else f"{event['apex_s']:.2f} s",
+        f"{event['offset_s']:.2f} s",
+        f"{event['onset_frame']} to {event['offset_frame']}",
+        name if event["label"] is None else caption(event),
+        f"{event['score']:.2f}",
+    ]
+    cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
+    return f"<tr>{cells}<td>{_intensity_curve(event)}</td></tr>"
 
 
-def _curve(event: dict[str, Any]) -> str:
-    """The intensity from onset to offset as a small line."""
+def _intensity_curve(event: Record) -> str:
+    """The intensity from onset to offset as a small line; nothing without two values."""
     values = event["intensity"] or ()
     if len(values) < 2:
         return ""
-    (width, height), low, high = CURVE, min(0.0, *values), max(values)
-    span = (high - low) or 1.0
-    points = " ".join(
-        f"{width * i / (len(values) - 1):.1f},{height - 2 - (height - 4) * (v - low) / span:.1f}"
-        for i, v in enumerate(values)
-    )
+    low = min(0.0, *values)
+    span = (max(values) - low) or 1.0
+    points = []
+    for i, value in enumerate(values):
+        x = CURVE_WIDTH * i / (len(values) - 1)
+        y = CURVE_HEIGHT - 2 - (CURVE_HEIGHT - 4) * (value - low) / span
+        points.append(f"{x:.1f},{y:.1f}")
     return (
-        f'<svg width="{width}" height="{height}" role="img" aria-label="intensity">'
-        f'<polyline points="{points}" fill="none" stroke="{color(event)}" stroke-width="2"/></svg>'
+        f'<svg width="{CURVE_WIDTH}" height="{CURVE_HEIGHT}" role="img" aria-label="intensity">'
+        f'<polyline points="{" ".join(points)}" fill="none" stroke="{css_color(event)}" '
+        'stroke-width="2"/></svg>'
     )
 
 
-def _gaps(gaps: list[Gap]) -> str:
+def _gap_list(gaps: list[Gap]) -> str:
+    """A list of the times without evidence; nothing without gaps."""
     if not gaps:
         return ""
-    rows = "".join(
-        f"<li>{gap.start_ns / 1e9:.2f} to {gap.stop_ns / 1e9:.2f} s: {html.escape(gap.reason)}</li>"
-        for gap in gaps
-    )
-    return f"<h2>No evidence</h2><ul>{rows}</ul>"
+    items = []
+    for gap in gaps:
+        times = f"{gap.start_ns / 1e9:.2f} to {gap.stop_ns / 1e9:.2f} s"
+        items.append(f"<li>{times}: {html.escape(gap.reason)}</li>")
+    return f"<h2>No evidence</h2><ul>{''.join(items)}</ul>"
 
 
-def _gap(record: dict[str, Any]) -> Gap:
-    start_ns, stop_ns = (round(record[name] * 1e9) for name in ("start_s", "stop_s"))
+def _gap(record: Record) -> Gap:
+    """A `gap` JSON line as the Gap that it was made from."""
+    start_ns = round(record["start_s"] * 1e9)
+    stop_ns = round(record["stop_s"] * 1e9)
     return Gap(record["source"], record["face"], start_ns, stop_ns, record["reason"])

@@ -1,4 +1,7 @@
-"""Which sink an URI means: `open_sink(uri)` and the kinds it knows. An existing file is overwritten."""
+"""From a URI to a sink: `open_sink(uri)` and the kinds that it knows.
+
+An existing file is overwritten.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from .text_files import CsvSink, JsonLinesSink, LineFile, StandardOutput
 from .video_writer import VideoSink
 from .window import WindowSink
 
-# What is given, and whether provisional events are wanted -> the sink.
+# By kind: (URI or callable, whether provisional events are wanted) -> the sink.
 SINKS: dict[str, Callable[[Any, bool], Sink]] = {
     "-": lambda uri, provisional: JsonLinesSink(StandardOutput(), provisional),
     ".jsonl": lambda uri, provisional: JsonLinesSink(LineFile(Path(uri)), provisional),
@@ -31,7 +34,7 @@ SINKS: dict[str, Callable[[Any, bool], Sink]] = {
 
 
 def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
-    """Open the sink of `uri`: '-', 'stdout', 'window', a path that ends in one of SINKS, a callable.
+    """Open the sink of `uri`: '-', 'stdout', 'window', a path with an ending in SINKS, a callable.
 
     Raises UsageError for another kind, DataError when the output cannot be opened.
     """
@@ -48,5 +51,6 @@ def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
 
 
 def _endings() -> str:
+    """The endings of files, as a list in words."""
     *most, last = [kind for kind in SINKS if kind.startswith(".")]
     return f"{', '.join(most)} or {last}"

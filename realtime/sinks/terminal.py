@@ -1,7 +1,8 @@
-"""The live table of `microspot watch` on a terminal: one line per source, below it the last events. Fits 80 columns.
+"""The live table of `microspot watch` on a terminal: sources, below them the last events.
 
-A sink like the others, on rich's Live: the terminal is taken on entering and given back on closing, also after an
-interrupt. rich redraws from a thread of its own, so a source that stalls is seen to stall; a lock keeps the rows whole.
+It fits 80 columns. A sink like the others, on rich's Live: the terminal is taken on entering and
+restored on closing, also after an interrupt. rich redraws from a thread of its own, so that a
+source that stalls is seen to stall; a lock keeps the rows whole.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ STATE_STYLES = {
 
 
 @dataclass
-class _Row:
-    """What the table knows of one source."""
+class _SourceRow:
+    """What the table knows of one source; detail: what was reported last."""
 
     state: str = "waiting"
     detail: str = ""
@@ -46,11 +47,11 @@ class _Row:
     measured_hz: float = 0.0
     latency_ms: float = 0.0
     quality: float = 0.0
-    note: str = ""  # on a face: small, or not used and why
+    note: str = ""  # a face is small, or not used and why
 
 
 class LiveTable(Sink):
-    """Sources with state, rate, latency and event counts; the last events with label and probability.
+    """Sources with state, rate, latency and event counts; the last events with their labels.
 
     console: where to draw, by default standard output.
     """
@@ -61,9 +62,10 @@ class LiveTable(Sink):
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._lock = threading.Lock()
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, _SourceRow] = {}
         self._events: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._grid_hz, self._backend = 0, ""
+        self._grid_hz = 0
+        self._backend = ""
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -74,47 +76,46 @@ class LiveTable(Sink):
         return self
 
     def close(self) -> None:
-        live, self._live = self._live, None
+        """Restore the terminal."""
+        live = self._live
+        self._live = None
         if live is not None:
             live.stop()
 
     def write(self, record: dict[str, Any]) -> None:
+        """Bring the table up to date with a record."""
         with self._lock:
             if record["type"] == "start":
-                self._grid_hz, self._backend = record["grid_hz"], record["backend"]
-                self._rows |= {entry["source"]: _Row() for entry in record["sources"]}
+                self._grid_hz = record["grid_hz"]
+                self._backend = record["backend"]
+                self._rows |= {entry["source"]: _SourceRow() for entry in record["sources"]}
                 return
-            row = self._rows.setdefault(record["source"], _Row())
+            row = self._rows.setdefault(record["source"], _SourceRow())
             if record["type"] == "event":
-                self._event(row, record)
-            elif record["type"] == "state":
-                row.state, row.detail = record["state"], record["detail"]
-            elif record["type"] == "warning":
-                row.state = record["kind"] if record["kind"] in STATE_STYLES else "warning"
-                row.detail = record["detail"]
-            elif record["type"] == "gap":
-                row.detail = f"gap: {record['reason']}"
-            elif record["type"] == "end":
-                dropped = ", ".join(
-                    f"{count} dropped: {cause}" for cause, count in record["drops"].items()
-                )
-                row.state, row.detail = "ended", record.get("error") or dropped
+                self._take_event(row, record)
+            else:
+                _update_state(row, record)
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
+        """Take rate, latency, quality and notes from the views of a frame's faces."""
         with self._lock:
-            row = self._rows.setdefault(frame.source, _Row())
+            row = self._rows.setdefault(frame.source, _SourceRow())
             used = [view for view in views if view.quality > 0]
-            row.state, row.faces = "live", len(used)
+            row.state = "live"
+            row.faces = len(used)
             row.note = next((view.note for view in views if view.note), "")
             if used:
-                row.measured_hz, row.latency_ms = used[0].measured_hz, used[0].latency_ms
+                row.measured_hz = used[0].measured_hz
+                row.latency_ms = used[0].latency_ms
                 row.quality = min(view.quality for view in used)
 
-    def _event(self, row: _Row, record: dict[str, Any]) -> None:
+    def _take_event(self, row: _SourceRow, record: dict[str, Any]) -> None:
+        """Keep the newest record of an event's id; forget the event where it is withdrawn."""
         if record["status"] == "withdrawn":
             self._events.pop(record["id"], None)
             return
-        row.events += record["status"] == "final"
+        if record["status"] == "final":
+            row.events += 1
         self._events[record["id"]] = record
         while len(self._events) > KEPT_EVENTS:
             self._events.popitem(last=False)
@@ -122,15 +123,16 @@ class LiveTable(Sink):
     def render(self) -> RenderableType:
         """What rich draws now."""
         with self._lock:
-            told = Text("   ".join([*self.notes, CAVEAT, "ctrl-C ends"]), style="dim")
-            details = [
-                Text(f"{source}: {words}", "dim")
-                for source, row in self._rows.items()
-                if (words := _detail(row))
-            ]
-            return Group(self._sources(), *details, Text(), self._recent(), Text(), told)
+            details = []
+            for source, row in self._rows.items():
+                detail = _detail(row)
+                if detail:
+                    details.append(Text(f"{source}: {detail}", "dim"))
+            footer = Text("   ".join([*self.notes, CAVEAT, "ctrl-C ends"]), style="dim")
+            return Group(self._sources(), *details, Text(), self._recent(), Text(), footer)
 
     def _sources(self) -> Table:
+        """A line per source."""
         table = Table(
             title=Text(f"microspot  {self._backend}", "bold"),
             title_justify="left",
@@ -143,30 +145,49 @@ class LiveTable(Sink):
             table.add_column(name, justify="right", no_wrap=True)
         for source, row in self._rows.items():
             state = Text(row.state, style=STATE_STYLES.get(row.state, ""))
-            seen = [f"{row.latency_ms:.0f} ms", f"{row.quality:.2f}"] if row.faces else ["", ""]
-            figures = [*seen, *map(str, (row.faces, row.events))]
+            latency = f"{row.latency_ms:.0f} ms" if row.faces else ""
+            quality = f"{row.quality:.2f}" if row.faces else ""
+            figures = [latency, quality, str(row.faces), str(row.events)]
             table.add_row(Text(source), state, self._rate(row), *figures)
         return table
 
-    def _rate(self, row: _Row) -> Text:
+    def _rate(self, row: _SourceRow) -> Text:
+        """Measured and trained rate; yellow where they differ by much."""
         if not row.measured_hz:
             return Text(f"- / {self._grid_hz} Hz")
         far = self._grid_hz > 0 and abs(row.measured_hz / self._grid_hz - 1) > RATE_TOLERANCE
         return Text(f"{row.measured_hz:.1f} / {self._grid_hz} Hz", style="yellow" if far else "")
 
     def _recent(self) -> Table:
+        """A line for each of the last events."""
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for event in self._events.values():
-            table.add_row(*_line(event))
+            table.add_row(*_event_cells(event))
         return table
 
 
-def _detail(row: _Row) -> str:
-    """What a source's second line says: what there is to say of a face, else what was last heard."""
+def _update_state(row: _SourceRow, record: dict[str, Any]) -> None:
+    """Take state and detail from a `state`, `warning`, `gap` or `end` record."""
+    if record["type"] == "state":
+        row.state = record["state"]
+        row.detail = record["detail"]
+    elif record["type"] == "warning":
+        row.state = record["kind"] if record["kind"] in STATE_STYLES else "warning"
+        row.detail = record["detail"]
+    elif record["type"] == "gap":
+        row.detail = f"gap: {record['reason']}"
+    elif record["type"] == "end":
+        drops = [f"{count} dropped: {cause}" for cause, count in record["drops"].items()]
+        row.state = "ended"
+        row.detail = record.get("error") or ", ".join(drops)
+
+
+def _detail(row: _SourceRow) -> str:
+    """The second line of a source: the note on a face, else what was last reported."""
     return row.note if row.note and row.state == "live" else row.detail
 
 
-def _line(event: dict[str, Any]) -> list[Text]:
+def _event_cells(event: dict[str, Any]) -> list[Text]:
     """An event in five cells: when, how long, what, how sure, where."""
     final = event["status"] == "final"
     name, share = name_and_share(event)

@@ -20,10 +20,14 @@ CSV_COLUMNS = ("subject", "video", "onset", "apex", "offset", "type", "label", "
 
 
 class LineFile:
-    """A text file written line by line without a buffer of ours; a line that fails half-way is taken back."""
+    """A text file written line by line, unbuffered; a line that fails half-way is removed again.
+
+    Raises DataError when the file cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._size = path, 0
+        self.path = path
+        self._size = 0
         try:
             self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (lives as long as the sink)
         except OSError as error:
@@ -31,18 +35,19 @@ class LineFile:
 
     def append(self, line: str) -> None:
         """Write `line` (with its end) whole; raises DataError with the file as it was before."""
-        data = memoryview(line.encode("utf-8", "surrogateescape"))
-        self._size += len(data)
+        data = line.encode("utf-8", "surrogateescape")
+        unwritten = memoryview(data)
         try:
-            while data:
-                data = data[self._file.write(data) :]
+            while unwritten:
+                written = self._file.write(unwritten)
+                unwritten = unwritten[written:]
         except OSError as error:
-            self._size -= len(line.encode("utf-8", "surrogateescape"))
             if self._file.seekable() and self.path.is_file():
                 self._file.truncate(self._size)
             raise DataError(
                 f"cannot write {self.path}: {reason(error)}; what was written before is kept"
             ) from error
+        self._size += len(data)
 
     def close(self) -> None:
         """Close the file."""
@@ -60,7 +65,7 @@ class StandardOutput:
         try:
             self._stream.write(line)
             self._stream.flush()
-        except BrokenPipeError:  # the reader went away: `engines.commands.entry_point` ends well
+        except BrokenPipeError:  # the reader left: `entry_point.run_command` ends with code 0
             raise
         except OSError as error:
             # The unwritten rest stays in Python's buffer and would fail again as Python exits.
@@ -113,9 +118,9 @@ class CsvSink(Sink):
             subject = record["face"] or ""
             source = record["source"]
             frames = [record[f"{point}_frame"] for point in ("onset", "apex", "offset")]
-            label, score = record["label"], record["score"]
             fps = self._fps.get(source, "")
-            self._row([subject, source, *frames, "micro", label, score, fps])
+            values = [subject, source, *frames, "micro", record["label"], record["score"], fps]
+            self._row(values)
 
     def _row(self, values: Sequence[Any]) -> None:
         text = io.StringIO()
