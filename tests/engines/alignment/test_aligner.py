@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import av
@@ -12,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 
-from microspot import realtime
 from microspot.engines.alignment.affine import Affine
 from microspot.engines.alignment.aligner import (
     AlignOptions,
@@ -29,9 +27,9 @@ from microspot.engines.alignment.registration import RegisterOptions
 from microspot.engines.alignment.stabilizer import FaceStabilizer
 from microspot.engines.errors import DataError, EngineError, UsageError
 from microspot.engines.evaluation.crop_jitter import measure
+from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, sample_clip
 
-SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
-NEUTRAL = 1140
+SAMPLE = sample_clip()
 TICK = 40_000_000
 
 
@@ -40,18 +38,18 @@ def clip() -> list[np.ndarray]:
     """The sample from its neutral frame on, 12 frames of 400x300."""
     with av.open(str(SAMPLE)) as file:
         stream = file.streams.video[0]
-        file.seek(int((NEUTRAL - 2) / stream.average_rate / stream.time_base), stream=stream)
+        file.seek(int((NEUTRAL_FRAME - 2) / stream.average_rate / stream.time_base), stream=stream)
         found = [
             (round(f.time * float(stream.average_rate)), f.to_ndarray(format="bgr24"))
             for f in _until(file, stream)
         ]
-    return [image for index, image in found if index >= NEUTRAL]
+    return [image for index, image in found if index >= NEUTRAL_FRAME]
 
 
 def _until(file: Any, stream: Any) -> Iterator[Any]:
     for frame in file.decode(stream):
         yield frame
-        if round(frame.time * float(stream.average_rate)) >= NEUTRAL + 11:
+        if round(frame.time * float(stream.average_rate)) >= NEUTRAL_FRAME + 11:
             return
 
 

@@ -6,19 +6,18 @@ import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from microspot import realtime
 from microspot.engines.alignment import landmarker as landmarker_module
 from microspot.engines.alignment.landmarker import Landmarker
 from microspot.engines.errors import EngineError
 from microspot.realtime.sources.open import open_sources
+from microspot.realtime.sources.synthetic_clip import sample_clip
 
-SAMPLE = str(Path(realtime.__file__).parent / "sample" / "webcam.mp4")
+SAMPLE = str(sample_clip())
 
 
 @pytest.fixture(autouse=True)

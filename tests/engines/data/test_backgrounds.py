@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microspot import realtime
 from microspot.engines.data.backgrounds import Background, background_clip, read_backgrounds
 from microspot.engines.data.timeline import Recipe
 from microspot.engines.errors import DataError
+from microspot.realtime.sources.synthetic_clip import sample_clip
 
-SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+SAMPLE = sample_clip()
 NEVER = dataclasses.replace(Recipe(), micro_px=(1.5, 1.9))
 
 

@@ -10,7 +10,6 @@ import av
 import numpy as np
 import pytest
 
-from microspot import realtime
 from microspot.engines.alignment.aligner import AlignOptions
 from microspot.engines.data import footage as subject
 from microspot.engines.data.footage import (
@@ -26,8 +25,9 @@ from microspot.engines.data.synthesize import _carriers
 from microspot.engines.errors import DataError
 from microspot.engines.evaluation.exams import mesh_annotation
 from microspot.engines.evaluation.exams.mesh_annotation import Annotation, annotate, runs
+from microspot.realtime.sources.synthetic_clip import sample_clip
 
-SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+SAMPLE = sample_clip()
 FRAME_NS = 40_000_000
 
 

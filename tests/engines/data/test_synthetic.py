@@ -34,9 +34,10 @@ from microspot.engines.data.synthesize import (
 from microspot.engines.data.synthetic import Clip, Motion, Renderer, render_video, strengths_at
 from microspot.engines.data.timeline import Action, Recipe, capture_times
 from microspot.engines.errors import DataError, UsageError
+from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, SAMPLE_HZ, sample_clip
 
-SAMPLE = Path(__file__).parents[3] / "realtime" / "sample" / "webcam.mp4"
-NEUTRAL_S = 1140 / 25  # mouth closed, eyes open, facing the camera
+SAMPLE = sample_clip()
+NEUTRAL_S = NEUTRAL_FRAME / SAMPLE_HZ  # mouth closed, eyes open, facing the camera
 ONLY_MICRO = Recipe(
     macro_per_min=0, blink_per_min=0, speech_per_min=0, gaze_per_min=0, swallow_per_min=0, turn_per_min=0
 )  # fmt: skip

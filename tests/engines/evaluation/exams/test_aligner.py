@@ -8,12 +8,12 @@ import av
 import cv2
 import pytest
 
-from microspot import realtime
 from microspot.engines.data.timeline import Recipe
 from microspot.engines.errors import DataError
 from microspot.engines.evaluation.exams.aligner import examine_aligner
+from microspot.realtime.sources.synthetic_clip import sample_clip
 
-SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+SAMPLE = sample_clip()
 
 
 def test_a_portrait_is_measured_beside_the_model(tmp_path: Path) -> None:
