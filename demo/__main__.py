@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from microspot.engines.commands.entry_point import run_command, version_option
 from microspot.engines.errors import install
 from microspot.realtime.errors import UsageError
 
@@ -47,7 +48,8 @@ def serve(
         int, typer.Option(help="pipelines at once; further pages wait in line", min=1)
     ] = Limits().runs,
     name: Annotated[
-        str | None, typer.Option(help="address that people type, HOST[:PORT][/PATH]")
+        str | None,
+        typer.Option(help="address that people type: HOST, with :PORT and /PATH where needed"),
     ] = None,
     password_file: Annotated[
         Path | None, typer.Option(help="or the variable MICROSPOT_DEMO_PASSWORD")
@@ -57,6 +59,7 @@ def serve(
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="a proxy on this machine speaks TLS")
     ] = False,
+    version: Annotated[bool, version_option()] = False,
 ) -> None:
     """Serve the page on this machine alone, unless a password and TLS (or a proxy) protect it."""
     if missing := [package for package in EXTRA if importlib.util.find_spec(package) is None]:
@@ -92,8 +95,6 @@ def serve(
 
 def main() -> None:
     """Entry point of `microspot-demo`."""
-    from microspot.engines.commands.entry_point import run_command
-
     run_command(app, "microspot-demo")
 
 

@@ -16,6 +16,7 @@ from ..errors import DataError, UsageError, install
 from ..evaluation.exams.commands import exam
 from ..specs import OPERATING_POINT
 from ..tensorrt.commands import COMMANDS
+from .entry_point import run_command, version_option
 
 MOST_WORKERS = 1024
 MOST_MINUTES = 1e6  # almost two years
@@ -29,6 +30,11 @@ app.add_typer(exam, name="exam")
 for name, command in COMMANDS.items():
     app.command(name)(command)
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+@app.callback()
+def common_options(version: Annotated[bool, version_option()] = False) -> None:
+    """Options that stand before the name of a command."""
 
 
 @app.command()
@@ -257,8 +263,6 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
 
 def main() -> None:
     """Entry point of `microspot-engines`."""
-    from .entry_point import run_command
-
     run_command(app, "microspot-engines")
 
 

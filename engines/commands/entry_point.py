@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 from typing import Any
 
@@ -37,6 +38,29 @@ _received: list[int] = []  # signals that came
 def interrupted() -> bool:
     """Whether this command was told to end. Native code that is called while modules load may swallow it."""
     return bool(_received)
+
+
+def version_option() -> Any:
+    """The option --version of every command: prints name and version of the project, code 0."""
+    import typer
+
+    return typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="print the version and end"
+    )
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the version of the installed package and end the command."""
+    import typer
+
+    if not wanted:
+        return
+    try:
+        installed = version("microspot")
+    except PackageNotFoundError:
+        installed = "(not installed: a bare checkout)"
+    typer.echo(f"microspot {installed}")
+    raise typer.Exit
 
 
 def run_command(application: Callable[..., Any], name: str) -> None:

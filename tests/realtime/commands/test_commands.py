@@ -6,10 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests.clips import write_still
+
+PROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
+VERSION = tomllib.loads(PROJECT.read_text())["project"]["version"]
 
 
 def microspot(*arguments, module="realtime", timeout=120):
@@ -19,6 +24,15 @@ def microspot(*arguments, module="realtime", timeout=120):
         text=True,
         timeout=timeout,
     )
+
+
+@pytest.mark.parametrize("module", ["realtime", "engines", "demo"])
+def test_version_and_help_are_printed(module):
+    done = microspot("--version", module=module)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"microspot {VERSION}\n", "")
+    done = microspot("--help", module=module)
+    assert done.returncode == 0, done.stderr
+    assert "--version" in done.stdout
 
 
 def only_line(text, *words):
@@ -31,11 +45,8 @@ def only_line(text, *words):
     ("arguments", "code", "words"),
     [
         (["watch", "nosuch.mp4"], 3, ["nosuch.mp4"]),  # a missing file
-        (
-            ["watch", "sample", "--thresold", "1"],
-            2,
-            ["--threshold"],
-        ),  # an unknown option names the nearest
+        # An unknown option names the nearest.
+        (["watch", "sample", "--thresold", "1"], 2, ["--threshold"]),
         (["watch", "sample", "--threshold", "7"], 2, ["threshold"]),  # out of range
         (["watch", "sample", "--engines", "nowhere"], 4, ["nowhere"]),  # no weights there
         (["watch", "sample", "--backend", "tensorrt"], 4, ["tensorrt"]),  # not on this machine
@@ -44,16 +55,13 @@ def only_line(text, *words):
         (["watch", "sample", "--out", "/nonexistent/e.jsonl"], 5, ["/nonexistent"]),  # unwritable
         (["watch", "sample", "--size", "640by480"], 2, ["640x480"]),  # malformed size
         (["watch", "sample", "--seconds", "nan"], 2, ["--seconds"]),  # not a number
-        (
-            ["watch", "a.mp4", "b.mp4", "--out", "o.mp4"],
-            2,
-            ["one source"],
-        ),  # a video shows one source
+        # A video shows one source.
+        (["watch", "a.mp4", "b.mp4", "--out", "o.mp4"], 2, ["one source"]),
         (["evaluate", "sample"], 2, ["--truth"]),  # no truth known
         (["watch", "sample", "--config", "missing.toml"], 2, ["missing.toml"]),
     ],
 )
-def test_bad_input_is_one_line_and_its_exit_code(arguments, code, words):
+def test_wrong_input_gives_one_line_and_its_exit_code(arguments, code, words):
     done = microspot(*arguments)
     assert done.returncode == code, done.stderr
     only_line(done.stderr, "microspot", *words)
@@ -79,22 +87,11 @@ def test_one_bad_source_does_not_stop_the_others(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_ends_what_is_open_and_says_130(tmp_path, number):
+def test_an_interruption_ends_open_segments_and_gives_code_130(tmp_path, number):
     report = tmp_path / "report.html"
-    command = [
-        sys.executable,
-        "-m",
-        "microspot.realtime",
-        "watch",
-        "sample",
-        "--pace",
-        "--engines",
-        "baseline",
-        "--json",
-    ]
-    running = subprocess.Popen(
-        [*command, "--out", report], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "microspot.realtime", "watch", "sample", "--pace"]
+    command += ["--engines", "baseline", "--json", "--out", str(report)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert json.loads(running.stdout.readline())["type"] == "start"
     time.sleep(2)
     running.send_signal(number)
@@ -120,17 +117,23 @@ microspot.engines.commands.entry_point.run_command(app, "load")
 
 
 def load(folder, act, error):
-    """Run INTERRUPTED as a module: only so does Python kill itself by an interruption that passed through text."""
+    """Run INTERRUPTED as a module.
+
+    Only then does Python kill itself by an interruption that passed through code given as text.
+    """
     (folder / "load.py").write_text(INTERRUPTED.format(act=act, error=error))
     return subprocess.run(
-        [sys.executable, "-m", "load"], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-m", "load"],
+        capture_output=True,
+        text=True,
+        timeout=60,
         env=os.environ | {"PYTHONPATH": f"{folder}:{os.environ.get('PYTHONPATH', '')}"},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError('numpy failed to import')"])
 @pytest.mark.parametrize("act", ["signal.raise_signal({n})", "exec('signal.raise_signal({n})')"])
-def test_an_interruption_while_loading_is_130_however_it_comes_out(tmp_path, error, act):
+def test_an_interruption_while_loading_gives_code_130_whatever_it_raises(tmp_path, error, act):
     done = load(tmp_path, act.format(n=int(signal.SIGTERM)), error)
     assert (done.returncode, done.stderr) == (130, "")
 
@@ -153,7 +156,7 @@ def test_an_unknown_key_names_the_nearest(tmp_path):
     only_line(done.stderr, "'threshold'")
 
 
-def test_a_video_without_a_face_warns_and_ends_well(tmp_path):
+def test_a_video_without_a_face_gives_a_warning_and_code_0(tmp_path):
     clip = write_still(tmp_path / "wall.mp4", frames=40, value=90)
     done = microspot("watch", clip, "--json", "--engines", "baseline")
     assert done.returncode == 0

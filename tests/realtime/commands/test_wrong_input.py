@@ -1,6 +1,7 @@
-"""Numbers, paths and outputs of every wrong kind, in both commands: an exit code of the contract and one line.
+"""Numbers, paths and outputs of every wrong kind, in both commands.
 
-Most run in this process, since a start costs a second; descriptors and devices need a process of their own.
+Each gives an exit code of the contract and one line. Most run in this process, since a start costs
+a second; descriptors and devices need a process of their own.
 """
 
 from __future__ import annotations
@@ -31,57 +32,51 @@ from tests.clips import write_still
 
 NOBODY = 65_534
 ODD_NUMBERS = ["nan", "inf", "-inf", "-1", "1e300", "1e-320", "x", ""]
+# Where 0 is allowed, 1e-320 is too.
+ODD_FROM_ZERO = [number for number in ODD_NUMBERS if number != "1e-320"]
 ODD_COUNTS = ["0", "-1", "9" * 30, "9" * 5000, "1.5", "x"]
+ODD_SIZES = ["0x0", "-1x5", "9", "x", f"{'9' * 30}x1", f"{'9' * 5000}x1", ""]
 SCORE = ["score", "--truth", "t.csv", "--pred", "t.csv"]
 SYNTHESIZE = ["synthesize", "--faces", "empty", "--out", "set"]
 CALIBRATE = ["calibrate", "--engines", "baseline", "--faces", "empty"]
 TRAIN = ["train", "spotter", "--data", "empty", "--out", "run"]
+ABLATE = ["ablate", "--data", "empty", "--out", "run"]
 NUMBERS: list[tuple[typer.Typer, list[str], list[str]]] = [
     (microspot, ["watch", "wall.mp4", "--seconds"], ODD_NUMBERS),
     (microspot, ["watch", "images", "--fps"], ["0", *ODD_NUMBERS]),
-    (microspot, ["watch", "images", "--threshold"], [n for n in ODD_NUMBERS if n != "1e-320"]),
+    (microspot, ["watch", "images", "--threshold"], ODD_FROM_ZERO),
     (microspot, ["watch", "images", "--faces"], ODD_COUNTS),
     (microspot, ["watch", "images", "--labels"], ODD_COUNTS),
     (microspot, ["watch", "images", "--processes"], [n for n in ODD_COUNTS if n[0] != "9"]),
-    (
-        microspot,
-        ["watch", "0", "--size"],
-        ["0x0", "-1x5", "9", "x", f"{'9' * 30}x1", f"{'9' * 5000}x1", ""],
-    ),
-    (
-        microspot,
-        ["evaluate", "sample:synthetic", "--iou"],
-        [n for n in ODD_NUMBERS if n != "1e-320"],
-    ),
+    (microspot, ["watch", "0", "--size"], ODD_SIZES),
+    (microspot, ["evaluate", "sample:synthetic", "--iou"], ODD_FROM_ZERO),
     (microspot, ["evaluate", "images", "--truth", "t.csv", "--fps"], ["0", *ODD_NUMBERS]),
     (microspot, ["bench", "sample", "--cameras"], ODD_COUNTS),
     (microspot, ["bench", "sample", "--cameras", "1", "--seconds"], ODD_NUMBERS),
-    (engines, [*SCORE, "--iou"], [n for n in ODD_NUMBERS if n != "1e-320"]),
+    (engines, [*SCORE, "--iou"], ODD_FROM_ZERO),
     (engines, [*SYNTHESIZE, "--clips"], ODD_COUNTS),
     (engines, [*SYNTHESIZE, "--seconds"], ODD_NUMBERS),
-    (engines, [*SYNTHESIZE, "--carrier-share"], [n for n in ODD_NUMBERS if n != "1e-320"]),
+    (engines, [*SYNTHESIZE, "--carrier-share"], ODD_FROM_ZERO),
     (engines, [*SYNTHESIZE, "--seed"], [n for n in ODD_COUNTS if n[0] not in "09"]),
     (engines, [*SYNTHESIZE, "--workers"], ODD_COUNTS),
-    (engines, [*CALIBRATE, "--alarms"], [n for n in ODD_NUMBERS if n != "1e-320"]),
-    (engines, [*CALIBRATE, "--t-crn"], [n for n in ODD_NUMBERS if n != "1e-320"]),
+    (engines, [*CALIBRATE, "--alarms"], ODD_FROM_ZERO),
+    (engines, [*CALIBRATE, "--t-crn"], ODD_FROM_ZERO),
     (engines, [*CALIBRATE, "--clips"], ODD_COUNTS),
     (engines, [*CALIBRATE, "--workers"], ODD_COUNTS),
-    (engines, [*TRAIN, "--minutes"], [n for n in ODD_NUMBERS if n != "1e-320"]),
+    (engines, [*TRAIN, "--minutes"], ODD_FROM_ZERO),
     (engines, [*TRAIN, "--threads"], ODD_COUNTS),
-    (
-        engines,
-        ["ablate", "--data", "empty", "--out", "run", "--minutes"],
-        [n for n in ODD_NUMBERS if n != "1e-320"],
-    ),
-    (engines, ["ablate", "--data", "empty", "--out", "run", "--threads"], ODD_COUNTS),
+    (engines, [*ABLATE, "--minutes"], ODD_FROM_ZERO),
+    (engines, [*ABLATE, "--threads"], ODD_COUNTS),
     (engines, ["verify", "--sm"], ["-1", "x", "9" * 5000, "8.6", ""]),
     (engines, ["exam", "heldout", "--faces", "empty", "--clips"], ODD_COUNTS),
 ]
 
 
 def named(value: Any) -> str:
-    """What a case is called."""
-    return {list: lambda: " ".join(value)[:40], str: lambda: value}.get(type(value), lambda: "")()
+    """The part of a test's name that stands for a parameter."""
+    if isinstance(value, list):
+        return " ".join(value)[:40]
+    return value if isinstance(value, str) else ""
 
 
 @pytest.fixture(autouse=True)
@@ -99,8 +94,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(app: typer.Typer, arguments: list[str]) -> tuple[int, str]:
-    """Exit code and line of a command; whatever is no expected error comes out."""
+def run_in_process(app: typer.Typer, arguments: list[str]) -> tuple[int, str]:
+    """Exit code and line of a command; raises what is no expected error."""
     try:
         code = app(args=arguments, prog_name="command", standalone_mode=False)
     except Exception as error:
@@ -116,7 +111,7 @@ def test_odd_numbers_are_usage_errors(
     app: typer.Typer, arguments: list[str], values: list[str]
 ) -> None:
     for value in values:
-        code, line = told(app, [*arguments[:-1], f"{arguments[-1]}={value}"])
+        code, line = run_in_process(app, [*arguments[:-1], f"{arguments[-1]}={value}"])
         assert (code, bool(line)) == (2, True), (arguments, value[:40], line)
         assert len(line) < 6000
 
@@ -144,42 +139,44 @@ COMMANDS: list[tuple[typer.Typer, list[str], str, int]] = [
 
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize(("app", "arguments", "name", "code"), COMMANDS, ids=named)
-def test_odd_files_are_told(
+def test_odd_files_give_the_exit_code_and_are_named(
     app: typer.Typer, arguments: list[str], name: str, code: int, kind: str
 ) -> None:
     if (name, kind) in {("my.toml", "empty"), ("clip.mp4", "pipe")}:
         pytest.skip("an empty file of settings is none; a pipe is no source of the command")
     PATHS[kind](Path(name))
-    found, line = told(app, [*arguments, name])
+    found, line = run_in_process(app, [*arguments, name])
     assert found == code, line
     assert name in line or "run" in line
 
 
+COSTLY_SETTINGS = [
+    "ring_ticks",
+    "cluster_ticks",
+    "queue_frames",
+    "queue_mb",
+    "clock_reset_frames",
+    "process_cameras",
+]
+
+
 def test_settings_that_cost_memory_have_a_limit() -> None:
-    for key in (
-        "ring_ticks",
-        "cluster_ticks",
-        "queue_frames",
-        "queue_mb",
-        "clock_reset_frames",
-        "process_cameras",
-    ):
+    command = ["watch", "wall.mp4", "--engines", "baseline", "--config", "my.toml"]
+    for key in COSTLY_SETTINGS:
         for value in ("999_999_999", "9" * 30, "-1", "nan", "inf", '"x"', "[1]", "true"):
             Path("my.toml").write_text(f"{key} = {value}\n")
-            code, line = told(
-                microspot, ["watch", "wall.mp4", "--engines", "baseline", "--config", "my.toml"]
-            )
+            code, line = run_in_process(microspot, command)
             assert code == 2, (key, value)
             assert key in line or value == "9" * 30
 
 
-def run(shell: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command under a shell that arranges its descriptors."""
+def run_in_shell(shell: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command under a shell that closes or redirects its descriptors."""
     words = ["bash", "-c", f'"$0" -m "$@" {shell}', sys.executable, *arguments]
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
 
 
-ROOT_OF_SCORE = ["microspot.engines", "score", "--truth", "t.csv", "--pred", "t.csv", "--json"]
+SCORE_MODULE = ["microspot.engines", "score", "--truth", "t.csv", "--pred", "t.csv", "--json"]
 
 
 @pytest.mark.parametrize(
@@ -194,24 +191,16 @@ ROOT_OF_SCORE = ["microspot.engines", "score", "--truth", "t.csv", "--pred", "t.
     ],
 )
 def test_standard_descriptors_may_be_closed_or_full(shell: str, code: int, words: str) -> None:
-    done = run(shell, *ROOT_OF_SCORE)
+    done = run_in_shell(shell, *SCORE_MODULE)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == bool(words)
+    assert done.stderr.count("\n") == (1 if words else 0)
     assert words in done.stderr
 
 
 def test_what_is_printed_never_reaches_a_file_that_took_a_closed_descriptor(here: Path) -> None:
-    done = run(
-        "<&- 2>&-",
-        "microspot.realtime",
-        "watch",
-        "images",
-        "--engines",
-        "baseline",
-        "--out",
-        "e.jsonl",
-    )
+    command = ["watch", "images", "--engines", "baseline", "--out", "e.jsonl"]
+    done = run_in_shell("<&- 2>&-", "microspot.realtime", *command)
     assert done.returncode == 0
     lines: list[Any] = [line[:8] for line in (here / "e.jsonl").read_text().splitlines()]
     assert set(lines) == {'{"type":'}
@@ -219,10 +208,8 @@ def test_what_is_printed_never_reaches_a_file_that_took_a_closed_descriptor(here
 
 def test_errors_of_files_that_no_command_expects_are_one_line() -> None:
     assert explain(PermissionError(13, "Permission denied", "a/b")) == ("a/b: Permission denied", 5)
-    assert explain(OSError(28, "No space left on device")) == (
-        "cannot write its output: No space left on device",
-        5,
-    )
+    full = "cannot write its output: No space left on device"
+    assert explain(OSError(28, "No space left on device")) == (full, 5)
     assert explain(ValueError("a bug")) is None
     assert explain(OSError("a bug")) is None
 
@@ -245,11 +232,11 @@ READERS: list[tuple[Callable[[Path], object], type[MicrospotError]]] = [
 @pytest.mark.parametrize(
     ("read", "kind"), READERS, ids=["source", "settings", "weights", "table", "report", "lines"]
 )
-def test_what_may_not_be_entered_is_told(
+def test_a_folder_without_permission_is_an_expected_error(
     here: Path, read: Callable[[Path], object], kind: type[MicrospotError], inside: str
 ) -> None:
     with pytest.raises(kind, match="warm"):
-        read(here / "warm" / "warm")  # so that everything is imported
+        read(here / "warm" / "warm")  # imports everything before permissions are given up
     locked = here / "locked"
     (locked / "it").mkdir(parents=True)
     locked.chmod(0)

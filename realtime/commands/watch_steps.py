@@ -1,0 +1,129 @@
+"""What `microspot watch` does once its options are read.
+
+check_seconds, check_outputs      refuse what cannot be meant
+opening_options                   how its sources are opened
+build_sinks                       where records and pictures go
+watch_here or watch_in_processes  the run itself
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from microspot.engines.runtime.engine import EngineSet
+
+from ..config import SECONDS, Settings
+from ..errors import UsageError
+from ..processes.group import ProcessGroup
+from ..sinks.base import Sink
+from ..sinks.open import open_sink
+from ..sinks.terminal import LiveTable
+from ..sources.open import Source, open_among_others
+from ..sources.options import SourceOptions
+from ..watch import Outcome, follow, watch
+
+LoadEngines = Callable[[], EngineSet]
+BuildSinks = Callable[[], list[Sink]]
+
+
+def check_seconds(seconds: float | None) -> None:
+    """Raise UsageError for a stream time that nanoseconds in 64 bits cannot hold."""
+    least, most = SECONDS
+    if seconds is not None and not least <= seconds <= most:
+        raise UsageError(f"--seconds {seconds}: give a number from {least:g} to {most:g}")
+
+
+def check_outputs(uris: Sequence[str], outputs: Sequence[str]) -> None:
+    """Raise UsageError where an output would be written over a source, or into its folder."""
+    # os.path.exists raises no error for a name that is too long, which Path's method does.
+    sources = [Path(uri) for uri in uris if os.path.exists(uri)]
+    for output in outputs:
+        if not os.path.exists(output):
+            continue
+        path = Path(output)
+        folder = path.resolve().parent
+        if any(path.samefile(source) or folder == source.resolve() for source in sources):
+            raise UsageError(f"--out {output} is one of the sources: choose another file")
+
+
+def opening_options(
+    *,
+    fps: float | None,
+    size: str | None,
+    pace: bool,
+    wait: bool,
+    rtsp_transport: str,
+    open_timeout: float | None,
+) -> dict[str, Any]:
+    """The options of `open_sources`. Raises UsageError for a wrong time-out, transport or size."""
+    options = _source_options(rtsp_transport, open_timeout)
+    return {"fps": fps, "size": _size(size), "pace": pace, "wait": wait, "options": options}
+
+
+def _source_options(rtsp_transport: str, open_timeout: float | None) -> SourceOptions:
+    if open_timeout is None:
+        return SourceOptions(rtsp_transport=rtsp_transport)
+    if not 0 < open_timeout < float("inf"):
+        raise UsageError(f"--open-timeout {open_timeout:g}: give seconds, more than 0")
+    return SourceOptions(rtsp_transport=rtsp_transport, open_s=open_timeout, picture_s=open_timeout)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Width and height of a text such as 640x480."""
+    if text is None:
+        return None
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise UsageError(f"--size {text!r}: write it as WIDTHxHEIGHT, such as 640x480") from None
+    return width, height
+
+
+def build_sinks(outputs: Sequence[str], as_json: bool, provisional: bool) -> list[Sink]:
+    """Standard output, as JSON lines or the live table of a terminal, and every output named."""
+    standard_output: Sink
+    if as_json or not sys.stdout.isatty():
+        standard_output = open_sink("-", provisional=provisional)
+    else:
+        standard_output = LiveTable()
+    return [standard_output, *(open_sink(output) for output in outputs)]
+
+
+def watch_here(
+    opened: Sequence[Source],
+    load: LoadEngines,
+    build: BuildSinks,
+    settings: Settings,
+    seconds: float | None,
+) -> Outcome:
+    """Run the sources in this process. Sinks are opened when the engines are loaded."""
+    with load() as engines:
+        return watch(opened, engines, build(), settings, seconds=seconds)
+
+
+def watch_in_processes(
+    uris: Sequence[str],
+    opened: Sequence[Source],
+    opening: dict[str, Any],
+    load: LoadEngines,
+    build: BuildSinks,
+    settings: Settings,
+    count: int,
+    seconds: float | None,
+) -> Outcome:
+    """Divide the sources among `count` processes, each of which opens its own again.
+
+    uris: what `opened` was opened from, with the options `opening`. Sinks are opened when every
+    process is ready.
+    """
+    opens = {}
+    for uri, source in zip(uris, opened, strict=True):
+        source.close()
+        opens[source.name] = partial(open_among_others, uri, **opening)
+    with ProcessGroup(opens, load, settings, count, seconds=seconds) as group:
+        return follow(group, build())
