@@ -1,4 +1,4 @@
-"""Command `microspot-engines`: what makes, checks and scores the engines, away from any camera."""
+"""Command `microspot-engines`: makes, checks and scores the engines, away from any camera."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from ..evaluation.exams.commands import exam
 from ..specs import OPERATING_POINT
 from ..tensorrt.commands import COMMANDS
 from .entry_point import run_command, version_option
+
+if TYPE_CHECKING:
+    from ..data.annotations import Interval
 
 MOST_WORKERS = 1024
 MOST_MINUTES = 1e6  # almost two years
@@ -39,7 +42,7 @@ def common_options(version: Annotated[bool, version_option()] = False) -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """What is installed, which backend would run and why, what is missing, whether the shipped weights are whole."""
+    """What is installed, which backend would run and why, and what is missing or broken."""
     from ..doctor import examine
 
     _print(examine(), as_json)
@@ -55,12 +58,14 @@ def synthesize(
     basis: Annotated[
         Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")
     ] = None,
-    carriers: Annotated[
-        Path | None, typer.Option(help="folder of real video to warp movements into")
+    backgrounds: Annotated[
+        Path | None, typer.Option("--carriers", help="folder of real video to warp movements into")
     ] = None,
-    carrier_share: Annotated[
+    background_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="of the training clips, if carriers are given"),
+        typer.Option(
+            "--carrier-share", min=0, max=1, help="of the training clips, with --carriers"
+        ),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=1, max=MOST_WORKERS, help="processes")
@@ -69,13 +74,20 @@ def synthesize(
     """Render a set of synthetic clips with truth, from any folder of face images."""
     from rich.progress import Progress
 
+    from ..data.synthesize import BACKGROUND_CLIPS, SetOptions
     from ..data.synthesize import synthesize as run
 
+    options = SetOptions(
+        clips,
+        seconds,
+        seed,
+        basis=basis,
+        backgrounds=backgrounds,
+        background_share=BACKGROUND_CLIPS if background_share is None else background_share,
+    )
     with Progress(disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("clips", total=clips)
-        run(faces, out, clips=clips, seconds=seconds, seed=seed, basis=basis, carriers=carriers,
-            carrier_share=carrier_share, workers=workers,
-            progress=lambda done, total: bar.update(task, completed=done))  # fmt: skip
+        run(faces, out, options, workers, lambda done, total: bar.update(task, completed=done))
 
 
 @app.command()
@@ -133,7 +145,10 @@ def ablate(
     only: Annotated[list[str] | None, typer.Option(help="names of runs; default: all")] = None,
     threads: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")] = 1,
 ) -> None:
-    """The papers' experiments: short trainings with one switch changed each, and their table. Goes on where it was."""
+    """The papers' experiments: short trainings with one switch changed each, and their table.
+
+    Goes on where it was.
+    """
     _need("torch", "train")
     from ..training.ablation import run_ablation, table
 
@@ -151,7 +166,7 @@ def export(
     recognizer: Annotated[Path, typer.Option(help="run of the recognizer")],
     out: Annotated[Path, typer.Option(help="folder of weights to write")],
 ) -> None:
-    """Turn two training runs into a folder of weights: safetensors, ONNX checked against torch, manifest."""
+    """Turn two training runs into weights: safetensors, ONNX checked against torch, manifest."""
     _need("torch", "train")
     from ..training.package import package
 
@@ -185,9 +200,15 @@ def calibrate(
 
     with load_engines(engines) as loaded:
         best = calibrate_on_faces(
-            loaded, faces, clips=clips, alarms=alarms, t_crn=t_crn, footage=footage or [], workers=workers,
+            loaded,
+            faces,
+            clips=clips,
+            alarms=alarms,
+            t_crn=t_crn,
+            footage=footage or [],
+            workers=workers,
             progress=_progress,
-        )  # fmt: skip
+        )
     if write:
         set_thresholds(Path(engines), best)
     _print(best, as_json)
@@ -216,23 +237,29 @@ def score(
         report = label_report([r["true"] for r in rows], [r["pred"] for r in rows])
         report.pop("macro_precision")
     elif truth is not None and pred is not None:
-        wanted, found = read_table(truth), read_table(pred)
+        true = read_table(truth)
+        found = read_table(pred)
         minutes = _minutes(videos) if videos else None
-        report = {"rule": rule, "iou": iou} | spotting_report(
-            wanted, found, rule=rule, iou=iou, minutes=minutes
-        )
-        report |= {"decision_delay_s": None} | recognition_report(wanted, found, iou)
-        _compare_labels(*({row.label for row in rows if row.label} for rows in (wanted, found)))
+        report = {"rule": rule, "iou": iou}
+        report |= spotting_report(true, found, rule=rule, iou=iou, minutes=minutes)
+        report |= {"decision_delay_s": None} | recognition_report(true, found, iou)
+        _compare_labels(_labels(true), _labels(found))
     else:
         raise UsageError("score needs --truth and --pred, or --labels")
     _print(report, as_json)
 
 
+def _labels(rows: list[Interval]) -> set[str]:
+    return {row.label for row in rows if row.label}
+
+
 def _compare_labels(truth: set[str], found: set[str]) -> None:
+    """Warn where truth and spotted intervals have labels, and none in common."""
     if truth and found and not truth & found:
-        words = (", ".join(sorted(names)) for names in (truth, found))
-        _progress("microspot-engines: truth labels {} and spotted ones {} have none in common: map them to one set"
-                  .format(*words))  # fmt: skip
+        _progress(
+            f"microspot-engines: truth labels {', '.join(sorted(truth))} and spotted ones "
+            f"{', '.join(sorted(found))} have none in common: map them to one set"
+        )
 
 
 def _minutes(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""What the project's commands share: exit codes of the contract, one line an error, --debug for the traceback."""
+"""What the project's commands share: exit codes, errors of one line, --debug for the traceback."""
 
 from __future__ import annotations
 
@@ -19,24 +19,20 @@ from ..redaction import redact, redact_uri, shown
 from ..telemetry import switch_off
 from ..tensorrt.cache import cache_folder
 
-ENDINGS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-)  # ctrl-C, a supervisor, a terminal that closes
-INTERRUPTED = 130
-FULL = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-)  # what a write meets, without the name of its file
+# From ctrl-C, a supervisor, and a terminal that closes.
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 130  # exit code
+# Errors of a write, whose exceptions have no file name.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-_received: list[int] = []  # signals that came
+_received: list[int] = []  # signals
 
 
 def interrupted() -> bool:
-    """Whether this command was told to end. Native code that is called while modules load may swallow it."""
+    """Whether this command was told to end.
+
+    Native code that runs while modules load may swallow the KeyboardInterrupt.
+    """
     return bool(_received)
 
 
@@ -64,16 +60,15 @@ def _print_version(wanted: bool) -> None:
 
 
 def run_command(application: Callable[..., Any], name: str) -> None:
-    """Run a typer application under the exit codes of the contract; used by every command of the project."""
-    _keep_to_ourselves()
+    """Run a typer application with the exit codes of the contract, then exit."""
+    _contain_libraries()
     argv = [arg for arg in sys.argv[1:] if arg != "--debug"]
     debug = len(argv) < len(sys.argv) - 1
     closed = _open_what_is_closed()
     if not debug:
         _quiet_native_libraries()
-    if isinstance(
-        sys.stdout, io.TextIOWrapper
-    ):  # a terminal that lacks a letter of a name is no reason to fail
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a name with a letter that the terminal lacks is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _end_as_by_ctrl_c()
@@ -86,13 +81,7 @@ def run_command(application: Callable[..., Any], name: str) -> None:
     except (SystemExit, BrokenPipeError) as error:
         code = _reader_left(error)
     except Exception as error:
-        told = explain(error)
-        if interrupted():  # amid an import, that comes out as any error
-            code = INTERRUPTED
-        elif told is None:
-            code = _bug()
-        else:
-            code = _report(name, *told, debug)
+        code = _exit_code(error, name, debug)
     try:
         sys.stdout.flush()
     except OSError:
@@ -100,23 +89,32 @@ def run_command(application: Callable[..., Any], name: str) -> None:
     sys.exit(code or 0)
 
 
-def _keep_to_ourselves() -> None:
-    """Nothing is sent to the makers of what we build on, and what they keep on the disk lies in our cache."""
+def _contain_libraries() -> None:
+    """Keep libraries from sending anything to their makers, and their files in our cache."""
     switch_off()
-    os.environ.setdefault(
-        "MPLCONFIGDIR", str(cache_folder() / "matplotlib")
-    )  # mediapipe imports it: a list of fonts
+    # mediapipe imports matplotlib, which writes a list of fonts
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+
+
+def _exit_code(error: Exception, name: str, debug: bool) -> int:
+    """Print `error` unless the command was told to end; the exit code."""
+    if interrupted():  # an interrupted import may raise any error
+        return INTERRUPTED
+    explained = explain(error)
+    if explained is None:
+        return _bug()
+    return _report(name, *explained, debug)
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
     """The line and the exit code of an error that a person can mend; None for a bug."""
     if isinstance(error, MicrospotError):
         return str(error), error.exit_code
-    if (
-        explain := getattr(error, "format_message", None)
-    ) is not None:  # a usage error of the command-line library
-        return explain(), UsageError.exit_code
-    if (missing := missing_library(error)) is not None:
+    format_message = getattr(error, "format_message", None)  # of the command-line library
+    if format_message is not None:
+        return format_message(), UsageError.exit_code
+    missing = missing_library(error)
+    if missing is not None:
         return str(missing), missing.exit_code
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", DataError.exit_code
@@ -126,9 +124,10 @@ def explain(error: Exception) -> tuple[str, int] | None:
 
 
 def _end_as_by_ctrl_c() -> None:
-    """What ends a program from outside raises KeyboardInterrupt here, as ctrl-C does; what is ignored (nohup) stays so.
+    """Raise KeyboardInterrupt for every signal of ENDINGS, as for ctrl-C.
 
-    A child that was forked, and so inherits this, ends as a program does that knows nothing of it.
+    A signal that is ignored (nohup) stays so. A child that was forked, and so inherits this, ends
+    as a program without it would.
     """
     owner = os.getpid()
 
@@ -146,7 +145,10 @@ def _end_as_by_ctrl_c() -> None:
 
 
 def _keep_code() -> None:
-    """Where an interruption went through code given as text, Python kills itself by SIGINT instead of returning 130."""
+    """Exit with 130 after an interruption.
+
+    Where it went through code given as text, Python would kill itself by SIGINT instead.
+    """
     if interrupted():
         with suppress(OSError):
             sys.stderr.flush()
@@ -154,9 +156,9 @@ def _keep_code() -> None:
 
 
 def _open_what_is_closed() -> bool:
-    """Put the null device where descriptors 0 to 2 are closed, or the next file opened would take what is printed.
+    """Open the null device for those of descriptors 0 to 2 that are closed; whether stdout was.
 
-    True where standard output was closed.
+    Otherwise the next file that is opened would get what is printed.
     """
     closed = sys.stdout is None
     for number in range(3):
@@ -174,24 +176,25 @@ def _open_what_is_closed() -> bool:
 
 
 def _reader_left(error: BaseException) -> int:
-    """Exit code 0 where the reader of stdout went away (`| head`); typer and rich make SystemExit of that."""
-    if not isinstance(error, BrokenPipeError) and not isinstance(
-        error.__context__, BrokenPipeError
-    ):
+    """Exit code 0 where the reader of stdout went away (`| head`); raises any other error.
+
+    typer and rich make SystemExit of a BrokenPipeError.
+    """
+    if not any(isinstance(e, BrokenPipeError) for e in (error, error.__context__)):
         raise error
     _drop_stdout()
     return 0
 
 
 def _drop_stdout() -> None:
-    """What Python still holds for stdout would fail again, noisily, when the interpreter exits."""
+    """Discard what Python still holds for stdout, which would fail again at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
 
 
 def _quiet_native_libraries() -> None:
-    """Point file descriptor 2 at nothing and keep Python's stderr: C++ libraries chat there past any setting."""
+    """Discard what C++ libraries write to stderr past any setting, and keep Python's own."""
     sys.stderr.flush()
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -204,13 +207,13 @@ def _report(name: str, message: str, code: int, debug: bool) -> int:
         import traceback
 
         print(redact(_without_arguments(traceback.format_exc())), file=sys.stderr)
-    with suppress(OSError):  # the exit code tells, where stderr cannot
+    with suppress(OSError):  # where stderr fails, the exit code remains
         print(f"{name}: {shown(_without_arguments(message))}", file=sys.stderr)
     return code
 
 
 def _bug() -> int:
-    """Print the traceback of what nobody expected; what it quotes may hold a password."""
+    """Print the traceback of an unexpected error, redacted; the exit code."""
     import traceback
 
     print(redact(_without_arguments(traceback.format_exc())), file=sys.stderr)
@@ -218,8 +221,12 @@ def _bug() -> int:
 
 
 def _without_arguments(text: str) -> str:
-    """`text` with the URIs of the command line redacted. Only here it is known where one ends that holds blanks."""
+    """`text` with the URIs of the command line redacted.
+
+    Only the command line shows where a URI ends that holds blanks.
+    """
     for argument in sys.argv[1:]:
         for uri in (argument, argument.partition("=")[2]):
-            text = text.replace(uri, redact_uri(uri)) if "://" in uri else text
+            if "://" in uri:
+                text = text.replace(uri, redact_uri(uri))
     return text

@@ -1,9 +1,10 @@
 """Facial actions (FACS action units) as dense motion fields on one face, from a hand-written basis.
 
-A field is a sum of Gaussian blobs placed at the face's own landmarks, with displacements in centimetres along the
-face's axes (a MediaPipe mesh is 15.3 cm wide). Fields are used as inverse maps: out(p) = face(p - D(p)), so a large
-movement (a closing lid) is written where it arrives and needs no inversion. Peaks follow published blendshapes;
-blob sizes and shares are our own. None of this is from the papers.
+A field is a sum of Gaussian blobs placed at the face's own landmarks, with displacements in
+centimetres along the face's axes (a MediaPipe mesh is 15.3 cm wide). Fields are used as inverse
+maps: out(p) = face(p - D(p)), so a large movement (a closing lid) is written where it arrives and
+needs no inversion. Peaks follow published blendshapes; blob sizes and shares are our own. None of
+this is from the papers.
 """
 
 from __future__ import annotations
@@ -19,18 +20,15 @@ Field = NDArray[np.float32]
 MESH_WIDTH_CM = 15.3  # between landmarks 234 and 454
 EDGE_CM = 0.08  # half width of the step at the mouth line
 EDGE_WIDENS = 0.9  # cm of step per cm beyond the corners: cheeks are not torn
-MIDLINE = (
-    "AU17",
-    "AU24",
-    "AU25",
-    "AU26",
-)  # their halves lie on each other: each is half of the peak
+# Units whose two sides lie on each other: each side is half of the peak.
+MIDLINE = ("AU17", "AU24", "AU25", "AU26")
 
 
 class Blob(NamedTuple):
-    """A Gaussian patch of motion at the mean of landmarks `at`: sizes and displacement in cm; +x to the image's right.
+    """A Gaussian patch of motion at the mean of landmarks `at`; sizes and displacement in cm.
 
-    For a right-side unit everything is mirrored. `part` keeps it above ("upper") or below ("lower") the mouth line.
+    +x is to the image's right. For a unit on the right side everything is mirrored. `part` keeps
+    the patch above ("upper") or below ("lower") the mouth line.
     """
 
     at: tuple[int, ...]
@@ -41,7 +39,7 @@ class Blob(NamedTuple):
     part: str = ""
 
 
-# The subject's left side (the image's right); +y is down. 1.0 is full strength.
+# Units at full strength on the subject's left side (the image's right); +y is down.
 UNITS: dict[str, tuple[Blob, ...]] = {
     "AU1": (Blob((336, 285, 296), -0.02, -0.56, 1.3, 0.9),),
     "AU2": (Blob((293, 334, 283), 0.12, -0.70, 1.6, 1.0),),
@@ -74,9 +72,9 @@ UNITS: dict[str, tuple[Blob, ...]] = {
     "SWALLOW": (Blob((152, 199), 0.0, -0.22, 2.0, 1.2), Blob((291,), 0.08, 0.06, 1.0, 0.7)),
 }
 MIRROR = {
-    336: 107, 285: 55, 296: 66, 293: 63, 334: 105, 283: 53, 295: 65, 386: 159, 280: 50, 352: 123, 374: 145, 358: 129,
-    423: 203, 417: 193, 267: 37, 391: 165, 291: 61, 425: 205, 287: 57, 262: 32, 314: 84, 473: 468,
-    263: 33, 362: 133, 199: 199, 152: 152, 17: 17, 14: 14, 13: 13,
+    336: 107, 285: 55, 296: 66, 293: 63, 334: 105, 283: 53, 295: 65, 386: 159, 280: 50, 352: 123,
+    374: 145, 358: 129, 423: 203, 417: 193, 267: 37, 391: 165, 291: 61, 425: 205, 287: 57, 262: 32,
+    314: 84, 473: 468, 263: 33, 362: 133, 199: 199, 152: 152, 17: 17, 14: 14, 13: 13,
 }  # fmt: skip
 SIDES = ("L", "R")
 
@@ -94,11 +92,16 @@ class Geometry:
 
     @classmethod
     def of(cls, landmarks: NDArray[np.float64], height: int, width: int) -> Geometry:
-        """Axes from the mesh's left and right edge; irises are added at the eye centres of a 468-point mesh."""
+        """The geometry of a mesh (N, >= 2) in px of an image of `height` and `width`.
+
+        Its axes follow from the mesh's left and right edge. A mesh of 468 points gets irises at the
+        eyes' centres.
+        """
         points = np.asarray(landmarks, np.float64)[:, :2]
         if len(points) < 478:
-            eyes = [points[[159, 145]].mean(0)] * 5 + [points[[386, 374]].mean(0)] * 5
-            points = np.concatenate([points[:468], eyes])
+            right_eye = points[[159, 145]].mean(0)
+            left_eye = points[[386, 374]].mean(0)
+            points = np.concatenate([points[:468], [right_eye] * 5, [left_eye] * 5])
         span = points[454] - points[234]
         right = span / np.hypot(*span)
         down = np.array([-right[1], right[0]])
@@ -107,7 +110,8 @@ class Geometry:
     def local(self, centre: NDArray[np.float64]) -> tuple[Field, Field]:
         """Coordinates of every pixel along the face's axes from `centre`, in cm: two (H, W)."""
         y, x = np.mgrid[: self.height, : self.width].astype(np.float32)
-        dx, dy = x - centre[0], y - centre[1]
+        dx = x - centre[0]
+        dy = y - centre[1]
         u = (dx * self.right[0] + dy * self.right[1]) / self.px_per_cm
         v = (dx * self.down[0] + dy * self.down[1]) / self.px_per_cm
         return u.astype(np.float32), v.astype(np.float32)
@@ -131,22 +135,23 @@ def motion_field(geometry: Geometry, unit: str, side: str) -> Field:
         if blob.part:
             weight *= _beside_mouth(geometry, blob.part)
         sign = 1 if side == "L" or unit == "GAZE" else -1
-        weight *= np.float32(0.5 if unit in MIDLINE else 1.0)
+        if unit in MIDLINE:
+            weight *= np.float32(0.5)
         total += geometry.image(weight * np.float32(sign * blob.dx), weight * np.float32(blob.dy))
     return total
 
 
 def _beside_mouth(geometry: Geometry, part: str) -> Field:
-    """1 on one side of the line between the lips, 0 on the other: a narrow step that fades out beyond the corners."""
+    """1 on one side of the line between the lips, 0 on the other.
+
+    The step is narrow at the mouth and widens beyond its corners.
+    """
     inner = geometry.landmarks[[13, 14]].mean(0)
     corners = geometry.landmarks[[78, 308]].mean(0)
     u, v = geometry.local(inner)
     sag = float((corners - inner) @ geometry.down) / geometry.px_per_cm
-    half = (
-        float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78])))
-        / 2
-        / geometry.px_per_cm
-    )
+    width = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78])))
+    half = width / 2 / geometry.px_per_cm
     line = sag * np.clip(u / max(half, 0.5), -1.5, 1.5) ** 2
     edge = EDGE_CM + EDGE_WIDENS * np.maximum(np.abs(u) - half, 0)
     step = 1 / (1 + np.exp(-np.clip((v - line) / edge, -30, 30)))
@@ -154,7 +159,7 @@ def _beside_mouth(geometry: Geometry, part: str) -> Field:
 
 
 def _lid(geometry: Geometry, side: str) -> Field:
-    """The upper lid comes down to the lower one: where the eye was, skin from above the lid arrives."""
+    """The upper lid comes down to the lower one; skin from above the lid covers the eye."""
     upper, lower, outer, inner = (386, 374, 263, 362) if side == "L" else (159, 145, 33, 133)
     points = geometry.landmarks
     centre = points[[lower]].mean(0)
@@ -163,8 +168,8 @@ def _lid(geometry: Geometry, side: str) -> Field:
     half = float(np.hypot(*(points[outer] - points[inner]))) / 2 / geometry.px_per_cm
     middle = float((points[[outer, inner]].mean(0) - centre) @ geometry.right) / geometry.px_per_cm
     across = np.clip(1 - ((u - middle) / (1.15 * half)) ** 2, 0, 1) ** 0.7
-    fall = np.where(
-        v < 0, np.exp(-0.5 * (v / (0.65 * opening + 0.08)) ** 2), np.exp(-0.5 * (v / 0.12) ** 2)
-    )
+    above = np.exp(-0.5 * (v / (0.65 * opening + 0.08)) ** 2)
+    below = np.exp(-0.5 * (v / 0.12) ** 2)
+    fall = np.where(v < 0, above, below)
     down = (across * fall * (opening + 0.12)).astype(np.float32)
     return geometry.image(np.zeros_like(down), down)

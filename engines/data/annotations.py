@@ -1,6 +1,9 @@
-"""The one table format of true and spotted intervals: subject,video,onset,apex,offset,type,label,score,fps.
+"""The one table format of true and spotted intervals.
 
-Frames are inclusive source frames; type is micro or macro; `score` and `fps` may be missing. Text keys stay text.
+    subject,video,onset,apex,offset,type,label,score,fps
+
+Frames are inclusive source frames; type is micro or macro; `score` and `fps` may be missing. Text
+keys stay text.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
     def number(name: str) -> float | None:
         text = (row.get(name) or "").strip()
         try:
-            value = float(text.replace(",", ".")) if text else None  # half of Europe writes 0,5
+            value = float(text.replace(",", ".")) if text else None  # many countries write 0,5
         except ValueError:
             value = math.nan
         if value is not None and not math.isfinite(value):
@@ -59,21 +62,29 @@ def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
 
     def frame(name: str) -> int | None:
         value = number(name)
-        if value is not None and not WHOLE.fullmatch(
-            row[name].strip()
-        ):  # 1,000 is a thousand to some, one to others
+        # 1,000 is refused: it is a thousand in some countries, one in others
+        if value is not None and not WHOLE.fullmatch(row[name].strip()):
             raise DataError(
                 f"{path} line {line}: {name} is {row[name]!r}, expected a whole number: a frame"
             )
         return None if value is None else int(value)
 
-    onset, offset, apex = frame("onset"), frame("offset"), frame("apex")
+    onset = frame("onset")
+    offset = frame("offset")
+    apex = frame("apex")
     if onset is None or offset is None:
         raise DataError(f"{path} line {line}: onset and offset must be given")
     try:
         return Interval(
-            subject=row["subject"], video=row["video"], onset=onset, apex=apex,
-            offset=offset, type=row["type"], label=row["label"] or None, score=number("score"), fps=number("fps"),
-        )  # fmt: skip
+            subject=row["subject"],
+            video=row["video"],
+            onset=onset,
+            apex=apex,
+            offset=offset,
+            type=row["type"],
+            label=row["label"] or None,
+            score=number("score"),
+            fps=number("fps"),
+        )
     except DataError as error:
         raise DataError(f"{path} line {line}: {error}") from error

@@ -1,8 +1,9 @@
-"""Real video as a carrier of micro-expressions: its own noise, blinks, speech and head motion, with known MEs on top.
+"""Real-video backgrounds: their own noise, blinks, speech and motion, with known MEs warped in.
 
-A carrier is a segment of aligned crops. A clip cut from it is played forward, at times backward, mirrored in time where
-it is too short, lit otherwise and made noisier; MEs are warped in by the motion fields of that face. What else happens
-in the video is not annotated and counts as no ME: choose video without spontaneous MEs. Not from the papers.
+A background is a segment of aligned crops. A clip cut from it is played forward, at times backward,
+mirrored in time where it is too short, lit otherwise and made noisier; MEs are warped in by the
+motion fields of that face. What else happens in the video is not annotated and counts as no ME:
+choose video without spontaneous MEs. Not from the papers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from .actions import Geometry
 from .basis import Basis
-from .behaviour import draw_helds, draw_micros
+from .behaviour import draw_micros, draw_sustained
 from .footage import MeshAligner, read_footage
 from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Recipe
@@ -32,7 +33,7 @@ GAIN = (0.85, 1.15)
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """One segment: times_ns (N,), crops (N, 3, S, S) uint8 RGB, landmarks (N, 478, 2) in crop px."""
+    """One segment: times_ns (N,), crops (N, 3, S, S) uint8 RGB, landmarks (N, 478, 2) crop px."""
 
     name: str
     times_ns: NDArray[np.int64]
@@ -41,23 +42,24 @@ class Background:
 
 
 def read_backgrounds(path: Path, stop_s: float | None = None, side: int = 112) -> list[Background]:
-    """The segments of a video whose face the aligner holds. Raises DataError where it cannot be read."""
+    """The segments of a video in which a face is aligned.
+
+    Raises DataError where it cannot be read.
+    """
     with MeshAligner(side) as aligner:
         footage = read_footage(path, 0.0, stop_s, aligner=aligner, keep_frames=False)
-    points = (
-        np.einsum("nij,nkj->nki", footage.affines[:, :, :2], footage.landmarks)
-        + footage.affines[:, None, :, 2]
-    )
+    points = np.einsum("nij,nkj->nki", footage.affines[:, :, :2], footage.landmarks)
+    points = points + footage.affines[:, None, :, 2]
     at = footage.at_ns
-    return [
-        Background(footage.name, at[a:b] - at[a], footage.crops[a:b], points[a:b])
-        for a, b in footage.segments()
-        if at[b - 1] - at[a] >= SHORTEST_S * 1e9
-    ]
+    found = []
+    for a, b in footage.segments():
+        if at[b - 1] - at[a] >= SHORTEST_S * 1e9:
+            found.append(Background(footage.name, at[a:b] - at[a], footage.crops[a:b], points[a:b]))
+    return found
 
 
 def background_clip(
-    carriers: Sequence[Background],
+    backgrounds: Sequence[Background],
     seed: int,
     seconds: float,
     recipe: Recipe,
@@ -65,39 +67,41 @@ def background_clip(
 ) -> Clip:
     """A training clip of up to `seconds`, longer segments more often; deterministic in the seed.
 
-    Every frame is resampled, by one and the same part of a pixel: where only MEs were, their blur would tell.
+    Every frame is resampled, by the same part of a pixel: were only those with MEs, blur would give
+    them away.
     """
     rng = np.random.default_rng(seed)
-    lengths = np.array([min(float(c.times_ns[-1]) / 1e9, 4 * seconds) for c in carriers])
-    carrier = carriers[rng.choice(len(carriers), p=lengths / lengths.sum())]
-    rows, times = _walk(carrier.times_ns, seconds, rng)
-    side = carrier.crops.shape[-1]
-    motion = Motion(
-        Geometry.of(np.median(carrier.landmarks[np.unique(rows)], axis=0), side, side), basis=basis
-    )
+    lengths = np.array([min(float(b.times_ns[-1]) / 1e9, 4 * seconds) for b in backgrounds])
+    background = backgrounds[rng.choice(len(backgrounds), p=lengths / lengths.sum())]
+    rows, times = _walk(background.times_ns, seconds, rng)
+    side = background.crops.shape[-1]
+    landmarks = np.median(background.landmarks[np.unique(rows)], axis=0)
+    motion = Motion(Geometry.of(landmarks, side, side), basis=basis)
     wanted = replace(recipe, micro_per_min=MICRO_PER_MIN)
     length = float(times[-1]) / 1e9
     actions = draw_micros(rng, length, wanted, motion.peak)
-    actions += draw_helds(rng, length, wanted, motion.peak, actions)
-    rest = rng.uniform(-0.5, 0.5, 2).astype(np.float32)
-    crops = _lit(_moved(carrier.crops[rows], times, actions, motion, rest), rng)
-    return Clip(carrier.name, "train", times, crops, tuple(a.movement for a in actions))
+    actions += draw_sustained(rng, length, wanted, motion.peak, actions)
+    offset = rng.uniform(-0.5, 0.5, 2).astype(np.float32)
+    crops = _lit(_moved(background.crops[rows], times, actions, motion, offset), rng)
+    return Clip(background.name, "train", times, crops, tuple(a.movement for a in actions))
 
 
 def _walk(
     times_ns: NDArray[np.int64], seconds: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to show and when: from a random frame on, turning round at the ends of the segment."""
+    """Rows to show and their times: from a random frame on, turning round at the segment's ends."""
     count = len(times_ns)
     forth = np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)])  # one round of the walk
     steps = np.diff(times_ns)
     gaps = np.concatenate([steps, steps[::-1]])  # after each of them
     if rng.random() < BACKWARD:
-        forth, gaps = forth[::-1], np.roll(gaps[::-1], -1)
+        forth = forth[::-1]
+        gaps = np.roll(gaps[::-1], -1)
     first = int(rng.integers(len(forth)))
     rounds = 1 + int(np.ceil(seconds * 1e9 / gaps.sum()))
     order = np.tile(np.roll(forth, -first), rounds)
-    times = np.concatenate([[0], np.cumsum(np.tile(np.roll(gaps, -first), rounds))])[: len(order)]
+    steps = np.tile(np.roll(gaps, -first), rounds)
+    times = np.concatenate([[0], np.cumsum(steps)])[: len(order)]
     keep = times <= seconds * 1e9
     return order[keep], times[keep].astype(np.int64)
 
@@ -107,11 +111,12 @@ def _moved(
     times: NDArray[np.int64],
     actions: list[Action],
     motion: Motion,
-    rest: NDArray[np.float32],
+    offset: NDArray[np.float32],
 ) -> NDArray[np.uint8]:
+    """The crops with `actions` warped in, all resampled `offset` (2,) px away."""
     side = crops.shape[-1]
     y, x = np.mgrid[:side, :side].astype(np.float32)
-    grid = np.stack([x, y], axis=-1) + rest
+    grid = np.stack([x, y], axis=-1) + offset
     out = np.empty_like(crops)
     for i, at in enumerate(times.tolist()):
         flow = motion.total(strengths_at(actions, at / 1e9))
@@ -124,6 +129,8 @@ def _moved(
 
 
 def _lit(crops: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    gain, sigma = np.float32(rng.uniform(*GAIN)), np.float32(rng.uniform(*NOISE))
+    """The crops in another light and with more noise."""
+    gain = np.float32(rng.uniform(*GAIN))
+    sigma = np.float32(rng.uniform(*NOISE))
     noise = rng.standard_normal(crops.shape, dtype=np.float32) * sigma
     return np.clip(crops * gain + noise, 0, 255).astype(np.uint8)

@@ -1,8 +1,10 @@
-"""An external motion basis: measured or modelled displacements of a face mesh, in place of the hand-written units.
+"""An external motion basis: displacements of a face mesh in place of the hand-written units.
 
-A file is an .npz with `D` (K, 468, 3), displacements in cm of the MediaPipe canonical mesh (x to the subject's left, y
-up) at full strength, and `names` (K,), ARKit blendshape names; such files are made from open face models. Units without
-a name in the file, and those that need a torn mesh (parted lips, closing lids), stay hand-written. Not from the papers.
+The displacements are measured or modelled. A file is an .npz with `D` (K, 468, 3), displacements in
+cm of the MediaPipe canonical mesh (x to the subject's left, y up) at full strength, and `names`
+(K,), ARKit blendshape names; such files are made from open face models. Units without a name in the
+file, and those that need a torn mesh (parted lips, closing lids), stay hand-written. Not from the
+papers.
 """
 
 from __future__ import annotations
@@ -19,12 +21,24 @@ from .actions import SIDES, Field, Geometry
 from .timeline import Unit
 
 NAMES = {
-    "AU1": "browInnerUp", "AU2": "browOuterUp", "AU4": "browDown", "AU5": "eyeWide", "AU6": "cheekSquint",
-    "AU7": "eyeSquint", "AU9": "noseSneer", "AU10": "mouthUpperUp", "AU12": "mouthSmile", "AU14": "mouthDimple",
-    "AU15": "mouthFrown", "AU17": "mouthShrugLower", "AU20": "mouthStretch", "AU23": "mouthPress",
-}  # fmt: skip
+    "AU1": "browInnerUp",
+    "AU2": "browOuterUp",
+    "AU4": "browDown",
+    "AU5": "eyeWide",
+    "AU6": "cheekSquint",
+    "AU7": "eyeSquint",
+    "AU9": "noseSneer",
+    "AU10": "mouthUpperUp",
+    "AU12": "mouthSmile",
+    "AU14": "mouthDimple",
+    "AU15": "mouthFrown",
+    "AU17": "mouthShrugLower",
+    "AU20": "mouthStretch",
+    "AU23": "mouthPress",
+}
 POINTS = 468
-NEAR_CM, WIDE_CM = 0.3, 1.0  # spread between landmarks, and where landmarks are sparse
+NEAR_CM = 0.3  # spread between landmarks
+WIDE_CM = 1.0  # spread where landmarks are sparse
 SPARSE = 0.02  # landmarks per spread: below, the wide spread takes over
 FADE_CM = 0.8  # beyond the outermost landmarks
 
@@ -37,24 +51,18 @@ class Basis:
 
     @classmethod
     def open(cls, path: Path) -> Basis:
-        """Raises DataError where the file is not such a basis."""
+        """Read a file. Raises DataError where it is not such a basis."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                names, shapes = [str(n) for n in file["names"]], np.asarray(file["D"], np.float64)
+                names = [str(name) for name in file["names"]]
+                shapes = np.asarray(file["D"], np.float64)
         except (OSError, KeyError, ValueError) as error:
             raise DataError(
                 f"{path} is no motion basis ({error}): give an .npz with D and names"
             ) from error
         if shapes.shape != (len(names), POINTS, 3):
             raise DataError(f"{path}: D is {shapes.shape}, expected ({len(names)}, {POINTS}, 3)")
-        by_name = dict(zip(names, shapes[..., :2] * (1, -1), strict=True))
-        deltas: dict[Unit, NDArray[np.float64]] = {}
-        for unit, name in NAMES.items():
-            for side in SIDES:
-                if f"{name}_{side}" in by_name:
-                    deltas[unit, side] = by_name[f"{name}_{side}"]
-                elif name in by_name:  # one shape for both halves
-                    deltas[unit, side] = by_name[name] / 2
+        deltas = _by_unit(dict(zip(names, shapes[..., :2] * (1, -1), strict=True)))
         if not deltas:
             raise DataError(
                 f"{path}: none of its names is an ARKit blendshape such as browInnerUp_L"
@@ -69,21 +77,31 @@ class Basis:
         return dense(geometry, geometry.image(across, down))
 
 
+def _by_unit(by_name: dict[str, NDArray[np.float64]]) -> dict[Unit, NDArray[np.float64]]:
+    deltas: dict[Unit, NDArray[np.float64]] = {}
+    for unit, name in NAMES.items():
+        for side in SIDES:
+            if f"{name}_{side}" in by_name:
+                deltas[unit, side] = by_name[f"{name}_{side}"]
+            elif name in by_name:  # one shape for both sides
+                deltas[unit, side] = by_name[name] / 2
+    return deltas
+
+
 def dense(geometry: Geometry, moves: NDArray[np.float32]) -> Field:
-    """Displacements (468, 2) px at a face's landmarks -> (H, W, 2): blurred between them, fading out beyond."""
+    """Displacements (468, 2) px at a face's landmarks -> a field (H, W, 2) in px.
+
+    It is blurred between the landmarks and fades out beyond them.
+    """
     at = np.rint(geometry.landmarks[:POINTS]).astype(int)
     inside = ((at >= 0) & (at < (geometry.width, geometry.height))).all(1)
     sums = np.zeros((geometry.height, geometry.width, 3), np.float32)
-    np.add.at(
-        sums,
-        (at[inside, 1], at[inside, 0]),
-        np.column_stack([moves, np.ones(POINTS, np.float32)])[inside],
-    )
+    moves_and_count = np.column_stack([moves, np.ones(POINTS, np.float32)])
+    np.add.at(sums, (at[inside, 1], at[inside, 0]), moves_and_count[inside])
     near, wide = (_spread(sums, cm * geometry.px_per_cm) for cm in (NEAR_CM, WIDE_CM))
     share = near[..., 2:] / (near[..., 2:] + SPARSE)
-    field = share * near[..., :2] / (near[..., 2:] + 1e-6) + (1 - share) * wide[..., :2] / (
-        wide[..., 2:] + 1e-6
-    )
+    field = share * near[..., :2] / (near[..., 2:] + 1e-6)
+    field = field + (1 - share) * wide[..., :2] / (wide[..., 2:] + 1e-6)
     face = np.zeros((geometry.height, geometry.width), np.float32)
     cv2.fillConvexPoly(face, cv2.convexHull(at.astype(np.int32)), 1.0)
     face = cv2.GaussianBlur(face, (0, 0), FADE_CM * geometry.px_per_cm / 2)
@@ -91,7 +109,6 @@ def dense(geometry: Geometry, moves: NDArray[np.float32]) -> Field:
 
 
 def _spread(sums: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """Blur, as counts per spread: 1 where one landmark stands."""
-    return np.asarray(
-        cv2.GaussianBlur(sums, (0, 0), sigma) * np.float32(2 * np.pi * sigma**2), np.float32
-    )
+    """Blur by `sigma`, scaled so that a single landmark gives 1 at its place."""
+    blurred: NDArray[np.float32] = cv2.GaussianBlur(sums, (0, 0), sigma)
+    return np.asarray(blurred * np.float32(2 * np.pi * sigma**2), np.float32)

@@ -1,43 +1,113 @@
-"""How a face behaves: micro- and macro-expressions, blinks, speech, gaze, swallowing and head turns, drawn at random.
+"""How a face behaves: expressions, blinks, speech, gaze, swallows and turns, drawn at random.
 
-Shares of units by emotion follow published tables of spontaneous MEs. Nothing here is from the papers.
+Shares of units by emotion follow published tables of spontaneous MEs. Nothing here is from the
+papers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from .actions import SIDES
 from .timeline import Action, Movement, Recipe, Strengths, rise_and_fall, rise_and_stay
 
-# Emotion tables: (label5, label3, [(units, weight, share that is one-sided)]).
-EMOTIONS: tuple[tuple[str, str | None, float, tuple[tuple[tuple[str, ...], float, float], ...]], ...] = (
-    ("happiness", "positive", 0.24, (
-        (("AU12",), 0.55, 0.41), (("AU6", "AU12"), 0.30, 0.2), (("AU12", "AU14"), 0.15, 0.4),
-    )),
-    ("surprise", "surprise", 0.22, (
-        (("AU1", "AU2"), 0.50, 0.35), (("AU1",), 0.15, 0.4), (("AU2",), 0.20, 0.56),
-        (("AU1", "AU2", "AU5", "AU25"), 0.15, 0.0),
-    )),
-    ("disgust", "negative", 0.22, (
-        (("AU4", "AU7"), 0.45, 0.1), (("AU4", "AU9"), 0.15, 0.0), (("AU4", "AU10"), 0.20, 0.1), (("AU9",), 0.10, 0.1),
-        (("AU10",), 0.10, 0.3),
-    )),
-    ("repression", "negative", 0.20, (
-        (("AU17",), 0.45, 0.0), (("AU15",), 0.20, 0.2), (("AU15", "AU17"), 0.20, 0.0), (("AU14",), 0.15, 0.5),
-    )),
-    ("others", None, 0.12, (
-        (("AU4",), 0.6, 0.1), (("AU14",), 0.12, 0.8), (("AU24",), 0.14, 0.0), (("AU20",), 0.14, 0.2),
-    )),
-)  # fmt: skip
+Peak = Callable[[Strengths], float]  # peak displacement in px of a face with these strengths
+
+
+class Combination(NamedTuple):
+    """Units that show an emotion, its share of the emotion's MEs, and how many are one-sided."""
+
+    units: tuple[str, ...]
+    share: float
+    one_sided: float
+
+
+class Emotion(NamedTuple):
+    """An emotion in 5 and in 3 classes (None: in none of them), its share of MEs, and its units."""
+
+    label5: str
+    label3: str | None
+    share: float
+    combinations: tuple[Combination, ...]
+
+
+EMOTIONS = (
+    Emotion(
+        "happiness",
+        "positive",
+        0.24,
+        (
+            Combination(("AU12",), 0.55, 0.41),
+            Combination(("AU6", "AU12"), 0.30, 0.2),
+            Combination(("AU12", "AU14"), 0.15, 0.4),
+        ),
+    ),
+    Emotion(
+        "surprise",
+        "surprise",
+        0.22,
+        (
+            Combination(("AU1", "AU2"), 0.50, 0.35),
+            Combination(("AU1",), 0.15, 0.4),
+            Combination(("AU2",), 0.20, 0.56),
+            Combination(("AU1", "AU2", "AU5", "AU25"), 0.15, 0.0),
+        ),
+    ),
+    Emotion(
+        "disgust",
+        "negative",
+        0.22,
+        (
+            Combination(("AU4", "AU7"), 0.45, 0.1),
+            Combination(("AU4", "AU9"), 0.15, 0.0),
+            Combination(("AU4", "AU10"), 0.20, 0.1),
+            Combination(("AU9",), 0.10, 0.1),
+            Combination(("AU10",), 0.10, 0.3),
+        ),
+    ),
+    Emotion(
+        "repression",
+        "negative",
+        0.20,
+        (
+            Combination(("AU17",), 0.45, 0.0),
+            Combination(("AU15",), 0.20, 0.2),
+            Combination(("AU15", "AU17"), 0.20, 0.0),
+            Combination(("AU14",), 0.15, 0.5),
+        ),
+    ),
+    Emotion(
+        "others",
+        None,
+        0.12,
+        (
+            Combination(("AU4",), 0.6, 0.1),
+            Combination(("AU14",), 0.12, 0.8),
+            Combination(("AU24",), 0.14, 0.0),
+            Combination(("AU20",), 0.14, 0.2),
+        ),
+    ),
+)
 MACRO = (
-    ("AU6", "AU12"), ("AU12", "AU25"), ("AU1", "AU2"), ("AU1", "AU2", "AU5"), ("AU4", "AU7"), ("AU9", "AU10"),
-    ("AU15", "AU17"), ("AU20", "AU25"), ("AU24",), ("AU4",), ("AU17", "AU24"), ("AU12",), ("AU14",),
-)  # fmt: skip
-GAPING = (
+    ("AU6", "AU12"),
+    ("AU12", "AU25"),
+    ("AU1", "AU2"),
+    ("AU1", "AU2", "AU5"),
+    ("AU4", "AU7"),
+    ("AU9", "AU10"),
+    ("AU15", "AU17"),
+    ("AU20", "AU25"),
+    ("AU24",),
+    ("AU4",),
+    ("AU17", "AU24"),
+    ("AU12",),
+    ("AU14",),
+)
+OPEN_MOUTH = (
     ("AU1", "AU2", "AU5", "AU25", "AU26"),
     ("AU1", "AU2", "AU25", "AU26"),
     ("AU6", "AU12", "AU25", "AU26"),
@@ -46,83 +116,253 @@ SPEECH = ("AU20", "AU23", "AU24", "AU10", "AU17")  # what lips do beside opening
 SYLLABLE_SHAPES = 0.6  # share of syllables with one of these
 
 
-def _between(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
-    while True:
-        if low <= (x := rng.normal(mean, sd)) <= high:
-            return float(x)
+def draw_actions(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Peak
+) -> list[Action]:
+    """Everything a face does in `seconds`, in order of onset."""
+    micros = draw_micros(rng, seconds, recipe, peak)
+    actions = micros + draw_macros(rng, seconds, recipe, peak, micros)
+    for start in _starts(rng, recipe.blink_per_min, seconds):
+        actions.append(draw_blink(rng, start, recipe.blink_pull))
+    for start in _starts(rng, recipe.speech_per_min, seconds):
+        actions += draw_speech(rng, start, seconds)
+    for start in _starts(rng, recipe.gaze_per_min, seconds):
+        actions.append(draw_gaze(rng, start))
+    for start in _starts(rng, recipe.swallow_per_min, seconds):
+        actions.append(draw_swallow(rng, start))
+    for start in _starts(rng, recipe.turn_per_min, seconds):
+        actions.append(draw_turn(rng, start, recipe))
+    actions += draw_sustained(rng, seconds, recipe, peak, micros)
+    return sorted(actions, key=lambda action: action.movement.onset_ns)
 
 
-def _starts(rng: np.random.Generator, per_min: float, seconds: float) -> list[float]:
-    count = rng.poisson(per_min * seconds / 60)
-    return sorted(rng.uniform(0.2, max(seconds - 0.2, 0.3), count).tolist())
+def draw_micros(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Peak
+) -> list[Action]:
+    """MEs that never overlap each other."""
+
+    def draw(start: float) -> Action:
+        return draw_micro(rng, start, recipe, peak)
+
+    latest = seconds - 0.2 - recipe.micro_s[3]
+    return _spaced(rng, recipe, _count(rng, recipe.micro_per_min, seconds), latest, [], draw)
 
 
-def _ns(t: float) -> int:
-    return round(t * 1e9)
+def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Peak) -> Action:
+    """One ME at `start`."""
+    duration = _between(rng, *recipe.micro_s)
+    apex = start + duration * _between(rng, *recipe.apex)
+    emotion, names, shape = _expression(rng)
+    target, strengths = _sized(rng, shape, recipe.micro_px, peak)
+    stop = start + duration
+    movement = Movement("micro", _ns(start), _ns(apex), _ns(stop), names, *emotion, target)
+    curve = rise_and_fall(start, apex, stop, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
+    return Action(movement, strengths, curve)
+
+
+def draw_macros(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Peak, micros: list[Action]
+) -> list[Action]:
+    """Macro-expressions clear of every ME, whose onset and offset they would hide."""
+
+    def draw(start: float) -> Action:
+        return draw_macro(rng, start, recipe, peak)
+
+    count = _count(rng, recipe.macro_per_min, seconds)
+    return _spaced(rng, recipe, count, seconds - 0.2, micros, draw)
+
+
+def draw_macro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Peak) -> Action:
+    """A macro-expression: longer, stronger, often kept up; some begin as fast as an ME."""
+    median, least, most = recipe.macro_s
+    duration = float(np.clip(median * math.exp(rng.normal(0, 0.45)), least, most))
+    fast = rng.random() < 0.5
+    rise = rng.uniform(0.12, 0.25) if fast else duration * rng.uniform(0.2, 0.5)
+    units = MACRO[rng.integers(len(MACRO))]
+    sides = SIDES if rng.random() < 0.9 else (str(rng.choice(SIDES)),)
+    shape = _random_strengths(rng, units, sides)
+    target, strengths = _sized(rng, shape, recipe.macro_px, peak)
+    fall = rng.uniform(0.2, 0.6) * (duration - rise)
+    apex = start + rise
+    stop = start + duration
+    movement = Movement("macro", _ns(start), _ns(apex), _ns(stop), units, peak_px=target)
+    curve = rise_and_fall(start, apex, stop, 1.0, 1.0, hold=duration - rise - fall)
+    return Action(movement, strengths, curve)
+
+
+def draw_sustained(
+    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Peak, micros: list[Action]
+) -> list[Action]:
+    """Sustained expressions clear of every ME."""
+
+    def draw(start: float) -> Action:
+        return draw_sustained_one(rng, start, recipe, peak)
+
+    count = _count(rng, recipe.sustained_per_min, seconds)
+    return _spaced(rng, recipe, count, seconds - 0.2, micros, draw)
+
+
+def draw_sustained_one(
+    rng: np.random.Generator, start: float, recipe: Recipe, peak: Peak
+) -> Action:
+    """An expression that begins as an ME does, in units, speed and size, and then stays: no ME.
+
+    Without many of these a spotter answers to every fast rise, whether or not the face comes back.
+    """
+    rise = _between(rng, *recipe.micro_s) * _between(rng, *recipe.apex)
+    _, names, shape = _expression(rng)
+    if rng.random() < recipe.sustained_open_mouth:
+        names = OPEN_MOUTH[rng.integers(len(OPEN_MOUTH))]
+        shape = _random_strengths(rng, names, SIDES)
+    target, strengths = _sized(rng, shape, recipe.sustained_px, peak)
+    hold = float(rng.uniform(*recipe.sustained_s))
+    level = float(rng.uniform(*recipe.sustained_level))
+    fast = rng.random() < 0.5
+    fall = float(rng.uniform(0.08, 0.3) if fast else rng.uniform(0.4, 1.2))
+    apex = start + rise
+    stop = start + rise + hold + fall
+    curve = rise_and_stay(start, apex, stop, rng.uniform(0.7, 1.3), fall, level)
+    movement = Movement("macro", _ns(start), _ns(apex), _ns(stop), names, peak_px=target)
+    return Action(movement, strengths, curve)
+
+
+def draw_blink(rng: np.random.Generator, start: float, pull: float = 1.0) -> Action:
+    """A blink, full or partial; the lid closes faster than it opens.
+
+    pull: how far brows and cheeks go along.
+    """
+    duration = float(rng.uniform(0.13, 0.42))
+    apex = start + duration * rng.uniform(0.3, 0.45)
+    depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.3, 0.8)
+    shape = {("AU43", side): depth * rng.uniform(0.92, 1.0) for side in SIDES}
+    for side in SIDES:
+        shape["AU4", side] = pull * rng.uniform(0, 0.10)
+        shape["AU6", side] = pull * rng.uniform(0, 0.12)
+    stop = start + duration
+    movement = Movement("blink", _ns(start), _ns(apex), _ns(stop), ("AU43",))
+    return Action(movement, shape, rise_and_fall(start, apex, stop, 0.7, 0.8))
+
+
+def draw_speech(rng: np.random.Generator, start: float, seconds: float) -> list[Action]:
+    """A bout of speech: parted lips, and about four syllables a second that open and shape them.
+
+    Lips that only press or stretch for a moment are no speech: who speaks opens the mouth.
+    """
+    stop = min(start + rng.uniform(0.8, 4.0), seconds)
+    parted = {("AU25", side): float(rng.uniform(0.1, 0.35)) for side in SIDES}
+    middle = _ns((start + stop) / 2)
+    whole = Movement("speech", _ns(start), middle, _ns(stop), ("AU25",))
+    hold = max(stop - start - 0.3, 0.0)
+    actions = [Action(whole, parted, rise_and_fall(start, start + 0.15, stop, 1.0, 1.0, hold))]
+    at = start
+    while at < stop:
+        duration = float(rng.uniform(0.12, 0.42))
+        actions.append(_syllable(rng, at, duration))
+        at += duration * rng.uniform(0.55, 1.2)
+    return actions
+
+
+def _syllable(rng: np.random.Generator, start: float, duration: float) -> Action:
+    shape: Strengths = {}
+    for unit, low, high in (("AU25", 0.1, 0.6), ("AU26", 0.0, 0.5)):
+        shape |= {(unit, side): float(rng.uniform(low, high)) for side in SIDES}
+    if rng.random() < SYLLABLE_SHAPES:
+        unit = SPEECH[rng.integers(len(SPEECH))]
+        shape |= {(unit, side): float(rng.uniform(0.1, 0.7)) for side in SIDES}
+    apex = start + duration * rng.uniform(0.35, 0.65)
+    stop = start + duration
+    units = tuple(sorted({unit for unit, _ in shape}))
+    movement = Movement("speech", _ns(start), _ns(apex), _ns(stop), units)
+    return Action(movement, shape, rise_and_fall(start, apex, stop, 1.0, 1.0))
+
+
+def draw_gaze(rng: np.random.Generator, start: float) -> Action:
+    """The irises jump aside, stay, and come back."""
+    duration = float(rng.uniform(0.4, 2.0))
+    rise = 0.05
+    strength = float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0))
+    shape = {("GAZE", side): strength for side in SIDES}
+    apex = start + rise
+    stop = start + duration
+    movement = Movement("gaze", _ns(start), _ns(apex), _ns(stop), ("GAZE",))
+    return Action(movement, shape, rise_and_fall(start, apex, stop, 1, 1, duration - 2 * rise))
+
+
+def draw_swallow(rng: np.random.Generator, start: float) -> Action:
+    """The chin and the corners of the mouth move once."""
+    duration = float(rng.uniform(0.6, 1.1))
+    shape = {("SWALLOW", side): float(rng.uniform(0.4, 1.0)) for side in SIDES}
+    apex = start + duration / 2
+    stop = start + duration
+    movement = Movement("swallow", _ns(start), _ns(apex), _ns(stop), ("SWALLOW",))
+    return Action(movement, shape, rise_and_fall(start, apex, stop, 1, 1))
+
+
+def draw_turn(rng: np.random.Generator, start: float, recipe: Recipe) -> Action:
+    """A nod or turn of the head, in radians: what alignment leaves of it is parallax."""
+    duration = float(rng.uniform(0.4, 2.5))
+    unit = str(rng.choice(["YAW", "PITCH"]))
+    strength = float(rng.choice([-1, 1])) * math.exp(rng.uniform(*np.log(recipe.turn)))
+    apex = start + duration * rng.uniform(0.3, 0.7)
+    stop = start + duration
+    movement = Movement("turn", _ns(start), _ns(apex), _ns(stop), (unit,))
+    return Action(movement, {(unit, ""): strength}, rise_and_fall(start, apex, stop, 1, 1))
 
 
 def _expression(
     rng: np.random.Generator,
 ) -> tuple[tuple[str | None, str], tuple[str, ...], Strengths]:
     """What an ME shows: its labels in 3 and 5 classes, the names of its units, their strengths."""
-    label5, label3, _, combos = EMOTIONS[rng.choice(len(EMOTIONS), p=[e[2] for e in EMOTIONS])]
-    units, _, one_sided = combos[rng.choice(len(combos), p=[c[1] for c in combos])]
-    sides = [("L",), ("R",)][rng.integers(2)] if rng.random() < one_sided else ("L", "R")
-    lean = rng.uniform(0.75, 1.0)
+    emotion = EMOTIONS[rng.choice(len(EMOTIONS), p=[e.share for e in EMOTIONS])]
+    found = emotion.combinations
+    units, _, one_sided = found[rng.choice(len(found), p=[c.share for c in found])]
+    sides: tuple[str, ...] = SIDES
+    suffix = ""
+    if rng.random() < one_sided:
+        suffix = SIDES[rng.integers(2)]
+        sides = (suffix,)
+    lean = rng.uniform(0.75, 1.0)  # of the left side
     shape: Strengths = {}
     for unit in units:
         share = rng.uniform(0.6, 1.0)
         for side in sides:
-            shape[unit, side] = share * (lean if side == "L" else 1.0)
-    return (label3, label5), tuple(u + (sides[0] if len(sides) == 1 else "") for u in units), shape
+            shape[unit, side] = share * lean if side == "L" else share
+    labels = (emotion.label3, emotion.label5)
+    return labels, tuple(unit + suffix for unit in units), shape
+
+
+def _random_strengths(
+    rng: np.random.Generator, units: tuple[str, ...], sides: tuple[str, ...]
+) -> Strengths:
+    return {(unit, side): float(rng.uniform(0.5, 1.0)) for unit in units for side in sides}
 
 
 def _sized(
-    rng: np.random.Generator,
-    shape: Strengths,
-    px: tuple[float, float],
-    peak: Callable[[Strengths], float],
+    rng: np.random.Generator, shape: Strengths, px: tuple[float, float], peak: Peak
 ) -> tuple[float, Strengths]:
-    """The shape at a peak displacement drawn from `px`, log-uniform; the displacement comes first."""
+    """A peak displacement drawn from `px`, log-uniform, and the shape at that displacement."""
     target = math.exp(rng.uniform(*np.log(px)))
     scale = target / max(peak(shape), 1e-6)
-    return round(target, 3), {k: v * scale for k, v in shape.items()}
+    return round(target, 3), {unit: strength * scale for unit, strength in shape.items()}
 
 
-def draw_micro(
-    rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]
-) -> Action:
-    """One ME at `start`; `peak` gives the peak displacement in px of unit strengths."""
-    duration = _between(rng, *recipe.micro_s)
-    apex = start + duration * _between(rng, *recipe.apex)
-    emotion, names, shape = _expression(rng)
-    target, strengths = _sized(rng, shape, recipe.micro_px, peak)
-    movement = Movement(
-        "micro", _ns(start), _ns(apex), _ns(start + duration), names, *emotion, target
-    )
-    curve = rise_and_fall(
-        start, apex, start + duration, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4)
-    )
-    return Action(movement, strengths, curve)
-
-
-def draw_micros(
-    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]
-) -> list[Action]:
-    """MEs that never overlap each other."""
-    return _apart(rng, recipe, recipe.micro_per_min, seconds, seconds - 0.2 - recipe.micro_s[3], [],
-                  lambda start: draw_micro(rng, start, recipe, peak))  # fmt: skip
-
-
-def _apart(
-    rng: np.random.Generator, recipe: Recipe, per_min: float, seconds: float, latest: float, others: list[Action],
+def _spaced(
+    rng: np.random.Generator,
+    recipe: Recipe,
+    count: int,
+    latest: float,
+    others: list[Action],
     draw: Callable[[float], Action],
-) -> list[Action]:  # fmt: skip
-    """Actions at `per_min`, each at least the recipe's margin from `others`, and from each other if they are MEs."""
+) -> list[Action]:
+    """At most `count` actions, each at least the recipe's margin from `others`.
+
+    MEs keep that margin from each other too. No action starts after `latest`, in s; one that finds
+    no place in the recipe's tries is left out.
+    """
     margin = _ns(recipe.margin_s)
     taken = [(a.movement.onset_ns - margin, a.movement.offset_ns + margin) for a in others]
     actions: list[Action] = []
-    for _ in range(rng.poisson(per_min * seconds / 60)):
+    for _ in range(count):
         for _ in range(recipe.tries):
             action = draw(float(rng.uniform(0.2, max(latest, 0.3))))
             move = action.movement
@@ -134,168 +374,22 @@ def _apart(
     return actions
 
 
-def draw_macro(
-    rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]
-) -> Action:
-    """A macro-expression: longer, stronger, often held; some begin as fast as an ME."""
-    median, least, most = recipe.macro_s
-    duration = float(np.clip(median * math.exp(rng.normal(0, 0.45)), least, most))
-    rise = rng.uniform(0.12, 0.25) if rng.random() < 0.5 else duration * rng.uniform(0.2, 0.5)
-    units = MACRO[rng.integers(len(MACRO))]
-    sides = ("L", "R") if rng.random() < 0.9 else (str(rng.choice(["L", "R"])),)
-    shape = {(u, s): float(rng.uniform(0.5, 1.0)) for u in units for s in sides}
-    target, strengths = _sized(rng, shape, recipe.macro_px, peak)
-    fall = rng.uniform(0.2, 0.6) * (duration - rise)
-    movement = Movement(
-        "macro", _ns(start), _ns(start + rise), _ns(start + duration), units, peak_px=target
-    )
-    curve = rise_and_fall(
-        start, start + rise, start + duration, 1.0, 1.0, hold=duration - rise - fall
-    )
-    return Action(movement, strengths, curve)
+def _starts(rng: np.random.Generator, per_min: float, seconds: float) -> list[float]:
+    count = _count(rng, per_min, seconds)
+    return sorted(rng.uniform(0.2, max(seconds - 0.2, 0.3), count).tolist())
 
 
-def draw_macros(
-    rng: np.random.Generator,
-    seconds: float,
-    recipe: Recipe,
-    peak: Callable[[Strengths], float],
-    micros: list[Action],
-) -> list[Action]:
-    """Macro-expressions clear of every ME: one on top of an ME would leave its onset and offset undefined."""
-    return _apart(rng, recipe, recipe.macro_per_min, seconds, seconds - 0.2, micros,
-                  lambda start: draw_macro(rng, start, recipe, peak))  # fmt: skip
+def _count(rng: np.random.Generator, per_min: float, seconds: float) -> int:
+    return int(rng.poisson(per_min * seconds / 60))
 
 
-def draw_held(
-    rng: np.random.Generator, start: float, recipe: Recipe, peak: Callable[[Strengths], float]
-) -> Action:
-    """A movement that begins as an ME does, in what moves, how fast and how far, and then stays: no ME.
-
-    Without many of these a spotter answers to every fast rise, whether or not the face comes back.
-    """
-    rise = _between(rng, *recipe.micro_s) * _between(rng, *recipe.apex)
-    _, names, shape = _expression(rng)
-    if rng.random() < recipe.held_gaping:
-        names = GAPING[rng.integers(len(GAPING))]
-        shape = {(u, s): float(rng.uniform(0.5, 1.0)) for u in names for s in SIDES}
-    target, strengths = _sized(rng, shape, recipe.held_px, peak)
-    hold, level = float(rng.uniform(*recipe.held_s)), float(rng.uniform(*recipe.held_level))
-    fall = float(rng.uniform(0.08, 0.3) if rng.random() < 0.5 else rng.uniform(0.4, 1.2))
-    apex, stop = start + rise, start + rise + hold + fall
-    curve = rise_and_stay(start, apex, stop, rng.uniform(0.7, 1.3), fall, level)
-    movement = Movement("macro", _ns(start), _ns(apex), _ns(stop), names, peak_px=target)
-    return Action(movement, strengths, curve)
+def _between(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
+    """A normal number, drawn again until it lies between `low` and `high`."""
+    while True:
+        drawn = float(rng.normal(mean, sd))
+        if low <= drawn <= high:
+            return drawn
 
 
-def draw_helds(
-    rng: np.random.Generator,
-    seconds: float,
-    recipe: Recipe,
-    peak: Callable[[Strengths], float],
-    micros: list[Action],
-) -> list[Action]:
-    """Held movements clear of every ME."""
-    return _apart(rng, recipe, recipe.held_per_min, seconds, seconds - 0.2, micros,
-                  lambda start: draw_held(rng, start, recipe, peak))  # fmt: skip
-
-
-def draw_blink(rng: np.random.Generator, start: float, pull: float = 1.0) -> Action:
-    """A blink, full or partial; the lid closes faster than it opens. `pull`: how far brows and cheeks go along."""
-    duration = float(rng.uniform(0.13, 0.42))
-    apex = start + duration * rng.uniform(0.3, 0.45)
-    depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.3, 0.8)
-    shape = {
-        ("AU43", "L"): depth * rng.uniform(0.92, 1.0),
-        ("AU43", "R"): depth * rng.uniform(0.92, 1.0),
-    }
-    for side in ("L", "R"):
-        shape |= {
-            ("AU4", side): pull * rng.uniform(0, 0.10),
-            ("AU6", side): pull * rng.uniform(0, 0.12),
-        }
-    movement = Movement("blink", _ns(start), _ns(apex), _ns(start + duration), ("AU43",))
-    return Action(movement, shape, rise_and_fall(start, apex, start + duration, 0.7, 0.8))
-
-
-def draw_speech(rng: np.random.Generator, start: float, seconds: float) -> list[Action]:
-    """A bout of speech: lips apart all along, and on top of it about four syllables a second that open and shape them.
-
-    Whoever speaks opens the mouth: lips that only press or segment for a moment are no speech.
-    """
-    stop = min(start + rng.uniform(0.8, 4.0), seconds)
-    ajar = {("AU25", side): float(rng.uniform(0.1, 0.35)) for side in SIDES}
-    whole = Movement("speech", _ns(start), _ns((start + stop) / 2), _ns(stop), ("AU25",))
-    hold = max(stop - start - 0.3, 0.0)
-    actions = [Action(whole, ajar, rise_and_fall(start, start + 0.15, stop, 1.0, 1.0, hold))]
-    t = start
-    while t < stop:
-        duration = float(rng.uniform(0.12, 0.42))
-        shape: Strengths = {}
-        for unit, low, high in (("AU25", 0.1, 0.6), ("AU26", 0.0, 0.5)):
-            shape |= {(unit, side): float(rng.uniform(low, high)) for side in SIDES}
-        if rng.random() < SYLLABLE_SHAPES:
-            unit = SPEECH[rng.integers(len(SPEECH))]
-            shape |= {(unit, side): float(rng.uniform(0.1, 0.7)) for side in SIDES}
-        apex = t + duration * rng.uniform(0.35, 0.65)
-        movement = Movement(
-            "speech", _ns(t), _ns(apex), _ns(t + duration), tuple(sorted({u for u, _ in shape}))
-        )
-        actions.append(Action(movement, shape, rise_and_fall(t, apex, t + duration, 1.0, 1.0)))
-        t += duration * rng.uniform(0.55, 1.2)
-    return actions
-
-
-def draw_gaze(rng: np.random.Generator, start: float) -> Action:
-    """The irises jump aside, stay, and come back."""
-    duration, rise = float(rng.uniform(0.4, 2.0)), 0.05
-    strength = float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0))
-    shape = {("GAZE", "L"): strength, ("GAZE", "R"): strength}
-    movement = Movement("gaze", _ns(start), _ns(start + rise), _ns(start + duration), ("GAZE",))
-    return Action(
-        movement,
-        shape,
-        rise_and_fall(start, start + rise, start + duration, 1, 1, duration - 2 * rise),
-    )
-
-
-def draw_swallow(rng: np.random.Generator, start: float) -> Action:
-    """The chin and the corners of the mouth."""
-    duration = float(rng.uniform(0.6, 1.1))
-    shape = {("SWALLOW", s): float(rng.uniform(0.4, 1.0)) for s in ("L", "R")}
-    movement = Movement(
-        "swallow", _ns(start), _ns(start + duration / 2), _ns(start + duration), ("SWALLOW",)
-    )
-    return Action(
-        movement, shape, rise_and_fall(start, start + duration / 2, start + duration, 1, 1)
-    )
-
-
-def draw_turn(rng: np.random.Generator, start: float, recipe: Recipe) -> Action:
-    """A nod or turn of the head, in radians: what alignment leaves of it is parallax."""
-    duration = float(rng.uniform(0.4, 2.5))
-    unit = str(rng.choice(["YAW", "PITCH"]))
-    strength = float(rng.choice([-1, 1])) * math.exp(rng.uniform(*np.log(recipe.turn)))
-    apex = start + duration * rng.uniform(0.3, 0.7)
-    movement = Movement("turn", _ns(start), _ns(apex), _ns(start + duration), (unit,))
-    return Action(
-        movement, {(unit, ""): strength}, rise_and_fall(start, apex, start + duration, 1, 1)
-    )
-
-
-def draw_actions(
-    rng: np.random.Generator, seconds: float, recipe: Recipe, peak: Callable[[Strengths], float]
-) -> list[Action]:
-    """Everything a face does in `seconds`, in order of onset."""
-    micros = draw_micros(rng, seconds, recipe, peak)
-    actions = micros + draw_macros(rng, seconds, recipe, peak, micros)
-    actions += [
-        draw_blink(rng, t, recipe.blink_pull) for t in _starts(rng, recipe.blink_per_min, seconds)
-    ]
-    for start in _starts(rng, recipe.speech_per_min, seconds):
-        actions += draw_speech(rng, start, seconds)
-    actions += [draw_gaze(rng, t) for t in _starts(rng, recipe.gaze_per_min, seconds)]
-    actions += [draw_swallow(rng, t) for t in _starts(rng, recipe.swallow_per_min, seconds)]
-    actions += [draw_turn(rng, t, recipe) for t in _starts(rng, recipe.turn_per_min, seconds)]
-    actions += draw_helds(rng, seconds, recipe, peak, micros)
-    return sorted(actions, key=lambda a: a.movement.onset_ns)
+def _ns(t: float) -> int:
+    return round(t * 1e9)

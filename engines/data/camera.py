@@ -1,9 +1,10 @@
-"""How a moved face reaches the crop: head motion, exposure, sensor, codec, and what the aligner leaves of it all.
+"""How a moved face reaches the crop: head motion, exposure, sensor, codec, alignment.
 
-The picture is taken at the scale of the camera with the head swaying through it, coded as a stream, and only then cut
-out along the true pose plus the aligner's error, so that codec blocks slide over the face as they do in real footage.
-Ranges are fitted to real clips: between frames 0.17 s apart a resting face moves by 0.2 to 0.5 px (mean over the crop,
-S = 112) in ways that no similarity explains. Not from the papers.
+The picture is taken at the scale of the camera with the head swaying through it, coded as a stream,
+and only then cut out along the true pose plus the aligner's error, so that codec blocks slide over
+the face as they do in real footage. Ranges are fitted to real clips: between frames 0.17 s apart a
+resting face moves by 0.2 to 0.5 px (mean over the crop, S = 112) in ways that no similarity
+explains. Not from the papers.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ Affines = NDArray[np.float64]
 
 SINES = 6  # per channel of a `Waves`
 SWAY_HZ = (0.08, 1.6)
-SWIM_HZ = (0.15, 2.5)
 FADE = 0.7  # amplitude falls with frequency to this power
-SWIMS = 4  # random fields of a clip
-SWIM_CELLS = (3, 8)  # their grid: from a third of the crop to an eighth
+WARPS = 4  # non-rigid warps of a clip
+WARP_HZ = (0.15, 2.5)
+WARP_CELLS = (3, 8)  # their grid: from a third of the crop to an eighth
 GOP = (12, 250)  # frames between key frames
 PRESETS = ("ultrafast", "superfast", "veryfast")
 CODECS = ("h264", "jpeg", "none")
 
 
 class Waves:
-    """`channels` smooth random signals of RMS 1: sums of sines, weaker the faster."""
+    """`channels` smooth random signals of RMS 1: sums of sines, faster ones weaker."""
 
     def __init__(
         self, rng: np.random.Generator, channels: int, hz: tuple[float, float] = SWAY_HZ
@@ -52,15 +53,16 @@ class Waves:
         return np.asarray((self._weight * np.sin(angle)).sum(-1), np.float64)
 
 
-class Held:
-    """What the aligner takes out of a motion field: the similarity that explains it best on the rigid regions."""
+class AlignmentResidual:
+    """What alignment leaves of a motion field: without its best similarity on the rigid regions."""
 
     def __init__(self, side: int, margin: int) -> None:
         size = side + 2 * margin
         weight = np.zeros((size, size), np.float64)
         weight[margin : margin + side, margin : margin + side] = rigid_weights(side)
         y, x = np.mgrid[:size, :size] - (size - 1) / 2
-        one, none = np.ones_like(x), np.zeros_like(x)
+        one = np.ones_like(x)
+        none = np.zeros_like(x)
         parts = ((one, none), (none, one), (x / size, y / size), (-y / size, x / size))
         self._basis = np.stack([np.stack(part, -1) for part in parts])  # (4, size, size, 2)
         weighted = self._basis * weight[..., None]
@@ -68,18 +70,19 @@ class Held:
         self._solve = np.linalg.solve(flat @ self._basis.reshape(4, -1).T, flat)
 
     def __call__(self, field: Field) -> Field:
-        """The field (H, W, 2) without it."""
+        """The field (H, W, 2) without the similarity."""
         share = self._solve @ field.reshape(-1)
         return (field - np.tensordot(share, self._basis, 1)).astype(np.float32)
 
 
 def parallax(geometry: Geometry, depth: NDArray[np.float64]) -> tuple[Field, Field]:
-    """What a yaw and a pitch of one radian do to each pixel: near parts move against far ones.
+    """Fields (H, W, 2) of a yaw and a pitch of one radian: near parts move against far ones.
 
     depth: (N,) px of the landmarks, smaller is nearer. Between landmarks it is a normalised blur.
     """
     size = (geometry.height, geometry.width)
-    sums, counts = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    sums = np.zeros(size, np.float32)
+    counts = np.zeros(size, np.float32)
     at = np.rint(geometry.landmarks[: len(depth)]).astype(int)
     inside = ((at >= 0) & (at < (size[1], size[0]))).all(1)
     np.add.at(sums, (at[inside, 1], at[inside, 0]), depth[inside])
@@ -88,15 +91,16 @@ def parallax(geometry: Geometry, depth: NDArray[np.float64]) -> tuple[Field, Fie
     far = float(np.quantile(depth, 0.9))  # beside the face
     weight = cv2.GaussianBlur(counts, (0, 0), spread) + 1e-5
     z = (cv2.GaussianBlur(sums, (0, 0), spread) + 1e-5 * far) / weight
-    right, down = geometry.right.astype(np.float32), geometry.down.astype(np.float32)
+    right = geometry.right.astype(np.float32)
+    down = geometry.down.astype(np.float32)
     return z[..., None] * right, z[..., None] * down
 
 
-def swims(rng: np.random.Generator, size: int) -> list[Field]:
-    """Smooth random fields (size, size, 2) of RMS 1 px: what skin, hair and mesh do that no action unit does."""
+def nonrigid_warps(rng: np.random.Generator, size: int) -> list[Field]:
+    """Smooth random fields (size, size, 2) of RMS 1 px: skin, hair and mesh beside action units."""
     fields = []
-    for _ in range(SWIMS):
-        cells = int(rng.integers(*SWIM_CELLS))
+    for _ in range(WARPS):
+        cells = int(rng.integers(*WARP_CELLS))
         coarse = rng.normal(0, 1, (cells, cells, 2)).astype(np.float32)
         field = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
         fields.append((field / np.sqrt((field**2).mean())).astype(np.float32))
@@ -105,12 +109,12 @@ def swims(rng: np.random.Generator, size: int) -> list[Field]:
 
 def similarity(shift: NDArray[np.float64], turn: float, growth: float, size: float) -> Affines:
     """(2, 3) about the middle of a picture of `size`; turn in radians, growth as a share."""
-    cos, sin = (1 + growth) * np.cos(turn), (1 + growth) * np.sin(turn)
+    cos = (1 + growth) * np.cos(turn)
+    sin = (1 + growth) * np.sin(turn)
     half = (size - 1) / 2
-    return np.array([
-        [cos, -sin, shift[0] + half - cos * half + sin * half],
-        [sin, cos, shift[1] + half - sin * half - cos * half],
-    ])  # fmt: skip
+    x = shift[0] + half - cos * half + sin * half
+    y = shift[1] + half - sin * half - cos * half
+    return np.array([[cos, -sin, x], [sin, cos, y]])
 
 
 class Sensor:
@@ -121,32 +125,29 @@ class Sensor:
         noise = rng.normal(0, 1, (2 * size, 2 * size, 3)).astype(np.float32)
         if rng.random() < 0.5:
             noise = cv2.GaussianBlur(noise, (0, 0), 0.6) * np.float32(1.6)
-        self._noise = noise * np.float32(
-            np.exp(rng.uniform(*np.log(recipe.noise))) if recipe.noise[1] else 0
-        )
+        level = np.exp(rng.uniform(*np.log(recipe.noise))) if recipe.noise[1] else 0
+        self._noise = noise * np.float32(level)
         self._size = size
-        self._gain, ramp = rng.uniform(0.75, 1.2), rng.normal(0, 0.08)
+        self._gain = rng.uniform(0.75, 1.2)
+        ramp = rng.normal(0, 0.08)
         row = 1 + ramp * np.linspace(-0.5, 0.5, size, dtype=np.float32)
         self._ramp = np.repeat(np.repeat(row[None, :, None], size, 0), 3, 2).astype(np.float32)
         self._drift = recipe.light * rng.uniform(0, 1), rng.uniform(0.05, 0.6), rng.uniform(0, 6.28)
-        self._flicker = (
-            (rng.uniform(0.002, 0.02) if rng.random() < recipe.flicker else 0.0),
-            rng.uniform(2, 14),
-        )
+        flicker = rng.uniform(0.002, 0.02) if rng.random() < recipe.flicker else 0.0
+        self._flicker = flicker, rng.uniform(2, 14)
         self._smear = rng.uniform(*recipe.smear) if rng.random() < recipe.smears else 0.0
         self._repeats = recipe.repeated_frames if rng.random() < 0.5 else 0.0
         self._last: NDArray[np.float32] | None = None
         self._shown: Pixels | None = None
 
     def __call__(self, image: Pixels, t: float) -> Pixels:
-        """The picture taken at time t (s): smeared into the last one, lit, noisy; at times the last one again."""
+        """The picture taken at time t (s): lit, smeared, noisy; or the last one again."""
         if self._shown is not None and self._rng.random() < self._repeats:
             return self._shown
         amount, hz, phase = self._drift
         depth, rate = self._flicker
-        gain = self._gain * (
-            1 + amount * np.sin(6.28 * hz * t + phase) + depth * np.sin(6.28 * rate * t)
-        )
+        drift = amount * np.sin(6.28 * hz * t + phase)
+        gain = self._gain * (1 + drift + depth * np.sin(6.28 * rate * t))
         lit: Any = cv2.multiply(image, self._ramp, scale=gain, dtype=cv2.CV_32F)
         if self._smear and self._last is not None:
             lit = cv2.addWeighted(lit, 1 - self._smear, self._last, self._smear, 0)
@@ -164,9 +165,11 @@ def coded(
     codec = CODECS[rng.choice(len(CODECS), p=recipe.codecs)]
     if codec == "h264":
         options = {
-            "preset": PRESETS[rng.integers(len(PRESETS))], "tune": "zerolatency",
-            "crf": str(int(rng.integers(*recipe.crf))), "g": str(int(rng.integers(*GOP))),
-        }  # fmt: skip
+            "preset": PRESETS[rng.integers(len(PRESETS))],
+            "tune": "zerolatency",
+            "crf": str(int(rng.integers(*recipe.crf))),
+            "g": str(int(rng.integers(*GOP))),
+        }
         return h264(frames, round(hz), options)
     if codec == "jpeg":
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*recipe.jpeg))]
@@ -176,25 +179,26 @@ def coded(
 
 
 def h264(frames: Sequence[Pixels], hz: int, options: dict[str, str]) -> list[Pixels]:
-    """Encode and decode in memory; one thread, since the bytes depend on the number of threads."""
+    """Encode and decode in memory; with one thread, since the bytes depend on their number."""
     encoder: Any = av.CodecContext.create("libx264", "w")
     encoder.height, encoder.width = frames[0].shape[:2]
-    encoder.pix_fmt, encoder.time_base, encoder.options = "yuv420p", Fraction(1, hz), options
+    encoder.pix_fmt = "yuv420p"
+    encoder.time_base = Fraction(1, hz)
+    encoder.options = options
+    encoder.thread_count = 1
     decoder: Any = av.CodecContext.create("h264", "r")
-    encoder.thread_count = decoder.thread_count = 1
+    decoder.thread_count = 1
     out: list[Pixels] = []
 
     def decode(packets: list[Any]) -> None:
         for packet in packets:
             for frame in decoder.decode(packet):
-                out.append(
-                    np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
-                )
+                image = cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420)
+                out.append(np.asarray(image, np.uint8))
 
     for i, image in enumerate(frames):
-        frame = av.VideoFrame.from_ndarray(
-            cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p"
-        )
+        planes = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = i
         decode(encoder.encode(frame))
     decode([*encoder.encode(None), None])

@@ -1,8 +1,9 @@
-"""How video is opened and decoded, wherever it comes from: files, streams and the footage of examinations.
+"""How video is opened and decoded, from files, streams and the footage of examinations.
 
-Demuxers and protocols are whitelisted, so that a file cannot make this program open anything else (a playlist named
-.mp4 opens nothing). Of several video tracks one is watched, damaged pictures are refused and intact ones used, and every
-picture is shown as it is meant to be seen: the right way up, in square pixels. Nothing here is from the papers.
+Demuxers and protocols are whitelisted, so that a file cannot make this program open anything else
+(a playlist named .mp4 opens nothing). Of several video tracks one is watched, damaged pictures are
+refused and intact ones used, and every picture is shown as it is meant to be seen: the right way
+up, in square pixels. Nothing here is from the papers.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def open_video(path: Path) -> av.container.InputContainer:
 class VideoTrack:
     """The one video track of a container that is watched; `stream` is FFmpeg's description of it.
 
-    Of tracks that move a default one is taken, and of several FFmpeg's best. Covers, thumbnails and stills do not count
-    as tracks.
+    Of tracks that move a default one is taken, and of several FFmpeg's best. Covers, thumbnails and
+    stills do not count as tracks.
     """
 
     def __init__(
@@ -150,8 +151,8 @@ def _look(
 def upright(frame: av.VideoFrame, pixel_aspect: Fraction = SQUARE) -> Pixels:
     """(H, W, 3) BGR, turned and mirrored as the frame's display matrix says.
 
-    Turns are taken to the nearest quarter. Pixels that are not square are stretched along their longer side, so that
-    faces have their true shape.
+    Turns are taken to the nearest quarter. Pixels that are not square are stretched along their
+    longer side, so that faces have their true shape.
     """
     wide = frame.width
     high = frame.height
@@ -179,8 +180,9 @@ def upright(frame: av.VideoFrame, pixel_aspect: Fraction = SQUARE) -> Pixels:
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
     """(a, b, c, d) that show the pixel (x, y) at (a x + c y, b x + d y), up to scale; or None.
 
-    None is for pictures that are stored the right way up. Where PyAV does not know the kind of one side datum, such as
-    Exif in JPEG, it gives none at all: then a turn is known, a mirror image is not.
+    None is for pictures that are stored the right way up. Where PyAV does not know the kind of one
+    side datum, such as Exif in JPEG, it gives none at all: then a turn is known, a mirror image is
+    not.
     """
     try:
         matrix = cast(Any, frame.side_data).get(Type.DISPLAYMATRIX)

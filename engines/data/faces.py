@@ -1,4 +1,4 @@
-"""Face images with landmarks: from any folder of portraits. Split by a stable rule, never by chance of the run."""
+"""Face images with landmarks from any folder of portraits, split by a rule that never changes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from numpy.typing import NDArray
 from ..errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-HELD_OUT = {
-    "validation": 0.06,
-    "test": 0.06,
-}  # validation chooses thresholds and when to stop; test only measures
-MOUTH_CLOSED, EYES_OPEN = (
-    0.06,
-    0.055,
-)  # openings over inter-ocular distance: a neutral face to start from
-LANDMARKS = "landmarks468.npz"  # optional, beside the images: array L (images, 468, 3) px in order of file name
-ORIGINS = "faces.csv"  # optional: columns file, repo
-HELD_OUT_REPO = "SFHQ-dataset"  # the more webcam-like portraits stay unseen in training
+# Shares: validation chooses thresholds and when to stop, test only measures.
+HELD_OUT = {"validation": 0.06, "test": 0.06}
+# Openings over inter-ocular distance of a neutral face, which movements start from.
+MOUTH_CLOSED = 0.06  # at most
+EYES_OPEN = 0.055  # at least
+# Optional files beside the images
+LANDMARKS = "landmarks468.npz"  # array L (images, 468, 3) px in order of file name
+ORIGINS = "faces.csv"  # columns file, repo
+HELD_OUT_REPO = "SFHQ-dataset"  # its portraits, which look more like webcams, are not trained on
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,10 @@ class FaceAsset:
 
 
 def split_of(name: str, origin: str = "") -> str:
-    """train, validation or test: by a hash of the name; nothing of a held-out origin is trained on."""
+    """The split of a face by a hash of its name: train, validation or test.
+
+    A face of the held-out origin is in validation or test.
+    """
     share = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8
     if origin.endswith(HELD_OUT_REPO):
         share *= sum(HELD_OUT.values())
@@ -52,7 +53,7 @@ def split_of(name: str, origin: str = "") -> str:
 
 
 def is_neutral(landmarks: NDArray[np.float64]) -> bool:
-    """Mouth closed and eyes open."""
+    """Whether the mouth is closed and both eyes are open."""
 
     def distance(a: int, b: int) -> float:
         return float(np.hypot(*(landmarks[a, :2] - landmarks[b, :2])))
@@ -63,22 +64,23 @@ def is_neutral(landmarks: NDArray[np.float64]) -> bool:
 
 
 def find_faces(folder: Path) -> list[tuple[Path, NDArray[np.float64], str]]:
-    """(image path, landmarks, split) of every usable portrait, by name. Raises DataError where there is none."""
-    paths = (
-        sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
-        if folder.is_dir()
-        else []
-    )
+    """(image path, landmarks, split) of every usable portrait, ordered by name.
+
+    Raises DataError where there is no image.
+    """
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise DataError(f"{folder}: no face images; give a folder of .jpg or .png portraits")
     origins = _origins(folder / ORIGINS)
     stored = folder / LANDMARKS
     found = _stored(paths, stored) if stored.exists() else _detect(paths)
-    usable = [
-        (p, np.asarray(mesh, np.float64), split_of(p.name, origins.get(p.name, "")))
-        for p, mesh in found
-    ]
-    return [face for face in usable if is_neutral(face[1])]
+    usable = []
+    for path, mesh in found:
+        landmarks = np.asarray(mesh, np.float64)
+        if is_neutral(landmarks):
+            split = split_of(path.name, origins.get(path.name, ""))
+            usable.append((path, landmarks, split))
+    return usable
 
 
 def load_face(path: Path, landmarks: NDArray[np.float64], split: str) -> FaceAsset:
@@ -93,7 +95,8 @@ def _stored(paths: list[Path], stored: Path) -> Iterator[tuple[Path, NDArray[np.
     meshes = np.load(stored)["L"]
     if len(meshes) != len(paths):
         raise DataError(
-            f"{stored}: {len(meshes)} meshes for {len(paths)} images; remove it to find landmarks anew"
+            f"{stored}: {len(meshes)} meshes for {len(paths)} images; "
+            "remove it to find landmarks anew"
         )
     return zip(paths, meshes, strict=True)
 

@@ -27,8 +27,8 @@ MAX_PIXELS = 8192 * 4320  # of a frame: one 8K frame
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
 MESH_POINTS = 478
-# SHA-256 of the clips of the examinations, and from when on they are examined; the part before that was used to set
-# rules.
+# SHA-256 of the clips of the examinations, and from when on they are examined; the part before that
+# was used to set rules.
 EXAMINED_FROM_S = {
     "17abc22c8372a77d15b30e0c9c173d02cda7be2e00ca852754963139d526ab4f": 25.0,  # webcam.mp4
     "95ee1a41bfd0f50a2f9d3384eeb11dfe7601db3a173f24825d5146369216f571": 0.0,  # smile.mp4
@@ -64,10 +64,11 @@ class MeshAligner(MediaPipeAligner):
 class Footage:
     """One video of F frames, of which N could be aligned.
 
-    `times_ns` (F,) since the file's first frame, `meshes` MediaPipe's answers to all F frames, `frames` the images
-    (H, W, 3) BGR, or none where they were not kept. `aligned` (N,) are the indices of the aligned frames, and of them:
-    crops (N, 3, S, S) uint8 RGB; affines (N, 2, 3) frame px -> crop px; landmarks (N, 478, 2) frame px. `options` are
-    the gates it was aligned with.
+    `times_ns` (F,) since the file's first frame, `meshes` MediaPipe's answers to all F frames,
+    `frames` the images (H, W, 3) BGR, or none where they were not kept. `aligned` (N,) are the
+    indices of the aligned frames, and of them: crops (N, 3, S, S) uint8 RGB; affines (N, 2, 3)
+    frame px -> crop px; landmarks (N, 478, 2) frame px. `options` are the gates it was aligned
+    with.
     """
 
     name: str
@@ -108,9 +109,9 @@ def read_footage(
 ) -> Footage:
     """Decode and align [start_s, stop_s) of a video, in seconds from its first frame.
 
-    aligner: closed by the caller; None makes one with the live gates. known: see `align_shots`. Raises DataError for a
-    file that cannot be read, holds no frame there, or is longer than MAX_SECONDS or, where frames are kept, larger than
-    MAX_FRAME_BYTES.
+    aligner: closed by the caller; None makes one with the live gates. known: see `align_shots`.
+    Raises DataError for a file that cannot be read, holds no frame there, or is longer than
+    MAX_SECONDS or, where frames are kept, larger than MAX_FRAME_BYTES.
     """
     shots = _decoded(path, start_s, stop_s)
     if aligner is not None:
@@ -155,7 +156,8 @@ def align_shots(
 ) -> Footage:
     """Align images one by one; shots: (time in ns, image).
 
-    known: meshes by frame, which spare MediaPipe frames that it has seen. Raises DataError where there is no frame, and where kept frames are larger than MAX_FRAME_BYTES.
+    known: meshes by frame, which spare MediaPipe frames that it has seen. Raises DataError where
+    there is no frame, and where kept frames are larger than MAX_FRAME_BYTES.
     """
     frames: list[Pixels] = []
     times: list[int] = []
@@ -193,7 +195,7 @@ def align_shots(
 
 
 def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple[int, Pixels]]:
-    """Time since the first frame (ns) and image (H, W, 3) BGR of the frames in [start_s, stop_s)."""
+    """Time since the first frame (ns) and image (H, W, 3) BGR of frames in [start_s, stop_s)."""
     try:
         with open_video(path) as container:
             track = _track(container)
@@ -214,7 +216,7 @@ def _decoded(path: Path, start_s: float, stop_s: float | None) -> Iterator[tuple
 
 
 def _in_order(frames: Iterable[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Frames with their time since the first one in ns, but those that are not later than the last."""
+    """Frames with their time since the first one in ns, without those that are out of order."""
     first: int | None = None
     last = 0
     for frame in frames:

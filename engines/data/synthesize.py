@@ -1,10 +1,10 @@
 """A set of synthetic clips on disk, made by all cores: what training reads.
 
-OUT/crops.npy    uint8 (total, 3, S, S) RGB
-OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements}], "recipe", "seed", "seconds"}
+OUT/crops.npy    uint8 (total, 3, S, S) RGB OUT/index.json   {"clips": [{face, split, seed, start,
+count, times_ns, movements}], "recipe", "seed", "seconds"}
 
-A tenth of the clips is of validation faces, half are moved by the external basis where one is given, and a share of the
-training clips is real video with MEs warped in where some is given.
+A tenth of the clips is of validation faces, half are moved by the external basis where one is
+given, and a share of the training clips is real video with MEs warped in where some is given.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import dataclasses
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,36 @@ from .timeline import Recipe
 
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
-TRAINING_RECIPE = dataclasses.replace(
-    Recipe(), held_per_min=12.0, blink_pull=2.0
-)  # examinations have their own
 BACKGROUND_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
+# Examinations have recipes of their own.
+TRAINING_RECIPE = dataclasses.replace(Recipe(), sustained_per_min=12.0, blink_pull=2.0)
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """What a set holds: `clips` clips of `seconds` each, reproducible from `seed`.
+
+    basis: a file with an external motion basis. backgrounds: a folder of videos without spontaneous
+    MEs; background_share: of the training clips. Raises UsageError for a share that is none.
+    """
+
+    clips: int
+    seconds: float
+    seed: int
+    side: int = 112
+    recipe: Recipe = TRAINING_RECIPE
+    basis: Path | None = None
+    backgrounds: Path | None = None
+    background_share: float = BACKGROUND_CLIPS
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.background_share <= 1:
+            raise UsageError(f"--carrier-share {self.background_share}: expected 0 to 1")
 
 
 @dataclass(frozen=True, eq=False)
 class ClipJob:
-    """One clip to render: of a face, or of the carriers where there is none."""
+    """One clip to render: of a face, or of a background where there is none."""
 
     seed: int
     split: str
@@ -50,71 +71,42 @@ class ClipJob:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """What every worker holds."""
+class Material:
+    """What every worker renders clips from."""
 
-    recipe: Recipe
-    seconds: float
-    side: int
+    options: SetOptions
     basis: Basis | None
-    carriers: tuple[Background, ...]
-    share: float  # of the training clips that carriers are
+    backgrounds: tuple[Background, ...]
 
 
 def synthesize(
     faces: Path,
     out: Path,
-    *,
-    clips: int,
-    seconds: float,
-    seed: int,
-    side: int = 112,
-    recipe: Recipe | None = None,
-    basis: Path | None = None,
-    carriers: Path | None = None,
-    carrier_share: float | None = None,
+    options: SetOptions,
     workers: int = 2,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Render `clips` clips of `seconds` each; reproducible from `seed`.
+    """Render the set of `options` from a folder of portraits, and report (done, total) clips.
 
-    basis: an external motion basis (`Basis.open`). carriers: a folder of videos without spontaneous MEs;
-    carrier_share: of the training clips, None for CARRIER_CLIPS. Raises UsageError for a share that is none, DataError
-    where faces, basis or videos are missing, a video is one of the examinations', or OUT cannot be written.
+    Raises DataError where faces, basis or videos are missing, a video is one of the examinations',
+    or `out` cannot be written.
     """
-    share = BACKGROUND_CLIPS if carrier_share is None else carrier_share
-    if not 0 <= share <= 1:
-        raise UsageError(f"share of carriers {share}: expected 0 to 1")
-    chosen = recipe or TRAINING_RECIPE
-    motion = Basis.open(basis) if basis else None
-    source = Source(chosen, seconds, side, motion, _carriers(carriers, side), share)
-    tasks = _tasks(faces, clips, seed, source)
-    highest = int(seconds * max(chosen.hz)) + 2
+    basis = Basis.open(options.basis) if options.basis else None
+    material = Material(options, basis, _backgrounds(options.backgrounds, options.side))
+    jobs = _jobs(faces, material)
     partial = out / "crops.partial.npy"
-    index: list[dict[str, Any]] = []
-    total = 0
     try:
         out.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)  # what a killed run left
-        _demand_room(out, round(clips * seconds * np.mean(chosen.hz)) * 3 * side * side)
-        with multiprocessing.get_context("spawn").Pool(workers, _start, (source,)) as pool:
-            store = open_memmap(
-                partial, mode="w+", dtype=np.uint8, shape=(clips * highest, 3, side, side)
-            )
-            for done, (task, clip) in enumerate(
-                zip(tasks, pool.imap(_render, tasks, chunksize=2), strict=True), 1
-            ):
-                count = len(clip.crops)
-                store[total : total + count] = clip.crops
-                index.append(_entry(clip, task.seed, total))
-                total += count
-                progress(done, len(tasks))
-            store.flush()
-        _finish(partial, out / "crops.npy", total, side)
+        _demand_room(out, options)
+        with multiprocessing.get_context("spawn").Pool(workers, _start, (material,)) as pool:
+            clips = pool.imap(_render, jobs, chunksize=2)
+            index = _store(partial, zip(jobs, clips, strict=True), options, progress)
+        _finish(partial, out / "crops.npy", sum(entry["count"] for entry in index), options.side)
         about = {
-            "recipe": dataclasses.asdict(chosen),
-            "seed": seed,
-            "seconds": seconds,
+            "recipe": dataclasses.asdict(options.recipe),
+            "seed": options.seed,
+            "seconds": options.seconds,
             "clips": index,
         }
         (out / "index.json").write_text(json.dumps(about))
@@ -122,35 +114,65 @@ def synthesize(
         raise DataError(f"{out} cannot be written: {error}") from error
 
 
-def _demand_room(folder: Path, size: int) -> None:
-    """DataError where the disk has no room for a set; found full while mapped, it would kill the process."""
+def _store(
+    path: Path,
+    rendered: Iterable[tuple[ClipJob, Clip]],
+    options: SetOptions,
+    progress: Callable[[int, int], None],
+) -> list[dict[str, Any]]:
+    """Write all crops into one file with room for the longest clips; the clips' entries."""
+    longest = int(options.seconds * max(options.recipe.hz)) + 2
+    shape = (options.clips * longest, 3, options.side, options.side)
+    crops = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    index: list[dict[str, Any]] = []
+    total = 0
+    for job, clip in rendered:
+        count = len(clip.crops)
+        crops[total : total + count] = clip.crops
+        index.append(_entry(clip, job.seed, total))
+        total += count
+        progress(len(index), options.clips)
+    crops.flush()
+    return index
+
+
+def _demand_room(folder: Path, options: SetOptions) -> None:
+    """Raise DataError where the disk has no room for the set.
+
+    A disk that fills while a file is mapped would kill the process.
+    """
+    frames = round(options.clips * options.seconds * np.mean(options.recipe.hz))
+    size = frames * 3 * options.side**2
     free = shutil.disk_usage(folder).free
     if free < size:
         raise DataError(
-            f"{folder}: the set takes about {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; fewer --clips"
+            f"{folder}: the set takes about {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; "
+            "fewer --clips"
         )
 
 
-def _carriers(folder: Path | None, side: int) -> tuple[Background, ...]:
+def _backgrounds(folder: Path | None, side: int) -> tuple[Background, ...]:
     if folder is None:
         return ()
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
-    if known := [path.name for path in paths if examined_from_s(path) is not None]:
+    known = [path.name for path in paths if examined_from_s(path) is not None]
+    if known:
         raise DataError(f"{', '.join(known)}: the examinations use this footage; train on other")
-    found = tuple(carrier for path in paths for carrier in read_backgrounds(path, side=side))
+    found = [background for path in paths for background in read_backgrounds(path, side=side)]
     if not found:
         raise DataError(
             f"{folder}: no face held for a second in {len(paths)} videos; give more, or none"
         )
-    return found
+    return tuple(found)
 
 
-def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[ClipJob]:
+def _jobs(faces: Path, material: Material) -> list[ClipJob]:
+    options = material.options
     found = find_faces(faces)
-    rng = np.random.default_rng(seed)
-    tasks: list[ClipJob] = []
-    held_out = round(clips * VALIDATION_CLIPS)
-    for split, count in (("validation", held_out), ("train", clips - held_out)):
+    rng = np.random.default_rng(options.seed)
+    jobs: list[ClipJob] = []
+    validation = round(options.clips * VALIDATION_CLIPS)
+    for split, count in (("validation", validation), ("train", options.clips - validation)):
         pool = [face for face in found if face[2] == split]
         if not pool:
             raise DataError(
@@ -158,28 +180,33 @@ def _tasks(faces: Path, clips: int, seed: int, source: Source) -> list[ClipJob]:
             )
         order = [pool[i] for i in rng.permutation(len(pool))]
         for i in range(count):
-            carried = bool(source.carriers) and split == "train" and rng.random() < source.share
-            moved = source.basis is not None and rng.random() < BASIS_CLIPS
-            face = None if carried else order[i % len(order)][:2]
-            tasks.append(ClipJob(int(rng.integers(2**31)), split, face, moved))
-    return tasks
+            face: tuple[Path, NDArray[np.float64]] | None = order[i % len(order)][:2]
+            may_be_background = bool(material.backgrounds) and split == "train"
+            if may_be_background and rng.random() < options.background_share:
+                face = None
+            by_basis = material.basis is not None and rng.random() < BASIS_CLIPS
+            jobs.append(ClipJob(int(rng.integers(2**31)), split, face, by_basis))
+    return jobs
 
 
-_source: Source  # of a worker process
+_material: Material  # of a worker process
 
 
-def _start(source: Source) -> None:
-    global _source
-    _source = source
+def _start(material: Material) -> None:
+    global _material
+    _material = material
     cv2.setNumThreads(1)
 
 
-def _render(task: ClipJob) -> Clip:
-    basis = _source.basis if task.basis else None
-    if task.face is None:
-        return background_clip(_source.carriers, task.seed, _source.seconds, _source.recipe, basis)
-    face = load_face(*task.face, task.split)
-    return Renderer(face, _source.side, _source.recipe, basis).clip(task.seed, _source.seconds)
+def _render(job: ClipJob) -> Clip:
+    options = _material.options
+    basis = _material.basis if job.basis else None
+    if job.face is None:
+        return background_clip(
+            _material.backgrounds, job.seed, options.seconds, options.recipe, basis
+        )
+    face = load_face(*job.face, job.split)
+    return Renderer(face, options.side, options.recipe, basis).clip(job.seed, options.seconds)
 
 
 def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:
@@ -195,11 +222,9 @@ def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:
 
 
 def _finish(partial: Path, final: Path, total: int, side: int) -> None:
-    """Cut the file to the frames that were made: same header length, so rewriting the header is enough."""
+    """Cut the file to the frames that were made: the new header is as long as the old one."""
     shape = (total, 3, side, side)
-    header = np.lib.format.header_data_from_array_1_0(np.empty((0, 3, side, side), np.uint8)) | {
-        "shape": shape
-    }
+    header = np.lib.format.header_data_from_array_1_0(np.empty((0, 3, side, side), np.uint8))
     with partial.open("r+b") as file:
         major, _ = np.lib.format.read_magic(file)
         if major != 1:

@@ -1,7 +1,8 @@
-"""Synthetic clips with truth: a still face moved by action-unit fields, seen by a synthetic camera and aligner.
+"""Synthetic clips with truth: a still face moved by action-unit fields, a camera and an aligner.
 
-`Renderer` makes training clips straight at crop resolution, with a model of camera, codec and alignment;
-`render_video` makes whole frames for `sample:synthetic`, which go through the real aligner. Not from the papers.
+`Renderer` makes training clips at crop resolution, with a model of camera, codec and alignment;
+`render_video` makes whole frames for `sample:synthetic`, which go through the real aligner. Not
+from the papers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from ..alignment.aligner import face_to_crop
 from .actions import SIDES, Field, Geometry, motion_field
 from .basis import Basis
 from .behaviour import draw_actions
-from .camera import SWIM_HZ, SWIMS, Held, Sensor, Waves, coded, parallax, similarity, swims
+from .camera import (
+    WARP_HZ,
+    WARPS,
+    AlignmentResidual,
+    Sensor,
+    Waves,
+    coded,
+    nonrigid_warps,
+    parallax,
+    similarity,
+)
 from .faces import FaceAsset
 from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times
 
@@ -34,7 +45,7 @@ GROWTH_PER_PX = 0.002  # likewise, the share by which the face comes nearer
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Crops (N, 3, S, S) uint8 RGB at times_ns (N,), strictly rising from 0, with every movement in them."""
+    """Crops (N, 3, S, S) uint8 RGB at times_ns (N,), rising from 0, and all their movements."""
 
     face: str
     split: str
@@ -52,7 +63,8 @@ class Motion:
         ready: Mapping[Unit, Field] | None = None,
         basis: Basis | None = None,
     ) -> None:
-        self.geometry, self._basis = geometry, basis
+        self.geometry = geometry
+        self._basis = basis
         self._fields: dict[Unit, Field] = dict(ready or {})
         self._mouth = geometry.landmarks[[13, 14]].mean(0)
         self._mouth_half = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78]))) / 2
@@ -65,24 +77,23 @@ class Motion:
         return self._fields[unit]
 
     def total(self, strengths: Strengths) -> Field:
-        """Sum over units, (H, W, 2) px."""
+        """The field of all units together, (H, W, 2) px."""
         flow = np.zeros((self.geometry.height, self.geometry.width, 2), np.float32)
         for unit, strength in strengths.items():
             cv2.scaleAdd(self.field(unit), strength, flow, flow)
         return flow
 
     def peak(self, strengths: Strengths) -> float:
-        """Peak displacement in px."""
+        """The peak displacement of all units together, in px."""
         flow = self.total(strengths)
         return float(np.sqrt((flow**2).sum(-1).max()))
 
     def open_mouth(self, image: NDArray[np.uint8], flow: Field, scale: float) -> None:
         """Darken the gap between parted lips, in place; `scale` is output px per crop px."""
         x, y = (round(float(c)) for c in self._mouth)
-        below = min(y + 3, flow.shape[0] - 1)
-        gap = float(flow[below, x] @ self.geometry.down) - float(
-            flow[max(y - 3, 0), x] @ self.geometry.down
-        )
+        lower = flow[min(y + 3, flow.shape[0] - 1), x]
+        upper = flow[max(y - 3, 0), x]
+        gap = float(lower @ self.geometry.down) - float(upper @ self.geometry.down)
         if gap < MOUTH_OPEN_PX * scale:
             return
         centre = self._mouth + self.geometry.down * (gap / 2)
@@ -91,13 +102,15 @@ class Motion:
         mask = np.zeros(image.shape[:2], np.uint8)
         cv2.ellipse(mask, (tuple(centre.tolist()), (2 * axes[0], 2 * axes[1]), angle), 255, -1)
         soft = cv2.GaussianBlur(mask, (0, 0), 0.5 + 0.3 * scale)[..., None].astype(np.float32) / 255
-        image[:] = np.asarray(
-            image * (1 - soft) + np.array(MOUTH_COLOUR, np.float32) * soft, np.uint8
-        )
+        colour = np.array(MOUTH_COLOUR, np.float32)
+        image[:] = np.asarray(image * (1 - soft) + colour * soft, np.uint8)
 
 
 def strengths_at(actions: list[Action], t: float) -> Strengths:
-    """Every unit's strength at time t (s); overlapping movements add up, but no eye closes or turns twice."""
+    """Every unit's strength at time t (s).
+
+    Overlapping movements add up, but an eye closes or turns no further than once.
+    """
     total: Strengths = {}
     for action in actions:
         level = action.curve(t)
@@ -112,7 +125,7 @@ def strengths_at(actions: list[Action], t: float) -> Strengths:
 
 
 class Renderer:
-    """Training clips of one face at crop resolution `side`, moved by an external basis where one is given."""
+    """Training clips of one face at crop resolution `side`; moved by `basis` where it is given."""
 
     def __init__(
         self,
@@ -121,22 +134,21 @@ class Renderer:
         recipe: Recipe | None = None,
         basis: Basis | None = None,
     ) -> None:
-        self.face, self.side, self.recipe = face, side, recipe or Recipe()
+        self.face = face
+        self.side = side
+        self.recipe = recipe or Recipe()
         affine = face_to_crop(face.landmarks, side).matrix
         self._size = side + 2 * MARGIN
+        size = (self._size, self._size)
         reduced, shifted = _reduce(face.image, affine + np.array([[0, 0, MARGIN], [0, 0, MARGIN]]))
         self._base: Any = cv2.warpAffine(
-            reduced,
-            shifted,
-            (self._size, self._size),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT,
+            reduced, shifted, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
         points = face.landmarks[:, :2] @ affine[:, :2].T + affine[:, 2] + MARGIN
         geometry = Geometry.of(points, self._size, self._size)
-        self._held = Held(side, MARGIN)
+        self._residual = AlignmentResidual(side, MARGIN)
         depth = face.landmarks[:468, 2] * math.hypot(*affine[0, :2])
-        yaw, pitch = (self._held(field) for field in parallax(geometry, depth))
+        yaw, pitch = (self._residual(field) for field in parallax(geometry, depth))
         self._motion = Motion(geometry, {("YAW", ""): yaw, ("PITCH", ""): pitch}, basis)
         y, x = np.mgrid[: self._size, : self._size].astype(np.float32)
         self._grid = np.stack([x, y], axis=-1)
@@ -148,40 +160,41 @@ class Renderer:
         actions = draw_actions(rng, seconds, recipe, self._motion.peak)
         times = capture_times(rng, seconds, recipe)
         at = times / 1e9
-        always, amounts = self._restless(rng, at)
+        always, amounts = self._always_moving(rng, at)
         scale = math.exp(rng.uniform(*np.log(recipe.shrink)))
         size = 2 * round(self._size * scale / 2)
         poses = self._poses(rng, at, size)
         sensor = Sensor(rng, recipe, size)
-        taken = []
+        pictures = []
         for i, t in enumerate(at.tolist()):
             flow = self._motion.total(strengths_at(actions, t))
             for field, amount in zip(always, amounts[i].tolist(), strict=True):
                 cv2.scaleAdd(field, amount, flow, flow)
-            moved = self._moved(flow)
-            picture = cv2.warpAffine(moved, poses[i], (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                                     borderMode=cv2.BORDER_REFLECT)  # fmt: skip
-            taken.append(sensor(np.asarray(picture, np.uint8), t))
-        frames = coded(taken, rng, recipe, 1e9 / float(np.median(np.diff(times))))
+            picture = cv2.warpAffine(
+                self._moved(flow),
+                poses[i],
+                (size, size),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REFLECT,
+            )
+            pictures.append(sensor(np.asarray(picture, np.uint8), t))
+        frames = coded(pictures, rng, recipe, 1e9 / float(np.median(np.diff(times))))
         crops = self._aligned(frames, poses, rng, np.diff(at, prepend=at[0]))
-        return Clip(
-            self.face.name, self.face.split, times, crops, tuple(a.movement for a in actions)
-        )
+        movements = tuple(action.movement for action in actions)
+        return Clip(self.face.name, self.face.split, times, crops, movements)
 
-    def _restless(
+    def _always_moving(
         self, rng: np.random.Generator, at: NDArray[np.float64]
     ) -> tuple[list[Field], NDArray[np.float64]]:
-        """What never rests: fields, and how much of each at every time (T, fields)."""
+        """Fields of head and skin, which never rest, and their shares at every time (T, fields)."""
         recipe = self.recipe
         fields = [self._motion.field(("YAW", "")), self._motion.field(("PITCH", ""))]
-        fields += [self._held(field) for field in swims(rng, self._size)]
-        turning, swimming = (
-            math.exp(rng.uniform(*np.log(span))) for span in (recipe.sway_rad, recipe.swim_px)
-        )
-        share = swimming / math.sqrt(SWIMS)
-        return fields, np.hstack(
-            [Waves(rng, 2)(at) * turning, Waves(rng, SWIMS, SWIM_HZ)(at) * share]
-        )
+        fields += [self._residual(field) for field in nonrigid_warps(rng, self._size)]
+        turn = math.exp(rng.uniform(*np.log(recipe.sway_rad)))
+        warp = math.exp(rng.uniform(*np.log(recipe.warp_px))) / math.sqrt(WARPS)
+        turns = Waves(rng, 2)(at) * turn
+        warps = Waves(rng, WARPS, WARP_HZ)(at) * warp
+        return fields, np.hstack([turns, warps])
 
     def _moved(self, flow: Field) -> NDArray[np.uint8]:
         image: Any = cv2.remap(
@@ -203,9 +216,12 @@ class Renderer:
         return [similarity(wave[:2], wave[2], wave[3], self._size) @ zoom for wave in waves]
 
     def _aligned(
-        self, frames: Sequence[NDArray[np.uint8]], poses: list[NDArray[np.float64]], rng: np.random.Generator,
+        self,
+        frames: Sequence[NDArray[np.uint8]],
+        poses: list[NDArray[np.float64]],
+        rng: np.random.Generator,
         steps: NDArray[np.float64],
-    ) -> NDArray[np.uint8]:  # fmt: skip
+    ) -> NDArray[np.uint8]:
         """(N, 3, S, S) RGB: each picture cut out along its true pose and the aligner's error."""
         crops = np.empty((len(frames), 3, self.side, self.side), np.uint8)
         errors = _errors(rng, steps, self.recipe, self.side)
@@ -214,8 +230,13 @@ class Renderer:
             wrong = similarity(errors[i, :2], errors[i, 2], errors[i, 3], self.side)
             back = np.linalg.inv(np.vstack([pose, [0, 0, 1]]))[:2]  # the face's px -> the picture's
             place = back @ into @ np.vstack([wrong, [0, 0, 1]])
-            crop = cv2.warpAffine(frame, place, (self.side, self.side), borderMode=cv2.BORDER_REFLECT,
-                                  flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)  # fmt: skip
+            crop = cv2.warpAffine(
+                frame,
+                place,
+                (self.side, self.side),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REFLECT,
+            )
             crops[i] = crop[:, :, ::-1].transpose(2, 0, 1)
         return crops
 
@@ -242,7 +263,10 @@ def _shade(image: NDArray[np.uint8], flow: Field) -> None:
 def _errors(
     rng: np.random.Generator, steps: NDArray[np.float64], recipe: Recipe, side: int
 ) -> NDArray[np.float64]:
-    """(N, 4) shift in px, turn and growth that the aligner is wrong by: white jitter on a slow drift from a place."""
+    """(N, 4) shift in px, turn and growth that the aligner errs by.
+
+    They are white jitter on a slow drift from a place of the clip.
+    """
     unit = np.array([1, 1, 1 / side, 1 / side])
     white = float(rng.uniform(*recipe.jitter_px))
     drift = Waves(rng, 4)(np.cumsum(steps)) * rng.uniform(0, 1) * recipe.drift_px
@@ -251,11 +275,20 @@ def _errors(
 
 
 VIDEO_RECIPE = Recipe(
-    micro_per_min=20.0, macro_per_min=2.0, blink_per_min=12.0, speech_per_min=0.0, turn_per_min=0.0,
-    swallow_per_min=0.0, micro_px=(0.9, 1.9), margin_s=1.2,
-)  # fmt: skip
-SWAY_PX, SWAY_RAD, SWAY_HZ = 3.0, 0.012, (0.1, 0.35)
+    micro_per_min=20.0,
+    macro_per_min=2.0,
+    blink_per_min=12.0,
+    speech_per_min=0.0,
+    turn_per_min=0.0,
+    swallow_per_min=0.0,
+    micro_px=(0.9, 1.9),
+    margin_s=1.2,
+)
+SWAY_PX = 3.0
+SWAY_RAD = 0.012
+SWAY_HZ = (0.1, 0.35)
 VIDEO_NOISE = 2.0  # grey levels
+NOISE_SHIFTS = 64  # px that one picture of noise is moved by at random, so that frames differ
 
 
 def render_video(
@@ -267,40 +300,77 @@ def render_video(
     recipe: Recipe = VIDEO_RECIPE,
     side: int = 112,
 ) -> tuple[list[Movement], Iterator[tuple[int, NDArray[np.uint8]]]]:
-    """Truth and frames (captured_ns, HxWx3 BGR) of a face in its photo, swaying; deterministic in the seed.
+    """Truth and frames (captured_ns, HxWx3 BGR) of a face that sways in its photo.
 
-    Displacements of the recipe are px of a crop of `side`, whatever the photo's resolution.
+    Deterministic in the seed. Displacements of the recipe are px of a crop of `side`, whatever the
+    photo's resolution.
     """
     rng = np.random.default_rng(seed)
     height, width = image.shape[:2]
     motion = Motion(Geometry.of(landmarks, height, width))
     to_crop = math.hypot(*face_to_crop(landmarks, side).matrix[0, :2])
     actions = draw_actions(rng, seconds, recipe, lambda s: motion.peak(s) * to_crop)
-    waves = [(rng.uniform(*SWAY_HZ), rng.uniform(0, 6.28), rng.uniform(0.4, 1.0)) for _ in range(3)]
-    centre = landmarks[1, :2]
-    noise = rng.normal(0, VIDEO_NOISE, (height + 64, width + 64, 3)).astype(np.float32)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    grid = np.stack([x, y], axis=-1)
+    scene = _Scene(image, landmarks, motion, actions, to_crop, rng)
+    frames = (
+        (round(i * 1e9 / hz), scene.frame(i / hz, np.random.default_rng([seed, i])))
+        for i in range(int(seconds * hz))
+    )
+    return [action.movement for action in actions], frames
 
-    def frames() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for i in range(int(seconds * hz)):
-            t = i / hz
-            flow = motion.total(strengths_at(actions, t))
-            moved: Any = cv2.remap(
-                image, grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-            )
-            _shade(moved, flow)
-            motion.open_mouth(moved, flow, 1 / to_crop)
-            dx, dy, turn = (a * math.sin(6.28 * f * t + p) for f, p, a in waves)
-            pose = cv2.getRotationMatrix2D(
-                tuple(centre.tolist()), math.degrees(SWAY_RAD * turn), 1.0
-            )
-            pose[:, 2] += np.array([dx, dy]) * SWAY_PX
-            swayed = cv2.warpAffine(
-                moved, pose, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-            )
-            r, c = np.random.default_rng([seed, i]).integers(0, 64, 2)
-            noisy = swayed + noise[r : r + height, c : c + width]
-            yield round(i * 1e9 / hz), np.clip(noisy, 0, 255).astype(np.uint8)
 
-    return [a.movement for a in actions], frames()
+class _Scene:
+    """A face that sways in its photo; `to_crop` is crop px per photo px."""
+
+    def __init__(
+        self,
+        image: NDArray[np.uint8],
+        landmarks: NDArray[np.float64],
+        motion: Motion,
+        actions: list[Action],
+        to_crop: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self._image = image
+        self._motion = motion
+        self._actions = actions
+        self._to_crop = to_crop
+        self._centre = tuple(landmarks[1, :2].tolist())
+        self._height, self._width = image.shape[:2]
+        self._waves = [
+            (rng.uniform(*SWAY_HZ), rng.uniform(0, 6.28), rng.uniform(0.4, 1.0)) for _ in range(3)
+        ]
+        shape = (self._height + NOISE_SHIFTS, self._width + NOISE_SHIFTS, 3)
+        self._noise = rng.normal(0, VIDEO_NOISE, shape).astype(np.float32)
+        y, x = np.mgrid[: self._height, : self._width].astype(np.float32)
+        self._grid = np.stack([x, y], axis=-1)
+
+    def frame(self, t: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """The frame (H, W, 3) BGR at time t (s)."""
+        size = (self._width, self._height)
+        swayed = cv2.warpAffine(
+            self._moved(t),
+            self._pose(t),
+            size,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        r, c = rng.integers(0, NOISE_SHIFTS, 2)
+        noisy = swayed + self._noise[r : r + self._height, c : c + self._width]
+        return np.clip(noisy, 0, 255).astype(np.uint8)
+
+    def _moved(self, t: float) -> NDArray[np.uint8]:
+        """The photo with the movements of time t."""
+        flow = self._motion.total(strengths_at(self._actions, t))
+        moved: Any = cv2.remap(
+            self._image, self._grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
+        _shade(moved, flow)
+        self._motion.open_mouth(moved, flow, 1 / self._to_crop)
+        return np.asarray(moved, np.uint8)
+
+    def _pose(self, t: float) -> NDArray[np.float64]:
+        """(2, 3) from the photo to where it has swayed at time t."""
+        dx, dy, turn = (a * math.sin(6.28 * f * t + p) for f, p, a in self._waves)
+        pose: Any = cv2.getRotationMatrix2D(self._centre, math.degrees(SWAY_RAD * turn), 1.0)
+        pose[:, 2] += np.array([dx, dy]) * SWAY_PX
+        return np.asarray(pose, np.float64)

@@ -1,7 +1,8 @@
 """Tables as spreadsheets write and read them: rows of text under a header.
 
-Read are UTF-8 and UTF-16, with comma, semicolon or tab between cells, `sep=` lines and empty rows of Excel included.
-Text that a spreadsheet would take for a formula is written with an apostrophe before it, and read without.
+Tables may be UTF-8 or UTF-16, with comma, semicolon or tab between cells, and have `sep=` lines and
+empty rows of Excel. Text that a spreadsheet would take for a formula is written with an apostrophe
+before it, and read without.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from ..errors import DataError
 
 DELIMITERS = ",;\t"
 MOST_BYTES = 1 << 26  # no table of intervals is as long; not from the papers
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a cell that begins so is computed by some spreadsheet
-MARK = "'"  # what a spreadsheet takes for "text follows"
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # some spreadsheet computes a cell that begins so
+MARK = "'"  # says to a spreadsheet that text follows
 Rows = list[tuple[int, dict[str, str]]]
 
 
@@ -27,32 +28,32 @@ def escaped(text: str) -> str:
 
 
 def plain(cell: str) -> str:
-    """What `escaped` was given. A cell of others keeps its apostrophe, unless what follows needed one."""
-    return cell[1:] if cell.startswith(MARK) and cell[1:].startswith((*FORMULA, MARK)) else cell
+    """The text that `escaped` made `cell` of; other cells keep an apostrophe that begins them."""
+    was_escaped = cell.startswith(MARK) and cell[1:].startswith((*FORMULA, MARK))
+    return cell[1:] if was_escaped else cell
 
 
 def read_rows(path: Path, required: Sequence[str]) -> Rows:
-    """Rows of a table with a header, and their lines; rows without any text are none.
+    """Rows of a table with a header, each with its line; rows without any text are left out.
 
-    DataError names the file and what is wrong: a required column or a cell of it is missing, or it is no table.
+    Raises DataError, which names the file, where a required column or a cell of it is missing, or
+    where it is no table.
     """
-    text, skipped = _text(path), 0
+    text = _text(path)
     first, _, rest = text.partition("\n")
-    delimiter = ""
-    if first.lower().startswith("sep=") and len(first.rstrip("\r")) == len("sep=,"):
-        delimiter, text, skipped = first[4], rest, 1
     try:
-        return _parsed(path, text, delimiter or _delimiter(text, required), required, skipped)
+        if first.lower().startswith("sep=") and len(first.rstrip("\r")) == len("sep=,"):
+            return _parsed(path, rest, first[4], required, skipped=1)
+        return _parsed(path, text, _delimiter(text, required), required, skipped=0)
     except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
 
 
 def _text(path: Path) -> str:
     try:
-        if not path.is_file():  # a pipe would be waited for
-            raise DataError(
-                f"{path} cannot be read as a table: {'it is no file' if path.exists() else 'no such file'}"
-            )
+        if not path.is_file():  # a read from a pipe would wait for its writer
+            reason = "it is no file" if path.exists() else "no such file"
+            raise DataError(f"{path} cannot be read as a table: {reason}")
         if path.stat().st_size > MOST_BYTES:
             raise DataError(
                 f"{path} cannot be read as a table: it is longer than {MOST_BYTES} bytes"
@@ -76,10 +77,12 @@ def _text(path: Path) -> str:
 def _delimiter(text: str, required: Sequence[str]) -> str:
     """The one under which the header has most of the required columns, by default a comma."""
     header = text.partition("\n")[0]
-    return max(
-        DELIMITERS,
-        key=lambda d: len(set(required) & set(_names(next(csv.reader([header], delimiter=d), [])))),
-    )
+
+    def known(delimiter: str) -> int:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+        return len(set(required) & set(_names(cells)))
+
+    return max(DELIMITERS, key=known)
 
 
 def _names(header: Sequence[str]) -> list[str]:
@@ -89,21 +92,19 @@ def _names(header: Sequence[str]) -> list[str]:
 def _parsed(path: Path, text: str, delimiter: str, required: Sequence[str], skipped: int) -> Rows:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = _names(next(reader, []))
-    if missing := [name for name in required if name not in names]:
+    missing = [name for name in required if name not in names]
+    if missing:
         raise DataError(
             f"{path}: column {missing[0]!r} is missing; the header is {','.join(required)}"
         )
-    if twice := [name for name in required if names.count(name) > 1]:
+    twice = [name for name in required if names.count(name) > 1]
+    if twice:
         raise DataError(f"{path}: column {twice[0]!r} stands there twice")
     rows: Rows = []
     for cells in reader:
         if any(cell.strip() for cell in cells):
-            rows.append(
-                (
-                    reader.line_num + skipped,
-                    _row(path, reader.line_num + skipped, names, cells, required),
-                )
-            )
+            line = reader.line_num + skipped
+            rows.append((line, _row(path, line, names, cells, required)))
     return rows
 
 
@@ -111,9 +112,12 @@ def _row(
     path: Path, line: int, names: list[str], cells: list[str], required: Sequence[str]
 ) -> dict[str, str]:
     row = dict(zip(names, map(plain, cells), strict=False))
-    if short := [name for name in required if name not in row]:
-        raise DataError(f"{path} line {line}: the row ends before column {short[0]!r}")
+    missing = [name for name in required if name not in row]
+    if missing:
+        raise DataError(f"{path} line {line}: the row ends before column {missing[0]!r}")
     if any(cell.strip() for cell in cells[len(names) :]):
-        raise DataError(f"{path} line {line}: {len(cells)} cells, but the header has {len(names)}: quote what holds a "
-                        "delimiter")  # fmt: skip
+        raise DataError(
+            f"{path} line {line}: {len(cells)} cells, but the header has {len(names)}: "
+            "quote what holds a delimiter"
+        )
     return row

@@ -1,7 +1,7 @@
-"""What a synthetic face does and when: movements with truth, the strength of every action unit over time, the recipe.
+"""What a synthetic face does and when: the recipe, movements with truth, strengths over time.
 
-Durations, apex positions and rates follow published interval tables of spontaneous micro-expression sets; the shapes of
-the curves are our own. Nothing here is from the papers.
+Durations, apex positions and rates follow published interval tables of spontaneous micro-expression
+sets; the shapes of the curves are our own. Nothing here is from the papers.
 """
 
 from __future__ import annotations
@@ -31,29 +31,25 @@ class Recipe:
     gaze_per_min: float = 10.0
     swallow_per_min: float = 1.5
     turn_per_min: float = 5.0
-    held_per_min: float = 0.0  # movements that begin as an ME does and stay; training has many
+    # expressions that begin as an ME does and stay; training has many
+    sustained_per_min: float = 0.0
     micro_s: tuple[float, float, float, float] = (0.36, 0.10, 0.13, 0.50)  # mean, sd, least, most
     apex: tuple[float, float, float, float] = (0.48, 0.14, 0.20, 0.80)
     macro_s: tuple[float, float, float] = (1.15, 0.55, 4.0)  # median, least, most
     micro_px: tuple[float, float] = (0.35, 2.4)  # peak displacement at 112 px, log-uniform
-    macro_px: tuple[float, float] = (
-        0.6,
-        6.0,
-    )  # log-uniform; weak ones teach that an ME is brief, not small
-    held_px: tuple[float, float] = (0.35, 9.0)  # log-uniform
-    held_s: tuple[float, float] = (0.5, 2.5)  # between rise and fall
-    held_level: tuple[float, float] = (0.6, 1.0)  # what stays of the first peak
-    held_gaping: float = 0.3  # share with an open mouth, as in surprise and laughter
+    macro_px: tuple[float, float] = (0.6, 6.0)  # log-uniform; weak ones: an ME is brief, not small
+    sustained_px: tuple[float, float] = (0.35, 9.0)  # log-uniform
+    sustained_s: tuple[float, float] = (0.5, 2.5)  # between rise and fall
+    sustained_level: tuple[float, float] = (0.6, 1.0)  # what stays of the first peak
+    sustained_open_mouth: float = 0.3  # share with an open mouth, as in surprise and laughter
     blink_pull: float = 1.0  # how far brows and cheeks go along with a blink
     turn: tuple[float, float] = (0.02, 0.25)  # radians, log-uniform
     margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
-    tries: int = (
-        12  # draws of a micro- or macro-expression before its place beside the others is given up
-    )
+    tries: int = 12  # draws of an expression until it is left out for lack of a place
     # the head and the skin, all the time: RMS of a clip, log-uniform
     sway_rad: tuple[float, float] = (0.004, 0.06)  # yaw and pitch
     sway_px: tuple[float, float] = (0.5, 8.0)  # of the head in the picture, in crop px
-    swim_px: tuple[float, float] = (0.02, 0.30)  # smooth random deformation
+    warp_px: tuple[float, float] = (0.02, 0.30)  # non-rigid warps: smooth random deformation
     # the camera
     hz: tuple[float, ...] = (30.0, 30.0, 30.0, 25.0, 25.0, 25.0, 20.0, 15.0, 60.0)
     time_jitter: float = 0.06  # of a frame, sd
@@ -76,7 +72,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Movement:
-    """One movement with truth. Times in ns; `peak_px` at crop resolution; labels None but for MEs."""
+    """One movement with truth.
+
+    Times in ns; `peak_px` at crop resolution; labels None but for MEs.
+    """
 
     kind: str
     onset_ns: int
@@ -100,7 +99,10 @@ class Action:
 def rise_and_fall(
     onset: float, apex: float, offset: float, up: float, down: float, hold: float = 0.0
 ) -> Curve:
-    """0 at onset and offset, 1 at apex, smooth; `up` and `down` bend the flanks; `hold` seconds at the top."""
+    """A smooth curve: 0 at onset and offset, 1 at apex and for `hold` seconds after it.
+
+    `up` and `down` bend the flanks.
+    """
 
     def curve(t: float) -> float:
         if not onset < t < offset:
@@ -118,30 +120,29 @@ def rise_and_fall(
 def rise_and_stay(
     onset: float, apex: float, offset: float, up: float, fall: float, level: float
 ) -> Curve:
-    """0 at onset, 1 at apex, then down to `level` with `SETTLE_S`, and in the last `fall` seconds down to 0."""
+    """A curve: 0 at onset, 1 at apex, then near `level`, down to 0 in the last `fall` seconds."""
     rise = rise_and_fall(onset, apex, offset, up, 1.0)
 
     def curve(t: float) -> float:
         if t < apex or t >= offset:
             return rise(t)
+        settled = level + (1 - level) * math.exp((apex - t) / SETTLE_S)
         left = min((offset - t) / fall, 1.0)
-        return (level + (1 - level) * math.exp((apex - t) / SETTLE_S)) * (
-            0.5 - 0.5 * math.cos(math.pi * left)
-        )
+        return settled * (0.5 - 0.5 * math.cos(math.pi * left))
 
     return curve
 
 
 def capture_times(rng: np.random.Generator, seconds: float, recipe: Recipe) -> NDArray[np.int64]:
-    """Capture times (ns) of a camera of the recipe: rate, jitter, lost frames; strictly rising from 0."""
+    """Capture times (ns) of a camera of the recipe, strictly rising from 0."""
     hz = float(recipe.hz[rng.integers(len(recipe.hz))])
     count = max(int(seconds * hz), 2)
-    jitter = (
-        np.clip(rng.normal(0, recipe.time_jitter, count), -0.4, 0.4)
-        if rng.random() < 0.6
-        else np.zeros(count)
-    )
+    jitter = np.zeros(count)
+    if rng.random() < 0.6:
+        jitter = np.clip(rng.normal(0, recipe.time_jitter, count), -0.4, 0.4)
     times = np.round((np.arange(count) + jitter) * 1e9 / hz).astype(np.int64)
-    keep = rng.random(count) >= (recipe.lost_frames if rng.random() < 0.5 else 0.0)
+    chance = rng.random(count)
+    lost = recipe.lost_frames if rng.random() < 0.5 else 0.0
+    keep = chance >= lost
     keep[:2] = True
     return np.asarray(times[keep] - times[0])

@@ -1,0 +1,8 @@
+"""The networks in torch, with their preprocessing inside.
+
+mesnet    MESNet, the spotter, in whole and in stream form
+spatial   its spatial encoder
+motion    what moved between two crops: grey differences and optical flow
+cmnet     CMNet, the recognizer
+weights   networks as safetensors
+"""

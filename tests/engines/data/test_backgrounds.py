@@ -1,4 +1,4 @@
-"""Real video as carrier: the walk through it, what is warped in, and what stays as it was."""
+"""Real-video backgrounds: the walk through one, what is warped in, and what stays as it was."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ NEVER = dataclasses.replace(Recipe(), micro_px=(1.5, 1.9))
 
 
 @pytest.fixture(scope="module")
-def carriers() -> list[Background]:
+def backgrounds() -> list[Background]:
     return read_backgrounds(SAMPLE, stop_s=3.0)
 
 
-def test_a_video_becomes_segments_in_crop_pixels(carriers: list[Background]) -> None:
-    (carrier,) = carriers
-    assert carrier.crops.shape == (75, 3, 112, 112)
-    assert carrier.times_ns[0] == 0
-    assert np.allclose(np.diff(carrier.times_ns), 40_000_000, atol=2)
-    noses = carrier.landmarks[:, 1]
+def test_a_video_becomes_segments_in_crop_pixels(backgrounds: list[Background]) -> None:
+    (background,) = backgrounds
+    assert background.crops.shape == (75, 3, 112, 112)
+    assert background.times_ns[0] == 0
+    assert np.allclose(np.diff(background.times_ns), 40_000_000, atol=2)
+    noses = background.landmarks[:, 1]
     assert ((noses > 40) & (noses < 90)).all()
 
 
-def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(carriers: list[Background]) -> None:
+def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(backgrounds: list[Background]) -> None:
     seen = 0
     for seed in range(6):
-        clip = background_clip(carriers, seed, 6.0, NEVER)
+        clip = background_clip(backgrounds, seed, 6.0, NEVER)
         assert (clip.split, clip.face) == ("train", "webcam.mp4")
         assert clip.times_ns[0] == 0
         assert 5.9e9 < clip.times_ns[-1] <= 6e9
@@ -42,35 +42,38 @@ def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(carriers: list[Background]
         assert {m.kind for m in clip.movements} <= {"micro"}
         seen += len(clip.movements)
     assert seen >= 2
-    again = background_clip(carriers, 3, 6.0, NEVER)
-    np.testing.assert_array_equal(again.crops, background_clip(carriers, 3, 6.0, NEVER).crops)
+    again = background_clip(backgrounds, 3, 6.0, NEVER)
+    np.testing.assert_array_equal(again.crops, background_clip(backgrounds, 3, 6.0, NEVER).crops)
 
 
-def test_held_movements_are_warped_in_where_the_recipe_has_them(carriers: list[Background]) -> None:
-    recipe = dataclasses.replace(NEVER, held_per_min=20)
-    kinds = [
-        m.kind for seed in range(6) for m in background_clip(carriers, seed, 6.0, recipe).movements
-    ]
+def test_sustained_expressions_are_warped_in_where_the_recipe_has_them(
+    backgrounds: list[Background],
+) -> None:
+    recipe = dataclasses.replace(NEVER, sustained_per_min=20)
+    kinds = []
+    for seed in range(6):
+        clip = background_clip(backgrounds, seed, 6.0, recipe)
+        kinds += [move.kind for move in clip.movements]
     assert kinds.count("macro") >= 2
     assert kinds.count("micro") >= 2
 
 
-def test_movements_are_warped_in_and_nothing_else_is(carriers: list[Background]) -> None:
-    """One frame over and over, so that all that changes is the fresh noise and what was warped in."""
+def test_movements_are_warped_in_and_nothing_else_is(backgrounds: list[Background]) -> None:
+    """One frame over and over, so that all that changes is the fresh noise and what was warped
+    in."""
     frozen = [
-        dataclasses.replace(c, crops=np.repeat(c.crops[:1], len(c.crops), 0)) for c in carriers
+        dataclasses.replace(c, crops=np.repeat(c.crops[:1], len(c.crops), 0)) for c in backgrounds
     ]
-    moved = rest = 0.0
+    moved = 0.0
+    rest = 0.0
     for seed in range(12):
         clip = background_clip(frozen, seed, 4.0, NEVER)
         for move in clip.movements:
             at = int(np.abs(clip.times_ns - move.apex_ns).argmin())
             change = np.abs(clip.crops[at].astype(int) - clip.crops[0].astype(int)).mean(0)
             quiet = np.abs(clip.crops[1].astype(int) - clip.crops[0].astype(int)).mean(0)
-            moved, rest = (
-                moved + float(np.sort(change.ravel())[-300:].mean()),
-                rest + float(quiet.mean()),
-            )
+            moved += float(np.sort(change.ravel())[-300:].mean())
+            rest += float(quiet.mean())
     assert moved > 2 * rest > 0
 
 

@@ -1,4 +1,5 @@
-"""Real video, read, aligned and annotated: against what can be seen in the sample webcam clip, frame by frame."""
+"""Real video, read, aligned and annotated: against what can be seen in the sample webcam clip,
+frame by frame."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from microspot.engines.data.footage import (
     read_footage,
     read_tuning,
 )
-from microspot.engines.data.synthesize import _carriers
+from microspot.engines.data.synthesize import _backgrounds
 from microspot.engines.errors import DataError
 from microspot.engines.evaluation.exams import mesh_annotation
 from microspot.engines.evaluation.exams.mesh_annotation import Annotation, annotate, runs
@@ -99,18 +100,15 @@ def test_known_meshes_give_the_same_crops(blinking: Footage, aligner: MeshAligne
 
 
 def test_a_break_of_more_than_the_bridge_ends_a_segment(blinking: Footage) -> None:
-    rows = [
-        *range(10),
-        *range(11, 19),
-        *range(21, 23),
-        *range(26, 28),
-        39,
-    ]  # one, two, three, many frames missing
-    keep = np.array(rows)
+    # one, two, three and many frames missing
+    keep = np.r_[0:10, 11:19, 21:23, 26:28, 39]
     broken = replace(
-        blinking, aligned=blinking.aligned[keep], crops=blinking.crops[keep], affines=blinking.affines[keep],
+        blinking,
+        aligned=blinking.aligned[keep],
+        crops=blinking.crops[keep],
+        affines=blinking.affines[keep],
         landmarks=blinking.landmarks[keep],
-    )  # fmt: skip
+    )
     assert broken.segments() == [(0, 20), (20, 22)]  # a single frame is no segment
     assert broken.minutes == pytest.approx((22 + 1) * 0.04 / 60)
     annotation = annotate(broken)
@@ -145,7 +143,8 @@ def test_small_faces_are_read_by_the_gates_that_the_aligner_has() -> None:
 def test_footage_of_the_examinations_is_known_by_its_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, other = tmp_path / "mine.mp4", tmp_path / "webcam.mp4"
+    copy = tmp_path / "mine.mp4"
+    other = tmp_path / "webcam.mp4"
     copy.write_bytes(SAMPLE.read_bytes())
     other.write_bytes(b"another film")
     assert (examined_from_s(SAMPLE), examined_from_s(copy), examined_from_s(other)) == (
@@ -162,7 +161,7 @@ def test_footage_of_the_examinations_is_known_by_its_content(
     with pytest.raises(
         DataError, match=r"mine\.mp4: the examinations use this footage; train on other"
     ):
-        _carriers(tmp_path, 112)
+        _backgrounds(tmp_path, 112)
 
 
 def write_video(path: Path, frames: list[np.ndarray]) -> None:

@@ -1,4 +1,5 @@
-"""Units beside the pictures: whatever cameras write there, intact pictures are decoded, and damaged ones are not."""
+"""Units beside the pictures: whatever cameras write there, intact pictures are decoded, and damaged
+ones are not."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def coded() -> dict[str, list[bytes]]:
 def decode(codec: str, packets: list[bytes]) -> list[int]:
     """The numbers of the pictures that a decoder gives which refuses damaged ones."""
     decoder: Any = av.CodecContext.create(codec, "r")
-    decoder.options, decoder.thread_count = {"err_detect": "explode"}, 1
+    decoder.options = {"err_detect": "explode"}
+    decoder.thread_count = 1
     shown = []
     for packet in [*packets, None]:
         try:
@@ -87,7 +89,8 @@ def test_damaged_pictures_stay_refused(coded: dict[str, list[bytes]]) -> None:
 
 
 def test_what_pictures_need_is_kept_beside_what_breaks_off() -> None:
-    """A stream without key frames can be begun at a recovery point only, whatever else the camera says there."""
+    """A stream without key frames can be begun at a recovery point only, whatever else the camera
+    says there."""
     packets = encode("libx264", 40, g="12", **{"intra-refresh": "1"})[
         1:
     ]  # all but the one key frame

@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,8 +28,9 @@ from microspot.engines.data.synthesize import (
     BACKGROUND_CLIPS,
     BASIS_CLIPS,
     TRAINING_RECIPE,
-    Source,
-    _tasks,
+    Material,
+    SetOptions,
+    _jobs,
     synthesize,
 )
 from microspot.engines.data.synthetic import Clip, Motion, Renderer, render_video, strengths_at
@@ -39,14 +41,34 @@ from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, SAMPLE_HZ, 
 SAMPLE = sample_clip()
 NEUTRAL_S = NEUTRAL_FRAME / SAMPLE_HZ  # mouth closed, eyes open, facing the camera
 ONLY_MICRO = Recipe(
-    macro_per_min=0, blink_per_min=0, speech_per_min=0, gaze_per_min=0, swallow_per_min=0, turn_per_min=0
-)  # fmt: skip
+    macro_per_min=0,
+    blink_per_min=0,
+    speech_per_min=0,
+    gaze_per_min=0,
+    swallow_per_min=0,
+    turn_per_min=0,
+)
 TINY = (1e-6, 2e-6)
 STILL_CAMERA = dataclasses.replace(
-    ONLY_MICRO, hz=(30.0,), time_jitter=0, lost_frames=0, repeated_frames=0, smears=0, noise=TINY, light=0, flicker=0,
-    shrink=(1.0, 1.0 + 1e-9), codecs=(0.0, 0.0, 1.0), sway_rad=TINY, sway_px=TINY, swim_px=TINY, jitter_px=(0.0, 0.0),
-    drift_px=0, place_px=0, micro_px=(1.2, 1.9),
-)  # fmt: skip
+    ONLY_MICRO,
+    hz=(30.0,),
+    time_jitter=0,
+    lost_frames=0,
+    repeated_frames=0,
+    smears=0,
+    noise=TINY,
+    light=0,
+    flicker=0,
+    shrink=(1.0, 1.0 + 1e-9),
+    codecs=(0.0, 0.0, 1.0),
+    sway_rad=TINY,
+    sway_px=TINY,
+    warp_px=TINY,
+    jitter_px=(0.0, 0.0),
+    drift_px=0,
+    place_px=0,
+    micro_px=(1.2, 1.9),
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +102,8 @@ def drawn(motion: Motion, recipe: Recipe, count: int, seconds: float) -> Iterato
 
 
 def change(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Difference of every crop to the first: mean of the 2 % that changed most, so that a small region shows."""
+    """Difference of every crop to the first: mean of the 2 % that changed most, so that a small
+    region shows."""
     levels = np.abs(crops.astype(np.float32) - crops[0]).mean(1).reshape(len(crops), -1)
     return np.asarray(np.sort(levels, axis=1)[:, -levels.shape[1] // 50 :].mean(1), np.float64)
 
@@ -112,9 +135,8 @@ def test_pixels_move_within_micro_expressions_and_rest_between_them(
     seen = 0
     for clip in quiet_clips:
         level = change(clip.crops)
-        spans = [
-            (clip.times_ns > m.onset_ns) & (clip.times_ns < m.offset_ns) for m in clip.movements
-        ]
+        times = clip.times_ns
+        spans = [(times > m.onset_ns) & (times < m.offset_ns) for m in clip.movements]
         at_rest = level[~np.logical_or.reduce([np.zeros(len(level), bool), *spans])]
         assert at_rest.max() < 0.5
         for move, here in zip(clip.movements, spans, strict=True):
@@ -132,50 +154,51 @@ def test_peak_px_is_the_peak_of_the_motion(motion: Motion) -> None:
             at_apex = motion.peak(strengths_at([action], move.apex_ns / 1e9))
             assert at_apex == pytest.approx(move.peak_px, abs=0.01)
             assert Recipe().micro_px[0] <= move.peak_px <= Recipe().micro_px[1]
-            assert [action.curve(ns / 1e9) for ns in (move.onset_ns - 1, move.offset_ns + 1)] == [
-                0.0,
-                0.0,
-            ]
+            assert at_rest_outside(action)
 
 
-def test_micro_expressions_are_alone_with_one_another_and_with_macros(motion: Motion) -> None:
+def at_rest_outside(action: Action) -> bool:
+    """Whether nothing moves just before the onset and just after the offset."""
+    before = (action.movement.onset_ns - 1) / 1e9
+    after = (action.movement.offset_ns + 1) / 1e9
+    return action.curve(before) == 0.0 and action.curve(after) == 0.0
+
+
+def spans_of(actions: list[Action], kind: str) -> list[tuple[int, int]]:
+    """Onset and offset in ns of the movements of a kind."""
+    moves = [action.movement for action in actions if action.movement.kind == kind]
+    return [(move.onset_ns, move.offset_ns) for move in moves]
+
+
+def test_micro_expressions_overlap_neither_one_another_nor_macros(motion: Motion) -> None:
     recipe = Recipe(micro_per_min=30, macro_per_min=20)
-    micros = macros = 0
+    gap = recipe.margin_s * 1e9 - 2
+    micro_count = 0
+    macro_count = 0
     for actions in drawn(motion, recipe, 10, 20.0):
-        spans = {
-            kind: [
-                (a.movement.onset_ns, a.movement.offset_ns)
-                for a in actions
-                if a.movement.kind == kind
-            ]
-            for kind in ("micro", "macro")
-        }
-        micros, macros = micros + len(spans["micro"]), macros + len(spans["macro"])
-        gap = recipe.margin_s * 1e9 - 2
-        assert all(
-            b[0] - a[1] >= gap for a, b in zip(spans["micro"], spans["micro"][1:], strict=False)
-        )
-        assert not [
-            1
-            for a in spans["micro"]
-            for b in spans["macro"]
-            if a[0] < b[1] + gap and b[0] < a[1] + gap
-        ]
-        assert all(first >= 0 and last <= 20e9 for first, last in spans["micro"])
-    assert micros > 20
-    assert macros > 5
+        micros = spans_of(actions, "micro")
+        macros = spans_of(actions, "macro")
+        micro_count += len(micros)
+        macro_count += len(macros)
+        for (_, before), (after, _) in pairwise(micros):
+            assert after - before >= gap
+        for onset, offset in micros:
+            assert 0 <= onset < offset <= 20e9
+            assert all(onset >= last + gap or first >= offset + gap for first, last in macros)
+    assert micro_count > 20
+    assert macro_count > 5
 
 
 def test_rates_and_durations_follow_the_recipe(motion: Motion) -> None:
     recipe = Recipe()
     moves = [a.movement for actions in drawn(motion, recipe, 60, 30.0) for a in actions]
+    kinds = [move.kind for move in moves]
     for kind, per_min in (("macro", 4.0), ("blink", 18.0), ("gaze", 10.0), ("turn", 5.0)):
-        assert sum(m.kind == kind for m in moves) / 30 == pytest.approx(per_min, rel=0.25), kind
+        assert kinds.count(kind) / 30 == pytest.approx(per_min, rel=0.25), kind
     micros = [m for m in moves if m.kind == "micro"]
-    assert (
-        0.7 * recipe.micro_per_min < len(micros) / 30 <= 1.1 * recipe.micro_per_min
-    )  # those too close are dropped
-    assert {(m.label5, m.label3) for m in micros} == {(e[0], e[1]) for e in EMOTIONS}
+    per_min = len(micros) / 30  # those too close are dropped
+    assert 0.7 * recipe.micro_per_min < per_min <= 1.1 * recipe.micro_per_min
+    assert {(m.label5, m.label3) for m in micros} == {(e.label5, e.label3) for e in EMOTIONS}
     for move in micros:
         length = move.offset_ns - move.onset_ns
         assert 0.13e9 - 2 <= length <= 0.50e9 + 2
@@ -187,40 +210,35 @@ def test_rates_and_durations_follow_the_recipe(motion: Motion) -> None:
     assert weak, "without weak macro-expressions strength alone would tell an ME"
 
 
-def test_held_movements_begin_as_an_me_does_and_stay(motion: Motion) -> None:
-    recipe = Recipe(micro_per_min=20, macro_per_min=0, held_per_min=20)
-    actions = drawn(motion, recipe, 20, 20.0)
-    held = [a for each in actions for a in each if a.movement.kind == "macro"]
-    assert len(held) > 30
-    for action in held:
+def test_sustained_expressions_begin_as_an_me_does_and_stay(motion: Motion) -> None:
+    recipe = Recipe(micro_per_min=20, macro_per_min=0, sustained_per_min=20)
+    actions = list(drawn(motion, recipe, 20, 20.0))
+    sustained = [a for each in actions for a in each if a.movement.kind == "macro"]
+    assert len(sustained) > 30
+    for action in sustained:
         move = action.movement
-        rise, stay = (move.apex_ns - move.onset_ns) / 1e9, (move.offset_ns - move.apex_ns) / 1e9
-        assert 0.2 * recipe.micro_s[2] - 1e-6 <= rise <= 0.8 * recipe.micro_s[3] + 1e-6
-        assert stay > recipe.held_s[0]
-        assert [action.curve(ns / 1e9) for ns in (move.onset_ns - 1, move.offset_ns + 1)] == [
-            0.0,
-            0.0,
-        ]
-        assert action.curve(move.apex_ns / 1e9) == pytest.approx(1, abs=1e-6)
-        assert action.curve(move.apex_ns / 1e9 + recipe.held_s[0]) >= recipe.held_level[0] - 1e-6
-        steps = [
-            action.curve(t)
-            for t in np.arange(move.onset_ns / 1e9, move.offset_ns / 1e9 + 0.02, 0.01)
-        ]
-        assert np.abs(np.diff(steps)).max() < 0.45  # no jump: the fastest rise takes 0.03 s
-    faint = [a.movement.peak_px for a in held if a.movement.peak_px < recipe.micro_px[1]]
-    assert 0.2 * len(held) < len(faint) < 0.9 * len(held)
+        onset, apex, offset = (ns / 1e9 for ns in (move.onset_ns, move.apex_ns, move.offset_ns))
+        assert 0.2 * recipe.micro_s[2] - 1e-6 <= apex - onset <= 0.8 * recipe.micro_s[3] + 1e-6
+        assert offset - apex > recipe.sustained_s[0]
+        assert at_rest_outside(action)
+        assert action.curve(apex) == pytest.approx(1, abs=1e-6)
+        kept = action.curve(apex + recipe.sustained_s[0])
+        assert kept >= recipe.sustained_level[0] - 1e-6
+        levels = [action.curve(t) for t in np.arange(onset, offset + 0.02, 0.01)]
+        assert np.abs(np.diff(levels)).max() < 0.45  # no jump: the fastest rise takes 0.03 s
+    faint = [a for a in sustained if a.movement.peak_px < recipe.micro_px[1]]
+    assert 0.2 * len(sustained) < len(faint) < 0.9 * len(sustained)
     for each in actions:
-        spans = [(a.movement.onset_ns, a.movement.offset_ns, a.movement.kind) for a in each]
-        for onset, offset, kind in spans:
-            if kind == "micro":
-                assert all(k != "macro" or offset <= a or onset >= b for a, b, k in spans)
+        macros = spans_of(each, "macro")
+        for onset_ns, offset_ns in spans_of(each, "micro"):
+            assert all(offset_ns <= first or onset_ns >= last for first, last in macros)
 
 
 def test_brows_and_cheeks_follow_a_blink_as_far_as_they_are_pulled() -> None:
     once, twice = (draw_blink(np.random.default_rng(3), 1.0, pull).strengths for pull in (1.0, 2.0))
     for unit in once:
-        assert twice[unit] == pytest.approx((1 if unit[0] == "AU43" else 2) * once[unit])
+        factor = 1 if unit[0] == "AU43" else 2
+        assert twice[unit] == pytest.approx(factor * once[unit])
 
 
 @pytest.mark.parametrize(
@@ -243,15 +261,14 @@ def test_every_unit_moves_its_own_side(motion: Motion) -> None:
         assert 0.1 < left.max() / motion.geometry.px_per_cm < 1.3, unit
         assert np.isfinite(left).all()
         both = motion.peak({(unit, side): 1.0 for side in SIDES}) / motion.geometry.px_per_cm
-        assert both < 1.3, (
-            unit
-        )  # halves that lie on each other do not add up to twice a face's reach
+        # sides that lie on each other do not add up to twice a face's reach
+        assert both < 1.3, unit
         if all(i in MIRROR and MIRROR[i] != i for blob in UNITS[unit] for i in blob.at):
             assert left.argmax() % 112 > nose > right.argmax() % 112, unit
 
 
 def test_a_blink_closes_the_eye(face: FaceAsset, motion: Motion) -> None:
-    """Darkest part of the eye: the iris is gone under the lid, and the rest of the face has not moved."""
+    """The iris is gone under the lid, and the rest of the face has not moved."""
     geometry = motion.geometry
     flow = motion_field(geometry, "AU43", "L")
     x, y = geometry.landmarks[[386, 374]].mean(0).round().astype(int)
@@ -273,15 +290,12 @@ def test_parted_lips_are_dark_inside(face: FaceAsset, motion: Motion) -> None:
 
 def test_the_step_between_the_lips_does_not_tear_the_cheek(motion: Motion) -> None:
     flow = motion.total({("AU26", s): 1.0 for s in SIDES})[..., 1]
-    beside = (
-        motion.geometry.landmarks[308] + motion.geometry.px_per_cm * motion.geometry.right
-    )  # 1 cm
-    x, y = beside.round().astype(int)
+    one_cm = motion.geometry.px_per_cm * motion.geometry.right
+    x, y = (motion.geometry.landmarks[308] + one_cm).round().astype(int)
     column = flow[y - 10 : y + 17, x]
     assert column.max() > 0.5
-    assert (
-        np.abs(np.diff(column)).max() < 0.12 * column.max()
-    )  # 0.08 as built, 0.16 with a step that stays narrow
+    # 0.08 as built, 0.16 with a step that stays narrow
+    assert np.abs(np.diff(column)).max() < 0.12 * column.max()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -296,11 +310,11 @@ def test_capture_times_rise_from_zero_at_a_rate_of_the_recipe(seed: int) -> None
 
 
 def test_a_still_face_moves_as_much_as_the_recipe_says(face: FaceAsset) -> None:
-    """The head turns and the skin swims: pixels change, more with more of either."""
+    """The head turns and the skin warps: pixels change, more with more of either."""
     levels = []
     for rad, px in ((1e-6, 1e-6), (0.05, 1e-6), (1e-6, 0.4)):
         recipe = dataclasses.replace(
-            STILL_CAMERA, micro_per_min=0, sway_rad=(rad, rad), swim_px=(px, px)
+            STILL_CAMERA, micro_per_min=0, sway_rad=(rad, rad), warp_px=(px, px)
         )
         levels.append(float(change(Renderer(face, 112, recipe).clip(3, 4.0).crops)[20:].mean()))
     assert levels[0] < 0.5
@@ -313,7 +327,7 @@ def test_head_turns_leave_parallax_but_no_similarity(face: FaceAsset) -> None:
     size = np.hypot(*np.moveaxis(yaw, -1, 0))
     x, y = renderer._motion.geometry.landmarks[1].round().astype(int)
     assert size.max() * 0.05 > 0.3, "three degrees move something by a third of a pixel"
-    np.testing.assert_allclose(renderer._held(yaw), yaw, atol=1e-3)
+    np.testing.assert_allclose(renderer._residual(yaw), yaw, atol=1e-3)
     side_x, side_y = renderer._motion.geometry.landmarks[454].round().astype(int)
     assert yaw[y, x, 0] * yaw[side_y, side_x, 0] < 0, (
         "the nose goes one way, the side of the face the other"
@@ -384,7 +398,7 @@ def test_half_a_minute_of_video_holds_several_micro_expressions(face: FaceAsset)
     counts = []
     for seed in range(4):
         moves, _ = render_video(face.image, face.landmarks, seed, 30.0, 30)
-        counts.append(sum(m.kind == "micro" for m in moves))
+        counts.append([move.kind for move in moves].count("micro"))
     assert 4 <= np.mean(counts) <= 9
     assert min(counts) >= 2
 
@@ -434,8 +448,12 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
     (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
     done: list[int] = []
     synthesize(
-        folder, tmp_path / "set", clips=5, seconds=1.5, seed=1, workers=1, progress=lambda n, _: done.append(n)
-    )  # fmt: skip
+        folder,
+        tmp_path / "set",
+        SetOptions(clips=5, seconds=1.5, seed=1),
+        workers=1,
+        progress=lambda n, _: done.append(n),
+    )
     crops = np.load(tmp_path / "set" / "crops.npy", mmap_mode="r")
     index = json.loads((tmp_path / "set" / "index.json").read_text())
     clips = index["clips"]
@@ -450,7 +468,7 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
 
 
 @pytest.mark.parametrize("share", [BACKGROUND_CLIPS, 1.0])
-def test_basis_and_carriers_take_their_share_of_a_set(
+def test_basis_and_backgrounds_take_their_share_of_a_set(
     tmp_path: Path, face: FaceAsset, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _folder(tmp_path, face, 2)
@@ -459,19 +477,16 @@ def test_basis_and_carriers_take_their_share_of_a_set(
     videos = tmp_path / "videos"
     videos.mkdir()
     with pytest.raises(DataError, match="0 videos"):
-        synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1, carriers=videos)
-    with pytest.raises(UsageError, match="share of carriers 2: expected 0 to 1"):
-        synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1, carrier_share=2)
+        synthesize(folder, tmp_path / "set", SetOptions(2, 1.0, seed=1, backgrounds=videos))
+    with pytest.raises(UsageError, match="--carrier-share 2: expected 0 to 1"):
+        SetOptions(2, 1.0, seed=1, background_share=2)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
     with pytest.raises(DataError, match=r"the set takes about 0\.0 GB, 0\.0 are free"):
-        synthesize(folder, tmp_path / "set", clips=2, seconds=1.0, seed=1)
-    tasks = _tasks(
-        folder,
-        400,
-        1,
-        Source(Recipe(), 1.0, 112, Basis({}), (Background("v", *[np.zeros(0)] * 3),), share),
-    )
-    train = [task for task in tasks if task.split == "train"]
-    assert np.mean([task.face is None for task in train]) == pytest.approx(share, abs=0.05)
-    assert np.mean([task.basis for task in tasks]) == pytest.approx(BASIS_CLIPS, abs=0.08)
-    assert all(task.face is not None for task in tasks if task.split == "validation")
+        synthesize(folder, tmp_path / "set", SetOptions(2, 1.0, seed=1))
+    options = SetOptions(400, 1.0, seed=1, background_share=share)
+    background = Background("v", *[np.zeros(0)] * 3)
+    jobs = _jobs(folder, Material(options, Basis({}), (background,)))
+    train = [job for job in jobs if job.split == "train"]
+    assert np.mean([job.face is None for job in train]) == pytest.approx(share, abs=0.05)
+    assert np.mean([job.basis for job in jobs]) == pytest.approx(BASIS_CLIPS, abs=0.08)
+    assert all(job.face is not None for job in jobs if job.split == "validation")

@@ -20,8 +20,9 @@ ROWS = [
     ["s", "ö", "12", "", "14", "macro", "", ""],
 ]
 EXPECTED = [
-    Interval("007", "a b.mp4", 3, 5, 9, "micro", "surprise", 0.5), Interval("s", "ö", 12, None, 14, "macro"),
-]  # fmt: skip
+    Interval("007", "a b.mp4", 3, 5, 9, "micro", "surprise", 0.5),
+    Interval("s", "ö", 12, None, 14, "macro"),
+]
 
 
 def text(delimiter: str = ",", rows: list[list[str]] = ROWS, end: str = "\r\n") -> str:
@@ -124,10 +125,19 @@ def test_no_name_becomes_a_formula_and_every_name_comes_back(tmp_path: Path, nam
     assert plain(escaped(name)) == name
     assert (escaped(name)[0] in "'") == (name in [*FORMULAS, "'tis"])
     sink = CsvSink(tmp_path / "t.csv")
-    sink.write({
-        "type": "event", "status": "final", "face": 0, "source": name, "onset_frame": 3, "apex_frame": 5,
-        "offset_frame": 9, "label": name, "score": 0.5,
-    })  # fmt: skip
+    sink.write(
+        {
+            "type": "event",
+            "status": "final",
+            "face": 0,
+            "source": name,
+            "onset_frame": 3,
+            "apex_frame": 5,
+            "offset_frame": 9,
+            "label": name,
+            "score": 0.5,
+        }
+    )
     sink.close()
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         row = list(csv.reader(file))[1]
