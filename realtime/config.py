@@ -41,7 +41,7 @@ class Settings(BaseModel):
         BRIDGE.most_ns // 1_000_000,
         ge=34,
         le=500,
-        description="and how far their neighbours may be apart",
+        description="longest bridge, in ms between the frames on both sides",
     )
     cluster_ticks: int = Field(
         CLUSTER_TICKS, ge=60, le=3540, description="longest cluster before a barrier"
@@ -59,15 +59,17 @@ class Settings(BaseModel):
         None, description="suppression rule"
     )
     refine: bool = Field(
-        True, description="False scores by the proposal network alone (ablation M40)"
+        True, description="refine proposals; without it these alone score (ablation M40)"
     )
     label_floor: float | None = Field(
         None, ge=0, le=1, description="label probability below which it is uncertain"
     )
     queue_frames: int = Field(64, ge=2, le=4096, description="aligned frames waiting per source")
-    queue_mb: int = Field(128, ge=8, le=8192, description="and their images together, in MB")
+    queue_mb: int = Field(
+        128, ge=8, le=8192, description="images of the frames waiting per source, in MB"
+    )
     clock_reset_frames: int = Field(
-        5, ge=1, le=1000, description="frames running backwards before the clock is taken anew"
+        5, ge=1, le=1000, description="frames in a row with earlier times that mean a reset clock"
     )
     min_face_px: float = Field(
         AlignOptions().min_face_px,

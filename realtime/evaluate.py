@@ -51,25 +51,16 @@ def evaluate(
     """
     match([], [], rule, iou)  # refuses a wrong rule before any video runs
     table = None if truth is None else read_table(truth)
-    wanted: list[Interval] = []
-    found: list[Interval] = []
-    delays_s: list[float] = []
-    outages: list[Gap] = []
-    seconds = 0.0
+    pooled = _Pooled()
     for source in open_sources(uris, fps=fps):
         rows = None
         if table is not None:
             rows = _counted_from_0(source, _of_video(source, table), file_numbers)
         observed = observe(source, engines, settings)
         if rows is None:
-            wanted += _known_to(source, observed.times)
+            pooled.add(_known_to(source, observed.times), observed)
         else:
-            wanted += _within(source, rows, observed.frames)
-        found += [as_interval(event) for event in observed.events]
-        delays_s += [(event.emitted_ns - event.offset_ns) / 1e9 for event in observed.events]
-        if observed.times:
-            seconds += (observed.times[-1] - observed.times[0]) / 1e9
-        outages += joined(observed.gaps)
+            pooled.add(_within(source, rows, observed.frames), observed)
     report = {
         "rule": rule,
         "iou": iou,
@@ -77,12 +68,18 @@ def evaluate(
         "sources": [printable(redact_uri(uri)) for uri in uris],
     }
     report |= spotting_report(
-        wanted, found, rule=rule, iou=iou, minutes=seconds / 60, emits=("micro",)
+        pooled.wanted,
+        pooled.found,
+        rule=rule,
+        iou=iou,
+        minutes=pooled.seconds / 60,
+        emits=("micro",),
     )
-    report["decision_delay_s"] = round(float(np.median(delays_s)), 3) if delays_s else None
-    report["no_evidence"] = _time_without_evidence(outages)
+    report["decision_delay_s"] = pooled.decision_delay_s()
+    report["no_evidence"] = _time_without_evidence(pooled.outages)
     if engines.recognizer_spec is not None:
-        report |= _recognition(wanted, found, iou, engines.recognizer_spec.labels)
+        labels = engines.recognizer_spec.labels
+        report |= _recognition(pooled.wanted, pooled.found, iou, labels)
     return report
 
 
@@ -107,6 +104,30 @@ class Observed:
     times: list[int] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     frames: int = 0
+
+
+@dataclass(eq=False)
+class _Pooled:
+    """Truth and events of all sources together, and for how long these were watched."""
+
+    wanted: list[Interval] = field(default_factory=list)
+    found: list[Interval] = field(default_factory=list)
+    delays_s: list[float] = field(default_factory=list)
+    outages: list[Gap] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, truth: list[Interval], observed: Observed) -> None:
+        """Add one source."""
+        self.wanted += truth
+        self.found += [as_interval(event) for event in observed.events]
+        self.delays_s += [(event.emitted_ns - event.offset_ns) / 1e9 for event in observed.events]
+        self.outages += joined(observed.gaps)
+        if observed.times:
+            self.seconds += (observed.times[-1] - observed.times[0]) / 1e9
+
+    def decision_delay_s(self) -> float | None:
+        """Median time from an event's offset to its decision; None without events."""
+        return round(float(np.median(self.delays_s)), 3) if self.delays_s else None
 
 
 def observe(source: Source, engines: EngineSet, settings: Settings) -> Observed:

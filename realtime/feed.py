@@ -219,7 +219,7 @@ class Feed:
     def _close_segments(self, gap: Gap) -> Iterator[Item]:
         """End every open segment at `gap`; the aligner starts anew."""
         yield from self._decided(self._decimator.flush())
-        self._decimator.anchor(None)  # nothing is held after flush
+        self._decimator.anchor(None)  # returns nothing: flush left no frame waiting
         self._aligner.reset()
         self._shape = None
         yield from self._segments.interrupted(gap)

@@ -40,7 +40,7 @@ class WarningKind(StrEnum):
 
 
 class GapReason(StrEnum):
-    """Why a source gives no evidence. Why a face is not used says `aligner.Rejection`."""
+    """Why a source gives no evidence; why a single face is not used, `aligner.Rejection` says."""
 
     FRAMES_MISSING = "frames missing"
     CLOCK_JUMPED = "clock jumped"
@@ -145,7 +145,7 @@ class SourceState:
 
 @dataclass(frozen=True)
 class SourceWarning:
-    """Something about a source that a person should know; told on standard error as well."""
+    """Something about a source that a person should know; printed on standard error as well."""
 
     source: str
     kind: WarningKind

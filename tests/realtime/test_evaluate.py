@@ -1,4 +1,4 @@
-"""`evaluate` against truth that does not fit the video or the engine: it says so instead of scoring 0."""
+"""`evaluate` with truth that does not fit the video or the engine: an error, not a score of 0."""
 
 from __future__ import annotations
 
@@ -51,13 +51,15 @@ def test_the_rate_of_a_folder_can_be_given(images: Path, tmp_path: Path) -> None
         scored(images, table, fps=0.0)
 
 
-def test_truth_in_file_numbers_is_told_and_taken_where_asked(images: Path, tmp_path: Path) -> None:
+def test_truth_in_file_numbers_is_noticed_and_used_where_asked(
+    images: Path, tmp_path: Path
+) -> None:
     table = truth(tmp_path, (5565, 5567, 5570))
     with pytest.raises(DataError) as caught:
         scored(images, table)
     assert str(caught.value) == (
-        "truth frames 5565-5570 lie beyond the 12 frames of 006_1: it seems to count by the numbers in the names of "
-        "the images (5563 first): --file-numbers"
+        "truth frames 5565-5570 lie beyond the 12 frames of 006_1: the truth seems to use the "
+        "numbers in the names of the images, which begin at 5563: add --file-numbers"
     )
     assert scored(images, table, file_numbers=True)["micro"]["fn"] == 1
     with pytest.raises(
@@ -67,7 +69,7 @@ def test_truth_in_file_numbers_is_told_and_taken_where_asked(images: Path, tmp_p
 
 
 @pytest.mark.parametrize("frames", [(290, 300, 310), (8, 10, 12), (-2, 0, 3)])
-def test_truth_beyond_the_video_is_told(tmp_path: Path, frames: tuple[int, int, int]) -> None:
+def test_truth_beyond_the_video_is_an_error(tmp_path: Path, frames: tuple[int, int, int]) -> None:
     clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
     table = truth(tmp_path, (0, 1, 2), frames, video="wall")
     with pytest.raises(
@@ -78,12 +80,12 @@ def test_truth_beyond_the_video_is_told(tmp_path: Path, frames: tuple[int, int, 
         scored(clip, table, file_numbers=True)
 
 
-def test_truth_up_to_the_last_frame_is_taken(tmp_path: Path) -> None:
+def test_truth_up_to_the_last_frame_is_scored(tmp_path: Path) -> None:
     clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
     assert scored(clip, truth(tmp_path, (0, 5, FRAMES - 1), video="wall"))["micro"]["fn"] == 1
 
 
-def test_labels_that_the_engine_does_not_know_are_left_out_and_told(tmp_path: Path) -> None:
+def test_labels_that_the_engine_does_not_know_are_left_out_and_counted(tmp_path: Path) -> None:
     clip = write_still(tmp_path / "wall.mp4", frames=FRAMES, value=90)
     report = scored(clip, truth(tmp_path, (0, 1, 2), (4, 5, 6), video="wall", label="happiness"))
     assert report["labels_left_out"] == {"happiness": 2}

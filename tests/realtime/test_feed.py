@@ -1,4 +1,7 @@
-"""The feed: what counts as evidence. A fake aligner that loses faces, a fake source with any times."""
+"""The feed: what counts as evidence.
+
+A fake aligner loses faces, a fake source gives frames at any times.
+"""
 
 import threading
 
@@ -15,13 +18,23 @@ STEP = 33_333_333
 
 
 class Times:
-    """A source of blank frames at given times, `heights` high, and a record before the frame of an index."""
+    """A source of blank frames at given times.
 
-    name, live, pace, epoch, started_utc, rate_hz = "times", False, False, 0, None, None
+    heights: of the frames, 8 by default; between: (index, record) of a record before a frame.
+    """
+
+    name = "times"
+    live = False
+    pace = False
+    epoch = 0
+    started_utc = None
+    rate_hz = None
 
     def __init__(self, times, heights=None, between=None):
-        self.times, self.drops = times, {}
-        self.heights, self.between = heights or [8] * len(times), between
+        self.times = times
+        self.heights = heights or [8] * len(times)
+        self.between = between
+        self.drops = {}
 
     def __enter__(self):
         return self
@@ -41,10 +54,11 @@ class Times:
 
 
 class Faces:
-    """An aligner that sees the faces `visible(ns)` names; else rejects with "no face"."""
+    """An aligner that finds the faces that `visible(ns)` names; with none it rejects: "no face"."""
 
     def __init__(self, visible):
-        self.visible, self.resets = visible, 0
+        self.visible = visible
+        self.resets = 0
 
     def __enter__(self):
         return self
@@ -78,7 +92,7 @@ def run(times, visible=lambda ns: {0}, heights=None, between=None):
     return items[:-1]
 
 
-def test_an_absence_is_a_gap_at_once_and_its_rest_on_return():
+def test_an_absence_gives_a_gap_when_certain_and_another_on_return():
     times = [k * STEP for k in range(90)]
     items = run(times, lambda ns: set() if 1_000_000_000 <= ns < 2_000_000_000 else {0})
     gaps = [item for item in items if isinstance(item, Gap)]
@@ -118,7 +132,7 @@ def test_each_face_has_its_own_gaps():
     )
 
 
-def test_closing_a_feed_that_never_started_is_quiet():
+def test_a_feed_that_never_started_can_be_closed():
     Feed(Times([]), Faces(lambda ns: {0}), 30, Settings(), Meter()).close()
 
 
@@ -134,7 +148,7 @@ def test_a_picture_of_another_size_starts_a_new_segment_in_the_same_frame():
     assert [len(item.crops) for item in sighted] == [1] * 30
 
 
-def test_a_change_of_size_after_an_interruption_is_told_with_it():
+def test_a_change_of_size_after_an_interruption_gives_no_gap_of_its_own():
     lost = Gap("times", None, 9 * STEP, 10 * STEP, "connection lost")
     items = run([k * STEP for k in range(20)], heights=[8] * 10 + [16] * 10, between=(10, lost))
     assert [item for item in items if isinstance(item, Gap)] == [lost]

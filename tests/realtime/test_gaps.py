@@ -1,4 +1,7 @@
-"""Gaps tell the truth: joined, the records of an outage run from the last frame used to the first used after it."""
+"""Gaps.
+
+Joined, the records of an outage run from the last frame used to the first used after it.
+"""
 
 from itertools import pairwise
 
@@ -15,13 +18,16 @@ MS = 1_000_000
 STEP = 40 * MS  # a camera of 25 Hz
 
 
-def segments(**options):
+def make_tracker(**options):
     return SegmentTracker("cam", Bridge(BridgeOptions(**options)))
 
 
-def see_all(held, sightings):
-    """Gaps of (time in ms, faces, reason) in order."""
-    return [gap for at, faces, why in sightings for gap in held.see(at * MS, set(faces), why)]
+def see_all(tracker, sightings):
+    """The Gaps of sightings: (time in ms, faces, reason)."""
+    gaps = []
+    for at, faces, reason in sightings:
+        gaps += tracker.see(at * MS, set(faces), reason)
+    return gaps
 
 
 def test_a_gap_is_never_of_zero_length():
@@ -30,7 +36,7 @@ def test_a_gap_is_never_of_zero_length():
 
 
 @pytest.mark.parametrize(
-    ("hole", "why", "told"),
+    ("hole", "why", "reported"),
     [
         (
             [(80, "turned away"), (120, "turned away"), (160, "turned away")],
@@ -46,37 +52,36 @@ def test_a_gap_is_never_of_zero_length():
     ],
     ids=["rejected", "rejected, and back in the frame that makes it certain", "no frame came"],
 )
-def test_the_reason_is_what_was_seen_of_the_hole(hole, why, told):
-    sightings = [(0, {0}, None), (40, {0}, None)] + [
-        (at, set(), reason) for at, reason in hole if reason
-    ]
-    gaps = see_all(segments(frames=1), [*sightings, (240, {0}, None)])
-    assert {gap.reason for gap in gaps} == {told}
+def test_the_reason_is_what_was_seen_of_the_hole(hole, why, reported):
+    missing = [(at, set(), reason) for at, reason in hole if reason]
+    sightings = [(0, {0}, None), (40, {0}, None), *missing, (240, {0}, None)]
+    gaps = see_all(make_tracker(frames=1), sightings)
+    assert {gap.reason for gap in gaps} == {reported}
     assert [(gap.start_ns, gap.stop_ns) for gap in joined(gaps)] == [(40 * MS, 240 * MS)]
 
 
 def test_an_outage_of_the_source_runs_from_the_last_frame_used_to_the_first_used():
     """The last frame before it showed no face any more, nor did the first after it."""
-    held = segments()
-    before = see_all(held, [(0, {0}, None), (40, {0}, None), (80, set(), "no face")])
-    lost = held.interrupted(Gap("cam", None, 80 * MS, 5_000 * MS, "connection lost"))
-    after = see_all(held, [(8_000, set(), "no face"), (8_040, {0}, None), (8_080, {0}, None)])
-    told = [*before, *lost, *after]
+    tracker = make_tracker()
+    before = see_all(tracker, [(0, {0}, None), (40, {0}, None), (80, set(), "no face")])
+    lost = tracker.interrupted(Gap("cam", None, 80 * MS, 5_000 * MS, "connection lost"))
+    after = see_all(tracker, [(8_000, set(), "no face"), (8_040, {0}, None), (8_080, {0}, None)])
+    reported = [*before, *lost, *after]
     assert [gap.face for gap in lost] == [None]
-    assert [(gap.start_ns, gap.stop_ns) for gap in joined(told)] == [(40 * MS, 8_040 * MS)]
+    assert [(gap.start_ns, gap.stop_ns) for gap in joined(reported)] == [(40 * MS, 8_040 * MS)]
 
 
 def test_faces_that_were_away_before_the_source_was_lost_keep_their_reason():
-    held = segments()
-    see_all(held, [(0, {0, 1}, None), (40, {0, 1}, None)])
-    told = see_all(held, [(40 * n, {0}, "turned away") for n in range(2, 8)])
-    lost = held.interrupted(Gap("cam", None, 280 * MS, 900 * MS, "connection lost"))
-    told += [*lost, *see_all(held, [(1_000, {0, 1}, None)])]
+    tracker = make_tracker()
+    see_all(tracker, [(0, {0, 1}, None), (40, {0, 1}, None)])
+    reported = see_all(tracker, [(40 * n, {0}, "turned away") for n in range(2, 8)])
+    lost = tracker.interrupted(Gap("cam", None, 280 * MS, 900 * MS, "connection lost"))
+    reported += [*lost, *see_all(tracker, [(1_000, {0, 1}, None)])]
     assert [(gap.face, gap.reason) for gap in lost] == [
         (1, "turned away"),
         (None, "connection lost"),
     ]
-    assert [(g.face, g.start_ns // MS, g.stop_ns // MS, g.reason) for g in joined(told)] == [
+    assert [(g.face, g.start_ns // MS, g.stop_ns // MS, g.reason) for g in joined(reported)] == [
         (0, 280, 1_000, "connection lost"),
         (1, 40, 1_000, "turned away, connection lost"),
     ]
@@ -89,34 +94,57 @@ def test_faces_that_were_away_before_the_source_was_lost_keep_their_reason():
 )
 def test_joined_gaps_cover_every_hole_that_was_not_bridged_and_nothing_else(script):
     """Against the definition: neighbours in the times of use are bridged, or one outage."""
-    held, told, used, now = segments(), [], [], 0
+    tracker = make_tracker()
+    reported = []
+    used = []
+    now = 0
     for step, seen, event in script:
+        before = now
         now += step * MS
         if event == 0:
-            told += held.interrupted(Gap("cam", None, now - step * MS, now - 1, "connection lost"))
-        told += held.see(now, {0} if seen else set(), None if seen else "no face")
-        used += [now] if seen else []
-    spans = [
-        (gap.start_ns, gap.stop_ns) for gap in joined(told) if used and gap.start_ns >= used[0]
-    ]
-    ends = [span for span in spans if span[1] <= (used[-1] if used else -1)]
-    assert all(start in used and stop in used for start, stop in ends)
-    alone = {gap.start_ns for gap in told} & {
-        gap.stop_ns for gap in told
-    }  # a frame between two outages
-    assert all(at in alone for at in used for start, stop in spans if start < at < stop)
-    holes = [(a, b) for a, b in pairwise(used) if b - a > 150 * MS]
-    assert all(any(start <= a and b <= stop for start, stop in spans) for a, b in holes)
+            reported += tracker.interrupted(Gap("cam", None, before, now - 1, "connection lost"))
+        if seen:
+            reported += tracker.see(now, {0}, None)
+            used.append(now)
+        else:
+            reported += tracker.see(now, set(), "no face")
+    if not used:
+        return
+    outages = [gap for gap in joined(reported) if gap.start_ns >= used[0]]
+    for outage in outages:
+        if outage.stop_ns <= used[-1]:
+            assert outage.start_ns in used
+            assert outage.stop_ns in used
+    # Only a single frame between two outages lies within a joined one.
+    starts = {gap.start_ns for gap in reported}
+    isolated = starts & {gap.stop_ns for gap in reported}
+    for outage in outages:
+        assert all(at in isolated for at in used if outage.start_ns < at < outage.stop_ns)
+    for last, first in pairwise(used):
+        if first - last > 150 * MS:
+            assert any(gap.start_ns <= last and first <= gap.stop_ns for gap in outages)
 
 
 @pytest.mark.parametrize(
     ("hz", "missing", "bridged"),
-    [(30, 2, True), (30, 3, False), (29.97, 2, True), (25, 2, True), (25, 3, False), (24, 2, True), (15, 1, True),
-     (15, 2, False), (60, 2, True), (60, 5, True), (60, 6, False)],
-)  # fmt: skip
+    [
+        (30, 2, True),
+        (30, 3, False),
+        (29.97, 2, True),
+        (25, 2, True),
+        (25, 3, False),
+        (24, 2, True),
+        (15, 1, True),
+        (15, 2, False),
+        (60, 2, True),
+        (60, 5, True),
+        (60, 6, False),
+    ],
+)
 def test_cameras_of_any_rate_may_miss_two_frames(hz, missing, bridged):
-    """Above 30 Hz frames are thinned to the grid: what counts is how many of its ticks are missing."""
-    bridge, step = Bridge(), round(1e9 / min(hz, 30))
+    """Above 30 Hz frames are thinned to the grid, and the missing ticks of the grid count."""
+    bridge = Bridge()
+    step = round(1e9 / min(hz, 30))
     for n in range(40):
         bridge.see(n * step)
     last = 39 * step
@@ -148,11 +176,11 @@ def test_bridges_are_measured_from_the_frames_that_were_looked_at():
     assert bridge.longest_ns == pytest.approx(116.7 * MS, rel=0.01)
 
 
-def test_examinations_cut_where_the_stream_tells_a_gap():
+def test_examinations_split_where_the_stream_reports_a_gap():
     times = [0, 140, 173, 206, 240, 273, 400, 433, 600, 633]
-    held = segments()
-    told = see_all(held, [(at, {0}, None) for at in times])
+    tracker = make_tracker()
+    reported = see_all(tracker, [(at, {0}, None) for at in times])
     assert [times[place] * MS for place in breaks([at * MS for at in times])] == [
-        gap.stop_ns for gap in told
+        gap.stop_ns for gap in reported
     ]
-    assert len(told) == 3  # the first hole is no rate
+    assert len(reported) == 3  # before the second interval no rate is known

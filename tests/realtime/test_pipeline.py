@@ -1,4 +1,7 @@
-"""From sources to events, end to end: streams equal files, runs equal each other, nothing leaves the machine."""
+"""From sources to events, end to end.
+
+Streams equal files, runs equal each other, nothing leaves the machine.
+"""
 
 import itertools
 import json
@@ -16,6 +19,7 @@ from microspot.realtime.config import Settings
 from microspot.realtime.gaps import joined
 from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import Event, Frame, Gap
+from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sources.open import open_source, open_sources
 from microspot.realtime.watch import watch
 from tests.clips import write_clip
@@ -41,7 +45,8 @@ def clip(tmp_path_factory):
 
 def finals(uri, engines, **options):
     """Final events and every other record of a run."""
-    events, others = [], []
+    events = []
+    others = []
     with Pipeline([open_source(uri)], engines, Settings(), **options) as pipeline:
         for record in pipeline.run():
             if not isinstance(record, Event):
@@ -57,13 +62,13 @@ def test_a_stream_gives_the_events_of_its_file(clip, engines):
     for _ in range(ATTEMPTS):
         with RtspServer(clip) as server:
             found, others = finals(server.url, engines, seconds=SECONDS - 0.5)
-        if not (gaps := [r for r in others if isinstance(r, Gap)]):
+        gaps = [record for record in others if isinstance(record, Gap)]
+        if not gaps:
             break
-    cut = (
-        SECONDS - 1.5
-    ) * 1e9  # the run stops before the stream ends, which a live source takes for a loss
-    expected = [e for e in expected if e.offset_ns < cut]
-    found = [e for e in found if e.offset_ns < cut]
+    # The run stops before the stream ends, which a live source would take for a loss.
+    stop_ns = (SECONDS - 1.5) * 1e9
+    expected = [event for event in expected if event.offset_ns < stop_ns]
+    found = [event for event in found if event.offset_ns < stop_ns]
     tick = 1e9 / 30
     assert not gaps
     assert len(found) == len(expected)
@@ -73,8 +78,10 @@ def test_a_stream_gives_the_events_of_its_file(clip, engines):
         assert one.label == other.label
 
 
-def test_a_server_that_dies_and_comes_back_is_survived_with_a_gap(clip, engines):
-    gaps, states, after = [], [], 0
+def test_a_server_that_stops_and_returns_costs_a_gap(clip, engines):
+    gaps = []
+    states = []
+    after = 0
     with (
         RtspServer(clip) as server,
         Pipeline([open_source(server.url)], engines, seconds=12) as pipeline,
@@ -98,17 +105,8 @@ def test_a_server_that_dies_and_comes_back_is_survived_with_a_gap(clip, engines)
 
 
 def test_two_runs_give_equal_bytes():
-    command = [
-        sys.executable,
-        "-m",
-        "microspot.realtime",
-        "watch",
-        "sample:synthetic:7",
-        "--json",
-        "--provisional",
-        "--seconds",
-        "8",
-    ]
+    command = [sys.executable, "-m", "microspot.realtime", "watch", "sample:synthetic:7"]
+    command += ["--json", "--provisional", "--seconds", "8"]
     one, two = (
         subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
         for _ in range(2)
@@ -125,7 +123,8 @@ def test_several_sources_run_as_one_and_equal_themselves_alone(clip, engines):
     with Pipeline(copies, engines) as pipeline:
         ends = 0
         for record in pipeline.run():
-            ends += isinstance(record, SourceEnd)
+            if isinstance(record, SourceEnd):
+                ends += 1
             if isinstance(record, Event) and record.status == "final":
                 together.setdefault(record.source, []).append(record)
     assert ends == 2
@@ -138,12 +137,10 @@ def test_several_sources_run_as_one_and_equal_themselves_alone(clip, engines):
 def test_every_line_of_a_run_is_what_the_contract_says(clip, engines):
     lines: list[dict] = []
 
-    class Keep:
+    class Keep(Sink):
         """A sink that keeps every record."""
 
-        wants_provisional, draws, note, notes = True, False, "", ()
-        __enter__ = lambda self: self  # noqa: E731
-        __exit__ = lambda self, *_: None  # noqa: E731
+        wants_provisional = True
 
         def write(self, record):
             lines.append(json.loads(json.dumps(record)))
@@ -183,16 +180,8 @@ def can_cut_the_network():
 
 @pytest.mark.skipif(not can_cut_the_network(), reason="unshare -n is not allowed here")
 def test_the_whole_pipeline_runs_with_the_network_cut_off(clip):
-    command = [
-        "unshare",
-        "-n",
-        sys.executable,
-        "-m",
-        "microspot.realtime",
-        "watch",
-        str(clip),
-        "--json",
-    ]
+    command = ["unshare", "-n", sys.executable, "-m", "microspot.realtime"]
+    command += ["watch", str(clip), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert '"type": "end"' in done.stdout
@@ -209,15 +198,24 @@ def test_files_are_never_dropped_from(clip, engines):
 class Jumpy:
     """A source whose clock repeats, jumps ahead and is set back for good."""
 
-    name, live, pace, epoch, started_utc, rate_hz = "jumpy", False, False, 0, None, None
+    name = "jumpy"
+    live = False
+    pace = False
+    epoch = 0
+    started_utc = None
+    rate_hz = None
 
     def __init__(self, path, times):
-        self.times, self.drops = times, {}
+        self.times = times
+        self.drops = {}
         with open_source(str(path)) as source:
-            self.image = next(r for r in source if isinstance(r, Frame)).image
+            self.image = next(record for record in source if isinstance(record, Frame)).image
 
-    __enter__ = lambda self: self  # noqa: E731
-    __exit__ = lambda self, *_: None  # noqa: E731
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
 
     def __iter__(self):
         return iter([Frame("jumpy", i, t, self.image) for i, t in enumerate(self.times)])
@@ -232,7 +230,8 @@ def test_times_that_jump_repeat_or_go_back_never_reach_the_networks(clip, engine
     times += [times[-1], times[-1] - step]  # repeated, one back
     times += [times[19] + 2_000_000_000 + k * step for k in range(10)]  # a jump ahead
     times += [k * step for k in range(15)]  # set back for good
-    gaps, drops = [], {}
+    gaps = []
+    drops = {}
     with Pipeline([Jumpy(clip, times)], engines) as pipeline:
         for record in pipeline.run():
             if isinstance(record, Gap):
@@ -252,16 +251,12 @@ class Leaving(Jumpy):
         super().__init__(path, [k * self.STEP for k in range(60)])
 
     def __iter__(self):
-        empty = self.image * 0
-        return iter(
-            [
-                Frame("jumpy", i, t, self.image if i < 30 else empty)
-                for i, t in enumerate(self.times)
-            ]
-        )
+        images = [self.image] * 30 + [self.image * 0] * 30
+        for index, (captured_ns, image) in enumerate(zip(self.times, images, strict=True)):
+            yield Frame("jumpy", index, captured_ns, image)
 
 
-def test_an_absence_that_lasts_is_told_until_the_end(clip, engines):
+def test_the_gap_of_a_face_that_never_returns_ends_with_the_source(clip, engines):
     """The face leaves at 1 s and never comes back: the source's last frame ends the gap."""
     with Pipeline([Leaving(clip)], engines) as pipeline:
         records = list(pipeline.run())
@@ -272,15 +267,15 @@ def test_an_absence_that_lasts_is_told_until_the_end(clip, engines):
 
 
 @pytest.mark.parametrize(("least", "used"), [(60, True), (400, False)])
-def test_a_small_face_is_told_and_its_frames_are_counted(clip, engines, least, used):
+def test_a_small_face_has_a_note_and_its_frames_are_counted(clip, engines, least, used):
     """The face of the clip is about 100 px wide."""
     notes = set()
     settings = Settings(min_face_px=least, small_face_px=150)
     with Pipeline([open_source(str(clip))], engines, settings, seconds=1) as pipeline:
-        pipeline.draw = lambda frame, views: notes.update(
-            re.sub(r"\d+", "N", view.note) for view in views
-        )
+        pipeline.draw = lambda _, views: notes.update(view.note for view in views)
         *_, end = pipeline.run()
-    assert notes == {"face small: N px" if used else "face small: N px, not used"}
+    assert {re.sub(r"\d+", "N", note) for note in notes} == {
+        "face small: N px" if used else "face small: N px, not used"
+    }
     assert end.rejected == ({} if used else {"too small": 30})
     assert end.face_seen is used

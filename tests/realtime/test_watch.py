@@ -17,8 +17,8 @@ from microspot.realtime.sinks.callback import CallbackSink
 from microspot.realtime.watch import follow
 
 
-class Run:
-    """Two states, then what was open when it was stopped."""
+class FakeRecords:
+    """A state, a second one unless it was stopped, then the event that was open."""
 
     draw: Any = None
 
@@ -41,14 +41,16 @@ class Run:
         self.stopped = True
 
     def finish(self) -> Iterator[Any]:
-        raise AssertionError("the run itself was sound")
+        raise AssertionError("nothing interrupted this run")
 
 
 class Full(Sink):
-    """A sink whose disk is full, from a record of one type on, or when it draws."""
+    """A sink whose disk is full: for records of one type, or when it draws."""
 
     def __init__(self, kind: str) -> None:
-        self.kind, self.draws, self.closed = kind, kind == "draw", False
+        self.kind = kind
+        self.draws = kind == "draw"
+        self.closed = False
 
     def write(self, record: dict[str, Any]) -> None:
         if record["type"] == self.kind:
@@ -63,22 +65,23 @@ class Full(Sink):
 
 @pytest.mark.parametrize("kind", ["state", "draw"])
 def test_an_output_that_fails_ends_the_run_and_takes_nothing_from_the_others(kind: str) -> None:
-    full, kept = Full(kind), list[dict[str, Any]]()
+    full = Full(kind)
+    kept: list[dict[str, Any]] = []
     with pytest.raises(DataError, match="full"):
-        follow(Run(), [full, CallbackSink(kept.append, False)])
+        follow(FakeRecords(), [full, CallbackSink(kept.append, False)])
     assert [record["type"] for record in kept] == ["start", "state", "event", "end"]
     assert full.closed
 
 
-def test_an_output_that_cannot_begin_begins_nothing() -> None:
-    run, kept = Run(), list[dict[str, Any]]()
+def test_a_sink_that_refuses_the_start_record_starts_no_source() -> None:
+    kept: list[dict[str, Any]] = []
     with pytest.raises(DataError, match="full"):
-        follow(run, [Full("start"), CallbackSink(kept.append, False)])
+        follow(FakeRecords(), [Full("start"), CallbackSink(kept.append, False)])
     assert [record["type"] for record in kept] == ["start"]
 
 
-class Signalled(Run):
-    """A run that is told to end while it has records that it has not yet given."""
+class Signalled(FakeRecords):
+    """Gets a signal while it has records that it has not yet given."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__()
@@ -90,14 +93,15 @@ class Signalled(Run):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_breaks_no_round_off(number: signal.Signals) -> None:
-    def untaken(number: int, _: object) -> None:
-        raise AssertionError(f"signal {number} broke the run off")
+def test_an_interruption_lets_the_round_end(number: signal.Signals) -> None:
+    def unhandled(number: int, _: object) -> None:
+        raise AssertionError(f"signal {number} was not handled")
 
-    kept, before = list[dict[str, Any]](), signal.signal(number, untaken)
+    kept: list[dict[str, Any]] = []
+    before = signal.signal(number, unhandled)
     try:
         outcome = follow(Signalled(number), [CallbackSink(kept.append, False)])
-        assert signal.getsignal(number) == untaken, "it is given back"
+        assert signal.getsignal(number) == unhandled, "the handler from before is restored"
     finally:
         signal.signal(number, before)
     assert outcome.code == 130

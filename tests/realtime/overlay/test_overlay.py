@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from microspot.realtime.overlay import draw
-from microspot.realtime.overlay.cards import LABELS, PENDING, WARN, caption, color, current
+from microspot.realtime.overlay.cards import current_events, name_and_percent
+from microspot.realtime.overlay.palette import LABELS, PENDING, WARN, event_color
 from microspot.realtime.records import Event, View
 
 NOW_NS = 20_000_000_000
@@ -17,28 +18,47 @@ HISTORY = 200
 
 
 def event(name: str = "a", status: str = "final", onset_s: float = 17.0, **other: Any) -> Event:
-    onset = int(onset_s * 1e9)
+    onset_ns = int(onset_s * 1e9)
     fields: dict[str, Any] = {
-        "id": name, "source": "cam", "face": 0, "status": status, "onset_ns": onset, "offset_ns": onset + 300_000_000,
-        "onset_frame": 510, "offset_frame": 519, "score": 0.9, "emitted_ns": onset + 10**9,
-    }  # fmt: skip
+        "id": name,
+        "source": "cam",
+        "face": 0,
+        "status": status,
+        "onset_ns": onset_ns,
+        "offset_ns": onset_ns + 300_000_000,
+        "onset_frame": 510,
+        "offset_frame": 519,
+        "score": 0.9,
+        "emitted_ns": onset_ns + 10**9,
+    }
     if status == "final":
         fields |= {
-            "apex_ns": onset + 10**8, "apex_frame": 513, "label": "surprise", "intensity": (0.1, 0.9, 0.2),
+            "apex_ns": onset_ns + 10**8,
+            "apex_frame": 513,
+            "label": "surprise",
+            "intensity": (0.1, 0.9, 0.2),
             "label_scores": {"negative": 0.1, "positive": 0.08, "surprise": 0.82},
-        }  # fmt: skip
+        }
     return Event(**(fields | other))
 
 
 def view(face: int = 0, events: tuple[Event, ...] = (), **other: Any) -> View:
     rng = np.random.default_rng(face)
     fields: dict[str, Any] = {
-        "source": "cam", "face": face, "now_ns": NOW_NS, "grid_hz": 30, "measured_hz": 29.8,
-        "windows": (7, 9, 11, 13, 15), "scores": rng.random((5, HISTORY)).astype(np.float32),
-        "refined": rng.random(HISTORY).astype(np.float32), "events": events,
-        "outline": np.array([[20, 20], [60, 20], [60, 70], [20, 70]], np.float32), "quality": 0.9, "latency_ms": 14.0,
+        "source": "cam",
+        "face": face,
+        "now_ns": NOW_NS,
+        "grid_hz": 30,
+        "measured_hz": 29.8,
+        "windows": (7, 9, 11, 13, 15),
+        "scores": rng.random((5, HISTORY)).astype(np.float32),
+        "refined": rng.random(HISTORY).astype(np.float32),
+        "events": events,
+        "outline": np.array([[20, 20], [60, 20], [60, 70], [20, 70]], np.float32),
+        "quality": 0.9,
+        "latency_ms": 14.0,
         "thresholds": (0.5, 0.5),
-    }  # fmt: skip
+    }
     return View(**(fields | other))
 
 
@@ -46,9 +66,9 @@ def image(height: int = 120, width: int = 160) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 255, (height, width, 3), np.uint8)
 
 
-def has(picture: np.ndarray, tint: tuple[int, int, int]) -> int:
+def count_pixels(picture: np.ndarray, color: tuple[int, int, int]) -> int:
     """Pixels of exactly this colour."""
-    return int((picture == tint).all(axis=2).sum())
+    return int((picture == color).all(axis=2).sum())
 
 
 @pytest.mark.parametrize(
@@ -61,13 +81,15 @@ def test_canvas_depends_on_the_image_alone(height: int, width: int) -> None:
     assert len(sizes) == 1
     rows, columns, _ = sizes.pop()
     assert rows % 2 == columns % 2 == 0
-    assert 960 <= columns <= 1280 + 1.5 * draw.CARD + 1
+    assert 960 <= columns <= 1280 + 1.5 * draw.CARD_WIDTH + 1
     assert 690 <= rows <= 1050
 
 
 def test_inputs_are_left_alone_and_the_result_repeats() -> None:
-    given, seen = image(), view(events=(event(),))
-    before, scores = given.copy(), seen.scores.copy()
+    given = image()
+    before = given.copy()
+    seen = view(events=(event(),))
+    scores = seen.scores.copy()
     first = draw.draw(given, [seen], notes=["recording to overlay.mp4"])
     second = draw.draw(given, [seen], notes=["recording to overlay.mp4"])
     assert first is not given
@@ -112,14 +134,16 @@ def test_draws_whatever_a_session_can_say(seen: View) -> None:
 
 def test_provisional_is_hollow_and_final_filled() -> None:
     quiet = {"scores": NAN, "refined": NAN[0], "outline": np.empty((0, 2), np.float32)}
-    timeline = slice(int(draw.VIDEO), None)
-    before = draw.draw(
-        image(), [view(events=(event(status="provisional", onset_s=12.1),), **quiet)]
-    )[timeline]
-    after = draw.draw(image(), [view(events=(event(onset_s=12.1),), **quiet)])[timeline]
-    assert has(after, LABELS[2]) > 2 * has(before, PENDING) > 0
-    assert not has(before, LABELS[2])
-    assert not has(after, PENDING)
+    provisional = view(events=(event(status="provisional", onset_s=12.1),), **quiet)
+    final = view(events=(event(onset_s=12.1),), **quiet)
+    timeline = slice(int(draw.VIDEO_HEIGHT), None)
+    before = draw.draw(image(), [provisional])[timeline]
+    after = draw.draw(image(), [final])[timeline]
+    outline = count_pixels(before, PENDING)
+    assert outline > 0
+    assert count_pixels(after, LABELS[2]) > 2 * outline
+    assert not count_pixels(before, LABELS[2])
+    assert not count_pixels(after, PENDING)
 
 
 def test_heat_strip_moves_with_time() -> None:
@@ -129,11 +153,16 @@ def test_heat_strip_moves_with_time() -> None:
     pictures = [
         draw.draw(image(), [seen], now_ns=NOW_NS + later) for later in (0, 2 * 10**9, 60 * 10**9)
     ]
-    row = int(draw.VIDEO + 100)
-    bright = [np.flatnonzero((p[row, 100:].astype(int)[:, 1:] > 180).all(axis=1)) for p in pictures]
-    assert len(bright[0])
-    assert bright[0].mean() > bright[1].mean() + 150
-    assert not len(bright[2])
+    now, soon, late = (bright_columns(picture) for picture in pictures)
+    assert len(now)
+    assert now.mean() > soon.mean() + 150
+    assert not len(late)
+
+
+def bright_columns(picture: np.ndarray) -> np.ndarray:
+    """Columns of the heat strip, from the 100th on, that show a high score."""
+    row = picture[int(draw.VIDEO_HEIGHT + 100), 100:]
+    return np.flatnonzero((row[:, 1:] > 180).all(axis=1))
 
 
 def test_a_face_long_unseen_has_no_outline() -> None:
@@ -144,16 +173,14 @@ def test_a_face_long_unseen_has_no_outline() -> None:
     assert np.array_equal(draw.draw(image(), [view()], now_ns=late)[:480, :640], bare)
 
 
-def test_what_there_is_to_say_of_a_face_stands_at_it_and_in_its_card() -> None:
-    plain, small = (
-        draw.draw(image(), [view()]),
-        draw.draw(image(), [view(note="face small: 62 px")]),
-    )
+def test_the_note_on_a_face_stands_at_it_and_in_its_card() -> None:
+    plain = draw.draw(image(), [view()])
+    small = draw.draw(image(), [view(note="face small: 62 px")])
     changed = (plain != small).any(axis=2)
-    card = round(draw.CARD * small.shape[1] / (draw.CARD + draw.MIN_WIDTH - draw.CARD))
-    assert has(small, WARN) > has(plain, WARN)
-    assert changed[:, :-card].any()
-    assert changed[:, -card:].any()
+    card_columns = round(draw.CARD_WIDTH * small.shape[1] / draw.MIN_WIDTH)
+    assert count_pixels(small, WARN) > count_pixels(plain, WARN)
+    assert changed[:, :-card_columns].any()
+    assert changed[:, -card_columns:].any()
 
 
 def test_notes_and_caveat_are_visible() -> None:
@@ -163,17 +190,16 @@ def test_notes_and_caveat_are_visible() -> None:
     assert (plain != draw.draw(image(), [], caveat="")).any()
 
 
-def test_newest_word_on_an_event_wins() -> None:
-    first, other = event("a", "provisional"), event("b", "provisional", onset_s=16.0)
-    assert current(view(events=(first, other))) == [other, first]
-    assert [
-        e.status
-        for e in current(view(events=(first, replace(other, status="withdrawn"), event("a"))))
-    ] == ["final"]
+def test_the_newest_record_of_an_event_counts() -> None:
+    first = event("a", "provisional")
+    other = event("b", "provisional", onset_s=16.0)
+    assert current_events(view(events=(first, other))) == [other, first]
+    later = view(events=(first, replace(other, status="withdrawn"), event("a")))
+    assert [known.status for known in current_events(later)] == ["final"]
 
 
 @pytest.mark.parametrize(
-    ("said", "name", "sure", "tint"),
+    ("said", "name", "percent", "color"),
     [
         (event(status="provisional"), "provisional", "90%", PENDING),
         (event(), "surprise", "82%", LABELS[2]),
@@ -186,6 +212,11 @@ def test_newest_word_on_an_event_wins() -> None:
         (event(label=None, label_scores=None), "micro-expression", "90%", None),
     ],
 )
-def test_captions(said: Event, name: str, sure: str, tint: tuple[int, int, int] | None) -> None:
-    assert caption(said) == (name, sure)
-    assert color(said) == tint if tint else color(said) not in (*LABELS, PENDING)
+def test_names_and_colors(
+    said: Event, name: str, percent: str, color: tuple[int, int, int] | None
+) -> None:
+    assert name_and_percent(said) == (name, percent)
+    if color is None:
+        assert event_color(said) not in (*LABELS, PENDING)
+    else:
+        assert event_color(said) == color

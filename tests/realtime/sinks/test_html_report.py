@@ -14,18 +14,36 @@ from microspot.realtime.sinks.html_report import ReportSink, page
 from microspot.realtime.sinks.open import open_sink
 
 START = {
-    "type": "start", "sources": [{"source": "a<b>.mp4", "started_utc": None, "fps": 30.0}], "engines": "packaged",
-    "backend": "onnx", "why": "", "grid_hz": 30, "latency_ticks": {},
-}  # fmt: skip
+    "type": "start",
+    "sources": [{"source": "a<b>.mp4", "started_utc": None, "fps": 30.0}],
+    "engines": "packaged",
+    "backend": "onnx",
+    "why": "",
+    "grid_hz": 30,
+    "latency_ticks": {},
+}
 
 
 def event(status="final", onset=1.0, **changes):
-    return {
-        "type": "event", "id": "1", "source": "a<b>.mp4", "face": 0, "status": status, "onset_s": onset,
-        "apex_s": onset + 0.1, "offset_s": onset + 0.3, "onset_frame": 30, "apex_frame": 33, "offset_frame": 39,
-        "score": 0.8, "label": "negative", "label_scores": {"negative": 0.9, "positive": 0.1},
-        "intensity": [0.1, 0.5, 0.2], "emitted_s": onset + 1,
-    } | changes  # fmt: skip
+    record = {
+        "type": "event",
+        "id": "1",
+        "source": "a<b>.mp4",
+        "face": 0,
+        "status": status,
+        "onset_s": onset,
+        "apex_s": onset + 0.1,
+        "offset_s": onset + 0.3,
+        "onset_frame": 30,
+        "apex_frame": 33,
+        "offset_frame": 39,
+        "score": 0.8,
+        "label": "negative",
+        "label_scores": {"negative": 0.9, "positive": 0.1},
+        "intensity": [0.1, 0.5, 0.2],
+        "emitted_s": onset + 1,
+    }
+    return record | changes
 
 
 def test_elan_has_every_final_event_in_order_of_time(tmp_path):
@@ -39,29 +57,26 @@ def test_elan_has_every_final_event_in_order_of_time(tmp_path):
     )
     for record in (START, *finals):
         sink.take(record)
-    root = ET.fromstring(
-        (tmp_path / "events.eaf").read_bytes()
-    )  # without closing: each event is saved at once
+    # Read without closing the sink: each event is saved at once.
+    root = ET.fromstring((tmp_path / "events.eaf").read_bytes())
     times = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")}
     assert list(times.values()) == sorted(times.values())
-    notes = [
-        (
-            times[a.get("TIME_SLOT_REF1")],
-            times[a.get("TIME_SLOT_REF2")],
-            a.findtext("ANNOTATION_VALUE"),
-        )
-        for a in root.iter("ALIGNABLE_ANNOTATION")
+    annotations = list(root.iter("ALIGNABLE_ANNOTATION"))
+    spans = [
+        (times[annotation.get("TIME_SLOT_REF1")], times[annotation.get("TIME_SLOT_REF2")])
+        for annotation in annotations
     ]
-    said = "negative 0.90, spotted 0.80"
-    assert notes == [(1000, 1300, said), (2000, 2300, said), (1200, 1500, said), (1300, 1600, said)]
+    assert spans == [(1000, 1300), (2000, 2300), (1200, 1500), (1300, 1600)]
+    values = {annotation.findtext("ANNOTATION_VALUE") for annotation in annotations}
+    assert values == {"negative 0.90, spotted 0.80"}
     tiers = {tier.get("TIER_ID"): len(tier) for tier in root.iter("TIER")}
     assert tiers == {
-        "a<b>.mp4 face 1 micro-expression": 2, "a<b>.mp4 face 1 micro-expression 2": 1,  # it overlaps
+        "a<b>.mp4 face 1 micro-expression": 2,
+        "a<b>.mp4 face 1 micro-expression 2": 1,  # it overlaps
         "a<b>.mp4 face 2 micro-expression": 1,
-    }  # fmt: skip
-    assert len(times) == 2 * len(
-        notes
-    )  # no time is shared: who moves one annotation moves no other
+    }
+    # No time is shared, so that moving one annotation moves no other.
+    assert len(times) == 2 * len(annotations)
     assert datetime.datetime.fromisoformat(root.get("DATE"))
     assert [path.name for path in tmp_path.iterdir()] == ["events.eaf"]
 
@@ -78,7 +93,7 @@ def test_elan_of_nothing_is_a_file_that_opens(tmp_path):
     assert len(root.findall("TIER")) == 1
 
 
-def test_the_report_names_everything_and_asks_for_nothing_from_outside():
+def test_the_report_names_everything_and_loads_nothing_from_outside():
     gap = {
         "type": "gap",
         "source": "x",
@@ -117,7 +132,7 @@ def test_a_run_that_never_began_has_no_report(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [ElanSink, ReportSink])
-def test_what_cannot_be_written_is_said_before_the_run(tmp_path, kind):
+def test_a_path_that_cannot_be_written_is_refused_before_the_run(tmp_path, kind):
     with pytest.raises(DataError, match="directory does not exist"):
         kind(tmp_path / "no" / "file")
     with pytest.raises(DataError, match="Is a directory"):
@@ -127,8 +142,7 @@ def test_what_cannot_be_written_is_said_before_the_run(tmp_path, kind):
 def write(kind, path):
     sink = kind(path)
     sink.write(START)
-    sink.write(event())
-    sink.close()
+    write_and_close(sink)
 
 
 @pytest.mark.parametrize("kind", [ElanSink, ReportSink])
@@ -142,17 +156,20 @@ def test_a_page_that_fails_keeps_the_old_one_and_leaves_nothing_beside_it(
     sink.write(START)
     before = path.read_bytes()
     monkeypatch.setattr(Path, "write_bytes", half_written)
-    with pytest.raises(
-        DataError, match=r"cannot write .*page: No space left"
-    ):  # ELAN at once, the report in the end
-        (sink.write(event()), sink.close())
+    with pytest.raises(DataError, match=r"cannot write .*page: No space left"):
+        write_and_close(sink)  # ELAN fails at the event, the report at the end
     assert path.read_bytes() == before
     assert kind is ElanSink or before == old, "the report of an earlier run"
     assert [file.name for file in tmp_path.iterdir()] == ["page"]
 
 
+def write_and_close(sink):
+    sink.write(event())
+    sink.close()
+
+
 def half_written(path, content):
-    """A disk that fills up."""
+    """Write half and fail, as on a disk that fills up."""
     with path.open("wb") as file:
         file.write(content[: len(content) // 2])
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -160,7 +177,7 @@ def half_written(path, content):
 
 @pytest.mark.parametrize("kind", [ElanSink, ReportSink])
 @pytest.mark.parametrize("name", ["page", "n" * 255])
-def test_what_a_killed_run_left_is_gone_after_the_next(tmp_path, kind, name):
+def test_the_part_left_by_a_killed_run_is_removed_by_the_next(tmp_path, kind, name):
     (tmp_path / (name[:250] + ".part")).write_text("half of a page")
     write(kind, tmp_path / name)
     assert [file.name for file in tmp_path.iterdir()] == [name]
