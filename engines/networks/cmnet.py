@@ -1,12 +1,14 @@
-"""CMNet: names the emotion of one ME from N frames, with motion magnified in feature space [S2].
+"""CMNet names the emotion of one ME from N frames, with motion magnified in feature space [S2].
 
-Two branches look at the same frames. FFE (`TextureEncoder`) carries what the face looks like; ICE
-(`IntensityEncoder`) carries how strong the movement is, squeezed to one number per frame and extended to a
-vector again. Their product goes through an LSTM; its last state is classified. The number is the only path
-from ICE to the product, so texture cannot leak into intensity (C2): there is no skip from h to u.
+Two branches look at the same frames. FFE (`TextureEncoder`) encodes what the face looks like; ICE
+(`IntensityEncoder`) encodes how strong the movement is, squeezed to one number per frame and
+extended to a vector again. Their product goes through an LSTM; its last state is classified. The
+number is the only path from ICE to the product, so texture cannot leak into intensity (C2): there
+is no skip from h to u.
 
     clip (B, N, 3, S, S) -> channels (B, N, 4, H, H) -> t, h (B, N, D)
-    s = sigmoid(w . h + b) (B, N) -> e = w_e s + b_e (B, N, D) -> u = t * e -> LSTM -> v (B, D) -> logits (B, C)
+    s = sigmoid(w . h + b) (B, N) -> e = w_e s + b_e (B, N, D)
+    u = t * e -> LSTM -> v (B, D) -> logits (B, C)
 
 Trunks are small convolutions for CPUs; their sizes are not from the paper.
 """
@@ -37,7 +39,7 @@ class CMNetSizes:
 
 
 class Recognition(NamedTuple):
-    """What CMNet says of a batch of clips; h is None without ICE, and s is then 1."""
+    """The output of CMNet for a batch of clips; without ICE h is None and s is 1."""
 
     logits: dict[str, Tensor]  # "3" -> (B, 3), "5" -> (B, 5)
     s: Tensor  # (B, N) intensity in (0, 1)
@@ -45,9 +47,10 @@ class Recognition(NamedTuple):
 
 
 class FrameChannels(nn.Module):
-    """uint8 clip (B, N, 3, S, S) -> float (B, N, 4, H, H), H = S / 2: grey, its difference, the flow in x and in y.
+    """uint8 clip (B, N, 3, S, S) -> float (B, N, 4, H, H), H = S / 2.
 
-    Difference and flow are to the clip's own first frame, since "frames of one video differ only in intensity" (C4).
+    The channels are grey, its difference, the flow in x and the flow in y. Difference and flow are
+    to the clip's own first frame, since "frames of one video differ only in intensity" (C4).
     """
 
     def __init__(self, side: int) -> None:
@@ -55,19 +58,20 @@ class FrameChannels(nn.Module):
         self.flow = Flow(side)
 
     def forward(self, clip: Tensor) -> Tensor:
+        """Channels of a clip."""
         batch, n = clip.shape[:2]
         grey = self.flow.prepare(clip.flatten(0, 1))  # (B N, 1, H, H)
-        first = (
-            grey.view(batch, n, *grey.shape[1:])[:, :1]
-            .expand(-1, n, -1, -1, -1)
-            .reshape(grey.shape)
-        )
+        firsts = grey.view(batch, n, *grey.shape[1:])[:, :1]  # (B, 1, 1, H, H)
+        first = firsts.expand(-1, n, -1, -1, -1).reshape(grey.shape)  # (B N, 1, H, H)
         channels: Tensor = self.flow(grey, first)
         return channels.view(batch, n, *channels.shape[1:])
 
 
 def _halve(channels: int, width: int, kernel: int = 3) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """One convolution of stride 2. Its norm folds into it on export; without one, training stands still at first."""
+    """One convolution of stride 2 with its norm, which is folded into it on export.
+
+    Without a norm training makes no progress at first.
+    """
     return _conv(channels, width, kernel, 2), nn.BatchNorm2d(width), nn.ReLU()
 
 
@@ -75,10 +79,10 @@ def _conv(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
 
 
-class _Apart(nn.Module):
+class _SplitConv(nn.Module):
     """First layer of FFE: a quarter of its filters see the face, the others what moved.
 
-    Mixed, the face drowns the movement and is learnt by heart.
+    Where all filters see both, the network learns the faces by heart instead of the movement.
     """
 
     def __init__(self, width: int) -> None:
@@ -87,11 +91,12 @@ class _Apart(nn.Module):
         self.motion = _conv(3, width - width // 4, FIRST_KERNEL)
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Channels (B N, 4, H, H) -> (B N, width, H, H)."""
         return torch.cat([self.face(frames[:, :1]), self.motion(frames[:, 1:])], 1)
 
 
 class Trunk(nn.Module):
-    """Four convolutions, a pool and a linear layer that keeps places apart: (B, N, C, H, H) -> (B, N, D)."""
+    """Four convolutions, a pool, and a linear layer with weights of its own for every place."""
 
     def __init__(self, sizes: CMNetSizes, side: int, first: nn.Module) -> None:
         super().__init__()
@@ -104,6 +109,7 @@ class Trunk(nn.Module):
         self.out = nn.Linear(d * cells**2, sizes.width)
 
     def forward(self, frames: Tensor) -> Tensor:
+        """(B, N, C, H, H) -> (B, N, D)."""
         batch, n = frames.shape[:2]
         maps = self.layers(frames.flatten(0, 1))  # (B N, d, S / 16, S / 16)
         cells = self.pool(maps)  # (B N, d, S / 32, S / 32)
@@ -112,14 +118,17 @@ class Trunk(nn.Module):
 
 
 class TextureEncoder(Trunk):
-    """FFE: facial texture, t (B, N, D), from all channels [S2 C26]."""
+    """FFE, facial texture t (B, N, D) from all channels [S2 C26]."""
 
     def __init__(self, sizes: CMNetSizes, side: int) -> None:
-        super().__init__(sizes, side, _Apart(sizes.channels[0]))
+        super().__init__(sizes, side, _SplitConv(sizes.channels[0]))
 
 
 class IntensityEncoder(nn.Module):
-    """ICE with squeeze and extend [S2 C10, C22]. Sees only what moved: intensity clues carry no texture (C2)."""
+    """ICE with squeeze and extend [S2 C10, C22].
+
+    It sees only what moved, so that intensity clues carry no texture (C2).
+    """
 
     def __init__(self, sizes: CMNetSizes, side: int) -> None:
         super().__init__()
@@ -137,7 +146,7 @@ class IntensityEncoder(nn.Module):
         return h, s.squeeze(-1), self.extend(s)
 
     def clues(self, frames: Tensor) -> Tensor:
-        """h (B, N, D)."""
+        """Intensity clues h (B, N, D) of channels (B, N, 4, H, H)."""
         h: Tensor = self.trunk(frames[:, :, 1:])
         return h
 
@@ -145,7 +154,8 @@ class IntensityEncoder(nn.Module):
 class CMNet(nn.Module):
     """The recognizer [S2] for crops of `side` pixels.
 
-    `classes`: one head per label set on the same trunk. `magnify=False` leaves ICE out (u = t), for ablation.
+    classes: one head per label set on the same trunk. magnify: False leaves ICE out (u = t), for
+    ablation.
     """
 
     def __init__(
@@ -167,11 +177,14 @@ class CMNet(nn.Module):
         self.heads = nn.ModuleDict({str(count): nn.Linear(sizes.width, count) for count in classes})
 
     def forward(self, clip: Tensor) -> Recognition:
-        """clip (B, N, 3, S, S) uint8."""
+        """Recognition of clips (B, N, 3, S, S) uint8."""
         return self.recognise(self.channels(clip))
 
     def recognise(self, frames: Tensor) -> Recognition:
-        """Channels (B, N, 4, H, H); half precision may start here, differences need float32."""
+        """Recognition from channels (B, N, 4, H, H).
+
+        fp16 may start here; the differences before need float32.
+        """
         u, s, h = self.magnified(frames)
         v = self.last_state(u)
         return Recognition({name: head(v) for name, head in self.heads.items()}, s, h)
@@ -186,15 +199,17 @@ class CMNet(nn.Module):
         return t * e, s, h
 
     def last_state(self, u: Tensor) -> Tensor:
-        """u (B, N, D) -> v (B, D)."""
-        states, _ = self.lstm(
-            u
-        )  # torch 2.11 exports the final state alone with a dimension too many
+        """The LSTM's last state: u (B, N, D) -> v (B, D)."""
+        # torch 2.11 exports the final state alone with a dimension too many
+        states, _ = self.lstm(u)
         v: Tensor = states[:, -1]
         return v
 
     def clues(self, frames: Tensor) -> Tensor:
-        """h (B, N, D) alone, for the positives of the distillation loss (C11); the network must have ICE."""
+        """Intensity clues h (B, N, D) alone, for the positives of the distillation loss (C11).
+
+        Raises ValueError for a network without ICE.
+        """
         if self.intensity is None:
             raise ValueError(
                 "this CMNet was built without ICE (magnify=False): it has no intensity clues"
@@ -203,21 +218,23 @@ class CMNet(nn.Module):
 
 
 class RecognizerStep(nn.Module):
-    """What is exported: clip (B, N, 3, S, S) uint8 -> class probabilities (B, C), intensity (B, N); N is fixed."""
+    """The form of CMNet that is exported, for one label set; N is fixed."""
 
     def __init__(self, network: CMNet, labels: int) -> None:
         super().__init__()
-        self.network, self.head = network, str(labels)
+        self.network = network
+        self.head = str(labels)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """Clip (B, N, 3, S, S) uint8 -> class probabilities (B, C), intensity (B, N)."""
         found = self.network(clip)
         return F.softmax(found.logits[self.head], -1), found.s
 
 
 class FramesStep(nn.Module):
-    """The convolutions alone: clip (B, N, 3, S, S) uint8 -> product u (B, N, D), intensity (B, N); B N frames a batch.
+    """The convolutions of CMNet alone, B N frames in a batch.
 
-    It takes clips, not frames, since every frame is compared with the first of its own clip (C4).
+    They take clips, not frames, since every frame is compared with the first of its own clip (C4).
     """
 
     def __init__(self, network: CMNet) -> None:
@@ -225,19 +242,20 @@ class FramesStep(nn.Module):
         self.network = network
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        u, s, _ = self.network.magnified(
-            self.network.channels(clip.float())
-        )  # TensorRT cannot reshape bytes
+        """Clip (B, N, 3, S, S) uint8 -> product u (B, N, D), intensity (B, N)."""
+        channels = self.network.channels(clip.float())  # TensorRT cannot reshape bytes
+        u, s, _ = self.network.magnified(channels)
         return u, s
 
 
 class HeadStep(nn.Module):
-    """LSTM and all heads: product (B, N, D) -> class probabilities (B, C) of each label set, in order; N is fixed."""
+    """The LSTM and all heads of CMNet; N is fixed."""
 
     def __init__(self, network: CMNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, product: Tensor) -> tuple[Tensor, ...]:
+        """Product u (B, N, D) -> class probabilities (B, C) of each label set, in order."""
         v = self.network.last_state(product)
         return tuple(F.softmax(head(v), -1) for head in self.network.heads.values())

@@ -1,11 +1,13 @@
-"""MESNet [S1]: spot micro-expression intervals in two steps, proposal and refinement, in whole and in stream form.
+"""MESNet [S1] spots ME intervals in two steps, proposal and refinement, in whole and stream form.
 
-Sized for one CPU core at camera rate: about 30 million multiplications per frame, a quarter of them for the flow.
-Shape letters: B batch, D lags, S crop side, L spatial feature, N ticks, M window scales, P proposals, Z state.
-The notes give layer counts, 128 channels and two classes; every other size here is not from the paper.
+Sized for one CPU core at camera rate: about 30 million multiplications per frame, a quarter of them
+for the flow. Shape letters: B batch, D lags, S crop side, L spatial feature, N ticks, M window
+scales, P proposals, Z state. The notes give layer counts, 128 channels and two classes; every other
+size here is not from the paper.
 
-A column is one tick. Every hidden activation is multiplied by its column's validity: then columns outside a segment
-are exactly the zero padding of the whole-sequence network, whatever the biases are, and `ProposerStep` is exact.
+A column is one tick. Every hidden activation is multiplied by its column's validity: then columns
+outside a segment are exactly the zero padding of the whole-sequence network, whatever the biases
+are, and `ProposerStep` is exact.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class TemporalEncoder(nn.Module):
         self.second = nn.Conv1d(TEMPORAL_CHANNELS, TEMPORAL_CHANNELS, second)
 
     def forward(self, features: Tensor, valid: Tensor) -> Tensor:
-        """features (B, L, N), valid (B, N) of 0 and 1 -> S (B, 128, N)."""
+        """Features (B, L, N), valid (B, N) of 0 and 1 -> S (B, 128, N)."""
         mask = valid[:, None]
         x = F.relu(self.first(_centred(features * mask, self.first))) * mask  # (B, 128, N)
         return F.relu(self.second(_centred(x, self.second))) * mask
@@ -56,7 +58,7 @@ def _centred(x: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 class Branch(nn.Module):
-    """One sub-network of CPN: two dilated 1D convolutions that see exactly one window of S [S1 M25, M26]."""
+    """One branch of CPN: two dilated 1D convolutions that see one window of S [S1 M25, M26]."""
 
     def __init__(self, dilations: tuple[int, int]) -> None:
         super().__init__()
@@ -77,9 +79,10 @@ class ClipProposals(nn.Module):
         self.branches = nn.ModuleList(Branch(pair) for pair in spec.dilations)
 
     def forward(self, s: Tensor, valid: Tensor) -> Tensor:
-        """S (B, 128, N), valid (B, N) -> logits (B, M, N); [:, i, e] is the window of scale i whose last tick is e.
+        """S (B, 128, N), valid (B, N) -> logits (B, M, N).
 
-        Logits of windows that leave the segment are finite and meaningless: see `clips.window_mask`.
+        [:, i, e] is the window of scale i whose last tick is e. Logits of windows that leave the
+        segment are finite and meaningless: see `clips.window_mask`.
         """
         mask = valid[:, None]
         logits = []
@@ -92,9 +95,10 @@ class ClipProposals(nn.Module):
 
 
 class ClipRefiner(nn.Module):
-    """CRN: classify a proposal and regress its boundaries from spatial features of fixed length [S1 M28-M34].
+    """CRN: classify a proposal and regress its boundaries [S1 M28-M34].
 
-    Its two 1D layers are its own [S1 M34]; two parallel output layers [S1 M13].
+    It sees spatial features of fixed length. Its two 1D layers are its own [S1 M34]; two parallel
+    output layers [S1 M13].
     """
 
     def __init__(self, spec: SpotterSpec) -> None:
@@ -107,7 +111,10 @@ class ClipRefiner(nn.Module):
         self.offsets = nn.Linear(DENSE, 2)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        """clips (P, L, N_CR) -> class logits (P, 2), column 1 = ME, and raw offsets (P, 2) = (r1, r2)."""
+        """Clips (P, L, N_CR) -> class logits (P, 2), column 1 = ME, and offsets (P, 2) = (r1, r2).
+
+        The offsets are not clamped.
+        """
         x = F.relu(self.second(F.relu(self.first(clips))))  # (P, 128, N_CR)
         x = self.dropout(F.relu(self.dense(x.flatten(1))))  # (P, 128)
         return self.classes(x), self.offsets(x)
@@ -122,7 +129,8 @@ class ClipClassifier(nn.Module):
 
     def __init__(self, spec: SpotterSpec, length: int = PRETRAIN_LENGTH) -> None:
         super().__init__()
-        self.encoder, self.temporal = SpatialEncoder(spec), TemporalEncoder(spec)
+        self.encoder = SpatialEncoder(spec)
+        self.temporal = TemporalEncoder(spec)
         self.dense = nn.Linear(TEMPORAL_CHANNELS * length, DENSE)
         self.dropout = nn.Dropout(DROPOUT)
         self.last = nn.Linear(DENSE, 2)  # outside the L2 term [S1 M20]
@@ -135,12 +143,14 @@ class ClipClassifier(nn.Module):
 
 
 class MESNet(nn.Module):
-    """Encoder, temporal encoder, CPN and CRN. `spec` is the given one with the length of the stream state in it."""
+    """Encoder, temporal encoder, CPN and CRN; its `spec` has the length of the stream state."""
 
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
-        self.encoder, self.temporal = SpatialEncoder(spec), TemporalEncoder(spec)
-        self.proposals, self.refiner = ClipProposals(spec), ClipRefiner(spec)
+        self.encoder = SpatialEncoder(spec)
+        self.temporal = TemporalEncoder(spec)
+        self.proposals = ClipProposals(spec)
+        self.refiner = ClipRefiner(spec)
         length = sum(rows * columns for rows, columns in self.state_parts())
         if spec.state not in (0, length):
             raise EngineError(
@@ -149,15 +159,17 @@ class MESNet(nn.Module):
         self.spec = dataclasses.replace(spec, state=length)
 
     def forward(self, features: Tensor, valid: Tensor) -> Tensor:
-        """Whole sequences: features (B, L, N), valid (B, N) -> CPN logits (B, M, N), end-aligned."""
+        """Whole sequences: features (B, L, N), valid (B, N) -> end-aligned logits (B, M, N)."""
         logits: Tensor = self.proposals(self.temporal(features, valid), valid)
         return logits
 
     def state_parts(self) -> list[tuple[int, int]]:
-        """(rows, columns) of what the stream carries: F, validity, first 1D layer, S, hidden layer of each branch."""
-        first, second = (
-            conv.kernel_size[0] - 1 for conv in (self.temporal.first, self.temporal.second)
-        )
+        """(rows, columns) of each part of the stream state.
+
+        The parts are F, validity, first 1D layer, S, and the hidden layer of each branch.
+        """
+        first = self.temporal.first.kernel_size[0] - 1
+        second = self.temporal.second.kernel_size[0] - 1
         tails = [branch.tails for branch in self.proposals.branches if isinstance(branch, Branch)]
         return [
             (self.temporal.first.in_channels, first),
@@ -169,46 +181,55 @@ class MESNet(nn.Module):
 
 
 def load_mesnet(spec: SpotterSpec, path: Path) -> MESNet:
-    """MESNet with the weights of `path`, in evaluation mode. Raises EngineError when they do not fit the spec."""
+    """MESNet with the weights of `path`, in evaluation mode.
+
+    Raises EngineError where they do not fit the spec.
+    """
     network = MESNet(spec)
     load_weights(network, path)
     return network.eval()
 
 
 class EncoderStep(nn.Module):
-    """pixels (B, 3 (1 + D), S, S) uint8 -> features (B, L) float32."""
+    """The spatial encoder as it is exported."""
 
     def __init__(self, network: MESNet) -> None:
         super().__init__()
         self.encoder = network.encoder.folded()
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 3 (1 + D), S, S) uint8 -> features (B, L) float32."""
         features: Tensor = self.encoder(pixels)
         return features.float()
 
 
 class ProposerStep(nn.Module):
-    """features (B, L, n), valid (B, n), state (B, Z) -> scores (B, M, n), state_out (B, Z).
-
-    scores[:, i, j] is the probability of the window of scale i whose last tick is R ticks before that of column j.
-    """
+    """Temporal encoder and CPN on n new ticks, with the state that earlier ticks have left."""
 
     def __init__(self, network: MESNet) -> None:
         super().__init__()
-        self.temporal, self.proposals = network.temporal, network.proposals
+        self.temporal = network.temporal
+        self.proposals = network.proposals
         self.parts = network.state_parts()
 
     def forward(self, features: Tensor, valid: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, L, n), valid (B, n), state (B, Z) -> scores (B, M, n), state_out (B, Z).
+
+        scores[:, i, j] is the probability of the window of scale i whose last tick is R ticks
+        before that of column j.
+        """
         past = self._unpack(state)
         seen = torch.cat([past[1], valid[:, None]], 2)  # (B, 1, R + n)
-        n, delay = features.shape[2], self.parts[0][1] // 2
+        n = features.shape[2]
+        delay = self.parts[0][1] // 2
         late = self.parts[1][1]  # R
         f = torch.cat([past[0], features * valid[:, None]], 2)
         x = F.relu(self.temporal.first(f)) * seen[:, :, late - delay : late - delay + n]
         x = torch.cat([past[2], x], 2)
         now = seen[:, :, :n]  # validity R ticks ago
         s = torch.cat([past[3], F.relu(self.temporal.second(x)) * now], 2)
-        logits, hidden = [], []
+        logits = []
+        hidden = []
         for branch, before in zip(self.proposals.branches, past[4:], strict=True):
             assert isinstance(branch, Branch)
             h = F.relu(branch.first(s[:, :, self.parts[3][1] - branch.tails[0] :])) * now
@@ -221,22 +242,26 @@ class ProposerStep(nn.Module):
         return [piece.view(-1, *part) for piece, part in zip(pieces, self.parts, strict=True)]
 
     def _pack(self, columns: list[Tensor]) -> Tensor:
+        """The last columns of each part as one state (B, Z)."""
         tails = [
-            x[:, :, -part[1] :].flatten(1) for x, part in zip(columns, self.parts, strict=True)
+            values[:, :, -width:].flatten(1)
+            for values, (_, width) in zip(columns, self.parts, strict=True)
         ]
         return torch.cat(tails, 1)
 
 
 class RefinerStep(nn.Module):
-    """clips (P, L, N_CR) -> classes (P, 2) probabilities, offsets (P, 2) within the reachable range."""
+    """The refiner as it is exported."""
 
     def __init__(self, network: MESNet) -> None:
         super().__init__()
         self.refiner = network.refiner
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Clips (P, L, N_CR) -> class probabilities (P, 2), reachable offsets (P, 2)."""
         classes, offsets = self.refiner(clips)
-        r1, r2 = offsets[:, :1].clamp(*R1_RANGE), offsets[:, 1:].clamp(*R2_RANGE)
+        r1 = offsets[:, :1].clamp(*R1_RANGE)
+        r2 = offsets[:, 1:].clamp(*R2_RANGE)
         return classes.softmax(1), torch.cat([r1, r2], 1)
 
 

@@ -1,11 +1,13 @@
-"""What moved between two crops of one face: bounded grey differences, or the displacement that explains them.
+"""What moved between two crops of one face: bounded grey differences, or optical flow.
 
-A difference depends on the face (a dark brow gives ten times that of a pale one), so a network that sees only
-differences must learn every face anew. `Flow` divides that out: the least-squares displacement of Lucas and Kanade
-(IJCAI 1981), one step of it, at every place of the crop. It is linear in the difference, needs no iteration, exports
-to plain matrix products, and is the best linear estimate under sensor noise. What the whole crop does together (shift,
-turn and growth that alignment left over) is taken away first: an ME is local [S1 M2].
-Not from the papers. Shape letters: B batch, D lags, S crop side, H = S / 2, Q = H / step.
+A difference depends on the face (a dark brow gives ten times that of a pale one), so a network that
+sees only differences must learn every face anew. `Flow` divides that out: the least-squares
+displacement of Lucas and Kanade (IJCAI 1981), one step of it, at every place of the crop. It is
+linear in the difference, needs no iteration, exports to plain matrix products, and is the best
+linear estimate under sensor noise. The movement of the whole crop (shift, turn and growth that
+alignment left over) is subtracted first: an ME is local [S1 M2]. Not from the papers.
+
+Shape letters: B batch, D lags, S crop side, H = S / 2, Q = H / step.
 """
 
 from __future__ import annotations
@@ -16,43 +18,50 @@ from torch.nn import functional as F
 
 from ..specs import LUMA
 
-DIFFERENCE_GAIN = (
-    8.0  # grey levels / 255 -> network units: a 1-2 px movement of an edge comes out near 0.5
-)
+# Grey levels / 255 -> network units: a 1-2 px movement of an edge gives about 0.5.
+DIFFERENCE_GAIN = 8.0
 FLOW_GAIN = 1.0  # per pixel of the full crop
-LOCAL_MEAN = 6.0  # standard deviation, half-resolution px; what is slower is light, not movement
-WINDOW = 2.5  # of the least squares, likewise: about 2 cm of face
-RIDGE = 1e-4  # of the gradient's energy ((grey level / 255 per px)^2): flat skin says nothing and gets no flow
+# Standard deviations of Gaussian windows, half-resolution px
+LOCAL_MEAN = 6.0  # what varies over more than this is light, not movement
+WINDOW = 2.5  # of the least squares: about 2 cm of face
+# Of the gradient's energy, (grey level / 255 per px)^2: flat skin gets no flow.
+RIDGE = 1e-4
 SPARSE = 2  # every second pixel each way is enough to fit the common movement
-CLAMP = 0.06  # of the change that shift, turn and growth are fitted to: a blink or an open mouth must not steer them
+# Largest change that shift, turn and growth are fitted to: a blink or an open mouth must not decide
+# them.
+CLAMP = 0.06
 
 
 def luma(colours: Tensor) -> Tensor:
-    """(B, 3, S, S) RGB -> (B, 1, S, S)."""
+    """RGB (B, 3, S, S) -> grey (B, 1, S, S)."""
     return LUMA[0] * colours[:, 0:1] + LUMA[1] * colours[:, 1:2] + LUMA[2] * colours[:, 2:3]
 
 
 def bounded(difference: Tensor) -> Tensor:
-    """(B, D, ...) grey differences in -1..1, each less its mean, which is light; a blink is bounded like an ME."""
+    """Grey differences (B, D, ...) in -1..1, each less its mean, which is light.
+
+    They are bounded so that a blink counts like an ME.
+    """
     return torch.tanh(DIFFERENCE_GAIN * (difference - difference.mean((2, 3), keepdim=True)))
 
 
 class Flow(nn.Module):
-    """Crops of one side -> (B, 1 + 3 D, Q, Q): the grey itself, D bounded differences, D flows in x, D in y.
+    """Optical flow between crops of `side` px.
 
-    step: of the places, in half-resolution px: Q = H / step. With 2 the flow loses nothing, since its window has no
-    detail finer than that, and everything behind it costs a quarter. crops: most that are prepared as one stack.
+    step: between the places of the flow, in half-resolution px: Q = H / step. With 2 the flow loses
+    nothing, since its window has no finer detail, and all layers behind it cost a quarter. crops:
+    the most that are prepared as one stack.
     """
 
     def __init__(self, side: int, step: int = 1, crops: int = 1) -> None:
         super().__init__()
         self.odd = side % 2
         # one convolution for all crops of a stack: a grouped one takes twice as long
-        halve = torch.kron(torch.eye(crops), torch.tensor(LUMA)[None]) / (
-            4 * 255
-        )  # (crops, 3 crops)
+        halve = torch.kron(torch.eye(crops), torch.tensor(LUMA)[None])  # (crops, 3 crops)
+        halve = halve / (4 * 255)
         half = (side + self.odd) // 2
-        smooth, mean = _band(half, 0.7), _blocks(half, step)
+        smooth = _band(half, 0.7)
+        mean = _blocks(half, step)
         ahead = torch.cat([torch.eye(half)[1:], torch.eye(half)[-1:]])
         place = (torch.arange(half) - (half - 1) / 2) / half
         for name, matrix in (
@@ -76,7 +85,10 @@ class Flow(nn.Module):
         self.coarse_place: Tensor
 
     def prepare(self, pixels: Tensor) -> Tensor:
-        """RGB crops (B, 3 C, S, S), 0 to 255 -> (B, C, H, H): grey at half the resolution, less the local mean."""
+        """RGB crops (B, 3 C, S, S), 0 to 255 -> grey at half resolution (B, C, H, H).
+
+        Each is less its local mean.
+        """
         values = pixels.float()
         if self.odd:
             values = F.pad(values, (0, 1, 0, 1), mode="replicate")
@@ -85,39 +97,50 @@ class Flow(nn.Module):
         return half - self.local @ half @ self.local.T
 
     def forward(self, now: Tensor, earlier: Tensor) -> Tensor:
-        """Prepared crops: now (B, 1, H, H), earlier (B, D, H, H)."""
-        gx, gy = self.smooth @ now @ self.slope.T, self.slope @ now @ self.smooth.T  # (B, 1, H, H)
+        """Prepared crops, now (B, 1, H, H) and earlier (B, D, H, H) -> (B, 1 + 3 D, Q, Q).
+
+        The channels are the grey of now, D bounded differences, D flows in x and D in y.
+        """
+        gx = self.smooth @ now @ self.slope.T  # (B, 1, H, H)
+        gy = self.slope @ now @ self.smooth.T
         change = now - earlier  # (B, D, H, H)
         even = self.smooth @ change @ self.smooth.T
         lags = change.shape[1]
-        sums = (
-            self.window
-            @ torch.cat([gx * gx, gx * gy, gy * gy, gx * even, gy * even], 1)
-            @ self.window.T
-        )
-        xx, xy, yy = sums[:, 0:1], sums[:, 1:2], sums[:, 2:3]  # (B, 1, Q, Q)
+        products = torch.cat([gx * gx, gx * gy, gy * gy, gx * even, gy * even], 1)
+        sums = self.window @ products @ self.window.T
+        xx = sums[:, 0:1]  # (B, 1, Q, Q)
+        xy = sums[:, 1:2]
+        yy = sums[:, 2:3]
         u, v = self._common(gx, gy, even)
-        xt, yt = sums[:, 3 : 3 + lags] - xx * u - xy * v, sums[:, 3 + lags :] - xy * u - yy * v
-        xx, yy = xx + RIDGE, yy + RIDGE
+        xt = sums[:, 3 : 3 + lags] - xx * u - xy * v  # (B, D, Q, Q)
+        yt = sums[:, 3 + lags :] - xy * u - yy * v
+        xx = xx + RIDGE
+        yy = yy + RIDGE
         scale = -2 * FLOW_GAIN / (xx * yy - xy * xy)  # half-resolution pixels are two of the crop
-        across, down = scale * (yy * xt - xy * yt), scale * (xx * yt - xy * xt)
-        seen, changed = self.mean @ torch.cat([now, change], 1) @ self.mean.T, DIFFERENCE_GAIN
-        return torch.cat(
-            [seen[:, :1], torch.tanh(torch.cat([changed * seen[:, 1:], across, down], 1))], 1
-        )
+        across = scale * (yy * xt - xy * yt)
+        down = scale * (xx * yt - xy * xt)
+        seen = self.mean @ torch.cat([now, change], 1) @ self.mean.T
+        bounded_parts = torch.tanh(torch.cat([DIFFERENCE_GAIN * seen[:, 1:], across, down], 1))
+        return torch.cat([seen[:, :1], bounded_parts], 1)
 
     def _common(self, gx: Tensor, gy: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-        """Shift, turn and growth of the whole crop, fitted one after the other: u, v (B, D, Q, Q) at every place."""
+        """The movement of the whole crop: u, v (B, D, Q, Q) at every place.
+
+        Shift in x, shift in y, turn and growth are fitted one after the other.
+        """
         gx, gy, change = (part[..., ::SPARSE, ::SPARSE] for part in (gx, gy, change))
-        x, y = self.place, self.place[:, None]
+        x = self.place
+        y = self.place[:, None]
         shares = []
         for basis in (gx, gy, gy * x - gx * y, gx * x + gy * y):
-            held = change.clamp(-CLAMP, CLAMP)
+            clamped = change.clamp(-CLAMP, CLAMP)
             energy = (basis * basis).sum((2, 3), keepdim=True) + RIDGE
-            shares.append((held * basis).sum((2, 3), keepdim=True) / energy)  # (B, D, 1, 1)
-            change = change - shares[-1] * basis
+            share = (clamped * basis).sum((2, 3), keepdim=True) / energy  # (B, D, 1, 1)
+            shares.append(share)
+            change = change - share * basis
         across, down, turn, growth = shares
-        x, y = self.coarse_place, self.coarse_place[:, None]
+        x = self.coarse_place
+        y = self.coarse_place[:, None]
         return across - turn * y + growth * x, down + turn * x + growth * y
 
 
@@ -132,7 +155,6 @@ def _band(size: int, spread: float) -> Tensor:
     """(size, size) Gaussian smoothing whose rows sum to 1, up to the edges."""
     place = torch.arange(size, dtype=torch.float32)
     away = (place[:, None] - place[None, :]) / spread
-    weights = torch.where(
-        away.abs() < 4, torch.exp(-0.5 * away**2), 0
-    )  # denormal tails would slow every product
+    # without the tails, whose denormal numbers would slow every product
+    weights = torch.where(away.abs() < 4, torch.exp(-0.5 * away**2), 0)
     return weights / weights.sum(1, keepdim=True)

@@ -1,8 +1,9 @@
 """The spatial encoder of MESNet [S1 M15]: one vector per frame, with its preprocessing inside.
 
-The paper's encoder sees a still frame (D = 0). With lags it also sees how the face differs from a moment ago, as grey
-levels ("difference") or as the displacement that explains them ("flow"): see `engines/networks/motion.py`.
-Shape letters: B batch, F unstacked frames, D lags, S crop side, L spatial feature. Sizes are not from the paper.
+The paper's encoder sees a still frame (D = 0). With lags it also sees how the face differs from a
+moment ago, as grey levels ("difference") or as the displacement that explains them ("flow"): see
+`engines/networks/motion.py`. Shape letters: B batch, F unstacked frames, D lags, S crop side, L
+spatial feature. Sizes are not from the paper.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ from .motion import Flow, bounded, luma
 
 ENCODER_CHANNELS = (32, 48, 96)  # of the first three 2D layers; the fourth gives L / cells
 FLOW_STEP = 2  # flow comes at a quarter of the crop's resolution
-CHUNK = (
-    32  # crops prepared at a time in training: twice as fast as all at once, for the cache's sake
-)
+# Crops prepared at a time in training: twice as fast as all at once, since they fit the cache.
+CHUNK = 32
 
 
 class SpatialEncoder(nn.Module):
@@ -34,41 +34,45 @@ class SpatialEncoder(nn.Module):
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
         self.lags = len(spec.lags_ns)
-        self.flow = (
-            Flow(spec.side, FLOW_STEP, 1 + self.lags)
-            if self.lags and spec.motion == "flow"
-            else None
-        )
+        by_flow = self.lags > 0 and spec.motion == "flow"
+        self.flow = Flow(spec.side, FLOW_STEP, 1 + self.lags) if by_flow else None
         cells = _halved(spec.side, times=5) ** 2
         if spec.feature % cells:
             raise EngineError(
                 f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}"
             )
-        first = 1 + 3 * self.lags if self.flow else 3 + self.lags
+        first = 1 + 3 * self.lags if by_flow else 3 + self.lags
         widths = (first, *ENCODER_CHANNELS, spec.feature // cells)
-        kernel, stride = (3, 1) if self.flow else (5, 2)  # of the first layer
-        self.pool = (
-            (3, 1, 1) if self.flow else (2, 2, 0)
-        )  # behind it: kernel, stride, padding; flow is coarse already
+        # Of the first layer and of the pool behind it (kernel, stride, padding); flow is coarse
+        # already.
+        kernel, stride = (3, 1) if by_flow else (5, 2)
+        self.pool = (3, 1, 1) if by_flow else (2, 2, 0)
         self.convs = nn.ModuleList([nn.Conv2d(widths[0], widths[1], kernel, stride, kernel // 2)])
         self.convs.extend(nn.Conv2d(widths[i], widths[i + 1], 3, padding=1) for i in range(1, 4))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
 
     def folded(self) -> SpatialEncoder:
-        """A copy for use alone, its norms folded into the convolutions: exporters would keep the folding as a graph."""
+        """A copy with its norms folded into the convolutions.
+
+        Exporters would keep the folding that `forward` does as part of the graph.
+        """
         twin = copy.deepcopy(self).eval()
         for i, (conv, norm) in enumerate(zip(list(twin.convs), list(twin.norms), strict=True)):
             assert isinstance(conv, nn.Conv2d)
             assert isinstance(norm, nn.BatchNorm2d)
-            twin.convs[i], twin.norms[i] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+            twin.convs[i] = fuse_conv_bn_eval(conv, norm)
+            twin.norms[i] = nn.Identity()
         return twin
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """pixels (B, 3 (1 + D), S, S) uint8 RGB, the current crop first -> features (B, L)."""
+        """Pixels (B, 3 (1 + D), S, S) uint8 RGB, the current crop first -> features (B, L)."""
         return self.features(self.inputs(pixels))
 
     def inputs(self, pixels: Tensor) -> Tensor:
-        """What the convolutions see of stacked crops: colours and D differences, or grey, D differences and D flows."""
+        """What the convolutions see of stacked crops (B, 3 (1 + D), S, S).
+
+        Colours and D differences, or grey, D differences and D flows each way.
+        """
         if self.flow is not None:
             seen = self.flow.prepare(pixels)
             moved: Tensor = self.flow(seen[:, :1], seen[:, 1:])
@@ -80,42 +84,44 @@ class SpatialEncoder(nn.Module):
         return torch.cat([values[:, :3] - 0.5, bounded(grey[:, :1] - grey[:, 1:])], 1)
 
     def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
-        """The same from unstacked frames (F, 3, S, S) uint8 by index, current (B,) and lags (B, D): no crop twice."""
-        grey_of = (
-            self.flow.prepare if self.flow is not None else lambda part: luma(part.float() / 255)
-        )
-        grey = torch.cat([grey_of(part) for part in torch.split(frames, CHUNK)])[
-            :, 0
-        ]  # (F, S, S), or half of S
+        """What the convolutions see of frames that are not stacked; each is prepared once.
+
+        frames (F, 3, S, S) uint8; indices into them: current (B,) and lags (B, D).
+        """
+        grey = torch.cat([self._grey(part) for part in torch.split(frames, CHUNK)])[:, 0]
         out = []
         for now, earlier in zip(torch.split(current, CHUNK), torch.split(lags, CHUNK), strict=True):
             if self.flow is not None:
                 out.append(self.flow(grey[now][:, None], grey[earlier]))
                 continue
-            colours = frames[now].float() / 255 - 0.5
-            out.append(
-                torch.cat([colours, bounded(grey[now][:, None] - grey[earlier])], 1)
-                if self.lags
-                else colours
-            )
+            seen = frames[now].float() / 255 - 0.5
+            if self.lags:
+                seen = torch.cat([seen, bounded(grey[now][:, None] - grey[earlier])], 1)
+            out.append(seen)
         return torch.cat(out).contiguous(memory_format=torch.channels_last)
 
+    def _grey(self, frames: Tensor) -> Tensor:
+        """Frames (F, 3, S, S) uint8 -> grey (F, 1, S, S), or of half the side for flow."""
+        if self.flow is not None:
+            return self.flow.prepare(frames)
+        return luma(frames.float() / 255)
+
     def features(self, inputs: Tensor) -> Tensor:
-        """(B, channels, height, width) -> (B, L)."""
-        x = inputs.to(
-            next(self.parameters()).dtype
-        )  # half precision starts here: differences need float32
+        """Inputs (B, channels, height, width) -> features (B, L)."""
+        # fp16 may start here; the differences before need float32
+        x = inputs.to(next(self.parameters()).dtype)
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             kernel, stride, padding = self.pool if i == 0 else (2, 2, 0)
-            # pooling before the ReLU is the same function on fewer values
-            x = F.relu(
-                F.max_pool2d(_normed(x, conv, norm), kernel, stride, padding, ceil_mode=True)
-            )
+            x = F.max_pool2d(_normed(x, conv, norm), kernel, stride, padding, ceil_mode=True)
+            x = F.relu(x)  # after the pool: the same function on fewer values
         return x.flatten(1)  # (B, L)
 
 
 def _normed(x: Tensor, conv: nn.Module, norm: nn.Module) -> Tensor:
-    """Convolution and norm; where the statistics are fixed the norm is folded in, which saves a pass each way."""
+    """Convolution and norm.
+
+    Where the norm's statistics are fixed it is folded in, which saves a pass forward and one back.
+    """
     assert isinstance(conv, nn.Conv2d)
     if not isinstance(norm, nn.BatchNorm2d) or norm.training:
         normed: Tensor = norm(conv(x))
@@ -130,6 +136,7 @@ def _normed(x: Tensor, conv: nn.Module, norm: nn.Module) -> Tensor:
 
 
 def _halved(side: int, times: int) -> int:
+    """`side` after halvings that are rounded up."""
     for _ in range(times):
         side = -(-side // 2)
     return side

@@ -1,7 +1,8 @@
-"""Weights on disk: safetensors, without the traces of weights that training has all but erased.
+"""Weights on disk: safetensors, with weights that training has driven near zero set to zero.
 
-The L2 term drives what is not needed towards zero for ever. A float32 below 1.2e-38 is denormal, and so may be what a
-tiny weight makes of an activation: a processor multiplies these up to a hundred times slower. Not from the papers.
+The L2 term drives weights that are not needed towards zero for ever. A float32 below 1.2e-38 is
+denormal, and so may be the product of a tiny weight and an activation: a processor multiplies these
+up to a hundred times slower. Not from the papers.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from torch import Tensor, nn
 
 from ..errors import EngineError
 
-TRACE = 1e-12  # largest size of a weight that is written as zero; sums of 10^5 of them are below float32's resolution
+# The largest size of a weight that counts as zero; sums of 10^5 of them are below float32's
+# resolution.
+TRACE = 1e-12
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write the network's tensors as safetensors."""
-    save_file(
-        {name: _cleared(tensor).contiguous() for name, tensor in network.state_dict().items()}, path
-    )
+    tensors = {name: _cleared(tensor) for name, tensor in network.state_dict().items()}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
     """Put the tensors of `path` into the network. Raises EngineError when they do not fit it."""
     try:
-        network.load_state_dict(
-            {name: _cleared(tensor) for name, tensor in load_file(path).items()}
-        )
+        tensors = {name: _cleared(tensor) for name, tensor in load_file(path).items()}
+        network.load_state_dict(tensors)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise EngineError(
             f"{path.name} does not hold weights of this spec: {error}; re-train or re-export"

@@ -1,4 +1,4 @@
-"""MESNet: shapes, gradients, receptive fields, and the law that the stream form equals the whole sequence."""
+"""MESNet: shapes, gradients, receptive fields, and that the stream equals the whole sequence."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def network() -> MESNet:
     built = MESNet(SMALL).eval()
     for parameter in built.parameters():
         if parameter.ndim == 1:
-            torch.nn.init.uniform_(
-                parameter, -0.5, 0.5
-            )  # biases must matter for padding to be tested
+            torch.nn.init.uniform_(parameter, -0.5, 0.5)  # zero biases would hide wrong padding
     return built
 
 
@@ -50,11 +48,8 @@ def test_sizes_at_the_shipped_spec() -> None:
     with torch.no_grad():
         features = network.encoder(pixels(2, network.spec))
     assert features.shape == (2, 512)
-    assert network.temporal(torch.zeros(1, 512, 9), torch.ones(1, 9)).shape == (
-        1,
-        128,
-        9,
-    )  # [S1 M17]
+    temporal = network.temporal(torch.zeros(1, 512, 9), torch.ones(1, 9))
+    assert temporal.shape == (1, 128, 9)  # [S1 M17]
     assert network.spec.state == 6 * 512 + 6 + 6 * 128 + 6 * 128 + 28 * 64
 
 
@@ -64,9 +59,8 @@ def test_every_parameter_gets_a_gradient(spec: SpotterSpec) -> None:
     network = MESNet(spec).train()
     features = network.encoder(pixels(20, spec)).T[None]
     classes, offsets = network.refiner(torch.rand(2, spec.feature, spec.refine_length))
-    (
-        network(features, torch.ones(1, 20)).square().sum() + classes.sum() + offsets.square().sum()
-    ).backward()
+    scores = network(features, torch.ones(1, 20))
+    (scores.square().sum() + classes.sum() + offsets.square().sum()).backward()
     dead = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
 
@@ -85,7 +79,8 @@ def test_pretraining_network_and_its_gradients() -> None:
 def test_unstacked_frames_give_the_inputs_of_stacked_crops(spec: SpotterSpec) -> None:
     encoder = SpatialEncoder(spec)
     frames = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8)
-    current, lags = torch.arange(40), torch.randint(0, 40, (40, 3))
+    current = torch.arange(40)
+    lags = torch.randint(0, 40, (40, 3))
     stacked = torch.cat([frames[current], *(frames[lags[:, i]] for i in range(3))], 1)
     torch.testing.assert_close(
         encoder.inputs_of(frames, current, lags), encoder.inputs(stacked), atol=2e-5, rtol=0
@@ -96,19 +91,18 @@ def test_lighting_is_removed_and_movement_is_seen() -> None:
     encoder = SpatialEncoder(dataclasses.replace(DIFFERENCE, lags_ns=(1,)))
     now = torch.full((1, 3, 32, 32), 120, dtype=torch.uint8)
     brighter = torch.cat([now, now - 30], 1)
-    assert encoder.inputs(brighter)[:, 3:].abs().max() < 1e-6, (
-        "the whole crop brighter is no movement"
-    )
+    difference = encoder.inputs(brighter)[:, 3:]
+    assert difference.abs().max() < 1e-6, "the whole crop brighter is no movement"
     moved = brighter.clone()
     moved[:, :3, 8:10, 8:10] += 20
-    assert 0.3 < encoder.inputs(moved)[:, 3:].max() < 0.8, (
-        "20 grey levels at an edge come out near 0.5"
-    )
+    difference = encoder.inputs(moved)[:, 3:]
+    assert 0.3 < difference.max() < 0.8, "20 grey levels at an edge give about 0.5"
 
 
 def test_a_folded_norm_is_the_norm() -> None:
     torch.manual_seed(1)
-    conv, norm = torch.nn.Conv2d(3, 5, 3, padding=1), torch.nn.BatchNorm2d(5)
+    conv = torch.nn.Conv2d(3, 5, 3, padding=1)
+    norm = torch.nn.BatchNorm2d(5)
     for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
         assert values is not None
         torch.nn.init.uniform_(values, 0.5, 2)
@@ -121,16 +115,15 @@ def test_a_folded_norm_is_the_norm() -> None:
 
 def test_the_folded_encoder_is_the_encoder(network: MESNet) -> None:
     given = pixels(3, network.spec)
+    folded = network.encoder.folded()
     with torch.no_grad():
-        torch.testing.assert_close(
-            network.encoder.folded()(given), network.encoder(given), atol=1e-5, rtol=0
-        )
-    assert not any(
-        isinstance(part, torch.nn.BatchNorm2d) for part in network.encoder.folded().modules()
-    )
-    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in network.encoder.modules()), (
-        "a copy is folded"
-    )
+        torch.testing.assert_close(folded(given), network.encoder(given), atol=1e-5, rtol=0)
+    assert not norms_of(folded)
+    assert norms_of(network.encoder), "a copy is folded"
+
+
+def norms_of(module: torch.nn.Module) -> list[torch.nn.Module]:
+    return [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
 
 
 def test_a_feature_length_that_the_grid_cannot_give_is_refused() -> None:
@@ -141,7 +134,9 @@ def test_a_feature_length_that_the_grid_cannot_give_is_refused() -> None:
 @pytest.mark.parametrize("scale", range(5))
 def test_a_branch_sees_exactly_its_window_of_s(network: MESNet, scale: int) -> None:
     torch.manual_seed(scale)
-    s, valid, last = torch.randn(1, 128, 40, requires_grad=True), torch.ones(1, 40), 30
+    s = torch.randn(1, 128, 40, requires_grad=True)
+    valid = torch.ones(1, 40)
+    last = 30
     network.proposals(s, valid)[0, scale, last].backward()
     assert s.grad is not None
     seen = torch.nonzero(s.grad.abs().sum((0, 1))).flatten().tolist()
@@ -161,11 +156,14 @@ def test_a_score_looks_ahead_by_the_radius(network: MESNet) -> None:
 @torch.no_grad()
 def stream(network: MESNet, features: torch.Tensor, cuts: list[int]) -> torch.Tensor:
     """Push in pieces, flush with R invalid columns (of garbage), drop the first R scores."""
-    step, radius = ProposerStep(network), network.spec.radius
+    step = ProposerStep(network)
+    radius = network.spec.radius
     batch, width, n = features.shape
     pushed = torch.cat([features, torch.randn(batch, width, radius)], 2)
     valid = torch.cat([torch.ones(batch, n), torch.zeros(batch, radius)], 1)
-    state, scores, at = torch.zeros(batch, network.spec.state), [], 0
+    state = torch.zeros(batch, network.spec.state)
+    scores = []
+    at = 0
     for end in [*sorted(cuts), n + radius]:
         if end > at:
             part, state = step(pushed[:, :, at:end], valid[:, at:end], state)
@@ -181,19 +179,16 @@ def test_streaming_equals_the_whole_sequence(network: MESNet, n: int) -> None:
     with torch.no_grad():
         whole = network(features, torch.ones(2, n)).sigmoid()
     every = list(range(1, n + 2))
-    for cuts in (
-        [],
-        every,
-        torch.randint(1, n + 2, (4,)).tolist(),
-        torch.randint(1, n + 2, (9,)).tolist(),
-    ):
+    few, many = (torch.randint(1, n + 2, (count,)).tolist() for count in (4, 9))
+    for cuts in ([], every, few, many):
         torch.testing.assert_close(
             stream(network, features, cuts), whole, atol=1e-5, rtol=0, msg=f"cuts {cuts}"
         )
 
 
 def test_segments_of_different_length_share_a_batch(network: MESNet) -> None:
-    features, valid = torch.randn(2, 32, 30), torch.ones(2, 30)
+    features = torch.randn(2, 32, 30)
+    valid = torch.ones(2, 30)
     valid[0, 18:] = 0
     with torch.no_grad():
         both = network(features, valid)
@@ -218,9 +213,9 @@ def test_export_forms_keep_the_contract(network: MESNet) -> None:
             spec.check(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         with torch.no_grad():
             found = form(*inputs[name])
-        for spec, tensor in zip(
-            outputs, found if isinstance(found, tuple) else (found,), strict=True
-        ):
+        if not isinstance(found, tuple):
+            found = (found,)
+        for spec, tensor in zip(outputs, found, strict=True):
             spec.check(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
     classes, offsets = forms["refiner"](*inputs["refiner"])
     torch.testing.assert_close(classes.sum(1), torch.ones(6))

@@ -1,4 +1,4 @@
-"""Flow: the displacement of a textured patch comes out in pixels, where it is, and nothing else does."""
+"""Flow: the displacement of a textured patch is found in pixels and place, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from microspot.engines.networks.motion import FLOW_GAIN, Flow
 
 SIDE = 112
-CENTRE, SPREAD = np.array([70.0, 40.0]), 9.0  # x, y of the moving patch
+CENTRE = np.array([70.0, 40.0])  # x, y of the moving patch
+SPREAD = 9.0
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,8 @@ def test_a_moved_patch_is_found_in_pixels_and_place(
     x, y = (CENTRE / 2).astype(int)
     np.testing.assert_allclose(found[:, y, x], move, atol=0.25)
     size = np.hypot(*found)
-    assert np.hypot(*(np.array(np.unravel_index(size.argmax(), size.shape))[::-1] - CENTRE / 2)) < 6
+    row, column = np.unravel_index(size.argmax(), size.shape)
+    assert np.hypot(*(np.array([column, row]) - CENTRE / 2)) < 6
     assert size[40:, :20].mean() < 0.12, "far from the patch hardly anything moves"
 
 
@@ -77,8 +79,10 @@ def test_what_the_whole_crop_does_is_taken_away(texture: NDArray[np.float32]) ->
 
 
 def test_at_half_as_many_places_the_flow_is_the_same(texture: NDArray[np.float32]) -> None:
-    now, earlier = moved(texture, 0.5 * patch() + 0.2, -0.4 * patch()), moved(texture, 0, 0)
-    fine, coarse = Flow(SIDE), Flow(SIDE, step=2)
+    now = moved(texture, 0.5 * patch() + 0.2, -0.4 * patch())
+    earlier = moved(texture, 0, 0)
+    fine = Flow(SIDE)
+    coarse = Flow(SIDE, step=2)
     seen = fine.prepare(now), fine.prepare(earlier)
     wanted = torch.nn.functional.avg_pool2d(fine(*seen), 2)
     found = coarse(*seen)
