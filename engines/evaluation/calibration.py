@@ -1,7 +1,8 @@
-"""Thresholds by one rule for every engine set, networks or baseline: best F1 at IoU 0.5 on clips of unseen faces.
+"""Thresholds by one rule for every engine set, networks or baseline.
 
-An operating point limits the false alarms a minute. Each window is scored once; the thresholds are
-then swept over the stored scores. Not from the papers, which name T_CRN and T_nms but no values.
+The rule is the best F1 at HIT_IOU on clips of unseen faces. An operating point limits the false
+alarms a minute. Each window is scored once; the thresholds are then swept over the stored scores.
+Not from the papers, which name T_CRN and T_nms but no values.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """One clip: CPN's scores (M, T), the windows refined under the lowest thresholds, MEs [start, stop) in ticks."""
+    """One clip, scored once for all thresholds.
+
+    scores (M, T): CPN's. windows: those that pass the lowest thresholds, refined. start, stop (G,):
+    its MEs as [start, stop) in ticks.
+    """
 
     scores: NDArray[np.float32]
     windows: list[Candidate]
@@ -54,7 +59,7 @@ def score_clip(
 def clip_features(
     crops: NDArray[np.uint8], times_ns: NDArray[np.int64], engines: EngineSet
 ) -> NDArray[np.float32]:
-    """(L, T) tick features of one clip, by the rules of the stream: thinned, with lags, on the grid."""
+    """(L, T) tick features of a clip by the rules of the stream: decimated, lagged, on the grid."""
     spec = engines.spotter
     kept = thin(times_ns, spec.grid_hz)
     times = times_ns[kept]
@@ -62,9 +67,8 @@ def clip_features(
     features = []
     for start in range(0, len(kept), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(kept)))
-        stack = np.concatenate(
-            [crops[kept[rows]], *(crops[kept[lags[rows, d]]] for d in range(lags.shape[1]))], axis=1
-        )
+        earlier = [crops[kept[lags[rows, d]]] for d in range(lags.shape[1])]
+        stack = np.concatenate([crops[kept[rows]], *earlier], axis=1)
         features.append(engines.encoder(pixels=np.ascontiguousarray(stack))["features"].copy())
     ticks = tick_weights(times, spec.grid_hz) @ np.concatenate(features)
     return np.asarray(ticks.T, np.float32)
@@ -76,11 +80,11 @@ def best_thresholds(
     alarms: float | None = None,
     allowed: Callable[[Sequence[SpotterSpec]], Sequence[SpotterSpec]] = lambda trials: trials,
 ) -> dict[str, Any]:
-    """The report of the thresholds of the best F1, or of the most recall at `alarms` false alarms a minute at most.
+    """The report of the best thresholds: t_cpn, t_crn and what `report_at` gives for them.
 
-    {t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips}. Ties go to
-    fewer false alarms; where nothing keeps the limit, the fewest false alarms win. `allowed` says
-    which of the trials may be taken at all; where it allows none, the strictest is.
+    Best is the best F1, or with `alarms` the most recall at that many false alarms a minute at
+    most. Ties go to fewer false alarms; where nothing keeps the limit, the fewest false alarms win.
+    `allowed` says which of the trials may be taken at all; where it allows none, the strictest is.
     """
     trials = [
         replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID
@@ -94,7 +98,10 @@ def best_thresholds(
 
 
 def curve(scored: Sequence[Scored], spec: SpotterSpec) -> list[dict[str, Any]]:
-    """Where `--threshold` leads: {t_crn, precision, recall, f1, false_alarms_per_min} at the T_CPN of `spec`."""
+    """What each T_CRN (option `--threshold`) gives at the T_CPN of `spec`.
+
+    One row per value: t_crn, precision, recall, f1, false_alarms_per_min.
+    """
     kept = ("t_crn", "precision", "recall", "f1", "false_alarms_per_min")
     reports = (report_at(scored, replace(spec, t_crn=t_crn)) for t_crn in T_CRN_GRID)
     return [{name: report[name] for name in kept} for report in reports]
@@ -102,25 +109,30 @@ def curve(scored: Sequence[Scored], spec: SpotterSpec) -> list[dict[str, Any]]:
 
 def spotted_at(clip: Scored, spec: SpotterSpec) -> Intervals:
     """What is found in the clip at the thresholds of `spec`, in ticks."""
-    passed = [
-        w
-        for w in clip.windows
-        if clip.scores[w.scale, w.end] >= spec.t_cpn and w.score >= spec.t_crn
-    ]
+    passed = []
+    for window in clip.windows:
+        proposed = clip.scores[window.scale, window.end] >= spec.t_cpn
+        if proposed and window.score >= spec.t_crn:
+            passed.append(window)
     return reference.suppress_clusters(passed, clip.scores.shape[1], spec)
 
 
 def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
-    """The same figures at the thresholds of `spec`, all clips together."""
-    hits = spotted = truths = ticks = 0
+    """The figures of all clips together at the thresholds of `spec`.
+
+    Keys: t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, truths, minutes, clips.
+    """
+    hits = 0
+    spotted = 0
+    truths = 0
+    ticks = 0
     for clip in scored:
-        length = clip.scores.shape[1]
         kept = spotted_at(clip, spec)
         overlap = iou(kept.start[:, None], kept.stop[:, None], clip.start, clip.stop)
         hits += len(one_to_one(overlap, HIT_IOU))
-        spotted = spotted + len(kept)
-        truths = truths + len(clip.start)
-        ticks = ticks + length
+        spotted += len(kept)
+        truths += len(clip.start)
+        ticks += clip.scores.shape[1]
     precision = hits / spotted if spotted else 0.0
     recall = hits / truths if truths else 0.0
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0

@@ -1,12 +1,12 @@
-"""How still an aligner holds a face, on a rendered clip whose true motion is known. Used by `microspot bench`.
+"""Jitter of an aligner's crops, on a rendered clip whose true motion is known.
 
-One neutral picture sways by a known similarity, gets sensor noise and goes through H.264. Where
-five rigid points of the picture land in the crop is then the known motion composed with the crop's
-`affine`; all of their movement above 0.5 Hz is error. A second clip, the same but for brows that
-rise by one crop pixel again and again, shows that the steadiness is not bought by smoothing: the
-rise is measured in the pixels of the crops, against crops that the true pose cuts from the same
-frames (the codec swallows up to a tenth of it, which is not the aligner's doing). Not from the
-papers.
+`microspot bench` uses it. One neutral picture sways by a known similarity, gets sensor noise and
+goes through H.264. Where five rigid points of the picture land in the crop is then the known motion
+composed with the crop's `affine`; all of their movement above 0.5 Hz is error. A second clip, the
+same but for brows that rise by one crop pixel again and again, shows that crops are not steady by
+smoothing alone: the rise is measured in the pixels of the crops, against crops that the true pose
+cuts from the same frames (the codec removes up to a tenth of it, which the aligner is not charged
+with). Not from the papers.
 """
 
 from __future__ import annotations
@@ -31,11 +31,8 @@ SWAY_PX = 10.0
 SWAY_DEGREES = 3.0
 SWAY_HZ = (0.2, 1.0)
 NOISE = 4.0  # standard deviation of the sensor noise, grey levels
-CODEC = {
-    "preset": "veryfast",
-    "crf": "20",
-    "tune": "zerolatency",
-}  # 1.6 Mbit/s at 400x300, as a webcam sends
+# 1.6 Mbit/s at 400x300, as a webcam sends
+CODEC = {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}
 HIGH_PASS_HZ = 0.5
 RIGID_POINTS = (168, 133, 362, 33, 263)  # nose bridge, inner and outer eye corners
 BROW_CENTRE = (0.24, -0.265)  # template units, mirrored for the other brow
@@ -47,7 +44,7 @@ BROW_LASTS_S = 0.4
 
 @dataclass(frozen=True)
 class Steadiness:
-    """Crop pixels (RMS length).
+    """Jitter of the crops in crop pixels (RMS length), registered and by landmarks alone.
 
     `me_survival` is the share of a known brow movement left in the crops, 1 at best.
     """
@@ -59,7 +56,11 @@ class Steadiness:
 
 @dataclass(frozen=True, eq=False)
 class _Clip:
-    """A picture (H, W, 3), the crop that is its `home`, and its pose in every frame (still px -> frame px)."""
+    """A picture that sways.
+
+    still: the picture (H, W, 3). home: its affine to crop px. sway: its pose in every frame, still
+    px to frame px.
+    """
 
     still: Pixels
     home: Affine
@@ -70,7 +71,7 @@ class _Clip:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
+class _AlignedFrame:
     """One frame as aligned, and the grey crop (S, S) that the true pose cuts from it."""
 
     face: Face
@@ -84,25 +85,24 @@ def measure(
     seconds: float = 8,
     hz: int = 30,
 ) -> Steadiness:
-    """Sway `image_bgr` (H, W, 3; one neutral face) for `seconds` at `hz`, align it without and with moving brows.
+    """Sway a picture, align it without and with moving brows, and measure what is left.
 
-    Raises DataError where the aligner finds no face in the picture, or loses it on the way.
+    image_bgr: (H, W, 3) with one neutral face. Raises DataError where the aligner finds no face in
+    the picture, or loses it on the way.
     """
-    still = np.ascontiguousarray(
-        image_bgr[: image_bgr.shape[0] // 2 * 2, : image_bgr.shape[1] // 2 * 2]
-    )
+    high = image_bgr.shape[0] // 2 * 2
+    wide = image_bgr.shape[1] // 2 * 2
+    still = np.ascontiguousarray(image_bgr[:high, :wide])
     with aligner_factory() as aligner:
         first = _only(aligner(still, 0).faces)
     times = np.arange(round(seconds * hz)) / hz
     side = first.pixels.shape[1]
     home = Affine(first.affine)
-    sway = _sway(
-        times, home.inverse().matrix @ (side / 2, side / 2, 1), np.random.default_rng(seed)
-    )
+    centre = home.inverse().matrix @ (side / 2, side / 2, 1)
+    sway = _sway(times, centre, np.random.default_rng(seed))
     clip = _Clip(still, home, side, sway, hz, seed)
-    plain, moved = (
-        _align(clip, rise, aligner_factory) for rise in (np.zeros_like(times), _pulses(times))
-    )
+    plain = _align(clip, np.zeros_like(times), aligner_factory)
+    moved = _align(clip, _pulses(times), aligner_factory)
     return Steadiness(
         motion_px_rms=_motion(clip, [s.face.affine for s in plain]),
         unregistered_px_rms=_motion(clip, [s.face.placed for s in plain]),
@@ -129,7 +129,7 @@ def _wave(times: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
 def _sway(
     times: NDArray[np.float64], about: NDArray[np.float64], rng: np.random.Generator
 ) -> list[Affine]:
-    """Still px -> frame px at every time: shift and turn about the face's centre."""
+    """The pose at every time, still px to frame px: shift and turn about the face's centre."""
     shift = SWAY_PX * np.stack([_wave(times, rng), _wave(times, rng)], 1)
     turn = np.exp(1j * np.deg2rad(SWAY_DEGREES) * _wave(times, rng))
     affines = []
@@ -140,13 +140,13 @@ def _sway(
 
 
 def _pulses(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share 0..1 of the brow rise at every time: raised cosines, each as long as a micro-expression."""
+    """Share 0..1 of the brow rise at every time: raised cosines, each as long as an ME."""
     phase = (times % BROW_EVERY_S - (BROW_EVERY_S - BROW_LASTS_S) / 2) / BROW_LASTS_S
     return np.where((phase > 0) & (phase < 1), 0.5 - 0.5 * np.cos(2 * np.pi * phase), 0.0)
 
 
 def _brows(crop_px: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """How much of the brows' movement reaches points (..., 2) of the crop, about 0..1."""
+    """Share of the brows' movement at points (..., 2) of the crop, about 0..1."""
     share = np.zeros(crop_px.shape[:-1])
     for sign in (1.0, -1.0):
         centre = template_px(np.multiply(BROW_CENTRE, (sign, 1.0)), side)
@@ -157,7 +157,7 @@ def _brows(crop_px: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 def _align(
     clip: _Clip, rise: NDArray[np.float64], aligner_factory: Callable[[], Aligner]
-) -> list[_Seen]:
+) -> list[_AlignedFrame]:
     """Render, encode, decode and align one clip whose brows are up by `rise` (T,), 0..1."""
     box = box_width(clip.home)
     seen = []
@@ -166,18 +166,18 @@ def _align(
             face = _only(aligner(image, i * 1_000_000_000 // clip.hz).faces)
             pose = clip.home @ clip.sway[i].inverse()
             ideal = PyramidView(image, pose, clip.side, box).crop(pose)
-            seen.append(_Seen(face, ideal.mean(-1)))
+            seen.append(_AlignedFrame(face, ideal.mean(-1)))
     return seen
 
 
 def _render(clip: _Clip, rise: NDArray[np.float64]) -> Iterator[Pixels]:
+    """The frames of a clip, with noise."""
     rng = np.random.default_rng(clip.seed)
     high, wide = clip.still.shape[:2]
     x, y = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
     up = clip.home.inverse().matrix[:, :2] @ (0.0, -BROW_RISE_PX)
-    share = _brows(np.stack([x, y, np.ones_like(x)], -1) @ clip.home.matrix.T, clip.side).astype(
-        np.float32
-    )
+    places = np.stack([x, y, np.ones_like(x)], -1) @ clip.home.matrix.T
+    share = _brows(places, clip.side).astype(np.float32)
     for affine, now in zip(clip.sway, rise, strict=True):
         lifted = cv2.warpAffine(share, affine.matrix, (wide, high)) * np.float32(now)
         (a, b, c), (d, e, f) = affine.inverse().matrix.astype(np.float32)
@@ -211,19 +211,19 @@ def _through_codec(frames: Iterator[Pixels], hz: int) -> Iterator[Pixels]:
 def _motion(clip: _Clip, affines: list[Matrix]) -> float:
     """RMS length, crop px, of the rigid points' movement above HIGH_PASS_HZ."""
     ones = np.ones((len(RIGID_POINTS), 1))
-    points = np.hstack(
-        [template_px(np.array([TEMPLATE[i] for i in RIGID_POINTS]), clip.side), ones]
-    )
+    rigid = np.array([TEMPLATE[i] for i in RIGID_POINTS])
+    points = np.hstack([template_px(rigid, clip.side), ones])
     still = np.hstack([points @ clip.home.inverse().matrix.T, ones])
-    track = np.stack(
-        [still @ (Affine(a) @ g).matrix.T for a, g in zip(affines, clip.sway, strict=True)]
-    )  # (T, 5, 2)
+    places = []
+    for affine, sway in zip(affines, clip.sway, strict=True):
+        places.append(still @ (Affine(affine) @ sway).matrix.T)
+    track = np.stack(places)  # (T, 5, 2)
     fast = _high_pass(track.reshape(len(track), -1), clip.hz)
     return float(np.sqrt((fast**2).sum() / (len(track) * len(RIGID_POINTS))))
 
 
 def _high_pass(track: NDArray[np.float64], hz: int) -> NDArray[np.float64]:
-    """(T, n) less its cosines below HIGH_PASS_HZ: cosines, as a clip does not end where it began."""
+    """(T, n) less its cosines below HIGH_PASS_HZ; cosines, as a clip does not end as it began."""
     n = len(track)
     order = np.arange(int(np.ceil(2 * HIGH_PASS_HZ * n / hz)))
     slow = np.cos(np.pi * (np.arange(n)[:, None] + 0.5) * order / n)
@@ -231,8 +231,11 @@ def _high_pass(track: NDArray[np.float64], hz: int) -> NDArray[np.float64]:
     return track - slow @ (slow.T @ track)
 
 
-def _survival(plain: list[_Seen], moved: list[_Seen], clip: _Clip) -> float:
-    """The brows' movement in the aligner's crops per movement in the ideal crops, by regression over the clip."""
+def _survival(plain: list[_AlignedFrame], moved: list[_AlignedFrame], clip: _Clip) -> float:
+    """The brows' movement in the aligner's crops per movement in the ideal crops.
+
+    By regression over the clip.
+    """
     y, x = np.mgrid[: clip.side, : clip.side]
     weight = _brows(np.stack([x, y], -1).astype(np.float64), clip.side)
 
@@ -245,13 +248,20 @@ def _survival(plain: list[_Seen], moved: list[_Seen], clip: _Clip) -> float:
         rises = [[_shift(b - a, base, weight)] for a, b in zip(before, after, strict=True)]
         return _high_pass(np.array(rises), clip.hz)[:, 0]
 
-    seen = shifts(*([s.face.pixels.mean(0) for s in run] for run in (plain, moved)))
-    ideal = shifts(*([s.ideal for s in run] for run in (plain, moved)))
+    seen = shifts(_grey_crops(plain), _grey_crops(moved))
+    ideal = shifts([frame.ideal for frame in plain], [frame.ideal for frame in moved])
     return float(seen @ ideal / (ideal @ ideal))
 
 
+def _grey_crops(frames: list[_AlignedFrame]) -> list[NDArray[np.float64]]:
+    return [frame.face.pixels.mean(0) for frame in frames]
+
+
 def _shift(change: NDArray[Any], base: NDArray[Any], weight: NDArray[np.float64]) -> float:
-    """Vertical displacement in px that explains `change` (S, S); a change of light is not taken for it."""
+    """Vertical displacement in px that explains `change` (S, S) of `base`.
+
+    A change of light is fitted beside it, so that it counts as none.
+    """
     gy, gx = np.gradient(base)
     design = np.stack([gy, gx, base, np.ones_like(gy)]).reshape(4, -1)
     weighted = design * weight.ravel()

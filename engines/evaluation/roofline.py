@@ -1,8 +1,8 @@
-"""How fast this machine could run an engine at best: its arithmetic and its weights over measured peaks.
+"""Roofline: the least time that this machine needs for an engine, by measured peaks.
 
-The floor of one call is the larger of FLOPs / peak FLOP/s and weight bytes / peak bytes/s, both on one core. FLOPs
-count convolutions, matrix products and recurrent layers alone, so the floor is low rather than high. Not from the
-papers.
+The roofline of one call is the larger of FLOPs / peak FLOP/s and weight bytes / peak bytes/s, both
+on one core. FLOPs count convolutions, matrix products and recurrent layers alone, so the time is
+rather too low than too high. Not from the papers.
 """
 
 from __future__ import annotations
@@ -20,57 +20,58 @@ from typing import Any
 import numpy as np
 
 GEMM_SIDE = 512  # of the square matrices whose product shows the peak of arithmetic
-COPY_BYTES = 1 << 20  # about the weights of an engine: where caches hold those, caches are the peak
+COPY_BYTES = 1 << 20  # about the weights of an engine, so that caches count where they hold those
 TRIES = 50
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The best this machine was seen to do on the present core, float32."""
+    """The highest rates measured on the present core, in float32."""
 
     flops_per_s: float
     bytes_per_s: float
 
-    def floor_ms(self, cost: Cost, batch: int = 1) -> float:
-        """ms that one call of a batch takes at least: weights are read once, whatever the batch."""
-        return 1e3 * max(
-            batch * cost.flops / self.flops_per_s, cost.weight_bytes / self.bytes_per_s
-        )
+    def roofline_ms(self, cost: Cost, batch: int = 1) -> float:
+        """Least ms of one call with a batch; weights are read once, whatever the batch."""
+        arithmetic_s = batch * cost.flops / self.flops_per_s
+        memory_s = cost.weight_bytes / self.bytes_per_s
+        return 1e3 * max(arithmetic_s, memory_s)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call of an engine has to do: `flops` of a batch of one, and weights to read."""
+    """The work of one call of an engine: `flops` of a batch of one, and weights to read."""
 
     flops: int
     weight_bytes: int
 
 
 def measure_peak() -> Peak:
-    """Peak arithmetic by a matrix product, peak memory traffic (read and write) by a small copy; best of TRIES.
+    """Measure the peaks: arithmetic by a matrix product, memory traffic by a small copy.
 
-    In a process of its own: here NumPy's matrix products have had their threads, on all cores, since it was imported.
+    The best of TRIES counts; traffic is read and write. In a process of its own: NumPy's matrix
+    products take their threads, on all cores, when it is imported.
     """
-    alone = os.environ | dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-    )
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    env = os.environ | dict.fromkeys(threads, "1")
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-P", "-c", f"from {__name__} import _peak; print(*_peak())"]
-    paths = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(
-        command, env=alone | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return Peak(*map(float, done.stdout.split()))
 
 
 def _peak() -> tuple[float, float]:
     """FLOP/s and bytes/s of this process."""
     a = np.ones((GEMM_SIDE, GEMM_SIDE), np.float32)
-    source, target = np.ones(COPY_BYTES, np.uint8), np.empty(COPY_BYTES, np.uint8)
-    product, copy = _fastest(lambda: a @ a), _fastest(lambda: np.copyto(target, source))
+    source = np.ones(COPY_BYTES, np.uint8)
+    target = np.empty(COPY_BYTES, np.uint8)
+    product = _fastest(lambda: a @ a)
+    copy = _fastest(lambda: np.copyto(target, source))
     return 2 * GEMM_SIDE**3 / product, 2 * COPY_BYTES / copy
 
 
 def _fastest(run: Callable[[], Any]) -> float:
+    """The shortest time of TRIES calls, in s."""
     best = math.inf
     for _ in range(TRIES):
         began = time.perf_counter()
@@ -80,7 +81,10 @@ def _fastest(run: Callable[[], Any]) -> float:
 
 
 def cost_of(model: bytes) -> Cost:
-    """The cost of an ONNX model with every free dimension 1; without `onnx`, that of reading the file."""
+    """The cost of an ONNX model with every free dimension 1.
+
+    Without the package `onnx`, that of reading the file alone.
+    """
     if find_spec("onnx") is None:  # it comes with the extra [train]
         return Cost(0, len(model))
     import onnx
@@ -92,9 +96,9 @@ def cost_of(model: bytes) -> Cost:
                 size.dim_value = 1
     graph = onnx.shape_inference.infer_shapes(graph, data_prop=True).graph
     weights = {w.name: tuple(w.dims) for w in graph.initializer}
-    bytes_ = sum(len(onnx.numpy_helper.to_array(w).tobytes()) for w in graph.initializer)
+    weight_bytes = sum(len(onnx.numpy_helper.to_array(w).tobytes()) for w in graph.initializer)
     shapes = weights | {v.name: _shape(v) for v in [*graph.input, *graph.value_info, *graph.output]}
-    return Cost(sum(_flops(node, shapes) for node in graph.node), bytes_)
+    return Cost(sum(_flops(node, shapes) for node in graph.node), weight_bytes)
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -102,29 +106,27 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 
 def _flops(node: Any, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Two per multiplication and addition; 0 for what is not counted, and for shapes that are not known."""
+    """FLOPs of a node, two per multiplication and addition.
+
+    0 for what is not counted, and where shapes are not known.
+    """
     if node.op_type not in ("Conv", "MatMul", "Gemm", "LSTM"):
         return 0
-    first, weight = (shapes.get(name, ()) for name in node.input[:2])
+    first = shapes.get(node.input[0], ())
+    weight = shapes.get(node.input[1], ())
     out = shapes.get(node.output[0], ())
     if node.op_type == "Conv":
         return 2 * math.prod(out) * math.prod(weight[1:]) if out and weight else 0
-    if (
-        node.op_type == "LSTM"
-    ):  # weight (directions, 4 hidden, input), recurrence (directions, 4 hidden, hidden)
+    if node.op_type == "LSTM":
+        # weight (directions, 4 hidden, input), recurrence (directions, 4 hidden, hidden)
         recurrence = shapes.get(node.input[2], ())
-        return (
-            2 * first[0] * first[1] * (math.prod(weight) + math.prod(recurrence))
-            if first and weight
-            else 0
-        )
-    inner = (
-        weight[-1]
-        if node.op_type == "Gemm" and _flag(node, "transB")
-        else weight[-2]
-        if len(weight) > 1
-        else 0
-    )
+        if not first or not weight:
+            return 0
+        return 2 * first[0] * first[1] * (math.prod(weight) + math.prod(recurrence))
+    if node.op_type == "Gemm" and _flag(node, "transB"):
+        inner = weight[-1]
+    else:
+        inner = weight[-2] if len(weight) > 1 else 0
     return 2 * math.prod(out) * inner if out else 0
 
 

@@ -209,5 +209,5 @@ def _roofline_ms(folder: str | None, peak: Peak, batch: int = 1) -> dict[str, fl
     for file in weights.files:
         if file.endswith(".onnx"):
             engine = file.split("-")[0].removesuffix(".onnx")
-            found[engine] = peak.floor_ms(cost_of(weights.read(file)), batch)
+            found[engine] = peak.roofline_ms(cost_of(weights.read(file)), batch)
     return found

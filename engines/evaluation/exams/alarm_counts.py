@@ -1,4 +1,7 @@
-"""Counts of false alarms: per minute with an exact interval, and what of them lies on blinks. Not from the papers."""
+"""Counts of false alarms: per minute with an exact interval, and how many lie on blinks.
+
+Not from the papers.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,12 @@ BISECTIONS = 60
 
 
 @dataclass
-class Tally:
-    """What one category has seen so far; `blinks`, and `on_blinks`: alarms whose middle lies near one.
+class AlarmCounts:
+    """The counts of one category so far.
 
-    `moments` are footage times (clip, ns) of the alarms, `played` the frames (clip, number) that composites showed.
+    on_blinks: alarms whose middle lies near a blink. moments: footage times (clip, ns) of the
+    alarms. frames: frames (clip, number) of footage that composites showed, footage_s: how long
+    they last.
     """
 
     seconds: float = 0.0
@@ -33,25 +38,28 @@ class Tally:
     on_blinks: int = 0
     sources: set[str] = field(default_factory=set)
     moments: set[tuple[str, int]] = field(default_factory=set)
-    played: set[tuple[str, int]] = field(default_factory=set)
-    played_s: float = 0.0
+    frames: set[tuple[str, int]] = field(default_factory=set)
+    footage_s: float = 0.0
 
     def report(self) -> dict[str, Any]:
-        """minutes, alarms, per_min with the exact interval (low, high) at CONFIDENCE, and what is known of blinks.
+        """The counts as a report.
 
-        Of composites also `moments`, the different moments of footage that alarmed, and `footage_s`, the seconds of it.
+        It has minutes, alarms, sources, and per_min with its exact interval (low, high) at
+        CONFIDENCE; of composites also `moments`, the different moments of footage that alarmed, and
+        `footage_s`; where there are blinks their number, the alarms on them and their share.
         """
         minutes = self.seconds / 60
         low, high = poisson_interval(self.alarms)
-        rates = [round(x / minutes, 3) if minutes else None for x in (self.alarms, low, high)]
         found: dict[str, Any] = {
             "minutes": round(minutes, 3),
             "alarms": self.alarms,
             "sources": len(self.sources),
         }
-        found |= dict(zip(("per_min", "low", "high"), rates, strict=True))
-        if self.played:
-            found |= {"moments": len(_distinct(self.moments)), "footage_s": round(self.played_s, 1)}
+        for name, count in (("per_min", self.alarms), ("low", low), ("high", high)):
+            found[name] = round(count / minutes, 3) if minutes else None
+        if self.frames:
+            found["moments"] = len(_distinct(self.moments))
+            found["footage_s"] = round(self.footage_s, 1)
         if self.blinks:
             share = round(self.on_blinks / self.blinks, 4)
             found |= {"blinks": self.blinks, "on_blinks": self.on_blinks, "share": share}
@@ -59,43 +67,47 @@ class Tally:
 
 
 def _distinct(moments: set[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The first of every run of moments of one clip that lie nearer than SAME_MOMENT_S."""
-    ordered = sorted(moments)
-    return [
-        (clip, at) for (before, last), (clip, at) in pairwise([("", 0), *ordered])
-        if clip != before or at - last > SAME_MOMENT_S * SECOND_NS
-    ]  # fmt: skip
+    """The first of each group of moments of one clip that lie nearer than SAME_MOMENT_S."""
+    firsts = []
+    for (before, last), (clip, at) in pairwise([("", 0), *sorted(moments)]):
+        if clip != before or at - last > SAME_MOMENT_S * SECOND_NS:
+            firsts.append((clip, at))
+    return firsts
 
 
 def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact two-sided interval of the mean of a Poisson variable that was seen once, as `count` (Garwood)."""
+    """Exact two-sided interval of the mean of a Poisson variable with one count (Garwood)."""
     tail = (1 - confidence) / 2
     low = 0.0 if count == 0 else _solve(count - 1, 1 - tail)
     return low, _solve(count, tail)
 
 
 def _solve(count: int, probability: float) -> float:
-    """The mean at which P(X <= count) is `probability`, by bisection: it falls as the mean grows."""
-    low, high = 0.0, 20.0 + 3.0 * count
+    """The mean at which P(X <= count) is `probability`, by bisection; P falls as it grows."""
+    low = 0.0
+    high = 20.0 + 3.0 * count
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        terms = (
+        below = sum(
             math.exp(i * math.log(middle) - middle - math.lgamma(i + 1)) for i in range(count + 1)
         )
-        low, high = (middle, high) if sum(terms) > probability else (low, middle)
+        if below > probability:
+            low = middle
+        else:
+            high = middle
     return (low + high) / 2
 
 
-def middles(verdict: SpottingResult, grid_hz: int) -> NDArray[np.int64]:
-    """The frame of the take nearest to the middle of each found interval."""
-    ticks = (verdict.found.start + verdict.found.stop - 1) / 2
-    return nearest_frames(
-        verdict.take.times_ns, verdict.take.times_ns[0] + ticks * SECOND_NS / grid_hz
-    )
+def middles(result: SpottingResult, grid_hz: int) -> NDArray[np.int64]:
+    """The frame of the recording nearest to the middle of each found interval."""
+    ticks = (result.found.start + result.found.stop - 1) / 2
+    times = result.recording.times_ns
+    return nearest_frames(times, times[0] + ticks * SECOND_NS / grid_hz)
 
 
-def on_blinks(verdict: SpottingResult, blink: Flags, grid_hz: int) -> int:
-    """Alarms whose middle lies in a blink or within BLINK_REACH_S of one."""
-    at = verdict.take.times_ns
-    away = np.abs(at[middles(verdict, grid_hz)][:, None] - at[blink][None, :])
-    return int((away.min(1, initial=SECOND_NS) <= BLINK_REACH_S * SECOND_NS).sum())
+def on_blinks(result: SpottingResult, blink: Flags, grid_hz: int) -> int:
+    """How many alarms have their middle in a blink or within BLINK_REACH_S of one."""
+    at = result.recording.times_ns
+    away = np.abs(at[middles(result, grid_hz)][:, None] - at[blink][None, :])
+    near = away.min(1, initial=SECOND_NS) <= BLINK_REACH_S * SECOND_NS
+    return int(np.count_nonzero(near))

@@ -1,8 +1,8 @@
 """False alarms on real video without known micro-expressions: in quiet, in speech, in blinks.
 
-Footage is counted twice: as it is, and as composites (`engines/evaluation/exams/composites.py`), of which also the different
-moments that alarmed are counted, and the seconds that were played. An alarm may be a real brief movement that nobody
-annotated. Not from the papers.
+Footage is counted twice: as it is, and as composites (`engines/evaluation/exams/composites.py`), of
+which also the different moments that alarmed are counted, and the seconds of footage in them. An
+alarm may be a real brief movement that nobody annotated. Not from the papers.
 """
 
 from __future__ import annotations
@@ -15,18 +15,13 @@ import numpy as np
 
 from ...data.footage import Footage, read_clip
 from ...runtime.engine import EngineSet
-from .alarm_counts import Tally, middles, on_blinks
-from .composites import SHARES, Source, count_play, plays, sources_of
+from .alarm_counts import AlarmCounts, middles, on_blinks
+from .composites import SHARES, Excerpt, composite_recordings, count_composite, excerpts_of
 from .mesh_annotation import Annotation, annotate, runs
-from .recordings import SpottingResult, examine
-from .semireal import Progress, cut, seconds, silent
+from .recordings import Progress, SpottingResult, examine, silent
+from .semireal import cut, seconds
 
-CATEGORIES = (
-    "quiet",
-    "speech",
-    "blinks",
-    "other",
-)  # other: head or brows move; in real footage only
+CATEGORIES = ("quiet", "speech", "blinks", "other")  # other: head or brows move; no composites
 
 
 def examine_alarms(
@@ -36,87 +31,95 @@ def examine_alarms(
     minutes: float,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """{"real": {category: figures}, "composites": {category: figures}, "clips": {name: {minutes, alarms}}}.
+    """False alarms by category: `real` footage, `composites`, and by clip.
 
-    minutes: of composites in all; a category without any source has none. Figures: see `Tally.report`. An alarm counts
-    as what its middle lies in: a blink, else speech, else quiet, else other; seconds are counted by the same flags.
-    Raises DataError for a clip that cannot be read.
+    Figures of a category are those of `AlarmCounts.report`; `clips` has minutes and alarms by name.
+    minutes: of composites in all; a category without any excerpt has none. An alarm counts as what
+    its middle lies in: a blink, else speech, else quiet, else other; seconds are counted by the
+    same flags. Raises DataError for a clip that cannot be read.
     """
-    real = {name: Tally() for name in CATEGORIES}
+    real = {name: AlarmCounts() for name in CATEGORIES}
     per_clip: dict[str, dict[str, float]] = {}
-    sources: dict[str, list[Source]] = {name: [] for name in SHARES}
+    excerpts: dict[str, list[Excerpt]] = {name: [] for name in SHARES}
+    grid_hz = engines.spotter.grid_hz
     for path in clips:
         footage = read_clip(path, keep_frames=False)
-        notes = annotate(footage)
-        grid_hz = engines.spotter.grid_hz
-        alarms = sum(
-            count_real(examine(take, engines), grid_hz, footage, notes, real)
-            for take in cut(footage)
-        )
-        _count_seconds(footage, notes, real)
+        annotation = annotate(footage)
+        alarms = 0
+        for recording in cut(footage):
+            result = examine(recording, engines)
+            alarms += count_real(result, grid_hz, footage, annotation, real)
+        _count_seconds(footage, annotation, real)
         per_clip[path.name] = {"minutes": round(footage.minutes, 3), "alarms": alarms}
-        for name, found in sources_of(footage, notes).items():
-            sources[name] += found
+        for name, found in excerpts_of(footage, annotation).items():
+            excerpts[name] += found
         progress(f"{path.name}: {per_clip[path.name]}")
     rng = np.random.default_rng(seed)
-    composites = {
-        n: _composites(engines, rng, found, minutes * SHARES[n], n, progress)
-        for n, found in sources.items()
-    }
+    composites = {}
+    for name, found in excerpts.items():
+        share = minutes * SHARES[name]
+        composites[name] = _composites(engines, rng, found, share, name, progress)
     return {
-        "real": {name: tally.report() for name, tally in real.items()},
-        "composites": {name: tally.report() for name, tally in composites.items()},
+        "real": {name: counts.report() for name, counts in real.items()},
+        "composites": {name: counts.report() for name, counts in composites.items()},
         "clips": per_clip,
     }
 
 
 def count_real(
-    verdict: SpottingResult,
+    result: SpottingResult,
     grid_hz: int,
     footage: Footage,
-    notes: Annotation,
-    real: dict[str, Tally],
+    annotation: Annotation,
+    real: dict[str, AlarmCounts],
 ) -> int:
-    """Sort the alarms of one segment into the categories; how many there are."""
-    take = verdict.take
-    first = int(np.searchsorted(footage.at_ns, take.times_ns[0]))
-    rows = slice(first, first + len(take.times_ns))
-    blink, mouth, quiet = (flags[rows] for flags in (notes.blink, notes.mouth, notes.quiet))
-    for row in middles(verdict, grid_hz):
-        calm = "quiet" if quiet[row] else "other"
-        real["blinks" if blink[row] else "speech" if mouth[row] else calm].alarms += 1
+    """Count the alarms of one segment in their categories; returns how many there are."""
+    times = result.recording.times_ns
+    first = int(np.searchsorted(footage.at_ns, times[0]))
+    rows = slice(first, first + len(times))
+    blink = annotation.blink[rows]
+    for row in middles(result, grid_hz):
+        if blink[row]:
+            category = "blinks"
+        elif annotation.mouth[rows][row]:
+            category = "speech"
+        elif annotation.quiet[rows][row]:
+            category = "quiet"
+        else:
+            category = "other"
+        real[category].alarms += 1
     real["blinks"].blinks += len(runs(blink, (0, len(blink))))
-    real["blinks"].on_blinks += on_blinks(verdict, blink, grid_hz)
-    return len(verdict.found)
+    real["blinks"].on_blinks += on_blinks(result, blink, grid_hz)
+    return len(result.found)
 
 
-def _count_seconds(footage: Footage, notes: Annotation, real: dict[str, Tally]) -> None:
-    speech, quiet = notes.mouth & ~notes.blink, notes.quiet
-    other = ~(notes.blink | speech | quiet)
-    for name, flags in (
-        ("quiet", quiet),
-        ("speech", speech),
-        ("blinks", notes.blink),
-        ("other", other),
-    ):
+def _count_seconds(footage: Footage, annotation: Annotation, real: dict[str, AlarmCounts]) -> None:
+    """Add how long the footage is in each category."""
+    blink = annotation.blink
+    speech = annotation.mouth & ~blink
+    quiet = annotation.quiet
+    other = ~(blink | speech | quiet)
+    categories = {"quiet": quiet, "speech": speech, "blinks": blink, "other": other}
+    for name, flags in categories.items():
         real[name].seconds += seconds(footage, flags)
-        real[name].sources |= {footage.name} if flags.any() else set()
+        if flags.any():
+            real[name].sources.add(footage.name)
 
 
 def _composites(
     engines: EngineSet,
     rng: np.random.Generator,
-    sources: list[Source],
+    excerpts: list[Excerpt],
     minutes: float,
     name: str,
     progress: Progress,
-) -> Tally:
-    """Composites of one category, `minutes` of them."""
-    tally = Tally()
-    for source, played, take in plays(rng, sources, minutes, name):
-        count_play(tally, examine(take, engines), played, engines.spotter.grid_hz)
-        tally.sources.add(source.name)
+) -> AlarmCounts:
+    """The counts on `minutes` of composites of one category."""
+    counts = AlarmCounts()
+    for excerpt, part, recording in composite_recordings(rng, excerpts, minutes, name):
+        count_composite(counts, examine(recording, engines), part, engines.spotter.grid_hz)
+        counts.sources.add(excerpt.name)
     progress(
-        f"{name}: {tally.alarms} alarms in {tally.seconds:.0f} s of {len(tally.sources)} sources"
+        f"{name}: {counts.alarms} alarms in {counts.seconds:.0f} s of {len(counts.sources)} sources"
     )
-    return tally
+    return counts

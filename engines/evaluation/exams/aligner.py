@@ -1,14 +1,13 @@
-"""Is the generator's model of the aligner true? The real aligner on a sample of portraits, beside the recipe's range.
+"""The real aligner's jitter on a sample of portraits, beside the range that the generator assumes.
 
-Each portrait is put on a canvas at a drawn size, sways by a known motion, gets noise and a codec (`engines.evaluation.crop_jitter`)
-and is aligned by MediaPipe and registration; what is left of the known motion is the jitter that `Recipe.jitter_px`
-models. Not from the papers.
+Each portrait is put on a canvas at a random size, sways by a known motion, gets noise and a codec
+(`engines.evaluation.crop_jitter`) and is aligned by MediaPipe and registration; what is left of the
+known motion is the jitter that `Recipe.jitter_px` models. Not from the papers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from ...data.faces import find_faces, load_face
 from ...data.timeline import Recipe
 from ...errors import DataError
 from ..crop_jitter import measure
+from .recordings import Progress, silent
 from .sweep import compose
 
 SHARE = 0.05  # of the portraits
@@ -28,14 +28,20 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 
 def examine_aligner(
-    faces: Path, *, share: float = SHARE, seed: int = 0, seconds: float = SECONDS,
-    progress: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:  # fmt: skip
-    """{faces, motion_px, landmarks_px, survival, model_px, within}: 10 %, 50 % and 90 % quantiles over the portraits.
+    faces: Path,
+    *,
+    share: float = SHARE,
+    seed: int = 0,
+    seconds: float = SECONDS,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Measure a share of the portraits; figures are their 10 %, 50 % and 90 % quantiles.
 
-    motion_px: RMS length of the crop's own motion above 0.5 Hz; landmarks_px: the same without registration; model_px:
-    the range of the recipe's white jitter as such a length; within: share of the portraits below its upper end. Raises
-    DataError where no portrait can be measured.
+    motion_px: RMS length of the crop's own motion above 0.5 Hz; landmarks_px: the same without
+    registration; survival: share of a known brow movement that is left; model_px: the range of the
+    recipe's white jitter as such a length; within: share of the portraits below its upper end;
+    faces and lost: how many portraits were measured, and were not. Raises DataError where no
+    portrait can be measured.
     """
     rng = np.random.default_rng(seed)
     found = find_faces(faces)
@@ -46,24 +52,26 @@ def examine_aligner(
         canvas, _ = compose(load_face(*found[index]), width)
         try:
             seen = measure(canvas, MediaPipeAligner, seed=i, seconds=seconds)
-        except (
-            DataError
-        ) as error:  # one portrait that the aligner does not hold is a finding, not the end
+        except DataError as error:  # a portrait that the aligner loses is counted as lost
             progress(f"{found[index][0].name} at {width:.0f} px: {error}")
             continue
         rows.append((seen.motion_px_rms, seen.unregistered_px_rms, seen.me_survival))
         progress(f"{found[index][0].name} at {width:.0f} px: {seen}")
     if not rows:
         raise DataError(
-            f"{faces}: the aligner held none of {len(chosen)} portraits; give near-frontal ones"
+            f"{faces}: the aligner lost all of {len(chosen)} portraits; give near-frontal ones"
         )
     motion, landmarks, survival = np.array(rows).T
     model = [round(math.sqrt(2) * px, 3) for px in Recipe().jitter_px]
     return {
-        "faces": len(rows), "lost": len(chosen) - len(rows), "motion_px": _quantiles(motion),
-        "landmarks_px": _quantiles(landmarks), "survival": _quantiles(survival), "model_px": model,
+        "faces": len(rows),
+        "lost": len(chosen) - len(rows),
+        "motion_px": _quantiles(motion),
+        "landmarks_px": _quantiles(landmarks),
+        "survival": _quantiles(survival),
+        "model_px": model,
         "within": round(float((motion <= model[1]).mean()), 3),
-    }  # fmt: skip
+    }
 
 
 def _quantiles(values: Any) -> list[float]:

@@ -44,23 +44,24 @@ def heldout(
     workers: Workers = 1,
     as_json: Json = False,
 ) -> None:
-    """Synthetic minutes of test faces with 5 MEs each and every distractor; labels on the intervals as spotted."""
+    """Synthetic minutes of test faces with 5 MEs each and every distractor.
+
+    Labels are judged on the intervals as spotted.
+    """
     from ...loading import load_engines
-    from .heldout import calibrate_on_faces, examine_heldout
+    from .heldout import ClipPlan, calibrate_on_faces, examine_heldout
 
     sets = [load_engines(engines)]
     if sets[0].recognizer is not None:
         sets.append(load_engines(engines, labels=5))
     if baseline:
-        plain = load_engines("baseline")
-        best = calibrate_on_faces(plain, faces, workers=workers, progress=_progress)
-        sets.append(
-            replace(plain, spotter=replace(plain.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"]))
-        )
-    _print(
-        examine_heldout(sets, faces, clips=clips, seed=seed, workers=workers, progress=_progress),
-        as_json,
-    )
+        uncalibrated = load_engines("baseline")
+        best = calibrate_on_faces(uncalibrated, faces, workers=workers, progress=_progress)
+        spec = replace(uncalibrated.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
+        sets.append(replace(uncalibrated, spotter=spec))
+    plan = ClipPlan(clips=clips, seed=seed)
+    report = examine_heldout(sets, faces, plan, workers=workers, progress=_progress)
+    _print(report, as_json)
 
 
 @exam.command()
@@ -95,7 +96,7 @@ def alarms(
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
-    """False alarms on real video and on minutes of plays of its segments: quiet, in speech, in blinks."""
+    """False alarms on real video and on composites of it: quiet, in speech, in blinks."""
     from ...loading import load_engines
     from .alarms import examine_alarms
 
@@ -115,14 +116,20 @@ def sweep(
     workers: Workers = 1,
     as_json: Json = False,
 ) -> None:
-    """The same movements at several camera rates, face sizes, bitrates, bridges or periods of the landmarker."""
+    """The same movements at several camera rates, face sizes, bitrates and the like."""
     from ...loading import load_engines
-    from .sweep import examine_sweep
+    from .sweep import examine_sweep, plan_of
 
     with load_engines(engines) as loaded:
         rows = examine_sweep(
-            loaded, faces, axis=axis, clips=clips, seed=seed, workers=workers, progress=_progress
-        )  # fmt: skip
+            loaded,
+            faces,
+            axis=axis,
+            plan=plan_of(axis, clips),
+            seed=seed,
+            workers=workers,
+            progress=_progress,
+        )
     _print({"axis": axis, "rows": rows}, as_json)
 
 
@@ -138,14 +145,14 @@ def widths(
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
-    """How small a face may be: movements in real video at widths of the face from 40 to 400 px."""
+    """Movements in real video at widths of the face from 40 to 400 px: how small it may be."""
     from ...loading import load_engines
     from .widths import examine_widths
 
     with load_engines(engines) as loaded:
         rows = examine_widths(
             loaded, _files(videos), repeats=repeats, seed=seed, tuning=tuning, progress=_progress
-        )  # fmt: skip
+        )
     _print({"rows": rows}, as_json)
 
 
@@ -163,14 +170,17 @@ def aligner(
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
-    """Videos, and those of folders, by name. Raises DataError where there is none."""
+    """The videos, and those of the folders, by name; DataError where there is none."""
     found: list[Path] = []
     for path in paths:
-        inside = (p for p in path.rglob("*") if p.suffix.lower() in VIDEOS)
-        found += sorted(inside) if path.is_dir() else [path]
+        if path.is_dir():
+            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEOS)
+        else:
+            found.append(path)
     if not found:
         raise DataError(
-            f"no video among {', '.join(map(str, paths))}; give files or folders of {', '.join(VIDEOS)}"
+            f"no video among {', '.join(map(str, paths))}; "
+            f"give files or folders of {', '.join(VIDEOS)}"
         )
     return found
 
@@ -190,14 +200,10 @@ def _print(report: Mapping[str, Any], as_json: bool) -> None:
 def lines(report: Mapping[str, Any], indent: int = 0) -> list[str]:
     """A report as text: one value a line, nested reports indented under their name."""
     out: list[str] = []
+    space = " " * indent
     for name, value in report.items():
-        space = " " * indent
-        parts = (
-            value
-            if isinstance(value, list) and value and isinstance(value[0], Mapping)
-            else [value]
-        )
-        for part in parts:
+        nested = isinstance(value, list) and value and isinstance(value[0], Mapping)
+        for part in value if nested else [value]:
             if isinstance(part, Mapping):
                 out += [f"{space}{name}", *lines(part, indent + 2)]
             else:

@@ -1,14 +1,15 @@
-"""Held-out synthetic faces: a minute of each test face, with every distractor, rendered while it is examined.
+"""Held-out synthetic faces: a minute of each test face with every distractor.
 
-Networks and baseline see the same clips. Each clip is spotted once per spotter; every set that shares a spotter then
-names the hits with its own recogniser, on the intervals as the spotter gave them, not on the true ones.
+Clips are rendered during the examination. Networks and baseline see the same ones. Each clip is
+spotted once per spotter; every set that shares a spotter then labels the hits with its own
+recogniser, on the intervals as the spotter gave them, not on the true ones.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,99 +27,136 @@ from ...errors import DataError, UsageError
 from ...runtime.engine import EngineSet
 from ...specs import OPERATING_POINT, SpotterSpec
 from ..calibration import T_CRN_GRID, Scored, best_thresholds, curve, score_clip
-from .recognition import RecognitionResult, read_hit, recognition
-from .recordings import Recording, SpottingResult, crop_px, examine, report, without_pixels
-from .tuning import quiet_trials, score_composites, tallies
+from .recognition import RecognitionResult, recognition_figures, recognize_hit
+from .recordings import (
+    Progress,
+    Recording,
+    SpottingResult,
+    crop_px,
+    examine,
+    report,
+    silent,
+    without_pixels,
+)
+from .tuning import count_alarms, quiet_trials, score_composites
 
-# 0.5 to 2.5 reference px (takes.py), in px of a crop of 112
 EXAM_RECIPE = replace(
-    Recipe(), micro_per_min=5.0, speech_per_min=2.5, micro_px=(crop_px(0.5, 112), crop_px(2.5, 112))
+    Recipe(),
+    micro_per_min=5.0,
+    speech_per_min=2.5,
+    micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)),  # 0.5 to 2.5 px of the reference crop
 )
 SEED = 2026
 SPLITS = ("test", "validation", "train")
 COMPOSITE_MIN = 10.0  # of tuning footage, in all
 
+CALIBRATION_CLIP_S = 60.0
+
+# portrait, landmarks, split, seed, seconds, crop side, recipe
 RenderJob = tuple[Path, NDArray[np.float64], str, int, float, int, Recipe]
-Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """The clips that are rendered: their number and length, a seed, the faces' split, a recipe."""
+
+    clips: int = 60
+    seconds: float = 60.0
+    seed: int = SEED
+    split: str = "test"
+    recipe: Recipe = EXAM_RECIPE
 
 
 @dataclass(eq=False)
 class Column:
-    """Engine sets that share a spotter, and what they made of the clips so far."""
+    """A column of the report: engine sets that share a spotter, and their results so far."""
 
     sets: list[EngineSet]
-    verdicts: list[SpottingResult] = field(default_factory=list)
-    readings: list[list[RecognitionResult]] = field(init=False)
+    results: list[SpottingResult] = field(default_factory=list)
+    recognitions: list[list[RecognitionResult]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.readings = [[] for _ in self.sets]
+        self.recognitions = [[] for _ in self.sets]
 
-    def see(self, take: Recording) -> None:
-        """Spot once, name each hit with every recogniser; what is kept holds no pixels."""
-        verdict = examine(take, self.sets[0])
-        for engines, said in zip(self.sets, self.readings, strict=True):
+    def add(self, recording: Recording) -> None:
+        """Spot once and label each hit with every recogniser; results are kept without pixels."""
+        result = examine(recording, self.sets[0])
+        for engines, recognized in zip(self.sets, self.recognitions, strict=True):
             if engines.recognizer is not None:
-                said += [read_hit(verdict, found, truth, engines) for found, truth in verdict.hits]
-        self.verdicts.append(without_pixels(verdict))
+                for found, truth in result.hits:
+                    recognized.append(recognize_hit(result, found, truth, engines))
+        self.results.append(without_pixels(result))
 
 
 def examine_heldout(
     engines: Sequence[EngineSet],
     faces: Path,
+    plan: ClipPlan,
     *,
-    clips: int = 60,
-    seconds: float = 60.0,
-    seed: int = SEED,
-    split: str = "test",
-    recipe: Recipe = EXAM_RECIPE,
     workers: int = 1,
-    progress: Say = lambda line: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Examine engine sets on `clips` clips of `seconds`, each of another face of `split` while there are any left.
+    """Examine engine sets on the clips of `plan`.
 
-    faces: a folder of portraits. Sets with the same weights and thresholds share a spotter and a column. Returns
-    clips, faces, seconds, seed, split and `columns`, each with the fields of `takes.report` and, by number of labels,
-    `recognition` of the hits. With `workers` > 1 as many processes render. Raises DataError where the folder has no
-    face of the split, UsageError for no engine set or sets of different crop sides. Not from the papers.
+    Each clip is of another face of the split while there are any left. faces: a folder of
+    portraits. Sets with the same weights and thresholds share a spotter and a column. With
+    `workers` > 1 as many processes render.
+
+    Returns clips, faces, seconds, seed, split and `columns`, each with the fields of
+    `recordings.report` and, by number of labels, `recognition` of the hits. Raises DataError where
+    the folder has no face of the split, UsageError for no engine set or sets of different crop
+    sides. Not from the papers.
     """
-    sides = {e.spotter.side for e in engines} | {
-        e.recognizer_spec.side for e in engines if e.recognizer_spec
-    }
+    sides = {one.spotter.side for one in engines}
+    sides |= {one.recognizer_spec.side for one in engines if one.recognizer_spec}
     if len(sides) != 1:
         raise UsageError(
-            f"crop sides {sorted(sides)}: expected engine sets of one side; examine others apart"
+            f"crop sides {sorted(sides)}: expected engine sets of one side; examine others separately"
         )
     side = sides.pop()
-    tasks = exam_tasks(faces, clips, seconds, seed, split, side, recipe)
+    jobs = render_jobs(faces, plan, side)
     columns = _columns(engines)
-    for done, clip in enumerate(rendered(tasks, workers), 1):
-        for take in segments(Recording(clip.face, clip.times_ns, clip.crops, clip.movements)):
+    for done, clip in enumerate(rendered(jobs, workers), 1):
+        for recording in segments(_recording_of(clip)):
             for column in columns:
-                column.see(take)
-        progress(f"clip {done}/{clips}: {_so_far(columns)}")
+                column.add(recording)
+        progress(f"clip {done}/{plan.clips}: {_so_far(columns)}")
     return {
-        "clips": clips, "faces": len({task[0] for task in tasks}), "seconds": seconds, "seed": seed, "split": split,
+        "clips": plan.clips,
+        "faces": len({job[0] for job in jobs}),
+        "seconds": plan.seconds,
+        "seed": plan.seed,
+        "split": plan.split,
         "columns": [_summary(column, side) for column in columns],
-    }  # fmt: skip
+    }
 
 
 def calibrate_on_faces(
-    engines: EngineSet, faces: Path, *, clips: int = 30, seconds: float = 60.0, alarms: float = OPERATING_POINT,
-    t_crn: float = 0.0, footage: Sequence[Path] = (), workers: int = 1, progress: Say = lambda line: None,
-) -> dict[str, Any]:  # fmt: skip
-    """`calibrate.best_thresholds` on clips like those of the examination, but of validation faces; with its `curve`.
+    engines: EngineSet,
+    faces: Path,
+    *,
+    clips: int = 30,
+    alarms: float = OPERATING_POINT,
+    t_crn: float = 0.0,
+    footage: Sequence[Path] = (),
+    workers: int = 1,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """`calibration.best_thresholds` on clips like those of the examination, of validation faces.
 
-    t_crn: the lowest T_CRN to choose. footage: real videos; on COMPOSITE_MIN minutes of composites of what the
-    examinations leave of them the thresholds must be quiet too (`tuning.quiet_trials`). What they give there is
-    returned as `footage`. Raises UsageError for a T_CRN that is none.
+    t_crn: the lowest T_CRN to choose. footage: real videos; on COMPOSITE_MIN minutes of composites
+    of what the examinations leave of them the thresholds must be quiet too (`tuning.quiet_trials`).
+    Returned are also the limits, the `curve` over T_CRN, and as `footage` the counts on the
+    composites. Raises UsageError for a T_CRN outside of those that are tried.
     """
     if not 0 <= t_crn <= max(T_CRN_GRID):
         raise UsageError(f"lowest T_CRN {t_crn}: expected 0 to {max(T_CRN_GRID)}")
-    tasks = exam_tasks(faces, clips, seconds, SEED, "validation", engines.spotter.side, EXAM_RECIPE)
+    plan = ClipPlan(clips, CALIBRATION_CLIP_S, SEED, "validation")
+    jobs = render_jobs(faces, plan, engines.spotter.side)
     scored = []
-    for done, clip in enumerate(rendered(tasks, workers), 1):
-        for take in segments(Recording(clip.face, clip.times_ns, clip.crops, clip.movements)):
-            scored.append(_scored(engines, take))
+    for done, clip in enumerate(rendered(jobs, workers), 1):
+        for recording in segments(_recording_of(clip)):
+            scored.append(_scored(engines, recording))
         progress(f"clip {done}/{clips}")
     composites = score_composites(engines, footage, SEED, COMPOSITE_MIN, progress)
 
@@ -127,9 +165,10 @@ def calibrate_on_faces(
 
     best = best_thresholds(scored, engines.spotter, alarms, allowed)
     spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
-    real = {
-        name: tally.report() for name, tally in tallies(composites, spec).items() if tally.seconds
-    }
+    real = {}
+    for name, counts in count_alarms(composites, spec).items():
+        if counts.seconds:
+            real[name] = counts.report()
     return best | {
         "alarms_limit": alarms,
         "least_t_crn": t_crn,
@@ -138,46 +177,52 @@ def calibrate_on_faces(
     }
 
 
-def _scored(engines: EngineSet, take: Recording) -> Scored:
-    spans = np.asarray([(m.onset_ns, m.offset_ns) for m in take.micros()], np.int64).reshape(-1, 2)
-    return score_clip(engines, take.crops, take.times_ns, spans)
+def _recording_of(clip: Clip) -> Recording:
+    return Recording(clip.face, clip.times_ns, clip.crops, clip.movements)
 
 
-# ---- clips -------------------------------------------------------------------------------------------------------
+def _scored(engines: EngineSet, recording: Recording) -> Scored:
+    return score_clip(engines, recording.crops, recording.times_ns, recording.micro_spans())
 
 
-def exam_tasks(
-    faces: Path, clips: int, seconds: float, seed: int, split: str, side: int, recipe: Recipe
-) -> list[RenderJob]:
-    """What is to be rendered; a face returns only after all others of the split. Raises DataError without any."""
-    pool = [face for face in find_faces(faces) if face[2] == split]
+# ---- clips
+
+
+def render_jobs(faces: Path, plan: ClipPlan, side: int) -> list[RenderJob]:
+    """The clips to render; a face is used again only after all others of the split.
+
+    Raises DataError where the split has no face.
+    """
+    pool = [face for face in find_faces(faces) if face[2] == plan.split]
     if not pool:
-        raise DataError(f"{faces}: no usable {split} face; give more portraits")
-    rng = np.random.default_rng(
-        seed + SPLITS.index(split)
-    )  # thresholds are not set on the scripts of the test
+        raise DataError(f"{faces}: no usable {plan.split} face; give more portraits")
+    # another seed for each split: thresholds are not set on the movements of the test
+    rng = np.random.default_rng(plan.seed + SPLITS.index(plan.split))
     order = rng.permutation(len(pool))
-    chosen = [pool[order[i % len(pool)]] for i in range(clips)]
-    return [(*face, int(rng.integers(2**31)), seconds, side, recipe) for face in chosen]
+    jobs = []
+    for i in range(plan.clips):
+        seed = int(rng.integers(2**31))
+        jobs.append((*pool[order[i % len(pool)]], seed, plan.seconds, side, plan.recipe))
+    return jobs
 
 
-def rendered(tasks: Sequence[RenderJob], workers: int) -> Iterator[Clip]:
-    """The clips in order, at most `workers` of them ahead: a minute at 60 Hz is 135 MB."""
+def rendered(jobs: Sequence[RenderJob], workers: int) -> Iterator[Clip]:
+    """Render the clips in order, at most `workers` of them ahead: a minute at 60 Hz is 135 MB."""
     if workers <= 1:
-        yield from map(render, tasks)
+        yield from map(render, jobs)
         return
     with multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread) as pool:
-        pending = deque(pool.apply_async(render, (task,)) for task in tasks[:workers])
-        for task in [*tasks[workers:], *[None] * len(pending)]:
+        pending = deque(pool.apply_async(render, (job,)) for job in jobs[:workers])
+        for job in [*jobs[workers:], *[None] * len(pending)]:
             clip = pending.popleft().get()
-            if task is not None:
-                pending.append(pool.apply_async(render, (task,)))
+            if job is not None:
+                pending.append(pool.apply_async(render, (job,)))
             yield clip
 
 
-def render(task: RenderJob) -> Clip:
-    """One clip."""
-    path, mesh, split, seed, seconds, side, recipe = task
+def render(job: RenderJob) -> Clip:
+    """Render one clip."""
+    path, mesh, split, seed, seconds, side, recipe = job
     return Renderer(load_face(path, mesh, split), side, recipe).clip(seed, seconds)
 
 
@@ -185,36 +230,43 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def segments(take: Recording, options: BridgeOptions | None = None) -> list[Recording]:
-    """The take cut where the stream would see a Gap; each movement belongs to the segment that it overlaps most.
+def segments(recording: Recording, options: BridgeOptions | None = None) -> list[Recording]:
+    """Cut a recording where the stream would see a Gap.
 
-    SegmentTracker of one frame are left out. None where no two frames are left.
+    Each movement belongs to the segment that it overlaps most. Segments of one frame are left out,
+    so that there may be none.
     """
-    cuts = breaks(take.times_ns.tolist(), options)
-    edges = [0, *cuts, len(take.times_ns)]
+    cuts = breaks(recording.times_ns.tolist(), options)
+    edges = [0, *cuts, len(recording.times_ns)]
     rows = [slice(a, b) for a, b in pairwise(edges) if b - a > 1]
     if len(rows) == 1 and not cuts:
-        return [take]
-    spans = [(int(take.times_ns[r.start]), int(take.times_ns[r.stop - 1])) for r in rows]
-    owner = [_owner(movement, spans) for movement in take.movements]
-    return [
-        Recording(f"{take.name} {i}", take.times_ns[r], take.crops[r],
-             tuple(m for m, own in zip(take.movements, owner, strict=True) if own == i))
-        for i, r in enumerate(rows)
-    ]  # fmt: skip
+        return [recording]
+    times = recording.times_ns
+    spans = [(int(times[r.start]), int(times[r.stop - 1])) for r in rows]
+    movements: list[list[Movement]] = [[] for _ in rows]
+    if rows:
+        for movement in recording.movements:
+            movements[_most_overlapped(movement, spans)].append(movement)
+    cut = []
+    for i, r in enumerate(rows):
+        name = f"{recording.name} {i}"
+        cut.append(Recording(name, times[r], recording.crops[r], tuple(movements[i])))
+    return cut
 
 
-def _owner(movement: Movement, spans: list[tuple[int, int]]) -> int:
+def _most_overlapped(movement: Movement, spans: list[tuple[int, int]]) -> int:
+    """The index of the span (first, last) that a movement overlaps most."""
     overlaps = [
         min(movement.offset_ns, last) - max(movement.onset_ns, first) for first, last in spans
     ]
-    return max(range(len(spans)), key=overlaps.__getitem__, default=-1)
+    return overlaps.index(max(overlaps))
 
 
-# ---- report ------------------------------------------------------------------------------------------------------
+# ---- report
 
 
 def _columns(engines: Sequence[EngineSet]) -> list[Column]:
+    """One column for each spotter: sets of the same weights and thresholds share it."""
     groups: dict[Any, list[EngineSet]] = {}
     for one in engines:
         groups.setdefault((one.name, one.digest, one.spotter), []).append(one)
@@ -222,24 +274,29 @@ def _columns(engines: Sequence[EngineSet]) -> list[Column]:
 
 
 def _so_far(columns: Sequence[Column]) -> str:
+    """The counts so far in words."""
+
     def counts(column: Column) -> str:
-        hits, found = (
-            sum(len(v.hits) for v in column.verdicts),
-            sum(len(v.found) for v in column.verdicts),
-        )
+        hits = sum(len(v.hits) for v in column.results)
+        found = sum(len(v.found) for v in column.results)
         return f"{column.sets[0].name} {hits} hits of {found} found"
 
-    truths = sum(len(v.take.micros()) for v in columns[0].verdicts)
+    truths = sum(len(v.recording.micros()) for v in columns[0].results)
     return f"{truths} MEs, {'; '.join(counts(column) for column in columns)}"
 
 
 def _summary(column: Column, side: int) -> dict[str, Any]:
     engines = column.sets[0]
-    summary = {"engines": engines.name, "digest": engines.digest, "t_cpn": engines.spotter.t_cpn,
-               "t_crn": engines.spotter.t_crn, **report(column.verdicts, side)}  # fmt: skip
-    summary["recognition"] = {
-        str(len(one.recognizer_spec.labels)): recognition(said, one.recognizer_spec.labels)
-        for one, said in zip(column.sets, column.readings, strict=True)
-        if one.recognizer_spec is not None
+    summary = {
+        "engines": engines.name,
+        "digest": engines.digest,
+        "t_cpn": engines.spotter.t_cpn,
+        "t_crn": engines.spotter.t_crn,
+        **report(column.results, side),
     }
+    summary["recognition"] = {}
+    for one, recognized in zip(column.sets, column.recognitions, strict=True):
+        if one.recognizer_spec is not None:
+            labels = one.recognizer_spec.labels
+            summary["recognition"][str(len(labels))] = recognition_figures(recognized, labels)
     return summary

@@ -1,8 +1,9 @@
 """What a face does in real video, by rules on its mesh.
 
-The rules were set by eye on the first 25 s of the sample webcam clip: a lid that falls well below its own running
-level is a blink; parted or moving lips are speech; a segment without either, where brows and head hold still too, is
-quiet. They annotate for statistics over many seconds and are no truth frame by frame. Not from the papers.
+The rules were set by eye on the first 25 s of the sample webcam clip: a lid that falls well below
+its own running level is a blink; parted or moving lips are speech; a segment without either, where
+brows and head do not move either, is quiet. They serve statistics over many seconds and are no
+ground truth frame by frame. Not from the papers.
 """
 
 from __future__ import annotations
@@ -25,23 +26,26 @@ LEVEL_S = 0.8  # before and after, over which the open level of the lids is take
 LEVEL_QUANTILE = 0.75
 SHUT = 0.68  # of the open level: below it somewhere, a blink
 CLOSING = 0.88  # of the open level: a blink reaches to where the lids rise above it
-LEAST_BLINK_S = 0.06  # from first to last frame; what is shorter is a mesh that slipped
-CLOSING_S = 0.16  # to either side of where the lids are shut, at most
+LEAST_BLINK_S = 0.06  # from first to last frame; what is shorter is an error of the mesh
+CLOSING_S = 0.16  # that a blink may extend to either side of where the lids are shut
 PARTED = 0.07  # of the distance between the eyes: inner lips further apart are an open mouth
-MOVING_S = 0.4  # over which movements are judged
+MOVING_S = 0.4  # over which movements are measured
 LIPS_MOVE = 0.025  # of the distance between the eyes within MOVING_S, as all below
 CORNERS_MOVE = 0.06
 BROWS_MOVE = 0.05
 LIDS_MOVE = 0.3  # of their open level
 HEAD_MOVES = 0.15
-BRIDGED_S = 0.3  # breaks in speech, or between two movements, that are no quiet
+BRIDGED_S = 0.3  # shorter breaks in speech, or between two movements, are not quiet
 
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What the face does in each aligned frame, all (N,) bool; blinks and speech may overlap, quiet is neither."""
+    """What the face does in each aligned frame, all (N,) bool.
+
+    Blinks and mouth movements (speech) may overlap; quiet is neither.
+    """
 
     blink: Flags
     mouth: Flags
@@ -49,11 +53,13 @@ class Annotation:
 
 
 def annotate(footage: Footage) -> Annotation:
-    """Blinks, mouth movements and quiet by the rules of this module, segment by segment."""
+    """Annotate footage by the rules of this module, segment by segment."""
     blink, mouth, still = (np.zeros(len(footage.aligned), bool) for _ in range(3))
     for first, stop in footage.segments():
-        rows, at = slice(first, stop), footage.at_ns[first:stop] / SECOND_NS
-        mesh, affines = footage.landmarks[rows], footage.affines[rows]
+        rows = slice(first, stop)
+        at = footage.at_ns[first:stop] / SECOND_NS
+        mesh = footage.landmarks[rows]
+        affines = footage.affines[rows]
         eyes = float(np.median(np.hypot(*(mesh[:, LIDS[0][2]] - mesh[:, LIDS[1][2]]).T)))
         blink[rows] = _blinks(mesh, at)
         mouth[rows] = _joined(_mouth(mesh, at), at)
@@ -68,38 +74,45 @@ def runs(flags: Flags, rows: Rows) -> list[Rows]:
 
 
 def _gap(mesh: NDArray[np.float64], pair: tuple[int, int]) -> NDArray[np.float64]:
+    """(N,) distance between two points of the mesh."""
     return np.asarray(np.hypot(*(mesh[:, pair[0]] - mesh[:, pair[1]]).T))
 
 
 def openness(mesh: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) mean opening of both eyes (lid distance over eye width), as a share of their level before and after.
+    """(N,) mean opening of both eyes, as a share of their level before and after each frame.
 
-    The lower of the two levels counts: lids that come back from wide open have not blinked.
+    The opening is lid distance over eye width. The lower of the two levels counts: lids that come
+    back from wide open have not blinked. at: times of the frames in s.
     """
     ratio = np.mean([_gap(mesh, lids[:2]) / _gap(mesh, lids[2:]) for lids in LIDS], axis=0)
-    sides = (ratio[(lag >= 0) & (lag <= LEVEL_S)] for t in at for lag in (t - at, at - t))
-    level = np.reshape([np.quantile(side, LEVEL_QUANTILE) for side in sides], (-1, 2)).min(1)
-    return np.asarray(ratio / np.maximum(level, 1e-6))
+    levels = []
+    for t in at:
+        before = ratio[(t - at >= 0) & (t - at <= LEVEL_S)]
+        after = ratio[(at - t >= 0) & (at - t <= LEVEL_S)]
+        levels.append(min(np.quantile(side, LEVEL_QUANTILE) for side in (before, after)))
+    return np.asarray(ratio / np.maximum(levels, 1e-6))
 
 
 def _blinks(mesh: NDArray[np.float64], at: NDArray[np.float64]) -> Flags:
     """Frames around shut lids, out to where the lids are open again."""
     share = openness(mesh, at)
-    shut, closing = share < SHUT, share < CLOSING
+    shut = share < SHUT
+    closing = share < CLOSING
     found = np.zeros(len(at), bool)
     for first, stop in runs(closing, (0, len(at))):
-        core = at[first:stop][shut[first:stop]]
+        times = at[first:stop]
+        core = times[shut[first:stop]]
         if len(core):
-            near = (at[first:stop] >= core[0] - CLOSING_S) & (
-                at[first:stop] <= core[-1] + CLOSING_S
-            )
-            found[first:stop] = near & (np.ptp(at[first:stop][near]) >= LEAST_BLINK_S)
+            near = (times >= core[0] - CLOSING_S) & (times <= core[-1] + CLOSING_S)
+            found[first:stop] = near & (np.ptp(times[near]) >= LEAST_BLINK_S)
     return found
 
 
 def _mouth(mesh: NDArray[np.float64], at: NDArray[np.float64]) -> Flags:
+    """Where the lips are parted, or they or the corners of the mouth move."""
     eyes = _gap(mesh, (LIDS[0][2], LIDS[1][2]))
-    lips, corners = _gap(mesh, LIPS) / eyes, _gap(mesh, CORNERS) / eyes
+    lips = _gap(mesh, LIPS) / eyes
+    corners = _gap(mesh, CORNERS) / eyes
     return (lips > PARTED) | (_range(lips, at) > LIPS_MOVE) | (_range(corners, at) > CORNERS_MOVE)
 
 
@@ -123,7 +136,7 @@ def _range(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.f
 
 
 def _joined(flags: Flags, at: NDArray[np.float64]) -> Flags:
-    """The same with breaks shorter than BRIDGED_S filled."""
+    """The flags with breaks shorter than BRIDGED_S filled."""
     joined = flags.copy()
     for first, stop in runs(~flags, (0, len(flags))):
         if first > 0 and stop < len(flags) and at[stop - 1] - at[first] < BRIDGED_S:

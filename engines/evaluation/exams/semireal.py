@@ -1,14 +1,15 @@
-"""Movements of known time and strength in real video: its own noise, compression, blinks and head motion are kept.
+"""Movements of known time and strength in real video.
 
-Micro-expressions are warped into the frames of quiet segments at native resolution, and the frames
-are aligned anew. What is warped is a motion field of the synthetic faces, without shading and
-without a darker gap between parted lips; cubic interpolation of `cv2.remap` moves in steps of 1/32
-px and slightly smooths what it moves. Not from the papers.
+The video's own noise, compression, blinks and head motion are kept. Micro-expressions are warped
+into the frames of quiet segments at native resolution, and the frames are aligned anew. What is
+warped is a motion field of the synthetic faces, without shading and without a darker gap between
+parted lips; cubic interpolation of `cv2.remap` moves in steps of 1/32 px and slightly smooths what
+it moves. Not from the papers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +27,32 @@ from ...data.synthetic import Motion, strengths_at
 from ...data.timeline import Action, Movement, Recipe, Strengths
 from ...intervals import iou
 from ...runtime.engine import EngineSet
+from ..metrics import HIT_IOU
 from .mesh_annotation import Annotation, annotate, runs
-from .recordings import HIT_IOU, Recording, SpottingResult, crop_px, examine, report, without_pixels
+from .recordings import (
+    Progress,
+    Recording,
+    SpottingResult,
+    crop_px,
+    examine,
+    report,
+    silent,
+    without_pixels,
+)
 
 DISPLACEMENT_PX = (0.5, 3.0)  # reference px, log-uniform
 EVERY_S = 3.0  # of a quiet segment, one ME on average
-CLEAR_S = 0.1  # between an ME and a blink, a mouth movement or any other end of the quiet
+CLEAR_S = 0.1  # between an ME and the ends of its quiet segment
 LEAD_S = 0.5  # between an ME and the ends of the aligned segment, which the lags reach over
-TRIES = 8  # draws of an ME before its place is given up
-PAD = 28  # px around the crop that the motion field covers too, faded out: no seam beside the crop
-UNMOVED_PX = 0.02  # of the frame: pixels that would move less keep every bit
+TRIES = 8  # draws of an ME before it is left out
+PAD = 28  # px around the crop where the motion field fades out, so that there is no seam
+UNMOVED_PX = 0.02  # of the frame: pixels that would move less are not changed
 
 Field = NDArray[np.float32]
-Progress = Callable[[str], None]
-
-
-def silent(_: str) -> None:
-    """The progress of those who do not ask."""
 
 
 class Warp:
-    """The motion of one face as crops of `side` show it, written into frames through the crops' affines."""
+    """The motion of one face in crops of `side`, warped into frames by the crops' affines."""
 
     def __init__(self, landmarks: NDArray[np.float64], affine: Matrix, side: int) -> None:
         points = landmarks @ affine[:, :2].T + affine[:, 2] + PAD
@@ -65,7 +71,10 @@ class Warp:
         return float(np.sqrt((inner**2).sum(-1).max()))
 
     def apply(self, frame: Pixels, affine: Matrix, strengths: Strengths) -> Pixels:
-        """The frame (H, W, 3) with the face moved: out(q) = frame(q - A^-1 D(A q)), A the affine's linear part."""
+        """The frame (H, W, 3) with the face moved.
+
+        out(q) = frame(q - A^-1 D(A q)), where D is the field and A the affine's linear part.
+        """
         flow = self.field(strengths)
         back = Affine(affine).inverse().matrix
         left, top, right, bottom = _box(back, len(flow), frame.shape)
@@ -88,8 +97,8 @@ def _box(back: Matrix, size: int, shape: tuple[int, ...]) -> tuple[int, int, int
     low = -PAD
     high = size - PAD
     corners = np.array([[low, low, 1], [high, low, 1], [high, high, 1], [low, high, 1]]) @ back.T
-    (left, top) = np.floor(corners.min(0))
-    (right, bottom) = np.ceil(corners.max(0)) + 1
+    left, top = np.floor(corners.min(0))
+    right, bottom = np.ceil(corners.max(0)) + 1
     return (
         max(int(left), 0),
         max(int(top), 0),
@@ -106,7 +115,10 @@ def draw_into(
     side: int,
     every_s: float | None = None,
 ) -> list[Action]:
-    """MEs that lie whole in [first_s, stop_s), apart from each other; about one per `every_s`, by default EVERY_S."""
+    """Draw MEs that lie whole in [first_s, stop_s), clear of each other.
+
+    About one per `every_s`, by default EVERY_S.
+    """
     weakest, strongest = (crop_px(px, side) for px in DISPLACEMENT_PX)
     recipe = Recipe(micro_px=(weakest, strongest))
     least = recipe.micro_s[2]
@@ -116,15 +128,15 @@ def draw_into(
     for _ in range(rng.poisson((stop_s - first_s) / (every_s or EVERY_S))):
         for _ in range(TRIES):
             action = draw_micro(rng, float(rng.uniform(first_s, stop_s - least)), recipe, warp.peak)
-            if action.movement.offset_ns <= stop_s * SECOND_NS and _apart(
-                action.movement, actions, recipe.margin_s
-            ):
+            inside = action.movement.offset_ns <= stop_s * SECOND_NS
+            if inside and _clear_of(action.movement, actions, recipe.margin_s):
                 actions.append(action)
                 break
     return sorted(actions, key=lambda a: a.movement.onset_ns)
 
 
-def _apart(one: Movement, others: Sequence[Action], margin_s: float) -> bool:
+def _clear_of(one: Movement, others: Sequence[Action], margin_s: float) -> bool:
+    """Whether a movement is at least `margin_s` away from all others."""
     margin = margin_s * SECOND_NS
     return all(
         one.onset_ns >= a.movement.offset_ns + margin
@@ -134,24 +146,23 @@ def _apart(one: Movement, others: Sequence[Action], margin_s: float) -> bool:
 
 
 def plan(
-    rng: np.random.Generator, footage: Footage, notes: Annotation, every_s: float | None = None
+    rng: np.random.Generator, footage: Footage, annotation: Annotation, every_s: float | None = None
 ) -> list[tuple[Warp, list[Action]]]:
-    """MEs for the quiet of a clip, as `draw_into`, each with the warp of its quiet segment; times as the footage's."""
+    """Draw MEs for the quiet segments of a clip, each segment with its warp.
+
+    Times are those of the footage. every_s: as in `draw_into`.
+    """
     side = footage.crops.shape[-1]
     plans = []
+    at_s = footage.at_ns / SECOND_NS
     for rows in footage.segments():
-        start, end = (float(footage.at_ns[i]) / SECOND_NS for i in (rows[0], rows[1] - 1))
-        for first, stop in runs(notes.quiet, rows):
-            from_s, to_s = (float(footage.at_ns[i]) / SECOND_NS for i in (first, stop - 1))
+        earliest = float(at_s[rows[0]]) + LEAD_S
+        latest = float(at_s[rows[1] - 1]) - LEAD_S
+        for first, stop in runs(annotation.quiet, rows):
             warp = Warp(footage.landmarks[first], footage.affines[first], side)
-            actions = draw_into(
-                rng,
-                max(from_s + CLEAR_S, start + LEAD_S),
-                min(to_s - CLEAR_S, end - LEAD_S),
-                warp,
-                side,
-                every_s,
-            )
+            from_s = max(float(at_s[first]) + CLEAR_S, earliest)
+            to_s = min(float(at_s[stop - 1]) - CLEAR_S, latest)
+            actions = draw_into(rng, from_s, to_s, warp, side, every_s)
             if actions:
                 plans.append((warp, actions))
     return plans
@@ -160,9 +171,10 @@ def plan(
 def warped(
     footage: Footage, plans: Sequence[tuple[Warp, list[Action]]], sham: bool = False
 ) -> Iterator[tuple[int, Pixels]]:
-    """(time, image) of every frame of the footage, moved as planned; a frame that nothing moves is the same object.
+    """(time, image) of every frame of the footage, moved as planned.
 
-    sham: what is moved is moved back at once, so that only the filter's blur stays.
+    A frame that nothing moves is the same object. sham: what is moved is moved back at once, so
+    that only the filter's blur is left.
     """
     affines = dict(zip(footage.aligned.tolist(), footage.affines, strict=True))
     for i, frame in enumerate(footage.frames):
@@ -173,33 +185,35 @@ def warped(
             if strengths and i in affines:
                 image = warp.apply(image, affines[i], strengths)
                 if sham:
-                    image = warp.apply(
-                        image, affines[i], {unit: -value for unit, value in strengths.items()}
-                    )
+                    opposite = {unit: -value for unit, value in strengths.items()}
+                    image = warp.apply(image, affines[i], opposite)
         yield at_ns, image
 
 
 def realign(footage: Footage, shots: Iterator[tuple[int, Pixels]]) -> Footage:
-    """The shots through a fresh aligner; frames that are the footage's own objects keep their meshes."""
+    """Align the shots by an aligner of their own.
+
+    Frames that are the footage's own objects keep their meshes.
+    """
     known: list[Any] = []
 
-    def noted() -> Iterator[tuple[int, Pixels]]:
+    def with_meshes() -> Iterator[tuple[int, Pixels]]:
         for i, (at_ns, image) in enumerate(shots):
             known.append(footage.meshes[i] if image is footage.frames[i] else None)
             yield at_ns, image
 
     with MeshAligner(side=footage.crops.shape[-1], options=footage.options) as aligner:
-        return align_shots(footage.name, noted(), aligner, keep_frames=False, known=known)
+        return align_shots(footage.name, with_meshes(), aligner, keep_frames=False, known=known)
 
 
 def cut(footage: Footage, movements: Sequence[Movement] = ()) -> list[Recording]:
-    """One take per segment, each with the movements whose apex lies in it."""
-    takes = []
+    """One recording per segment, each with the movements whose apex lies in it."""
+    recordings = []
     for k, (first, stop) in enumerate(footage.segments()):
         at = footage.at_ns[first:stop]
         inside = tuple(m for m in movements if at[0] <= m.apex_ns <= at[-1])
-        takes.append(Recording(f"{footage.name}#{k}", at, footage.crops[first:stop], inside))
-    return takes
+        recordings.append(Recording(f"{footage.name}#{k}", at, footage.crops[first:stop], inside))
+    return recordings
 
 
 def examine_semireal(
@@ -210,38 +224,37 @@ def examine_semireal(
     progress: Progress = silent,
     sham: bool = False,
 ) -> dict[str, Any]:
-    """Precision, recall, F1, false alarms per minute and recall by displacement, over `repeats` passes of the clips.
+    """The fields of `recordings.report` over `repeats` passes of the clips, and counts by clip.
 
-    A clip without room for an ME is seen once, as it is. `baseline_found_per_min` is what is found
-    per minute where nothing is warped in: real brief movements and false alarms, which also stand
-    among the false alarms here. `clips` holds per clip {minutes of one pass, quiet_s, truths,
+    A clip without room for an ME is examined once, as it is. `baseline_found_per_min` is what is
+    found per minute where nothing is warped in: real brief movements and false alarms, which are
+    also among the false alarms here. `clips` has per clip {minutes of one pass, quiet_s, truths,
     found, hits, unaligned, found_unwarped, found_again}; the last counts what is found where it is
     found without any ME, hit or not. With `sham` nothing moves, only the warp's blur is there: hits
     are then false, and should be none. Raises DataError for a clip that cannot be read.
     """
-    every: list[SpottingResult] = []
-    unwarped: list[SpottingResult] = []
+    warped_results: list[SpottingResult] = []
+    plain_results: list[SpottingResult] = []
     counts: dict[str, dict[str, float]] = {}
     for index, path in enumerate(clips):
         footage = read_clip(path)
-        notes = annotate(footage)
-        plain = [without_pixels(examine(take, engines)) for take in cut(footage)]
-        mine: list[SpottingResult] = []
-        lost = 0
-        for takes, missing in passes(
-            footage, notes, [[seed, index, repeat] for repeat in range(repeats)], sham
-        ):
-            mine += [without_pixels(examine(take, engines)) for take in takes]
-            lost += missing
-        mine = mine or plain
-        counts[path.name] = _counts(footage, notes, mine, plain) | {"unaligned": lost}
+        annotation = annotate(footage)
+        plain = _examine_all(cut(footage), engines)
+        results: list[SpottingResult] = []
+        unaligned = 0
+        seeds = [[seed, index, repeat] for repeat in range(repeats)]
+        for recordings, lost in passes(footage, annotation, seeds, sham):
+            results += _examine_all(recordings, engines)
+            unaligned += lost
+        results = results or plain
+        counts[path.name] = _counts(footage, annotation, results, plain) | {"unaligned": unaligned}
         progress(f"{path.name}: {counts[path.name]}")
-        every = every + mine
-        unwarped = unwarped + plain
-    minutes = sum(v.take.minutes for v in unwarped)
-    found = sum(len(v.found) for v in unwarped)
+        warped_results += results
+        plain_results += plain
+    minutes = sum(result.recording.minutes for result in plain_results)
+    found = sum(len(result.found) for result in plain_results)
     return {
-        **report(every, engines.spotter.side),
+        **report(warped_results, engines.spotter.side),
         "baseline_found_per_min": round(found / minutes, 3) if minutes else None,
         "repeats": repeats,
         "sham": sham,
@@ -249,58 +262,56 @@ def examine_semireal(
     }
 
 
-def passes(
-    footage: Footage, notes: Annotation, seeds: Sequence[Sequence[int]], sham: bool = False
-) -> Iterator[tuple[list[Recording], int]]:
-    """The footage with other MEs for every seed, aligned anew, and how many of them lie where it could not be.
+def _examine_all(recordings: Sequence[Recording], engines: EngineSet) -> list[SpottingResult]:
+    return [without_pixels(examine(recording, engines)) for recording in recordings]
 
-    A seed that draws no ME gives nothing.
+
+def passes(
+    footage: Footage, annotation: Annotation, seeds: Sequence[Sequence[int]], sham: bool = False
+) -> Iterator[tuple[list[Recording], int]]:
+    """The footage with other MEs for every seed, aligned anew.
+
+    Each pass comes as (recordings, number of MEs where the footage could not be aligned). A seed
+    that draws no ME gives none.
     """
     for seed in seeds:
-        plans = plan(np.random.default_rng(seed), footage, notes)
+        plans = plan(np.random.default_rng(seed), footage, annotation)
         if plans:
             movements = [a.movement for _, actions in plans for a in actions]
-            takes = cut(realign(footage, warped(footage, plans, sham)), movements)
-            yield takes, len(movements) - sum(len(take.movements) for take in takes)
+            recordings = cut(realign(footage, warped(footage, plans, sham)), movements)
+            aligned = sum(len(recording.movements) for recording in recordings)
+            yield recordings, len(movements) - aligned
 
 
 def _counts(
     footage: Footage,
-    notes: Annotation,
-    mine: Sequence[SpottingResult],
+    annotation: Annotation,
+    results: Sequence[SpottingResult],
     plain: Sequence[SpottingResult],
 ) -> dict[str, float]:
+    """The counts of one clip. plain: the results without any ME."""
     return {
         "minutes": round(footage.minutes, 3),
-        "quiet_s": round(seconds(footage, notes.quiet), 2),
-        "truths": sum(len(v.take.micros()) for v in mine),
-        "found": sum(len(v.found) for v in mine),
-        "hits": sum(len(v.hits) for v in mine),
-        "found_unwarped": sum(len(v.found) for v in plain),
-        "found_again": sum(_again(v, plain) for v in mine),
+        "quiet_s": round(seconds(footage, annotation.quiet), 2),
+        "truths": sum(len(result.recording.micros()) for result in results),
+        "found": sum(len(result.found) for result in results),
+        "hits": sum(len(result.hits) for result in results),
+        "found_unwarped": sum(len(result.found) for result in plain),
+        "found_again": sum(_found_again(result, plain) for result in results),
     }
 
 
-def _again(verdict: SpottingResult, plain: Sequence[SpottingResult]) -> int:
-    """Found intervals that are found at IoU 0.5 in the same segment without any ME."""
-    same = [v for v in plain if v.take.times_ns[0] == verdict.take.times_ns[0]]
-    return sum(
-        int(
-            (
-                iou(
-                    verdict.found.start[:, None],
-                    verdict.found.stop[:, None],
-                    v.found.start,
-                    v.found.stop,
-                )
-                >= HIT_IOU
-            )
-            .any(1)
-            .sum()
-        )
-        for v in same
-        if len(v.found)
-    )
+def _found_again(result: SpottingResult, plain: Sequence[SpottingResult]) -> int:
+    """How many intervals are found at HIT_IOU in the same segment without any ME too."""
+    start = result.found.start[:, None]
+    stop = result.found.stop[:, None]
+    again = 0
+    for other in plain:
+        same_segment = other.recording.times_ns[0] == result.recording.times_ns[0]
+        if same_segment and len(other.found):
+            overlap = iou(start, stop, other.found.start, other.found.stop)
+            again += int(np.count_nonzero((overlap >= HIT_IOU).any(1)))
+    return again
 
 
 def seconds(footage: Footage, flags: NDArray[np.bool_]) -> float:

@@ -1,6 +1,6 @@
-"""What `calibrate --footage` asks of thresholds: to be quiet on composites of footage that no examination uses.
+"""What `calibrate --footage` requires of thresholds: few alarms on composites of tuning footage.
 
-Not from the papers.
+Tuning footage is what no examination uses. Not from the papers.
 """
 
 from __future__ import annotations
@@ -15,24 +15,28 @@ from ...data.footage import read_tuning
 from ...runtime.engine import EngineSet
 from ...specs import SpotterSpec
 from ..calibration import Scored, score_clip, spotted_at
-from .alarm_counts import Tally
-from .composites import SHARES, Source, count_play, plays, sources_of
+from .alarm_counts import AlarmCounts
+from .composites import SHARES, Excerpt, composite_recordings, count_composite, excerpts_of
 from .mesh_annotation import annotate
-from .recordings import Recording, SpottingResult
-from .semireal import Progress, silent
+from .recordings import Progress, Recording, SpottingResult, silent
 
-# What thresholds may give on composites of tuning footage: alarms a minute, and the share of blinks taken for an ME.
+# The most that thresholds may give on composites of tuning footage: alarms a minute, and the share
+# of blinks taken for an ME.
 LIMITS = {"quiet": 1.0, "speech": 2.0, "blinks": 0.05}
 
 
 @dataclass(frozen=True, eq=False)
 class Composite:
-    """One composite of tuning footage, scored: its thresholds are still open."""
+    """One composite of tuning footage, scored for all thresholds.
 
-    name: str
+    category: a key of SHARES. source: name of the excerpt, part: what the composite shows of it.
+    recording and part have no pixels.
+    """
+
+    category: str
     source: str
-    take: Recording  # without pixels, like `played`
-    played: Source
+    recording: Recording
+    part: Excerpt
     scored: Scored
 
 
@@ -43,51 +47,66 @@ def score_composites(
     minutes: float,
     progress: Progress = silent,
 ) -> list[Composite]:
-    """Composites, `minutes` in all, of what the examinations leave of the clips (`footage.read_tuning`)."""
-    sources: dict[str, list[Source]] = {name: [] for name in SHARES}
+    """Composites, `minutes` in all, of what the examinations leave of the clips."""
+    excerpts: dict[str, list[Excerpt]] = {name: [] for name in SHARES}
     for path in clips:
         footage = read_tuning(path)
-        for name, found in sources_of(footage, annotate(footage)).items():
-            sources[name] += found
-    rng, scored, nothing = np.random.default_rng(seed), [], np.empty((0, 2), np.int64)
-    for name, found in sources.items():
-        for source, played, take in plays(rng, found, minutes * SHARES[name], name):
-            seen = score_clip(engines, take.crops, take.times_ns, nothing)
-            none = np.empty((0, *take.crops.shape[1:]), np.uint8)  # a view would keep them all
-            bare = replace(take, crops=none), replace(played, crops=none)
-            scored.append(Composite(name, source.name, *bare, seen))
+        for name, found in excerpts_of(footage, annotate(footage)).items():
+            excerpts[name] += found
+    rng = np.random.default_rng(seed)
+    composites = []
+    no_truths = np.empty((0, 2), np.int64)
+    for name, found in excerpts.items():
+        share = minutes * SHARES[name]
+        for excerpt, part, recording in composite_recordings(rng, found, share, name):
+            scored = score_clip(engines, recording.crops, recording.times_ns, no_truths)
+            empty = np.empty((0, *recording.crops.shape[1:]), np.uint8)  # a view keeps the pixels
+            composites.append(
+                Composite(
+                    category=name,
+                    source=excerpt.name,
+                    recording=replace(recording, crops=empty),
+                    part=replace(part, crops=empty),
+                    scored=scored,
+                )
+            )
         progress(f"{name}: {len(found)} sources")
-    return scored
+    return composites
 
 
-def tallies(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, Tally]:
-    """What the composites of each category give at the thresholds of `spec`."""
-    counted = {name: Tally() for name in SHARES}
+def count_alarms(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, AlarmCounts]:
+    """The alarms on the composites of each category at the thresholds of `spec`."""
+    counts = {name: AlarmCounts() for name in SHARES}
     for one in composites:
-        verdict = SpottingResult(one.take, spotted_at(one.scored, spec), ())
-        count_play(counted[one.name], verdict, one.played, spec.grid_hz)
-        counted[one.name].sources.add(one.source)
-    return counted
+        result = SpottingResult(one.recording, spotted_at(one.scored, spec), ())
+        count_composite(counts[one.category], result, one.part, spec.grid_hz)
+        counts[one.category].sources.add(one.source)
+    return counts
 
 
 def quiet_trials(
     composites: Sequence[Composite], trials: Sequence[SpotterSpec]
 ) -> list[SpotterSpec]:
-    """The trials that keep LIMITS on the composites; what no trial keeps is as low as any trial gets it."""
-    found = [_figures(tallies(composites, trial)) for trial in trials]
-    limits = {
-        name: max(limit, min(figures[name] for figures in found)) for name, limit in LIMITS.items()
-    }
-    kept = zip(trials, found, strict=True)
-    return [
-        trial
-        for trial, figures in kept
-        if all(figures[name] <= limit for name, limit in limits.items())
-    ]
+    """The trials that keep LIMITS on the composites.
+
+    A limit that no trial keeps becomes the lowest figure of any trial.
+    """
+    found = [_figures(count_alarms(composites, trial)) for trial in trials]
+    limits = {}
+    for name, limit in LIMITS.items():
+        limits[name] = max(limit, min(figures[name] for figures in found))
+    kept = []
+    for trial, figures in zip(trials, found, strict=True):
+        if all(figures[name] <= limit for name, limit in limits.items()):
+            kept.append(trial)
+    return kept
 
 
-def _figures(counted: dict[str, Tally]) -> dict[str, float]:
-    """What LIMITS limits, 0 where nothing was played."""
-    per_min = {name: 60 * tally.alarms / max(tally.seconds, 1.0) for name, tally in counted.items()}
-    blinks = counted["blinks"]
-    return per_min | {"blinks": blinks.on_blinks / max(blinks.blinks, 1)}
+def _figures(counts: dict[str, AlarmCounts]) -> dict[str, float]:
+    """What LIMITS limits, 0 where there are no composites."""
+    figures = {}
+    for name, one in counts.items():
+        figures[name] = 60 * one.alarms / max(one.seconds, 1.0)
+    blinks = counts["blinks"]
+    figures["blinks"] = blinks.on_blinks / max(blinks.blinks, 1)
+    return figures

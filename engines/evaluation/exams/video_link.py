@@ -1,4 +1,4 @@
-"""A video link for examinations: what a camera's codec at a bitrate leaves of a face, seen through the real aligner."""
+"""A video link for examinations: a camera's codec at a bitrate, and the real aligner behind it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Pixels = NDArray[np.uint8]
 
 
 class Receiver:
-    """The other end of a video link: H.264 at a bitrate, decoded and aligned frame by frame; `close` frees it."""
+    """The other end of a video link: H.264 at a bitrate, decoded and aligned frame by frame.
+
+    `close` frees the aligner.
+    """
 
     def __init__(
         self,
@@ -32,14 +35,16 @@ class Receiver:
         side: int,
         options: AlignOptions | None = None,
     ) -> None:
-        self.codec, self.bits, self.sent = Codec(bitrate, size, hz), 0, 0
+        self.codec = Codec(bitrate, size, hz)
+        self.bits = 0
+        self.sent = 0
         self.rejected: Counter[str] = Counter()  # frames without a crop, by the aligner's reason
         self.aligner = MediaPipeAligner(side, options=options or AlignOptions())
         self._times: list[int] = []
         self._kept: list[tuple[int, Pixels]] = []
 
     def push(self, at_ns: int, image: Pixels | None) -> None:
-        """One frame (H, W, 3) BGR taken at `at_ns`; None when there are no more."""
+        """Send one frame (H, W, 3) BGR captured at `at_ns`; None when there are no more."""
         if image is not None:
             self._times.append(at_ns)
             self.sent += 1
@@ -52,13 +57,12 @@ class Receiver:
             if alignment.rejected is not None:
                 self.rejected[alignment.rejected] += 1
 
-    def take(self, name: str, movements: Sequence[Movement]) -> Recording:
-        """Crops of the frames that were aligned."""
+    def recording(self, name: str, movements: Sequence[Movement]) -> Recording:
+        """The crops of the frames that were aligned, as a recording with `movements`."""
         side = self.aligner.side
+        times = np.array([at for at, _ in self._kept], np.int64)
         crops = np.array([pixels for _, pixels in self._kept], np.uint8).reshape(-1, 3, side, side)
-        return Recording(
-            name, np.array([at for at, _ in self._kept], np.int64), crops, tuple(movements)
-        )
+        return Recording(name, times, crops, tuple(movements))
 
     @property
     def aligned(self) -> int:
@@ -71,14 +75,19 @@ class Receiver:
 
 
 class Codec:
-    """x264 as a camera would run it, and its decoder: one packet per frame, no B frames, one thread."""
+    """x264 as a camera would run it, and its decoder.
+
+    One packet per frame, no B frames, one thread.
+    """
 
     def __init__(self, bitrate: int, size: tuple[int, int], hz: int) -> None:
         self._encoder: Any = av.CodecContext.create("libx264", "w")
         self._encoder.width, self._encoder.height = size
         self._encoder.pix_fmt = "yuv420p"
-        self._encoder.time_base, self._encoder.framerate = Fraction(1, hz), Fraction(hz)
-        self._encoder.bit_rate, self._encoder.gop_size = bitrate, round(KEYFRAME_S * hz)
+        self._encoder.time_base = Fraction(1, hz)
+        self._encoder.framerate = Fraction(hz)
+        self._encoder.bit_rate = bitrate
+        self._encoder.gop_size = round(KEYFRAME_S * hz)
         self._encoder.thread_count = 1
         limits = {"maxrate": str(bitrate), "bufsize": str(round(bitrate * BUFFER_S))}
         self._encoder.options = {"preset": "veryfast", "tune": "zerolatency", **limits}
@@ -91,11 +100,13 @@ class Codec:
         if image is None:
             return list(self._encoder.encode(None))
         frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="yuv420p")
-        frame.pts, self._count = self._count, self._count + 1
+        frame.pts = self._count
+        self._count += 1
         return list(self._encoder.encode(frame))
 
     def decode(self, packets: Sequence[Any], last: bool = False) -> Iterator[Pixels]:
         """Frames (H, W, 3) BGR of the packets, in order."""
-        for packet in [*packets, *([None] if last else [])]:
+        end = [None] if last else []
+        for packet in [*packets, *end]:
             for frame in self._decoder.decode(packet):
                 yield frame.to_ndarray(format="bgr24")

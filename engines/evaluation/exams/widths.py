@@ -1,13 +1,13 @@
-"""How small a face may be: the movements of `semireal` at several widths of the face, by a gate that lets all in.
+"""How small a face may be: the movements of `semireal` at several widths of the face.
 
-The movements are warped into the footage as it was filmed, the frames are then made smaller (or larger: that adds no
-detail), coded as a camera would and aligned. Whoever sets `min_face_px` sees here what each width is still worth.
-Not from the papers.
+The movements are warped into the footage as it was filmed, the frames are then made smaller (or
+larger: that adds no detail), coded as a camera would and aligned without a limit of width. The
+figures of each width help to choose `min_face_px`. Not from the papers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,28 +23,25 @@ from ...data.footage import Footage, MeshAligner, examined_from_s, read_footage
 from ...errors import UsageError
 from ...runtime.engine import EngineSet
 from .mesh_annotation import Annotation, annotate
-from .recordings import SpottingResult, report
+from .recordings import Progress, SpottingResult, report, silent
 from .semireal import plan, warped
-from .sweep import judge, received
+from .sweep import examine_segments, received
 from .video_link import Receiver
 
 WIDTHS = (40, 50, 60, 70, 80, 90, 100, 150, 200, 400)  # px of the mesh from side to side
-EVERY_S = (
-    1.0  # of a quiet segment, one ME on average: more than in `semireal`, for there are many widths
-)
+# of a quiet segment, one ME on average: more than in `semireal`, since there are many widths
+EVERY_S = 1.0
 REPEATS = 4  # passes over the footage at each width, each with other movements
 ANY_FACE = AlignOptions(min_face_px=20.0)  # below it the landmarker finds none
-BITS_PER_PX = 0.12  # of a frame: what a webcam's codec spends
+BITS_PER_PX = 0.12  # of a frame, as a webcam's codec
 LEAST_BITRATE = 200_000  # bit/s
-
-Say = Callable[[str], None]
 
 
 @dataclass(eq=False)
 class _Row:
-    """What one width was worth so far."""
+    """Results of one width so far, and frames aligned and sent."""
 
-    verdicts: list[SpottingResult] = field(default_factory=list)
+    results: list[SpottingResult] = field(default_factory=list)
     aligned: int = 0
     sent: int = 0
 
@@ -57,13 +54,14 @@ def examine_widths(
     repeats: int = REPEATS,
     seed: int = 0,
     tuning: bool = False,
-    progress: Say = lambda line: None,
+    progress: Progress = silent,
 ) -> list[dict[str, Any]]:
-    """One row per width: the fields of `takes.report`, and the share of the frames that were aligned.
+    """One row per width: the fields of `recordings.report` and the share of frames `aligned`.
 
-    tuning: the part of each clip that the examinations leave, by which a default may be chosen; else the part that
-    they use. Movements are the same at every width; one in a frame that was not aligned is missed. Raises UsageError
-    for a width under 20 px, DataError for a clip that cannot be read.
+    tuning: use the part of each clip that the examinations leave, by which a default may be chosen;
+    else the part that they use. Movements are the same at every width; one in a frame that was not
+    aligned is missed. Raises UsageError for a width under 20 px, DataError for a clip that cannot
+    be read.
     """
     if not widths or min(widths) < ANY_FACE.min_face_px:
         raise UsageError(f"widths {widths}: expected at least {ANY_FACE.min_face_px:.0f} px each")
@@ -72,10 +70,12 @@ def examine_widths(
         footage = _read(path, tuning)
         if footage is None:
             continue
-        notes, native = annotate(footage), _width(footage)
+        annotation = annotate(footage)
+        native = _width(footage)
         for width, row in rows.items():
             for repeat in range(repeats):
-                _see(row, engines, footage, notes, [seed, index, repeat], width / native)
+                pass_seed = [seed, index, repeat]
+                _examine_pass(row, engines, footage, annotation, pass_seed, width / native)
             progress(f"{path.name}, {width} px: {_so_far(row)}")
     return [_figures(width, row, engines.spotter.side) for width, row in rows.items()]
 
@@ -83,7 +83,8 @@ def examine_widths(
 def _read(path: Path, tuning: bool) -> Footage | None:
     """The part of a clip that is asked for; None where there is none."""
     examined = examined_from_s(path)
-    start_s, stop_s = (0.0, examined) if tuning else (examined or 0.0, None)
+    start_s = 0.0 if tuning else examined or 0.0
+    stop_s = examined if tuning else None
     if stop_s == 0:
         return None
     with MeshAligner(options=ANY_FACE) as aligner:
@@ -92,20 +93,26 @@ def _read(path: Path, tuning: bool) -> Footage | None:
 
 
 def _width(footage: Footage) -> float:
+    """Median width of the face in px."""
     return float(np.median([width_px(mesh) for mesh in footage.meshes if mesh is not None]))
 
 
-def _see(
-    row: _Row, engines: EngineSet, footage: Footage, notes: Annotation, seed: list[int], scale: float
-) -> None:  # fmt: skip
-    """One pass over the footage at a scale, judged."""
-    plans = plan(np.random.default_rng(seed), footage, notes, EVERY_S)
+def _examine_pass(
+    row: _Row,
+    engines: EngineSet,
+    footage: Footage,
+    annotation: Annotation,
+    seed: list[int],
+    scale: float,
+) -> None:
+    """Examine one pass over the footage at a scale, with MEs drawn by `seed`."""
+    plans = plan(np.random.default_rng(seed), footage, annotation, EVERY_S)
     movements = [action.movement for _, actions in plans for action in actions]
     receiver = _sent(footage, _scaled(warped(footage, plans), scale), engines.spotter.side)
     row.aligned += receiver.aligned
     row.sent += receiver.sent
     seconds = float(footage.times_ns[-1] - footage.times_ns[0]) / SECOND_NS
-    row.verdicts += judge(received(receiver, footage.name, movements, seconds), engines)
+    row.results += examine_segments(received(receiver, footage.name, movements, seconds), engines)
 
 
 def _scaled(shots: Iterator[tuple[int, Pixels]], scale: float) -> Iterator[tuple[int, Pixels]]:
@@ -117,6 +124,7 @@ def _scaled(shots: Iterator[tuple[int, Pixels]], scale: float) -> Iterator[tuple
 
 
 def _sent(footage: Footage, shots: Iterator[tuple[int, Pixels]], side: int) -> Receiver:
+    """Send the shots through a video link; the closed receiver."""
     hz = round(SECOND_NS / float(np.median(np.diff(footage.times_ns))))
     receiver: Receiver | None = None
     for at_ns, image in shots:
@@ -125,18 +133,20 @@ def _sent(footage: Footage, shots: Iterator[tuple[int, Pixels]], side: int) -> R
             bitrate = max(LEAST_BITRATE, round(BITS_PER_PX * high * wide * hz))
             receiver = Receiver(bitrate, (wide, high), hz, side, ANY_FACE)
         receiver.push(at_ns, image)
-    assert receiver is not None  # a footage holds frames
+    assert receiver is not None  # footage has frames
     receiver.push(0, None)
     receiver.close()
     return receiver
 
 
 def _so_far(row: _Row) -> str:
-    truths = sum(len(v.take.micros()) for v in row.verdicts)
-    hits, found = sum(len(v.hits) for v in row.verdicts), sum(len(v.found) for v in row.verdicts)
+    """The counts so far in words."""
+    truths = sum(len(result.recording.micros()) for result in row.results)
+    hits = sum(len(result.hits) for result in row.results)
+    found = sum(len(result.found) for result in row.results)
     return f"{hits} of {truths} MEs, {found - hits} false alarms"
 
 
 def _figures(width: int, row: _Row, side: int) -> dict[str, Any]:
     aligned = round(row.aligned / row.sent, 4) if row.sent else 0.0
-    return {"width_px": width, **report(row.verdicts, side), "aligned": aligned}
+    return {"width_px": width, **report(row.results, side), "aligned": aligned}

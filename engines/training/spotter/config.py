@@ -29,7 +29,7 @@ DEFAULT = Path(__file__).with_name("spotter.toml")
 
 @dataclass(frozen=True)
 class SpotterTraining:
-    """Every number of the two stages; spotter.toml says what each means.
+    """Every number of the two stages; spotter.toml is the shipped choice.
 
     Learning rates are peaks: linear warm-up, then a cosine to zero.
     """

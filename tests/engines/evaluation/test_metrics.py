@@ -24,11 +24,8 @@ def row(onset, offset, label=None, score=None, video="v", kind="micro", subject=
     ("a", "b", "expected"),
     [
         (row(1, 10), row(1, 10), 1.0),
-        (
-            row(1, 10),
-            row(11, 20),
-            0.0,
-        ),  # touching frames do not overlap: the published +1 bug is not copied
+        # touching frames do not overlap: the published +1 bug is not copied
+        (row(1, 10), row(11, 20), 0.0),
         (row(1, 10), row(10, 19), 1 / 19),  # one shared frame of 19: both ends count
         (row(5, 5), row(5, 5), 1.0),  # a single frame is an interval
     ],
@@ -40,25 +37,13 @@ def test_iou_counts_both_end_frames(a, b, expected):
 @pytest.mark.parametrize(
     ("rule", "truth", "found", "tp"),
     [
-        (
-            "one_to_one",
-            [row(0, 9)],
-            [row(0, 9), row(1, 10)],
-            1,
-        ),  # the second prediction is a false alarm
-        (
-            "megc2020_gt_hit",
-            [row(0, 9), row(4, 13)],
-            [row(2, 11)],
-            2,
-        ),  # one prediction may serve two truths
+        # the second prediction is a false alarm
+        ("one_to_one", [row(0, 9)], [row(0, 9), row(1, 10)], 1),
+        # one prediction may serve two truths
+        ("megc2020_gt_hit", [row(0, 9), row(4, 13)], [row(2, 11)], 2),
         ("one_to_one", [row(0, 9), row(4, 13)], [row(2, 11)], 1),  # not here
-        (
-            "voc_greedy",
-            [row(0, 9)],
-            [row(0, 9, score=0.1), row(1, 10, score=0.9)],
-            1,
-        ),  # the higher score is matched
+        # the higher score is matched
+        ("voc_greedy", [row(0, 9)], [row(0, 9, score=0.1), row(1, 10, score=0.9)], 1),
         ("str_eval_relaxed", [row(0, 9)], [row(0, 9), row(1, 10)], 2),  # both count
     ],
 )
@@ -71,8 +56,14 @@ def test_counts_pool_over_videos_and_types_stay_apart():
     truth = [row(0, 9), row(0, 9, video="w"), row(0, 40, kind="macro")]
     report = spotting_report(truth, [row(0, 9), row(20, 29)], minutes=2.0)
     assert report["micro"] == {
-        "tp": 1, "fp": 1, "fn": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "false_alarms_per_min": 0.5
-    }  # fmt: skip
+        "tp": 1,
+        "fp": 1,
+        "fn": 1,
+        "precision": 0.5,
+        "recall": 0.5,
+        "f1": 0.5,
+        "false_alarms_per_min": 0.5,
+    }
     assert report["macro"]["fn"] == 1
     assert report["overall"]["tp"] == 1
 

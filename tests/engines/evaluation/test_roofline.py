@@ -1,4 +1,4 @@
-"""What an engine costs at least: counted on graphs small enough to count by hand."""
+"""The roofline: costs counted on graphs small enough to count by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ onnx = pytest.importorskip("onnx")
 
 
 def model(op: str, x: list, weight: list, out: list, **attributes: object) -> bytes:
-    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    helper = onnx.helper
+    kind = onnx.TensorProto.FLOAT
     count = 1
     for size in weight:
         count *= size
@@ -46,16 +47,16 @@ def test_products_are_counted(
     assert cost_of(model(op, x, weight, out, **attributes)) == cost
 
 
-def test_the_slower_of_arithmetic_and_memory_is_the_floor() -> None:
+def test_the_slower_of_arithmetic_and_memory_is_the_roofline() -> None:
     peak = Peak(flops_per_s=1e9, bytes_per_s=1e9)
-    assert peak.floor_ms(Cost(2_000_000, 1_000_000)) == pytest.approx(2)
-    assert peak.floor_ms(Cost(0, 3_000_000)) == pytest.approx(3)
-    assert peak.floor_ms(Cost(500_000, 1_000_000), batch=8) == pytest.approx(4), (
+    assert peak.roofline_ms(Cost(2_000_000, 1_000_000)) == pytest.approx(2)
+    assert peak.roofline_ms(Cost(0, 3_000_000)) == pytest.approx(3)
+    assert peak.roofline_ms(Cost(500_000, 1_000_000), batch=8) == pytest.approx(4), (
         "weights are read once for all"
     )
 
 
-def test_a_machine_does_something() -> None:
+def test_the_peaks_of_a_machine_are_not_zero() -> None:
     peak = measure_peak()
     assert peak.flops_per_s > 1e7
     assert peak.bytes_per_s > 1e6

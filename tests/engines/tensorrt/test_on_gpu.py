@@ -32,10 +32,8 @@ pytestmark = [
     pytest.mark.skipif(isinstance(find_gpu(), str), reason=f"rung D: {find_gpu()}"),
     pytest.mark.timeout(1200),
 ]
-TOLERANCE = {
-    "fp16": 2e-2,
-    "fp32": 1e-3,
-}  # of the largest value; beyond rung D's, since these inputs are noise
+# of the largest value; beyond rung D's, since these inputs are noise
+TOLERANCE = {"fp16": 2e-2, "fp32": 1e-3}
 BATCHES = (1, 3, 16, 17)
 
 Pair = tuple[EngineSet, EngineSet, float]

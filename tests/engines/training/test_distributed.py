@@ -15,8 +15,8 @@ from microspot.engines.errors import UsageError
 from microspot.engines.training.distributed import TrainingGroup, denormals_as_zero
 from tests.noise_set import RECOGNIZER, SPOTTER, noise_set
 
-# One of two: the leader is slow to write, the other has nothing to do; or the other fails while the
-# leader is busy.
+# One of two processes: the main one is slow to write, the other has nothing to do; or the other
+# fails while the main one is busy.
 MEMBER = """
 import sys, time
 from pathlib import Path
@@ -77,7 +77,7 @@ def together(network: str, config: str, data: Path, folder: Path) -> Path:
 
 
 def members(folder: Path, how: str) -> tuple[int, list[tuple[int, str]]]:
-    """Run MEMBER twice; torchrun's exit status, and when each has left with its group open or not."""
+    """Run MEMBER twice; torchrun's exit status, when each left, and whether its group was open."""
     (folder / "member.py").write_text(MEMBER)
     done = torchrun(str(folder / "member.py"), str(folder), how)
     left = [path.read_text().split() for path in sorted(folder.glob("left-*"))]

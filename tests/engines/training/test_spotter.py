@@ -1,4 +1,4 @@
-"""The training of the spotter on a set small enough for a test: data, both stages, resuming, validation."""
+"""The training of the spotter on a small set: data, both stages, resuming, validation."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from microspot.engines.training.spotter.config import SpotterTraining, load_conf
 from microspot.engines.training.spotter.data import (
     Augmentation,
     ClipSet,
+    Segment,
     augment,
     collate,
     cut,
@@ -59,7 +60,10 @@ CONFIG = SpotterTraining(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three clips of noise at 30, 60 and 20 Hz: two to train on, one to validate; an ME and a macro in each."""
+    """Three clips of noise at 30, 60 and 20 Hz, an ME and a macro in each.
+
+    Two are to train on, one is to validate.
+    """
     random = np.random.default_rng(0)
     clips = []
     for i, (rate, split) in enumerate([(30, "train"), (60, "train"), (20, "validation")]):
@@ -120,9 +124,8 @@ def test_any_frame_rate_comes_to_the_same_grid(
     segment = cut(clip, SPEC)
     assert segment.weights.shape == (ticks, kept)
     np.testing.assert_allclose(segment.weights.sum(1), 1, atol=1e-6)
-    assert segment.truths.offset - segment.truths.onset == pytest.approx(
-        10
-    )  # 300 ms are 9 ticks, and the offset's own
+    # 300 ms are 9 ticks, and the offset's own
+    assert segment.truths.offset - segment.truths.onset == pytest.approx(10)
     assert segment.truths.onset[0] == pytest.approx(clip.micro_ns[0, 0] * 30 / 1e9)
 
 
@@ -135,18 +138,16 @@ def test_a_later_cut_moves_the_truth_with_it(folder: Path) -> None:
 
 
 def test_lags_reach_before_the_cut_as_they_do_in_the_stream(folder: Path) -> None:
-    """60 Hz thinned, 30 Hz, 20 Hz: every tick's frame is compared with the frames that the whole clip gives it."""
+    """60 Hz decimated, 30 Hz, 20 Hz: each tick has the frames that the whole clip gives it."""
     for clip in ClipSet.open(folder, SPEC).clips[:3]:
         first = FRAMES // 3
         whole = cut(clip, SPEC)
         part = cut(clip, SPEC, first=first)
-        wanted = {
-            int(row): whole.rows[lags].tolist()
-            for row, lags in zip(whole.rows, whole.lags, strict=True)
-        }
-        assert [part.rows[part.lags[at]].tolist() for at in part.used] == [
-            wanted[part.rows[at]] for at in part.used
-        ]
+        wanted = {}
+        for row, lags in zip(whole.rows, whole.lags, strict=True):
+            wanted[int(row)] = whole.rows[lags].tolist()
+        for at in part.used:
+            assert part.rows[part.lags[at]].tolist() == wanted[part.rows[at]]
         assert len(whole.weights) - len(part.weights) == round(clip.times_ns[first] * 30 / 1e9)
         assert len(part.used) < len(part.rows)
 
@@ -156,33 +157,32 @@ def test_an_me_of_the_lower_face_amid_speech_is_doubtful(folder: Path) -> None:
     micro = index["clips"][0]["movements"][0]
     speech = micro | {"kind": "speech", "units": ["AU25"], "offset_ns": micro["onset_ns"] + 1}
     for units, wanted in ((["AU15L"], True), (["AU15", "AU17"], True), (["AU6", "AU12"], False)):
-        for said in (True, False):
-            index["clips"][0]["movements"] = [micro | {"units": units}] + [speech] * said
+        for speaks in (True, False):
+            movements = [micro | {"units": units}]
+            if speaks:
+                movements.append(speech)
+            index["clips"][0]["movements"] = movements
             (folder / "index.json").write_text(json.dumps(index))
             clip = ClipSet.open(folder, SPEC).clips[0]
-            assert clip.doubtful.tolist() == [wanted and said]
-            assert cut(clip, SPEC).truths.doubtful.tolist() == [wanted and said]
+            assert clip.doubtful.tolist() == [wanted and speaks]
+            assert cut(clip, SPEC).truths.doubtful.tolist() == [wanted and speaks]
 
 
-def test_a_turned_clip_shows_the_same_frames_backward(folder: Path) -> None:
+def test_a_reversed_clip_shows_the_same_frames_backward(folder: Path) -> None:
     clip = ClipSet.open(folder, SPEC).clips[0]
-    both = [
-        draw(
-            clip,
-            SPEC,
-            200,
-            Augmentation(stretch_time=0.0, backward=share),
-            np.random.default_rng(0),
-        )
-        for share in (0.0, 1.0)
-    ]
-    forward, backward = both
+
+    def drawn(backward: float) -> Segment:
+        augmentation = Augmentation(stretch_time=0.0, backward=backward)
+        return draw(clip, SPEC, 200, augmentation, np.random.default_rng(0))
+
+    forward = drawn(0.0)
+    backward = drawn(1.0)
     assert forward.rows.tolist() == backward.rows[::-1].tolist() == list(range(FRAMES))
     last = clip.times_ns[-1] * 30 / 1e9
-    seen = forward.truths
-    turned = backward.truths
-    np.testing.assert_allclose(turned.onset, last - clip.micro_ns[:, 1] * 30 / 1e9)
-    np.testing.assert_allclose(turned.offset - turned.onset, seen.offset - seen.onset)
+    truths = backward.truths
+    lengths = forward.truths.offset - forward.truths.onset
+    np.testing.assert_allclose(truths.onset, last - clip.micro_ns[:, 1] * 30 / 1e9)
+    np.testing.assert_allclose(truths.offset - truths.onset, lengths)
 
 
 def test_batched_tick_features_equal_each_segment_alone(folder: Path) -> None:
@@ -233,13 +233,13 @@ def test_pretraining_clips_are_sampled_to_n_pre(folder: Path) -> None:
 
 
 def test_a_run_trains_both_stages_and_writes_its_files(folder: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-    Trainer(CONFIG, folder, tmp_path / "run", say=said.append).run()
+    lines: list[str] = []
+    Trainer(CONFIG, folder, tmp_path / "run", say=lines.append).run()
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert [row["stage"] for row in rows] == ["pretrain"] * 2 + ["joint"] * 4
     assert all(np.isfinite(float(row["loss"])) for row in rows[:-1])
     assert rows[-1]["f1"] != ""
-    assert "min left" in said[0]
+    assert "min left" in lines[0]
     written = json.loads((tmp_path / "run" / "spotter.json").read_text())
     spec = SpotterSpec.from_json(written["spotter"])
     load_mesnet(spec, tmp_path / "run" / "spotter.safetensors")
@@ -247,21 +247,20 @@ def test_a_run_trains_both_stages_and_writes_its_files(folder: Path, tmp_path: P
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(folder: Path, tmp_path: Path) -> None:
-    steady = dataclasses.replace(CONFIG, joint_steps=4, joint_lr=1e-3)
-    whole = Trainer(steady, folder, tmp_path / "a", say=str).run()
-    broken = Trainer(steady, folder, tmp_path / "b", say=str)
+    config = dataclasses.replace(CONFIG, joint_steps=4, joint_lr=1e-3)
+    whole = Trainer(config, folder, tmp_path / "a", say=str).run()
+    broken = Trainer(config, folder, tmp_path / "b", say=str)
     stop_after(broken, 2)
     with pytest.raises(KeyboardInterrupt):
         broken.run()
-    resumed = Trainer(steady, folder, tmp_path / "b", say=str).run(resume=True)
-    for (name, wanted), found in zip(
-        whole.state_dict().items(), resumed.state_dict().values(), strict=True
-    ):
-        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0, msg=name)
+    resumed = Trainer(config, folder, tmp_path / "b", say=str).run(resume=True)
+    found = resumed.state_dict()
+    for name, wanted in whole.state_dict().items():
+        torch.testing.assert_close(found[name], wanted, atol=1e-4, rtol=0, msg=name)
 
 
 def stop_after(trainer: Trainer, steps: int) -> None:
-    """Interrupt joint training before its step number `steps`, with a checkpoint of the step before."""
+    """Interrupt joint training before its step `steps`, with a checkpoint of the step before."""
     trainer.config = dataclasses.replace(trainer.config, checkpoint_minutes=0)
     step = trainer._joint_step
 
@@ -273,7 +272,7 @@ def stop_after(trainer: Trainer, steps: int) -> None:
     trainer._joint_step = counted  # type: ignore[method-assign, assignment]
 
 
-def test_a_run_that_began_with_weights_goes_on_without_them(folder: Path, tmp_path: Path) -> None:
+def test_a_run_after_a_warm_start_goes_on_without_the_weights(folder: Path, tmp_path: Path) -> None:
     save_weights(MESNet(SPEC), tmp_path / "given.safetensors")
     broken = Trainer(
         CONFIG, folder, tmp_path / "run", say=str, weights=tmp_path / "given.safetensors"
@@ -285,10 +284,8 @@ def test_a_run_that_began_with_weights_goes_on_without_them(folder: Path, tmp_pa
     resumed.run(resume=True)
     assert resumed.config.pretrain_steps == 0, "all of its time is the joint stage's"
     training = json.loads((tmp_path / "run" / "spotter.json").read_text())["training"]
-    assert (
-        training["began_with"]
-        == hashlib.sha256((tmp_path / "given.safetensors").read_bytes()).hexdigest()
-    )
+    given = (tmp_path / "given.safetensors").read_bytes()
+    assert training["began_with"] == hashlib.sha256(given).hexdigest()
 
 
 def test_a_run_is_not_overwritten_unasked(folder: Path, tmp_path: Path) -> None:
@@ -313,7 +310,7 @@ def test_resuming_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
         Trainer(CONFIG, folder, tmp_path / "run", say=str).run(resume=True)
 
 
-def test_validation_judges_as_the_export_will_be_judged(folder: Path) -> None:
+def test_validation_evaluates_as_the_export_will_be_evaluated(folder: Path) -> None:
     torch.manual_seed(0)
     data = ClipSet.open(folder, SPEC)
     network = load_network().train()
@@ -367,7 +364,7 @@ def test_a_larger_network_begins_with_what_a_smaller_one_computes(
         warm_start(small, tmp_path / "none.safetensors")
 
 
-def test_a_run_that_begins_with_weights_has_no_pretraining(folder: Path, tmp_path: Path) -> None:
+def test_a_run_after_a_warm_start_has_no_pretraining(folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(5)
     given = MESNet(SPEC)
     save_weights(given, tmp_path / "given.safetensors")
@@ -391,7 +388,7 @@ def test_a_run_that_begins_with_weights_has_no_pretraining(folder: Path, tmp_pat
 def test_each_phase_moves_only_its_own_parts(
     folder: Path, tmp_path: Path, phase: str, moves: set[str] | None
 ) -> None:
-    """Not even the L2 term may move what is held: under Adam its small gradient is a full step."""
+    """Not even the L2 term may move frozen parts: under Adam its small gradient is a full step."""
     steps = {"cpn": (3, 0), "crn": (0, 3), "joint": (0, 0)}[phase]
     config = dataclasses.replace(
         CONFIG, pretrain_steps=0, joint_steps=2, cpn_steps=steps[0], crn_steps=steps[1], l2=0.1

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from microspot import realtime
 from microspot.engines.commands.app import app
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.evaluation.exams.commands import lines
+from microspot.realtime.sources.synthetic_clip import sample_clip
 
-SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+SAMPLE = sample_clip()
 
 
 def run(*args: str) -> str:
@@ -29,9 +29,14 @@ def test_a_report_is_one_value_a_line() -> None:
     }
     text = lines(report)
     assert [line.split() for line in text] == [
-        ["minutes", "2.0"], ["columns"], ["engines", "a"], ["recall_by_px"], ["0.5-1", "1/2"], ["columns"],
+        ["minutes", "2.0"],
+        ["columns"],
+        ["engines", "a"],
+        ["recall_by_px"],
+        ["0.5-1", "1/2"],
+        ["columns"],
         ["engines", "b"],
-    ]  # fmt: skip
+    ]
     assert text[4].startswith("    ")
 
 

@@ -1,4 +1,4 @@
-"""Held-out examinations: hits are named as the stream names them, gaps cut, and every column sees the same clips."""
+"""Held-out examinations: hits recognized as in the stream, gaps cut, the same clips for all."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from microspot.engines.data.timeline import Movement
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.evaluation.exams.heldout import (
     EXAM_RECIPE,
+    ClipPlan,
     calibrate_on_faces,
-    exam_tasks,
     examine_heldout,
+    render_jobs,
     rendered,
     segments,
 )
 from microspot.engines.evaluation.exams.recognition import (
     RecognitionResult,
-    read_hit,
-    recognition,
+    recognition_figures,
     recognize,
+    recognize_hit,
 )
 from microspot.engines.evaluation.exams.recordings import (
     Recording,
@@ -40,10 +41,12 @@ from microspot.engines.intervals import Intervals
 from microspot.engines.runtime.engine import EngineSet, FunctionEngine
 from microspot.engines.specs import RecognizerSpec
 from microspot.realtime.session import Session
+from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, SAMPLE_HZ, sample_clip
 from microspot.realtime.spotting.time_grid import tick_ns
 from tests import fakes
 
-SAMPLE = Path(__file__).parents[4] / "realtime" / "sample" / "webcam.mp4"
+SAMPLE = sample_clip()
+NEUTRAL_S = NEUTRAL_FRAME / SAMPLE_HZ  # mouth closed, eyes open, facing the camera
 TICK = 33_333_333
 
 
@@ -52,9 +55,9 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of three test portraits, all of the sample's face."""
     folder = tmp_path_factory.mktemp("faces")
     with av.open(str(SAMPLE)) as file:
-        file.seek(int(1140 / 25 * av.time_base))
+        file.seek(int(NEUTRAL_S * av.time_base))
         image = next(
-            f.to_ndarray(format="bgr24") for f in file.decode(video=0) if f.time >= 1140 / 25 - 1e-6
+            f.to_ndarray(format="bgr24") for f in file.decode(video=0) if f.time >= NEUTRAL_S - 1e-6
         )
     with MediaPipeAligner() as aligner:
         (mesh,) = aligner.landmarks(image)
@@ -65,8 +68,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def naming(engines: EngineSet, labels: tuple[str, ...]) -> EngineSet:
-    """The set with a recogniser that always names the second label."""
+def with_recognizer(engines: EngineSet, labels: tuple[str, ...]) -> EngineSet:
+    """The set with a recogniser that always gives the second label."""
     spec = RecognizerSpec(side=engines.spotter.side, labels=labels)
 
     def function(clip: np.ndarray) -> dict[str, np.ndarray]:
@@ -83,111 +86,117 @@ def micro(onset: int, apex: int, offset: int, label3: str | None = "positive") -
     )
 
 
-def take_of(times: list[int], movements: tuple[Movement, ...] = ()) -> Recording:
+def recording_of(times: list[int], movements: tuple[Movement, ...] = ()) -> Recording:
     """Crops whose first pixel counts the frames."""
     crops = np.zeros((len(times), 3, fakes.SIDE, fakes.SIDE), np.uint8)
     crops[:, 0, 0, 0] = np.arange(len(times)) % 256
-    return Recording("take", np.array(times, np.int64), crops, movements)
+    return Recording("recording", np.array(times, np.int64), crops, movements)
 
 
-# ---- hits --------------------------------------------------------------------------------------------------------
+# ---- hits
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_found_interval_is_named_as_the_stream_names_it(seed: int) -> None:
+def test_a_found_interval_is_recognized_as_in_the_stream(seed: int) -> None:
     engines = fakes.engine_set()
     feats = fakes.features(np.random.default_rng(seed), 120, 0.6)
     crops = [fakes.crop(feats[:, t], tick_ns(0, t, 30), t) for t in range(feats.shape[1])]
     session = Session(engines, "x")
     events = [e for crop in crops for e in session.push(crop)] + session.flush()
-    finals = sorted(
-        (e for e in events if e.status == "final"), key=lambda e: (e.onset_ns, e.offset_ns)
-    )
-    take = Recording(
+    finals = [event for event in events if event.status == "final"]
+    finals.sort(key=lambda event: (event.onset_ns, event.offset_ns))
+    recording = Recording(
         "x", np.array([c.captured_ns for c in crops]), np.stack([c.pixels for c in crops])
     )
-    verdict = examine(take, engines)
-    said = [recognize(verdict, i, engines) for i in range(len(verdict.found))]
+    result = examine(recording, engines)
+    recognized = [recognize(result, i, engines) for i in range(len(result.found))]
     assert len(finals) > 3
-    order = sorted(range(len(said)), key=lambda i: (said[i][0][0], said[i][0][-1]))
-    assert [(e.onset_ns, e.offset_ns) for e in finals] == [
-        (said[i][0][0], said[i][0][-1]) for i in order
-    ]
-    for event, i in zip(finals, order, strict=True):
-        np.testing.assert_array_equal(event.intensity, said[i][2])
+    recognized.sort(key=lambda one: (one[0][0], one[0][-1]))
+    for event, (times, _, intensity) in zip(finals, recognized, strict=True):
+        assert (event.onset_ns, event.offset_ns) == (times[0], times[-1])
+        np.testing.assert_array_equal(event.intensity, intensity)
 
 
 def test_a_hit_is_judged_against_its_own_truth() -> None:
     movement = micro(10, 14, 20)
-    take = take_of([t * TICK for t in range(40)], (movement,))
+    recording = recording_of([t * TICK for t in range(40)], (movement,))
     # brightness rises to the true apex and falls again: ranks as the prototype's
-    take.crops[:, 0, 0, 0] = np.interp(np.arange(40), [10, 14, 20], [10, 200, 10]).astype(np.uint8)
-    verdict = SpottingResult(take, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
-    reading = read_hit(
-        verdict, 0, 0, naming(fakes.engine_set(), ("negative", "positive", "surprise"))
+    brightness = np.interp(np.arange(40), [10, 14, 20], [10, 200, 10])
+    recording.crops[:, 0, 0, 0] = brightness.astype(np.uint8)
+    result = SpottingResult(recording, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
+    recognized = recognize_hit(
+        result, 0, 0, with_recognizer(fakes.engine_set(), ("negative", "positive", "surprise"))
     )
-    assert (reading.truth, reading.predicted, reading.sure) == (1, 1, True)
-    assert reading.follows == pytest.approx(
-        1, abs=0.01
-    )  # ties of the prototype break in grey levels
-    assert reading.misses == pytest.approx(0, abs=1e-6)
-    assert reading.tent[0] < 1  # the middle of the interval is not the apex
-    assert reading.tent[1] == pytest.approx(0.1, abs=1e-6)
-    late = SpottingResult(take, Intervals.of([15.0], [26.0], [0.9]), ((0, 0),))
-    assert read_hit(late, 0, 0, fakes.engine_set()).misses == pytest.approx(
-        0.1, abs=1e-6
-    )  # 1 of 10 ticks
+    assert (recognized.truth, recognized.predicted, recognized.certain) == (1, 1, True)
+    # ties of the prototype break in grey levels
+    assert recognized.spearman == pytest.approx(1, abs=0.01)
+    assert recognized.apex_error == pytest.approx(0, abs=1e-6)
+    assert recognized.triangle[0] < 1  # the middle of the interval is not the apex
+    assert recognized.triangle[1] == pytest.approx(0.1, abs=1e-6)
+    late = SpottingResult(recording, Intervals.of([15.0], [26.0], [0.9]), ((0, 0),))
+    missed = recognize_hit(late, 0, 0, fakes.engine_set()).apex_error
+    assert missed == pytest.approx(0.1, abs=1e-6)  # 1 of 10 ticks
 
 
 def test_labels_are_those_of_the_set_and_others_have_no_class_of_three() -> None:
-    take = take_of([t * TICK for t in range(40)], (micro(10, 14, 20, label3=None),))
-    verdict = SpottingResult(take, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
-    assert read_hit(verdict, 0, 0, fakes.engine_set()).truth is None
+    recording = recording_of([t * TICK for t in range(40)], (micro(10, 14, 20, label3=None),))
+    result = SpottingResult(recording, Intervals.of([10.0], [21.0], [0.9]), ((0, 0),))
+    assert recognize_hit(result, 0, 0, fakes.engine_set()).truth is None
     five = ("disgust", "repression", "surprise", "happiness", "others")
-    assert read_hit(verdict, 0, 0, naming(fakes.engine_set(), five)).truth == 3
+    assert recognize_hit(result, 0, 0, with_recognizer(fakes.engine_set(), five)).truth == 3
 
 
 def test_recognition_counts_labelled_hits_and_averages_curves_over_all() -> None:
-    tent = (0.5, 0.25)
-    readings = [RecognitionResult(0, 0, True, 1.0, 0.0, tent), RecognitionResult(0, 1, False, 0.5, 0.2, tent),
-                RecognitionResult(1, 1, True, 0.0, 0.1, tent), RecognitionResult(None, 1, False, 0.5, 0.1, tent)]  # fmt: skip
-    found = recognition(readings, ("a", "b"))
+    triangle = (0.5, 0.25)
+    recognitions = [
+        RecognitionResult(0, 0, True, 1.0, 0.0, triangle),
+        RecognitionResult(0, 1, False, 0.5, 0.2, triangle),
+        RecognitionResult(1, 1, True, 0.0, 0.1, triangle),
+        RecognitionResult(None, 1, False, 0.5, 0.1, triangle),
+    ]
+    found = recognition_figures(recognitions, ("a", "b"))
     assert found == {
-        "hits": 4, "labelled": 3, "uncertain": 1, "uf1": round(2 / 3, 4), "uar": 0.75, "spearman": 0.5,
-        "apex_error": 0.1, "tent": {"spearman": 0.5, "apex_error": 0.25},
+        "hits": 4,
+        "labelled": 3,
+        "uncertain": 1,
+        "uf1": round(2 / 3, 4),
+        "uar": 0.75,
+        "spearman": 0.5,
+        "apex_error": 0.1,
+        "tent": {"spearman": 0.5, "apex_error": 0.25},
         "confusion": {"a": {"a": 1, "b": 1}, "b": {"a": 0, "b": 1}},
-    }  # fmt: skip
-    nothing = recognition([], ("a", "b"))
+    }
+    nothing = recognition_figures([], ("a", "b"))
     assert (nothing["uf1"], nothing["spearman"], nothing["hits"]) == (None, None, 0)
 
 
-# ---- segments ---------------------------------------------------------------------------------------------------
+# ---- segments
 
 
-def test_a_take_is_cut_where_the_stream_sees_a_gap_and_every_movement_kept_once() -> None:
+def test_a_recording_is_cut_where_the_stream_sees_a_gap_and_every_movement_kept_once() -> None:
     times = [t * TICK for t in (*range(20), 30, *range(40, 60))]  # frame 30 stands alone
     moves = (micro(2, 4, 8), micro(18, 24, 29), micro(38, 44, 50))
-    first, second = segments(take_of(times, moves))
+    first, second = segments(recording_of(times, moves))
     assert [len(first.times_ns), len(second.times_ns)] == [20, 20]
     assert (first.micros(), second.micros()) == ([moves[0], moves[1]], [moves[2]])
     assert second.crops[0, 0, 0, 0] == 21
 
 
-def test_an_unbroken_take_is_itself_and_one_of_single_frames_has_no_segment() -> None:
-    whole = take_of([t * TICK for t in (0, 1, 4, 5)])  # 100 ms are bridged
+def test_an_unbroken_recording_is_itself_and_one_of_single_frames_has_no_segment() -> None:
+    whole = recording_of([t * TICK for t in (0, 1, 4, 5)])  # 100 ms are bridged
     assert segments(whole) == [whole]
-    assert segments(take_of([0, 30 * TICK])) == []
+    assert segments(recording_of([0, 30 * TICK])) == []
 
 
-def test_what_is_kept_of_a_verdict_holds_no_pixels() -> None:
-    take = take_of([t * TICK for t in range(40)], (micro(10, 14, 20),))
-    kept = without_pixels(examine(take, fakes.engine_set())).take
+def test_what_is_kept_of_a_result_has_no_pixels() -> None:
+    recording = recording_of([t * TICK for t in range(40)], (micro(10, 14, 20),))
+    kept = without_pixels(examine(recording, fakes.engine_set())).recording
     assert kept.crops.nbytes == 0
     assert kept.crops.base is None
-    assert kept.minutes == take.minutes
+    assert kept.minutes == recording.minutes
 
 
-# ---- the examination ---------------------------------------------------------------------------------------------
+# ---- the examination
 
 
 def test_the_displacements_are_those_that_the_field_names() -> None:
@@ -196,38 +205,42 @@ def test_the_displacements_are_those_that_the_field_names() -> None:
 
 def test_all_columns_see_the_same_clips_and_a_shared_spotter_spots_once(faces: Path) -> None:
     base = load()
-    three, five = naming(base, ("negative", "positive", "surprise")), naming(base, tuple("abcde"))
+    three = with_recognizer(base, ("negative", "positive", "surprise"))
+    five = with_recognizer(base, tuple("abcde"))
     strict = dataclasses.replace(base, spotter=dataclasses.replace(base.spotter, t_crn=0.99))
     busy = dataclasses.replace(EXAM_RECIPE, micro_per_min=40.0, hz=(30.0,))
     lines: list[str] = []
-    told = examine_heldout(
-        [three, strict, five], faces, clips=2, seconds=3, recipe=busy, progress=lines.append
+    report = examine_heldout(
+        [three, strict, five],
+        faces,
+        ClipPlan(clips=2, seconds=3, recipe=busy),
+        progress=lines.append,
     )
-    loose, tight = told["columns"]
-    assert (told["clips"], told["faces"], len(lines)) == (2, 2, 2)
+    loose, tight = report["columns"]
+    assert (report["clips"], report["faces"], len(lines)) == (2, 2, 2)
     assert loose["truths"] == tight["truths"] > 0
     assert tight["found"] == 0 < loose["found"]
     assert set(loose["recognition"]) == {"3", "5"}
     hits = round(loose["recall"] * loose["truths"])
-    assert {said["hits"] for said in loose["recognition"].values()} == {hits}
+    assert {figures["hits"] for figures in loose["recognition"].values()} == {hits}
     assert tight["recognition"] == {}
 
 
 def test_clips_come_in_order_whoever_renders_them(faces: Path) -> None:
-    tasks = exam_tasks(faces, 4, 1.0, 1, "test", 112, EXAM_RECIPE)
-    assert len({task[0] for task in tasks[:3]}) == 3
-    assert tasks[3][0] == tasks[0][0]
-    assert [task[3] for task in tasks] != [
-        task[3] for task in exam_tasks(faces, 4, 1.0, 2, "test", 112, EXAM_RECIPE)
-    ]
-    alone, together = list(rendered(tasks, 1)), list(rendered(tasks, 2))
+    jobs = render_jobs(faces, ClipPlan(4, 1.0, seed=1), 112)
+    assert len({job[0] for job in jobs[:3]}) == 3
+    assert jobs[3][0] == jobs[0][0]
+    others = render_jobs(faces, ClipPlan(4, 1.0, seed=2), 112)
+    assert [job[3] for job in jobs] != [job[3] for job in others]
+    alone = list(rendered(jobs, 1))
+    together = list(rendered(jobs, 2))
     assert all(np.array_equal(a.crops, b.crops) for a, b in zip(alone, together, strict=True))
 
 
 def test_what_cannot_be_examined_is_refused(faces: Path) -> None:
     with pytest.raises(UsageError, match=r"crop sides \[16, 112\]"):
-        examine_heldout([load(), fakes.engine_set()], faces)
+        examine_heldout([load(), fakes.engine_set()], faces, ClipPlan())
     with pytest.raises(DataError, match="no usable train face"):
-        examine_heldout([load()], faces, split="train")
+        examine_heldout([load()], faces, ClipPlan(split="train"))
     with pytest.raises(UsageError, match=r"lowest T_CRN 1\.5: expected 0 to 0\.99"):
         calibrate_on_faces(load(), faces, t_crn=1.5)

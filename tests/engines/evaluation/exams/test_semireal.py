@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from microspot import realtime
 from microspot.engines.data.footage import Footage, read_footage
 from microspot.engines.evaluation.exams import semireal
 from microspot.engines.evaluation.exams.mesh_annotation import annotate
@@ -25,8 +23,9 @@ from microspot.engines.evaluation.exams.semireal import (
     warped,
 )
 from microspot.engines.loading import load_engines
+from microspot.realtime.sources.synthetic_clip import sample_clip
 
-SAMPLE = Path(realtime.__file__).parent / "sample" / "webcam.mp4"
+SAMPLE = sample_clip()
 BROWS = {("AU1", "L"): 1.0, ("AU1", "R"): 1.0, ("AU2", "L"): 1.0, ("AU2", "R"): 1.0}
 
 
@@ -48,10 +47,12 @@ def test_a_warp_moves_the_face_as_far_as_asked_and_nothing_else(quiet: Footage, 
     warp = Warp(quiet.landmarks[0] * zoom, affine, 112)
     strengths = {unit: 2.0 / warp.peak(BROWS) for unit in BROWS}
     moved = warp.apply(frame, affine, strengths)
-    before, after = (
-        cv2.cvtColor(cv2.warpAffine(f, affine, (112, 112)), cv2.COLOR_BGR2GRAY)
-        for f in (frame, moved)
-    )
+
+    def crop(image: np.ndarray) -> np.ndarray:
+        return cv2.cvtColor(cv2.warpAffine(image, affine, (112, 112)), cv2.COLOR_BGR2GRAY)
+
+    before = crop(frame)
+    after = crop(moved)
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(before, after, None)
     wanted = warp.field(strengths)[PAD:-PAD, PAD:-PAD]
     strong = np.hypot(wanted[..., 0], wanted[..., 1]) > 1.2
@@ -101,25 +102,27 @@ def test_planned_movements_are_in_the_crops_and_only_then(quiet: Footage, dense:
         edges = quiet.at_ns[[0, -1]]
         assert edges[0] + 0.5e9 <= move.onset_ns
         assert move.offset_ns <= edges[1] - 0.5e9
-    (take,) = cut(again, moves)
-    assert take.movements == tuple(moves)
-    assert take.minutes == pytest.approx(99 / 25 / 60)
+    (recording,) = cut(again, moves)
+    assert recording.movements == tuple(moves)
+    assert recording.minutes == pytest.approx(99 / 25 / 60)
 
 
 def test_a_sham_moves_nothing_and_blurs_what_it_touches(quiet: Footage, dense: None) -> None:
     plans = plan(np.random.default_rng(3), quiet, annotate(quiet))
-    moved, back = ([image for _, image in warped(quiet, plans, sham)] for sham in (False, True))
-    off = [
-        np.array(
-            [np.abs(a.astype(int) - b).mean() for a, b in zip(frames, quiet.frames, strict=True)]
-        )
-        for frames in (moved, back)
-    ]
-    touched = off[0] > 0
+
+    def change(sham: bool) -> np.ndarray:
+        """Mean difference of each frame from the one that was filmed."""
+        frames = [image for _, image in warped(quiet, plans, sham)]
+        pairs = zip(frames, quiet.frames, strict=True)
+        return np.array([np.abs(a.astype(int) - b).mean() for a, b in pairs])
+
+    moved = change(sham=False)
+    back = change(sham=True)
+    touched = moved > 0
     assert touched.any()
-    assert off[1][touched].sum() > 0
-    strong = off[0] > 0.5 * off[0].max()
-    assert (off[1][strong] < 0.5 * off[0][strong]).all()
+    assert back[touched].sum() > 0
+    strong = moved > 0.5 * moved.max()
+    assert (back[strong] < 0.5 * moved[strong]).all()
 
 
 def test_frames_that_nothing_moves_stay_the_same_objects(quiet: Footage) -> None:
@@ -132,24 +135,18 @@ def test_the_report_counts_every_micro(
     quiet: Footage, dense: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(semireal, "read_clip", lambda _: quiet)
-    said: list[str] = []
+    lines: list[str] = []
     with load_engines("baseline") as engines:
-        report = examine_semireal(engines, [SAMPLE], 5, 2, said.append)
+        report = examine_semireal(engines, [SAMPLE], 5, 2, lines.append)
     clip = report["clips"]["webcam.mp4"]
     planned = [plan(np.random.default_rng([5, 0, k]), quiet, annotate(quiet)) for k in range(2)]
-    assert (
-        report["truths"]
-        == clip["truths"]
-        == sum(len(actions) for plans in planned for _, actions in plans)
-        > 0
-    )
-    assert (
-        sum(int(cell.split("/")[1]) for cell in report["recall_by_px"].values()) == report["truths"]
-    )
+    count = sum(len(actions) for plans in planned for _, actions in plans)
+    assert report["truths"] == clip["truths"] == count > 0
+    assert sum(int(cell.split("/")[1]) for cell in report["recall_by_px"].values()) == count
     assert report["minutes"] == pytest.approx(2 * 99 / 25 / 60, abs=0.01)
     assert clip["unaligned"] == 0
     assert 0 < clip["found_again"] <= clip["found"]
     assert report["baseline_found_per_min"] == pytest.approx(
         clip["found_unwarped"] / (99 / 25 / 60), abs=0.01
     )
-    assert len(said) == 1
+    assert len(lines) == 1

@@ -1,4 +1,4 @@
-"""Sweeps: one row per value on the same faces and movements, faces as wide as asked, bits as many as allowed."""
+"""Sweeps: one row per value on the same faces and movements, as wide and as coded as asked."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ from microspot.engines.baseline import load
 from microspot.engines.data.faces import FaceAsset, split_of
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.evaluation.exams.recordings import Recording
-from microspot.engines.evaluation.exams.sweep import CANVAS, compose, examine_sweep, judge
+from microspot.engines.evaluation.exams.sweep import (
+    CANVAS,
+    Axis,
+    compose,
+    examine_segments,
+    examine_sweep,
+)
 from microspot.engines.evaluation.exams.video_link import Codec, Receiver
+from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, SAMPLE_HZ, sample_clip
 from tests import fakes
 
-SAMPLE = Path(__file__).parents[4] / "realtime" / "sample" / "webcam.mp4"
-NEUTRAL_S = 1140 / 25
+SAMPLE = sample_clip()
+NEUTRAL_S = NEUTRAL_FRAME / SAMPLE_HZ
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +53,7 @@ def faces(face: FaceAsset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# ---- the picture and the link ------------------------------------------------------------------------------------
+# ---- the picture and the link
 
 
 @pytest.mark.parametrize("width", [90, 300])
@@ -68,18 +75,20 @@ def test_the_codec_gives_each_frame_back_and_keeps_to_its_bitrate(face: FaceAsse
         np.clip(image + random.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
         for _ in range(30)
     ]
-    bits, errors = [], []
+    bits = []
+    errors = []
     for bitrate in (200_000, 4_000_000):
-        codec, seen = Codec(bitrate, CANVAS, 30), []
+        codec = Codec(bitrate, CANVAS, 30)
+        seen = []
         for picture in (*noisy, None):
             packets = codec.encode(picture)
             bits.append(8 * sum(packet.size for packet in packets))
             seen += codec.decode(packets, last=picture is None)
             assert len(seen) == min(len(bits) % 31 or 30, 30), "no frame waits for the next"
-        errors.append(
-            np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(seen, noisy, strict=True)])
-        )
-    low, high = sum(bits[:31]), sum(bits[31:])
+        differences = [np.abs(a.astype(int) - b).mean() for a, b in zip(seen, noisy, strict=True)]
+        errors.append(np.mean(differences))
+    low = sum(bits[:31])
+    high = sum(bits[31:])
     assert low < 2 * 200_000
     assert 5 * low < high < 1.5 * 4_000_000
     assert errors[1] < errors[0]
@@ -92,14 +101,14 @@ def test_a_receiver_counts_frames_bits_and_what_was_aligned(face: FaceAsset) -> 
         receiver.push(i * 33_333_333, picture)
     receiver.push(0, None)
     receiver.close()
-    take = receiver.take("x", ())
-    assert (receiver.sent, receiver.aligned, len(take.crops)) == (5, 3, 3)
+    recording = receiver.recording("x", ())
+    assert (receiver.sent, receiver.aligned, len(recording.crops)) == (5, 3, 3)
     assert receiver.rejected == {"no face": 2}
-    assert take.times_ns.tolist() == [0, 33_333_333, 66_666_666]
+    assert recording.times_ns.tolist() == [0, 33_333_333, 66_666_666]
     assert receiver.bits > 0
 
 
-# ---- the sweep ---------------------------------------------------------------------------------------------------
+# ---- the sweep
 
 
 def test_every_rate_sees_the_same_movements(faces: Path) -> None:
@@ -108,9 +117,7 @@ def test_every_rate_sees_the_same_movements(faces: Path) -> None:
         load(),
         faces,
         axis="rate",
-        values=(15, 60),
-        clips=1,
-        seconds=4,
+        plan=Axis((15, 60), clips=1, seconds=4),
         seed=5,
         progress=lines.append,
     )
@@ -125,14 +132,12 @@ def test_every_rate_sees_the_same_movements(faces: Path) -> None:
 
 def test_a_face_too_small_is_a_row_of_missed_movements_not_an_error(faces: Path) -> None:
     small, wide = examine_sweep(
-        load(), faces, axis="size", values=(40, 200), clips=1, seconds=1, seed=4
+        load(), faces, axis="size", plan=Axis((40, 200), clips=1, seconds=1), seed=4
     )
     assert (small["aligned"], small["found"], small["recall"]) == (0, 0, 0)
     assert wide["aligned"] > 0.9
-    assert small["rejected"].keys() <= {
-        "too small",
-        "no face",
-    }  # in a wide picture the landmarker sees none
+    # in a wide picture the landmarker sees none
+    assert small["rejected"].keys() <= {"too small", "no face"}
     assert sum(small["rejected"].values()) == pytest.approx(1, abs=1e-3)
     assert small["truths"] == wide["truths"] > 0
     assert small["minutes"] == wide["minutes"] == 0.02
@@ -140,35 +145,36 @@ def test_a_face_too_small_is_a_row_of_missed_movements_not_an_error(faces: Path)
 
 def test_bitrates_share_one_film(faces: Path) -> None:
     low, high = examine_sweep(
-        load(), faces, axis="bitrate", values=(200_000, 4_000_000), clips=1, seconds=1
+        load(), faces, axis="bitrate", plan=Axis((200_000, 4_000_000), clips=1, seconds=1)
     )
     assert low["truths"] == high["truths"]
     assert low["kbit_s"] < 400 < high["kbit_s"] < 6000
     assert high["aligned"] > 0.9
 
 
-def test_the_landmarker_looks_as_often_as_asked(
+def test_the_landmarker_runs_as_often_as_asked(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: Counter[int] = Counter()
-    look = MediaPipeAligner.landmarks
+    runs: Counter[int] = Counter()
+    landmarks = MediaPipeAligner.landmarks
 
     def counted(self: MediaPipeAligner, image: NDArray[np.uint8]) -> list[Mesh]:
-        looks[self.options.landmarks_ns] += 1
-        return look(self, image)
+        runs[self.options.landmarks_ns] += 1
+        return landmarks(self, image)
 
     monkeypatch.setattr(MediaPipeAligner, "landmarks", counted)
-    rows = examine_sweep(load(), faces, axis="landmarker", values=(0, 500), clips=1, seconds=2)
+    plan = Axis((0, 500), clips=1, seconds=2)
+    rows = examine_sweep(load(), faces, axis="landmarker", plan=plan)
     assert rows[0]["truths"] == rows[1]["truths"]
     assert rows[0]["aligned"] == rows[1]["aligned"] == 1
-    assert looks[0] == 60
-    assert 4 <= looks[500_000_000] <= 20
+    assert runs[0] == 60
+    assert 4 <= runs[500_000_000] <= 20
 
 
-def test_movements_of_a_take_that_never_came_through_are_missed() -> None:
+def test_movements_of_a_recording_without_crops_are_missed() -> None:
     crops = np.zeros((0, 3, fakes.SIDE, fakes.SIDE), np.uint8)
-    (verdict,) = judge(Recording("x", np.array([0, 10**10]), crops), fakes.engine_set())
-    assert (len(verdict.found), verdict.hits) == (0, ())
+    (result,) = examine_segments(Recording("x", np.array([0, 10**10]), crops), fakes.engine_set())
+    assert (len(result.found), result.hits) == (0, ())
 
 
 def test_what_cannot_be_swept_is_refused(faces: Path, tmp_path: Path) -> None:
