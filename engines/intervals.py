@@ -84,10 +84,12 @@ def nms(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Keep the best of overlapping intervals [S1 M37]: (indices best first, their scores).
 
-    greedy: an interval is dropped when a kept, better one has IoU >= threshold. author: dropped
-    when any other has IoU >= threshold and a strictly higher score, kept or not. soft: scores of
-    overlapping intervals decay by 1 - IoU; those below `floor` are dropped. Exact duplicates (same
-    start and stop) merge into the best. Raises UsageError for an unknown rule.
+    Exact duplicates (same start and stop) merge into the best. Raises UsageError for an unknown
+    rule. The rules:
+
+        greedy   an interval is dropped where a kept, better one has IoU >= threshold
+        author   it is dropped where any other has IoU >= threshold and a higher score, kept or not
+        soft     scores of overlapping intervals decay by 1 - IoU; those below `floor` are dropped
     """
     if rule not in NMS_RULES:
         raise UsageError(f"nms rule {rule!r}: choose one of {', '.join(NMS_RULES)}")

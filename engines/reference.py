@@ -83,7 +83,7 @@ def suppress_clusters(
 ) -> Intervals:
     """What NMS keeps of the candidates of a segment of `ticks` ticks, ordered by start.
 
-    Each cluster is judged by itself, after its candidates are clipped to the segment.
+    NMS sees one cluster at a time, with its candidates clipped to the segment.
     """
     found: list[Candidate] = []
     for members in clusters(candidates, limit):

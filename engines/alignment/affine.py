@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]  # (2, 3)
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +49,8 @@ class Affine:
         """Where points (N, 2) go: (N, 2)."""
         return np.asarray(points @ self.matrix[:, :2].T + self.matrix[:, 2])
 
-    def shown(self, side: int) -> Box:
-        """The box in the source's px of what a crop of `side` px, cut by this map, shows."""
+    def source_box(self, side: int) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in px of the source of what a crop of `side` px by this map shows."""
         (a, b, x), (c, d, y) = self.inverse().matrix.tolist()
         xs = (x, x + a * side, x + b * side, x + (a + b) * side)
         ys = (y, y + c * side, y + d * side, y + (c + d) * side)

@@ -2,10 +2,10 @@
 
 The landmarker costs ten times the rest, so it runs every `AlignOptions.search_ns` while a face is
 looked for and every `landmarks_ns` while all are followed. In between registration follows the face
-from frame to frame, and runs the landmarker within the same frame whenever it is not sure. Run
-every 0.3 s, the crops of four real clips moved by 0.01, 0.01, 0.05 and 0.20 px RMS over 0.5 Hz (in
-the last the head nods and turns) against landmarks at every frame, the known sway of
-`evaluation.crop_jitter` was held as still (0.095 px), and it ran at 0.15 of the frames.
+from frame to frame, and the landmarker runs within the same frame where it is not sure. With
+landmarks every 0.3 s the crops of four real clips moved by 0.01, 0.01, 0.05 and 0.20 px RMS over
+0.5 Hz (in the last the head nods and turns) against landmarks at every frame; the known sway of
+`evaluation.crop_jitter` left the same 0.095 px, and the landmarker ran at 0.15 of the frames.
 
 MediaPipe runs in IMAGE mode for one face and for several: no answer depends on earlier frames, so
 the same frames give the same crops wherever a segment begins. (VIDEO mode with one face low-passes

@@ -108,7 +108,7 @@ class PyramidView:
     """
 
     def __init__(self, image: Pixels, affine: Affine, side: int, box: int) -> None:
-        left, top, right, bottom = affine.shown(side)
+        left, top, right, bottom = affine.source_box(side)
         margin = REACH_PX * max(1.0, (right - left) / side)
         x0 = int(max(0.0, left - margin))
         y0 = int(max(0.0, top - margin))

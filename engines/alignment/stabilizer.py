@@ -136,7 +136,7 @@ class FaceStabilizer:
 
     def _inside(self, image: Pixels, affine: Affine) -> bool:
         """Whether the crop lies in the picture."""
-        left, top, right, bottom = affine.shown(self.side)
+        left, top, right, bottom = affine.source_box(self.side)
         return left >= 0 and top >= 0 and right < image.shape[1] and bottom < image.shape[0]
 
     def _outgrown(self, affine: Affine) -> bool:

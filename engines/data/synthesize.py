@@ -1,7 +1,8 @@
 """A set of synthetic clips on disk, made by all cores: what training reads.
 
-OUT/crops.npy    uint8 (total, 3, S, S) RGB OUT/index.json   {"clips": [{face, split, seed, start,
-count, times_ns, movements}], "recipe", "seed", "seconds"}
+    OUT/crops.npy    uint8 (total, 3, S, S) RGB
+    OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements}],
+                      "recipe", "seed", "seconds"}
 
 A tenth of the clips is of validation faces, half are moved by the external basis where one is
 given, and a share of the training clips is real video with MEs warped in where some is given.

@@ -356,7 +356,7 @@ class _Scene:
         )
         r, c = rng.integers(0, NOISE_SHIFTS, 2)
         noisy = swayed + self._noise[r : r + self._height, c : c + self._width]
-        return np.clip(noisy, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(noisy, 0, 255), np.uint8)
 
     def _moved(self, t: float) -> NDArray[np.uint8]:
         """The photo with the movements of time t."""

@@ -1,0 +1,116 @@
+"""Folders of faces and sets on disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from microspot.engines.data.backgrounds import Background
+from microspot.engines.data.basis import Basis
+from microspot.engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
+from microspot.engines.data.synthesize import (
+    BACKGROUND_CLIPS,
+    BASIS_CLIPS,
+    TRAINING_RECIPE,
+    Material,
+    SetOptions,
+    _jobs,
+    synthesize,
+)
+from microspot.engines.data.synthetic import Renderer
+from microspot.engines.errors import DataError, UsageError
+
+
+def test_split_is_by_name_or_origin_and_stable() -> None:
+    names = [f"{i:04d}.jpg" for i in range(2000)]
+    share = np.mean([split_of(n) == "validation" for n in names])
+    assert share == pytest.approx(0.06, abs=0.02)
+    assert [split_of(n) for n in names[:4]] == [split_of(n) for n in names[:4]]
+    assert {split_of(n, "SelfishGene/SFHQ-dataset") for n in names} == {"validation", "test"}
+
+
+def _folder(tmp_path: Path, face: FaceAsset, count: int) -> Path:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for i in range(count):
+        cv2.imwrite(str(folder / f"{i}.png"), face.image)
+    return folder
+
+
+def test_faces_are_found_with_and_without_stored_landmarks(tmp_path: Path, face: FaceAsset) -> None:
+    folder = _folder(tmp_path, face, 2)
+    detected = find_faces(folder)
+    assert [path.name for path, _, _ in detected] == ["0.png", "1.png"]
+    assert np.abs(detected[0][1][:468, :2] - face.landmarks[:468, :2]).max() < 2.0
+    opened = np.array(face.landmarks[:468])
+    opened[14, 1] += 20
+    assert is_neutral(face.landmarks)
+    assert not is_neutral(opened)
+    np.savez(folder / "landmarks468.npz", L=np.stack([face.landmarks[:468], opened]))
+    (kept,) = find_faces(folder)
+    assert kept[0].name == "0.png"
+    assert load_face(*kept).image.shape == face.image.shape
+    np.savez(folder / "landmarks468.npz", L=opened[None])
+    with pytest.raises(DataError, match="1 meshes for 2 images"):
+        find_faces(folder)
+
+
+def test_a_folder_without_faces_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="folder of"):
+        find_faces(tmp_path / "nowhere")
+
+
+def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None:
+    folder = _folder(tmp_path, face, 2)
+    np.savez(folder / "landmarks468.npz", L=np.repeat(face.landmarks[None, :468], 2, 0))
+    (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
+    done: list[int] = []
+    synthesize(
+        folder,
+        tmp_path / "set",
+        SetOptions(clips=5, seconds=1.5, seed=1),
+        workers=1,
+        progress=lambda n, _: done.append(n),
+    )
+    crops = np.load(tmp_path / "set" / "crops.npy", mmap_mode="r")
+    index = json.loads((tmp_path / "set" / "index.json").read_text())
+    clips = index["clips"]
+    assert done == [1, 2, 3, 4, 5]
+    assert [c["start"] for c in clips] == np.cumsum([0] + [c["count"] for c in clips])[:-1].tolist()
+    assert len(crops) == sum(c["count"] for c in clips)
+    entry = clips[-1]
+    (path, mesh, split) = next(f for f in find_faces(folder) if f[0].name == entry["face"])
+    clip = Renderer(load_face(path, mesh, split), recipe=TRAINING_RECIPE).clip(entry["seed"], 1.5)
+    assert np.array_equal(crops[entry["start"] : entry["start"] + entry["count"]], clip.crops)
+    assert clip.times_ns.tolist() == entry["times_ns"]
+
+
+@pytest.mark.parametrize("share", [BACKGROUND_CLIPS, 1.0])
+def test_basis_and_backgrounds_take_their_share_of_a_set(
+    tmp_path: Path, face: FaceAsset, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _folder(tmp_path, face, 2)
+    np.savez(folder / "landmarks468.npz", L=np.repeat(face.landmarks[None, :468], 2, 0))
+    (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    with pytest.raises(DataError, match="0 videos"):
+        synthesize(folder, tmp_path / "set", SetOptions(2, 1.0, seed=1, backgrounds=videos))
+    with pytest.raises(UsageError, match="--carrier-share 2: expected 0 to 1"):
+        SetOptions(2, 1.0, seed=1, background_share=2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
+    with pytest.raises(DataError, match=r"the set takes about 0\.0 GB, 0\.0 are free"):
+        synthesize(folder, tmp_path / "set", SetOptions(2, 1.0, seed=1))
+    options = SetOptions(400, 1.0, seed=1, background_share=share)
+    background = Background("v", *[np.zeros(0)] * 3)
+    jobs = _jobs(folder, Material(options, Basis({}), (background,)))
+    train = [job for job in jobs if job.split == "train"]
+    assert np.mean([job.face is None for job in train]) == pytest.approx(share, abs=0.05)
+    assert np.mean([job.basis for job in jobs]) == pytest.approx(BASIS_CLIPS, abs=0.08)
+    assert all(job.face is not None for job in jobs if job.split == "validation")
