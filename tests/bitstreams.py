@@ -1,4 +1,4 @@
-"""H.264 and HEVC as cameras write it, for tests: numbered pictures, and units that cameras put beside them."""
+"""H.264 and HEVC as cameras write it: numbered pictures, and the units put beside them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import av
 
 from tests.rtsp_server import number_image
 
-SHORT = (
-    bytes([240, 255, 105]) + b"CAMERAINFO" * 35
-)  # a message that claims ten bytes more than there are
+# a message that claims ten bytes more than there are
+SHORT = bytes([240, 255, 105]) + b"CAMERAINFO" * 35
 KIND = {
     "h264": (1, 0, 0x1F),
     "hevc": (2, 1, 0x3F),
@@ -27,18 +26,17 @@ QUIET = {
 def encode(encoder: str, frames: int, **options: str) -> list[bytes]:
     """Packets of numbered pictures with start codes, a key frame every five."""
     codec: Any = av.CodecContext.create(encoder, "w")
-    codec.width, codec.height, codec.pix_fmt, codec.time_base, codec.framerate = (
-        160,
-        120,
-        "yuv420p",
-        Fraction(1, 30),
-        30,
-    )
+    codec.width = 160
+    codec.height = 120
+    codec.pix_fmt = "yuv420p"
+    codec.time_base = Fraction(1, 30)
+    codec.framerate = 30
     codec.options = {"g": "5", **QUIET[encoder], **options}
     packets = []
     for number in range(frames):
         frame = av.VideoFrame.from_ndarray(number_image(number), format="bgr24")
-        frame.pts, frame.time_base = number, Fraction(1, 30)
+        frame.pts = number
+        frame.time_base = Fraction(1, 30)
         packets += codec.encode(frame)
     return [bytes(packet) for packet in packets + codec.encode(None)]
 
@@ -71,14 +69,18 @@ def with_unit(codec: str, packet: bytes, unit: bytes, after: bool = False) -> by
 
 
 def remux(path: Path, out: Path, change: Any, **options: str) -> Path:
-    """Copy a video file with `change(index, packet bytes)` in place of every packet, in the form they have there."""
+    """Copy a video file with `change(index, packet bytes)` in place of every packet."""
     with av.open(str(path)) as source, av.open(str(out), "w", options=options) as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         for index, packet in enumerate(p for p in source.demux(stream) if p.size):
             new: Any = av.Packet(change(index, bytes(packet)))
-            new.pts, new.dts, new.time_base = packet.pts, packet.dts, packet.time_base
-            new.duration, new.is_keyframe, new.stream = packet.duration, packet.is_keyframe, copy
+            new.pts = packet.pts
+            new.dts = packet.dts
+            new.time_base = packet.time_base
+            new.duration = packet.duration
+            new.is_keyframe = packet.is_keyframe
+            new.stream = copy
             target.mux(new)
     return out
 

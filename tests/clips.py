@@ -10,7 +10,10 @@ import numpy as np
 def write_clip(
     path: Path, images, hz: int = 30, codec: str = "libx264", aspect=None, **options: str
 ) -> Path:
-    """Encode BGR images at a constant rate, without B-frames, nearly lossless. aspect: width over height of a pixel."""
+    """Encode BGR images at a constant rate, without B-frames, nearly lossless.
+
+    aspect: width over height of a pixel.
+    """
     with av.open(str(path), "w") as container:
         stream = None
         for index, image in enumerate(images):
@@ -23,7 +26,8 @@ def write_clip(
                 stream.codec_context.time_base = Fraction(1, hz)
                 stream.codec_context.sample_aspect_ratio = aspect or Fraction(1)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-            frame.pts, frame.time_base = index, Fraction(1, hz)
+            frame.pts = index
+            frame.time_base = Fraction(1, hz)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

@@ -1,4 +1,7 @@
-"""Cameras that a capture worker opens instead of OpenCV's: quick to import, for every worker does."""
+"""Cameras that a capture worker opens instead of OpenCV's.
+
+Every worker imports this module, so it is quick to import.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,15 @@ HZ = 100
 
 
 class FakeCamera:
-    """Numbered frames at HZ; every `every`-th read fails, reads after `dead_from` fail, after `hang_from` hang."""
+    """Numbered frames at HZ.
+
+    Every `every`-th read fails; all fail after `dead_from`, and hang after `hang_from`.
+    """
 
     def __init__(self, every: int = 0, dead_from: int = 10**9, hang_from: int = 10**9) -> None:
-        self.every, self.dead_from, self.hang_from = every, dead_from, hang_from
+        self.every = every
+        self.dead_from = dead_from
+        self.hang_from = hang_from
         self.reads = self.frames = 0
         self.next = time.monotonic()
 

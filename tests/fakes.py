@@ -1,7 +1,10 @@
-"""An engine set of plain numpy functions whose arithmetic does not depend on how calls are cut or batched.
+"""An engine set of plain numpy functions.
 
-Only element-wise operations in a fixed order are used, so that a test may demand equal bits, not closeness. The first
-pixels of a crop are its feature, which lets a test write any feature sequence into a stream.
+Their arithmetic does not depend on how calls are cut or batched.
+
+Only element-wise operations in a fixed order are used, so that a test may demand equal bits, not
+closeness. The first pixels of a crop are its feature, which lets a test write any feature sequence
+into a stream.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from microspot.engines.runtime.engine import EngineSet, FunctionEngine
 from microspot.engines.specs import RecognizerSpec, SpotterSpec
 from microspot.realtime.records import Crop
 
-L, SIDE, TAIL = 4, 16, 15 + 2 + 2
+L = 4
+SIDE = 16
+TAIL = 15 + 2 + 2
 RADIUS = 2
 
 
@@ -58,11 +63,13 @@ def propose(features, valid, state):
 
 def refine(clips):
     """Score and offsets from the clip's content, spread over the whole clamp range."""
-    first, last = clips[:, 0, :8], clips[:, 0, 8:]
+    first = clips[:, 0, :8]
+    last = clips[:, 0, 8:]
     a = np.zeros(len(clips), np.float32)
     b = np.zeros(len(clips), np.float32)
     for k in range(8):
-        a, b = a + first[:, k], b + last[:, k] * np.float32(1 + k)
+        a = a + first[:, k]
+        b = b + last[:, k] * np.float32(1 + k)
     score = np.abs(np.sin(a * np.float32(1.7) + b)).astype(np.float32)
     offsets = np.stack([np.sin(a) * np.float32(0.6), np.cos(b) * np.float32(0.6)], axis=1)
     return {"classes": np.stack([1 - score, score], axis=1), "offsets": offsets.astype(np.float32)}
@@ -77,7 +84,8 @@ def recognize(clip):
 
 
 def engine_set(**changes) -> EngineSet:
-    promised, recognizer = spec(**changes), RecognizerSpec(side=SIDE)
+    promised = spec(**changes)
+    recognizer = RecognizerSpec(side=SIDE)
     tensors = promised.tensors() | recognizer.tensors()
     functions = {"encoder": encode, "proposer": propose, "refiner": refine, "recognizer": recognize}
     engines = {name: FunctionEngine(functions[name], *tensors[name]) for name in functions}
@@ -92,7 +100,7 @@ def engine_set(**changes) -> EngineSet:
 
 
 def features(rng: np.random.Generator, ticks: int, activity: float = 0.15) -> np.ndarray:
-    """(L, T) float32 multiples of 1/16 (as `encode` gives them): quiet, with bursts about as long as an ME."""
+    """(L, T) float32 multiples of 1/16, as from `encode`: quiet, with bursts as long as MEs."""
     level = np.zeros(ticks)
     for start in np.flatnonzero(rng.random(ticks) < activity / 4):
         level[start : start + int(rng.integers(3, 18))] += rng.uniform(0.5, 3)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-SIDE, FRAMES, TICK = 32, 60, 33_333_333
+SIDE = 32
+FRAMES = 60
+TICK = 33_333_333
 SPOTTER = """
 bfloat16 = false
 pretrain_steps = 2
@@ -23,20 +25,36 @@ validation_clips = 1
 side = 32
 feature = 32
 """
-RECOGNIZER = "side = 32\nframes = 5\nepochs = 1\nbatch = 2\nbfloat16 = false\nvalidate_epochs = 1\nwarmup = 1\n"
+RECOGNIZER = (
+    "side = 32\nframes = 5\nepochs = 1\nbatch = 2\nbfloat16 = false\n"
+    "validate_epochs = 1\nwarmup = 1\n"
+)
 
 
 def noise_set(folder: Path) -> Path:
     """Nine clips of noise with an ME each, one of them for validation; `folder`."""
     random = np.random.default_rng(0)
     times = [i * TICK for i in range(FRAMES)]
-    micro = {"kind": "micro", "units": ["AU4"], "onset_ns": 20 * TICK, "apex_ns": 25 * TICK, "offset_ns": 30 * TICK,
-             "label3": "positive", "label5": "happiness"}  # fmt: skip
+    micro = {
+        "kind": "micro",
+        "units": ["AU4"],
+        "onset_ns": 20 * TICK,
+        "apex_ns": 25 * TICK,
+        "offset_ns": 30 * TICK,
+        "label3": "positive",
+        "label5": "happiness",
+    }
     clips = [
-        {"face": f"f{i}", "split": "validation" if i == 8 else "train", "start": i * FRAMES, "count": FRAMES,
-         "times_ns": times, "movements": [micro]}
+        {
+            "face": f"f{i}",
+            "split": "validation" if i == 8 else "train",
+            "start": i * FRAMES,
+            "count": FRAMES,
+            "times_ns": times,
+            "movements": [micro],
+        }
         for i in range(9)
-    ]  # fmt: skip
+    ]
     np.save(folder / "crops.npy", random.integers(0, 256, (9 * FRAMES, 3, SIDE, SIDE), np.uint8))
     (folder / "index.json").write_text(json.dumps({"clips": clips}))
     return folder

@@ -1,11 +1,12 @@
 """A camera for tests: RTSP over TCP or UDP on 127.0.0.1, with the ways in which cameras fail.
 
-    write_clip(path, 60)                     # frames that carry their number, see read_number
-    with RtspServer(path) as server: ...     # server.url; server.stop(), start(), drop(), stall(), resume()
+    write_clip(path, 60)                  # frames that carry their number, see read_number
+    with RtspServer(path) as server: ...  # server.url; stop(), start(), drop(), stall(), resume()
 
-Every PLAY sends the file once, from its first key frame, at its own pace, and then ends the connection. With `born`
-the file is a camera's: it runs in a circle from that moment on, whether or not anybody looks, and PLAY joins it at the
-next key frame. `python -m tests.rtsp_server FILE PORT BORN` is such a camera in a process of its own, to be killed.
+Every PLAY sends the file once, from its first key frame, at its own pace, and then ends the
+connection. With `born` the file is a camera's: it runs in a circle from that moment on, whether or
+not anybody looks, and PLAY joins it at the next key frame. `python -m tests.rtsp_server FILE PORT
+BORN` is such a camera in a process of its own, to be killed.
 """
 
 from __future__ import annotations
@@ -71,24 +72,34 @@ def write_clip(
     codec: str = "libx264",
     container: dict[str, str] | None = None,
 ) -> Path:
-    """Encode numbered frames; `pts` in units of `time_base` (default one unit apart). A key frame every 15."""
+    """Encode numbered frames, a key frame every 15.
+
+    `pts` in units of `time_base`, by default one unit apart.
+    """
     options = (
         {"tune": "zerolatency", "preset": "ultrafast", "g": "15"} if codec == "libx264" else {}
     )
     with av.open(str(path), "w", options=container or {}) as out:
         stream: Any = out.add_stream(codec, rate=30)
-        stream.width, stream.height, stream.pix_fmt, stream.options = 160, 120, "yuv420p", options
+        stream.width = 160
+        stream.height = 120
+        stream.pix_fmt = "yuv420p"
+        stream.options = options
         stream.codec_context.time_base = time_base
         for number, at in enumerate(range(frames) if pts is None else pts):
             frame = av.VideoFrame.from_ndarray(number_image(number), format="bgr24")
-            frame.pts, frame.time_base = at, time_base
+            frame.pts = at
+            frame.time_base = time_base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
 
 
 def access_units(path: Path) -> list[tuple[float, list[bytes]]]:
-    """(seconds, NAL units) of every frame of an H.264 file from its first key frame; parameter sets come first."""
+    """(seconds, NAL units) of every frame of an H.264 file from its first key frame.
+
+    Parameter sets come first.
+    """
     units: list[tuple[float, list[bytes]]] = []
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
@@ -122,7 +133,8 @@ def fragments(nal: bytes) -> list[bytes]:
     """RTP payloads of a NAL unit: itself, or FU-A pieces (RFC 6184, 5.8)."""
     if len(nal) <= PAYLOAD:
         return [nal]
-    indicator, kind = nal[0] & 0xE0 | 28, nal[0] & 0x1F
+    indicator = nal[0] & 0xE0 | 28
+    kind = nal[0] & 0x1F
     starts = range(1, len(nal), PAYLOAD)
     edges = {starts[0]: 0x80, starts[-1]: 0x40}
     return [bytes([indicator, kind | edges.get(at, 0)]) + nal[at : at + PAYLOAD] for at in starts]
@@ -131,21 +143,30 @@ def fragments(nal: bytes) -> list[bytes]:
 class RtspServer:
     """Context manager. `plays` counts PLAY requests; `loop` repeats the file without end.
 
-    refuse_tcp: 461, so only UDP is left; keyless_s: no key frames in the first seconds of a PLAY, nor their headers;
-    born: see above (monotonic s); cached: PLAY joins at the last key frame instead, and sends what follows at once.
+    refuse_tcp: 461, so only UDP is left; keyless_s: no key frames in the first seconds of a PLAY,
+    nor their headers; born: see above (monotonic s); cached: PLAY joins at the last key frame
+    instead, and sends what follows at once.
     """
 
     def __init__(
-        self, path: Path, *, loop: bool = False, refuse_tcp: bool = False, keyless_s: float = 0.0,
-        born: float | None = None, cached: bool = False, port: int = 0,
-    ) -> None:  # fmt: skip
-        self.units, self.loop, self.plays, self.port = access_units(path), loop, 0, port
-        self.refuse_tcp, self.keyless_s, self.born, self.cached = (
-            refuse_tcp,
-            keyless_s,
-            born,
-            cached,
-        )
+        self,
+        path: Path,
+        *,
+        loop: bool = False,
+        refuse_tcp: bool = False,
+        keyless_s: float = 0.0,
+        born: float | None = None,
+        cached: bool = False,
+        port: int = 0,
+    ) -> None:
+        self.units = access_units(path)
+        self.loop = loop
+        self.plays = 0
+        self.port = port
+        self.refuse_tcp = refuse_tcp
+        self.keyless_s = keyless_s
+        self.born = born
+        self.cached = cached
         self.transports: list[str] = []  # of the SETUP requests
         self._stalled = threading.Event()
         self._dropped = threading.Event()
@@ -254,20 +275,31 @@ class RtspServer:
         body = ""
         if method == "DESCRIBE":
             body = self._describe()
-            extra = f"Content-Base: {url}/\r\nContent-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"
+            extra = (
+                f"Content-Base: {url}/\r\nContent-Type: application/sdp\r\n"
+                f"Content-Length: {len(body)}\r\n"
+            )
         return f"RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{extra}\r\n{body}".encode()
 
     def _describe(self) -> str:
         sets = [nal for nal in self.units[0][1] if nal[0] & 0x1F in (7, 8)]
         sprop = "" if self.keyless_s else ",".join(base64.b64encode(nal).decode() for nal in sets)
         lines = (
-            "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=test", "t=0 0", "m=video 0 RTP/AVP 96", "c=IN IP4 0.0.0.0",
-            "a=rtpmap:96 H264/90000", f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sprop}", "a=control:v",
-        )  # fmt: skip
+            "v=0",
+            "o=- 1 1 IN IP4 127.0.0.1",
+            "s=test",
+            "t=0 0",
+            "m=video 0 RTP/AVP 96",
+            "c=IN IP4 0.0.0.0",
+            "a=rtpmap:96 H264/90000",
+            f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sprop}",
+            "a=control:v",
+        )
         return "\r\n".join(lines) + "\r\n"
 
     def _play(self, client: socket.socket, send: Send) -> None:
-        sequence, begun = 0, time.monotonic()
+        sequence = 0
+        begun = time.monotonic()
         zero = begun if self.born is None else self.born
         for seconds, nals in self._timeline(time.monotonic() - zero):
             if not self._due(client, zero + seconds):
@@ -288,7 +320,7 @@ class RtspServer:
             pass
 
     def _timeline(self, now_s: float) -> Iterator[tuple[float, list[bytes]]]:
-        """What PLAY sends: seconds since the beginning, or since the camera's birth, and the NAL units of a frame."""
+        """What PLAY sends: seconds since the beginning (or the camera's start), and NAL units."""
         length_s = self.units[-1][0] + self.units[1][0] - self.units[0][0]
         turns = itertools.count() if self.loop or self.born is not None else range(1)
         begins = ((turn * length_s + s, nals) for turn in turns for s, nals in self.units)

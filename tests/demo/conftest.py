@@ -1,4 +1,7 @@
-"""A browser with a fake camera, and the command's own page in it; skipped with a reason where either is missing."""
+"""A browser with a fake camera, and the command's own page in it.
+
+Tests that need them are skipped, with a reason, where either is missing.
+"""
 
 import itertools
 import os
@@ -19,14 +22,21 @@ CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 )
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
-)  # fmt: skip
+)
 SLOW_MS = 90_000
 MOUNTED = {  # true once a tab's script is at work: what is clicked before is lost
     "Live": "window.microspot?.live",
-    "Camera": "[...document.querySelectorAll('.ms-hint')].some((e) => e.textContent.includes('Watch'))",
+    "Camera": "[...document.querySelectorAll('.ms-hint')]"
+    ".some((e) => e.textContent.includes('Watch'))",
     "Analyse": "window.microspot?.analyse",
 }
 HZ = 30
@@ -66,7 +76,7 @@ def url():
 
 @pytest.fixture(scope="module")
 def launch(tmp_path_factory):
-    """launch(images): a browser whose camera shows them again and again; Chromium's own test picture without."""
+    """launch(images): a browser whose camera repeats them, or shows Chromium's own test picture."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is missing: pip install '.[test]'"
     )
@@ -121,7 +131,10 @@ def y4m(path, images):
 
 @pytest.fixture
 def open_page():
-    """Opens a page in a context of its own; fails the test on a script's error or a request to anywhere else."""
+    """Opens a page in a context of its own.
+
+    Fails the test on a script's error, or a request to another server.
+    """
     troubles = []
     contexts = []
 

@@ -1,4 +1,4 @@
-"""A proxy as it stands before the page: it speaks TLS, serves the page under a path, and says who asked."""
+"""A proxy before the page: it speaks TLS, serves the page under a path, and says who asked."""
 
 import contextlib
 import socket

@@ -1,4 +1,7 @@
-"""A running demo in a thread, without Gradio (its import takes seconds), and a page that speaks its protocol."""
+"""A running demo in a thread, without Gradio, and a page that speaks its protocol.
+
+To import Gradio takes seconds.
+"""
 
 import contextlib
 import http.client
@@ -65,9 +68,13 @@ def visit(port, path, **options):
     """A websocket as the page opens it."""
     headers = options.pop("headers", {}) | {"Origin": f"http://127.0.0.1:{port}"}
     return connect(
-        f"ws://127.0.0.1:{port}/demo/{path}", additional_headers=headers, compression=None, max_size=None,
-        open_timeout=PATIENCE_S, **options,
-    )  # fmt: skip
+        f"ws://127.0.0.1:{port}/demo/{path}",
+        additional_headers=headers,
+        compression=None,
+        max_size=None,
+        open_timeout=PATIENCE_S,
+        **options,
+    )
 
 
 def vanish(page):

@@ -29,8 +29,15 @@ REPORT = "window.microspot.live.report()"
 # of its picture is.
 COUNT_CAMERAS = """
 const media = navigator.mediaDevices, open = media.getUserMedia.bind(media), streams = [];
-media.getUserMedia = async (wanted) => { const stream = await open(wanted); streams.push(stream); return stream; };
-window.camerasOn = () => streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === "live").length;
+media.getUserMedia = async (wanted) => {
+  const stream = await open(wanted);
+  streams.push(stream);
+  return stream;
+};
+window.camerasOn = () => {
+  const tracks = streams.flatMap((stream) => stream.getTracks());
+  return tracks.filter((track) => track.readyState === "live").length;
+};
 """
 # Keeps what the page sends over its websocket, and gives it out.
 KEEP_SENT = """
@@ -43,7 +50,8 @@ window.sent = [];
 """
 SENT = "window.sent.map((bytes) => btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join('')))"
 LEFT = """(() => {
-  const canvas = document.querySelector(".ms-picture"), half = canvas.width / 2, pen = canvas.getContext("2d");
+  const canvas = document.querySelector(".ms-picture"), half = canvas.width / 2;
+  const pen = canvas.getContext("2d");
   const sum = (x) => pen.getImageData(x, 0, half, canvas.height).data.reduce((a, b) => a + b, 0);
   return sum(0) - sum(half);
 })()"""
@@ -76,7 +84,7 @@ def start(page, answers=5):
 
 
 def as_file(page, path):
-    """The frames that the page sent since KEEP_SENT, bit for bit and at their times, as a video file."""
+    """A video file of the frames that the page sent since KEEP_SENT, at their times."""
     limits = Limits()
     frames = [read_frame(base64.b64decode(data), limits) for data in page.evaluate(SENT)]
     images = [decode(frame.jpeg, limits) for frame in frames]
@@ -125,7 +133,8 @@ def test_a_password_is_asked_for_and_opens_the_websocket_too(launch):
         page.wait_for_url(f"http://127.0.0.1:{port}/")
         heard = page.evaluate(
             "new Promise((done) => { const socket = new WebSocket(`ws://${location.host}/demo/live`);"
-            "socket.onmessage = ({ data }) => done(JSON.parse(data).type); socket.onclose = () => done('closed'); })"
+            "socket.onmessage = ({ data }) => done(JSON.parse(data).type);"
+            "socket.onclose = () => done('closed'); })"
         )
         assert heard == "start"
         page.close()
@@ -181,7 +190,8 @@ def test_another_camera_or_a_quick_hand_leaves_one_session_and_one_camera(url, b
     page.select_option("[data-set=camera]", index=1)
     page.wait_for_function("window.microspot.live.answered > 5")
     page.evaluate(
-        "{ const b = document.querySelector('[data-do=start]'); for (let i = 0; i < 4; i++) b.click(); }"
+        "{ const button = document.querySelector('[data-do=start]');"
+        "for (let i = 0; i < 4; i++) button.click(); }"
     )
     page.wait_for_function("window.microspot.live.answered > 5")
     assert page.evaluate("window.camerasOn()") == 1

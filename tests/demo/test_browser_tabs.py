@@ -10,7 +10,8 @@ ROUNDED_S = 0.02
 VIEW = """async () => {
   const { View } = await import("/demo/static/view.js");
   window.view = new View(document.querySelector(".ms-tab").cloneNode(true));
-  window.view.begin({ grid_hz: 30, windows_ms: [], labels: [], t_crn: 0.5, low_hz: 20, rate_tolerance: 0.1 });
+  const spec = { windows_ms: [], labels: [], t_crn: 0.5, low_hz: 20, rate_tolerance: 0.1 };
+  window.view.begin({ grid_hz: 30, ...spec });
 }"""
 BADGE = """(hz) => {
   view.toldAt = -1e9;
@@ -22,7 +23,10 @@ BADGE = """(hz) => {
 REWOUND = """new Promise((done) => {
   const video = document.querySelector(".ms-video");
   [window.went, video.onseeking] = [null, null];
-  video.onseeked = () => { video.onseeking = () => { window.went ??= video.currentTime || null; }; done(); };
+  video.onseeked = () => {
+    video.onseeking = () => { window.went ??= video.currentTime || null; };
+    done();
+  };
   video.pause();
   video.currentTime = 0;
 })"""
@@ -99,8 +103,10 @@ def test_the_badge_says_when_the_rate_is_too_low_or_gone(url, browser, open_page
 def test_everything_can_be_reached_by_keyboard_and_has_a_name(url, browser, open_page):
     page = open_page(browser, url)
     nameless = page.evaluate(
-        "[...document.querySelectorAll('button, input, select, canvas, a')].filter((e) => e.checkVisibility() && "
-        "!(e.innerText || e.getAttribute('aria-label') || e.labels?.length)).map((e) => e.outerHTML)"
+        "[...document.querySelectorAll('button, input, select, canvas, a')]"
+        ".filter((e) => e.checkVisibility() &&"
+        " !(e.innerText || e.getAttribute('aria-label') || e.labels?.length))"
+        ".map((e) => e.outerHTML)"
     )
     assert nameless == []
     reached = set()

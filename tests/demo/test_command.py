@@ -1,4 +1,4 @@
-"""The command as it is started: how long until its page is there, behind its password, and whom it calls."""
+"""The command as users start it: how soon its page comes, behind its password; whom it calls."""
 
 import os
 import re
@@ -18,7 +18,10 @@ PASSWORD = "correct horse"
 LISTENED = """
 import sys
 CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname")
-sys.addaudithook(lambda event, given: print("called", given, file=sys.stderr) if event in CALLS else None)
+def hook(event, given):
+    if event in CALLS:
+        print("called", given, file=sys.stderr)
+sys.addaudithook(hook)
 from microspot.demo.__main__ import main
 main()
 """

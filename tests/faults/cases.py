@@ -1,4 +1,7 @@
-"""Damaged files on disk, one by one from (seed, number), and what is done with them here and by the real commands."""
+"""Damaged files on disk, each made from (seed, number), and what is done with them.
+
+That is here or by the real commands.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to damage a file: `damage(rng, seed, others)` gives the name of one and what it makes of the seed."""
+"""Ways to damage a file: `damage(rng, seed, others)` gives one's name and the damaged seed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,69 @@ HEADER = 512  # bytes of a file that say what it is
 SIZES = (0, 1, 7, 8, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFF)
 PLAYLISTS = (
     b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
-    b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n", b"ffconcat version 1.0\nfile /etc/passwd\n",
-    b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n", b"<html>sign in first</html>",
-    b"<?xml version='1.0'?><MPD><Period/></MPD>", b"\x1f\x8b\x08\x00 gzip", b"%PDF-1.4\n", b"#!/bin/sh\nexit 1\n",
-)  # fmt: skip
+    b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n",
+    b"ffconcat version 1.0\nfile /etc/passwd\n",
+    b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    b"<html>sign in first</html>",
+    b"<?xml version='1.0'?><MPD><Period/></MPD>",
+    b"\x1f\x8b\x08\x00 gzip",
+    b"%PDF-1.4\n",
+    b"#!/bin/sh\nexit 1\n",
+)
 ODD_VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 2**31, 2**63, 10**30, 1e308, -1e-320, float("nan"), float("inf"), "", "x" * 5000, "\ud800",
-    "../../etc/passwd", [], {}, [[]], {"a": None}, "1", "nan", "\x1b[2J", [1, "x", None],
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2**31,
+    2**63,
+    10**30,
+    1e308,
+    -1e-320,
+    float("nan"),
+    float("inf"),
+    "",
+    "x" * 5000,
+    "\ud800",
+    "../../etc/passwd",
+    [],
+    {},
+    [[]],
+    {"a": None},
+    "1",
+    "nan",
+    "\x1b[2J",
+    [1, "x", None],
+)
 ODD_TEXT = (
-    "nan", "inf", "-1", "0", "2.5", "1e309", "1e-320", "9" * 400, str(10**12), '""', "[]", "{}", "true", "\x00",
-    "\x1b[2J", "\ud800", "=1+1", "'", '"', ",,,,,,,,,,", "[" * 20000, "{" * 20000, "[[a]]\n" * 50,
-    "a." * 5000 + "b = 1\n", "1979-05-27T07:32:00Z", "\r\n",
-)  # fmt: skip
+    "nan",
+    "inf",
+    "-1",
+    "0",
+    "2.5",
+    "1e309",
+    "1e-320",
+    "9" * 400,
+    str(10**12),
+    '""',
+    "[]",
+    "{}",
+    "true",
+    "\x00",
+    "\x1b[2J",
+    "\ud800",
+    "=1+1",
+    "'",
+    '"',
+    ",,,,,,,,,,",
+    "[" * 20000,
+    "{" * 20000,
+    "[[a]]\n" * 50,
+    "a." * 5000 + "b = 1\n",
+    "1979-05-27T07:32:00Z",
+    "\r\n",
+)
 Bytes = Callable[[random.Random, bytearray], bytes]
 
 
@@ -81,7 +131,7 @@ def inserted(rng: random.Random, data: bytearray) -> bytes:
 
 
 def lying_sizes(rng: random.Random, data: bytearray) -> bytes:
-    """Numbers before or after a name of four letters, as MP4, AVI and PNG have them, or anywhere."""
+    """Change numbers beside a name of four letters, as in MP4, AVI and PNG, or anywhere."""
     names = [
         match.start()
         for match in re.finditer(rb"[A-Za-z][A-Za-z0-9 ]{3}", bytes(data[: 8 * HEADER]))
@@ -111,9 +161,24 @@ def after_magic(rng: random.Random, data: bytearray) -> bytes:
 
 
 BYTES: tuple[Bytes, ...] = (
-    flipped, flipped, mangled_header, mangled_header, truncated, beheaded, zeroed, shuffled, repeated, inserted,
-    lying_sizes, lying_sizes, lying_sizes, empty, random_bytes, something_else, after_magic,
-)  # fmt: skip
+    flipped,
+    flipped,
+    mangled_header,
+    mangled_header,
+    truncated,
+    beheaded,
+    zeroed,
+    shuffled,
+    repeated,
+    inserted,
+    lying_sizes,
+    lying_sizes,
+    lying_sizes,
+    empty,
+    random_bytes,
+    something_else,
+    after_magic,
+)
 
 
 def odd_text(rng: random.Random, data: bytearray) -> bytes:
@@ -143,7 +208,10 @@ def odd_values(rng: random.Random, data: bytearray) -> bytes:
 
 
 def _nodes(value: Any) -> list[Any]:
-    """Every object and array, those near the root more often: `training` and `metrics` are large and not read."""
+    """Every object and array, those near the root more often.
+
+    `training` and `metrics` are large and not read.
+    """
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     below = [node for child in inner for node in _nodes(child)]
     return [value] * 4 + below if isinstance(value, dict | list) else below

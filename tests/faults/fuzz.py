@@ -1,4 +1,6 @@
-"""Thousands of damaged files through what reads them: `python -m tests.faults.fuzz --files 2000 --seed 1`.
+"""Thousands of damaged files through what reads them.
+
+    python -m tests.faults.fuzz --files 2000 --seed 1
 
 Each is made from (seed, number), so a failure is made again by `--only NUMBER --keep FOLDER`. Files
 are read by a pool of workers; a crash or a hang ends a worker, which is replaced, not the run. Some
@@ -57,7 +59,10 @@ class Result:
 
 
 class Worker:
-    """A child of `worker`, started when it is first needed and after every death. program: what runs in its place."""
+    """A child that runs `worker`, started when it is first needed and after every death.
+
+    program: what runs in its place.
+    """
 
     def __init__(
         self, program: Sequence[str] = ("-m", "tests.faults.worker"), hang_s: float = HANG_S
@@ -85,9 +90,13 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._child = subprocess.Popen(
-            [sys.executable, *self._program], cwd=ROOT, bufsize=0,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, *self._program],
+            cwd=ROOT,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         ready = self._answer(self._child, START_S)
         if ready["outcome"] != "ready":
             raise RuntimeError(f"a fuzz worker did not start: {ready}")
@@ -113,7 +122,7 @@ def _ended(code: int) -> str:
 
 
 def command(case: Case) -> Result:
-    """The case by the command that a user would run: its code, and one line of error where it failed."""
+    """Run a case by the command that a user would run: its code, one line of error on failure."""
     module, *arguments = case.arguments
     try:
         done = subprocess.run(
@@ -137,7 +146,7 @@ def command(case: Case) -> Result:
 
 
 class Run:
-    """`files` cases by `workers` at once, `commands` of them by the real command too; results as they come."""
+    """Run `files` cases by `workers` at once, `commands` of them by the real command too."""
 
     def __init__(
         self, seed: int, files: int, commands: int, workers: int, limit_s: float, folder: Path
@@ -205,9 +214,10 @@ def summary(results: list[Result]) -> str:
     counts = Counter((f"{r.case.kind} by {r.by}", r.outcome) for r in results)
     lines = [f"{row:24}{outcome:14}{count:6}" for (row, outcome), count in sorted(counts.items())]
     for bad in (r for r in results if not r.good):
-        lines += [
-            f"\n{bad.by} {bad.outcome}: {bad.case.number} {bad.case.kind} .{bad.case.ending} {bad.case.way}"
-        ]
+        case = bad.case
+        lines.append(
+            f"\n{bad.by} {bad.outcome}: {case.number} {case.kind} .{case.ending} {case.way}"
+        )
         lines += [f"    {line}" for line in bad.detail.splitlines()[-6:]]
     failed = sum(not r.good for r in results)
     return "\n".join([*lines, f"\n{len(results)} runs, {failed} failures"])

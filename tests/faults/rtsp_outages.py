@@ -1,4 +1,4 @@
-"""What the pipeline tells of an RTSP camera that goes away, against the numbers that the camera draws.
+"""What the pipeline says of an RTSP camera that goes away, against the numbers in its pictures.
 
     python -m tests.faults.rtsp_outages [--stops 1 6 30] [--kills 10] [--flaps 8] [--every 25]
 
@@ -62,7 +62,10 @@ def numbered_sample(path: Path, most: int) -> int:
 
 
 class Camera:
-    """The camera's process. `kill` is kill -9; `start` brings it back on the same port, with its clock gone on."""
+    """The camera's process.
+
+    `kill` is kill -9; `start` brings it back on the same port, its clock running on.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -93,7 +96,10 @@ class Camera:
 
 @dataclass
 class Log:
-    """What was delivered, (monotonic s, stream ns, number); of it what was used, (stream ns, number); and the gaps."""
+    """What was delivered (monotonic s, stream ns, number), what was used of it, and the gaps.
+
+    Used frames are (stream ns, number).
+    """
 
     delivered: list[tuple[float, int, int]] = field(default_factory=list)
     used: list[tuple[int, int]] = field(default_factory=list)
@@ -204,7 +210,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Outage:
-    """Seconds into the stream, the span between the pictures' numbers, and what the joined gaps tell, if any."""
+    """Seconds into the stream, the span of the pictures' numbers, and of the joined gaps if any."""
 
     at_s: float
     span_s: float
@@ -249,7 +255,7 @@ def outages(log: Log, total: int) -> list[Outage]:
 
 
 def timing(log: Log, total: int) -> dict[str, float]:
-    """ms: how far stream times stray from the camera's own (p95 of all connections), and how delivery jitters."""
+    """How far stream times stray from the camera's own (p95), and the jitter of delivery; ms."""
     zero_ns, zero = log.delivered[0][1:]
     strays = []
     delays = []
@@ -261,15 +267,18 @@ def timing(log: Log, total: int) -> dict[str, float]:
         delays.append(at_s * 1e3 - captured_ns / 1e6)
     cuts = statistics.quantiles(delays, n=20)
     return {
-        "stray_p50": statistics.median(strays), "stray_p95": statistics.quantiles(strays, n=20)[-1],
-        "stray_max": max(strays), "jitter_p95_p5": cuts[-1] - cuts[0], "jitter_max": max(delays) - min(delays),
-    }  # fmt: skip
+        "stray_p50": statistics.median(strays),
+        "stray_p95": statistics.quantiles(strays, n=20)[-1],
+        "stray_max": max(strays),
+        "jitter_p95_p5": cuts[-1] - cuts[0],
+        "jitter_max": max(delays) - min(delays),
+    }
 
 
 def trial(
     watch: Watch, camera: Camera, down_s: list[float], every_s: float = SETTLED_S
 ) -> list[float]:
-    """Outages one after the other; how long each lasted until a picture was used again, from the kill on."""
+    """Outages one after the other; how long each lasted, from the kill until a picture is used."""
     blind = []
     for seconds in down_s:
         time.sleep(every_s)
@@ -313,19 +322,23 @@ def run(
 
 
 def _tell(
-    name: str, found: list[Outage], times: dict[str, float], blind: list[float], took_s: float,
+    name: str,
+    found: list[Outage],
+    times: dict[str, float],
+    blind: list[float],
+    took_s: float,
     say: Callable[[str], None],
-) -> bool:  # fmt: skip
-    say(
-        f"{name}: {took_s:.0f} s, {len(blind)} outages, blind {sum(o.span_s for o in found) / took_s:.1%} of the time"
-    )
+) -> bool:
+    blind_share = sum(outage.span_s for outage in found) / took_s
+    say(f"{name}: {took_s:.0f} s, {len(blind)} outages, blind {blind_share:.1%} of the time")
     say("  until a picture was used again, s: " + " ".join(f"{seconds:.1f}" for seconds in blind))
     say("  " + ", ".join(f"{key} {value:.1f} ms" for key, value in times.items()))
     for outage in found:
         told = "nothing" if outage.told_s is None else f"{outage.told_s:.3f} s"
-        verdict = "" if outage.right else "  WRONG"
+        mark = "" if outage.right else "  WRONG"
         say(
-            f"  at {outage.at_s:7.2f} s: span {outage.span_s:6.2f} s, told {told} ({outage.reason}){verdict}"
+            f"  at {outage.at_s:7.2f} s: span {outage.span_s:6.2f} s, "
+            f"told {told} ({outage.reason}){mark}"
         )
     return all(outage.right for outage in found) and len(found) >= len(blind)
 
@@ -340,9 +353,10 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=25.0)
     asked = parser.parse_args()
     tests = {
-        "stopped": (asked.stops, SETTLED_S), "killed": ([0.0] * asked.kills, SETTLED_S),
+        "stopped": (asked.stops, SETTLED_S),
+        "killed": ([0.0] * asked.kills, SETTLED_S),
         "flapping": ([0.0] * asked.flaps, asked.every),
-    }  # fmt: skip
+    }
     sys.exit(not run({name: plan for name, plan in tests.items() if plan[0]}))
 
 

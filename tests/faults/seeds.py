@@ -1,4 +1,7 @@
-"""Good files to damage: tiny clips of many kinds, images, settings, tables, manifests. All are made here."""
+"""Good files to damage: tiny clips of many kinds, images, settings, tables, manifests.
+
+All are made here.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,30 @@ HEIGHT = 48
 WIDTH = 64
 HZ = 25
 CLIPS = [  # container, its ending, encoder
-    ("mp4", "mp4", "libx264"), ("mp4", "mp4", "libx265"), ("mp4", "mp4", "mpeg4"), ("mov", "mov", "mjpeg"),
-    ("mov", "mov", "prores_ks"), ("matroska", "mkv", "libx264"), ("matroska", "mkv", "ffv1"), ("avi", "avi", "mjpeg"),
-    ("avi", "avi", "mpeg4"), ("webm", "webm", "libvpx"), ("webm", "webm", "libvpx-vp9"), ("mpegts", "ts", "libx264"),
-    ("mpeg", "mpg", "mpeg2video"), ("flv", "flv", "flv"), ("asf", "wmv", "wmv2"), ("ogg", "ogv", "libtheora"),
+    ("mp4", "mp4", "libx264"),
+    ("mp4", "mp4", "libx265"),
+    ("mp4", "mp4", "mpeg4"),
+    ("mov", "mov", "mjpeg"),
+    ("mov", "mov", "prores_ks"),
+    ("matroska", "mkv", "libx264"),
+    ("matroska", "mkv", "ffv1"),
+    ("avi", "avi", "mjpeg"),
+    ("avi", "avi", "mpeg4"),
+    ("webm", "webm", "libvpx"),
+    ("webm", "webm", "libvpx-vp9"),
+    ("mpegts", "ts", "libx264"),
+    ("mpeg", "mpg", "mpeg2video"),
+    ("flv", "flv", "flv"),
+    ("asf", "wmv", "wmv2"),
+    ("ogg", "ogv", "libtheora"),
     ("3gp", "3gp", "libx264"),
-]  # fmt: skip
+]
 OPTIONS = {"libx265": {"x265-params": "log-level=none"}}
 PIXELS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}
-SETTINGS = "hop = 1\nbridge_ms = 100\ncluster_ticks = 300\nring_ticks = 400\nthreshold = 0.5\nfaces = 1\nrefine = true\n"
+SETTINGS = (
+    "hop = 1\nbridge_ms = 100\ncluster_ticks = 300\nring_ticks = 400\n"
+    "threshold = 0.5\nfaces = 1\nrefine = true\n"
+)
 TABLE = (
     "subject,video,onset,apex,offset,type,label,score,fps\n"
     "1,v.mp4,10,15,20,micro,surprise,0.9,30\n1,v.mp4,40,,60,macro,negative,0.5,30\n2,w.mp4,5,7,12,micro,positive,,\n"
@@ -35,7 +53,10 @@ TABLE = (
 
 @dataclass(frozen=True)
 class Seed:
-    """A good file. kind: clip, folder (of images), settings, table or manifest; ending: of its name, without a dot."""
+    """A good file.
+
+    kind: clip, folder (of images), settings, table or manifest; ending: of its name, without a dot.
+    """
 
     kind: str
     ending: str

@@ -1,4 +1,7 @@
-"""200 damaged files: none ends in a traceback, a crash or a hang. And the pool that says so sees all three."""
+"""200 damaged files: none ends in a traceback, a crash or a hang.
+
+The pool that runs them detects all three.
+"""
 
 import pytest
 
@@ -7,7 +10,11 @@ from tests.faults.fuzz import Result, Worker, command, fuzz, summary
 from tests.faults.seeds import seeds
 
 CASE = Case(1, "clip", "mp4", "flipped", "nosuch.mp4")
-CHILD = "import json, os, sys, time\nprint(json.dumps({'outcome': 'ready'}), flush=True)\nsys.stdin.readline()\n"
+CHILD = """
+import json, os, sys, time
+print(json.dumps({'outcome': 'ready'}), flush=True)
+sys.stdin.readline()
+"""
 
 
 @pytest.mark.timeout(900)  # 40 s on two free cores
@@ -45,7 +52,9 @@ def test_a_traceback_is_a_failure_and_an_error_is_none(monkeypatch):
     worker = Worker(
         [
             "-c",
-            "from tests.faults import worker\nworker.DOES['clip'] = lambda case: 1 / 0\nworker.main()",
+            "from tests.faults import worker\n"
+            "worker.DOES['clip'] = lambda case: 1 / 0\n"
+            "worker.main()",
         ]
     )
     result = worker.run(CASE)
@@ -70,6 +79,12 @@ def test_a_file_is_made_again_from_its_number(tmp_path):
     for number in range(30):
         one, other = (make(good, 7, number, tmp_path / name) for name in "ab")
         assert (one.kind, one.way) == (other.kind, other.way)
-    contents = [{p.relative_to(tmp_path / name): p.read_bytes() for p in sorted((tmp_path / name).rglob("*"))
-                 if p.is_file() and not p.is_symlink()} for name in "ab"]  # fmt: skip
+    contents = [
+        {
+            p.relative_to(tmp_path / name): p.read_bytes()
+            for p in sorted((tmp_path / name).rglob("*"))
+            if p.is_file() and not p.is_symlink()
+        }
+        for name in "ab"
+    ]
     assert contents[0] == contents[1]

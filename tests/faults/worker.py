@@ -1,4 +1,6 @@
-"""The child of the fuzz pool: reads cases as JSON lines, runs each, answers how it went. It may crash or hang.
+"""The child of the fuzz pool: reads cases as JSON lines, runs each, answers how it went.
+
+It may crash or hang.
 
 {"case": {...}, "pipeline": true} -> {"outcome": "SourceError", "detail": "..."}
 """
@@ -34,7 +36,10 @@ TICKS = 20  # pushed through weights whose manifest was damaged
 
 
 def frames(case: Case) -> None:
-    """Every frame, numbered upwards. (Times may fall: a pipeline drops such frames and counts them.)"""
+    """Every frame, its number rising.
+
+    Times may fall: a pipeline drops such frames and counts them.
+    """
     with open_source(case.path) as source:
         last = -1
         for record in source:

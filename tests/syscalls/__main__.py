@@ -1,4 +1,7 @@
-"""`python -m tests.syscalls`: a table of what each command did; exit code 1 where any did what it must not."""
+"""`python -m tests.syscalls`: a table of what each command did.
+
+The exit code is 1 where any did what it must not.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ def main() -> int:
     if shutil.which("strace") is None:
         parser.error("strace is missing: apt-get install strace")
     with tempfile.TemporaryDirectory(prefix="syscalls-") as folder:
-        place, python = Path(folder), sys.executable
+        place = Path(folder)
+        python = sys.executable
         more: dict[str, str] = {}
         if given.newest or given.oldest:
             python = environments.make(place / "environment", oldest=given.oldest, free=given.free)

@@ -1,4 +1,4 @@
-"""What is watched: the commands that people run, training on a set of noise, and the page with a visitor."""
+"""What is watched: the commands, training on a set of noise, and the page with a visitor."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.syscalls import rules, trace
 from tests.syscalls.rules import Finding
 from tests.syscalls.visitor import SECONDS, visit_page
 
+# ONNX Runtime sends nothing where one of these is set: it would look well behaved in CI alone.
 BUILD_SERVERS = (
     "CI",
     "BUILD_ID",
@@ -30,7 +31,7 @@ BUILD_SERVERS = (
     "TEAMCITY_VERSION",
     "TF_BUILD",
     "TRAVIS",
-)  # fmt: skip  (ONNX Runtime sends nothing where one of these is set: it would look well behaved in CI alone)
+)
 # neither a maintainer's own settings nor where this runs must speak for ours
 HIDING = (*EVERY, *BUILD_SERVERS, "DO_NOT_TRACK", "MICROSPOT_CACHE", "MPLCONFIGDIR")
 FAILED = "failed"
@@ -42,8 +43,8 @@ Visit = Callable[[subprocess.Popen[str]], None]
 class Watched:
     """One command: the program (a package of ours), its arguments, and the files that these name.
 
-    Both are relative to the folder it runs in. prepare: puts there what it needs. visit: what happens while it runs.
-    codes: what it may end with.
+    Both are relative to the folder it runs in. prepare: puts there what it needs. visit: what
+    happens while it runs. codes: what it may end with.
     """
 
     program: str
@@ -92,7 +93,8 @@ def watch_command(
     try:
         done = trace.run(command, work, _environment(home, temporary, more), traces, watched.visit)
     except Exception as error:  # whatever a visitor meets
-        said = f"{type(error).__name__}: {error}; it said: {_last_line((traces / trace.STDERR).read_text())}"
+        last_line = _last_line((traces / trace.STDERR).read_text())
+        said = f"{type(error).__name__}: {error}; it said: {last_line}"
         return Report(name, time.monotonic() - began, [Finding(FAILED, said)])
     seen = list(trace.calls(traces))
     written = rules.written_paths(seen, work)
@@ -164,18 +166,27 @@ WATCH = f"--pace --seconds {SECONDS} --json"
 TRAIN = "--data data --out run --config recipe.toml --threads 1"
 COMMANDS = {
     "watch": Watched(
-        "realtime", f"watch sample {WATCH} --out events.csv --out events.jsonl --out overlay.mp4",
+        "realtime",
+        f"watch sample {WATCH} --out events.csv --out events.jsonl --out overlay.mp4",
         ("events.csv", "events.jsonl", "overlay.mp4"),
     ),
     "watch-processes": Watched(
-        "realtime", f"watch sample sample:synthetic:7 --processes 2 {WATCH} --out events.csv", ("events.csv",)
+        "realtime",
+        f"watch sample sample:synthetic:7 --processes 2 {WATCH} --out events.csv",
+        ("events.csv",),
     ),
     "evaluate": Watched("realtime", "evaluate sample:synthetic:7 --json"),
-    "bench": Watched("realtime", "bench clip.mp4 --out figures --json", ("figures",), prepare=_clip),
-    "bench-cameras": Watched("realtime", f"bench sample --cameras 2 --processes 2 --seconds {SECONDS} --json"),
+    "bench": Watched(
+        "realtime", "bench clip.mp4 --out figures --json", ("figures",), prepare=_clip
+    ),
+    "bench-cameras": Watched(
+        "realtime", f"bench sample --cameras 2 --processes 2 --seconds {SECONDS} --json"
+    ),
     "doctor": Watched("engines", "doctor --json"),
     "verify": Watched("engines", "verify --sm 89 --precision fp16 --json"),
     "train-spotter": Watched("engines", f"train spotter {TRAIN}", ("run",), prepare=_set(SPOTTER)),
-    "train-recognizer": Watched("engines", f"train recognizer {TRAIN}", ("run",), prepare=_set(RECOGNIZER)),
+    "train-recognizer": Watched(
+        "engines", f"train recognizer {TRAIN}", ("run",), prepare=_set(RECOGNIZER)
+    ),
     "page": Watched("demo", "--port 0 --source sample", visit=visit_page, codes=(130, 0)),
-}  # fmt: skip
+}

@@ -1,6 +1,10 @@
-"""Environments with the newest or the oldest versions that pyproject.toml allows of all that has native code or serves.
+"""Environments with the newest or the oldest versions that pyproject.toml allows.
 
-An exact lower bound is what is installed for "oldest": a bound that cannot be installed is no bound.
+That is of packages that have native code or serve.
+
+
+An exact lower bound is what is installed for "oldest": a bound that cannot be installed is no
+bound.
 """
 
 from __future__ import annotations
@@ -18,12 +22,24 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = ("demo", "train")
 PACKAGES = (
-    "mediapipe", "gradio", "torch", "kornia", "numba", "av", "opencv-contrib-python", "onnxruntime", "onnx", "numpy",
-)  # fmt: skip
+    "mediapipe",
+    "gradio",
+    "torch",
+    "kornia",
+    "numba",
+    "av",
+    "opencv-contrib-python",
+    "onnxruntime",
+    "onnx",
+    "numpy",
+)
 ALONE = {
     "PYTHONPATH": ""
 }  # nothing of the checkout, or of this Python, comes before what is installed there
-ASK = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
+ASK = (
+    "import importlib.metadata as m, json, sys; "
+    "print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
+)
 
 
 def requirements() -> dict[str, Requirement]:
@@ -43,7 +59,10 @@ def lowest(requirement: Requirement) -> str:
 
 
 def make(folder: Path, *, oldest: bool, free: Collection[str] = ()) -> str:
-    """Install the checkout there; the path of its Python. Packages in `free` get the version that pip likes."""
+    """Install the checkout there; returns the path of its Python.
+
+    Packages in `free` get the version that pip chooses.
+    """
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = str(folder / "bin" / "python")
     wanted = requirements()
@@ -56,7 +75,7 @@ def make(folder: Path, *, oldest: bool, free: Collection[str] = ()) -> str:
 
 
 def overlay(folder: Path, package: str) -> dict[str, str]:
-    """Install the oldest version of one package there; the environment variables by which it hides another."""
+    """Install the oldest version of a package there; returns the variables that select it."""
     command = [
         sys.executable,
         "-m",

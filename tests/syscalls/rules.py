@@ -11,17 +11,17 @@ from pathlib import Path
 
 from tests.syscalls.trace import NAMING, NETWORK, OPENING, UNSEEN, Call, unescape
 
-LOOKUP, FOREIGN, LEFT = "look-up", "connect", "left"
+LOOKUP = "look-up"
+FOREIGN = "connect"
+LEFT = "left"
 NAME_PORTS = {53, 853, 5353, 5355}  # DNS, DNS over TLS, mDNS, LLMNR
 NAME_SOCKETS = ("/nscd/", "/systemd/resolve/", "/avahi-daemon/", "/systemd/userdb/")
-SYSTEM_FOLDERS = (
-    "/proc/",
-    "/sys/",
-    "/dev/",
-)  # devices and settings; files in shared memory are files
+# devices and settings; files in shared memory are files
+SYSTEM_FOLDERS = ("/proc/", "/sys/", "/dev/")
 SHARED_MEMORY = "/dev/shm/"
 COMPILED = "__pycache__"  # modules, and Numba's functions
-# What Gradio makes in its own folder when it is first imported: its interface, and a salt for names of cached files.
+# What Gradio makes in its own folder when it is first imported: its interface, and a salt for names
+# of cached files.
 GRADIO = re.compile(r"/site-packages/gradio/(hash_seed\.txt|components/\w+\.pyi)$")
 DNS_HEADER = 12  # bytes before the name that is asked for
 
@@ -40,7 +40,7 @@ class Finding:
 
 
 def network_findings(calls: Iterable[Call]) -> list[Finding]:
-    """Look-ups of names, and other connects and sends off the loopback; one for each address, in order."""
+    """Look-ups of names, connects and sends off the loopback; one for each address, in order."""
     found: dict[Finding, None] = {}
     for call in calls:
         if call.name in UNSEEN:
@@ -59,7 +59,7 @@ def network_findings(calls: Iterable[Call]) -> list[Finding]:
 
 
 def names_asked(calls: Iterable[Call]) -> list[str]:
-    """The names in what was sent in the form of DNS, so that a report says whom a library wanted to call."""
+    """The names in DNS queries that were sent, so that a report says whom a library would call."""
     sent = {
         text for call in calls if call.name in NETWORK for text in _SENT.findall(call.arguments)
     }
@@ -97,7 +97,7 @@ def files_below(folder: Path) -> set[Path]:
 
 
 def left_findings(paths: Iterable[Path], allowed: Iterable[Path]) -> list[Finding]:
-    """Those that are still there, unless they are (in) an allowed one, compiled, Gradio's or the system's own."""
+    """Files that are still there, unless allowed, compiled, Gradio's or the system's own."""
     mine = list(allowed)
 
     def fine(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """The guard finds what it is there to find, and nothing in a command that behaves.
 
-What is sent to be found never leaves the loopback: sockets are only connected (which sends nothing over UDP), or the
-child has no network at all.
+What is sent to be found never leaves the loopback: sockets are only connected (which sends nothing
+over UDP), or the child has no network at all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ import sys, time, onnxruntime
 onnxruntime.InferenceSession({str(PACKAGED / "refiner.onnx")!r}, providers=["CPUExecutionProvider"])
 time.sleep(float(sys.argv[1]))
 """
-FAR = "import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).connect(('192.0.2.1', 9))"  # an address of nobody
+# To an address of nobody.
+FAR = "import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).connect(('192.0.2.1', 9))"
 RESOLVED = "/run/systemd/resolve/io.systemd.Resolve"
 WAIT_S = 15  # its first look-up comes about 8 s after its import
 
@@ -60,7 +61,7 @@ tells = pytest.mark.skipif(
 def child(
     folder: Path, code: str, *arguments: str, before: tuple[str, ...] = ()
 ) -> tuple[list[Call], set[Path]]:
-    """Run Python code under the guard in `folder`; its calls, and what it wrote there or anywhere."""
+    """Run Python code under the guard in `folder`; returns its calls, and what it wrote."""
     traces = folder / "traces"
     traces.mkdir()
     kept = {
@@ -80,12 +81,24 @@ def child(
     ("code", "kind", "text"),
     [
         (FAR, FOREIGN, "192.0.2.1"),
-        (f"import subprocess, sys; subprocess.run([sys.executable, '-c', {FAR!r}])", FOREIGN, "192.0.2.1"),
-        ("import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).connect(('127.0.0.1', 53))", LOOKUP, "127.0.0.1"),
-        ("import socket as s; s.socket(s.AF_INET6, s.SOCK_DGRAM).connect(('::1', 53))", LOOKUP, "::1"),
+        (
+            f"import subprocess, sys; subprocess.run([sys.executable, '-c', {FAR!r}])",
+            FOREIGN,
+            "192.0.2.1",
+        ),
+        (
+            "import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).connect(('127.0.0.1', 53))",
+            LOOKUP,
+            "127.0.0.1",
+        ),
+        (
+            "import socket as s; s.socket(s.AF_INET6, s.SOCK_DGRAM).connect(('::1', 53))",
+            LOOKUP,
+            "::1",
+        ),
         (f"import socket as s; s.socket(s.AF_UNIX).connect_ex({RESOLVED!r})", LOOKUP, RESOLVED),
     ],
-)  # fmt: skip
+)
 def test_what_leaves_the_loopback_is_found(tmp_path: Path, code: str, kind: str, text: str) -> None:
     seen, _ = child(tmp_path, code)
     (found,) = rules.network_findings(seen)
@@ -97,7 +110,8 @@ def test_what_leaves_the_loopback_is_found(tmp_path: Path, code: str, kind: str,
 def test_what_stays_on_the_loopback_is_none_of_its_business(tmp_path: Path) -> None:
     seen, _ = child(
         tmp_path,
-        "import socket as s; a = s.create_server(('127.0.0.1', 0)); b = s.create_connection(a.getsockname());"
+        "import socket as s;"
+        "a = s.create_server(('127.0.0.1', 0)); b = s.create_connection(a.getsockname());"
         "b.sendall(b'sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(\"192.0.2.1\")');"
         "c = s.socket(s.AF_INET6, s.SOCK_DGRAM); c.sendto(b'x', ('::ffff:127.0.0.1', 9))",
     )
@@ -108,7 +122,10 @@ def test_what_stays_on_the_loopback_is_none_of_its_business(tmp_path: Path) -> N
 @traced
 @pytest.mark.skipif(not can_cut_the_network(), reason="unshare -n is not allowed here")
 def test_a_look_up_is_found_where_there_is_no_network(tmp_path: Path) -> None:
-    code = "import socket as s, contextlib\nwith contextlib.suppress(OSError): s.getaddrinfo('given.invalid', 80)"
+    code = (
+        "import socket as s, contextlib\n"
+        "with contextlib.suppress(OSError): s.getaddrinfo('given.invalid', 80)"
+    )
     seen, _ = child(tmp_path, code, before=("unshare", "-n"))
     assert {found.kind for found in rules.network_findings(seen)} == {LOOKUP}
 
@@ -116,11 +133,15 @@ def test_a_look_up_is_found_where_there_is_no_network(tmp_path: Path) -> None:
 @traced
 def test_files_that_stay_are_found_and_those_that_go_are_not(tmp_path: Path) -> None:
     code = (
-        "import os, tempfile; open('kept', 'w').close(); open('gone', 'w').close(); os.remove('gone')\n"
-        "os.mkdir('d'); os.rename('kept', 'd/née \"x\"'); os.mkdir('__pycache__'); open('__pycache__/a', 'w').close()\n"
-        "tempfile.TemporaryFile(dir='.').close(); open('named', 'w').close(); os.symlink('/etc/hosts', 'link')\n"
+        "import os, tempfile; open('kept', 'w').close()\n"
+        "open('gone', 'w').close(); os.remove('gone')\n"
+        "os.mkdir('d'); os.rename('kept', 'd/née \"x\"')\n"
+        "os.mkdir('__pycache__'); open('__pycache__/a', 'w').close()\n"
+        "tempfile.TemporaryFile(dir='.').close(); open('named', 'w').close()\n"
+        "os.symlink('/etc/hosts', 'link')\n"
         "open(os.devnull, 'w').close(); os.makedirs('site-packages/gradio')\n"
-        "open('site-packages/gradio/hash_seed.txt', 'w').close(); open('site-packages/hash_seed.txt', 'w').close()"
+        "open('site-packages/gradio/hash_seed.txt', 'w').close()\n"
+        "open('site-packages/hash_seed.txt', 'w').close()"
     )
     _, written = child(tmp_path, code)
     found = rules.left_findings(written, [tmp_path / "named"])
@@ -185,7 +206,8 @@ def test_a_visit_to_a_command_that_says_nothing_ends(tmp_path: Path) -> None:
 
 
 def test_names_that_were_asked_for_are_told() -> None:
-    sent = r"""3<socket:[1]>, "\222\1\1\0\0\1\0\0\0\0\0\0\6mobile\7example\3org\0\0\34\0\1", 50, MSG_NOSIGNAL, NULL, 0"""
+    query = r"\222\1\1\0\0\1\0\0\0\0\0\0\6mobile\7example\3org\0\0\34\0\1"
+    sent = f'3<socket:[1]>, "{query}", 50, MSG_NOSIGNAL, NULL, 0'
     assert rules.names_asked([Call("sendto", sent, "50")]) == ["mobile.example.org"]
 
 

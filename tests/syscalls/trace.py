@@ -16,9 +16,19 @@ NETWORK = ("connect", "sendto", "sendmsg", "sendmmsg")
 UNSEEN = ("io_uring_setup",)  # what is sent by way of it is no system call of its own
 OPENING = ("open", "openat", "openat2", "creat")
 NAMING = (
-    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "mkdir", "mkdirat", "mknod", "mknodat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "mkdir",
+    "mkdirat",
+    "mknod",
+    "mknodat",
     "truncate",
-)  # fmt: skip
+)
 STDERR = "stderr"  # where what a command says there is kept, beside its traces
 LAST_S = 10  # that a killed process has to be gone
 DATA_BYTES = 512  # shown of what is sent: enough for the name in a look-up
@@ -43,7 +53,10 @@ class Call:
         return not self.result.startswith(("-1", "?"))
 
     def path(self, folder: Path) -> Path | None:
-        """The file that an open or a new name is about; relative ones start at `folder` where strace does not say."""
+        """The file that an open or a new name is about.
+
+        Relative ones start at `folder` where strace does not say.
+        """
         if self.name in OPENING:
             opened = _RESULT.match(self.result)
             return Path(unescape(opened[1])) if opened else None
@@ -83,14 +96,30 @@ def run(
         f"?{name}" for name in (*NETWORK, *UNSEEN, *OPENING, *NAMING)
     )  # not all on every processor
     strace = [
-        "strace", "-ff", "--seccomp-bpf", "-q", "-y", "-s", str(DATA_BYTES), "-e", f"trace={optional}",
-        "-e", "signal=none", "-o", str(traces / "thread"),
-    ]  # fmt: skip
+        "strace",
+        "-ff",
+        "--seccomp-bpf",
+        "-q",
+        "-y",
+        "-s",
+        str(DATA_BYTES),
+        "-e",
+        f"trace={optional}",
+        "-e",
+        "signal=none",
+        "-o",
+        str(traces / "thread"),
+    ]
     with (traces / STDERR).open("w+") as errors:
         process = subprocess.Popen(
-            [*strace, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True,
+            [*strace, *command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
             start_new_session=True,
-        )  # fmt: skip
+        )
         assert process.stdout is not None
         too_long = threading.Event()
         timer = threading.Timer(patience_s, lambda: (too_long.set(), _kill(process)))

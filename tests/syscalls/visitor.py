@@ -18,9 +18,8 @@ from tests.children import children_of
 from tests.clips import write_still
 from tests.demo.serving import ask, frame, jpeg, messages, say, until, visit
 
-SECONDS = (
-    20  # that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
-)
+# that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
+SECONDS = 20
 HZ = 30
 IN_FLIGHT = 2
 PATHS = (
@@ -34,7 +33,7 @@ PATHS = (
 
 
 def visit_page(process: subprocess.Popen[str]) -> None:
-    """Load the page, show it a camera for a while, look at the server's own, have a file analysed; then end it."""
+    """Load the page, show it a camera, watch the server's own, analyse a file; then end it."""
     assert process.stdout is not None
     try:
         started = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
@@ -59,7 +58,8 @@ def _show(page: Any) -> None:
     """The sample, at its own rate or slower, with two frames on the way as the page has them."""
     until(page, "start")
     ends = time.monotonic() + SECONDS
-    feed, unanswered = messages(page), 0
+    feed = messages(page)
+    unanswered = 0
     with open_source("sample") as source:
         for shown in (record for record in source if isinstance(record, Frame)):
             page.send(frame(shown.index, 1_000_000 + shown.captured_ns // 1000, jpeg(shown.image)))

@@ -1,4 +1,4 @@
-"""The gate: no route and no websocket is reached from a wrong host or origin, or without the password."""
+"""The gate: a wrong host or origin, or no password, reaches no route and no websocket."""
 
 import urllib.parse
 
@@ -18,9 +18,17 @@ OWN_PATHS = (
     "/demo/nothing",
 )
 GRADIO_SHUT = (
-    "/gradio_api/upload", "/gradio_api/file=/etc/passwd", "/gradio_api/proxy=http://example.org/", "/gradio_api/run/x",
-    "/gradio_api/call/x", "/gradio_api/queue/join", "/gradio_api/vibe-edit", "/monitoring", "/login", "/docs",
-)  # fmt: skip
+    "/gradio_api/upload",
+    "/gradio_api/file=/etc/passwd",
+    "/gradio_api/proxy=http://example.org/",
+    "/gradio_api/run/x",
+    "/gradio_api/call/x",
+    "/gradio_api/queue/join",
+    "/gradio_api/vibe-edit",
+    "/monitoring",
+    "/login",
+    "/docs",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Passwords: the right one is answered at once whatever wrong ones others give, and these cost only who gives them."""
+"""Passwords: the right one is answered at once; wrong ones delay only those who give them."""
 
 import asyncio
 import random
@@ -54,7 +54,7 @@ def cookie_of(answer):
 
 
 def test_the_right_password_does_not_wait_behind_wrong_ones():
-    """Those that are answered late still wait when the right one is in; those beyond the bound were told at once."""
+    """Those answered late still wait when the right one is in; those beyond the bound do not."""
     waiting = 6
     crowd = 25
     with (

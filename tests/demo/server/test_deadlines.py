@@ -44,7 +44,8 @@ OWN = "Host: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
 FORM = f"POST /demo/login HTTP/1.1\r\n{OWN}Content-Length: 100\r\n\r\n"
 PAGE = f"GET /demo/static/live.js HTTP/1.1\r\n{OWN}\r\n"
 UPGRADE = (
-    f"GET /demo/live HTTP/1.1\r\n{OWN}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    f"GET /demo/live HTTP/1.1\r\n{OWN}Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
     f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n"
 )
 IDLE = {
@@ -194,7 +195,7 @@ def test_browsers_are_told_to_come_by_https_alone(binding, told):
 
 
 def test_silence_does_not_take_the_places_of_those_who_speak():
-    """All places are held by who says nothing, and nobody is too patient for them: the page is there all the same."""
+    """Silent connections hold all places, none of them over its time: the page still comes."""
     with serving(connections=10, head_s=3600) as port, knocking(port, "", CROWD) as idle:
         assert ask(port, "/demo/static/live.js")[0] == 200
         with visit(port, "live") as page:
@@ -290,11 +291,12 @@ def test_a_text_that_our_own_code_cannot_decode_is_told(noisy, caplog):
     assert [record.getMessage() for record in caplog.records] == ["Exception in ASGI application\n"]
 
 
+BAD_CHUNK = f"{OWN}Transfer-Encoding: chunked\r\n\r\nzz\r\n"
 REQUESTS = {
     "no HTTP": b"\x16\x03\x01\x02\x00\xff",
-    "a bad piece of a body": f"POST /demo/login HTTP/1.1\r\n{OWN}Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a bad piece of a body": f"POST /demo/login HTTP/1.1\r\n{BAD_CHUNK}",
     "a bad request after a good one": f"{PAGE}\x00\r\n\r\n",
-    "a bad piece after an answer": f"POST /demo/x HTTP/1.1\r\n{OWN}Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a bad piece after an answer": f"POST /demo/x HTTP/1.1\r\n{BAD_CHUNK}",
     "a websocket that is posted": f"POST{UPGRADE.removeprefix('GET')}\r\n",
     "a websocket with a body": f"{UPGRADE}Content-Length: 5\r\n\r\nhello",
     "a websocket without a key": f"{UPGRADE.rpartition('Sec-')[0]}\r\n",

@@ -1,4 +1,4 @@
-"""Behind a proxy, under a path of its host: every address that the page asks for lies under that path."""
+"""Behind a proxy, under a path of its host: all that the page asks for lies under that path."""
 
 import socket
 import urllib.parse

@@ -1,4 +1,7 @@
-"""An uploaded video: bounded, opened as every file is, deleted once analysed; its results go with the page."""
+"""An uploaded video: bounded, opened as every file is, deleted once analysed.
+
+Its results go with the page.
+"""
 
 import csv
 import itertools

@@ -1,4 +1,4 @@
-"""What a page held is let go when it leaves, however it leaves, and whoever stays notices nothing."""
+"""The server frees what a page held, however it leaves, and other pages notice nothing."""
 
 import gc
 import itertools

@@ -99,11 +99,21 @@ def test_a_wide_picture_is_made_smaller_and_says_how_wide_it_was():
 def test_a_view_becomes_columns_of_bytes():
     scores = np.array([[0.0, 0.5, np.nan], [1.0, np.nan, np.nan]], np.float32)
     view = View(
-        source="x", face=0, now_ns=5, grid_hz=30, measured_hz=29.97, windows=(7, 9), scores=scores,
-        refined=np.array([np.nan, 0.25, np.nan], np.float32), events=(), quality=0.5, latency_ms=1.0,
+        source="x",
+        face=0,
+        now_ns=5,
+        grid_hz=30,
+        measured_hz=29.97,
+        windows=(7, 9),
+        scores=scores,
+        refined=np.array([np.nan, 0.25, np.nan], np.float32),
+        events=(),
+        quality=0.5,
+        latency_ms=1.0,
         note="face small: 62 px",
-        outline=np.array([[1, 2], [np.nan, 3]], np.float32), thresholds=(0.5, 0.5),
-    )  # fmt: skip
+        outline=np.array([[1, 2], [np.nan, 3]], np.float32),
+        thresholds=(0.5, 0.5),
+    )
     seen = face_overlay(view, columns=2)
     columns = np.frombuffer(base64.b64decode(seen["columns"]), np.uint8).reshape(-1, 3)
     assert columns.tolist() == [[127, NO_SCORE, 64], [NO_SCORE, NO_SCORE, NO_SCORE]]

@@ -1,4 +1,7 @@
-"""Sources that deliver faster than real time: live ones lose nothing, and a recording behind a URL is a recording."""
+"""Sources that deliver faster than real time.
+
+Live ones lose nothing, and a recording behind a URL is read as a file is.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ PATIENT: dict[str, Any] = {"open_s": 30.0, "stall_s": 20.0, "retry_s": 0.1}
 
 
 class Shelf:
-    """Serves what lies in a folder over HTTP; `log` holds the paths asked for. short: bytes held back of each."""
+    """Serves the files of a folder over HTTP.
+
+    `log` holds the paths asked for. short: bytes held back of each.
+    """
 
     def __init__(self, folder: Path, short: int = 0) -> None:
         self.log: list[str] = []
@@ -84,7 +90,7 @@ def write_segments(folder: Path, segments: int) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """clip.mp4, clip.ts: 90 numbered frames; all.m3u8: 5 segments that are all, live.m3u8: and more may come."""
+    """clip.mp4, clip.ts: 90 numbered frames; all.m3u8: 5 segments; live.m3u8: more may come."""
     folder = tmp_path_factory.mktemp("http")
     write_clip(folder / "clip.mp4", 90, container={"movflags": "faststart"})
     write_clip(folder / "clip.ts", 90)
@@ -168,7 +174,7 @@ def test_a_recording_plays_in_real_time_where_that_is_asked_for(folder: Path) ->
 
 
 def test_segments_of_a_live_stream_lose_nothing_though_they_come_at_once(folder: Path) -> None:
-    """Three segments, 6 s, lie ready; whoever takes them is busy for a while, but has them in the end."""
+    """Three segments, 6 s, are ready; the reader is busy for a while, but has them in the end."""
     options = SourceOptions(**PATIENT, queue_s=0.2, queue_bytes=1 << 20)
     with Shelf(folder) as shelf, open_source(f"{shelf.url}/live.m3u8", options=options) as source:
         records = []

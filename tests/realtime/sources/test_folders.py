@@ -1,4 +1,4 @@
-"""Folders of images as people have them: companions, masks, pipes, dead links, TIFF and more than 8 bits."""
+"""Folders of images as people have them: companions, masks, pipes, dead links, TIFF, 16 bits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ APPLE_DOUBLE = b"\0\5\26\7\0\2\0\0Mac OS X        "
 
 
 def read(folder: Path) -> tuple[list[int], list[SourceWarning], dict[str, int]]:
-    """The numbers of the frames, each at its own place in time and number; what was said; what was dropped."""
+    """The numbers of the frames, each at its place in time and number; warnings; drops."""
     with open_source(str(folder)) as source:
         records = list(source)
     frames = [r for r in records if isinstance(r, Frame)]

@@ -1,4 +1,7 @@
-"""Live sources against a camera of our own, over the network and injected: losses, returns, and nothing left behind."""
+"""Live sources against fake cameras, over the network and injected.
+
+Losses, reconnects, and no process, thread or file left behind.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,7 @@ def until(source: Iterator[Record], stop: Callable[[Record], bool]) -> list[Reco
 
 
 def assert_covered(records: list[Record], reason: str = "connection lost") -> None:
-    """Two gaps for each outage, none of zero length, from the last frame before it to the first after it."""
+    """Two gaps for each outage, none empty, from the last frame before it to the first after it."""
     gaps = [r for r in records if isinstance(r, Gap)]
     frames_at = [r.captured_ns for r in records if isinstance(r, Frame)]
     assert gaps
@@ -383,9 +386,18 @@ def test_killed_worker_is_replaced() -> None:
 
 
 def test_worker_leaves_when_its_parent_is_gone() -> None:
-    config = {"kind": "camera", "target": "0", "fps": None, "size": None, "camera": f"{fake_cameras.__name__}:hanging",
-              "unread_frames": 5, "queue_ns": 10**9, "queue_bytes": 1 << 20,
-              "path": sys.path, "package": "microspot.realtime.sources.capture"}  # fmt: skip
+    config = {
+        "kind": "camera",
+        "target": "0",
+        "fps": None,
+        "size": None,
+        "camera": f"{fake_cameras.__name__}:hanging",
+        "unread_frames": 5,
+        "queue_ns": 10**9,
+        "queue_bytes": 1 << 20,
+        "path": sys.path,
+        "package": "microspot.realtime.sources.capture",
+    }
     worker = subprocess.Popen(
         [sys.executable, "-P", capture_worker.__file__],
         stdin=subprocess.PIPE,
@@ -519,13 +531,23 @@ def test_what_cannot_be_decoded_is_damage_only_after_the_first_picture(
     frame.time_base = Fraction(1, 30)
     outcomes = [([], 0, "damaged"), ([frame], 0, ""), ([], 0, "damaged"), ([], 0, "")]
     monkeypatch.setattr(capture_worker, "_decoded", lambda packets, codec: outcomes)
-    config = {"rtsp_transport": "tcp", "open_s": 20, "max_pixels": 10**6, "package": "microspot.realtime.sources.capture",
-              "late_ns": 10**9, "settle_ns": 10**8, "packet_bytes": 10**6}  # fmt: skip
+    config = {
+        "rtsp_transport": "tcp",
+        "open_s": 20,
+        "max_pixels": 10**6,
+        "package": "microspot.realtime.sources.capture",
+        "late_ns": 10**9,
+        "settle_ns": 10**8,
+        "packet_bytes": 10**6,
+    }
     with RtspServer(clip) as server:
         grabs = list(capture_worker.stream(config | {"target": server.url}, lambda _: None))
     assert [(grab.image is not None, grab.cause) for grab in grabs] == [
-        (False, ""), (True, ""), (False, "damaged"), (False, ""),
-    ]  # fmt: skip
+        (False, ""),
+        (True, ""),
+        (False, "damaged"),
+        (False, ""),
+    ]
 
 
 def test_no_key_frame_at_all_is_told_in_the_end(clip: Path) -> None:
@@ -577,9 +599,15 @@ def test_tcp_is_taken_where_both_are_served(clip: Path) -> None:
 
 @pytest.mark.parametrize(
     ("password", "failure", "advised"),
-    [("pa/ss", "no address", True), ("p%2Fss", "no address", False), ("p%2Fss", "401 Unauthorized", True),
-     ("pass", "401 Unauthorized", False), ("p@ss", "401 Unauthorized", True), ("a#b", "no address", True)],
-)  # fmt: skip
+    [
+        ("pa/ss", "no address", True),
+        ("p%2Fss", "no address", False),
+        ("p%2Fss", "401 Unauthorized", True),
+        ("pass", "401 Unauthorized", False),
+        ("p@ss", "401 Unauthorized", True),
+        ("a#b", "no address", True),
+    ],
+)
 def test_reserved_characters_of_a_password_are_hinted_at(
     password: str, failure: str, advised: bool
 ) -> None:
@@ -599,7 +627,7 @@ def test_the_hint_reaches_the_one_line_error_without_the_password() -> None:
 
 
 def test_a_reconnect_tells_the_camera_s_own_time(clip: Path) -> None:
-    """The camera sends all since its last key frame at once, half a second on average, as many do."""
+    """The camera sends all since its last key frame at once: half a second on average."""
     with (
         RtspServer(clip, born=time.monotonic(), cached=True) as server,
         open_source(server.url, options=SourceOptions(**QUICK, settle_s=0.5)) as source,

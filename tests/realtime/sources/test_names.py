@@ -1,4 +1,4 @@
-"""Odd names of sources and outputs, from the command line to every output: shown clean, and nothing breaks."""
+"""Odd names of sources and outputs: every output shows them printable, and nothing breaks."""
 
 import csv
 import json
@@ -201,9 +201,12 @@ def test_a_number_is_the_folder_or_file_of_that_name_and_else_a_camera(tmp_path,
 def microspot(*arguments, timeout=120):
     """Runs the command on arguments of any bytes."""
     return subprocess.run(
-        [sys.executable, "-m", "microspot.realtime", *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
+        [sys.executable, "-m", "microspot.realtime", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def test_what_is_no_file_ends_in_one_line(tmp_path):
@@ -279,9 +282,24 @@ def test_sinks_that_are_given_records_by_others_stay_well_formed(tmp_path):
         "engines": "x",
         "backend": "x",
     }
-    event = {"type": "event", "id": "1", "source": ODD[1], "face": 0, "status": "final", "onset_s": 1.0, "apex_s": 1.1,
-             "offset_s": 1.2, "onset_frame": 1, "apex_frame": 2, "offset_frame": 3, "score": 0.9, "label": None,
-             "label_scores": None, "intensity": None, "emitted_s": 2.0}  # fmt: skip
+    event = {
+        "type": "event",
+        "id": "1",
+        "source": ODD[1],
+        "face": 0,
+        "status": "final",
+        "onset_s": 1.0,
+        "apex_s": 1.1,
+        "offset_s": 1.2,
+        "onset_frame": 1,
+        "apex_frame": 2,
+        "offset_frame": 3,
+        "score": 0.9,
+        "label": None,
+        "label_scores": None,
+        "intensity": None,
+        "emitted_s": 2.0,
+    }
     for name in ("e.eaf", "e.html"):
         with open_sink(str(tmp_path / name)) as sink:
             for record in (start | {"grid_hz": 30}, event):

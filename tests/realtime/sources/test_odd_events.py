@@ -1,4 +1,4 @@
-"""The events of a clip are found whatever way up it is stored, and when its pictures change their size on the way."""
+"""A clip's events are found whatever way up it is stored, and when its pictures change size."""
 
 import itertools
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Videos as people have them: covers and stills, several tracks, every way up, odd titles, messages of cameras."""
+"""Videos as people have them: covers, several tracks, every way up, odd titles, camera messages."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def turned(path: Path, out: Path, matrix: tuple[int, int, int, int]) -> Path:
 
 
 def stored(image: np.ndarray[Any, Any], matrix: tuple[int, int, int, int]) -> np.ndarray[Any, Any]:
-    """The picture that a display matrix shows as `image`: each pixel is fetched from where it will be shown."""
+    """The picture that a display matrix shows as `image`, fetched pixel by pixel."""
     a, b, c, d = matrix
     high, wide = image.shape[:2] if a else image.shape[1::-1]
     y, x = np.mgrid[:high, :wide]
@@ -318,10 +318,14 @@ def test_a_file_whose_pictures_change_size_gives_them_all(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("aspect", "size"),
-    [(Fraction(4, 3), (120, 213)), (Fraction(8, 9), (135, 160)), (Fraction(100, 101), (120, 160)),
-     (Fraction(100, 1), (120, 160))],
+    [
+        (Fraction(4, 3), (120, 213)),
+        (Fraction(8, 9), (135, 160)),
+        (Fraction(100, 101), (120, 160)),
+        (Fraction(100, 1), (120, 160)),
+    ],
     ids=["squeezed across", "squeezed down", "as good as square", "no camera's"],
-)  # fmt: skip
+)
 def test_pictures_have_square_pixels(
     tmp_path: Path, aspect: Fraction, size: tuple[int, int]
 ) -> None:
