@@ -59,17 +59,30 @@ def export(
     does not agree with torch; no file is left then.
     """
     module.eval()
-    inputs, outputs = tensors
-    traced = random_inputs(inputs, TRACED) if example_inputs is None else tuple(example_inputs)
+    inputs = random_inputs(tensors[0], TRACED) if example_inputs is None else tuple(example_inputs)
+    _trace(module, name, tensors, inputs).save(str(path), external_data=False)
+    _strip(path)
+    if isinstance(module, Fp16Step):
+        products_as_convolutions(path)
+    try:
+        check_file(path, name, tensors)
+        check_numbers(path, name, module, tensors)
+    except EngineError:
+        path.unlink()
+        raise
+
+
+def _trace(module: nn.Module, name: str, tensors: Tensors, inputs: tuple[Tensor, ...]) -> Any:
+    """The module as the exporter's program; EngineError where the exporter refuses."""
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
                 module,
-                traced,
-                input_names=[spec.name for spec in inputs],
-                output_names=[spec.name for spec in outputs],
+                inputs,
+                input_names=[spec.name for spec in tensors[0]],
+                output_names=[spec.name for spec in tensors[1]],
                 opset_version=OPSET,
-                dynamic_shapes=_dynamic_shapes(module, inputs),
+                dynamic_shapes=_dynamic_shapes(module, tensors[0]),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -80,16 +93,7 @@ def export(
             f"{name}: torch {torch.__version__} cannot export it ({why}); install another one"
         ) from error
     assert program is not None
-    program.save(str(path), external_data=False)
-    _strip(path)
-    if isinstance(module, Fp16Step):
-        products_as_convolutions(path)
-    try:
-        check_file(path, name, tensors)
-        check_numbers(path, name, module, tensors)
-    except EngineError:
-        path.unlink()
-        raise
+    return program
 
 
 def _dynamic_shapes(module: nn.Module, inputs: Sequence[TensorSpec]) -> tuple[Any, ...]:

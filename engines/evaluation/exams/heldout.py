@@ -111,7 +111,8 @@ def examine_heldout(
     sides |= {one.recognizer_spec.side for one in engines if one.recognizer_spec}
     if len(sides) != 1:
         raise UsageError(
-            f"crop sides {sorted(sides)}: expected engine sets of one side; examine others separately"
+            f"crop sides {sorted(sides)}: expected engine sets of one side; "
+            "examine others separately"
         )
     side = sides.pop()
     jobs = render_jobs(faces, plan, side)

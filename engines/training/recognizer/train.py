@@ -144,8 +144,8 @@ def train(
         if not is_main_process:
             continue
         epoch = now.step / per_epoch
-        over = budget.share(now) == 1
         row = {"epoch": epoch, "step": now.step, **means}
+        over = budget.share(now) == 1
         if over or epoch % config.validate_epochs == 0:
             metrics = validate(now.network, data.crops, data.validation, config)
             row |= metrics

@@ -1,8 +1,9 @@
 """Training of MESNet in its stages.
 
-train        the run: stages, steps, checkpoints, log
-config       spotter.toml and checkpoints
-data         segments cut from clips, and batches of them
-pretraining  samples and loss of the first stage
-validation   the network as engines on whole clips
+train           the run: stages, steps, checkpoints, log
+config          spotter.toml and checkpoints
+data            segments cut from clips, and batches of them
+pretraining     samples and loss of the first stage
+joint_training  phases and losses of the second stage
+validation      the network as engines on whole clips
 """

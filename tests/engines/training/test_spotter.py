@@ -30,12 +30,13 @@ from microspot.engines.training.spotter.data import (
     encode_frames,
     tick_features,
 )
+from microspot.engines.training.spotter.joint_training import phase_of
 from microspot.engines.training.spotter.pretraining import (
     PRETRAIN_LENGTH,
     pretrain_batch,
     quiet_span,
 )
-from microspot.engines.training.spotter.train import CHECKPOINT, Trainer, phase_of, run
+from microspot.engines.training.spotter.train import CHECKPOINT, Trainer, run
 from microspot.engines.training.spotter.validation import validate
 from microspot.engines.training.targets import Assignment
 from microspot.engines.training.warm_start import warm_start
