@@ -166,7 +166,8 @@ def test_softmax_prefers_frames_that_differ() -> None:
 
 def test_frame_differences_use_luma_and_no_scale() -> None:
     frames = torch.zeros(1, 3, 3, 2, 2)
-    frames[0, 1, 0], frames[0, 2, 1] = 100, 100  # red 0.299, green 0.587
+    frames[0, 1, 0] = 100
+    frames[0, 2, 1] = 100
     row = losses.frame_differences(frames)[0, 0]
     torch.testing.assert_close(row, torch.tensor([0, 0.299, 0.587]) / (0.886 / 2))
     torch.testing.assert_close(losses.frame_differences(frames * 0.1)[0, 0], row)
