@@ -37,8 +37,11 @@ class Affine:
         """The way back. Written out: NumPy's solver takes ten times as long for two rows."""
         (a, b, x), (c, d, y) = self.matrix.tolist()
         area = a * d - b * c
-        a, b, c, d = d / area, -b / area, -c / area, a / area
-        return Affine(np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y]]))
+        p = d / area
+        q = -b / area
+        r = -c / area
+        s = a / area
+        return Affine(np.array([[p, q, -p * x - q * y], [r, s, -r * x - s * y]]))
 
     def part(self, share: float) -> Affine:
         """This map in part: the identity at share 0, the whole map at 1."""

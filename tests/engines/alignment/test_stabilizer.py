@@ -84,9 +84,7 @@ def test_sensor_noise_moves_landmarks_but_not_the_crop(clip: list[np.ndarray]) -
     with MediaPipeAligner(options=AlignOptions(landmarks_ns=0)) as aligner:
         faces = [aligner(image, i * TICK).faces[0] for i, image in enumerate(noisy)]
         bridge = np.append(aligner.landmarks(clip[0])[0][168, :2], 1)
-    by_landmarks, registered = (
-        np.std([a @ bridge for a in way], axis=0).max()
-        for way in ([f.placed for f in faces], [f.affine for f in faces])
-    )
+    by_landmarks = np.std([face.placed @ bridge for face in faces], axis=0).max()
+    registered = np.std([face.affine @ bridge for face in faces], axis=0).max()
     assert registered < 0.06
     assert registered < 0.5 * by_landmarks
