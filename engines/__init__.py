@@ -13,8 +13,6 @@ It knows faces, but no camera, thread or clock.
     baseline      feature difference in a fixed window, the number to beat
     receptive     receptive fields of stacked convolutions, the source of look-ahead
     errors        every expected error, with its exit code
-    redaction     text that may be shown: printable, one line, without secrets
-    documents     TOML and JSON files that people hand in
     telemetry     switches that keep libraries from sending data to their makers
     doctor        what is installed, what runs, what is missing
 
@@ -26,6 +24,7 @@ It knows faces, but no camera, thread or clock.
     training/     losses, targets and the training loops
     evaluation/   metrics, calibration, examinations
     data/         annotations, footage, faces, and the generator of synthetic clips
+    text/         what may be shown, and TOML and JSON that people hand in
     commands/     the command line `microspot-engines`
     weights/      what ships
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from .redaction import shown
+from .text.redaction import shown
 
 
 class MicrospotError(Exception):

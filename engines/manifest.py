@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from .documents import DocumentError, read_json
 from .errors import DataError, EngineError
 from .specs import RecognizerSpec, SpotterSpec
+from .text.documents import DocumentError, read_json
 
 FORMAT = 1
 LABELS = (3, 5)

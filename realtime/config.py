@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from microspot.engines.alignment.aligner import AlignOptions
 from microspot.engines.alignment.bridge import BridgeOptions
-from microspot.engines.documents import DocumentError, read_toml
 from microspot.engines.specs import CLUSTER_TICKS, SpotterSpec
+from microspot.engines.text.documents import DocumentError, read_toml
 
 from .errors import UsageError
 

@@ -16,15 +16,15 @@ import numpy as np
 
 from microspot.engines.data.annotations import Interval, read_table
 from microspot.engines.evaluation.metrics import match, recognition_report, spotting_report
-from microspot.engines.redaction import printable, redact_uri
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.text.redaction import printable, redact_uri
 
 from .config import Settings
 from .errors import DataError, UsageError
 from .gaps import joined
 from .pipeline import Pipeline, SourceEnd
 from .records import DropCause, Event, Frame, Gap, View
-from .sources.image_folder import ImageFolder
+from .sources.images.image_folder import ImageFolder
 from .sources.open import Source, open_sources
 
 

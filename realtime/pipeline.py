@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from microspot.engines.alignment.aligner import Aligner, MediaPipeAligner
-from microspot.engines.redaction import printable
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import SpotterSpec
+from microspot.engines.text.redaction import printable
 
 from .config import Settings
 from .cores import one_thread

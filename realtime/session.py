@@ -15,8 +15,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from microspot.engines.redaction import printable
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.text.redaction import printable
 
 from .config import Settings
 from .overlay.event_text import face_small

@@ -18,8 +18,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from microspot.engines.commands.entry_point import ENDINGS, INTERRUPTED, interrupted
-from microspot.engines.redaction import shown
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.text.redaction import shown
 
 from .config import Settings
 from .errors import MicrospotError, SourceError

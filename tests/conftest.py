@@ -1,4 +1,4 @@
-"""What all tests share: no property is judged by the time an example takes, and signals arrive as at a terminal."""
+"""What all tests share: the code of this checkout, signals as at a terminal, no time limit."""
 
 import importlib.util
 import signal
@@ -15,7 +15,7 @@ settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
-    """The tests are those of this checkout: another copy of microspot must not be judged by them."""
+    """Refuse to judge another copy of microspot than that of this checkout."""
     found = importlib.util.find_spec("microspot")
     spec = importlib.util.find_spec("microspot.engines") if found else None
     if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != ROOT:
@@ -25,7 +25,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _signals_of_a_terminal() -> Iterator[None]:
-    """Under nohup, or in the background of a script, children would inherit that they ignore what tests send them."""
+    """Let children take signals that nohup or a script in the background has made us ignore."""
     ignored = [n for n in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_IGN]
     for number in ignored:
         signal.signal(

@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 from microspot.realtime.errors import UsageError
 from microspot.realtime.meter import Rate
 from microspot.realtime.records import Frame, View

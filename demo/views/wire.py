@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from microspot.realtime.errors import DataError
 from microspot.realtime.records import Pixels, View
-from microspot.realtime.sources.image_headers import JPEG_START, jpeg_size
+from microspot.realtime.sources.images.image_headers import JPEG_START, jpeg_size
 
 from ..limits import Limits
 

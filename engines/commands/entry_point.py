@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 from ..errors import DataError, MicrospotError, UsageError, missing_library
-from ..redaction import redact, redact_uri, shown
 from ..telemetry import switch_off
 from ..tensorrt.cache import cache_folder
+from ..text.redaction import redact, redact_uri, shown
 
 # From ctrl-C, a supervisor, and a terminal that closes.
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 
 from ..records import Pixels
 

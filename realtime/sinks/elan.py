@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 
 from ..overlay.event_text import name_and_share
 from .atomic_file import replace_file

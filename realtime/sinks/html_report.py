@@ -10,7 +10,7 @@ import html
 from pathlib import Path
 from typing import Any
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 
 from ..gaps import joined
 from ..overlay.draw import CAVEAT

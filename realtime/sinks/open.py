@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from microspot.engines.redaction import redact_uri
+from microspot.engines.text.redaction import redact_uri
 
 from ..errors import UsageError
 from .base import Sink, Write

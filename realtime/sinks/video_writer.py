@@ -24,7 +24,7 @@ import numpy as np
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 
 from ..errors import DataError, UsageError
 from ..overlay import draw

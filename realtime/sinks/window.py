@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import cv2
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 
 from ..errors import UsageError
 from ..overlay import draw

@@ -10,10 +10,9 @@ push            frames that another program captures
 recorded        what files and folders have in common
 video_file      a video file
 packet_ledger   which frames a video file holds, so that lost ones are counted
-image_folder    a folder of numbered images
-image_series    which images of a folder are its frames
-image_headers   what an image's header promises, read before it is decoded
 synthetic_clip  the packaged sample, and a rendered video whose every movement is known
 pacing          playing a recording in real time
 rate_check      whether frames come often enough for micro-expressions
+images/         a folder of numbered images
+capture/        the process that reads a live source, and its parent's end
 """

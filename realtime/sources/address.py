@@ -2,8 +2,8 @@
 
 Camera URIs carry credentials, names of files may hold characters that no terminal can show, and
 names go into logs, events, ids and pages. So the URI is read once, here, and everything downstream
-sees the redacted, printable name (`engines.redaction`); texts of libraries, which often quote the
-URI, pass through `scrub`.
+sees the redacted, printable name (`engines.text.redaction`); texts of libraries, which often
+quote the URI, pass through `scrub`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from microspot.engines.redaction import HIDDEN, printable, redact, redact_uri, secrets_of, shown
+from microspot.engines.text.redaction import (
+    HIDDEN,
+    printable,
+    redact,
+    redact_uri,
+    secrets_of,
+    shown,
+)
 
 from ..errors import UsageError
 

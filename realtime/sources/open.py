@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 
 from ..errors import SourceError, UsageError
 from ..records import SourceRecord
 from .address import Address, is_number, parse
-from .image_folder import ImageFolder
+from .images.image_folder import ImageFolder
 from .live import LiveSource
 from .options import FPS, SourceOptions
 from .synthetic_clip import SyntheticClip, sample_clip

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Self
 
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 
 from ..records import (
     Connection,

@@ -29,15 +29,7 @@ from ...errors import DataError, UsageError
 from ...intervals import Intervals
 from ...runtime.engine import EngineSet
 from .heldout import EXAM_RECIPE, SEED, ClipPlan, render_jobs, rendered, segments
-from .recordings import (
-    Progress,
-    Recording,
-    SpottingResult,
-    examine,
-    report,
-    silent,
-    without_pixels,
-)
+from .recordings import Progress, Recording, SpottingResult, examine, report, silent, without_pixels
 from .video_link import Pixels, Receiver
 
 MICRO_PER_MIN = 8.0  # more than in a long examination: a sweep is short

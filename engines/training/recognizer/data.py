@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...clips import nearest_frames, thin
-from ...documents import DocumentError, read_toml
 from ...errors import DataError, UsageError
 from ...specs import SpotterSpec
+from ...text.documents import DocumentError, read_toml
 from ..crops import Crops, read_sets
 
 DEFAULTS = Path(__file__).with_name("recognizer.toml")

@@ -18,9 +18,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ...documents import DocumentError, read_toml
 from ...errors import DataError, MicrospotError, UsageError
 from ...specs import SpotterSpec
+from ...text.documents import DocumentError, read_toml
 from ..targets import Assignment
 from .data import Augmentation
 

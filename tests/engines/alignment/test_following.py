@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 from microspot.engines.alignment.affine import Affine
-from microspot.engines.alignment.aligner import (
-    AlignOptions,
-    MediaPipeAligner,
-    face_to_crop,
-)
+from microspot.engines.alignment.aligner import AlignOptions, MediaPipeAligner, face_to_crop
 from tests.engines.alignment.scripted import TICK, Counting, Scripted, moved
 
 

@@ -6,11 +6,7 @@ import cv2
 import numpy as np
 
 from microspot.engines.alignment.affine import Affine
-from microspot.engines.alignment.aligner import (
-    AlignOptions,
-    MediaPipeAligner,
-    face_to_crop,
-)
+from microspot.engines.alignment.aligner import AlignOptions, MediaPipeAligner, face_to_crop
 from microspot.engines.alignment.face_template import TEMPLATE, template_px
 from microspot.engines.alignment.registration import RegisterOptions
 from microspot.engines.alignment.stabilizer import FaceStabilizer

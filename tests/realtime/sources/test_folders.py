@@ -12,8 +12,8 @@ import pytest
 
 from microspot.realtime.errors import SourceError
 from microspot.realtime.records import Frame, SourceWarning
-from microspot.realtime.sources.image_headers import image_size, why_refused
-from microspot.realtime.sources.image_series import frames_of
+from microspot.realtime.sources.images.image_headers import image_size, why_refused
+from microspot.realtime.sources.images.image_series import frames_of
 from microspot.realtime.sources.open import open_source
 from tests.rtsp_server import number_image, read_number
 

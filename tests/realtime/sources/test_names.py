@@ -14,7 +14,7 @@ import pytest
 
 from microspot.engines.alignment.aligner import FixedAligner
 from microspot.engines.errors import DataError, MicrospotError, SourceError, UsageError
-from microspot.engines.redaction import printable
+from microspot.engines.text.redaction import printable
 from microspot.realtime.config import Settings
 from microspot.realtime.overlay import draw
 from microspot.realtime.pipeline import Pipeline

@@ -18,7 +18,7 @@ import pytest
 from microspot.realtime.errors import SourceError, UsageError
 from microspot.realtime.records import Frame, SourceWarning, WarningKind
 from microspot.realtime.sources.address import parse, redact
-from microspot.realtime.sources.image_headers import image_size
+from microspot.realtime.sources.images.image_headers import image_size
 from microspot.realtime.sources.open import SourceOptions, open_source, open_sources
 from microspot.realtime.sources.synthetic_clip import SyntheticClip
 from tests.rtsp_server import number_image, read_number, write_clip

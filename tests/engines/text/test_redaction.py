@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from microspot.engines.errors import MicrospotError, SourceError
-from microspot.engines.redaction import (
+from microspot.engines.text.redaction import (
     HIDDEN,
     LONGEST,
     printable,

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from microspot.engines.clips import SECOND_NS
 
-from ..errors import SourceError, UsageError
-from ..records import Pixels, SourceRecord, SourceWarning, WarningKind
+from ...errors import SourceError, UsageError
+from ...records import Pixels, SourceRecord, SourceWarning, WarningKind
+from ..options import FPS, SourceOptions
+from ..recorded import DecodedFrame, RecordedSource
 from .image_headers import image_size, why_refused
 from .image_series import IMAGES, frames_of
-from .options import FPS, SourceOptions
-from .recorded import DecodedFrame, RecordedSource
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras use of 16
 DEPTH_SAMPLES = 8  # images, evenly over the folder, that show how many bits are used

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import SourceError
+from ...errors import SourceError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 DIGITS = re.compile(r"(\d+)")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from microspot.engines.documents import MOST_BYTES, DocumentError, read_json, read_toml
 from microspot.engines.errors import EngineError
 from microspot.engines.manifest import PACKAGED, Weights, set_thresholds
+from microspot.engines.text.documents import MOST_BYTES, DocumentError, read_json, read_toml
 
 ODD = [
     None,
