@@ -1,4 +1,5 @@
-// The Analyse tab: a video up in pieces, its events back, the results as files while this page is open.
+// The Analyse tab: a video is sent in pieces, its events come back; the results are files for as
+// long as this page is open.
 
 import { Events, caption, curve, length, tint } from "./events.js";
 import { address, connect, waiting } from "./socket.js";
@@ -18,16 +19,28 @@ export function mount(root) {
 class Analyse {
   constructor(root) {
     const find = (name) => root.querySelector(name);
-    [this.file, this.cancel, this.note] = [find("[data-set=file]"), find("[data-do=cancel]"), find(".ms-note")];
-    [this.progress, this.result, this.video] = [find(".ms-progress"), find(".ms-result"), find(".ms-video")];
-    [this.rows, this.downloads, this.verdict] = [find(".ms-table tbody"), find(".ms-downloads"), find(".ms-verdict")];
+    this.file = find("[data-set=file]");
+    this.cancel = find("[data-do=cancel]");
+    this.note = find(".ms-note");
+    this.progress = find(".ms-progress");
+    this.result = find(".ms-result");
+    this.video = find(".ms-video");
+    this.rows = find(".ms-table tbody");
+    this.downloads = find(".ms-downloads");
+    this.status = find(".ms-status");
     this.threshold = find("[data-set=threshold]");
     this.timeline = new Timeline(find(".ms-timeline"), null);
     this.events = new Events();
     this.file.onchange = () => this.file.files[0] && this.start(this.file.files[0]);
     this.cancel.onclick = () => this.stop("Cancelled.");
-    this.threshold.oninput = () => { this.threshold.nextElementSibling.textContent = Number(this.threshold.value).toFixed(2); this.chosen = true; };
-    find(".ms-timeline").onclick = ({ clientX }) => this.jump(this.timeline.at(clientX)?.onset_s ?? this.timeline.time(clientX));
+    this.threshold.oninput = () => {
+      const value = Number(this.threshold.value);
+      this.threshold.nextElementSibling.textContent = value.toFixed(2);
+      this.chosen = true;
+    };
+    find(".ms-timeline").onclick = ({ clientX }) => {
+      this.jump(this.timeline.at(clientX)?.onset_s ?? this.timeline.time(clientX));
+    };
     addEventListener("pagehide", () => this.stop(""));
   }
 
@@ -37,14 +50,15 @@ class Analyse {
     this.timeline.clear();
     this.rows.replaceChildren();
     this.downloads.replaceChildren();
-    this.verdict.textContent = "";
+    this.status.textContent = "";
     this.video.hidden = true;
     this.video.removeAttribute("src");
     this.result.hidden = true;
-    [this.cancel.hidden, this.progress.hidden, this.upload] = [false, false, file];
+    this.cancel.hidden = this.progress.hidden = false;
+    this.upload = file;
     this.step("Uploading", 0);
     const socket = connect("analyse", {
-      message: (message) => this.hear(message),
+      message: (message) => this.receive(message),
       closed: (why) => this.socket === socket && this.stop(why),
     });
     this.socket = socket;
@@ -68,7 +82,7 @@ class Analyse {
     else bar.value = share;
   }
 
-  async hear(message) {
+  async receive(message) {
     if (message.type === "ready") this.offer();
     else if (message.type === "more") this.piece(message);
     else if (message.type === "start") this.begin(message);
@@ -82,7 +96,8 @@ class Analyse {
   offer() {
     this.say("");
     const { name, size } = this.upload;
-    this.socket.tell({ type: "upload", name, size, threshold: this.chosen ? Number(this.threshold.value) : null });
+    const threshold = this.chosen ? Number(this.threshold.value) : null;
+    this.socket.sendJson({ type: "upload", name, size, threshold });
   }
 
   async piece({ from, upto, share }) {
@@ -94,7 +109,7 @@ class Analyse {
     this.spec = spec;
     this.timeline.begin(spec);
     this.result.hidden = false;
-    this.verdict.textContent = "Analysing";
+    this.status.textContent = "Analysing";
   }
 
   frame({ ns, faces: [face], share }) {
@@ -112,19 +127,23 @@ class Analyse {
   table() {
     const finals = this.events.sorted().filter((e) => e.status === "final");
     this.rows.replaceChildren(...finals.map((event) => this.row(event)));
-    this.verdict.textContent = `${finals.length} micro-expression${finals.length === 1 ? "" : "s"}`;
+    this.status.textContent = `${finals.length} micro-expression${finals.length === 1 ? "" : "s"}`;
   }
 
   row(event) {
-    const row = document.createElement("tr"), go = document.createElement("button"), dot = document.createElement("span");
+    const row = document.createElement("tr"), go = document.createElement("button");
+    const dot = document.createElement("span");
     dot.className = "ms-dot";
     dot.dataset.final = "";
     dot.style.color = `var(${tint(event, this.spec.labels)})`;
     go.type = "button";
     go.textContent = caption(event);
     go.onclick = () => this.jump(event.onset_s);
-    const cells = [null, `${event.onset_s.toFixed(2)} s`, length(event), event.score.toFixed(2), `${event.onset_frame} to ${event.offset_frame}`, null];
-    for (const words of cells) row.insertCell().textContent = words ?? "";
+    const onset = `${event.onset_s.toFixed(2)} s`, score = event.score.toFixed(2);
+    const frames = `${event.onset_frame} to ${event.offset_frame}`;
+    for (const text of ["", onset, length(event), score, frames, ""]) {
+      row.insertCell().textContent = text;
+    }
     row.cells[0].append(dot, go);
     row.cells[5].append(curve(event));
     return row;
@@ -134,7 +153,7 @@ class Analyse {
     const stem = this.upload.name.replace(/\.[^.]*$/, "");
     this.progress.hidden = this.cancel.hidden = true;
     this.table();
-    if (!this.rows.children.length) this.verdict.textContent = "No micro-expression found";
+    if (!this.rows.children.length) this.status.textContent = "No micro-expression found";
     this.video.hidden = !files["overlay.mp4"];
     if (files["overlay.mp4"]) this.video.src = address(files["overlay.mp4"]);
     for (const [name, url] of Object.entries(files)) {

@@ -1,4 +1,5 @@
-// The Camera tab: a source of the server. Pictures come with what was found in them; each is acknowledged when drawn.
+// The Camera tab: a source of the server. Pictures come with what was found in them; each is
+// acknowledged when drawn.
 
 import { connect, unpack, waiting } from "./socket.js";
 import { View } from "./view.js";
@@ -26,7 +27,7 @@ class Camera {
     this.view.clear("Opening the source");
     this.view.say("Opening");
     const socket = connect(`camera?source=${this.source.value}`, {
-      message: (message) => this.hear(message),
+      message: (message) => this.receive(message),
       binary: (data) => this.show(socket, data),
       closed: (why) => this.socket === socket && this.stop(why),
     });
@@ -44,23 +45,33 @@ class Camera {
 
   say(words) { this.note.hidden = !words; this.note.textContent = words; }
 
-  hear(message) {
-    if (message.type === "start") { this.run = message; this.view.clear(""); this.view.begin(message); this.say(""); }
+  receive(message) {
+    if (message.type === "start") this.begin(message);
     else if (message.type === "event") this.view.event(message);
     else if (message.type === "queue") this.say(waiting(message));
     else if (message.type === "error") this.stop(message.message);
     else if (message.type === "note") this.say(message.message);
     else if (message.type === "warning") this.say(message.detail);
-    else if (message.type === "state") this.say(message.state === "live" ? "" : `${message.state} ${message.detail}`);
+    else if (message.type === "state") this.state(message);
   }
+
+  begin(spec) {
+    this.run = spec;
+    this.view.clear("");
+    this.view.begin(spec);
+    this.say("");
+  }
+
+  state({ state, detail }) { this.say(state === "live" ? "" : `${state} ${detail}`); }
 
   async show(socket, data) {
     const { run } = this, { head, jpeg } = unpack(data), image = await createImageBitmap(jpeg);
-    if (this.socket === socket && this.run === run) { // a recording that begins again shows no picture of its end
+    // A recording that begins again shows no picture of its end.
+    if (this.socket === socket && this.run === run) {
       this.view.frame(image, head, head.width);
       this.view.measure(head.hz, head.scored, head.faces[0]?.latency_ms ?? 0);
     }
     image.close();
-    socket.tell({ type: "seen" });
+    socket.sendJson({ type: "seen" });
   }
 }

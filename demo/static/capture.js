@@ -3,17 +3,22 @@
 const WANTED = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
 const REFUSED = {
-  NotAllowedError: "The camera was not allowed. Allow it in the address bar, then press start again.",
+  NotAllowedError:
+    "The camera was not allowed. Allow it in the address bar, then press start again.",
   NotFoundError: "No camera was found. The Camera tab shows samples without one.",
   NotReadableError: "The camera is in use by another program. Close it, then press start again.",
   OverconstrainedError: "This camera is gone. Choose another one.",
 };
 
+const NO_DEVICES =
+  "This browser gives cameras only to https pages and to this computer's own (localhost).";
+const NO_TIMES = "This browser is too old: it does not say when a frame was taken.";
+
 export class Capture {
   // Ask for a camera ("" is the default one). Rejects with an Error whose message is for people.
   static async open(deviceId) {
-    if (!navigator.mediaDevices) throw new Error("This browser gives cameras only to https pages and to this computer's own (localhost).");
-    if (!("requestVideoFrameCallback" in HTMLVideoElement.prototype)) throw new Error("This browser is too old: it does not say when a frame was taken.");
+    if (!navigator.mediaDevices) throw new Error(NO_DEVICES);
+    if (!("requestVideoFrameCallback" in HTMLVideoElement.prototype)) throw new Error(NO_TIMES);
     const video = { ...WANTED, ...(deviceId && { deviceId: { exact: deviceId } }) };
     let capture = null;
     try {
@@ -38,7 +43,7 @@ export class Capture {
     this.video.srcObject = stream;
   }
 
-  // Call back with every frame the browser shows, and the time (ms on performance's clock) it was taken at.
+  // Call back with every frame that the browser shows and its time (ms of performance's clock).
   each(call) {
     let last = -Infinity;
     const next = (now, { captureTime }) => {

@@ -6,7 +6,8 @@ export class Counters {
   constructor() { this.clear(); }
 
   clear() {
-    Object.assign(this, { sent: 0, answered: 0, skipped: 0, refused: 0, lost: 0, reasons: {}, times: [], lags: [] });
+    Object.assign(this, { sent: 0, answered: 0, skipped: 0, refused: 0, lost: 0 });
+    Object.assign(this, { reasons: {}, times: [], lags: [] });
   }
 
   // A frame taken at stream time ns is on the screen with its overlay, lagMs after it was taken.

@@ -5,7 +5,7 @@ export class Events {
 
   clear() { this.byId = new Map(); }
 
-  // Keep the newest word on an event; withdrawn ones go.
+  // Keep the newest record of an event; withdrawn ones go.
   take(event) {
     if (event.status === "withdrawn") this.byId.delete(event.id);
     else this.byId.set(event.id, event);
@@ -18,23 +18,32 @@ export class Events {
 // "surprise 93%"; the spotting score where there is no label yet.
 export function caption(event) {
   const name = event.status !== "final" ? "provisional" : event.label ?? "micro-expression";
-  const scores = event.label_scores ?? {};
-  const sure = event.status === "final" && event.label ? scores[event.label] ?? Math.max(...Object.values(scores)) : event.score;
-  return `${name} ${Math.round(100 * sure)}%`;
+  return `${name} ${Math.round(100 * certainty(event))}%`;
 }
 
-export function length(event) { return `${Math.round(1000 * (event.offset_s - event.onset_s))} ms`; }
+function certainty(event) {
+  if (event.status !== "final" || !event.label) return event.score;
+  const scores = event.label_scores ?? {};
+  return scores[event.label] ?? Math.max(...Object.values(scores));
+}
 
-// The CSS variable of an event's colour: yellow while provisional, then the label's place in the label set.
+export function length(event) {
+  return `${Math.round(1000 * (event.offset_s - event.onset_s))} ms`;
+}
+
+// The CSS variable of an event's colour: yellow while provisional, then by the label's place in the
+// label set.
 export function tint(event, labels) {
   if (event.status !== "final") return "--ms-pending";
   const place = labels.indexOf(event.label);
   return place < 0 ? "--ms-unsure" : `--ms-label-${place % 5}`;
 }
 
-// The intensity from onset to offset, each value as a share of the strongest; empty where there is none to draw.
+// The intensity from onset to offset, each value as a share of the strongest; empty where there is
+// none to draw.
 export function levels(event) {
-  const values = event.intensity ?? [], low = Math.min(0, ...values), span = Math.max(...values) - low || 1;
+  const values = event.intensity ?? [], low = Math.min(0, ...values);
+  const span = Math.max(...values) - low || 1;
   return values.length > 1 ? values.map((value) => (value - low) / span) : [];
 }
 
@@ -48,7 +57,9 @@ export function curve(event, width = 72, height = 28) {
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", "intensity from onset to offset");
   if (shares.length) {
-    const points = shares.map((share, i) => `${(width * i) / (shares.length - 1)},${height - 2 - (height - 4) * share}`);
+    const x = (i) => (width * i) / (shares.length - 1);
+    const y = (share) => height - 2 - (height - 4) * share;
+    const points = shares.map((share, i) => `${x(i)},${y(share)}`);
     const line = document.createElementNS(svg.namespaceURI, "polyline");
     line.setAttribute("points", points.join(" "));
     line.setAttribute("fill", "none");

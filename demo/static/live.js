@@ -1,4 +1,4 @@
-// The Live tab: the page's camera to the server, what was found back onto the frame it belongs to.
+// The Live tab: the page's camera goes to the server; what was found is drawn onto its own frame.
 
 import { Capture } from "./capture.js";
 import { Counters } from "./counters.js";
@@ -23,16 +23,24 @@ class Live {
     this.button = root.querySelector("[data-do=start]");
     this.cameras = root.querySelector("[data-set=camera]");
     this.note = root.querySelector(".ms-note");
-    this.inFlight = Number(root.querySelector("[data-in-flight]").dataset.inFlight); // unanswered frames at most
+    // Unanswered frames at most.
+    this.inFlight = Number(root.querySelector("[data-in-flight]").dataset.inFlight);
     this.spare = []; // pictures to draw the next frames into
-    const mirror = root.querySelector("[data-set=mirror]"), threshold = root.querySelector("[data-set=threshold]");
+    const mirror = root.querySelector("[data-set=mirror]");
+    const threshold = root.querySelector("[data-set=threshold]");
     this.threshold = null; // the server's own
-    this.turn = null; // what a start began, until a stop or the next start; what comes late knows that it is not its own
+    // What a start began, until a stop or the next start: what comes late belongs to another turn.
+    this.turn = null;
     this.button.onclick = () => (this.turn ? this.stop("") : this.start());
     this.cameras.onchange = () => this.turn && this.start();
     mirror.onchange = () => { this.view.mirror = mirror.checked; };
-    threshold.oninput = () => { threshold.nextElementSibling.textContent = Number(threshold.value).toFixed(2); };
-    threshold.onchange = () => { this.threshold = Number(threshold.value); this.settleThreshold(); };
+    threshold.oninput = () => {
+      threshold.nextElementSibling.textContent = Number(threshold.value).toFixed(2);
+    };
+    threshold.onchange = () => {
+      this.threshold = Number(threshold.value);
+      this.settleThreshold();
+    };
     this.view.mirror = mirror.checked;
     this.view.clear(READY);
     addEventListener("pagehide", () => this.stop(""));
@@ -46,21 +54,22 @@ class Live {
     this.view.say("Opening the camera");
     this.counters.clear();
     this.pending = new Map(); // seq -> {image, taken}, image an OffscreenCanvas
-    [this.seq, this.order] = [0, Promise.resolve()];
-    let capture = null, trouble = "";
+    this.seq = 0;
+    this.order = Promise.resolve();
+    let capture = null, failure = "";
     try {
       capture = await Capture.open(this.cameras.value);
     } catch (error) {
-      trouble = error.message;
+      failure = error.message;
     }
     if (this.turn !== turn) return capture?.close();
-    if (!capture) return this.stop(trouble);
+    if (!capture) return this.stop(failure);
     this.capture = capture;
     capture.lost = () => this.turn === turn && this.stop("The camera was disconnected.");
     capture.each((video, taken) => this.grab(video, taken));
     this.list();
     this.socket = connect("live", {
-      message: (message) => this.turn === turn && this.hear(message),
+      message: (message) => this.turn === turn && this.receive(message),
       closed: (why) => this.turn === turn && this.stop(why),
     });
     return undefined;
@@ -82,18 +91,22 @@ class Live {
 
   settleThreshold() {
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.started && this.socket.tell({ type: "threshold", value: this.threshold }), SETTLE_MS);
+    this.settling = setTimeout(() => {
+      if (this.started) this.socket.sendJson({ type: "threshold", value: this.threshold });
+    }, SETTLE_MS);
   }
 
   // Cameras have names only once one was allowed.
   async list() {
     const chosen = this.cameras.value, options = [new Option("default", "")];
-    for (const [i, camera] of (await Capture.cameras()).entries()) options.push(new Option(camera.label || `camera ${i + 1}`, camera.deviceId));
+    for (const [i, camera] of (await Capture.cameras()).entries()) {
+      options.push(new Option(camera.label || `camera ${i + 1}`, camera.deviceId));
+    }
     this.cameras.replaceChildren(...options);
     this.cameras.value = options.some((o) => o.value === chosen) ? chosen : "";
   }
 
-  hear(message) {
+  receive(message) {
     if (message.type === "frame") this.answer(message);
     else if (message.type === "refused") this.refused(message);
     else if (message.type === "event") this.view.event(message);
@@ -119,9 +132,11 @@ class Live {
     if (image.width !== wide || image.height !== high) [image.width, image.height] = [wide, high];
     image.getContext("2d", { alpha: false, willReadFrequently: true }).drawImage(video, 0, 0);
     this.pending.set(seq, entry);
-    const made = image.convertToBlob({ type: "image/jpeg", quality: QUALITY }).then((blob) => blob.arrayBuffer()); // of a copy
+    // Of a copy: the picture may be painted over meanwhile.
+    const encoded = image.convertToBlob({ type: "image/jpeg", quality: QUALITY })
+      .then((blob) => blob.arrayBuffer());
     this.order = this.order.then(async () => { // in order, however long each JPEG takes
-      const jpeg = await made;
+      const jpeg = await encoded;
       if (this.pending.get(seq) !== entry) return;
       const message = new Uint8Array(HEAD + jpeg.byteLength), head = new DataView(message.buffer);
       head.setBigUint64(0, BigInt(Math.round(taken * 1000)), true);

@@ -7,25 +7,27 @@ const CLOSED = {
   1012: "The server was stopped.",
 };
 
-// Where something of the demo lies, "live" or "result/…": wherever the page was found, this module lies beside it.
+// The address of something of the demo, "live" or "result/…". This module lies beside it, under
+// whatever address the page was found.
 export function address(path) { return new URL(`../${path}`, import.meta.url).href; }
 
 // on: {message(object), binary(ArrayBuffer), closed(text or "")}
 export function connect(path, on) {
   const socket = new WebSocket(address(path).replace(/^http/, "ws"));
-  let told = "";
+  let failure = "";
+  const open = () => socket.readyState === WebSocket.OPEN;
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => {
     if (typeof data !== "string") return on.binary(data);
     const message = JSON.parse(data);
-    if (message.type === "error") told = message.message;
+    if (message.type === "error") failure = message.message;
     return on.message(message);
   };
-  socket.onclose = ({ code }) => on.closed(told || CLOSED[code] || "");
+  socket.onclose = ({ code }) => on.closed(failure || CLOSED[code] || "");
   return {
-    tell: (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message)),
-    send: (data) => socket.readyState === WebSocket.OPEN && socket.send(data),
-    open: () => socket.readyState === WebSocket.OPEN,
+    sendJson: (message) => open() && socket.send(JSON.stringify(message)),
+    send: (data) => open() && socket.send(data),
+    open,
     close: () => socket.close(),
   };
 }

@@ -1,5 +1,6 @@
-// Scores and intervals over time: the best score as a line with the refined scores as dots, the scores of every window
-// length as a heat strip, the intervals below with each event's intensity inside. Columns come as the server sends them, the newest 30 with every frame.
+// Scores and intervals over time: the best score as a line with the refined scores as dots, the
+// scores of every window length as a heat strip, the intervals below with each event's intensity
+// inside. Columns come as the server sends them, the newest 30 with every frame.
 
 import { caption, levels, tint } from "./events.js";
 
@@ -7,7 +8,10 @@ const DRAW_MS = 66; // between two drawings: two frames, for 20 s of scores move
 const NONE = 255, SHARE = [0.36, 0.36, 0.28], GAP = 5, AXIS = 18, GUTTER = 62, EDGE = 6;
 const LINE = 11; // height of the smallest text, in CSS pixels
 const PALE = 0.35; // of an interval behind its intensity
-const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
+const CIVIDIS = [
+  [0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56],
+];
+const STEPS_S = [1, 2, 5, 10, 30, 60, 120, 300]; // between two labels of the axis
 
 export class Timeline {
   // seconds: the span shown, ending now; null shows all there is.
@@ -35,11 +39,16 @@ export class Timeline {
   take(nowNs, base64) {
     if (!this.spec) return;
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-    const wide = this.spec.windows_ms.length + 1, tick = 1e9 / this.spec.grid_hz, count = bytes.length / wide;
+    const wide = this.spec.windows_ms.length + 1, tick = 1e9 / this.spec.grid_hz;
+    const count = bytes.length / wide;
     const first = nowNs - (count - 1) * tick;
     while (this.columns.length && this.columns.at(-1).ns > first - tick / 2) this.columns.pop();
-    for (let i = 0; i < count; i++) this.columns.push({ ns: first + i * tick, bytes: bytes.subarray(i * wide, (i + 1) * wide) });
-    if (this.seconds) while (this.columns.length && this.columns[0].ns < nowNs - this.seconds * 1e9) this.columns.shift();
+    for (let i = 0; i < count; i++) {
+      const column = bytes.subarray(i * wide, (i + 1) * wide);
+      this.columns.push({ ns: first + i * tick, bytes: column });
+    }
+    const oldest = this.seconds ? nowNs - this.seconds * 1e9 : -Infinity;
+    while (this.columns.length && this.columns[0].ns < oldest) this.columns.shift();
     this.now(nowNs);
   }
 
@@ -56,20 +65,28 @@ export class Timeline {
   // The event under a mouse position, or null.
   at(clientX) {
     const x = clientX - this.canvas.getBoundingClientRect().left;
-    return this.events.find((e) => x >= this.x(e.onset_s * 1e9) - 6 && x <= this.x(e.offset_s * 1e9) + 6) ?? null;
+    const covers = ({ onset_s: onset, offset_s: offset }) =>
+      x >= this.x(onset * 1e9) - 6 && x <= this.x(offset * 1e9) + 6;
+    return this.events.find(covers) ?? null;
   }
 
   // Seconds at a mouse position.
   time(clientX) {
     const { left } = this.canvas.getBoundingClientRect();
-    return (this.from + ((clientX - left - GUTTER) / (this.width - GUTTER - EDGE)) * this.span) / 1e9;
+    const share = (clientX - left - GUTTER) / (this.width - GUTTER - EDGE);
+    return (this.from + share * this.span) / 1e9;
   }
 
   redraw() {
     if (this.asked) return;
     this.asked = true;
-    const drawing = () => { this.asked = false; this.drawnAt = performance.now(); this.draw(); };
-    setTimeout(() => requestAnimationFrame(drawing), Math.max(0, this.drawnAt + DRAW_MS - performance.now()));
+    const drawing = () => {
+      this.asked = false;
+      this.drawnAt = performance.now();
+      this.draw();
+    };
+    const wait = Math.max(0, this.drawnAt + DRAW_MS - performance.now());
+    setTimeout(() => requestAnimationFrame(drawing), wait);
   }
 
   x(ns) { return GUTTER + ((ns - this.from) / this.span) * (this.width - GUTTER - EDGE); }
@@ -77,8 +94,11 @@ export class Timeline {
   draw() {
     const { clientWidth, clientHeight } = this.canvas, scale = devicePixelRatio || 1;
     if (!clientWidth) return;
-    const size = [Math.round(clientWidth * scale), Math.round(clientHeight * scale)];
-    if (this.canvas.width !== size[0] || this.canvas.height !== size[1]) [this.canvas.width, this.canvas.height] = size;
+    const width = Math.round(clientWidth * scale), height = Math.round(clientHeight * scale);
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+    }
     const css = getComputedStyle(this.canvas);
     this.color = (name) => css.getPropertyValue(name).trim();
     this.pen = this.canvas.getContext("2d");
@@ -90,7 +110,11 @@ export class Timeline {
     this.from = this.seconds ? this.nowNs - this.span : 0;
     const room = clientHeight - AXIS - 2 * GAP;
     let top = 0;
-    const lanes = SHARE.map((share) => { const lane = { top, high: share * room }; top += lane.high + GAP; return lane; });
+    const lanes = SHARE.map((share) => {
+      const lane = { top, high: share * room };
+      top += lane.high + GAP;
+      return lane;
+    });
     for (const lane of lanes) {
       this.pen.fillStyle = this.color("--ms-lane");
       this.pen.fillRect(GUTTER, lane.top, this.width - GUTTER - EDGE, lane.high);
@@ -112,13 +136,15 @@ export class Timeline {
     const all = heat.high >= LINE * windows.length; // else the shortest and the longest
     windows.forEach((ms, row) => {
       if (!all && row > 0 && row < windows.length - 1) return;
-      this.pen.fillText(`${ms} ms`, GUTTER - 8, heat.top + (heat.high * (row + 0.5)) / windows.length + 4);
+      const middle = heat.top + (heat.high * (row + 0.5)) / windows.length;
+      this.pen.fillText(`${ms} ms`, GUTTER - 8, middle + 4);
     });
   }
 
   axis(high) {
     this.pen.fillStyle = this.color("--ms-dim");
-    const seconds = this.span / 1e9, step = [1, 2, 5, 10, 30, 60, 120].find((s) => seconds / s <= (this.width < 500 ? 4 : 10)) ?? 300;
+    const seconds = this.span / 1e9, most = this.width < 500 ? 4 : 10;
+    const step = STEPS_S.find((s) => seconds / s <= most) ?? STEPS_S.at(-1);
     for (let s = 0; s <= seconds + 1e-6; s += step) {
       const at = this.seconds ? this.nowNs - s * 1e9 : s * 1e9, x = this.x(at);
       this.pen.textAlign = x > this.width - 30 ? "right" : x < GUTTER + 12 ? "left" : "center";
@@ -127,7 +153,9 @@ export class Timeline {
   }
 
   heat(lane) {
-    const rows = this.spec.windows_ms.length, wide = Math.max(1, Math.min(1200, Math.round((this.span / 1e9) * this.spec.grid_hz / 2)));
+    const rows = this.spec.windows_ms.length;
+    const pairs = Math.round((this.span / 1e9) * this.spec.grid_hz / 2);
+    const wide = Math.max(1, Math.min(1200, pairs));
     const image = new ImageData(wide, rows);
     for (const { ns, bytes } of this.columns) {
       const x = Math.floor(((ns - this.from) / this.span) * wide);
@@ -136,18 +164,21 @@ export class Timeline {
         const value = bytes[row], at = 4 * (row * wide + x);
         const alpha = value === NONE ? 0 : Math.min(255, 25 + value * 2);
         if (value === NONE || alpha < image.data[at + 3]) continue;
-        const shade = CIVIDIS[Math.min(CIVIDIS.length - 1, Math.floor((value / 255) * CIVIDIS.length))];
+        const level = Math.floor((value / 255) * CIVIDIS.length);
+        const shade = CIVIDIS[Math.min(CIVIDIS.length - 1, level)];
         image.data.set([...shade, alpha], at);
       }
     }
-    [this.strip.width, this.strip.height] = [wide, rows];
+    this.strip.width = wide;
+    this.strip.height = rows;
     this.strip.getContext("2d").putImageData(image, 0, 0);
     this.pen.imageSmoothingEnabled = false;
     this.pen.drawImage(this.strip, GUTTER, lane.top, this.width - GUTTER - EDGE, lane.high);
   }
 
   curve(lane) {
-    const y = (value) => lane.top + 3 + (1 - value) * (lane.high - 6), gap = 2.5e9 / this.spec.grid_hz;
+    const y = (value) => lane.top + 3 + (1 - value) * (lane.high - 6);
+    const gap = 2.5e9 / this.spec.grid_hz;
     this.pen.strokeStyle = this.color("--ms-dim");
     this.pen.setLineDash([4, 4]);
     this.pen.beginPath();
@@ -163,7 +194,7 @@ export class Timeline {
     for (const { ns, bytes } of this.columns) {
       if (ns < this.from) continue;
       let best = -1;
-      for (let row = 0; row < bytes.length - 1; row++) if (bytes[row] !== NONE) best = Math.max(best, bytes[row]);
+      for (const value of bytes.subarray(0, -1)) if (value !== NONE) best = Math.max(best, value);
       if (best < 0) continue;
       this.pen[ns - last > gap ? "moveTo" : "lineTo"](this.x(ns), y(best / 254));
       last = ns;
@@ -182,7 +213,8 @@ export class Timeline {
     const middle = lane.top + lane.high / 2, half = Math.min(13, lane.high / 2 - 2);
     let free = GUTTER;
     for (const event of this.events) {
-      const x0 = Math.max(GUTTER, this.x(event.onset_s * 1e9)), x1 = Math.max(x0 + 4, this.x(event.offset_s * 1e9));
+      const x0 = Math.max(GUTTER, this.x(event.onset_s * 1e9));
+      const x1 = Math.max(x0 + 4, this.x(event.offset_s * 1e9));
       if (x1 <= GUTTER + 4) continue;
       this.pen.fillStyle = this.pen.strokeStyle = this.color(tint(event, this.spec.labels));
       this.pen.lineWidth = 2;
@@ -198,7 +230,8 @@ export class Timeline {
     }
   }
 
-  // Hollow while provisional; pale with the intensity from onset to offset in it, or full where there is none.
+  // Hollow while provisional; pale with the intensity from onset to offset in it, or full where
+  // there is none.
   interval(event, x0, x1, top, bottom) {
     const shares = levels(event), step = (x1 - x0) / (shares.length - 1);
     this.pen.beginPath();

@@ -1,4 +1,4 @@
-// What Live and Camera share: the picture with its overlay, the facts, the timeline, the list of events.
+// What Live and Camera share: the picture with its overlay, the facts, the timeline, the events.
 
 import { Events, caption, curve, length, tint } from "./events.js";
 import { Thumbs } from "./thumbs.js";
@@ -10,6 +10,12 @@ const NAMED_S = 2; // how long after its end an event is named beside the face
 const FACTS_MS = 500;
 const STALE_MS = 2000; // without a frame, the rate is no longer the one that was measured
 
+const LEVELS = { // of the frame rate
+  good: "good",
+  low: "lower than trained for",
+  bad: "too low: micro-expressions are missed",
+};
+
 function sentence(words) { return words[0].toUpperCase() + words.slice(1); }
 
 export class View {
@@ -17,9 +23,13 @@ export class View {
     const find = (name) => root.querySelector(name);
     this.picture = find(".ms-picture");
     this.pen = this.picture.getContext("2d");
-    [this.hint, this.verdict, this.badge] = [find(".ms-hint"), find(".ms-verdict"), find(".ms-badge")];
-    [this.list, this.empty] = [find(".ms-events"), find(".ms-empty")];
-    this.facts = Object.fromEntries([...root.querySelectorAll("[data-fact]")].map((e) => [e.dataset.fact, e]));
+    this.hint = find(".ms-hint");
+    this.status = find(".ms-status");
+    this.badge = find(".ms-badge");
+    this.list = find(".ms-events");
+    this.empty = find(".ms-empty");
+    this.facts = {};
+    for (const fact of root.querySelectorAll("[data-fact]")) this.facts[fact.dataset.fact] = fact;
     this.timeline = new Timeline(find(".ms-timeline"), SECONDS);
     this.events = new Events();
     this.mirror = false;
@@ -37,7 +47,7 @@ export class View {
     this.badge.hidden = true;
     this.pen.clearRect(0, 0, this.picture.width, this.picture.height);
     this.hint.textContent = hint;
-    this.toldAt = 0;
+    this.updatedAt = 0;
   }
 
   // The last picture and the events stay; what was true only then goes.
@@ -46,7 +56,7 @@ export class View {
     this.badge.hidden = true;
   }
 
-  say(words) { if (this.verdict.textContent !== words) this.verdict.textContent = words; }
+  say(words) { if (this.status.textContent !== words) this.status.textContent = words; }
 
   begin(spec) {
     this.spec = spec;
@@ -64,7 +74,8 @@ export class View {
 
   enlist(event) {
     const item = document.createElement("li"), words = document.createElement("div");
-    const name = document.createElement("b"), dot = document.createElement("span"), when = document.createElement("small");
+    const name = document.createElement("b"), dot = document.createElement("span");
+    const when = document.createElement("small");
     dot.className = "ms-dot";
     dot.dataset.final = "";
     dot.style.color = `var(${tint(event, this.spec.labels)})`;
@@ -78,10 +89,10 @@ export class View {
     this.empty.hidden = true;
   }
 
-  // A frame (anything drawImage takes, `wide` pixels wide for the server) with what was found in it.
+  // A frame (anything that drawImage takes, `wide` pixels wide for the server), and what was found.
   frame(image, { ns, index, faces }, wide) {
     const scale = image.width / wide, face = faces[0];
-    if (this.picture.width !== image.width || this.picture.height !== image.height) [this.picture.width, this.picture.height] = [image.width, image.height];
+    this.resize(image.width, image.height);
     this.hint.textContent = "";
     this.pen.setTransform(this.mirror ? -1 : 1, 0, 0, 1, this.mirror ? image.width : 0, 0);
     this.pen.drawImage(image, 0, 0);
@@ -93,14 +104,23 @@ export class View {
     const named = this.events.sorted().filter((e) => ns / 1e9 - e.offset_s < NAMED_S).at(-1);
     if (seen) this.outline(outline, named);
     this.timeline.take(face.now_ns, face.columns);
-    this.say(named ? caption(named) : face.note ? sentence(face.note) : seen ? "Watching" : "No face in view");
+    if (named) this.say(caption(named));
+    else if (face.note) this.say(sentence(face.note));
+    else this.say(seen ? "Watching" : "No face in view");
     this.facts.quality.textContent = seen ? face.quality.toFixed(2) : "–";
     return undefined;
   }
 
+  // Setting the size of a canvas clears it, so it is set only where it changes.
+  resize(width, height) {
+    if (this.picture.width === width && this.picture.height === height) return;
+    this.picture.width = width;
+    this.picture.height = height;
+  }
+
   outline(points, named) {
     if (!points.length) return;
-    const color = named ? getComputedStyle(this.picture).getPropertyValue(tint(named, this.spec.labels)) : "#ffffff";
+    const color = named ? this.color(named) : "#ffffff";
     this.pen.lineWidth = Math.max(1.5, this.picture.width / 400);
     this.pen.strokeStyle = color;
     this.pen.beginPath();
@@ -110,14 +130,21 @@ export class View {
     if (named) this.tag(points, caption(named), color);
   }
 
+  color(event) {
+    return getComputedStyle(this.picture).getPropertyValue(tint(event, this.spec.labels));
+  }
+
   // The event's name above the face, readable also in a mirror.
   tag(points, words, color) {
-    const xs = points.map((p) => (this.mirror ? this.picture.width - p[0] : p[0])), top = Math.min(...points.map((p) => p[1]));
+    const xs = points.map((p) => (this.mirror ? this.picture.width - p[0] : p[0]));
+    const top = Math.min(...points.map((p) => p[1]));
     const size = Math.max(14, this.picture.width / 32);
     this.pen.setTransform(1, 0, 0, 1, 0, 0);
     this.pen.font = `600 ${size}px system-ui, sans-serif`;
     const wide = this.pen.measureText(words).width + size;
-    const x = Math.min(Math.max(4, (Math.min(...xs) + Math.max(...xs) - wide) / 2), this.picture.width - wide - 4), y = Math.max(4, top - 2 * size);
+    const middle = (Math.min(...xs) + Math.max(...xs)) / 2;
+    const x = Math.min(Math.max(4, middle - wide / 2), this.picture.width - wide - 4);
+    const y = Math.max(4, top - 2 * size);
     this.pen.fillStyle = "#14181ce0";
     this.pen.beginPath();
     this.pen.roundRect(x, y, wide, 1.6 * size, 6);
@@ -126,18 +153,23 @@ export class View {
     this.pen.fillText(words, x + size / 2, y + 1.15 * size);
   }
 
-  // The measured rate beside the trained one, and how far behind the picture is. Called with every frame.
+  // The measured rate beside the trained one, and how far behind the picture is. Called with every
+  // frame.
   measure(hz, scored, lagMs) {
     const now = this.measuredAt = performance.now();
-    if (!this.spec || now - this.toldAt < FACTS_MS) return;
-    this.toldAt = now;
+    if (!this.spec || now - this.updatedAt < FACTS_MS) return;
+    this.updatedAt = now;
     this.facts.scored.textContent = scored;
     this.facts.lag.textContent = lagMs ? `${Math.round(lagMs)} ms` : "–";
-    const trained = this.spec.grid_hz, level = hz < this.spec.low_hz ? "bad" : hz < trained * (1 - this.spec.rate_tolerance) ? "low" : "good";
-    const words = { good: "good", low: "lower than trained for", bad: "too low: micro-expressions are missed" }[level];
+    const level = this.level(hz);
     this.badge.hidden = !hz;
     this.badge.dataset.level = level;
-    this.badge.textContent = `${hz.toFixed(1)} of ${trained} frames/s: ${words}`;
+    this.badge.textContent = `${hz.toFixed(1)} of ${this.spec.grid_hz} frames/s: ${LEVELS[level]}`;
+  }
+
+  level(hz) {
+    if (hz < this.spec.low_hz) return "bad";
+    return hz < this.spec.grid_hz * (1 - this.spec.rate_tolerance) ? "low" : "good";
   }
 
   stale() {

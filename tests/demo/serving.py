@@ -24,7 +24,7 @@ from microspot.realtime.config import Settings
 from tests.fakes import engine_set
 
 GREY = np.full((48, 64, 3), 90, np.uint8)
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
 @contextlib.contextmanager
@@ -46,7 +46,7 @@ def serving(
             yield port
         finally:
             running.should_exit = True
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_S)
             wait_for(lambda: not at_work())
 
 
@@ -57,14 +57,14 @@ def at_work():
 
 def wait_for(condition):
     """Until `condition()` is true; fails the test when that takes too long."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while not (found := condition()):
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.01)
     return found
 
 
-def visit(port, path, **options):
+def connect_page(port, path, **options):
     """A websocket as the page opens it."""
     headers = options.pop("headers", {}) | {"Origin": f"http://127.0.0.1:{port}"}
     return connect(
@@ -72,24 +72,24 @@ def visit(port, path, **options):
         additional_headers=headers,
         compression=None,
         max_size=None,
-        open_timeout=PATIENCE_S,
+        open_timeout=TIMEOUT_S,
         **options,
     )
 
 
-def vanish(page):
+def drop_connection(page):
     """The page's process is gone: no goodbye."""
     page.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
     page.socket.shutdown(sockets.SHUT_RDWR)
 
 
 @contextlib.contextmanager
-def knocking(port, data, times=1):
+def raw_connections(port, data, times=1):
     """Connections that have sent `data` and say no more."""
     opened = []
     try:
         for _ in range(times):
-            opened.append(sockets.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
+            opened.append(sockets.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S))
             opened[-1].sendall(data if isinstance(data, bytes) else data.encode())
         yield opened
     finally:
@@ -124,7 +124,7 @@ def ended(one):
 
 def ask(port, path, method="GET", body=None, **headers):
     """(status, headers, bytes) of one request, its headers as given."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -136,7 +136,7 @@ def ask(port, path, method="GET", body=None, **headers):
 def messages(socket):
     """What the server says, JSON as dictionaries, pictures as bytes."""
     while True:
-        data = socket.recv(timeout=PATIENCE_S)
+        data = socket.recv(timeout=TIMEOUT_S)
         yield data if isinstance(data, bytes) else json.loads(data)
 
 
@@ -162,5 +162,5 @@ def frame(seq, captured_us, data=None):
     return struct.pack("<QII", captured_us, seq, 0) + (jpeg() if data is None else data)
 
 
-def say(socket, **message):
+def send_json(socket, **message):
     socket.send(json.dumps(message))

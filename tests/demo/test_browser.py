@@ -160,7 +160,7 @@ def test_the_page_shows_what_watching_the_same_frames_as_a_file_finds(
         "c.getContext('2d').getImageData(40, 40, 8, 8).data.some((v) => v))"
     )
     page.get_by_role("button", name="Stop").click()
-    page.wait_for_selector(".ms-verdict >> text=Stopped")
+    page.wait_for_selector(".ms-status >> text=Stopped")
     shown = decided(spans_of(texts), end_s)
     found = decided(events_of(as_file(page, tmp_path / "sent.mov")), end_s)
     print(f"{len(shown)} events shown, {len(found)} found in the file")

@@ -14,7 +14,7 @@ VIEW = """async () => {
   window.view.begin({ grid_hz: 30, ...spec });
 }"""
 BADGE = """(hz) => {
-  view.toldAt = -1e9;
+  view.updatedAt = -1e9;
   view.measure(hz, 1, 1);
   return [view.badge.dataset.level, view.badge.innerText];
 }"""

@@ -16,7 +16,7 @@ from microspot.realtime.records import Frame
 from microspot.realtime.sources.open import open_source
 from tests.children import children_of
 from tests.clips import write_still
-from tests.demo.serving import ask, frame, jpeg, messages, say, until, visit
+from tests.demo.serving import ask, connect_page, frame, jpeg, messages, send_json, until
 
 # that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
 SECONDS = 20
@@ -40,14 +40,14 @@ def visit_page(process: subprocess.Popen[str]) -> None:
         assert started, "the page did not start"
         port = int(started[1])
         assert [path for path in PATHS if ask(port, path)[0] != 200] == []
-        with visit(port, "live") as page:
+        with connect_page(port, "live") as page:
             _show(page)
-        with visit(port, "camera?source=0") as page:
+        with connect_page(port, "camera?source=0") as page:
             until(page, "start")
             assert any(
                 isinstance(message, bytes) for message in itertools.islice(messages(page), 100)
             )
-        with visit(port, "analyse") as page:
+        with connect_page(port, "analyse") as page:
             _upload(page)
     finally:
         for child in children_of(process.pid):  # strace keeps such signals from itself
@@ -77,7 +77,7 @@ def _upload(page: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = write_still(Path(folder) / "wall.mp4", HZ, 120).read_bytes()
     until(page, "ready")
-    say(page, type="upload", name="wall.mp4", size=len(data))
+    send_json(page, type="upload", name="wall.mp4", size=len(data))
     for message in messages(page):
         if message["type"] == "more":
             page.send(data[message["from"] : message["upto"]])

@@ -7,7 +7,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from microspot.demo.access.guard import GRADIO_FOLDERS, GRADIO_PATHS, Guard
-from tests.demo.serving import ask, serving, until, visit
+from tests.demo.serving import ask, connect_page, serving, until
 
 PASSWORD = "correct horse"
 SOCKETS = ("live", "camera", "analyse")
@@ -53,7 +53,7 @@ def test_no_route_is_reached_without_the_password(closed, path, method):
 
 @pytest.mark.parametrize("path", SOCKETS)
 def test_no_websocket_is_reached_without_the_password(closed, path):
-    with pytest.raises(InvalidStatus), visit(closed, path):
+    with pytest.raises(InvalidStatus), connect_page(closed, path):
         pass
 
 
@@ -79,7 +79,7 @@ def test_the_password_opens_every_door_and_a_wrong_one_none(closed):
     assert "SameSite=strict" in headers["set-cookie"]
     cookie = headers["set-cookie"].partition(";")[0]
     assert ask(closed, "/demo/static/live.js", Cookie=cookie)[0] == 200
-    with visit(closed, "live", headers={"Cookie": cookie}) as socket:
+    with connect_page(closed, "live", headers={"Cookie": cookie}) as socket:
         assert until(socket, "start")
 
 

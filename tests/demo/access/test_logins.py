@@ -13,14 +13,14 @@ from microspot.demo.access.binding import Binding
 from microspot.demo.access.logins import Logins
 from microspot.demo.limits import Limits
 from tests.demo.serving import (
-    PATIENCE_S,
+    TIMEOUT_S,
     answered,
     ask,
-    knocking,
+    connect_page,
     messages,
+    raw_connections,
     serving,
     until,
-    visit,
     wait_for,
 )
 
@@ -64,7 +64,7 @@ def test_the_right_password_does_not_wait_behind_wrong_ones():
             login_longest_s=FOR_EVER_S,
             login_waiting=waiting,
         ) as port,
-        knocking(port, GUESS.format(f"127.0.0.1:{port}"), crowd) as wrong,
+        raw_connections(port, GUESS.format(f"127.0.0.1:{port}"), crowd) as wrong,
     ):
         wait_for(lambda: sum(answered(one) for one in wrong) == crowd - waiting)
         time.sleep(Limits().shared_every_s)
@@ -76,7 +76,7 @@ def test_where_no_more_can_wait_shared_passwords_are_looked_at_some_time_apart()
     waits = {"login_first_s": FOR_EVER_S, "login_longest_s": FOR_EVER_S, "login_waiting": 1}
     with (
         serving(password=PASSWORD, shared_every_s=FOR_EVER_S, **waits) as port,
-        knocking(port, GUESS.format(f"127.0.0.1:{port}"), 2) as wrong,
+        raw_connections(port, GUESS.format(f"127.0.0.1:{port}"), 2) as wrong,
     ):
         wait_for(lambda: sum(answered(one) for one in wrong) == 1)  # the one look in so long
         status, headers, text = log_in(port, PASSWORD)
@@ -227,11 +227,11 @@ def test_an_address_that_sends_heads_first_and_bodies_later_gets_no_more_tries()
         "Expect: 100-continue\r\nConnection: close\r\n\r\n"
     )
     bounds = {"login_first_s": 0.001, "login_tries": tries, "login_longest_s": FOR_EVER_S}
-    with serving(binding=binding, **bounds) as port, knocking(port, head, crowd) as opened:
+    with serving(binding=binding, **bounds) as port, raw_connections(port, head, crowd) as opened:
         wait_for(lambda: all(answered(one) for one in opened))
         said = []
         for one in opened:
-            one.settimeout(PATIENCE_S)
+            one.settimeout(TIMEOUT_S)
             one.sendall(body)
         for one in opened:
             with one.makefile("rb") as answer:
@@ -244,8 +244,8 @@ def test_who_logs_out_is_a_stranger_again_and_what_was_open_ends():
         mine, other = (cookie_of(log_in(port, PASSWORD)) for _ in range(2))
         own = {"Origin": f"http://127.0.0.1:{port}"}
         with (
-            visit(port, "live", headers={"Cookie": mine}) as page,
-            visit(port, "live", headers={"Cookie": other}) as stays,
+            connect_page(port, "live", headers={"Cookie": mine}) as page,
+            connect_page(port, "live", headers={"Cookie": other}) as stays,
         ):
             until(page, "start")
             assert (

@@ -21,15 +21,15 @@ from microspot.demo.limits import Limits
 from microspot.demo.server.deadlines import BAD_TEXT, Awaited, TimedConnection
 from microspot.demo.server.serve import FILES_PER_CONNECTION, server
 from tests.demo.serving import (
-    PATIENCE_S,
+    TIMEOUT_S,
     ask,
+    connect_page,
     ended,
     frame,
-    knocking,
     messages,
+    raw_connections,
     serving,
     until,
-    visit,
     wait_for,
 )
 
@@ -57,7 +57,7 @@ IDLE = {
 }
 
 
-class Held(TimedConnection, asyncio.Protocol):
+class WaitingConnection(TimedConnection, asyncio.Protocol):
     """A connection that waits for the head of a request."""
 
     turn = 0
@@ -84,12 +84,12 @@ def port():
 
 @pytest.mark.parametrize("said", IDLE.values(), ids=IDLE)
 def test_idle_connections_are_ended(port, said):
-    with knocking(port, said.format(port=port), CROWD) as idle:
+    with raw_connections(port, said.format(port=port), CROWD) as idle:
         wait_for(lambda: all(ended(one) for one in idle))
 
 
 def test_who_sends_a_byte_now_and_then_is_no_better(port):
-    with knocking(port, "") as (slow,):
+    with raw_connections(port, "") as (slow,):
 
         def said_more():
             with contextlib.suppress(OSError):
@@ -101,7 +101,7 @@ def test_who_sends_a_byte_now_and_then_is_no_better(port):
 
 def test_a_connection_that_goes_on_asking_is_kept(port):
     with contextlib.closing(
-        http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     ) as connection:
         connection.connect()
         kept = connection.sock
@@ -114,7 +114,7 @@ def test_a_connection_that_goes_on_asking_is_kept(port):
 
 
 def test_a_connection_has_its_time_anew_for_every_request_and_none_beyond():
-    one = Held()
+    one = WaitingConnection()
     allowed = {"head": 10, "close": 5, "stall": 7}
     for now, turn in ((0, 1), (9, 2), (18, 3), (28, 3)):
         one.turn = turn
@@ -122,7 +122,7 @@ def test_a_connection_has_its_time_anew_for_every_request_and_none_beyond():
         assert not one.ended
     one.check(28.1, allowed)
     assert one.ended
-    one = Held()
+    one = WaitingConnection()
     one.check(0, allowed)
     one.pause_writing()  # a slow reader
     one.check(8, allowed)
@@ -134,7 +134,7 @@ def test_a_connection_has_its_time_anew_for_every_request_and_none_beyond():
 
 def test_what_is_closed_does_not_linger():
     """With bytes that are never taken, closing would last for ever."""
-    one = Held()
+    one = WaitingConnection()
     allowed = {"close": 5}
     for now, closing in ((0, False), (1000, False), (1001, True), (1006, True)):
         one.closing = closing
@@ -149,7 +149,7 @@ def answers(port, certificate):
     context = ssl.create_default_context(cafile=certificate[0])
     context.check_hostname = False
     with contextlib.closing(
-        http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=context)
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_S, context=context)
     ) as connection:
         connection.request("GET", "/demo/static/live.js")
         return connection.getresponse().status == 200
@@ -159,7 +159,7 @@ def answers(port, certificate):
 def test_a_tls_handshake_that_does_not_come_is_ended(certificate, said):
     with (
         serving(binding=Binding(port=0, tls=True), tls=certificate, **SOON) as port,
-        knocking(port, said, CROWD) as idle,
+        raw_connections(port, said, CROWD) as idle,
     ):
         assert answers(port, certificate)
         wait_for(lambda: all(ended(one) for one in idle))
@@ -169,7 +169,7 @@ def test_who_does_not_shake_hands_takes_no_place_of_those_who_do(certificate):
     binding = Binding(port=0, tls=True)
     with (
         serving(binding=binding, tls=certificate, connections=10, handshake_s=3600) as port,
-        knocking(port, b"", CROWD) as idle,
+        raw_connections(port, b"", CROWD) as idle,
     ):
         assert answers(port, certificate)
         wait_for(lambda: sum(not ended(one) for one in idle) <= 10)
@@ -196,12 +196,12 @@ def test_browsers_are_told_to_come_by_https_alone(binding, told):
 
 def test_silence_does_not_take_the_places_of_those_who_speak():
     """Silent connections hold all places, none of them over its time: the page still comes."""
-    with serving(connections=10, head_s=3600) as port, knocking(port, "", CROWD) as idle:
+    with serving(connections=10, head_s=3600) as port, raw_connections(port, "", CROWD) as idle:
         assert ask(port, "/demo/static/live.js")[0] == 200
-        with visit(port, "live") as page:
+        with connect_page(port, "live") as page:
             until(page, "start")
             wait_for(lambda: sum(not ended(one) for one in idle) <= 10)
-            with knocking(port, "", CROWD):
+            with raw_connections(port, "", CROWD):
                 page.send(frame(1, 1))
                 assert until(page, "frame", seq=1)  # who is in stays
                 assert ask(port, "/demo/static/live.js")[0] == 200
@@ -217,7 +217,7 @@ def test_connections_take_a_part_of_the_files_that_may_be_open(monkeypatch):
 def test_who_does_not_read_is_ended():
     with serving(**SOON) as port, socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.settimeout(PATIENCE_S)
+        deaf.settimeout(TIMEOUT_S)
         deaf.connect(("127.0.0.1", port))
         deaf.sendall(
             PAGE.replace("live.js", "overlay.jpg").format(port=port).encode() * 50
@@ -240,7 +240,7 @@ def refused(one):
 def test_a_websocket_that_answers_no_ping_is_ended():
     with (
         serving(ping_s=0.2, **SOON) as port,
-        knocking(port, f"{UPGRADE}\r\n".format(port=port)) as (deaf,),
+        raw_connections(port, f"{UPGRADE}\r\n".format(port=port)) as (deaf,),
     ):
         wait_for(lambda: ended(deaf))
 
@@ -271,7 +271,7 @@ def test_a_malformed_frame_closes_the_websocket_with_a_code_and_nothing_in_the_l
     noisy, sent, code, caplog
 ):
     caplog.set_level(logging.WARNING)
-    with visit(noisy, "live") as page:
+    with connect_page(noisy, "live") as page:
         until(page, "start")
         page.socket.sendall(sent)
         with pytest.raises(ConnectionClosed) as closed:
@@ -313,9 +313,9 @@ def test_a_malformed_request_leaves_no_traceback(noisy, port, locked, sent, capl
     caplog.set_level(logging.WARNING)
     to = port if locked else noisy
     data = sent if isinstance(sent, bytes) else sent.format(port=to).encode("latin-1")
-    with knocking(to, data) as (one,):
+    with raw_connections(to, data) as (one,):
         wait_for(lambda: ended(one))
-    with knocking(to, data) as (one,):
+    with raw_connections(to, data) as (one,):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert ask(to, "/demo/login" if locked else "/demo/model-card")[0] == 200
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []

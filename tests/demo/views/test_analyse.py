@@ -21,7 +21,7 @@ from microspot.realtime.pipeline import Pipeline
 from microspot.realtime.records import Event, Frame
 from microspot.realtime.sources.open import open_source
 from tests.clips import write_clip, write_still
-from tests.demo.serving import ask, messages, say, serving, until, visit, wait_for
+from tests.demo.serving import ask, connect_page, messages, send_json, serving, until, wait_for
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
 
@@ -43,7 +43,7 @@ def folders(monkeypatch, tmp_path):
 def upload(page, data, name="face.mp4", **more):
     """Send `data` as the page does, piece by piece as asked."""
     until(page, "ready")
-    say(page, type="upload", name=name, size=len(data), **more)
+    send_json(page, type="upload", name=name, size=len(data), **more)
     for message in messages(page):
         if message["type"] != "more":
             return message
@@ -60,7 +60,7 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
         ]
     assert expected
     with serving(load_engines, chunk_bytes=100_000) as port:
-        with visit(port, "analyse") as page:
+        with connect_page(port, "analyse") as page:
             upload(page, clip.read_bytes())
             done, before = until(page, "done")
             seen = [m for m in before if m["type"] == "event" and m["status"] == "final"]
@@ -100,12 +100,12 @@ REFUSED = [
 @pytest.mark.parametrize(("data", "name", "words"), REFUSED)
 def test_what_is_no_video_is_refused_in_words(data, name, words, folders):
     with serving(upload_bytes=2000) as port:
-        with visit(port, "analyse") as page:
+        with connect_page(port, "analyse") as page:
             answer = upload(page, data, name)
             message = answer if answer["type"] == "error" else until(page, "error")[0]
             assert words in message["message"]
             assert "microspot-" not in message["message"]  # no path of the server
-        with visit(port, "analyse") as page:
+        with connect_page(port, "analyse") as page:
             assert until(page, "ready")
         wait_for(lambda: not folders())
 
@@ -130,7 +130,7 @@ def two_hours(path, **options):
 
 
 def test_a_video_of_two_hours_is_refused_by_its_head(tmp_path):
-    with serving() as port, visit(port, "analyse") as page:
+    with serving() as port, connect_page(port, "analyse") as page:
         upload(page, two_hours(tmp_path / "long.mp4"), "../../long.mp4")
         assert (
             until(page, "error")[0]["message"]
@@ -140,7 +140,7 @@ def test_a_video_of_two_hours_is_refused_by_its_head(tmp_path):
 
 def test_a_video_of_two_hours_that_does_not_say_so_is_analysed_as_far_as_allowed(tmp_path):
     data = two_hours(tmp_path / "live.mkv", live="1")  # as browsers record
-    with serving() as port, visit(port, "analyse") as page:
+    with serving() as port, connect_page(port, "analyse") as page:
         upload(page, data, "live.mkv")
         done, before = until(page, "done")
         assert "live.mkv: only the first 600 s were analysed" in before[-1]["message"]
@@ -152,8 +152,8 @@ def test_the_newest_results_take_the_place_of_the_oldest(tmp_path, folders):
     data = write_still(tmp_path / "wall.mp4", 10, 120).read_bytes()
     with (
         serving(results=1) as port,
-        visit(port, "analyse") as first,
-        visit(port, "analyse") as second,
+        connect_page(port, "analyse") as first,
+        connect_page(port, "analyse") as second,
     ):
         urls = []
         for page in (first, second):
@@ -170,14 +170,14 @@ def test_the_newest_results_take_the_place_of_the_oldest(tmp_path, folders):
 def test_a_full_disk_is_told(monkeypatch, tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
     monkeypatch.setattr(analyse_module, "UPLOAD", str(tmp_path / "full"))
-    with serving() as port, visit(port, "analyse") as page:
+    with serving() as port, connect_page(port, "analyse") as page:
         upload(page, b"film")
         assert "No space left" in until(page, "error")[0]["message"]
 
 
 def test_results_that_cannot_be_written_are_told_without_their_path(monkeypatch, tmp_path, folders):
     monkeypatch.setattr(analyse_module, "FILES", ("no/events.csv",))
-    with serving() as port, visit(port, "analyse") as page:
+    with serving() as port, connect_page(port, "analyse") as page:
         upload(page, write_still(tmp_path / "wall.mp4", 10, 120).read_bytes())
         assert until(page, "error")[0]["message"].startswith(
             "cannot write no/events.csv: its directory"
@@ -186,16 +186,16 @@ def test_results_that_cannot_be_written_are_told_without_their_path(monkeypatch,
 
 def test_what_nobody_expected_is_told_too_and_logged(monkeypatch, caplog):
     monkeypatch.setattr(analyse_module, "_append", lambda path, data: 1 / 0)
-    with serving() as port, visit(port, "analyse") as page:
+    with serving() as port, connect_page(port, "analyse") as page:
         upload(page, b"film")
         assert "went wrong here" in until(page, "error")[0]["message"]
     assert "ZeroDivisionError" in caplog.text
 
 
 def test_an_upload_that_is_longer_than_it_said_is_ended(folders):
-    with serving() as port, visit(port, "analyse") as page:
+    with serving() as port, connect_page(port, "analyse") as page:
         until(page, "ready")
-        say(page, type="upload", name="x.mp4", size=10)
+        send_json(page, type="upload", name="x.mp4", size=10)
         until(page, "more")
         page.send(bytes(11))
         assert "went wrong" in until(page, "error")[0]["message"]
@@ -212,15 +212,15 @@ OFFERS = [
 
 @pytest.mark.parametrize(("offer", "words"), OFFERS)
 def test_a_malformed_offer_is_refused(offer, words):
-    with serving() as port, visit(port, "analyse") as page:
+    with serving() as port, connect_page(port, "analyse") as page:
         until(page, "ready")
-        say(page, type="upload", **offer)
+        send_json(page, type="upload", **offer)
         assert words in until(page, "error")[0]["message"]
 
 
 def test_a_page_that_leaves_in_the_middle_leaves_nothing(clip, folders):
     with serving(load_engines) as port:
-        with visit(port, "analyse") as page:
+        with connect_page(port, "analyse") as page:
             upload(page, clip.read_bytes())
             until(page, "start")
         wait_for(lambda: not folders())

@@ -13,7 +13,16 @@ from microspot.demo.views import camera as camera_module
 from microspot.demo.views.wire import HEADER_LENGTH
 from microspot.realtime.sources.push import PushSource
 from tests.clips import write_still
-from tests.demo.serving import at_work, messages, say, serving, until, vanish, visit, wait_for
+from tests.demo.serving import (
+    at_work,
+    connect_page,
+    drop_connection,
+    messages,
+    send_json,
+    serving,
+    until,
+    wait_for,
+)
 
 
 @pytest.fixture
@@ -44,17 +53,17 @@ def pictures(page):
     """The heads of the pictures, each said to be seen."""
     for message in messages(page):
         if isinstance(message, bytes):
-            say(page, type="seen")
+            send_json(page, type="seen")
             yield head(message)
 
 
 def test_two_pages_share_a_run_and_one_that_vanishes_is_not_missed(wall, runs):
-    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as one:
+    with serving(sources=[wall]) as port, connect_page(port, "camera?source=0") as one:
         until(one, "start")
-        with visit(port, "camera?source=0") as two:
+        with connect_page(port, "camera?source=0") as two:
             assert until(two, "start")  # it came late and is told
             assert next(pictures(two))["width"] == 320
-            vanish(two)
+            drop_connection(two)
         seen = pictures(one)
         indices = [next(seen)["index"] for _ in range(5)]
         assert indices == sorted(set(indices))
@@ -62,7 +71,7 @@ def test_two_pages_share_a_run_and_one_that_vanishes_is_not_missed(wall, runs):
 
 
 def test_a_picture_without_a_face_says_how_many_were_scored_and_how_fast(wall):
-    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
+    with serving(sources=[wall]) as port, connect_page(port, "camera?source=0") as page:
         seen = pictures(page)
         first = next(seen)
         last = next(seen)
@@ -72,7 +81,7 @@ def test_a_picture_without_a_face_says_how_many_were_scored_and_how_fast(wall):
 
 
 def test_a_recording_begins_again_at_its_end(wall, runs):
-    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
+    with serving(sources=[wall]) as port, connect_page(port, "camera?source=0") as page:
         until(page, "start")
         until(page, "end")
         assert until(page, "start")
@@ -81,10 +90,10 @@ def test_a_recording_begins_again_at_its_end(wall, runs):
 
 def test_the_run_ends_when_nobody_looks(wall, runs):
     with serving(sources=[wall], linger_s=0.05) as port:
-        with visit(port, "camera?source=0") as page:
+        with connect_page(port, "camera?source=0") as page:
             until(page, "start")
         wait_for(lambda: not at_work())
-        with visit(port, "camera?source=0") as page:
+        with connect_page(port, "camera?source=0") as page:
             assert until(page, "start")
         assert len(runs) == 2
 
@@ -103,10 +112,13 @@ def test_who_comes_while_a_run_ends_waits_for_the_next_and_holds_up_nobody(wall,
     monkeypatch.setattr(camera_module, "open_source", lambda uri, pace: Reluctant(uri))
     try:
         with serving(sources=[wall], linger_s=0.01) as port:
-            with visit(port, "camera?source=0") as first:
+            with connect_page(port, "camera?source=0") as first:
                 until(first, "start")
             wait_for(lambda: [name for name in at_work() if "ending" in name])
-            with visit(port, "camera?source=0") as second, visit(port, "live") as other:
+            with (
+                connect_page(port, "camera?source=0") as second,
+                connect_page(port, "live") as other,
+            ):
                 assert until(other, "start")
                 assert len(runs) == 1  # a camera opens once
                 Reluctant.free.set()
@@ -117,7 +129,7 @@ def test_who_comes_while_a_run_ends_waits_for_the_next_and_holds_up_nobody(wall,
 
 
 def test_a_slow_page_has_two_pictures_on_the_way_and_loses_no_record(wall):
-    with serving(sources=[wall]) as port, visit(port, "camera?source=0") as page:
+    with serving(sources=[wall]) as port, connect_page(port, "camera?source=0") as page:
         until(page, "start")
         _, before = until(page, "end")  # without a word from the page
         assert sum(isinstance(message, bytes) for message in before) == 2
@@ -135,7 +147,7 @@ def test_a_picture_held_for_a_slow_page_is_forgotten_when_a_new_run_starts():
         page = Page(SimpleNamespace(query_params={}), Limits(in_flight=1), [])
         page.offer(b"drawn")
         page.offer(b"old")
-        page.tell({"type": "start"})
+        page.send({"type": "start"})
         await page.receive_text({"type": "seen"})
         page.offer(b"new")
 
@@ -147,14 +159,14 @@ def test_a_picture_held_for_a_slow_page_is_forgotten_when_a_new_run_starts():
     "query", ["", "?source=", "?source=1", "?source=/etc/passwd", "?source=-1"]
 )
 def test_a_page_chooses_only_among_the_sources_named_at_start(wall, query):
-    with serving(sources=[wall]) as port, visit(port, f"camera{query}") as page:
+    with serving(sources=[wall]) as port, connect_page(port, f"camera{query}") as page:
         assert "not named" in until(page, "error")[0]["message"]
 
 
 def test_a_source_that_cannot_be_opened_is_told_without_its_path(tmp_path):
     with (
         serving(sources=[str(tmp_path / "gone.mp4")]) as port,
-        visit(port, "camera?source=0") as page,
+        connect_page(port, "camera?source=0") as page,
     ):
         message = until(page, "error")[0]["message"]
         assert "gone.mp4: no such file" in message
@@ -164,12 +176,12 @@ def test_a_source_that_cannot_be_opened_is_told_without_its_path(tmp_path):
 def test_no_place_no_run(wall):
     with (
         serving(sources=[wall], runs=1) as port,
-        visit(port, "live") as live,
-        visit(port, "camera?source=0") as page,
+        connect_page(port, "live") as live,
+        connect_page(port, "camera?source=0") as page,
     ):
         until(live, "start")
         assert until(page, "queue")[0]["position"] == 1
-        with visit(port, "camera?source=0") as late:
+        with connect_page(port, "camera?source=0") as late:
             assert until(late, "queue")[0]["position"] == 1  # it came later and is told
             live.close()
             assert until(page, "start")
@@ -196,7 +208,7 @@ def test_no_page_is_told_a_folder_whose_name_is_odd(tmp_path):
     (folder / os.fsdecode(b"no\xb1.mp4")).write_bytes(b"no video")
     with (
         serving(sources=[str(folder / os.fsdecode(b"no\xb1.mp4"))]) as port,
-        visit(port, "camera?source=0") as page,
+        connect_page(port, "camera?source=0") as page,
     ):
         error, _ = until(page, "error")
     assert error["message"].startswith(r"no\xb1.mp4: not a video")

@@ -18,7 +18,16 @@ from microspot.realtime.records import Event, Frame
 from microspot.realtime.sources.open import open_source
 from microspot.realtime.sources.push import PushSource
 from tests.clips import write_still
-from tests.demo.serving import frame, jpeg, messages, say, serving, until, vanish, visit
+from tests.demo.serving import (
+    connect_page,
+    drop_connection,
+    frame,
+    jpeg,
+    messages,
+    send_json,
+    serving,
+    until,
+)
 from tests.fakes import engine_set
 
 SECONDS = 4
@@ -63,7 +72,7 @@ def whole(pictures):
 def test_the_page_sees_the_events_of_its_frames(pictures):
     seen = {}
     answered = []
-    with serving(load_engines) as port, visit(port, "live") as page:
+    with serving(load_engines) as port, connect_page(port, "live") as page:
         until(page, "start")
         feed = messages(page)
         for seq, picture in enumerate(pictures):
@@ -72,7 +81,7 @@ def test_the_page_sees_the_events_of_its_frames(pictures):
                 message = next(feed)
                 answered += [message["seq"]] if message["type"] == "frame" else []
                 seen |= {message["id"]: message} if message["type"] == "event" else {}
-        say(page, type="threshold", value=0.9)  # ends the run, and with it the open segment
+        send_json(page, type="threshold", value=0.9)  # ends the run, and with it the open segment
         _, before = until(page, "end")
         seen |= {message["id"]: message for message in before if message["type"] == "event"}
     found = [e for e in seen.values() if e["status"] == "final"]
@@ -84,7 +93,7 @@ def test_the_page_sees_the_events_of_its_frames(pictures):
 
 
 def test_every_frame_is_answered_in_order_with_what_to_draw(port):
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         start, _ = until(page, "start")
         assert {"grid_hz", "windows_ms", "t_crn", "labels", "low_hz"} <= start.keys()
         page.send(frame(10, 5_000_000))
@@ -100,7 +109,7 @@ def test_every_frame_is_answered_in_order_with_what_to_draw(port):
 
 
 def test_frames_out_of_order_are_refused_and_the_rest_goes_on(port):
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         until(page, "start")
         page.send(frame(5, 1_000_000))
         until(page, "frame")
@@ -133,18 +142,18 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("data", "words"), HOSTILE)
 def test_a_hostile_message_ends_with_words_and_the_server_lives(port, data, words):
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         until(page, "start")
         page.send(data)
         assert words in until(page, "error")[0]["message"]
         with pytest.raises(ConnectionClosed):
             list(messages(page))
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         assert until(page, "start")
 
 
 def test_an_oversized_message_is_not_even_read(port):
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         until(page, "start")
         head = struct.pack(
             ">BBQ", 0x82, 0xFF, Limits().message_bytes + 1
@@ -156,7 +165,7 @@ def test_an_oversized_message_is_not_even_read(port):
 
 
 def test_a_flood_is_refused_and_then_ended(port):
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         until(page, "start")
         for _ in range(1 + 20 + 1):  # one is taken, `refusals` are refused, the next ends it
             page.send(frame(0, 1))
@@ -164,36 +173,36 @@ def test_a_flood_is_refused_and_then_ended(port):
 
 
 def test_a_third_page_waits_in_line_and_an_abrupt_end_makes_room(port):
-    with visit(port, "live") as first, visit(port, "live") as second:
+    with connect_page(port, "live") as first, connect_page(port, "live") as second:
         until(first, "start")
         until(second, "start")
-        with visit(port, "live") as third:
+        with connect_page(port, "live") as third:
             assert until(third, "queue")[0]["position"] == 1
-            vanish(second)
+            drop_connection(second)
             assert until(third, "start")
             first.send(frame(1, 1))
             assert until(first, "frame", seq=1)  # undisturbed
 
 
 def test_a_new_threshold_starts_a_new_run_that_says_so():
-    with serving(threshold_every_s=3600) as port, visit(port, "live") as page:
+    with serving(threshold_every_s=3600) as port, connect_page(port, "live") as page:
         until(page, "start")
         page.send(frame(1, 1_000_000))
         until(page, "frame")
-        say(page, type="threshold", value=0.25)
+        send_json(page, type="threshold", value=0.25)
         start, before = until(page, "start")
         assert start["t_crn"] == 0.25
         assert any(m["type"] == "end" for m in before)
         page.send(frame(2, 1_050_000))
         assert until(page, "frame", seq=2)[0]["index"] == 1  # frames are counted on, time goes on
-        say(page, type="threshold", value=0.3)
+        send_json(page, type="threshold", value=0.3)
         assert until(page, "refused", seq=None)[0]["reason"] == "the threshold changes too often"
 
 
 def test_a_threshold_before_the_first_frame_is_no_trouble(port):
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         until(page, "start")
-        say(page, type="threshold", value=0.25)
+        send_json(page, type="threshold", value=0.25)
         start, before = until(page, "start")
         assert start["t_crn"] == 0.25
         assert {m["type"] for m in before} <= {"state", "end"}
@@ -205,7 +214,7 @@ def test_a_frame_sent_twice_makes_no_room_for_another():
     taken = range(1, Limits().max_in_flight + 1)
     with (
         serving(lambda: next(checked, None) or (ready.wait() and engine_set())) as port,
-        visit(port, "live") as page,
+        connect_page(port, "live") as page,
     ):
         try:
             for seq in (*taken, taken[-1], taken[-1] + 1):
@@ -218,7 +227,7 @@ def test_a_frame_sent_twice_makes_no_room_for_another():
 
 
 def test_a_silent_page_gives_its_place_back():
-    with serving(idle_s=0.3) as port, visit(port, "live") as page:
+    with serving(idle_s=0.3) as port, connect_page(port, "live") as page:
         assert "nothing came" in until(page, "error")[0]["message"]
 
 
@@ -227,10 +236,10 @@ def test_a_page_that_waits_in_line_may_be_silent(tmp_path):
     idle_s = 0.3
     with (
         serving(sources=[wall], runs=1, idle_s=idle_s, linger_s=0.05) as port,
-        visit(port, "camera?source=0") as holder,
+        connect_page(port, "camera?source=0") as holder,
     ):
         until(holder, "start")  # who looks at a camera may be silent: the place stays taken
-        with visit(port, "live") as page:
+        with connect_page(port, "live") as page:
             assert until(page, "queue")[0]["position"] == 1
             time.sleep(3 * idle_s)
             holder.close()
@@ -246,12 +255,12 @@ def test_engines_that_do_not_load_are_told_to_the_page():
         except StopIteration:
             raise EngineError("the weights are gone: install them again") from None
 
-    with serving(load) as port, visit(port, "live") as page:
+    with serving(load) as port, connect_page(port, "live") as page:
         assert "weights are gone" in until(page, "error")[0]["message"]
 
 
 def test_a_page_of_another_picture_size_starts_a_new_segment(port):
-    with visit(port, "live") as page:
+    with connect_page(port, "live") as page:
         until(page, "start")
         page.send(frame(1, 1_000_000))
         page.send(frame(2, 1_033_000, jpeg(np.zeros((64, 48, 3), np.uint8))))

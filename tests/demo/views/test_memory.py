@@ -18,7 +18,16 @@ from microspot.realtime.session import Session
 from microspot.realtime.sources.open import open_source
 from microspot.realtime.sources.push import PushSource
 from tests.clips import write_still
-from tests.demo.serving import at_work, frame, jpeg, serving, until, vanish, visit, wait_for
+from tests.demo.serving import (
+    at_work,
+    connect_page,
+    drop_connection,
+    frame,
+    jpeg,
+    serving,
+    until,
+    wait_for,
+)
 
 HEAVY = (
     CameraSession,
@@ -63,7 +72,7 @@ def exchange(page, pictures, turn):
 
 def test_a_page_that_vanishes_leaves_the_other_undisturbed_and_the_memory_as_it_was(pictures):
     others = held()[0]["EngineSet"]  # of tests before, in whatever order they run
-    with serving(load_engines) as port, visit(port, "live") as stays:
+    with serving(load_engines) as port, connect_page(port, "live") as stays:
         until(stays, "start")
         exchange(stays, pictures, 0)
         wait_for(lambda: held()[0]["EngineSet"] == others + 1)  # the warm-up has ended
@@ -73,12 +82,12 @@ def test_a_page_that_vanishes_leaves_the_other_undisturbed_and_the_memory_as_it_
             == 1
         )
         for turn in range(1, 1 + VISITS):
-            with visit(port, "live") as leaves:
+            with connect_page(port, "live") as leaves:
                 until(leaves, "start")
                 exchange(leaves, pictures, 0)
                 exchange(stays, pictures, turn)
                 assert held()[0]["Session"] == 2
-                vanish(leaves)
+                drop_connection(leaves)
         exchange(stays, pictures, 1 + VISITS)
         wait_for(lambda: held() == alone)
 
@@ -87,9 +96,9 @@ def test_a_camera_that_is_looked_at_again_and_again_holds_no_more_than_once(tmp_
     wall = str(write_still(tmp_path / "wall.mp4", 90, 60))
 
     def look(port):
-        with visit(port, "camera?source=0") as page:
+        with connect_page(port, "camera?source=0") as page:
             until(page, "start")
-            vanish(page)
+            drop_connection(page)
         wait_for(lambda: not at_work())
 
     with serving(sources=[wall], linger_s=0.01) as port:

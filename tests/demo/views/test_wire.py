@@ -19,7 +19,7 @@ from microspot.demo.views.wire import (
 )
 from microspot.realtime.errors import DataError
 from microspot.realtime.records import View
-from microspot.realtime.sources.image_headers import jpeg_size
+from microspot.realtime.sources.images.image_headers import jpeg_size
 from tests.demo.serving import GREY, frame, jpeg
 
 LIMITS = Limits()

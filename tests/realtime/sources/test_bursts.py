@@ -31,7 +31,7 @@ LAST = 295
 PATIENT: dict[str, Any] = {"open_s": 30.0, "stall_s": 20.0, "retry_s": 0.1}
 
 
-class Shelf:
+class FileServer:
     """Serves the files of a folder over HTTP.
 
     `log` holds the paths asked for. short: bytes held back of each.
@@ -57,7 +57,7 @@ class Shelf:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
-    def __enter__(self) -> Shelf:
+    def __enter__(self) -> FileServer:
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
         self._thread.start()
         return self
@@ -120,7 +120,10 @@ def test_a_recording_behind_a_url_gives_every_frame_once_at_its_own_time(
     folder: Path, name: str, count: int
 ) -> None:
     options = SourceOptions(**PATIENT, queue_s=0.2, late_s=0.2)
-    with Shelf(folder) as shelf, open_source(f"{shelf.url}/{name}", options=options) as source:
+    with (
+        FileServer(folder) as server,
+        open_source(f"{server.url}/{name}", options=options) as source,
+    ):
         assert source.live
         records = list(slowly(iter(source), 1.0))
         assert (source.live, source.pace, source.epoch) == (False, False, 0)
@@ -132,16 +135,18 @@ def test_a_recording_behind_a_url_gives_every_frame_once_at_its_own_time(
     assert [r.state for r in records if isinstance(r, SourceState)] == ["connecting", "playing"]
     assert not [record for record in records if isinstance(record, Gap)]
     assert source.drops == {}
-    assert shelf.log.count("/all0.ts") <= 2  # opened once to look and once to read
-    assert shelf.log.count(f"/{name}") <= 3  # a transport stream's duration is looked up at its end
+    assert server.log.count("/all0.ts") <= 2  # opened once to look and once to read
+    assert (
+        server.log.count(f"/{name}") <= 3
+    )  # a transport stream's duration is looked up at its end
 
 
 def test_a_pause_in_a_recording_is_as_long_as_it_says(folder: Path) -> None:
     units = [*range(20), *range(170, 190)]
     write_clip(folder / "pause.mp4", 40, pts=units, container={"movflags": "faststart"})
     with (
-        Shelf(folder) as shelf,
-        open_source(f"{shelf.url}/pause.mp4", options=SourceOptions(**PATIENT)) as source,
+        FileServer(folder) as server,
+        open_source(f"{server.url}/pause.mp4", options=SourceOptions(**PATIENT)) as source,
     ):
         frames = [record for record in source if isinstance(record, Frame)]
     assert [frame.captured_ns for frame in frames] == pytest.approx(
@@ -150,12 +155,12 @@ def test_a_pause_in_a_recording_is_as_long_as_it_says(folder: Path) -> None:
 
 
 def test_a_recording_whose_connection_breaks_says_so_and_is_not_played_again(folder: Path) -> None:
-    with Shelf(folder, short=9000) as shelf:
-        with open_source(f"{shelf.url}/clip.mp4", options=SourceOptions(**PATIENT)) as source:
+    with FileServer(folder, short=9000) as server:
+        with open_source(f"{server.url}/clip.mp4", options=SourceOptions(**PATIENT)) as source:
             records = list(source)
         assert numbers(records) == list(range(len(numbers(records))))
         assert 10 < len(numbers(records)) < 90
-        assert shelf.log.count("/clip.mp4") <= 2
+        assert server.log.count("/clip.mp4") <= 2
     last = records[-1]
     assert isinstance(last, SourceWarning)
     assert last.kind == "damaged"
@@ -163,9 +168,9 @@ def test_a_recording_whose_connection_breaks_says_so_and_is_not_played_again(fol
 
 
 def test_a_recording_plays_in_real_time_where_that_is_asked_for(folder: Path) -> None:
-    with Shelf(folder) as shelf:
+    with FileServer(folder) as server:
         with open_source(
-            f"{shelf.url}/clip.mp4", pace=True, options=SourceOptions(**PATIENT)
+            f"{server.url}/clip.mp4", pace=True, options=SourceOptions(**PATIENT)
         ) as source:
             began = time.monotonic()
             assert len(numbers(list(source))) == 90
@@ -176,7 +181,10 @@ def test_a_recording_plays_in_real_time_where_that_is_asked_for(folder: Path) ->
 def test_segments_of_a_live_stream_lose_nothing_though_they_come_at_once(folder: Path) -> None:
     """Three segments, 6 s, are ready; the reader is busy for a while, but has them in the end."""
     options = SourceOptions(**PATIENT, queue_s=0.2, queue_bytes=1 << 20)
-    with Shelf(folder) as shelf, open_source(f"{shelf.url}/live.m3u8", options=options) as source:
+    with (
+        FileServer(folder) as server,
+        open_source(f"{server.url}/live.m3u8", options=options) as source,
+    ):
         records = []
         for record in slowly(iter(source), 2.0):
             records.append(record)
@@ -196,7 +204,10 @@ def test_segments_given_again_after_a_loss_are_not_played_again(folder: Path) ->
     playlist = folder / "stops.m3u8"
     playlist.write_text("\n".join(lines[: lines.index("all3.ts") - 1]) + "\n")
     options = SourceOptions(**PATIENT, playlist_stall_s=1.0)
-    with Shelf(folder) as shelf, open_source(f"{shelf.url}/stops.m3u8", options=options) as source:
+    with (
+        FileServer(folder) as server,
+        open_source(f"{server.url}/stops.m3u8", options=options) as source,
+    ):
         records = []
         for record in source:
             records.append(record)
