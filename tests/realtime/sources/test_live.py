@@ -1,4 +1,4 @@
-"""Live sources against fake cameras, over the network and injected.
+"""Live streams, from a fake camera over the network.
 
 Losses, reconnects, and no process, thread or file left behind.
 """
@@ -7,18 +7,11 @@ from __future__ import annotations
 
 import http.server
 import itertools
-import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import av.error
@@ -29,89 +22,30 @@ import pytest
 from microspot.engines.clips import SECOND_NS
 from microspot.realtime.errors import SourceError
 from microspot.realtime.records import (
-    DropCause,
     Frame,
     Gap,
-    SourceRecord,
     SourceState,
-    SourceWarning,
 )
 from microspot.realtime.sources.address import parse, password_advice
 from microspot.realtime.sources.arrival_clock import ArrivalClock
-from microspot.realtime.sources.capture import outbox, packets
 from microspot.realtime.sources.capture import worker as capture_worker
 from microspot.realtime.sources.capture.client import CaptureError
 from microspot.realtime.sources.live import LiveSource
 from microspot.realtime.sources.open import SourceOptions, open_source
-from microspot.realtime.sources.timeouts import ReconnectBackoff, SilenceTimeout
-from tests import fake_cameras
-from tests.children import children_of
-from tests.fake_cameras import HZ, FakeCamera, broken, dead, dropping, dying, hanging, steady
-from tests.rtsp_server import RtspServer, number_image, read_number, write_clip
+from microspot.realtime.sources.timeouts import SilenceTimeout
+from tests.realtime.sources.live_helpers import (
+    QUICK,
+    Record,
+    assert_covered,
+    frames,
+    is_state,
+    states,
+    until,
+)
+from tests.rtsp_server import RtspServer, number_image, read_number
 
-Record = SourceRecord
-QUICK: dict[str, Any] = {"open_s": 20.0, "stall_s": 3.0, "retry_s": 0.1, "retry_max_s": 0.3}
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 IMPATIENT = {**QUICK, "stall_s": 0.6}
-
-
-def injected(camera: Callable[..., FakeCamera], **options: Any) -> SourceOptions:
-    return SourceOptions(
-        camera=f"{fake_cameras.__name__}:{camera.__name__}", **{**QUICK, **options}
-    )
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
-    threads = set(threading.enumerate())
-    processes = children_of(os.getpid())
-    files = len(os.listdir("/proc/self/fd"))
-    yield
-    assert set(threading.enumerate()) == threads
-    assert children_of(os.getpid()) == processes
-    assert len(os.listdir("/proc/self/fd")) <= files
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("rtsp") / "clip.mp4", 45)
-
-
-def states(records: list[Record]) -> list[str]:
-    """States and kinds of warnings, in order."""
-    told = [r for r in records if isinstance(r, SourceState | SourceWarning)]
-    return [r.state if isinstance(r, SourceState) else r.kind for r in told]
-
-
-def frames(records: list[Record]) -> list[Frame]:
-    return [r for r in records if isinstance(r, Frame)]
-
-
-def until(source: Iterator[Record], stop: Callable[[Record], bool]) -> list[Record]:
-    """The records up to and with the first that `stop` accepts."""
-    records = []
-    for record in source:
-        records.append(record)
-        if stop(record):
-            break
-    return records
-
-
-def assert_covered(records: list[Record], reason: str = "connection lost") -> None:
-    """Two gaps for each outage, none empty, from the last frame before it to the first after it."""
-    gaps = [r for r in records if isinstance(r, Gap)]
-    frames_at = [r.captured_ns for r in records if isinstance(r, Frame)]
-    assert gaps
-    assert len(gaps) % 2 == 0
-    for told, rest in zip(gaps[::2], gaps[1::2], strict=True):
-        assert (told.face, told.reason, rest.reason) == (None, reason, reason)
-        assert told.start_ns < told.stop_ns == rest.start_ns < rest.stop_ns
-        before = max(at for at in frames_at if at < told.stop_ns)
-        after = min(at for at in frames_at if at > told.stop_ns)
-        assert (told.start_ns, rest.stop_ns) == (before, after)
-
-
-def is_state(name: str) -> Callable[[Record], bool]:
-    return lambda record: states([record]) == [name]
 
 
 def test_rtsp_gives_every_frame_then_loses_and_finds_the_camera_again(clip: Path) -> None:
@@ -258,81 +192,6 @@ def test_wait_keeps_trying(clip: Path) -> None:
             assert isinstance(until(stream, lambda r: isinstance(r, Frame))[-1], Frame)
 
 
-def test_camera_that_does_not_exist_is_an_error() -> None:
-    with (
-        open_source("97") as source,
-        pytest.raises(SourceError, match="camera 97 cannot be opened"),
-    ):
-        list(source)
-
-
-def test_camera_gives_its_frames_in_time() -> None:
-    with open_source("0", fps=HZ, size=(64, 48), options=injected(steady)) as source:
-        records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 60)
-    assert [read_number(f.image) for f in frames(records)] == list(range(61))
-    seconds = frames(records)[-1].captured_ns / 1e9
-    assert 0.55 < seconds < 1.5
-    assert states(records) == ["connecting", "live", "picture size"]
-    assert "asked for 64x48, the camera gives 40x30" in next(
-        r.detail for r in records if is_state("picture size")(r)
-    )  # type: ignore[union-attr]
-
-
-def test_failed_reads_are_counted_and_are_no_frames() -> None:
-    with open_source("0", options=injected(dropping)) as source:
-        records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 30)
-    assert [read_number(f.image) for f in frames(records)] == list(range(31))
-    assert states(records) == ["connecting", "live"]
-    assert 14 <= source.drops["unread"] <= 16
-
-
-@pytest.mark.parametrize(
-    ("camera", "why"), [(dying, "stopped giving frames"), (hanging, "no frame for 0.6 s")]
-)
-def test_camera_that_fails_later_is_lost_and_reopened(
-    camera: Callable[..., FakeCamera], why: str
-) -> None:
-    with open_source("0", options=injected(camera, stall_s=0.6)) as source:
-        records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 25)
-    assert states(records) == ["connecting", "live", "lost", "connecting", "live"]
-    lost = next(r for r in records if is_state("lost")(r))
-    assert isinstance(lost, SourceState)
-    assert why in lost.detail
-    assert [read_number(f.image) for f in frames(records)] == [*range(20), *range(6)]
-
-
-@pytest.mark.parametrize(
-    ("camera", "why"), [(dead, "stopped giving frames"), (broken, "no such device in this test")]
-)
-def test_camera_that_fails_at_first_is_an_error(
-    camera: Callable[..., FakeCamera], why: str
-) -> None:
-    with (
-        open_source("0", options=injected(camera)) as source,
-        pytest.raises(SourceError, match=why),
-    ):
-        list(source)
-
-
-def test_overload_drops_one_whole_segment_and_says_so() -> None:
-    options = injected(steady, queue_s=0.08)
-    with open_source("0", options=options) as source:
-        stream = iter(source)
-        until(stream, lambda r: isinstance(r, Frame) and r.index == 5)
-        time.sleep(1.5)  # 150 frames; the queue and the pipe hold about 25
-        *early, gap = until(stream, lambda r: isinstance(r, Gap))
-        late = frames(list(itertools.islice(stream, 30)))
-    before = [f.index for f in frames(early)]
-    after = [f.index for f in late]
-    assert before == list(range(6, 6 + len(before)))
-    assert after == list(range(after[0], after[0] + 30))
-    lost = after[0] - before[-1] - 1
-    assert lost > 50
-    assert source.drops == {"overload": lost}
-    assert gap == Gap("0", None, frames(early)[-1].captured_ns, late[0].captured_ns, "overload")
-    assert "lost" not in states(early)
-
-
 def test_overload_of_a_stream_drops_what_waits_up_to_a_key_frame(clip: Path) -> None:
     options = SourceOptions(**QUICK, queue_s=0.1, late_s=0.5, settle_s=0.2)
     with RtspServer(clip, loop=True) as server, open_source(server.url, options=options) as source:
@@ -351,158 +210,6 @@ def test_overload_of_a_stream_drops_what_waits_up_to_a_key_frame(clip: Path) -> 
     assert first.index % 15 == 0  # a key frame
     assert source.drops == {"overload": first.index - last.index - 1}
     assert gap == Gap(source.name, None, last.captured_ns, first.captured_ns, "overload")
-
-
-def test_close_from_another_thread_ends_the_iteration() -> None:
-    source = open_source("0", options=injected(hanging, stall_s=60))
-    timer = threading.Timer(1.5, source.close)
-    began = time.monotonic()
-    timer.start()
-    records = list(source)
-    timer.join()
-    assert time.monotonic() - began < 8
-    assert states(records)[0] == "connecting"
-    assert list(source) == []
-
-
-def test_abandoned_iteration_ends_the_worker() -> None:
-    source = open_source("0", options=injected(steady))
-    stream = iter(source)
-    until(stream, lambda r: isinstance(r, Frame))
-    assert children_of(os.getpid())
-    del stream
-    source.close()
-
-
-def test_killed_worker_is_replaced() -> None:
-    before = children_of(os.getpid())
-    with open_source("0", options=injected(steady)) as source:
-        stream = iter(source)
-        until(stream, lambda r: isinstance(r, Frame))
-        (worker,) = children_of(os.getpid()) - before
-        os.kill(int(worker), signal.SIGKILL)
-        records = until(stream, is_state("live"))
-    assert states(records) == ["lost", "connecting", "live"]
-
-
-def test_worker_leaves_when_its_parent_is_gone() -> None:
-    config = {
-        "kind": "camera",
-        "target": "0",
-        "fps": None,
-        "size": None,
-        "camera": f"{fake_cameras.__name__}:hanging",
-        "unread_frames": 5,
-        "queue_ns": 10**9,
-        "queue_bytes": 1 << 20,
-        "path": sys.path,
-        "package": "microspot.realtime.sources.capture",
-    }
-    worker = subprocess.Popen(
-        [sys.executable, "-P", capture_worker.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    )
-    assert worker.stdin
-    with worker, worker.stdin as pipe:
-        pipe.write(json.dumps(config).encode() + b"\n")
-        pipe.flush()
-        time.sleep(0.5)
-        assert worker.poll() is None
-        pipe.close()
-        assert worker.wait(10) == 0
-
-
-def test_low_rate_of_a_camera_is_warned_of() -> None:
-    with open_source("0", options=injected(steady, low_hz=200.0, rate_window_s=0.2)) as source:
-        records = until(iter(source), is_state("rate"))
-    assert "frames/s measured" in records[-1].detail  # type: ignore[union-attr]
-
-
-def test_pauses_grow_up_to_a_limit_and_start_anew_after_a_stable_connection() -> None:
-    options = SourceOptions(
-        retry_s=1, retry_growth=2, retry_max_s=30, retry_jitter=0.25, retry_lively_s=3
-    )
-    backoff = ReconnectBackoff(options)
-    for lived_s, most in (
-        (25, 1),
-        (1, 3),
-    ):  # stable, if shorter than the last pause; and a second, which is not
-        for full in (1, 2, 4, 8, 16, 30, 30):
-            assert 0.75 * full <= backoff.pause_s(None) <= full
-        assert backoff.pause_s(lived_s) <= most
-        backoff = ReconnectBackoff(options)
-
-
-def test_pauses_add_about_a_quarter_to_an_outage() -> None:
-    backoff = ReconnectBackoff(SourceOptions(retry_jitter=1e-9))
-    waited = [0.0]
-    while waited[-1] < 300:
-        waited.append(waited[-1] + backoff.pause_s(None))
-    added = [after / before for before, after in itertools.pairwise(waited) if before > 5]
-    assert max(added) < 1.35
-    assert len(waited) < 40
-
-
-STEP = SECOND_NS // 30
-
-
-def test_camera_time_is_kept_whatever_arrival_does() -> None:
-    clock = ArrivalClock()
-    rng = np.random.default_rng(1)
-    delays = rng.integers(1_000_000, 60_000_000, 600)
-    placed = [
-        clock.place(5 * SECOND_NS + i * STEP, 77 * SECOND_NS + i * STEP + int(d))
-        for i, d in enumerate(delays)
-    ]
-    assert np.abs(np.diff([host for host, _ in placed]) - STEP).max() <= 0.0051 * STEP
-    assert not any(jumped for _, jumped in placed)
-
-
-def test_drift_of_the_camera_clock_is_followed() -> None:
-    clock = ArrivalClock()
-    late = []
-    for i in range(30 * 600):  # ten minutes; the camera's second is 200 ppm short: 120 ms in all
-        at = i * STEP + 5_000_000 + (i * 7919 % 13) * 1_000_000
-        host, _ = clock.place(i * STEP * 9998 // 10_000, at)
-        late.append(at - host)
-    assert max(late) - min(late) < 30_000_000
-
-
-@pytest.mark.parametrize("jump", [-3 * SECOND_NS, 40 * SECOND_NS])
-def test_jump_of_the_camera_clock_is_told(jump: int) -> None:
-    clock = ArrivalClock()
-    placed = [
-        clock.place(9 * SECOND_NS + i * STEP + jump * (i >= 50), 80 * SECOND_NS + i * STEP)
-        for i in range(100)
-    ]
-    assert [i for i, (_, jumped) in enumerate(placed) if jumped] == [50]
-    assert min(np.diff([host for host, _ in placed])) > 0
-    assert placed[-1][0] - placed[0][0] <= 99 * STEP + 2
-
-
-def test_repeated_times_stay_repeated_and_reconnects_stay_behind_the_floor() -> None:
-    clock = ArrivalClock()
-    hosts = [
-        clock.place(pts, at)[0]
-        for pts, at in ((SECOND_NS, 10), (SECOND_NS, 20), (SECOND_NS + STEP, 30), (SECOND_NS, 40))
-    ]
-    assert hosts[1] <= hosts[0] < hosts[2]
-    assert hosts[3] <= hosts[2]
-    later = ArrivalClock(after_ns=1000)
-    assert later.place(None, 950)[0] == 1001
-
-
-def test_frames_older_than_the_floor_keep_their_time_unless_it_is_absurd() -> None:
-    held = ArrivalClock(after_ns=100 * SECOND_NS)
-    assert [held.place(i * SECOND_NS, 98 * SECOND_NS)[0] for i in range(5)] == [
-        98 * SECOND_NS,
-        99 * SECOND_NS,
-        100 * SECOND_NS,
-        101 * SECOND_NS,
-        102 * SECOND_NS,
-    ]
-    assert ArrivalClock(after_ns=100 * SECOND_NS).place(0, 50 * SECOND_NS)[0] == 100 * SECOND_NS + 1
 
 
 def waiting(records: list[Record]) -> list[str]:
@@ -558,14 +265,6 @@ def test_no_key_frame_at_all_is_told_in_the_end(clip: Path) -> None:
         pytest.raises(SourceError, match="packets come, but no key frame within 2 s"),
     ):
         list(source)
-
-
-def test_the_worker_spells_its_constants_as_the_rest_does() -> None:
-    """It must stay light, and so loads neither `records` nor `clips`."""
-    assert packets.SECOND_NS == SECOND_NS
-    assert outbox.OVERLOAD == DropCause.OVERLOAD
-    causes = (capture_worker.OVERLOAD, capture_worker.UNREAD, capture_worker.DAMAGED)
-    assert causes == (DropCause.OVERLOAD, DropCause.UNREAD, DropCause.DAMAGED)
 
 
 @pytest.mark.parametrize(
@@ -650,13 +349,6 @@ def test_a_reconnect_tells_the_camera_s_own_time(clip: Path) -> None:
         assert frame.captured_ns == pytest.approx(
             moved + turns * 45 * SECOND_NS / 30, abs=SECOND_NS / 30
         )
-
-
-def test_live_source_has_a_start_and_a_type() -> None:
-    with open_source("0") as source:
-        assert isinstance(source, LiveSource)
-        assert source.started_utc
-        assert source.started_utc.endswith("+00:00")
 
 
 def test_a_live_stream_that_has_become_a_recording_is_over():
