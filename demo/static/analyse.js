@@ -1,7 +1,7 @@
 // The Analyse tab: a video is sent in pieces, its events come back; the results are files for as
 // long as this page is open.
 
-import { Events, caption, curve, length, tint } from "./events.js";
+import { Events, curve, length, tint } from "./events.js";
 import { address, connect, waiting } from "./socket.js";
 import { Timeline } from "./timeline.js";
 
@@ -137,7 +137,7 @@ class Analyse {
     dot.dataset.final = "";
     dot.style.color = `var(${tint(event, this.spec.labels)})`;
     go.type = "button";
-    go.textContent = caption(event);
+    go.textContent = event.caption;
     go.onclick = () => this.jump(event.onset_s);
     const onset = `${event.onset_s.toFixed(2)} s`, score = event.score.toFixed(2);
     const frames = `${event.onset_frame} to ${event.offset_frame}`;

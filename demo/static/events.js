@@ -1,4 +1,4 @@
-// Events as the page knows them, their words and colours.
+// Events as the page knows them, and their colours. How one is worded, `caption`, its record says.
 
 export class Events {
   constructor() { this.clear(); }
@@ -13,18 +13,6 @@ export class Events {
 
   // Every event, by onset.
   sorted() { return [...this.byId.values()].sort((a, b) => a.onset_s - b.onset_s); }
-}
-
-// "surprise 93%"; the spotting score where there is no label yet.
-export function caption(event) {
-  const name = event.status !== "final" ? "provisional" : event.label ?? "micro-expression";
-  return `${name} ${Math.round(100 * certainty(event))}%`;
-}
-
-function certainty(event) {
-  if (event.status !== "final" || !event.label) return event.score;
-  const scores = event.label_scores ?? {};
-  return scores[event.label] ?? Math.max(...Object.values(scores));
 }
 
 export function length(event) {

@@ -2,7 +2,7 @@
 // scores of every window length as a heat strip, the intervals below with each event's intensity
 // inside. Columns come as the server sends them, the newest 30 with every frame.
 
-import { caption, levels, tint } from "./events.js";
+import { levels, tint } from "./events.js";
 
 const DRAW_MS = 66; // between two drawings: two frames, for 20 s of scores move by little in one
 const NONE = 255, SHARE = [0.36, 0.36, 0.28], GAP = 5, AXIS = 18, GUTTER = 62, EDGE = 6;
@@ -219,7 +219,7 @@ export class Timeline {
       this.pen.fillStyle = this.pen.strokeStyle = this.color(tint(event, this.spec.labels));
       this.pen.lineWidth = 2;
       this.interval(event, x0, x1, middle - half, middle + half);
-      const words = caption(event), wide = this.pen.measureText(words).width;
+      const words = event.caption, wide = this.pen.measureText(words).width;
       const next = this.events[this.events.indexOf(event) + 1];
       const limit = next ? this.x(next.onset_s * 1e9) - 4 : this.width - EDGE;
       if (x1 + 5 < free || x1 + 5 + wide > limit) continue;

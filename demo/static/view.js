@@ -1,6 +1,6 @@
 // What Live and Camera share: the picture with its overlay, the facts, the timeline, the events.
 
-import { Events, caption, curve, length, tint } from "./events.js";
+import { Events, curve, length, tint } from "./events.js";
 import { Thumbs } from "./thumbs.js";
 import { Timeline } from "./timeline.js";
 
@@ -79,7 +79,7 @@ export class View {
     dot.className = "ms-dot";
     dot.dataset.final = "";
     dot.style.color = `var(${tint(event, this.spec.labels)})`;
-    name.append(dot, caption(event));
+    name.append(dot, event.caption);
     when.textContent = `at ${event.onset_s.toFixed(2)} s, ${length(event)} long`;
     words.append(name, when);
     item.dataset.id = event.id;
@@ -104,7 +104,7 @@ export class View {
     const named = this.events.sorted().filter((e) => ns / 1e9 - e.offset_s < NAMED_S).at(-1);
     if (seen) this.outline(outline, named);
     this.timeline.take(face.now_ns, face.columns);
-    if (named) this.say(caption(named));
+    if (named) this.say(named.caption);
     else if (face.note) this.say(sentence(face.note));
     else this.say(seen ? "Watching" : "No face in view");
     this.facts.quality.textContent = seen ? face.quality.toFixed(2) : "–";
@@ -127,7 +127,7 @@ export class View {
     for (const [x, y] of points) this.pen.lineTo(x, y);
     this.pen.closePath();
     this.pen.stroke();
-    if (named) this.tag(points, caption(named), color);
+    if (named) this.tag(points, named.caption, color);
   }
 
   color(event) {

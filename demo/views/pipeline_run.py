@@ -17,6 +17,7 @@ from microspot.engines.runtime.engine import EngineSet
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import MicrospotError
 from microspot.realtime.overlay.cards import RATE_TOLERANCE
+from microspot.realtime.overlay.event_text import caption
 from microspot.realtime.records import Frame, View
 from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sources.open import Source
@@ -67,8 +68,12 @@ class PageSink(Sink):
         self._spec = spec
 
     def write(self, record: dict[str, Any]) -> None:
-        """Send a record; `start` also carries what the page must know to draw."""
-        self._send(record | self._spec if record["type"] == "start" else record)
+        """Send a record; `start` carries what the page must know to draw, an event its words."""
+        if record["type"] == "start":
+            record = record | self._spec
+        elif record["type"] == "event":
+            record = record | {"caption": caption(record)}
+        self._send(record)
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Send the message of a frame, if it has one."""

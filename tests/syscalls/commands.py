@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import shutil
@@ -35,6 +36,8 @@ BUILD_SERVERS = (
 # neither a maintainer's own settings nor where this runs must speak for ours
 HIDING = (*EVERY, *BUILD_SERVERS, "DO_NOT_TRACK", "MICROSPOT_CACHE", "MPLCONFIGDIR")
 FAILED = "failed"
+# Of the parity ladder, those that can be tried without a GPU; C with TensorRT for RTX installed.
+RUNGS = "ABC" if importlib.util.find_spec("tensorrt_rtx") else "AB"
 
 Visit = Callable[[subprocess.Popen[str]], None]
 
@@ -44,7 +47,7 @@ class Watched:
     """One command: the program (a package of ours), its arguments, and the files that these name.
 
     Both are relative to the folder it runs in. prepare: puts there what it needs. visit: what
-    happens while it runs. codes: what it may end with.
+    happens while it runs. codes: what it may end with. says: parts of what it prints.
     """
 
     program: str
@@ -53,6 +56,7 @@ class Watched:
     prepare: Callable[[Path], None] | None = None
     visit: Visit | None = None
     codes: tuple[int, ...] = (0,)
+    says: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,7 @@ def watch_command(
     findings += rules.left_findings(
         remaining, [traces, cache, *(work / output for output in watched.outputs)]
     )
-    findings += _failures(
-        done, watched.codes, written, [work / output for output in watched.outputs]
-    )
+    findings += _failures(done, watched, written, work)
     if not findings:
         shutil.rmtree(place / name)
     return Report(name, time.monotonic() - began, findings, rules.names_asked(seen))
@@ -123,13 +125,17 @@ def _environment(home: Path, temporary: Path, more: Mapping[str, str] | None) ->
 
 def _failures(
     done: subprocess.CompletedProcess[str],
-    codes: tuple[int, ...],
+    watched: Watched,
     written: set[Path],
-    outputs: list[Path],
+    work: Path,
 ) -> list[Finding]:
     """A command that did not do its work has shown nothing."""
-    if done.returncode not in codes:
+    if done.returncode not in watched.codes:
         return [Finding(FAILED, f"exit code {done.returncode}: {_last_line(done.stderr)}")]
+    unsaid = [part for part in watched.says if part not in done.stdout]
+    if unsaid:
+        return [Finding(FAILED, f"never said {', '.join(unsaid)}: {_last_line(done.stdout)}")]
+    outputs = [work / output for output in watched.outputs]
     silent = [
         str(path) for path in outputs if not any(each.is_relative_to(path) for each in written)
     ]
@@ -183,7 +189,11 @@ COMMANDS = {
         "realtime", f"bench sample --cameras 2 --processes 2 --seconds {SECONDS} --json"
     ),
     "doctor": Watched("engines", "doctor --json"),
-    "verify": Watched("engines", "verify --sm 89 --precision fp16 --json"),
+    "verify": Watched(
+        "engines",
+        "verify --sm 89 --precision fp16 --json",
+        says=tuple(f'"{rung}": "passed' for rung in RUNGS),
+    ),
     "train-spotter": Watched("engines", f"train spotter {TRAIN}", ("run",), prepare=_set(SPOTTER)),
     "train-recognizer": Watched(
         "engines", f"train recognizer {TRAIN}", ("run",), prepare=_set(RECOGNIZER)

@@ -188,6 +188,10 @@ def test_a_command_that_failed_or_wrote_nothing_has_shown_nothing(tmp_path: Path
     assert [found.kind for found in report.findings] == [FAILED]
     report = watch_command("silent", Watched("engines", "list", ("events.csv",)), tmp_path)
     assert [found.kind for found in report.findings] == [FAILED]
+    report = watch_command("unsaid", Watched("engines", "list", says=("passed",)), tmp_path)
+    assert [found.kind for found in report.findings] == [FAILED]
+    report = watch_command("said", Watched("engines", "list --json", says=("cache",)), tmp_path)
+    assert report.findings == []
 
 
 def _disappointed(process: subprocess.Popen[str]) -> None:
