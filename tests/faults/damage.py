@@ -212,9 +212,12 @@ def _nodes(value: Any) -> list[Any]:
 
     `training` and `metrics` are large and not read.
     """
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    below = [node for child in inner for node in _nodes(child)]
-    return [value] * 4 + below if isinstance(value, dict | list) else below
+    if not isinstance(value, dict | list):
+        return []
+    nodes = [value] * 4
+    for child in value.values() if isinstance(value, dict) else value:
+        nodes += _nodes(child)
+    return nodes
 
 
 def damage(rng: random.Random, seed: Seed) -> tuple[str, bytes]:

@@ -219,7 +219,7 @@ def summary(results: list[Result]) -> str:
             f"\n{bad.by} {bad.outcome}: {case.number} {case.kind} .{case.ending} {case.way}"
         )
         lines += [f"    {line}" for line in bad.detail.splitlines()[-6:]]
-    failed = sum(not r.good for r in results)
+    failed = len([r for r in results if not r.good])
     return "\n".join([*lines, f"\n{len(results)} runs, {failed} failures"])
 
 

@@ -58,8 +58,11 @@ def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
 
     Runs of digits compare as numbers; equal numbers (1, 01) as text.
     """
-    parts = DIGITS.split(path.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
+    return [_sort_key(part) for part in DIGITS.split(path.name)], path.name
+
+
+def _sort_key(part: str) -> tuple[int, str]:
+    return (int(part), "") if part.isdecimal() else (-1, part)
 
 
 def _images(folder: Path) -> list[Path]:

@@ -48,10 +48,8 @@ STEP_US = 33_333
 def pictures():
     """JPEGs with a face, so that sessions are made."""
     with open_source("sample") as source:
-        return [
-            jpeg(r.image)
-            for r in itertools.islice((r for r in source if isinstance(r, Frame)), FRAMES)
-        ]
+        frames = (record for record in source if isinstance(record, Frame))
+        return [jpeg(frame.image) for frame in itertools.islice(frames, FRAMES)]
 
 
 def held():

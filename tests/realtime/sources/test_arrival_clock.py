@@ -36,10 +36,12 @@ def test_drift_of_the_camera_clock_is_followed() -> None:
 @pytest.mark.parametrize("jump", [-3 * SECOND_NS, 40 * SECOND_NS])
 def test_jump_of_the_camera_clock_is_told(jump: int) -> None:
     clock = ArrivalClock()
-    placed = [
-        clock.place(9 * SECOND_NS + i * STEP + jump * (i >= 50), 80 * SECOND_NS + i * STEP)
-        for i in range(100)
-    ]
+    placed = []
+    for i in range(100):
+        camera_ns = 9 * SECOND_NS + i * STEP
+        if i >= 50:
+            camera_ns += jump
+        placed.append(clock.place(camera_ns, 80 * SECOND_NS + i * STEP))
     assert [i for i, (_, jumped) in enumerate(placed) if jumped] == [50]
     assert min(np.diff([host for host, _ in placed])) > 0
     assert placed[-1][0] - placed[0][0] <= 99 * STEP + 2

@@ -254,9 +254,8 @@ def test_no_mistyped_option_tells_a_secret(call):
 
 
 def test_streams_that_differ_in_what_is_hidden_are_told_apart():
-    names = [
-        source.name for source in open_sources([f"rtsp://h/live/secret{i}/x" for i in range(3)])
-    ]
+    uris = [f"rtsp://h/live/secret{i}/x" for i in range(3)]
+    names = [source.name for source in open_sources(uris)]
     assert names == ["rtsp://h/live/***/x", "rtsp://h/live/***/x#2", "rtsp://h/live/***/x#3"]
 
 

@@ -386,12 +386,9 @@ def test_synthetic_sample_knows_its_truth_and_repeats_itself() -> None:
 
 
 def test_no_password_is_in_the_names_that_tell_streams_apart() -> None:
-    names = [
-        s.name
-        for s in open_sources(
-            ["rtsp://a:pw1@h/x", "rtsp://b:pw2@h/x", "rtsp://b:pw2@h/x", "sample", "sample"]
-        )
-    ]
+    uris = ["rtsp://a:pw1@h/x", "rtsp://b:pw2@h/x", "rtsp://b:pw2@h/x", "sample", "sample"]
+    names = [source.name for source in open_sources(uris)]
     assert len(set(names)) == len(names)
-    assert not any(secret in name for name in names for secret in ("pw1", "pw2", "a:", "b:"))
+    for secret in ("pw1", "pw2", "a:", "b:"):
+        assert secret not in " ".join(names)
     assert names[-2:] == ["sample", "sample#2"]
