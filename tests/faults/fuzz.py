@@ -39,7 +39,9 @@ EXPECTED = {
     "DataError",
     *(f"exit {code}" for code in CODES),
 }
-HANG_S, START_S = 60.0, 300.0  # a case, and the start of a worker, on a machine that is busy
+# On a machine that is busy.
+HANG_S = 60.0  # a case
+START_S = 300.0  # the start of a worker
 PIPELINE_EVERY = 4  # files of which one goes through a pipeline, too
 ROOT = Path(__file__).parents[2]
 

@@ -2,9 +2,9 @@
 
 A read of a camera can hang for good, and only killing the process ends that.
 
-The parent runs this file by path. Of this project it imports only `outbox`, `packets` and
-`engines.data.decoding`, which import no more of it (no network code, no weights): a worker is up in
-a fraction of a second and holds little memory. One JSON line, the configuration, comes in on
+The parent runs this file by path. Of this project it loads only `outbox`, `packets` and
+`engines.data.decoding` with the one module that this imports (no networks, no weights): a worker is
+up in a fraction of a second and holds little memory. One JSON line, the configuration, comes in on
 descriptor 0 (never in the arguments: the target may hold a password, and anyone may list
 arguments); messages go out on descriptor 1 (see `outbox`). When descriptor 0 ends, the parent is
 gone or wants the worker to end.
