@@ -69,6 +69,7 @@ def _tab(tab: str, sources: Sequence[str], setup: PipelineSetup, limits: Limits)
         "threshold": f"{setup.threshold:.2f}",
         "megabytes": megabytes(limits.upload_bytes),
         "minutes": f"{limits.upload_seconds / 60:.0f}",
+        "face_px": f"{setup.settings.min_face_px:.0f}",
         "in_flight": str(limits.in_flight),
     }
     text = fragment(tab)

@@ -1,7 +1,7 @@
 """What a set of weights promises: rates, sizes, windows, lags, labels, thresholds, tensor shapes.
 
 The specs travel inside `manifest.json`, are checked when weights load, and are the only home of
-these numbers. Values marked [S1] or [S2] are stated by the notes on MESNet or CMNet; all others are
+these numbers. Values marked [S1] or [S2] are stated in `engines/PAPERS.md`; all others are
 not from the papers.
 """
 
@@ -49,7 +49,7 @@ class _Spec:
     """JSON round trip of the specs; wrong keys, types and values are refused by name."""
 
     NUMBERS: ClassVar[dict[str, tuple[int, int]]]  # least and most of each whole number
-    LISTS: ClassVar[dict[str, tuple[int, int]]] = {}  # of whole numbers, likewise
+    LISTS: ClassVar[dict[str, tuple[int, int]]] = {}  # least and most of lists of whole numbers
     SHARES: ClassVar[tuple[str, ...]]  # numbers from 0 to 1
 
     @classmethod

@@ -2,13 +2,18 @@
 
 One frame, from camera to overlay:
 
-    sources     a camera, stream or file yields Frame(index, captured_ns, image)
-    feed        its thread keeps one frame per tick and has the face aligned: Crop
-    pipeline    the loop takes one item of every feed and runs all sessions together
+    sources     a camera, stream or file yields Frame(source, index, captured_ns, image)
+    feed        its thread keeps one frame per tick (spotting/frame_decimator) and has the face
+                aligned: Crop
+    pipeline    one loop takes an item of every feed and runs the sessions of all sources
+                (source_run) together; their requests share batches (spotting/batching)
     session     the crop enters the ring; the encoder makes its feature, once
-    spotting    ticks, scores, refined windows, non-maximum suppression: a decided interval
-    session     the recognizer names the final interval: Event
-    sinks       write it; overlay draws frame and View
+    spotting/   time_grid: capture times become ticks; scorer: one new column, one new score for
+                each window length; refinement: windows that pass get a better interval;
+                streaming_nms: overlapping intervals compete until nothing later can matter;
+                event_builder: the recognizer names the final interval: Event
+    watch       hands every record to the sinks, and every frame with its views to those that
+                draw (overlay/draw)
 
 The modules:
 
@@ -43,11 +48,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Settings
-    from .pipeline import Pipeline
-    from .records import Crop, Event, Frame, Gap, View
+    from .pipeline import Pipeline, SourceEnd
+    from .records import Crop, Event, Frame, Gap, SourceState, SourceWarning, View
     from .session import Session
+    from .sinks.base import Sink
     from .sinks.open import open_sink
-    from .sources.open import open_source
+    from .sources.open import open_source, open_sources
 
 __all__ = [
     "Crop",
@@ -57,17 +63,23 @@ __all__ = [
     "Pipeline",
     "Session",
     "Settings",
+    "Sink",
+    "SourceEnd",
+    "SourceState",
+    "SourceWarning",
     "View",
     "open_sink",
     "open_source",
+    "open_sources",
 ]
 _HOMES = {
     "config": ("Settings",),
-    "pipeline": ("Pipeline",),
-    "records": ("Crop", "Event", "Frame", "Gap", "View"),
+    "pipeline": ("Pipeline", "SourceEnd"),
+    "records": ("Crop", "Event", "Frame", "Gap", "SourceState", "SourceWarning", "View"),
     "session": ("Session",),
+    "sinks.base": ("Sink",),
     "sinks.open": ("open_sink",),
-    "sources.open": ("open_source",),
+    "sources.open": ("open_source", "open_sources"),
 }
 
 

@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 
 from microspot.engines.data.annotations import Interval, read_table
-from microspot.engines.evaluation.metrics import match, recognition_report, spotting_report
+from microspot.engines.evaluation.metrics import (
+    HIT_IOU,
+    match,
+    recognition_report,
+    spotting_report,
+)
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.text.redaction import printable, redact_uri
 
@@ -35,7 +40,7 @@ def evaluate(
     *,
     truth: Path | None = None,
     rule: str = "one_to_one",
-    iou: float = 0.5,
+    iou: float = HIT_IOU,
     fps: float | None = None,
     file_numbers: bool = False,
 ) -> dict[str, Any]:
@@ -46,41 +51,45 @@ def evaluate(
     the numbers in the names of these images, not places counted from 0. Raises UsageError where
     neither truth is there, DataError for truth beyond the video.
 
-    Truth whose label the engine does not know counts for spotting alone; `labels_left_out` says how
-    often.
+    Truth counts for spotting alone where it has no label, or one that the engine does not know:
+    `unlabelled` and `labels_left_out` say how often.
     """
     match([], [], rule, iou)  # refuses a wrong rule before any video runs
     table = None if truth is None else read_table(truth)
     pooled = _Pooled()
     for source in open_sources(uris, fps=fps):
-        rows = None
-        if table is not None:
-            rows = _counted_from_0(source, _of_video(source, table), file_numbers)
-        observed = observe(source, engines, settings)
-        if rows is None:
-            pooled.add(_known_to(source, observed.times), observed)
-        else:
-            pooled.add(_within(source, rows, observed.frames), observed)
+        pooled.add(*_watch(source, table, engines, settings, file_numbers))
     report = {
         "rule": rule,
         "iou": iou,
         "engines": engines.name,
         "sources": [printable(redact_uri(uri)) for uri in uris],
     }
-    report |= spotting_report(
-        pooled.wanted,
-        pooled.found,
-        rule=rule,
-        iou=iou,
-        minutes=pooled.seconds / 60,
-        emits=("micro",),
-    )
-    report["decision_delay_s"] = pooled.decision_delay_s()
-    report["no_evidence"] = _time_without_evidence(pooled.outages)
+    report |= pooled.spotting(rule, iou)
     if engines.recognizer_spec is not None:
         labels = engines.recognizer_spec.labels
         report |= _recognition(pooled.wanted, pooled.found, iou, labels)
     return report
+
+
+def _watch(
+    source: Source,
+    table: list[Interval] | None,
+    engines: EngineSet,
+    settings: Settings,
+    file_numbers: bool,
+) -> tuple[list[Interval], Observed]:
+    """The truth of a source, from `table` or its own, and what the pipeline gives on it.
+
+    Truth that does not fit the names of images is refused before the pipeline runs.
+    """
+    if table is None:
+        classes = len(engines.recognizer_spec.labels) if engines.recognizer_spec else 3
+        observed = observe(source, engines, settings)
+        return _known_to(source, observed.times, classes), observed
+    rows = _counted_from_0(source, _of_video(source, table), file_numbers)
+    observed = observe(source, engines, settings)
+    return _within(source, rows, observed.frames), observed
 
 
 def _recognition(
@@ -89,7 +98,9 @@ def _recognition(
     """Figures of recognition; truth with a label that is not among `labels` is left out."""
     unknown = Counter(row.label for row in wanted if row.label and row.label not in labels)
     named = [replace(row, label=None) if row.label in unknown else row for row in wanted]
-    return recognition_report(named, found, iou) | {"labels_left_out": dict(unknown)}
+    unlabelled = sum(row.label is None for row in wanted)
+    left_out = {"labels_left_out": dict(unknown), "unlabelled": unlabelled}
+    return recognition_report(named, found, iou) | left_out
 
 
 @dataclass(eq=False)
@@ -124,6 +135,21 @@ class _Pooled:
         self.outages += joined(observed.gaps)
         if observed.times:
             self.seconds += (observed.times[-1] - observed.times[0]) / 1e9
+
+    def spotting(self, rule: str, iou: float) -> dict[str, Any]:
+        """Figures of spotting, decision delay and time without evidence."""
+        figures = spotting_report(
+            self.wanted,
+            self.found,
+            rule=rule,
+            iou=iou,
+            minutes=self.seconds / 60,
+            emits=("micro",),
+        )
+        return figures | {
+            "decision_delay_s": self.decision_delay_s(),
+            "no_evidence": _time_without_evidence(self.outages),
+        }
 
     def decision_delay_s(self) -> float | None:
         """Median time from an event's offset to its decision; None without events."""
@@ -259,10 +285,11 @@ def _within(source: Source, rows: list[Interval], frames: int) -> list[Interval]
     )
 
 
-def _known_to(source: Source, times: list[int]) -> list[Interval]:
+def _known_to(source: Source, times: list[int], classes: int) -> list[Interval]:
     """The truth that the source itself knows, in the frames nearest in time.
 
-    times: capture times (ns) of all frames. Raises UsageError for a source that knows none.
+    times: capture times (ns) of all frames; classes: of the label set. Raises UsageError for a
+    source that knows none.
     """
     movements = getattr(source, "truth", None)
     if movements is None:
@@ -283,7 +310,7 @@ def _known_to(source: Source, times: list[int]) -> list[Interval]:
             apex=nearest_frame(movement.apex_ns),
             offset=nearest_frame(movement.offset_ns),
             type=movement.kind,
-            label=movement.label3,
+            label=movement.label(classes),
         )
         for movement in movements
         if movement.kind in ("micro", "macro")

@@ -20,7 +20,7 @@ Status = Literal["provisional", "final", "withdrawn"]
 UNCERTAIN = "uncertain"  # the label of an event whose most probable one is below the label floor
 
 
-class Connection(StrEnum):
+class ConnectionState(StrEnum):
     """What a live source is doing: the values of `state` in the `state` record."""
 
     CONNECTING = "connecting"
@@ -48,6 +48,7 @@ class GapReason(StrEnum):
     PICTURE_SIZE_CHANGED = "picture size changed"
     CONNECTION_LOST = "connection lost"
     OVERLOAD = "overload"
+    NEW_SIZE = "new size"  # of the pictures that a program pushes
 
 
 class DropCause(StrEnum):
@@ -139,7 +140,7 @@ class SourceState:
     """A live source's connection changed."""
 
     source: str
-    state: Connection
+    state: ConnectionState
     detail: str = ""
 
 

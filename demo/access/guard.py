@@ -50,8 +50,8 @@ GRADIO_PATHS = (
     "/gradio_api/theme.css",
 )
 GRADIO_FOLDERS = ("/assets/", "/static/", "/svelte/", "/gradio_api/heartbeat/")
-# Gradio builds its components with `new Function` and styles them inline: hence the unsafe-...
-# parts.
+# Gradio builds its components with `new Function` and styles them inline: hence 'unsafe-eval' and
+# 'unsafe-inline'.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "

@@ -14,6 +14,7 @@ import typer
 
 from ..errors import DataError, UsageError, install
 from ..evaluation.exams.commands import exam
+from ..evaluation.metrics import HIT_IOU
 from ..specs import OPERATING_POINT
 from ..tensorrt.commands import COMMANDS
 from .entry_point import run_command, version_option
@@ -225,7 +226,7 @@ def score(
         Path | None, typer.Option(help="table fold,true,pred: recognition only")
     ] = None,
     rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
-    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = 0.5,
+    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = HIT_IOU,
     as_json: Json = False,
 ) -> None:
     """Score tables of intervals (spotting, STRS) or of labels (UF1, UAR, accuracy, confusion)."""

@@ -40,7 +40,7 @@ STILL_PACKETS = 30  # of another track without a second one of this: this is a s
 
 SQUARE = Fraction(1)
 NEAR_SQUARE = 0.02  # pixels closer to square are taken for square
-WIDEST = 4  # and so are pixels that are wider or narrower than any camera's
+WIDEST = 4  # ratio of a pixel's sides; more than any camera has is not believed
 # Matrices of turns to the left, by the number of quarter turns.
 QUARTERS = (None, (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 

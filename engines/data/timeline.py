@@ -86,6 +86,10 @@ class Movement:
     label5: str | None = None
     peak_px: float = 0.0
 
+    def label(self, classes: int) -> str | None:
+        """Its label in the set of 3 or of 5 classes."""
+        return self.label3 if classes == 3 else self.label5
+
 
 @dataclass(frozen=True)
 class Action:

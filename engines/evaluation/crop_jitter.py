@@ -43,7 +43,7 @@ BROW_LASTS_S = 0.4
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class CropJitter:
     """Jitter of the crops in crop pixels (RMS length), registered and by landmarks alone.
 
     `me_survival` is the share of a known brow movement left in the crops, 1 at best.
@@ -84,7 +84,7 @@ def measure(
     seed: int = 0,
     seconds: float = 8,
     hz: int = 30,
-) -> Steadiness:
+) -> CropJitter:
     """Sway a picture, align it without and with moving brows, and measure what is left.
 
     image_bgr: (H, W, 3) with one neutral face. Raises DataError where the aligner finds no face in
@@ -103,7 +103,7 @@ def measure(
     clip = _Clip(still, home, side, sway, hz, seed)
     plain = _align(clip, np.zeros_like(times), aligner_factory)
     moved = _align(clip, _pulses(times), aligner_factory)
-    return Steadiness(
+    return CropJitter(
         motion_px_rms=_motion(clip, [s.face.affine for s in plain]),
         unregistered_px_rms=_motion(clip, [s.face.placed for s in plain]),
         me_survival=_survival(plain, moved, clip),

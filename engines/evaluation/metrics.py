@@ -170,7 +170,7 @@ def spotting_report(
     found: Sequence[Interval],
     *,
     rule: str = "one_to_one",
-    iou: float = 0.5,
+    iou: float = HIT_IOU,
     minutes: float | None = None,
     emits: Sequence[str] = ("micro", "macro"),
 ) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _counts(hit_truth: int, hit_found: int, truth: int, found: int, rule: str) -
 
 
 def recognition_report(
-    truth: Sequence[Interval], found: Sequence[Interval], iou: float = 0.5
+    truth: Sequence[Interval], found: Sequence[Interval], iou: float = HIT_IOU
 ) -> dict[str, Any]:
     """Figures of the labels on what was spotted: uf1, uar, accuracy, confusion and strs.
 

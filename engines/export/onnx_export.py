@@ -36,7 +36,7 @@ OPSET = 20
 TRACED = 3  # size of free dimensions while tracing: 1 would be taken for a constant
 CHECKED = (1, 2, 5)  # sizes of free dimensions while checking
 TOLERANCE = 1e-5  # largest difference from torch, FP32
-FP16_TOLERANCE = 5e-3  # the same for FP16, relative to the largest value
+FP16_TOLERANCE = 5e-3  # of FP16 against torch, relative to the largest value
 SHIPPED = ("*.onnx", "*.safetensors", "*.task")
 
 Tensors = tuple[Sequence[TensorSpec], Sequence[TensorSpec]]

@@ -95,7 +95,7 @@ def _parts(uri: str, engines: EngineSet, folder: str | None, peak: Peak) -> dict
     incremental = percentiles(times.incremental)
     recompute = percentiles(times.recompute)
     cameras, delay = camera_costs(uri, engines, engines.spotter.grid_hz)
-    steady = measure(neutral_frame(), lambda: MediaPipeAligner(side=engines.spotter.side))
+    jitter = measure(neutral_frame(), lambda: MediaPipeAligner(side=engines.spotter.side))
     return {
         "heads": proposer_costs(engines, folder, peak),
         "incremental": incremental,
@@ -105,9 +105,9 @@ def _parts(uri: str, engines: EngineSet, folder: str | None, peak: Peak) -> dict
         "cameras": cameras,
         "decision_delay_s": delay,
         "nms": nms_costs(),
-        "crop_motion_px_rms": round(steady.motion_px_rms, 4),
-        "crop_motion_px_rms_unregistered": round(steady.unregistered_px_rms, 4),
-        "me_survival": round(steady.me_survival, 4),
+        "crop_motion_px_rms": round(jitter.motion_px_rms, 4),
+        "crop_motion_px_rms_unregistered": round(jitter.unregistered_px_rms, 4),
+        "me_survival": round(jitter.me_survival, 4),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from microspot.engines.commands.entry_point import run_command, version_option
+from microspot.engines.evaluation.metrics import HIT_IOU
 
 from ..errors import UsageError
 
@@ -147,7 +148,7 @@ def evaluate(
     threshold: Threshold = None,
     config: Config = None,
     rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
-    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = 0.5,
+    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = HIT_IOU,
     fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
     file_numbers: Annotated[
         bool,
@@ -183,9 +184,10 @@ def evaluate(
     if report.get("labels_left_out") and loaded.recognizer_spec:
         unknown = ", ".join(repr(label) for label in report["labels_left_out"])
         known = ", ".join(loaded.recognizer_spec.labels)
+        other = 5 if len(loaded.recognizer_spec.labels) == 3 else 3
         typer.echo(
             f"microspot: truth labels {unknown} are not among those of this engine ({known}): "
-            "they count for spotting alone; map them to these, or try --labels 5",
+            f"they count for spotting alone; map them to these, or try --labels {other}",
             err=True,
         )
 
@@ -210,7 +212,7 @@ def bench(
     processes: ProcessCount = None,
     as_json: Json = False,
 ) -> None:
-    """Time every stage beside its yardsticks, on one core; measure crop steadiness and memory.
+    """Time every stage beside its yardsticks, on one core; measure crop jitter and memory.
 
     This takes minutes.
     """

@@ -24,7 +24,7 @@ from microspot.engines.clips import SECOND_NS
 
 from ..errors import SourceError
 from ..records import (
-    Connection,
+    ConnectionState,
     DropCause,
     Frame,
     Gap,
@@ -115,7 +115,7 @@ class LiveSource:
         backoff = ReconnectBackoff(self._options)
         failure = ""
         while not self._closed.is_set():
-            yield SourceState(self.name, Connection.CONNECTING, failure)
+            yield SourceState(self.name, ConnectionState.CONNECTING, failure)
             failure = self._shown((yield from self._connection()))
             if self._closed.is_set() or self._broadcast_over:
                 return
@@ -145,7 +145,7 @@ class LiveSource:
             now_ns = start_ns  # segments that come late hold frames taken before now
         self._last_ns = max(now_ns, start_ns + LEAST_GAP_NS)
         self._lost = True
-        yield SourceState(self.name, Connection.LOST, why)
+        yield SourceState(self.name, ConnectionState.LOST, why)
         yield Gap(self.name, None, start_ns, self._last_ns, GapReason.CONNECTION_LOST)
 
     def _warnings_at_end(self, ending: str) -> Iterator[SourceWarning]:
@@ -228,7 +228,7 @@ class LiveSource:
                 raise CaptureError(header["detail"])
             elif silence.packets():
                 detail = "packets come, but no key frame yet"
-                yield SourceState(self.name, Connection.CONNECTING, detail)
+                yield SourceState(self.name, ConnectionState.CONNECTING, detail)
 
     def _opened(self, header: dict[str, Any], silence: SilenceTimeout) -> None:
         """Note what kind of stream was opened.
@@ -269,10 +269,10 @@ class LiveSource:
         """The state of a connection that gave its first frame."""
         height, width = image.shape[:2]
         if self._recording_s is not None:
-            yield SourceState(self.name, Connection.PLAYING, f"{width}x{height}, a recording")
+            yield SourceState(self.name, ConnectionState.PLAYING, f"{width}x{height}, a recording")
             return
         self.epoch = max(self.epoch + 1, time.time_ns())
-        yield SourceState(self.name, Connection.LIVE, f"{width}x{height}")
+        yield SourceState(self.name, ConnectionState.LIVE, f"{width}x{height}")
         if self._size and self._size != (width, height):
             asked = "x".join(map(str, self._size))
             detail = f"asked for {asked}, the camera gives {width}x{height}"

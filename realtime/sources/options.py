@@ -42,7 +42,7 @@ class SourceOptions:
     open_s: float = 10.0  # from a ready worker to the first packet or frame of its source
     picture_s: float = 60.0  # packets may come for so long without a picture
     stall_s: float = 5.0  # silence after which a live source counts as lost
-    playlist_stall_s: float = 30.0  # the same for HLS, silent while its next segment is made
+    playlist_stall_s: float = 30.0  # silence after which HLS is lost: it waits for its next segment
     unread_frames: int = 10  # reads of a camera that may fail in a row
 
     # Pauses between reconnects.

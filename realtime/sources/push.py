@@ -17,10 +17,11 @@ from typing import Self
 from microspot.engines.text.redaction import printable
 
 from ..records import (
-    Connection,
+    ConnectionState,
     DropCause,
     Frame,
     Gap,
+    GapReason,
     Pixels,
     SourceRecord,
     SourceState,
@@ -73,7 +74,9 @@ class PushSource:
                 return None
             if any(self._shape) and image.shape != self._shape:
                 resumed = max(captured_ns, self._last_ns + 1)
-                self._waiting.append(Gap(self.name, None, self._last_ns, resumed, "new size"))
+                self._waiting.append(
+                    Gap(self.name, None, self._last_ns, resumed, GapReason.NEW_SIZE)
+                )
             self._waiting.append(frame)
             self._next_index += 1
             self._shape = image.shape
@@ -94,7 +97,7 @@ class PushSource:
         self.close()
 
     def __iter__(self) -> Iterator[SourceRecord]:
-        yield SourceState(self.name, Connection.LIVE)
+        yield SourceState(self.name, ConnectionState.LIVE)
         while (record := self._next_record()) is not None:
             yield record
             if isinstance(record, Frame) and (warning := self._check.add(record.captured_ns)):

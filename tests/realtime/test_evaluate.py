@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from microspot.engines.data.timeline import Movement
 from microspot.realtime import evaluate as module
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError, UsageError
@@ -115,3 +116,23 @@ def test_only_labels_that_both_know_are_compared(
     assert report["no_evidence"] == {"outages": 1, "seconds": 0.5}  # two records of one outage
     assert (report["micro"]["f1"], report["uf1"]) == (1.0, 1.0)
     assert report["labels_left_out"] == {"joy": 1}
+
+
+class Known:
+    """A source that knows its truth: a movement with a label in one set, and one in both."""
+
+    name = "known"
+    truth = (
+        Movement("micro", 0, 10**8, 2 * 10**8, ("AU4",), None, "others"),
+        Movement("micro", 3 * 10**8, 4 * 10**8, 5 * 10**8, ("AU1",), "surprise", "surprise"),
+        Movement("blink", 6 * 10**8, 7 * 10**8, 8 * 10**8, ("AU45",)),
+    )
+
+
+def test_the_truth_of_a_source_is_labelled_in_the_set_of_the_engine() -> None:
+    times = [k * 10**8 for k in range(10)]
+    labels = {n: [row.label for row in module._known_to(Known(), times, n)] for n in (3, 5)}
+    assert labels == {3: [None, "surprise"], 5: ["others", "surprise"]}
+    rows = module._known_to(Known(), times, 3)
+    report = module._recognition(rows, rows, 0.5, ("negative", "positive", "surprise"))
+    assert (report["unlabelled"], report["labels_left_out"]) == (1, {})

@@ -17,7 +17,6 @@ from .recordings import SpottingResult
 
 # Prototype at onset and offset; ranks, and so Spearman, are the same for any value below 1.
 EPS = 0.1
-LABEL_FIELDS = {3: "label3", 5: "label5"}
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +53,7 @@ def recognize_hit(
     movement = result.recording.micros()[truth]
     at, probabilities, curve = recognize(result, found, engines)
     mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
-    label = getattr(movement, LABEL_FIELDS[len(labels)])
+    label = movement.label(len(labels))
     length = max(at[-1] - at[0], 1.0)
     middle = (at[0] + at[-1]) / 2
     triangle = -np.abs(np.linspace(-1, 1, len(at)))

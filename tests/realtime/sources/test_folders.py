@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from microspot.realtime.errors import SourceError
-from microspot.realtime.records import Frame, SourceWarning
+from microspot.realtime.records import Frame, SourceState, SourceWarning
 from microspot.realtime.sources.images.image_headers import image_size, why_refused
 from microspot.realtime.sources.images.image_series import frames_of
 from microspot.realtime.sources.open import open_source
@@ -20,7 +20,7 @@ from tests.rtsp_server import number_image, read_number
 APPLE_DOUBLE = b"\0\5\26\7\0\2\0\0Mac OS X        "
 
 
-def read(folder: Path) -> tuple[list[int], list[SourceWarning], dict[str, int]]:
+def read(folder: Path) -> tuple[list[int], list[SourceState | SourceWarning], dict[str, int]]:
     """The numbers of the frames, each at its place in time and number; warnings; drops."""
     with open_source(str(folder)) as source:
         records = list(source)
@@ -29,7 +29,7 @@ def read(folder: Path) -> tuple[list[int], list[SourceWarning], dict[str, int]]:
     assert all(read_number(f.image) == f.index for f in frames)
     return (
         [f.index for f in frames],
-        [r for r in records if isinstance(r, SourceWarning)],
+        [r for r in records if isinstance(r, SourceState | SourceWarning)],
         source.drops,
     )
 
@@ -68,9 +68,9 @@ def test_a_link_that_leads_nowhere_keeps_its_place(tmp_path: Path) -> None:
     write(tmp_path, "img{}.jpg")
     (tmp_path / "img3.jpg").unlink()
     os.symlink(tmp_path / "gone.jpg", tmp_path / "img3.jpg")
-    numbers, states, drops = read(tmp_path)
+    numbers, reports, drops = read(tmp_path)
     assert (numbers, drops) == ([0, 1, 2, 4, 5], {"damaged": 1})
-    assert [s.kind for s in states] == ["damaged"]
+    assert [s.kind for s in reports] == ["damaged"]
 
 
 @pytest.mark.parametrize("mask", ["img{}_mask.png", "mask_img{}.jpg", "img{}-depth.tif"])
@@ -78,11 +78,11 @@ def test_masks_beside_frames_are_named_once_and_left_out(tmp_path: Path, mask: s
     write(tmp_path, "img{}.jpg")
     for number in range(5):
         cv2.imwrite(str(tmp_path / mask.format(number)), number_image(900))
-    numbers, states, drops = read(tmp_path)
+    numbers, reports, drops = read(tmp_path)
     assert (numbers, drops) == (list(range(6)), {})
-    assert [s.kind for s in states] == ["files"]
-    assert states[0].detail.startswith("5 images that lie beside frames were left out")
-    assert f"{mask.format(0)} to {mask.format(4)}" in states[0].detail
+    assert [s.kind for s in reports] == ["files"]
+    assert reports[0].detail.startswith("5 images that lie beside frames were left out")
+    assert f"{mask.format(0)} to {mask.format(4)}" in reports[0].detail
 
 
 @pytest.mark.parametrize(("one", "other"), [("{}.jpg", "{}.png"), ("left_{}.png", "right_{}.png")])

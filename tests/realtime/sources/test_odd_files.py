@@ -14,7 +14,7 @@ import pytest
 
 from microspot.engines.data.footage import _decoded
 from microspot.realtime.errors import SourceError
-from microspot.realtime.records import Frame, SourceWarning
+from microspot.realtime.records import Frame, SourceState, SourceWarning
 from microspot.realtime.sources.open import open_source
 from tests.bitstreams import SHORT, boxed, header, remux
 from tests.clips import write_clip
@@ -38,18 +38,18 @@ ORIENTATIONS += [
 ]  # and the mirror images
 
 
-def read(path: Path, **options: Any) -> tuple[list[Frame], list[SourceWarning]]:
+def read(path: Path, **options: Any) -> tuple[list[Frame], list[SourceState | SourceWarning]]:
     with open_source(str(path), **options) as source:
         records = list(source)
     return [r for r in records if isinstance(r, Frame)], [
-        r for r in records if isinstance(r, SourceWarning)
+        r for r in records if isinstance(r, SourceState | SourceWarning)
     ]
 
 
 def numbers(path: Path) -> list[int]:
     """What the frames of a source show; each at its own time and place."""
-    frames, states = read(path)
-    assert not states
+    frames, reports = read(path)
+    assert not reports
     assert [f.index for f in frames] == list(range(len(frames)))
     return [read_number(f.image) for f in frames]
 
@@ -248,8 +248,8 @@ def test_motion_jpeg_may_carry_exif(
             packet.time_base = Fraction(1, 30)
             packet.is_keyframe = True
             out.mux(packet)
-    frames, states = read(path)
-    assert not states
+    frames, reports = read(path)
+    assert not reports
     assert all(np.abs(f.image.astype(int) - marked(f.index)).mean() < 4 for f in frames)
     assert len(frames) == 3
 
@@ -286,9 +286,9 @@ def test_messages_in_the_description_of_a_stream_cost_nothing(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.mov"])
 def test_a_long_last_frame_is_no_damage(tmp_path: Path, name: str) -> None:
     path = write_pictures(tmp_path / name, [number_image(number) for number in range(12)], hz=3)
-    frames, states = read(path)
+    frames, reports = read(path)
     assert len(frames) == 12
-    assert [s.kind for s in states] == ["rate"]  # a warning, and nothing else
+    assert [s.kind for s in reports] == ["rate"]  # a warning, and nothing else
 
 
 def test_a_title_of_another_time_is_no_obstacle(tmp_path: Path) -> None:
@@ -309,8 +309,8 @@ def test_a_title_of_another_time_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_pictures_change_size_gives_them_all(tmp_path: Path) -> None:
-    frames, states = read(resized(tmp_path))
-    assert not states
+    frames, reports = read(resized(tmp_path))
+    assert not reports
     assert [read_number(f.image) for f in frames] == list(range(12))
     assert {f.image.shape for f in frames[:6]} == {(120, 160, 3)}
     assert {f.image.shape for f in frames[6:]} == {(240, 320, 3)}

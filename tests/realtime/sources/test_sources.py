@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from microspot.realtime.errors import SourceError, UsageError
-from microspot.realtime.records import Frame, SourceWarning, WarningKind
+from microspot.realtime.records import Frame, SourceState, SourceWarning, WarningKind
 from microspot.realtime.sources.address import parse, redact
 from microspot.realtime.sources.images.image_headers import image_size
 from microspot.realtime.sources.open import SourceOptions, open_source, open_sources
@@ -26,11 +26,11 @@ from tests.rtsp_server import number_image, read_number, write_clip
 FAST_START = {"movflags": "faststart"}
 
 
-def read(uri: object, **options: object) -> tuple[list[Frame], list[SourceWarning]]:
+def read(uri: object, **options: object) -> tuple[list[Frame], list[SourceState | SourceWarning]]:
     with open_source(str(uri), **options) as source:  # type: ignore[arg-type]
         records = list(source)
     return [r for r in records if isinstance(r, Frame)], [
-        r for r in records if isinstance(r, SourceWarning)
+        r for r in records if isinstance(r, SourceState | SourceWarning)
     ]
 
 
@@ -43,7 +43,7 @@ def test_times_of_a_variable_rate_file_are_its_own(tmp_path: Path, name: str) ->
         stream = file.streams.video[0]
         stamps = [frame.pts for frame in file.decode(stream)]
         expected = [int(Fraction(p - stamps[0]) * stream.time_base * 10**9) for p in stamps]
-    frames, states = read(path)
+    frames, reports = read(path)
     assert [f.captured_ns for f in frames] == expected
     assert name == "a.mkv" or expected == [
         p * 10**9 // 90_000 for p in pts
@@ -51,7 +51,7 @@ def test_times_of_a_variable_rate_file_are_its_own(tmp_path: Path, name: str) ->
     assert (
         [f.index for f in frames] == [read_number(f.image) for f in frames] == list(range(len(pts)))
     )
-    assert states == []
+    assert reports == []
 
 
 def test_declared_rate_is_shown_and_not_used(tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_truncated_file_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", 90, container=FAST_START).read_bytes()
     for share, name in ((0.7, "cut.mp4"), (0.95, "late.mp4")):
         (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
-        frames, states = read(tmp_path / name)
+        frames, reports = read(tmp_path / name)
         assert 20 < len(frames) < 90
         assert [read_number(f.image) for f in frames] == list(range(len(frames)))
-        assert [s.kind for s in states] == ["damaged"]
-        assert "early" in states[0].detail or "could not be decoded" in states[0].detail
+        assert [s.kind for s in reports] == ["damaged"]
+        assert "early" in reports[0].detail or "could not be decoded" in reports[0].detail
 
 
 def test_damaged_frames_are_skipped_counted_and_keep_their_number(tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_sizes_and_lengths_are_bounded_before_decoding(
 )
 def test_low_rate_is_warned_of_once(tmp_path: Path, hz: int, frames: int, warned: bool) -> None:
     path = write_clip(tmp_path / "rate.mp4", frames, time_base=Fraction(1, hz))
-    _, states = read(path)
-    assert [s.kind for s in states] == (["rate"] if warned else [])
-    assert not warned or ("15 frames/s" in states[0].detail and "below 20 Hz" in states[0].detail)
+    _, reports = read(path)
+    assert [s.kind for s in reports] == (["rate"] if warned else [])
+    assert not warned or ("15 frames/s" in reports[0].detail and "below 20 Hz" in reports[0].detail)
 
 
 def test_warning_comes_when_enough_is_seen(tmp_path: Path) -> None:
