@@ -64,7 +64,11 @@ def imports(root: Path = ROOT) -> Graph:
 
 
 def room(module: str) -> str:
-    """The room of a module: microspot.engines.data of microspot.engines.data.faces."""
+    """The room of a module: microspot.engines.data of microspot.engines.data.faces.
+
+    A room within a room belongs to it: modules of both may import each other, though not in a
+    circle.
+    """
     return ".".join(module.split(".")[:3])
 
 
@@ -141,8 +145,9 @@ def test_a_circle_is_seen(tmp_path: Path) -> None:
 
 def folders() -> Iterator[Path]:
     """Every folder of the checkout that holds files of the project."""
-    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT)
-    if tracked.returncode == 0:
+    if (ROOT / ".git").exists():
+        command = ["git", "ls-files"]
+        tracked = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         yield from sorted({ROOT / Path(name).parent for name in tracked.stdout.splitlines()})
         return
     for name in (*PACKAGES, "tests"):

@@ -39,7 +39,7 @@ class Decision(NamedTuple):
 
 
 def compile_nms(spec: SpotterSpec) -> None:
-    """Compile NMS, which takes Numba a second or two, so that no event of a stream waits for it."""
+    """Compile NMS, which takes Numba about a second, so that no event of a stream waits for it."""
     nms(Intervals.of([0.0], [1.0], [1.0]), spec.t_nms, spec.nms_rule)
 
 
