@@ -13,6 +13,7 @@ actions       facial action units as motion fields
 basis         an external motion basis in their place
 camera        head motion, sensor, codec, and what alignment leaves of them
 synthetic     clips of a moved face with truth
+video_scene   whole video frames of a moved face with truth
 backgrounds   real video with MEs warped in
 synthesize    a set of clips on disk
 """

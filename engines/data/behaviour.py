@@ -35,62 +35,42 @@ class Emotion(NamedTuple):
     combinations: tuple[Combination, ...]
 
 
+HAPPINESS = (
+    Combination(("AU12",), 0.55, 0.41),
+    Combination(("AU6", "AU12"), 0.3, 0.2),
+    Combination(("AU12", "AU14"), 0.15, 0.4),
+)
+SURPRISE = (
+    Combination(("AU1", "AU2"), 0.5, 0.35),
+    Combination(("AU1",), 0.15, 0.4),
+    Combination(("AU2",), 0.2, 0.56),
+    Combination(("AU1", "AU2", "AU5", "AU25"), 0.15, 0.0),
+)
+DISGUST = (
+    Combination(("AU4", "AU7"), 0.45, 0.1),
+    Combination(("AU4", "AU9"), 0.15, 0.0),
+    Combination(("AU4", "AU10"), 0.2, 0.1),
+    Combination(("AU9",), 0.1, 0.1),
+    Combination(("AU10",), 0.1, 0.3),
+)
+REPRESSION = (
+    Combination(("AU17",), 0.45, 0.0),
+    Combination(("AU15",), 0.2, 0.2),
+    Combination(("AU15", "AU17"), 0.2, 0.0),
+    Combination(("AU14",), 0.15, 0.5),
+)
+OTHERS = (
+    Combination(("AU4",), 0.6, 0.1),
+    Combination(("AU14",), 0.12, 0.8),
+    Combination(("AU24",), 0.14, 0.0),
+    Combination(("AU20",), 0.14, 0.2),
+)
 EMOTIONS = (
-    Emotion(
-        "happiness",
-        "positive",
-        0.24,
-        (
-            Combination(("AU12",), 0.55, 0.41),
-            Combination(("AU6", "AU12"), 0.30, 0.2),
-            Combination(("AU12", "AU14"), 0.15, 0.4),
-        ),
-    ),
-    Emotion(
-        "surprise",
-        "surprise",
-        0.22,
-        (
-            Combination(("AU1", "AU2"), 0.50, 0.35),
-            Combination(("AU1",), 0.15, 0.4),
-            Combination(("AU2",), 0.20, 0.56),
-            Combination(("AU1", "AU2", "AU5", "AU25"), 0.15, 0.0),
-        ),
-    ),
-    Emotion(
-        "disgust",
-        "negative",
-        0.22,
-        (
-            Combination(("AU4", "AU7"), 0.45, 0.1),
-            Combination(("AU4", "AU9"), 0.15, 0.0),
-            Combination(("AU4", "AU10"), 0.20, 0.1),
-            Combination(("AU9",), 0.10, 0.1),
-            Combination(("AU10",), 0.10, 0.3),
-        ),
-    ),
-    Emotion(
-        "repression",
-        "negative",
-        0.20,
-        (
-            Combination(("AU17",), 0.45, 0.0),
-            Combination(("AU15",), 0.20, 0.2),
-            Combination(("AU15", "AU17"), 0.20, 0.0),
-            Combination(("AU14",), 0.15, 0.5),
-        ),
-    ),
-    Emotion(
-        "others",
-        None,
-        0.12,
-        (
-            Combination(("AU4",), 0.6, 0.1),
-            Combination(("AU14",), 0.12, 0.8),
-            Combination(("AU24",), 0.14, 0.0),
-            Combination(("AU20",), 0.14, 0.2),
-        ),
-    ),
+    Emotion("happiness", "positive", 0.24, HAPPINESS),
+    Emotion("surprise", "surprise", 0.22, SURPRISE),
+    Emotion("disgust", "negative", 0.22, DISGUST),
+    Emotion("repression", "negative", 0.20, REPRESSION),
+    Emotion("others", None, 0.12, OTHERS),
 )
 MACRO = (
     ("AU6", "AU12"),

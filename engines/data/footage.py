@@ -38,6 +38,7 @@ EXAMINED_FROM_S = {
 }
 
 Rows = tuple[int, int]  # [first, stop)
+_Row = tuple[int, Any, Any]  # an aligned frame: its index, crop (3, S, S) and affine (2, 3)
 
 
 class MeshAligner(MediaPipeAligner):
@@ -162,7 +163,7 @@ def align_shots(
     frames: list[Pixels] = []
     times: list[int] = []
     meshes: list[Mesh | None] = []
-    rows = []
+    rows: list[_Row] = []
     for i, (at_ns, image) in enumerate(shots):
         if keep_frames and len(frames) * image.nbytes > MAX_FRAME_BYTES:
             raise DataError(
@@ -177,6 +178,18 @@ def align_shots(
             frames.append(image)
     if not times:
         raise DataError(f"{name}: no frame there; give a longer video")
+    return _footage(name, frames, times, meshes, rows, aligner)
+
+
+def _footage(
+    name: str,
+    frames: list[Pixels],
+    times: list[int],
+    meshes: list[Mesh | None],
+    rows: list[_Row],
+    aligner: MeshAligner,
+) -> Footage:
+    """What was read of a video, as arrays; without an aligned frame theirs are of length 0."""
     side = aligner.side
     count = len(rows)
     aligned = np.array([row[0] for row in rows], np.int64)

@@ -1,14 +1,13 @@
 """Synthetic clips with truth: a still face moved by action-unit fields, a camera and an aligner.
 
-`Renderer` makes training clips at crop resolution, with a model of camera, codec and alignment;
-`render_video` makes whole frames for `sample:synthetic`, which go through the real aligner. Not
-from the papers.
+`Renderer` makes training clips at crop resolution, with a model of camera, codec and alignment.
+Whole frames, which go through the real aligner, are made by `video_scene`. Not from the papers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +39,7 @@ SHADING = 0.25  # brightness follows the divergence of the motion: stretched ski
 MOUTH_COLOUR = (38, 30, 58)  # BGR of an open mouth's inside
 MOUTH_OPEN_PX = 0.5  # at crop resolution
 TURN_PER_PX = 0.004  # radians of roll that go with a px of sway
-GROWTH_PER_PX = 0.002  # likewise, the share by which the face comes nearer
+GROWTH_PER_PX = 0.002  # share by which the face comes nearer, per px of sway
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +199,7 @@ class Renderer:
         image: Any = cv2.remap(
             self._base, self._grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
-        _shade(image, flow)
+        shade(image, flow)
         self._motion.open_mouth(image, flow, 1.0)
         return np.asarray(image, np.uint8)
 
@@ -252,7 +251,8 @@ def _reduce(
     return result, affine
 
 
-def _shade(image: NDArray[np.uint8], flow: Field) -> None:
+def shade(image: NDArray[np.uint8], flow: Field) -> None:
+    """Brighten stretched skin and darken pressed skin of an image (H, W, 3), in place."""
     gain = cv2.Scharr(flow[..., 0], cv2.CV_32F, 1, 0) + cv2.Scharr(flow[..., 1], cv2.CV_32F, 0, 1)
     np.clip(gain, -32 * SHADE_LIMIT, 32 * SHADE_LIMIT, out=gain)
     gain *= np.float32(SHADING / 32)  # Scharr's weights sum to 16, over two pixels
@@ -272,105 +272,3 @@ def _errors(
     drift = Waves(rng, 4)(np.cumsum(steps)) * rng.uniform(0, 1) * recipe.drift_px
     place = rng.normal(0, 1, 4) * recipe.place_px * np.array([1, 1, 0.015 / 2, 0.015])
     return np.asarray((drift + rng.normal(0, white, (len(steps), 4))) * unit + place)
-
-
-VIDEO_RECIPE = Recipe(
-    micro_per_min=20.0,
-    macro_per_min=2.0,
-    blink_per_min=12.0,
-    speech_per_min=0.0,
-    turn_per_min=0.0,
-    swallow_per_min=0.0,
-    micro_px=(0.9, 1.9),
-    margin_s=1.2,
-)
-SWAY_PX = 3.0
-SWAY_RAD = 0.012
-SWAY_HZ = (0.1, 0.35)
-VIDEO_NOISE = 2.0  # grey levels
-NOISE_SHIFTS = 64  # px that one picture of noise is moved by at random, so that frames differ
-
-
-def render_video(
-    image: NDArray[np.uint8],
-    landmarks: NDArray[np.float64],
-    seed: int,
-    seconds: float = 30.0,
-    hz: int = 30,
-    recipe: Recipe = VIDEO_RECIPE,
-    side: int = 112,
-) -> tuple[list[Movement], Iterator[tuple[int, NDArray[np.uint8]]]]:
-    """Truth and frames (captured_ns, HxWx3 BGR) of a face that sways in its photo.
-
-    Deterministic in the seed. Displacements of the recipe are px of a crop of `side`, whatever the
-    photo's resolution.
-    """
-    rng = np.random.default_rng(seed)
-    height, width = image.shape[:2]
-    motion = Motion(Geometry.of(landmarks, height, width))
-    to_crop = math.hypot(*face_to_crop(landmarks, side).matrix[0, :2])
-    actions = draw_actions(rng, seconds, recipe, lambda s: motion.peak(s) * to_crop)
-    scene = _Scene(image, landmarks, motion, actions, to_crop, rng)
-    frames = (
-        (round(i * 1e9 / hz), scene.frame(i / hz, np.random.default_rng([seed, i])))
-        for i in range(int(seconds * hz))
-    )
-    return [action.movement for action in actions], frames
-
-
-class _Scene:
-    """A face that sways in its photo; `to_crop` is crop px per photo px."""
-
-    def __init__(
-        self,
-        image: NDArray[np.uint8],
-        landmarks: NDArray[np.float64],
-        motion: Motion,
-        actions: list[Action],
-        to_crop: float,
-        rng: np.random.Generator,
-    ) -> None:
-        self._image = image
-        self._motion = motion
-        self._actions = actions
-        self._to_crop = to_crop
-        self._centre = tuple(landmarks[1, :2].tolist())
-        self._height, self._width = image.shape[:2]
-        self._waves = [
-            (rng.uniform(*SWAY_HZ), rng.uniform(0, 6.28), rng.uniform(0.4, 1.0)) for _ in range(3)
-        ]
-        shape = (self._height + NOISE_SHIFTS, self._width + NOISE_SHIFTS, 3)
-        self._noise = rng.normal(0, VIDEO_NOISE, shape).astype(np.float32)
-        y, x = np.mgrid[: self._height, : self._width].astype(np.float32)
-        self._grid = np.stack([x, y], axis=-1)
-
-    def frame(self, t: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """The frame (H, W, 3) BGR at time t (s)."""
-        size = (self._width, self._height)
-        swayed = cv2.warpAffine(
-            self._moved(t),
-            self._pose(t),
-            size,
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT,
-        )
-        r, c = rng.integers(0, NOISE_SHIFTS, 2)
-        noisy = swayed + self._noise[r : r + self._height, c : c + self._width]
-        return np.asarray(np.clip(noisy, 0, 255), np.uint8)
-
-    def _moved(self, t: float) -> NDArray[np.uint8]:
-        """The photo with the movements of time t."""
-        flow = self._motion.total(strengths_at(self._actions, t))
-        moved: Any = cv2.remap(
-            self._image, self._grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-        )
-        _shade(moved, flow)
-        self._motion.open_mouth(moved, flow, 1 / self._to_crop)
-        return np.asarray(moved, np.uint8)
-
-    def _pose(self, t: float) -> NDArray[np.float64]:
-        """(2, 3) from the photo to where it has swayed at time t."""
-        dx, dy, turn = (a * math.sin(6.28 * f * t + p) for f, p, a in self._waves)
-        pose: Any = cv2.getRotationMatrix2D(self._centre, math.degrees(SWAY_RAD * turn), 1.0)
-        pose[:, 2] += np.array([dx, dy]) * SWAY_PX
-        return np.asarray(pose, np.float64)

@@ -9,7 +9,7 @@ row is the best of several evaluations.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from .recognizer.train import train as train_cmnet
 from .recognizer.validation import FIGURES as RECOGNITION
 from .spotter.config import SpotterTraining, load_config
 from .spotter.data import ClipSet
-from .spotter.train import CHECKPOINT, Trainer
+from .spotter.train import CHECKPOINT, Say, Trainer
 from .spotter.validation import FIGURES as SPOTTING
 from .spotter.validation import as_engines
 
@@ -48,7 +48,6 @@ CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985,
 LAMBDAS = ((0.1, 0.1, 1.0), (1.0, 1.0, 1.0))  # distillation, tendency, classes
 
 Row = dict[str, Any]
-Say = Callable[[str], None]
 
 
 # ---- configurations
@@ -119,10 +118,8 @@ def run_ablation(
     """
     spotters = spotter_runs(spotter or load_config())
     recognizers = recognizer_runs(recognizer or RecognizerConfig.read(data, out, threads=threads))
-    others = [name for name in spotters if name != BASE_SPOTTER]
-    every = [BASE_SPOTTER, CPN_ONLY, *others, *recognizers]
     done = {row["name"]: row for row in read_rows(out / FILE)}
-    wanted = _wanted(every, names, done, minutes)
+    wanted = _wanted(_every(spotters, recognizers), names, done, minutes)
     torch.set_num_threads(threads)
     for i, name in enumerate(wanted, 1):
         progress(f"{name} ({i}/{len(wanted)})")
@@ -141,6 +138,12 @@ def run_ablation(
     return read_rows(out / FILE)
 
 
+def _every(spotters: Iterable[str], recognizers: Iterable[str]) -> list[str]:
+    """The names of all runs, in the order in which they are made."""
+    others = [name for name in spotters if name != BASE_SPOTTER]
+    return [BASE_SPOTTER, CPN_ONLY, *others, *recognizers]
+
+
 def _wanted(
     every: Sequence[str], names: Sequence[str] | None, done: Mapping[str, Row], minutes: float
 ) -> list[str]:
@@ -152,7 +155,7 @@ def _wanted(
             f"no experiment is called {', '.join(unknown)}: choose from {', '.join(every)}"
         )
     if CPN_ONLY in asked and BASE_SPOTTER not in {*asked, *done}:
-        raise UsageError(f"{CPN_ONLY} judges the weights of {BASE_SPOTTER}: name that one too")
+        raise UsageError(f"{CPN_ONLY} evaluates the weights of {BASE_SPOTTER}: name that one too")
     others = sorted({row["minutes"] for row in done.values()} - {minutes})
     if others:
         raise UsageError(
@@ -175,7 +178,7 @@ def train_spotter(config: SpotterTraining, data: Path, out: Path, minutes: float
 def train_recognizer(config: RecognizerConfig, minutes: float, say: Say) -> Row:
     """Train one recogniser; steps taken and the figures on the validation MEs.
 
-    Their intervals are jittered true ones. Without ICE there is no intensity curve to judge.
+    Their intervals are jittered true ones. Without ICE there is no intensity curve to evaluate.
     """
     figures = train_cmnet(replace(config, validate_epochs=config.epochs), minutes=minutes, say=say)
     with (Path(config.out) / "recognizer.csv").open(newline="", encoding="utf-8") as file:

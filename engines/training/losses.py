@@ -1,8 +1,8 @@
 """Every loss of both papers as a pure function of tensors; nothing here knows a network or a loop.
 
 Shape letters: B batch, M window scales, N frames (or ticks), J proposals, D feature length, Q
-prototype draws. [S1] M.. and [S2] C.. name statements of the notes on MESNet and CMNet. The notes
-carry no equations: the forms below complete them, and every constant that the notes leave open is
+prototype draws. [S1] M.. and [S2] C.. name statements of `engines/PAPERS.md`. They
+carry no equations: the forms below complete them, and every constant that they leave open is
 an argument with a default "not from the paper".
 
 Why the rank-sum test runs per frame: over a whole clip it is invariant to the order of the frames,
@@ -81,10 +81,10 @@ def pretrain_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def regularised(network: nn.Module, excluded: Iterable[nn.Module] = ()) -> list[nn.Parameter]:
     """The trainable parameters of `network` that the L2 term takes [S1 M20, M31].
 
-    Those of the `excluded` modules are left out.
+    network: what is trained.
 
-    Pass the last fully-connected layer for pre-training (M20) and CRN's two output layers for CRN
-    (M31).
+    excluded: its modules whose parameters are left out: the last fully-connected layer for
+    pre-training (M20), CRN's two output layers for CRN (M31).
     """
     left_out = {id(parameter) for module in excluded for parameter in module.parameters()}
     return [p for p in network.parameters() if p.requires_grad and id(p) not in left_out]

@@ -8,6 +8,7 @@ known motion is the jitter that `Recipe.jitter_px` models. Not from the papers.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,14 @@ def examine_aligner(
         raise DataError(
             f"{faces}: the aligner lost all of {len(chosen)} portraits; give near-frontal ones"
         )
+    return {"faces": len(rows), "lost": len(chosen) - len(rows), **_figures(rows)}
+
+
+def _figures(rows: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
+    """Quantiles over portraits; rows: RMS of the motion, the same unregistered, survival."""
     motion, landmarks, survival = np.array(rows).T
     model = [round(math.sqrt(2) * px, 3) for px in Recipe().jitter_px]
     return {
-        "faces": len(rows),
-        "lost": len(chosen) - len(rows),
         "motion_px": _quantiles(motion),
         "landmarks_px": _quantiles(landmarks),
         "survival": _quantiles(survival),

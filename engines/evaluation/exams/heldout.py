@@ -107,14 +107,7 @@ def examine_heldout(
     the folder has no face of the split, UsageError for no engine set or sets of different crop
     sides. Not from the papers.
     """
-    sides = {one.spotter.side for one in engines}
-    sides |= {one.recognizer_spec.side for one in engines if one.recognizer_spec}
-    if len(sides) != 1:
-        raise UsageError(
-            f"crop sides {sorted(sides)}: expected engine sets of one side; "
-            "examine others separately"
-        )
-    side = sides.pop()
+    side = _side_of(engines)
     jobs = render_jobs(faces, plan, side)
     columns = _columns(engines)
     for done, clip in enumerate(rendered(jobs, workers), 1):
@@ -130,6 +123,18 @@ def examine_heldout(
         "split": plan.split,
         "columns": [_summary(column, side) for column in columns],
     }
+
+
+def _side_of(engines: Sequence[EngineSet]) -> int:
+    """The crop side of all engine sets; UsageError where they differ or there is none."""
+    sides = {one.spotter.side for one in engines}
+    sides |= {one.recognizer_spec.side for one in engines if one.recognizer_spec}
+    if len(sides) != 1:
+        raise UsageError(
+            f"crop sides {sorted(sides)}: expected engine sets of one side; "
+            "examine others separately"
+        )
+    return sides.pop()
 
 
 def calibrate_on_faces(
@@ -154,11 +159,7 @@ def calibrate_on_faces(
         raise UsageError(f"lowest T_CRN {t_crn}: expected 0 to {max(T_CRN_GRID)}")
     plan = ClipPlan(clips, CALIBRATION_CLIP_S, SEED, "validation")
     jobs = render_jobs(faces, plan, engines.spotter.side)
-    scored = []
-    for done, clip in enumerate(rendered(jobs, workers), 1):
-        for recording in segments(_recording_of(clip)):
-            scored.append(_scored(engines, recording))
-        progress(f"clip {done}/{clips}")
+    scored = _score_clips(engines, jobs, workers, progress)
     composites = score_composites(engines, footage, SEED, COMPOSITE_MIN, progress)
 
     def allowed(trials: Sequence[SpotterSpec]) -> Sequence[SpotterSpec]:
@@ -166,15 +167,12 @@ def calibrate_on_faces(
 
     best = best_thresholds(scored, engines.spotter, alarms, allowed)
     spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
-    real = {}
-    for name, counts in count_alarms(composites, spec).items():
-        if counts.seconds:
-            real[name] = counts.report()
+    counted = count_alarms(composites, spec)
     return best | {
         "alarms_limit": alarms,
         "least_t_crn": t_crn,
         "curve": curve(scored, spec),
-        "footage": real,
+        "footage": {name: counts.report() for name, counts in counted.items() if counts.seconds},
     }
 
 
@@ -182,8 +180,16 @@ def _recording_of(clip: Clip) -> Recording:
     return Recording(clip.face, clip.times_ns, clip.crops, clip.movements)
 
 
-def _scored(engines: EngineSet, recording: Recording) -> Scored:
-    return score_clip(engines, recording.crops, recording.times_ns, recording.micro_spans())
+def _score_clips(
+    engines: EngineSet, jobs: Sequence[RenderJob], workers: int, progress: Progress
+) -> list[Scored]:
+    """The scores of every segment of the clips, in order."""
+    scored = []
+    for done, clip in enumerate(rendered(jobs, workers), 1):
+        for one in segments(_recording_of(clip)):
+            scored.append(score_clip(engines, one.crops, one.times_ns, one.micro_spans()))
+        progress(f"clip {done}/{len(jobs)}")
+    return scored
 
 
 # ---- clips

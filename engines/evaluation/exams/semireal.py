@@ -237,17 +237,8 @@ def examine_semireal(
     plain_results: list[SpottingResult] = []
     counts: dict[str, dict[str, float]] = {}
     for index, path in enumerate(clips):
-        footage = read_clip(path)
-        annotation = annotate(footage)
-        plain = _examine_all(cut(footage), engines)
-        results: list[SpottingResult] = []
-        unaligned = 0
         seeds = [[seed, index, repeat] for repeat in range(repeats)]
-        for recordings, lost in passes(footage, annotation, seeds, sham):
-            results += _examine_all(recordings, engines)
-            unaligned += lost
-        results = results or plain
-        counts[path.name] = _counts(footage, annotation, results, plain) | {"unaligned": unaligned}
+        results, plain, counts[path.name] = _examine_clip(engines, path, seeds, sham)
         progress(f"{path.name}: {counts[path.name]}")
         warped_results += results
         plain_results += plain
@@ -260,6 +251,26 @@ def examine_semireal(
         "sham": sham,
         "clips": counts,
     }
+
+
+def _examine_clip(
+    engines: EngineSet, path: Path, seeds: Sequence[Sequence[int]], sham: bool
+) -> tuple[list[SpottingResult], list[SpottingResult], dict[str, float]]:
+    """The results of a clip's passes, those of the clip as it is, and its counts.
+
+    Where no seed draws an ME the former are the latter.
+    """
+    footage = read_clip(path)
+    annotation = annotate(footage)
+    plain = _examine_all(cut(footage), engines)
+    results: list[SpottingResult] = []
+    unaligned = 0
+    for recordings, lost in passes(footage, annotation, seeds, sham):
+        results += _examine_all(recordings, engines)
+        unaligned += lost
+    results = results or plain
+    counts = _counts(footage, annotation, results, plain) | {"unaligned": unaligned}
+    return results, plain, counts
 
 
 def _examine_all(recordings: Sequence[Recording], engines: EngineSet) -> list[SpottingResult]:

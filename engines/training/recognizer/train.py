@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -141,22 +142,37 @@ def train(
         stop = min(last, per_epoch * (now.step // per_epoch + 1))
         means = _epoch(now, data, config, budget, stop, say)
         now.group.average_statistics(now.network)
-        if not is_main_process:
-            continue
-        epoch = now.step / per_epoch
-        row = {"epoch": epoch, "step": now.step, **means}
-        over = budget.share(now) == 1
-        if over or epoch % config.validate_epochs == 0:
-            metrics = validate(now.network, data.crops, data.validation, config)
-            row |= metrics
-        if over or epoch.is_integer():
-            _log(Path(config.out) / "recognizer.csv", row, say)
-        _save(now, config)
-        if over:
-            _finish(now, metrics, config)
+        if is_main_process:
+            row = {"epoch": now.step / per_epoch, "step": now.step, **means}
+            over = budget.share(now) == 1
+            metrics = _validate_and_save(now, data, config, row, over, say) or metrics
     if not is_main_process:
         return {}
     return metrics or validate(now.network, data.crops, data.validation, config)
+
+
+def _validate_and_save(
+    now: Run,
+    data: TrainingSet,
+    config: RecognizerConfig,
+    row: dict[str, float],
+    over: bool,
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    """Validate where that is due, and write the files; figures, none without a validation.
+
+    row: epoch, step and losses; over: whether the run has ended.
+    """
+    epoch = row["epoch"]
+    metrics: dict[str, float] = {}
+    if over or epoch % config.validate_epochs == 0:
+        metrics = validate(now.network, data.crops, data.validation, config)
+    if over or epoch.is_integer():
+        _log(Path(config.out) / "recognizer.csv", row | metrics, say)
+    _save(now, config)
+    if over:
+        _finish(now, metrics, config)
+    return metrics
 
 
 def _epoch(
@@ -180,10 +196,7 @@ def _epoch(
     while now.step < stop and group.agree(budget.share(now)) < 1:
         began = time.perf_counter()
         at = now.step % per_epoch * together
-        own = order[at : at + together][group.rank :: group.size]
-        if not len(own):
-            own = order[: config.batch]
-        chosen = [data.train[i] for i in own]
+        chosen = [data.train[i] for i in _own_samples(order, at, config.batch, group)]
         for name, value in _step(now, data, chosen, config, budget.share(now)).items():
             sums[name] = sums.get(name, 0.0) + value
         now.seconds += time.perf_counter() - began
@@ -200,6 +213,14 @@ def _epoch(
     count = now.step - first
     speed = count * together / (now.seconds - before)
     return {name: value / count for name, value in sums.items()} | {"samples_per_s": speed}
+
+
+def _own_samples(
+    order: NDArray[np.int64], at: int, batch: int, group: TrainingGroup
+) -> NDArray[np.int64]:
+    """This process's share of the samples from `at` on; the first samples where it has none."""
+    own = order[at : at + batch * group.size][group.rank :: group.size]
+    return own if len(own) else order[:batch]
 
 
 def _step(
