@@ -37,7 +37,7 @@ EXAMINED_FROM_S = {
     "080f3e1511879a3baa41cdc31aa7029981f29c71434a570de3d52ee78f9e5dd0": 0.0,  # GRID, swiz3n.mpg
 }
 
-Rows = tuple[int, int]  # [first, stop)
+FrameRange = tuple[int, int]  # [first, stop)
 _Row = tuple[int, Any, Any]  # an aligned frame: its index, crop (3, S, S) and affine (2, 3)
 
 
@@ -94,7 +94,7 @@ class Footage:
         length_ns = sum(int(at[stop - 1] - at[first]) for first, stop in self.segments())
         return length_ns / SECOND_NS / 60
 
-    def segments(self) -> list[Rows]:
+    def segments(self) -> list[FrameRange]:
         """Rows [first, stop) between the Gaps that the stream would have; two frames at least."""
         edges = [0, *breaks(self.at_ns.tolist()), len(self.aligned)]
         return [(a, b) for a, b in pairwise(edges) if b - a > 1]

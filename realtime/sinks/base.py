@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from ..records import Frame, View
 
-Write = Callable[[dict[str, Any]], None]
+JsonRecord = dict[str, Any]  # a JSON line of the command
+Write = Callable[[JsonRecord], None]
 
 
 class Sink:
@@ -29,13 +30,13 @@ class Sink:
     note = ""
     notes: tuple[str, ...] = ()
 
-    def take(self, record: dict[str, Any]) -> None:
+    def take(self, record: JsonRecord) -> None:
         """Write a JSON-line record of the command, unless it is an event that is not wanted."""
         if record["type"] == "event" and record["status"] != "final" and not self.wants_provisional:
             return
         self.write(record)
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: JsonRecord) -> None:
         """Take one record; raises DataError when it cannot be written."""
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:

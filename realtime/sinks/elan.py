@@ -11,19 +11,16 @@ import itertools
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from microspot.engines.text.redaction import printable
 
 from ..overlay.event_text import name_and_share
 from .atomic_file import replace_file
-from .base import Sink
+from .base import JsonRecord, Sink
 
 KIND = "micro-expression"
 UNDATED = "1970-01-01T00:00:00Z"  # the schema demands a date, and a recording's is not known
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
-
-Record = dict[str, Any]  # an event as the command's JSON line
 
 
 class ElanSink(Sink):
@@ -31,11 +28,11 @@ class ElanSink(Sink):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._events: list[Record] = []
+        self._events: list[JsonRecord] = []
         self._date = UNDATED
         self._save()
 
-    def write(self, record: Record) -> None:
+    def write(self, record: JsonRecord) -> None:
         """Add an event to the file; keep the date of the `start` record."""
         if record["type"] == "start":
             dates = [source["started_utc"] for source in record["sources"]]
@@ -48,7 +45,7 @@ class ElanSink(Sink):
         replace_file(self._path, document(self._events, self._date))
 
 
-def document(events: list[Record], date: str = UNDATED) -> bytes:
+def document(events: list[JsonRecord], date: str = UNDATED) -> bytes:
     """The .eaf document of final events, given as the command's JSON lines. date: xs:dateTime."""
     root = ET.Element("ANNOTATION_DOCUMENT")
     root.attrib |= {"AUTHOR": "microspot", "DATE": date, "FORMAT": "3.0", "VERSION": "3.0"}
@@ -82,7 +79,7 @@ def document(events: list[Record], date: str = UNDATED) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + bytes(ET.tostring(root, "utf-8"))
 
 
-def annotation_value(event: Record) -> str:
+def annotation_value(event: JsonRecord) -> str:
     """What an annotation says: the label, its probability, the spotting score."""
     name, share = name_and_share(event)
     if event["label"] is None:
@@ -90,19 +87,19 @@ def annotation_value(event: Record) -> str:
     return f"{name} {share:.2f}, spotted {event['score']:.2f}"
 
 
-def _span_ms(event: Record) -> tuple[int, int]:
+def _span_ms(event: JsonRecord) -> tuple[int, int]:
     """Onset and offset in ms, at least 1 ms from each other."""
     start = round(event["onset_s"] * 1000)
     return start, max(start + 1, round(event["offset_s"] * 1000))
 
 
-def _tiers(events: list[Record]) -> dict[str, list[Record]]:
+def _tiers(events: list[JsonRecord]) -> dict[str, list[JsonRecord]]:
     """Events by tier, in order of onset; without events one empty tier.
 
     Annotations of one tier cannot overlap, but events may a little: an event that does goes to a
     further tier of its face.
     """
-    tiers: dict[str, list[Record]] = {}
+    tiers: dict[str, list[JsonRecord]] = {}
     for event in sorted(events, key=lambda e: (e["source"], e["face"], e["onset_s"])):
         name = f"{printable(event['source'])} face {event['face'] + 1} {KIND}"
         for number in itertools.count(1):
@@ -113,7 +110,7 @@ def _tiers(events: list[Record]) -> dict[str, list[Record]]:
     return tiers or {f"face 1 {KIND}": []}
 
 
-def _add_time_slots(time_order: ET.Element, events: Iterable[Record]) -> list[tuple[str, str]]:
+def _add_time_slots(time_order: ET.Element, events: Iterable[JsonRecord]) -> list[tuple[str, str]]:
     """Add two time slots for each event, in order of time as the format demands; their names.
 
     No slot is shared, so that moving one annotation moves no other.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import Any
 
 from microspot.engines.text.redaction import printable
 
@@ -17,7 +16,7 @@ from ..overlay.draw import CAVEAT
 from ..overlay.event_text import caption, name_and_share
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
-from .base import Sink
+from .base import JsonRecord, Sink
 
 TIMELINE_WIDTH = 900  # of the drawings, in CSS pixels
 TIMELINE_HEIGHT = 56
@@ -36,8 +35,6 @@ STYLE = (
 )
 COLUMNS = ("onset", "apex", "offset", "frames", "label", "spotted", "intensity")
 
-Record = dict[str, Any]  # a JSON line of the command
-
 
 class ReportSink(Sink):
     """Writes the page when it closes, provided that a run began.
@@ -48,11 +45,11 @@ class ReportSink(Sink):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._records: list[Record] = []
+        self._records: list[JsonRecord] = []
         self._open = True
         check_writable(path)
 
-    def write(self, record: Record) -> None:
+    def write(self, record: JsonRecord) -> None:
         """Keep the record for the page."""
         self._records.append(record)
 
@@ -64,7 +61,7 @@ class ReportSink(Sink):
         replace_file(self._path, page(self._records).encode("utf-8", "backslashreplace"))
 
 
-def page(records: list[Record]) -> str:
+def page(records: list[JsonRecord]) -> str:
     """The report of a run's JSON-line records, of which events are final ones only."""
     start = next(record for record in records if record["type"] == "start")
     events = [record for record in records if record["type"] == "event"]
@@ -98,7 +95,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'No'} {noun}{plural}"
 
 
-def css_color(event: Record) -> str:
+def css_color(event: JsonRecord) -> str:
     """CSS colour of an event, by its label's place in the label set."""
     labels = list(event["label_scores"] or ())
     if event["label"] not in labels:
@@ -106,7 +103,7 @@ def css_color(event: Record) -> str:
     return COLORS[labels.index(event["label"]) % len(COLORS)]
 
 
-def _timeline(events: list[Record], gaps: list[Gap], end_s: float) -> str:
+def _timeline(events: list[JsonRecord], gaps: list[Gap], end_s: float) -> str:
     """An SVG of all gaps and events from 0 to `end_s` seconds."""
 
     def bar(start_s: float, stop_s: float, fill: str, title: str, opacity: float) -> str:
@@ -137,7 +134,7 @@ def _timeline(events: list[Record], gaps: list[Gap], end_s: float) -> str:
     )
 
 
-def _event_table(events: list[Record]) -> str:
+def _event_table(events: list[JsonRecord]) -> str:
     """A table with a row per event; nothing without events."""
     if not events:
         return ""
@@ -146,7 +143,7 @@ def _event_table(events: list[Record]) -> str:
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _event_row(event: Record) -> str:
+def _event_row(event: JsonRecord) -> str:
     name, _ = name_and_share(event)
     texts = [
         f"{event['onset_s']:.2f} s",
@@ -160,7 +157,7 @@ def _event_row(event: Record) -> str:
     return f"<tr>{cells}<td>{_intensity_curve(event)}</td></tr>"
 
 
-def _intensity_curve(event: Record) -> str:
+def _intensity_curve(event: JsonRecord) -> str:
     """The intensity from onset to offset as a small line; nothing without two values."""
     values = event["intensity"] or ()
     if len(values) < 2:
@@ -190,7 +187,7 @@ def _gap_list(gaps: list[Gap]) -> str:
     return f"<h2>No evidence</h2><ul>{''.join(items)}</ul>"
 
 
-def _gap(record: Record) -> Gap:
+def _gap(record: JsonRecord) -> Gap:
     """A `gap` JSON line as the Gap that it was made from."""
     start_ns = round(record["start_s"] * 1e9)
     stop_ns = round(record["stop_s"] * 1e9)

@@ -19,7 +19,7 @@ from tests.clips import write_still
 from tests.demo.serving import ask, connect_page, frame, jpeg, messages, send_json, until
 
 # that a command must live: ONNX Runtime's first look-up comes about 8 s after its import
-SECONDS = 20
+SECONDS = 15
 HZ = 30
 IN_FLIGHT = 2
 PATHS = (

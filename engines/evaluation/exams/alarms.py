@@ -18,7 +18,7 @@ from ...runtime.engine import EngineSet
 from .alarm_counts import AlarmCounts, middles, on_blinks
 from .composites import SHARES, Excerpt, composite_recordings, count_composite, excerpts_of
 from .mesh_annotation import Annotation, annotate, runs
-from .recordings import Progress, SpottingResult, examine, silent
+from .recordings import Say, SpottingResult, examine, silent
 from .semireal import cut, seconds
 
 CATEGORIES = ("quiet", "speech", "blinks", "other")  # other: head or brows move; no composites
@@ -29,7 +29,7 @@ def examine_alarms(
     clips: Sequence[Path],
     seed: int,
     minutes: float,
-    progress: Progress = silent,
+    progress: Say = silent,
 ) -> dict[str, Any]:
     """False alarms by category: `real` footage, `composites`, and by clip.
 
@@ -112,7 +112,7 @@ def _composites(
     excerpts: list[Excerpt],
     minutes: float,
     name: str,
-    progress: Progress,
+    progress: Say,
 ) -> AlarmCounts:
     """The counts on `minutes` of composites of one category."""
     counts = AlarmCounts()

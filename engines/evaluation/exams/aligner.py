@@ -19,7 +19,7 @@ from ...data.faces import find_faces, load_face
 from ...data.timeline import Recipe
 from ...errors import DataError
 from ..crop_jitter import measure
-from .recordings import Progress, silent
+from .recordings import Say, silent
 from .sweep import compose
 
 SHARE = 0.05  # of the portraits
@@ -34,7 +34,7 @@ def examine_aligner(
     share: float = SHARE,
     seed: int = 0,
     seconds: float = SECONDS,
-    progress: Progress = silent,
+    progress: Say = silent,
 ) -> dict[str, Any]:
     """Measure a share of the portraits; figures are their 10 %, 50 % and 90 % quantiles.
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...clips import SECOND_NS
-from ...data.footage import Footage, Rows
+from ...data.footage import Footage, FrameRange
 from .alarm_counts import AlarmCounts, middles, on_blinks
 from .mesh_annotation import Annotation, Flags, runs
 from .recordings import Recording, SpottingResult
@@ -49,7 +49,7 @@ class Excerpt:
     crops: NDArray[np.uint8]
     blink: Flags
     period_ns: int
-    counted: Rows
+    counted: FrameRange
 
     @property
     def name(self) -> str:
@@ -96,13 +96,15 @@ def excerpts_of(footage: Footage, annotation: Annotation) -> dict[str, list[Exce
     return found
 
 
-def _widened(part: Rows, rows: Rows, period_ns: int) -> Rows:
+def _widened(part: FrameRange, rows: FrameRange, period_ns: int) -> FrameRange:
     """The part with its context, as far as `rows` reach."""
     reach = round(CONTEXT_S * SECOND_NS / period_ns)
     return max(part[0] - reach, rows[0]), min(part[1] + reach, rows[1])
 
 
-def _around_blinks(footage: Footage, annotation: Annotation, rows: Rows) -> Iterator[Rows]:
+def _around_blinks(
+    footage: Footage, annotation: Annotation, rows: FrameRange
+) -> Iterator[FrameRange]:
     """The rows of each blink and its context, as far as that is in the segment and no speech."""
     at = footage.at_ns
     reach = CONTEXT_S * SECOND_NS
@@ -115,7 +117,9 @@ def _around_blinks(footage: Footage, annotation: Annotation, rows: Rows) -> Iter
                 yield low, high
 
 
-def _excerpt(footage: Footage, annotation: Annotation, rows: Rows, counted: Rows) -> Excerpt:
+def _excerpt(
+    footage: Footage, annotation: Annotation, rows: FrameRange, counted: FrameRange
+) -> Excerpt:
     first, stop = rows
     at = footage.at_ns[first:stop]
     return Excerpt(

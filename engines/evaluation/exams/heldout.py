@@ -29,8 +29,8 @@ from ...specs import OPERATING_POINT, SpotterSpec
 from ..calibration import T_CRN_GRID, Scored, best_thresholds, curve, score_clip
 from .recognition import RecognitionResult, recognition_figures, recognize_hit
 from .recordings import (
-    Progress,
     Recording,
+    Say,
     SpottingResult,
     crop_px,
     examine,
@@ -94,7 +94,7 @@ def examine_heldout(
     plan: ClipPlan,
     *,
     workers: int = 1,
-    progress: Progress = silent,
+    progress: Say = silent,
 ) -> dict[str, Any]:
     """Examine engine sets on the clips of `plan`.
 
@@ -146,7 +146,7 @@ def calibrate_on_faces(
     t_crn: float = 0.0,
     footage: Sequence[Path] = (),
     workers: int = 1,
-    progress: Progress = silent,
+    progress: Say = silent,
 ) -> dict[str, Any]:
     """`calibration.best_thresholds` on clips like those of the examination, of validation faces.
 
@@ -181,7 +181,7 @@ def _recording_of(clip: Clip) -> Recording:
 
 
 def _score_clips(
-    engines: EngineSet, jobs: Sequence[RenderJob], workers: int, progress: Progress
+    engines: EngineSet, jobs: Sequence[RenderJob], workers: int, progress: Say
 ) -> list[Scored]:
     """The scores of every segment of the clips, in order."""
     scored = []

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...clips import SECOND_NS
-from ...data.footage import Footage, Rows
+from ...data.footage import Footage, FrameRange
 
 LIDS = ((159, 145, 33, 133), (386, 374, 263, 362))  # upper, lower, outer corner, inner corner
 LIPS = (13, 14)  # inner edges
@@ -67,7 +67,7 @@ def annotate(footage: Footage) -> Annotation:
     return Annotation(blink, mouth, still)
 
 
-def runs(flags: Flags, rows: Rows) -> list[Rows]:
+def runs(flags: Flags, rows: FrameRange) -> list[FrameRange]:
     """Maximal [first, stop) within `rows` where the flags are set."""
     edges = np.flatnonzero(np.diff(np.pad(flags[slice(*rows)], 1).astype(np.int8))) + rows[0]
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

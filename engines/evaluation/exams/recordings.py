@@ -29,7 +29,7 @@ from ..metrics import HIT_IOU, one_to_one
 REFERENCE_PX_PER_CM = 8.4
 BINS_PX = (0.5, 1.0, 2.0)  # edges of the reported displacements
 
-Progress = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 def silent(_: str) -> None:

@@ -30,8 +30,8 @@ from ...runtime.engine import EngineSet
 from ..metrics import HIT_IOU
 from .mesh_annotation import Annotation, annotate, runs
 from .recordings import (
-    Progress,
     Recording,
+    Say,
     SpottingResult,
     crop_px,
     examine,
@@ -221,7 +221,7 @@ def examine_semireal(
     clips: Sequence[Path],
     seed: int,
     repeats: int,
-    progress: Progress = silent,
+    progress: Say = silent,
     sham: bool = False,
 ) -> dict[str, Any]:
     """The fields of `recordings.report` over `repeats` passes of the clips, and counts by clip.

@@ -29,7 +29,7 @@ from ...errors import DataError, UsageError
 from ...intervals import Intervals
 from ...runtime.engine import EngineSet
 from .heldout import EXAM_RECIPE, SEED, ClipPlan, render_jobs, rendered, segments
-from .recordings import Progress, Recording, SpottingResult, examine, report, silent, without_pixels
+from .recordings import Recording, Say, SpottingResult, examine, report, silent, without_pixels
 from .video_link import Pixels, Receiver
 
 MICRO_PER_MIN = 8.0  # more than in a long examination: a sweep is short
@@ -94,7 +94,7 @@ def examine_sweep(
     plan: Axis | None = None,
     seed: int = SEED,
     workers: int = 1,
-    progress: Progress = silent,
+    progress: Say = silent,
 ) -> list[Row]:
     """One row per value of `axis` (a key of AXES), by the plan of AXES or another.
 
@@ -131,7 +131,7 @@ def _rate(
     plan: Axis,
     seed: int,
     workers: int,
-    progress: Progress,
+    progress: Say,
 ) -> Row:
     side = engines.spotter.side
     recipe = replace(RATE_RECIPE, hz=(float(hz),))
@@ -145,7 +145,7 @@ def _rate(
 
 
 def _bridges(
-    engines: EngineSet, faces: Path, plan: Axis, seed: int, workers: int, progress: Progress
+    engines: EngineSet, faces: Path, plan: Axis, seed: int, workers: int, progress: Say
 ) -> list[Row]:
     """Recordings at LOSSY_HZ with lost frames, cut where a bridge is too short."""
     side = engines.spotter.side
@@ -198,7 +198,7 @@ def _videos(
     axis: str,
     plan: Axis,
     seed: int,
-    progress: Progress,
+    progress: Say,
 ) -> list[Row]:
     """Every face is filmed once per size, or once for all values of another axis."""
     results: dict[int, list[SpottingResult]] = {value: [] for value in plan.values}

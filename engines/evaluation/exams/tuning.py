@@ -18,7 +18,7 @@ from ..calibration import Scored, score_clip, spotted_at
 from .alarm_counts import AlarmCounts
 from .composites import SHARES, Excerpt, composite_recordings, count_composite, excerpts_of
 from .mesh_annotation import annotate
-from .recordings import Progress, Recording, SpottingResult, silent
+from .recordings import Recording, Say, SpottingResult, silent
 
 # The most that thresholds may give on composites of tuning footage: alarms a minute, and the share
 # of blinks taken for an ME.
@@ -45,7 +45,7 @@ def score_composites(
     clips: Sequence[Path],
     seed: int,
     minutes: float,
-    progress: Progress = silent,
+    progress: Say = silent,
 ) -> list[Composite]:
     """Composites, `minutes` in all, of what the examinations leave of the clips."""
     excerpts: dict[str, list[Excerpt]] = {name: [] for name in SHARES}

@@ -23,7 +23,7 @@ from ...data.footage import Footage, MeshAligner, examined_from_s, read_footage
 from ...errors import UsageError
 from ...runtime.engine import EngineSet
 from .mesh_annotation import Annotation, annotate
-from .recordings import Progress, SpottingResult, report, silent
+from .recordings import Say, SpottingResult, report, silent
 from .semireal import plan, warped
 from .sweep import examine_segments, received
 from .video_link import Receiver
@@ -54,7 +54,7 @@ def examine_widths(
     repeats: int = REPEATS,
     seed: int = 0,
     tuning: bool = False,
-    progress: Progress = silent,
+    progress: Say = silent,
 ) -> list[dict[str, Any]]:
     """One row per width: the fields of `recordings.report` and the share of frames `aligned`.
 

@@ -44,7 +44,7 @@ FREE = ("data", "out", "threads", "device", "checkpoint_minutes")
 
 
 @dataclass
-class Run:
+class RunState:
     """What a checkpoint holds (network, optimiser, steps and seconds done), and the group."""
 
     network: CMNet
@@ -61,7 +61,7 @@ class Budget:
     steps: int
     minutes: float | None
 
-    def share(self, run: Run) -> float:
+    def share(self, run: RunState) -> float:
         """Share done so far, 0 to 1, which drives the learning rate and kappa."""
         timed = run.seconds / (60 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(run.step / self.steps, timed))
@@ -152,7 +152,7 @@ def train(
 
 
 def _validate_and_save(
-    now: Run,
+    now: RunState,
     data: TrainingSet,
     config: RecognizerConfig,
     row: dict[str, float],
@@ -176,7 +176,7 @@ def _validate_and_save(
 
 
 def _epoch(
-    now: Run,
+    now: RunState,
     data: TrainingSet,
     config: RecognizerConfig,
     budget: Budget,
@@ -224,7 +224,7 @@ def _own_samples(
 
 
 def _step(
-    now: Run, data: TrainingSet, chosen: list[Sample], config: RecognizerConfig, share: float
+    now: RunState, data: TrainingSet, chosen: list[Sample], config: RecognizerConfig, share: float
 ) -> dict[str, float]:
     """One step on the samples `chosen`; the losses by name. share: done of the run, 0 to 1."""
     seed = config.seed * SEED_STRIDE + now.step * now.group.size + now.group.rank
@@ -266,7 +266,7 @@ def _settings(config: RecognizerConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in FREE}
 
 
-def _start(config: RecognizerConfig, group: TrainingGroup) -> Run:
+def _start(config: RecognizerConfig, group: TrainingGroup) -> RunState:
     """A new run, or the one that the checkpoint holds."""
     torch.manual_seed(config.seed)
     network = CMNet(
@@ -276,7 +276,7 @@ def _start(config: RecognizerConfig, group: TrainingGroup) -> Run:
     # a quarter faster on a CPU
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay)
-    now = Run(network, optimiser, group)
+    now = RunState(network, optimiser, group)
     path = _checkpoint(config)
     if not path.exists():
         return now
@@ -305,7 +305,7 @@ def _start(config: RecognizerConfig, group: TrainingGroup) -> Run:
     return now
 
 
-def _save(now: Run, config: RecognizerConfig) -> None:
+def _save(now: RunState, config: RecognizerConfig) -> None:
     """Replace the checkpoint in one move: a killed process leaves the old one or the new one."""
     tensors = {f"net.{k}": v.contiguous() for k, v in now.network.state_dict().items()}
     for index, moments in now.optimiser.state_dict()["state"].items():
@@ -316,7 +316,7 @@ def _save(now: Run, config: RecognizerConfig) -> None:
     os.replace(path.with_suffix(".new"), path)
 
 
-def _finish(now: Run, metrics: dict[str, float], config: RecognizerConfig) -> None:
+def _finish(now: RunState, metrics: dict[str, float], config: RecognizerConfig) -> None:
     """Write the weights of the last step and recognizer.json."""
     out = Path(config.out)
     save_weights(now.network, out / "recognizer.safetensors")

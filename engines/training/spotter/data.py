@@ -51,7 +51,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True, eq=False)
-class Clip:
+class TrainingClip:
     """One recorded clip: its rows in crops.npy, its capture times and its movements."""
 
     split: str
@@ -68,7 +68,7 @@ class ClipSet:
     """A set on disk, or several; crops stay there until a segment is read."""
 
     crops: Crops
-    clips: tuple[Clip, ...]
+    clips: tuple[TrainingClip, ...]
 
     @classmethod
     def open(cls, folder: Path, spec: SpotterSpec) -> ClipSet:
@@ -79,7 +79,7 @@ class ClipSet:
         except (KeyError, TypeError) as error:
             raise DataError(f"{folder}: a clip lacks {error}: make the set again") from error
 
-    def split(self, name: str) -> list[Clip]:
+    def split(self, name: str) -> list[TrainingClip]:
         """Clips of one split; DataError where there are none."""
         found = [clip for clip in self.clips if clip.split == name]
         if not found:
@@ -87,7 +87,7 @@ class ClipSet:
         return found
 
 
-def _clip(entry: dict[str, Any]) -> Clip:
+def _clip(entry: dict[str, Any]) -> TrainingClip:
     """A clip from its object in the index."""
     moves = entry["movements"]
     micro_moves = [move for move in moves if move["kind"] == MICRO]
@@ -95,7 +95,7 @@ def _clip(entry: dict[str, Any]) -> Clip:
     speech = _spans([move for move in moves if move["kind"] == SPEECH])
     amid = (micro[:, :1] < speech[:, 1]) & (micro[:, 1:] > speech[:, 0])  # (G, bouts and syllables)
     low = [_is_of_lower_face(move) for move in micro_moves]
-    return Clip(
+    return TrainingClip(
         split=entry["split"],
         start=int(entry["start"]),
         times_ns=np.asarray(entry["times_ns"], np.int64),
@@ -134,7 +134,11 @@ class Segment:
 
 
 def cut(
-    clip: Clip, spec: SpotterSpec, first: int = 0, ticks: int | None = None, pace: float = 1.0
+    clip: TrainingClip,
+    spec: SpotterSpec,
+    first: int = 0,
+    ticks: int | None = None,
+    pace: float = 1.0,
 ) -> Segment:
     """The segment of at most `ticks` ticks that begins at frame `first`.
 
@@ -159,7 +163,11 @@ def cut(
 
 
 def draw(
-    clip: Clip, spec: SpotterSpec, ticks: int, augmentation: Augmentation, rng: np.random.Generator
+    clip: TrainingClip,
+    spec: SpotterSpec,
+    ticks: int,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
 ) -> Segment:
     """A random segment of at most `ticks` ticks at a random pace, forward or backward."""
     pace = 1 + augmentation.stretch_time * rng.uniform(-1, 1)
@@ -174,7 +182,7 @@ def draw(
     return replace(segment, rows=2 * clip.start + len(clip.times_ns) - 1 - segment.rows)
 
 
-def reversed_clip(clip: Clip) -> Clip:
+def reversed_clip(clip: TrainingClip) -> TrainingClip:
     """The clip played backward, as if its last row were its first."""
     last = clip.times_ns[-1]
     # the order of the MEs stays, and with it that of `doubtful`
@@ -276,7 +284,7 @@ def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def span(
-    clip: Clip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: int
+    clip: TrainingClip, spec: SpotterSpec, onset_ns: int, offset_ns: int, length: int
 ) -> tuple[Segment, Indices]:
     """The `length` frames nearest to even times from onset to offset [S1 M21].
 

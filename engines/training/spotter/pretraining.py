@@ -10,7 +10,7 @@ from ...errors import DataError
 from ...networks.mesnet import PRETRAIN_LENGTH, ClipClassifier
 from ..losses import pretrain_loss
 from .config import SpotterTraining
-from .data import Batch, Clip, ClipSet, collate, encode_frames, span
+from .data import Batch, ClipSet, TrainingClip, collate, encode_frames, span
 
 TRIES = 20  # placements of a negative in one clip before another clip is drawn
 MOST_CLIPS = 10_000  # clips tried for one negative
@@ -20,7 +20,7 @@ Losses = dict[str, Tensor]
 
 
 def pretrain_batch(
-    clips: list[Clip], data: ClipSet, config: SpotterTraining, step: int
+    clips: list[TrainingClip], data: ClipSet, config: SpotterTraining, step: int
 ) -> tuple[Batch, Tensor, Tensor]:
     """Half MEs, half windows that touch none [S1 M18].
 
@@ -49,8 +49,8 @@ def pretrain_batch(
 
 
 def quiet_span(
-    clips: list[Clip], length_ns: int, hard: float, rng: np.random.Generator
-) -> tuple[Clip, int, int]:
+    clips: list[TrainingClip], length_ns: int, hard: float, rng: np.random.Generator
+) -> tuple[TrainingClip, int, int]:
     """A random clip and a span (onset, offset) in it that touches no ME [S1 M7].
 
     hard: share of spans that lie on another movement. Raises DataError where no clip seems to have

@@ -16,13 +16,13 @@ from ...runtime.engine import EngineSet
 from ...runtime.torch_engine import TorchEngine
 from ...specs import SpotterSpec
 from ..crops import Crops
-from .data import Clip
+from .data import TrainingClip
 
 FIGURES = ("f1", "precision", "recall", "false_alarms_per_min", "truths")
 
 
 def validate(
-    network: MESNet, clips: Sequence[Clip], crops: Crops
+    network: MESNet, clips: Sequence[TrainingClip], crops: Crops
 ) -> tuple[SpotterSpec, dict[str, float]]:
     """The spec with the thresholds of the best F1 on `clips`, and its figures there."""
     engines = as_engines(copy.deepcopy(network).cpu(), "training")  # engines run on the CPU
