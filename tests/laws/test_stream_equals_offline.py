@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microspot.engines import baseline, reference
-from microspot.engines.intervals import rounded
+from microspot.engines.intervals import Candidate, rounded
 from microspot.engines.runtime.engine import FunctionEngine
 from microspot.engines.specs import FREE_SIZES
 from microspot.realtime.config import Settings
@@ -44,7 +44,11 @@ def rows(events):
 
 def expected(engines, feats, limit=300):
     """The rows that the reference gives for the whole segment."""
-    spotted = reference.spot(feats, engines, limit)
+    return rows_of(reference.spot(feats, engines, limit))
+
+
+def rows_of(spotted):
+    """The rows of intervals of the reference."""
     found = []
     for start, stop, score in zip(spotted.start, spotted.stop, spotted.score, strict=True):
         onset = rounded(start)
@@ -127,6 +131,47 @@ def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
     steps = [session.flush_steps() for session in sessions]
     for k, found in enumerate(run_batched(steps, engines.engine)):
         assert rows(final(events[k] + found)) == expected(engines, streams[k])
+
+
+def expected_without_crn(engines, feats):
+    """The rows of the windows themselves, with the proposer's scores in place of the refiner's."""
+    spec = engines.spotter
+    scores = reference.propose(feats, engines)
+    windows = []
+    for end, scale in np.argwhere((scores >= max(spec.t_cpn, spec.t_crn)).T).tolist():
+        start = end + 1 - spec.windows[scale]
+        score = float(scores[scale, end])
+        windows.append(Candidate(end, scale, float(start), float(end + 1), score))
+    return rows_of(reference.suppress_clusters(windows, feats.shape[1], spec))
+
+
+@settings(max_examples=20)
+@given(cases, st.sampled_from([(0.3, 0.5), (0.5, 0.3)]))
+def test_without_the_refiner_the_windows_themselves_compete(case, thresholds):
+    """`Settings.refine` False: any hop gives the windows at both thresholds, as NMS leaves them."""
+    seed, length, hop, activity = case
+    feats = fakes.features(np.random.default_rng(seed), length, activity)
+    engines = with_refiner(fakes.engine_set(t_cpn=thresholds[0], t_crn=thresholds[1]), no_refiner)
+    session = Session(engines, "x", settings=Settings(hop=hop, refine=False))
+    assert rows(stream(session, feats)) == expected_without_crn(engines, feats)
+
+
+def with_refiner(engines, function):
+    """The engine set with another function for its refiner."""
+    tensors = engines.spotter.tensors()["refiner"]
+    return dataclasses.replace(engines, refiner=FunctionEngine(function, *tensors))
+
+
+def no_refiner(clips):
+    raise AssertionError(f"the refiner was asked about {len(clips)} windows")
+
+
+def test_windows_without_the_refiner_are_events_too():
+    engines = fakes.engine_set(t_cpn=0.3, t_crn=0.5)
+    feats = fakes.features(np.random.default_rng(0), 600, 0.3)
+    found = expected_without_crn(engines, feats)
+    assert len(found) >= 3
+    assert found != expected(engines, feats)
 
 
 def test_the_fake_engines_find_events():

@@ -3,6 +3,7 @@
 Streams equal files, runs equal each other, nothing leaves the machine.
 """
 
+import dataclasses
 import itertools
 import json
 import re
@@ -12,17 +13,22 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 from microspot.engines.loading import load_engines
+from microspot.engines.runtime.engine import FunctionEngine
 from microspot.realtime.config import Settings
 from microspot.realtime.gaps import joined
 from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import Event, Frame, Gap
+from microspot.realtime.session import Session
 from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sources.open import open_source, open_sources
 from microspot.realtime.watch import watch
+from tests import fakes
 from tests.clips import write_clip
+from tests.realtime.test_feed import Faces, Times
 from tests.rtsp_server import RtspServer
 
 SECONDS = 9
@@ -279,3 +285,46 @@ def test_a_small_face_has_a_note_and_its_frames_are_counted(clip, engines, least
     }
     assert end.rejected == ({} if used else {"too small": 30})
     assert end.face_seen is used
+
+
+def counting_engines(calls, **changes):
+    """Fake engines that add the batch of every call of the encoder to `calls`."""
+    engines = fakes.engine_set(**changes)
+
+    def encode(pixels):
+        calls.append(len(pixels))
+        return fakes.encode(pixels)
+
+    tensors = engines.spotter.tensors()["encoder"]
+    return dataclasses.replace(engines, encoder=FunctionEngine(encode, *tensors))
+
+
+@pytest.mark.parametrize(("hz", "hop"), [(30, 1), (30, 4), (20, 1), (60, 2)])
+def test_a_session_encodes_every_crop_once(hz, hop):
+    """Whatever ticks the crop decides, and whatever is scored when."""
+    calls = []
+    session = Session(counting_engines(calls), "x", settings=Settings(hop=hop))
+    features = fakes.features(np.random.default_rng(0), 90, 1.5)
+    for index, feature in enumerate(features.T):
+        session.push(fakes.crop(feature, index * 1_000_000_000 // hz, index))
+        assert calls == [1] * (index + 1)
+    session.flush()
+    assert len(calls) == 90
+
+
+@pytest.mark.parametrize("cameras", [1, 3])
+@pytest.mark.parametrize(("hz", "used"), [(30, 40), (60, 21)])
+def test_the_pipeline_encodes_every_used_frame_once_for_all_cameras(cameras, hz, used):
+    """At 60 Hz every second frame is left out; of the used ones all cameras share one call."""
+    calls = []
+    sources = []
+    for number in range(cameras):
+        source = Times([index * 1_000_000_000 // hz for index in range(40)])
+        source.name = f"camera {number}"
+        sources.append(source)
+    engines = counting_engines(calls, side=8)  # as the crops of `Faces`
+    faces = Faces(lambda captured_ns: {0})
+    with Pipeline(sources, engines, aligner=lambda *_: faces) as pipeline:
+        ends = [record for record in pipeline.run() if isinstance(record, SourceEnd)]
+    assert [(end.frames, end.face_seen) for end in ends] == [(40, True)] * cameras
+    assert calls == [cameras] * used

@@ -122,6 +122,32 @@ def test_the_folded_encoder_is_the_encoder(network: MESNet) -> None:
     assert norms_of(network.encoder), "a copy is folded"
 
 
+@pytest.mark.parametrize("spec", [SMALL, STILL, DIFFERENCE], ids=["flow", "still", "difference"])
+def test_all_four_pools_keep_the_largest_value(spec: SpotterSpec) -> None:
+    """The value of a single place comes out whole where every layer hands on one channel's corners.
+
+    An average in place of any of the four maxima [S1 M15] would lower it. The first pool of flow
+    makes a block of the place, of which the next layer keeps the upper left corner.
+    """
+    encoder = SpatialEncoder(spec).eval()
+    inputs = torch.zeros_like(encoder.inputs(pixels(1, spec)))
+    inputs[0, 0, 4, 4] = 1
+    with torch.no_grad():
+        for conv in encoder.convs:
+            assert isinstance(conv, torch.nn.Conv2d)
+            assert conv.bias is not None
+            middle = conv.kernel_size[0] // 2
+            conv.bias.zero_()
+            conv.weight.zero_()
+            conv.weight[0, 0, middle, middle] = 1
+            conv.weight[0, 0, middle, middle - 1] = -1
+            conv.weight[0, 0, middle - 1, middle] = -1
+        for form in (encoder, encoder.folded()):
+            (feature,) = form.features(inputs)
+            assert feature[0].item() == pytest.approx(1, abs=1e-3)
+            assert not feature[1:].any()
+
+
 def norms_of(module: torch.nn.Module) -> list[torch.nn.Module]:
     return [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
 

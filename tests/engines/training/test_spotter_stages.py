@@ -1,0 +1,182 @@
+"""What the stages of the spotter's training hand on, weigh and leave out, each in one update."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from microspot.engines.networks.mesnet import ClipClassifier, MESNet
+from microspot.engines.specs import SpotterSpec
+from microspot.engines.training.spotter.config import SpotterTraining, load_config
+from microspot.engines.training.spotter.data import ClipSet, TrainingClip
+from microspot.engines.training.spotter.pretraining import pretrain_batch
+from microspot.engines.training.spotter.train import Trainer
+from tests.noise_set import SIDE, noise_set
+
+SPEC = SpotterSpec(side=SIDE, feature=32)
+CONFIG = SpotterTraining(
+    bfloat16=False,
+    pretrain_steps=2,
+    pretrain_clips=6,
+    joint_steps=1,
+    joint_clips=2,
+    joint_ticks=50,
+    cpn_steps=0,
+    crn_steps=0,
+    warm_steps=1,
+    validation_clips=1,
+    spec=SPEC,
+)
+SECOND = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return noise_set(tmp_path_factory.mktemp("set"))
+
+
+def trainer_of(folder: Path, out: Path, **changes: object) -> Trainer:
+    return Trainer(dataclasses.replace(CONFIG, **changes), folder, out, say=str)
+
+
+def updated(trainer: Trainer, network: nn.Module, losses: dict[str, Tensor]) -> float:
+    """Update the network once by these losses and the L2 term; the whole loss."""
+    optimizer = torch.optim.Adam(trainer._parameter_groups(network))
+    return trainer._update(network, optimizer, losses).item()
+
+
+def with_gradient(network: nn.Module) -> set[str]:
+    """Names of the parameters that the last update has a gradient of, other than zero."""
+    return {n for n, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+# ---- the joint loss
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.5])
+def test_the_joint_loss_has_crns_with_its_weight(
+    folder: Path, tmp_path: Path, weight: float
+) -> None:
+    trainer = trainer_of(folder, tmp_path, pretrain_steps=0, lambda_crn=weight)
+    torch.manual_seed(0)
+    network = MESNet(SPEC)
+    losses, _ = trainer._joint_step(network, 0)
+    assert losses["crn"].item() > 0.1
+    loss = updated(trainer, network, losses)
+    parts = {name: value.item() for name, value in losses.items()}
+    assert loss == pytest.approx(parts["cpn"] + weight * parts["crn"] + parts["l2"], rel=1e-5)
+
+
+def test_crn_learns_scores_and_boundaries_from_its_loss_alone(folder: Path, tmp_path: Path) -> None:
+    """Without the L2 term, which would move CRN whatever its loss weighs."""
+    trainer = trainer_of(folder, tmp_path, pretrain_steps=0, crn_steps=1, l2=0.0)
+    torch.manual_seed(0)
+    network = MESNet(SPEC)
+    losses, _ = trainer._joint_step(network, 0)
+    assert losses.keys() == {"crn"}
+    updated(trainer, network, losses)
+    assert with_gradient(network) == {f"refiner.{n}" for n, _ in network.refiner.named_parameters()}
+
+
+def test_the_shipped_recipe_trains_crn() -> None:
+    assert load_config().lambda_crn > 0
+    assert SpotterTraining().lambda_crn > 0
+
+
+# ---- the L2 term
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "left_out"),
+    [
+        (MESNet, "cpn", {"refiner.classes.weight", "refiner.offsets.weight"}),
+        (ClipClassifier, "clip", {"last.weight"}),
+    ],
+    ids=["joint", "pre-training"],
+)
+def test_the_l2_term_of_a_stage_leaves_out_its_last_layers(
+    folder: Path, tmp_path: Path, make: type[nn.Module], name: str, left_out: set[str]
+) -> None:
+    """[S1 M20, M31]; with a loss of zero all gradients are those of the L2 term."""
+    network = make(SPEC)
+    kernels = {n: p for n, p in network.named_parameters() if p.ndim > 1}
+    losses = {name: torch.zeros(())}
+    updated(trainer_of(folder, tmp_path, l2=0.5), network, losses)
+    assert kernels.keys() - with_gradient(network) == left_out
+    biases = {n.replace("weight", "bias") for n in left_out}
+    assert not biases & with_gradient(network)
+
+
+# ---- from pre-training to joint training
+
+
+class Watched(Trainer):
+    """A trainer that keeps the weights at the end of each of its stages."""
+
+    def _stage(self, network: nn.Module, *arguments: object) -> None:
+        super()._stage(network, *arguments)  # type: ignore[arg-type]
+        ended = {name: value.clone() for name, value in network.state_dict().items()}
+        self.ended = [*getattr(self, "ended", []), ended]
+
+
+def test_joint_training_begins_with_what_pretraining_has_learnt(
+    folder: Path, tmp_path: Path
+) -> None:
+    """At a learning rate of zero joint training ends with the weights that it began with."""
+    config = dataclasses.replace(CONFIG, joint_lr=0.0)
+    trainer = Watched(config, folder, tmp_path / "run", say=str)
+    made = trainer.run().state_dict()
+    pretrained, joint = trainer.ended
+    handed_over = [name for name in pretrained if name.startswith(("encoder.", "temporal."))]
+    assert any(name.endswith("running_var") for name in handed_over)
+    assert any(name.startswith("temporal.") for name in handed_over)
+    for name in handed_over:
+        assert torch.equal(joint[name], pretrained[name]), name
+        assert torch.equal(made[name], pretrained[name]), name
+
+
+# ---- pre-training's negatives
+
+
+def long_clip() -> ClipSet:
+    """Ten grey seconds with another movement from 4 to 4.2 s and an ME from 8 s on."""
+    times = np.arange(300, dtype=np.int64) * SECOND // 30
+    clip = TrainingClip(
+        split="train",
+        start=0,
+        times_ns=times,
+        micro_ns=np.array([[8 * SECOND, 8 * SECOND + 300_000_000]]),
+        other_ns=np.array([[4 * SECOND, 4 * SECOND + 200_000_000]]),
+        doubtful=np.array([False]),
+    )
+    return ClipSet(np.full((300, 3, SIDE, SIDE), 128, np.uint8), (clip,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("hard", "least", "most"), [(0.0, 0, 6), (0.5, 10, 22), (1.0, 32, 32)])
+def test_the_hard_share_of_negatives_lies_on_other_movements(
+    hard: float, least: int, most: int
+) -> None:
+    data = long_clip()
+    config = dataclasses.replace(
+        CONFIG,
+        pretrain_clips=64,
+        pretrain_hard=hard,
+        spec=dataclasses.replace(SPEC, lags_ns=()),  # no frames before the sample
+    )
+    batch, _, labels = pretrain_batch(list(data.clips), data, config, 0)
+    middles = []
+    for segment, label in zip(batch.segments, labels.tolist(), strict=True):
+        if not label:
+            middles.append(data.clips[0].times_ns[segment.rows[[0, -1]]].mean() / SECOND)
+    assert len(middles) == 32
+    on_movement = sum(1 for middle in middles if 3.95 <= middle <= 4.25)
+    assert least <= on_movement <= most
+
+
+def test_the_shipped_recipe_has_hard_negatives() -> None:
+    assert 0 < load_config().pretrain_hard < 1
