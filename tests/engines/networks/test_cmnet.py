@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from microspot.engines.export.onnx_export import export
-from microspot.engines.networks.cmnet import CMNet, CMNetSizes, RecognizerStep
+from microspot.engines.networks.cmnet import CMNet, CMNetSizes, HeadStep, RecognizerStep
 from microspot.engines.runtime.onnx_engine import OnnxEngine
 from microspot.engines.specs import RecognizerSpec
 
@@ -76,6 +76,20 @@ def test_magnification_starts_as_pure_scaling() -> None:
     h, s, e = network.intensity(frames)
     torch.testing.assert_close(e, s[..., None].expand_as(e))
     torch.testing.assert_close(network.clues(frames), h)
+
+
+def test_the_last_state_of_the_lstm_is_classified() -> None:
+    """Neither the mean of its states nor another one [S2 C27], also in the exported head."""
+    network = CMNet(SIDE, SMALL).eval()
+    frames = network.channels(clips())
+    u, _, _ = network.magnified(frames)
+    states, (last, _) = network.lstm(u)
+    logits = network.recognise(frames).logits
+    probabilities = HeadStep(network)(u)
+    for (name, head), exported in zip(network.heads.items(), probabilities, strict=True):
+        torch.testing.assert_close(logits[name], head(last[0]))
+        torch.testing.assert_close(exported, head(last[0]).softmax(-1))
+        assert not torch.allclose(logits[name], head(states.mean(1)), atol=1e-3)
 
 
 def test_without_ice_the_texture_stands_alone() -> None:

@@ -15,15 +15,17 @@ from safetensors.torch import load_file
 
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.networks.cmnet import CMNet
+from microspot.engines.training.distributed import TrainingGroup
 from microspot.engines.training.recognizer import train as train_module
 from microspot.engines.training.recognizer.data import (
+    Batch,
     RecognizerConfig,
     clip_frames,
     make_batch,
     read_samples,
 )
-from microspot.engines.training.recognizer.step import class_weights, positive_clips
-from microspot.engines.training.recognizer.train import run, train
+from microspot.engines.training.recognizer.step import batch_losses, class_weights
+from microspot.engines.training.recognizer.train import Budget, TrainingSet, run, train
 from microspot.engines.training.recognizer.validation import FIGURES, validate
 
 SIDE = 48
@@ -182,14 +184,48 @@ def test_class_weights_balance_what_is_labelled(toy: Path, tmp_path: Path) -> No
     assert weights["5"].tolist() == pytest.approx([2, 8 / 12, 1, 1, 1])
 
 
-def test_positives_change_every_frame_of_a_clip_alike(toy: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    still = torch.randint(0, 256, (6, 1, 3, SIDE, SIDE), dtype=torch.uint8)
-    still = still.expand(-1, FRAMES, -1, -1, -1)
-    changed = positive_clips(still, settings(toy, tmp_path, jitter_probability=1.0))
-    assert changed.dtype == torch.uint8
-    assert torch.equal(changed, changed[:, :1].expand_as(changed))
-    assert all(not torch.equal(a, b) for a, b in zip(changed, still, strict=True))
+def test_a_step_minimises_the_losses_times_their_coefficients(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coefficients = {"distillation": 0.3, "tendency": 0.7, "classes": 2.0}
+    config = settings(toy, tmp_path, coefficients=coefficients, clip_gradient=1e9)
+    data = TrainingSet.open(config)
+    now = train_module._start(config, TrainingGroup())
+    gradients: list[torch.Tensor] = []
+
+    def observed(network: CMNet, batch: Batch, weights: Any, *rest: Any) -> dict[str, Any]:
+        assert weights is data.weights
+        parts = batch_losses(network, batch, weights, *rest)
+        loss = 0.3 * parts["distillation"] + 0.7 * parts["tendency"] + 2.0 * parts["classes"]
+        gradients.extend(torch.autograd.grad(loss, list(network.parameters()), retain_graph=True))
+        return parts
+
+    monkeypatch.setattr(train_module, "batch_losses", observed)
+    found = train_module._step(now, data, data.train[:8], config, 0.25)
+    weighted = 0.3 * found["distillation"] + 0.7 * found["tendency"] + 2.0 * found["classes"]
+    assert found["loss"] == pytest.approx(weighted)
+    for parameter, expected in zip(now.network.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, expected)
+
+
+def test_each_step_knows_the_share_of_the_run_that_is_done(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The share anneals kappa: a constant one would leave it where it starts."""
+    shares: list[float] = []
+
+    def observed(
+        network: CMNet, batch: Batch, weights: Any, config: Any, done: float, seed: int
+    ) -> dict[str, Any]:
+        shares.append(done)
+        return batch_losses(network, batch, weights, config, done, seed)
+
+    monkeypatch.setattr(train_module, "batch_losses", observed)
+    train(settings(toy, tmp_path, epochs=1), say=lambda line: None)
+    assert shares == pytest.approx([0, 1 / 3, 2 / 3])
+    run_state = train_module._start(settings(toy, tmp_path / "new"), TrainingGroup())
+    run_state.seconds = 45.0
+    assert Budget(steps=100, minutes=1.0).share(run_state) == pytest.approx(0.75)
 
 
 def test_training_learns_and_writes_its_files(toy: Path, tmp_path: Path) -> None:
