@@ -54,6 +54,21 @@ class End:
 Item = Sighting | Gap | SourceState | SourceWarning | End
 
 
+def crop_of(frame: Frame, face: Face) -> Crop:
+    """The crop of a face that was aligned in a frame."""
+    return Crop(
+        source=frame.source,
+        face=face.face,
+        index=frame.index,
+        captured_ns=frame.captured_ns,
+        pixels=face.pixels,
+        affine=face.affine,
+        quality=face.quality,
+        outline=face.outline,
+        width_px=face.width_px,
+    )
+
+
 class Feed:
     """Runs a source and its aligner in a thread: `start`, `get` until End, then `close`."""
 
@@ -196,25 +211,12 @@ class Feed:
         used = {face.face for face in found.faces}
         gaps = self._segments.see(frame.captured_ns, used, found.rejected)
         yield from gaps
-        crops = tuple(self._crop(frame, face) for face in found.faces)
+        crops = tuple(crop_of(frame, face) for face in found.faces)
         yield Sighting(frame, crops, rejected=found.rejected, refused=found.refused)
         if not self._segments.last:
             yield from self._decided(self._decimator.anchor(None))
         elif not before - {gap.face for gap in gaps}:
             yield from self._decided(self._decimator.anchor(frame.captured_ns))
-
-    def _crop(self, frame: Frame, face: Face) -> Crop:
-        return Crop(
-            source=frame.source,
-            face=face.face,
-            index=frame.index,
-            captured_ns=frame.captured_ns,
-            pixels=face.pixels,
-            affine=face.affine,
-            quality=face.quality,
-            outline=face.outline,
-            width_px=face.width_px,
-        )
 
     def _close_segments(self, gap: Gap) -> Iterator[Item]:
         """End every open segment at `gap`; the aligner starts anew."""

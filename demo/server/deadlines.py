@@ -17,6 +17,7 @@ import logging
 import math
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
@@ -40,7 +41,7 @@ class Awaited(NamedTuple):
     turn: object = None
 
 
-class TimedConnection:
+class TimedConnection(ABC):
     """A connection that is waited for only so long; mixed into uvicorn's protocols."""
 
     transport: asyncio.Transport
@@ -57,9 +58,9 @@ class TimedConnection:
             return Awaited("close")
         return Awaited("stall", self.stalls) if self.stalled else self.awaits_while_open()
 
+    @abstractmethod
     def awaits_while_open(self) -> Awaited:
         """What the client is to do next on a connection that is open and read from."""
-        raise NotImplementedError
 
     def pause_writing(self) -> None:
         """Note that the client reads more slowly than it is written to."""

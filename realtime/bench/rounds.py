@@ -21,8 +21,9 @@ from microspot.engines.runtime.engine import EngineSet
 
 from ..config import Settings
 from ..errors import EngineError
+from ..feed import crop_of
 from ..meter import Meter, percentiles
-from ..records import Crop, Frame
+from ..records import Frame
 from ..session import Session
 from ..sources.open import open_source
 from ..sources.synthetic_clip import NEUTRAL_FRAME
@@ -103,17 +104,7 @@ def pipeline_round(uri: str, engines: EngineSet) -> tuple[Times, Meter]:
             with meter.time("align"):
                 faces = aligner(frame.image, frame.captured_ns).faces
             for face in faces[:1]:
-                crop = Crop(
-                    source="bench",
-                    face=0,
-                    index=frame.index,
-                    captured_ns=frame.captured_ns,
-                    pixels=face.pixels,
-                    affine=face.affine,
-                    quality=face.quality,
-                    outline=face.outline,
-                )
-                run_batched([session.push_steps(crop)], timed_engines)
+                run_batched([session.push_steps(crop_of(frame, face))], timed_engines)
             timer.frame_done(began_ns)
     return timer.times, meter
 

@@ -50,7 +50,9 @@ SETTINGS = (
 )
 TABLE = (
     "subject,video,onset,apex,offset,type,label,score,fps\n"
-    "1,v.mp4,10,15,20,micro,surprise,0.9,30\n1,v.mp4,40,,60,macro,negative,0.5,30\n2,w.mp4,5,7,12,micro,positive,,\n"
+    "1,v.mp4,10,15,20,micro,surprise,0.9,30\n"
+    "1,v.mp4,40,,60,macro,negative,0.5,30\n"
+    "2,w.mp4,5,7,12,micro,positive,,\n"
 )
 
 

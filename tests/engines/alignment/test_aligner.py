@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 import cv2
@@ -100,8 +101,10 @@ def test_closes_twice_and_leaves_nothing_behind(clip: list[np.ndarray]) -> None:
     aligner(clip[0], 0)
     aligner.close()
     aligner.close()
+    left = weakref.ref(aligner)
     del aligner
     gc.collect()
+    assert left() is None
 
 
 def test_a_missing_system_library_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
