@@ -183,7 +183,7 @@ WITHOUT_TORCH = [
     "engines.evaluation.metrics",
     "engines.baseline",
     "engines.reference",
-    "engines.data.synthetic",
+    "engines.data.generator.synthetic",
     "engines.runtime.onnx_engine",
     "engines.loading",
     "realtime.pipeline",

@@ -75,8 +75,8 @@ def synthesize(
     """Render a set of synthetic clips with truth, from any folder of face images."""
     from rich.progress import Progress
 
-    from ..data.synthesize import BACKGROUND_CLIPS, SetOptions
-    from ..data.synthesize import synthesize as run
+    from ..data.generator.synthesize import BACKGROUND_CLIPS, SetOptions
+    from ..data.generator.synthesize import synthesize as run
 
     options = SetOptions(
         clips,

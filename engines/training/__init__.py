@@ -1,4 +1,4 @@
-"""How MESNet and CMNet are trained, on sets that `engines.data.synthesize` writes.
+"""How MESNet and CMNet are trained, on sets that `engines.data.generator.synthesize` writes.
 
 losses       every loss of both papers, as pure functions
 targets      label assignment of MESNet: which window is an ME, where its boundaries lie

@@ -1,4 +1,4 @@
-"""Sets of clips on disk, as `engines/data/synthesize.py` writes them, for both trainers.
+"""Sets of clips on disk, as `engines/data/generator/synthesize.py` writes them, for both trainers.
 
 A set is `crops.npy`, uint8 (total, 3, S, S) RGB, and `index.json`, {"clips": [...]}, one object per
 clip: face, split ("train" or "validation"), start, count, times_ns, movements. A folder of sets is

@@ -15,8 +15,8 @@ from typing import cast
 import av
 
 from microspot.engines.alignment.aligner import MediaPipeAligner
-from microspot.engines.data.timeline import Movement
-from microspot.engines.data.video_scene import render_video
+from microspot.engines.data.generator.timeline import Movement
+from microspot.engines.data.generator.video_scene import render_video
 
 from ..errors import SourceError
 from ..records import Pixels

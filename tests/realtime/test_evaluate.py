@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from microspot.engines.data.timeline import Movement
+from microspot.engines.data.generator.timeline import Movement
 from microspot.realtime import evaluate as module
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError, UsageError

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...alignment.aligner import MediaPipeAligner
 from ...data.faces import find_faces, load_face
-from ...data.timeline import Recipe
+from ...data.generator.timeline import Recipe
 from ...errors import DataError
 from ..crop_jitter import measure
 from .recordings import Say, silent

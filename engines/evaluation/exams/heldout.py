@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from ...alignment.bridge import BridgeOptions, breaks
 from ...data.faces import find_faces, load_face
-from ...data.synthetic import Clip, Renderer
-from ...data.timeline import Movement, Recipe
+from ...data.generator.synthetic import Clip, Renderer
+from ...data.generator.timeline import Movement, Recipe
 from ...errors import DataError, UsageError
 from ...runtime.engine import EngineSet
 from ...specs import OPERATING_POINT, SpotterSpec

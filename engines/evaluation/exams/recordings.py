@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ...alignment.face_template import SPAN
 from ...clips import SECOND_NS, to_ticks
-from ...data.actions import MESH_WIDTH_CM
-from ...data.timeline import Movement
+from ...data.generator.actions import MESH_WIDTH_CM
+from ...data.generator.timeline import Movement
 from ...intervals import Intervals, iou
 from ...reference import spot
 from ...runtime.engine import EngineSet

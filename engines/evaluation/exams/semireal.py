@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from ...alignment.affine import Affine, Matrix
 from ...alignment.registration import Pixels
 from ...clips import SECOND_NS
-from ...data.actions import Geometry
-from ...data.behaviour import draw_micro
 from ...data.footage import Footage, MeshAligner, align_shots, read_clip
-from ...data.synthetic import Motion, strengths_at
-from ...data.timeline import Action, Movement, Recipe, Strengths
+from ...data.generator.actions import Geometry
+from ...data.generator.behaviour import draw_micro
+from ...data.generator.synthetic import Motion, strengths_at
+from ...data.generator.timeline import Action, Movement, Recipe, Strengths
 from ...intervals import iou
 from ...runtime.engine import EngineSet
 from ..metrics import HIT_IOU

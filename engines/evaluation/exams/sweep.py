@@ -23,8 +23,8 @@ from ...alignment.bridge import BridgeOptions
 from ...alignment.landmarker import width_px
 from ...clips import SECOND_NS
 from ...data.faces import FaceAsset, find_faces, load_face
-from ...data.timeline import Movement
-from ...data.video_scene import VIDEO_RECIPE, render_video
+from ...data.generator.timeline import Movement
+from ...data.generator.video_scene import VIDEO_RECIPE, render_video
 from ...errors import DataError, UsageError
 from ...intervals import Intervals
 from ...runtime.engine import EngineSet

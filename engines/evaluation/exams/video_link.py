@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...alignment.aligner import AlignOptions, MediaPipeAligner
-from ...data.timeline import Movement
+from ...data.generator.timeline import Movement
 from .recordings import Recording
 
 KEYFRAME_S = 2.0

@@ -6,9 +6,9 @@ import av
 import pytest
 
 from microspot.engines.alignment.aligner import MediaPipeAligner, face_to_crop
-from microspot.engines.data.actions import Geometry
 from microspot.engines.data.faces import FaceAsset
-from microspot.engines.data.synthetic import Motion
+from microspot.engines.data.generator.actions import Geometry
+from microspot.engines.data.generator.synthetic import Motion
 from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, SAMPLE_HZ, sample_clip
 
 SAMPLE = sample_clip()

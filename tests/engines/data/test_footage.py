@@ -22,7 +22,7 @@ from microspot.engines.data.footage import (
     read_footage,
     read_tuning,
 )
-from microspot.engines.data.synthesize import _backgrounds
+from microspot.engines.data.generator.synthesize import _backgrounds
 from microspot.engines.errors import DataError
 from microspot.engines.evaluation.exams import mesh_annotation
 from microspot.engines.evaluation.exams.mesh_annotation import Annotation, annotate, runs

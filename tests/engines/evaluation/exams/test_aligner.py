@@ -8,7 +8,7 @@ import av
 import cv2
 import pytest
 
-from microspot.engines.data.timeline import Recipe
+from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.errors import DataError
 from microspot.engines.evaluation.exams.aligner import examine_aligner
 from microspot.realtime.sources.synthetic_clip import sample_clip

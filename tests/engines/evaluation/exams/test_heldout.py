@@ -13,7 +13,7 @@ import pytest
 from microspot.engines.alignment.aligner import MediaPipeAligner
 from microspot.engines.baseline import load
 from microspot.engines.data.faces import split_of
-from microspot.engines.data.timeline import Movement
+from microspot.engines.data.generator.timeline import Movement
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.evaluation.exams.heldout import (
     EXAM_RECIPE,

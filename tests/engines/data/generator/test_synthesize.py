@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from microspot.engines.data.backgrounds import Background
-from microspot.engines.data.basis import Basis
 from microspot.engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
-from microspot.engines.data.synthesize import (
+from microspot.engines.data.generator.backgrounds import Background
+from microspot.engines.data.generator.basis import Basis
+from microspot.engines.data.generator.synthesize import (
     BACKGROUND_CLIPS,
     BASIS_CLIPS,
     TRAINING_RECIPE,
@@ -23,7 +23,7 @@ from microspot.engines.data.synthesize import (
     _jobs,
     synthesize,
 )
-from microspot.engines.data.synthetic import Renderer
+from microspot.engines.data.generator.synthetic import Renderer
 from microspot.engines.errors import DataError, UsageError
 
 

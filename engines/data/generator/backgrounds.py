@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..footage import MeshAligner, read_footage
 from .actions import Geometry
 from .basis import Basis
 from .behaviour import draw_micros, draw_sustained
-from .footage import MeshAligner, read_footage
 from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Recipe
 

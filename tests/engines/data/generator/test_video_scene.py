@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from microspot.engines.data.faces import FaceAsset
-from microspot.engines.data.video_scene import render_video
+from microspot.engines.data.generator.video_scene import render_video
 
 
 def test_video_keeps_its_size_times_background_and_seed(face: FaceAsset) -> None:

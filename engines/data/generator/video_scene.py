@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..alignment.aligner import face_to_crop
+from ...alignment.aligner import face_to_crop
 from .actions import Geometry
 from .behaviour import draw_actions
 from .synthetic import Motion, shade, strengths_at

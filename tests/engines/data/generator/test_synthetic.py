@@ -8,12 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from microspot.engines.data.actions import SIDES
-from microspot.engines.data.camera import CODECS, coded
 from microspot.engines.data.faces import FaceAsset
-from microspot.engines.data.synthetic import Clip, Motion, Renderer
-from microspot.engines.data.timeline import Recipe
-from tests.engines.data.rendering import STILL_CAMERA, change
+from microspot.engines.data.generator.actions import SIDES
+from microspot.engines.data.generator.camera import CODECS, coded
+from microspot.engines.data.generator.synthetic import Clip, Motion, Renderer
+from microspot.engines.data.generator.timeline import Recipe
+from tests.engines.data.generator.rendering import STILL_CAMERA, change
 
 
 @pytest.fixture(scope="module")

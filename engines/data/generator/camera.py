@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..alignment.face_template import rigid_weights
+from ...alignment.face_template import rigid_weights
 from .actions import Field, Geometry
 from .timeline import Recipe
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ...errors import DataError
 from .actions import SIDES, Field, Geometry
 from .timeline import Unit
 

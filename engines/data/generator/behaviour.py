@@ -14,6 +14,7 @@ import numpy as np
 
 from .actions import SIDES
 from .timeline import Action, Movement, Recipe, Strengths, rise_and_fall, rise_and_stay
+from .truth import RISE_S, truth_of
 
 Peak = Callable[[Strengths], float]  # peak displacement in px of a face with these strengths
 
@@ -131,12 +132,15 @@ def draw_micros(
 def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Peak) -> Action:
     """One ME at `start`."""
     duration = _between(rng, *recipe.micro_s)
-    apex = start + duration * _between(rng, *recipe.apex)
+    rise = duration * _between(rng, *recipe.apex)
+    while rise > RISE_S:
+        rise = duration * _between(rng, *recipe.apex)
     emotion, names, shape = _expression(rng)
     target, strengths = _sized(rng, shape, recipe.micro_px, peak)
     stop = start + duration
-    movement = Movement("micro", _ns(start), _ns(apex), _ns(stop), names, *emotion, target)
-    curve = rise_and_fall(start, apex, stop, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
+    curve = rise_and_fall(start, start + rise, stop, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
+    kind, *times = truth_of(curve, start, stop)
+    movement = Movement(kind, *map(_ns, times), names, *emotion, target)
     return Action(movement, strengths, curve)
 
 

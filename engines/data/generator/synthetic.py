@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..alignment.aligner import face_to_crop
+from ...alignment.aligner import face_to_crop
+from ..faces import FaceAsset
 from .actions import SIDES, Field, Geometry, motion_field
 from .basis import Basis
 from .behaviour import draw_actions
@@ -30,7 +31,6 @@ from .camera import (
     parallax,
     similarity,
 )
-from .faces import FaceAsset
 from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times
 
 MARGIN = 16  # px of face kept around the crop, so that motion brings in real pixels

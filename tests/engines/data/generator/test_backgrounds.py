@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microspot.engines.data.backgrounds import Background, background_clip, read_backgrounds
-from microspot.engines.data.timeline import Recipe
+from microspot.engines.data.generator.backgrounds import (
+    Background,
+    background_clip,
+    read_backgrounds,
+)
+from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.errors import DataError
 from microspot.realtime.sources.synthetic_clip import sample_clip
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microspot.engines.data.actions import MIRROR, SIDES, UNITS, motion_field
-from microspot.engines.data.basis import Basis
 from microspot.engines.data.faces import FaceAsset
-from microspot.engines.data.synthetic import Motion
+from microspot.engines.data.generator.actions import MIRROR, SIDES, UNITS, motion_field
+from microspot.engines.data.generator.basis import Basis
+from microspot.engines.data.generator.synthetic import Motion
 from microspot.engines.errors import DataError
 
 

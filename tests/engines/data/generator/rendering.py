@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from microspot.engines.data.behaviour import draw_actions
-from microspot.engines.data.synthetic import Motion
-from microspot.engines.data.timeline import Action, Recipe
+from microspot.engines.data.generator.behaviour import draw_actions
+from microspot.engines.data.generator.synthetic import Motion
+from microspot.engines.data.generator.timeline import Action, Recipe
 
 ONLY_MICRO = Recipe(
     macro_per_min=0,

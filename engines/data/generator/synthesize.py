@@ -24,11 +24,11 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ...errors import DataError, UsageError
+from ..faces import find_faces, load_face
+from ..footage import VIDEOS, examined_from_s
 from .backgrounds import Background, background_clip, read_backgrounds
 from .basis import Basis
-from .faces import find_faces, load_face
-from .footage import VIDEOS, examined_from_s
 from .synthetic import Clip, Renderer
 from .timeline import Recipe
 
