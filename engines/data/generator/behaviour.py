@@ -139,8 +139,9 @@ def draw_micro(rng: np.random.Generator, start: float, recipe: Recipe, peak: Pea
     target, strengths = _sized(rng, shape, recipe.micro_px, peak)
     stop = start + duration
     curve = rise_and_fall(start, start + rise, stop, rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4))
-    kind, *times = truth_of(curve, start, stop)
-    movement = Movement(kind, *map(_ns, times), names, *emotion, target)
+    truth = truth_of(curve, start, stop)
+    times = (_ns(truth.onset), _ns(truth.apex), _ns(truth.offset))
+    movement = Movement(truth.kind, *times, names, *emotion, target)
     return Action(movement, strengths, curve)
 
 
