@@ -18,6 +18,7 @@ from .tensorrt.plans import EVERY_WHEEL
 PACKAGES = (
     "numpy",
     "numba",
+    "scipy",
     "opencv-contrib-python",
     "mediapipe",
     "onnxruntime",

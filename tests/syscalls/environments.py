@@ -27,6 +27,7 @@ PACKAGES = (
     "torch",
     "kornia",
     "numba",
+    "scipy",
     "av",
     "opencv-contrib-python",
     "onnxruntime",

@@ -1,8 +1,12 @@
 """Matching rules and pooled counts, each row with its reason."""
 
+from itertools import permutations
 from math import nan
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from microspot.engines.data.annotations import Interval, read_table
 from microspot.engines.errors import DataError, UsageError
@@ -11,6 +15,7 @@ from microspot.engines.evaluation.metrics import (
     label_report,
     match,
     matches,
+    one_to_one,
     recognition_report,
     spotting_report,
 )
@@ -50,6 +55,48 @@ def test_iou_counts_both_end_frames(a, b, expected):
 def test_rules(rule, truth, found, tp):
     report = spotting_report(truth, found, rule=rule, iou=0.4)
     assert report["micro"]["tp"] == tp
+
+
+def test_no_pair_is_lost_to_a_better_one():
+    truth = [row(0, 9), row(4, 14)]
+    found = [row(3, 13), row(8, 18)]
+    assert match(truth, found, "one_to_one", 0.3) == [(0, 0), (1, 1)], (
+        "the best pair, truth 1 and found 0, leaves nothing for the others"
+    )
+
+
+def test_of_as_many_pairs_those_with_the_largest_sum_are_taken():
+    overlap = np.array([[0.9, 0.8], [0.8, 0.5]])
+    assert one_to_one(overlap, 0.5) == [(0, 1), (1, 0)]
+    assert one_to_one(overlap, 0.81) == [(0, 0)]
+    assert one_to_one(np.empty((0, 3)), 0.5) == one_to_one(np.empty((3, 0)), 0.5) == []
+
+
+def every_matching(overlap, iou):
+    """(number of pairs, sum of IoU) of the best matching, by trying every one."""
+    if overlap.shape[0] > overlap.shape[1]:
+        overlap = overlap.T
+    best = (0, 0.0)
+    for columns in permutations(range(overlap.shape[1]), overlap.shape[0]):
+        values = [value for value in overlap[range(len(overlap)), columns] if value >= iou]
+        best = max(best, (len(values), sum(values)))
+    return best
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32 - 1), st.sampled_from([0.3, 0.5]))
+@settings(max_examples=200, deadline=None)
+def test_one_to_one_finds_the_best_of_all_matchings(truths, found, seed, iou):
+    rng = np.random.default_rng(seed)
+    overlap = rng.integers(0, 11, (truths, found)) / 10  # ties are frequent
+    pairs = one_to_one(overlap, iou)
+    rows = [t for t, _ in pairs]
+    columns = [f for _, f in pairs]
+    assert rows == sorted(set(rows))
+    assert len(set(columns)) == len(columns)
+    assert all(overlap[pair] >= iou for pair in pairs)
+    count, total = every_matching(overlap, iou)
+    assert len(pairs) == count
+    assert sum(overlap[pair] for pair in pairs) == pytest.approx(total)
 
 
 def test_counts_pool_over_videos_and_types_stay_apart():
