@@ -133,7 +133,7 @@ def motion_field(geometry: Geometry, unit: str, side: str) -> Field:
         u, v = geometry.local(geometry.landmarks[list(at)].mean(0))
         weight = np.exp(-0.5 * ((u / blob.sx) ** 2 + (v / blob.sy) ** 2))
         if blob.part:
-            weight *= _beside_mouth(geometry, blob.part)
+            weight *= beside_mouth(geometry, blob.part)
         sign = 1 if side == "L" or unit == "GAZE" else -1
         if unit in MIDLINE:
             weight *= np.float32(0.5)
@@ -141,7 +141,7 @@ def motion_field(geometry: Geometry, unit: str, side: str) -> Field:
     return total
 
 
-def _beside_mouth(geometry: Geometry, part: str) -> Field:
+def beside_mouth(geometry: Geometry, part: str) -> Field:
     """1 on one side of the line between the lips, 0 on the other.
 
     The step is narrow at the mouth and widens beyond its corners.

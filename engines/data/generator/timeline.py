@@ -7,17 +7,82 @@ sets; the shapes of the curves are our own. Nothing here is from the papers.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .actions import Field, Geometry
+
 Unit = tuple[str, str]  # (action unit, side)
-Strengths = dict[Unit, float]
 Curve = Callable[[float], float]
 
+
+class Source(ABC):
+    """A motion field that is no unit of the basis; hashable, and the same on every face."""
+
+    @abstractmethod
+    def field(self, geometry: Geometry) -> Field:
+        """(H, W, 2) displacement in px on a face at full strength."""
+
+
+Strengths = dict[Unit | Source, float]
+
 SETTLE_S = 0.2  # time constant of an expression that settles below its first peak
+
+
+@dataclass(frozen=True)
+class Families:
+    """Shares of the motion fields' families; by default the units of the basis alone.
+
+    regions: shares of the regions among local and measured fields, in the order of REGIONS.
+    """
+
+    usual: float = 1.0
+    local: float = 0.0
+    measured: float = 0.0
+    regions: tuple[float, ...] = (0.20, 0.07, 0.12, 0.24, 0.23, 0.14)
+    free: float = 0.2  # share of local fields of any direction, whose unit is unknown
+
+
+@dataclass(frozen=True)
+class Courses:
+    """Shares of the courses in time of MEs; by default all rise and fall."""
+
+    plain: float = 1.0
+    returning: float = 0.0  # fast onset, slow or incomplete return
+    two_phase: float = 0.0  # a return in two steps
+    held_apex: float = 0.0  # a brief hold at the apex
+    brief: float = 0.0  # 4 to 6 frames at 30 Hz
+    trembling: float = 0.0
+    second_site: float = 0.0  # share of MEs with a second, weaker site
+    second_me: float = 0.0  # share of MEs that another one overlaps
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Slow local expressions; by default none."""
+
+    under: float = 0.0  # share of MEs that lie on one
+    per_min: float = 0.0  # others
+    after_speech: float = 0.0  # share of bouts of speech after which lips or chin settle
+    px: tuple[float, float] = (0.3, 4.0)  # log-uniform
+    seconds: tuple[float, float] = (1.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Shares of clips with an appearance or a picture of some kind; by default none."""
+
+    wrinkles: float = 0.0
+    glasses: float = 0.0
+    stubble: float = 0.0
+    dark_skin: float = 0.0
+    dark_room: float = 0.0
+    small: float = 0.0  # faces of few px
+    small_shrink: tuple[float, float] = (0.35, 0.7)  # their picture px per crop px, log-uniform
 
 
 @dataclass(frozen=True)
@@ -46,6 +111,18 @@ class Recipe:
     turn: tuple[float, float] = (0.02, 0.25)  # radians, log-uniform
     margin_s: float = 0.25  # between two MEs, and between an ME and a macro-expression
     tries: int = 12  # draws of an expression until it is left out for lack of a place
+    # what the usual family lacks; all off by default
+    families: Families = Families()
+    courses: Courses = Courses()
+    slow: Slow = Slow()
+    looks: Looks = Looks()
+    overlapping: float = 0.0  # of expressions that stay or are long: share that may overlap MEs
+    nod_per_min: float = 0.0
+    shift_per_min: float = 0.0  # quick shifts of the head
+    tongue_per_min: float = 0.0
+    grimace_per_min: float = 0.0
+    tremor_per_min: float = 0.0
+    pure_backgrounds: float = 0.0  # share of clips of real footage without a movement warped in
     # the head and the skin, all the time: RMS of a clip, log-uniform
     sway_rad: tuple[float, float] = (0.004, 0.06)  # yaw and pitch
     sway_px: tuple[float, float] = (0.5, 8.0)  # of the head in the picture, in crop px
@@ -74,7 +151,9 @@ class Recipe:
 class Movement:
     """One movement with truth.
 
-    Times in ns; `peak_px` at crop resolution; labels None but for MEs.
+    Times in ns; `peak_px` at crop resolution; labels None but for MEs. units: () where they are
+    not known. family, region and side ("L", "R", "" for both or the middle) of an expression's
+    motion field; "" where it has none.
     """
 
     kind: str
@@ -85,6 +164,9 @@ class Movement:
     label3: str | None = None
     label5: str | None = None
     peak_px: float = 0.0
+    family: str = ""
+    region: str = ""
+    side: str = ""
 
     def label(self, classes: int) -> str | None:
         """Its label in the set of 3 or of 5 classes."""
@@ -93,11 +175,16 @@ class Movement:
 
 @dataclass(frozen=True)
 class Action:
-    """A movement and how strong each of its units is at time t (s)."""
+    """A movement and how strong each of its units is at time t (s).
+
+    also: strengths and curve of a second site. reversible: it may be played backward.
+    """
 
     movement: Movement
     strengths: Strengths
     curve: Curve = field(repr=False)
+    also: tuple[tuple[Strengths, Curve], ...] = field(default=(), repr=False)
+    reversible: bool = True
 
 
 def rise_and_fall(
