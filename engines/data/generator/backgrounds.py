@@ -41,13 +41,15 @@ class Background:
     landmarks: NDArray[np.float64]
 
 
-def read_backgrounds(path: Path, stop_s: float | None = None, side: int = 112) -> list[Background]:
-    """The segments of a video in which a face is aligned.
+def read_backgrounds(
+    path: Path, start_s: float = 0.0, stop_s: float | None = None, side: int = 112
+) -> list[Background]:
+    """The segments of [start_s, stop_s) of a video in which a face is aligned.
 
     Raises DataError where it cannot be read.
     """
     with MeshAligner(side) as aligner:
-        footage = read_footage(path, 0.0, stop_s, aligner=aligner, keep_frames=False)
+        footage = read_footage(path, start_s, stop_s, aligner=aligner, keep_frames=False)
     points = np.einsum("nij,nkj->nki", footage.affines[:, :, :2], footage.landmarks)
     points = points + footage.affines[:, None, :, 2]
     at = footage.at_ns

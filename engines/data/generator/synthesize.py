@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
 from ..faces import find_faces, load_face
-from ..footage import VIDEOS, examined_from_s
+from ..footage import VIDEOS
+from ..people import parts_for
 from .backgrounds import Background, background_clip, read_backgrounds
 from .basis import Basis
 from .synthetic import Clip, Renderer
@@ -44,7 +45,8 @@ class SetOptions:
     """What a set holds: `clips` clips of `seconds` each, reproducible from `seed`.
 
     basis: a file with an external motion basis. backgrounds: a folder of videos without spontaneous
-    MEs; background_share: of the training clips. Raises UsageError for a share that is none.
+    MEs; person: who is in those that `people.csv` does not list; background_share: of the training
+    clips. Raises UsageError for a share that is none.
     """
 
     clips: int
@@ -55,6 +57,7 @@ class SetOptions:
     basis: Path | None = None
     backgrounds: Path | None = None
     background_share: float = BACKGROUND_CLIPS
+    person: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.background_share <= 1:
@@ -89,11 +92,11 @@ def synthesize(
 ) -> None:
     """Render the set of `options` from a folder of portraits, and report (done, total) clips.
 
-    Raises DataError where faces, basis or videos are missing, a video is one of the examinations',
-    or `out` cannot be written.
+    Raises DataError where faces, basis or videos are missing, a video is not for training, or `out`
+    cannot be written.
     """
     basis = Basis.open(options.basis) if options.basis else None
-    material = Material(options, basis, _backgrounds(options.backgrounds, options.side))
+    material = Material(options, basis, _backgrounds(options))
     jobs = _jobs(faces, material)
     partial = out / "crops.partial.npy"
     try:
@@ -152,14 +155,14 @@ def _demand_room(folder: Path, options: SetOptions) -> None:
         )
 
 
-def _backgrounds(folder: Path | None, side: int) -> tuple[Background, ...]:
+def _backgrounds(options: SetOptions) -> tuple[Background, ...]:
+    folder = options.backgrounds
     if folder is None:
         return ()
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
-    known = [path.name for path in paths if examined_from_s(path) is not None]
-    if known:
-        raise DataError(f"{', '.join(known)}: the examinations use this footage; train on other")
-    found = [background for path in paths for background in read_backgrounds(path, side=side)]
+    found: list[Background] = []
+    for path, part in parts_for(paths, "train", options.person):
+        found += read_backgrounds(path, part.from_s, part.to_s, options.side)
     if not found:
         raise DataError(
             f"{folder}: no face held for a second in {len(paths)} videos; give more, or none"

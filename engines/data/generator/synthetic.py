@@ -31,7 +31,8 @@ from .camera import (
     parallax,
     similarity,
 )
-from .timeline import Action, Movement, Recipe, Strengths, Unit, capture_times
+from .families import MeasuredField
+from .timeline import Action, Movement, Recipe, Source, Strengths, Unit, capture_times
 
 MARGIN = 16  # px of face kept around the crop, so that motion brings in real pixels
 SHADE_LIMIT = 0.4  # of the divergence
@@ -64,16 +65,21 @@ class Motion:
     ) -> None:
         self.geometry = geometry
         self._basis = basis
-        self._fields: dict[Unit, Field] = dict(ready or {})
+        self._fields: dict[Unit | Source, Field] = dict(ready or {})
         self._mouth = geometry.landmarks[[13, 14]].mean(0)
         self._mouth_half = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78]))) / 2
 
-    def field(self, unit: Unit) -> Field:
+    def field(self, unit: Unit | Source) -> Field:
         """(H, W, 2) px at full strength."""
         if unit not in self._fields:
-            given = None if self._basis is None else self._basis.field(self.geometry, unit)
-            self._fields[unit] = motion_field(self.geometry, *unit) if given is None else given
+            self._fields[unit] = self._made(unit)
         return self._fields[unit]
+
+    def _made(self, unit: Unit | Source) -> Field:
+        if isinstance(unit, Source):
+            return unit.field(self.geometry)
+        given = None if self._basis is None else self._basis.field(self.geometry, unit)
+        return motion_field(self.geometry, *unit) if given is None else given
 
     def total(self, strengths: Strengths) -> Field:
         """The field of all units together, (H, W, 2) px."""
@@ -112,10 +118,11 @@ def strengths_at(actions: list[Action], t: float) -> Strengths:
     """
     total: Strengths = {}
     for action in actions:
-        level = action.curve(t)
-        if level > 0:
-            for unit, strength in action.strengths.items():
-                total[unit] = total.get(unit, 0.0) + level * strength
+        for strengths, curve in ((action.strengths, action.curve), *action.also):
+            level = curve(t)
+            if level > 0:
+                for unit, strength in strengths.items():
+                    total[unit] = total.get(unit, 0.0) + level * strength
     for side in SIDES:
         for name in ("AU43", "GAZE"):
             if (name, side) in total:
