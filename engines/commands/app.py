@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, UsageError, install
-from ..evaluation.exams.commands import exam
+from ..evaluation.exams.commands import Person, exam
 from ..evaluation.metrics import HIT_IOU
 from ..specs import OPERATING_POINT
 from ..tensorrt.commands import COMMANDS
@@ -68,6 +68,7 @@ def synthesize(
             "--carrier-share", min=0, max=1, help="of the training clips, with --carriers"
         ),
     ] = None,
+    person: Person = None,
     workers: Annotated[
         int, typer.Option(min=1, max=MOST_WORKERS, help="processes")
     ] = os.cpu_count() or 1,
@@ -85,6 +86,7 @@ def synthesize(
         basis=basis,
         backgrounds=backgrounds,
         background_share=BACKGROUND_CLIPS if background_share is None else background_share,
+        person=person,
     )
     with Progress(disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("clips", total=clips)
@@ -185,6 +187,7 @@ def calibrate(
     footage: Annotated[
         list[Path] | None, typer.Option(help="real video without MEs, to be quiet on too")
     ] = None,
+    person: Person = None,
     write: Annotated[
         bool, typer.Option("--write", help="into the manifest of the weights")
     ] = False,
@@ -195,10 +198,12 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Thresholds on minutes of validation faces: the most recall at a limit of false alarms."""
+    from ..data.people import parts_for
     from ..evaluation.exams.heldout import calibrate_on_faces
     from ..loading import load_engines
     from ..manifest import set_thresholds
 
+    parts = parts_for(footage or [], "tune", person)
     with load_engines(engines) as loaded:
         best = calibrate_on_faces(
             loaded,
@@ -206,7 +211,7 @@ def calibrate(
             clips=clips,
             alarms=alarms,
             t_crn=t_crn,
-            footage=footage or [],
+            footage=parts,
             workers=workers,
             progress=_progress,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,15 +26,6 @@ MAX_PIXELS = 8192 * 4320  # of a frame: one 8K frame
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once
 MESH_POINTS = 478
-# SHA-256 of the clips of the examinations, and from when on they are examined; the part before that
-# was used to set rules.
-EXAMINED_FROM_S = {
-    "17abc22c8372a77d15b30e0c9c173d02cda7be2e00ca852754963139d526ab4f": 25.0,  # webcam.mp4
-    "95ee1a41bfd0f50a2f9d3384eeb11dfe7601db3a173f24825d5146369216f571": 0.0,  # smile.mp4
-    "09090d1f7a8a946233a015a1b4258fafcb790ed6dbbd884ed88ae51fe36841a0": 0.0,  # GRID, lwbsza.mpg
-    "768e49272122f1577839db576ea00146d08e83d778c7fe8b9ca1b194dff57c7d": 0.0,  # GRID, sbia1a.mpg
-    "080f3e1511879a3baa41cdc31aa7029981f29c71434a570de3d52ee78f9e5dd0": 0.0,  # GRID, swiz3n.mpg
-}
 
 FrameRange = tuple[int, int]  # [first, stop)
 _Row = tuple[int, Any, Any]  # an aligned frame: its index, crop (3, S, S) and affine (2, 3)
@@ -119,33 +109,6 @@ def read_footage(
         return align_shots(path.name, shots, aligner, keep_frames, known)
     with MeshAligner() as own:
         return align_shots(path.name, shots, own, keep_frames, known)
-
-
-def examined_from_s(path: Path) -> float | None:
-    """From when on the examinations use a file, whatever its name; None for any other file.
-
-    Raises DataError where it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return EXAMINED_FROM_S.get(hashlib.file_digest(file, "sha256").hexdigest())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error})") from error
-
-
-def read_clip(path: Path, keep_frames: bool = True) -> Footage:
-    """A clip from where it is examined on."""
-    return read_footage(path, examined_from_s(path) or 0.0, keep_frames=keep_frames)
-
-
-def read_tuning(path: Path) -> Footage:
-    """What the examinations leave of a clip. Raises DataError where that is nothing."""
-    stop_s = examined_from_s(path)
-    if stop_s == 0:
-        raise DataError(
-            f"{path.name} is examined from its beginning: set thresholds on other footage"
-        )
-    return read_footage(path, 0.0, stop_s, keep_frames=False)
 
 
 def align_shots(

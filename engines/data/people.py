@@ -2,8 +2,8 @@
 
 `people.csv` lists clips by the SHA-256 of the file, so that a copy under another name is known too.
 A person is either trained on, or thresholds and rules are set with them (tune), or they are
-examined; no person is in two of these but for the man of `webcam.mp4`, of whom the first 25 s are
-for tuning. Whoever gives other video names its person.
+examined. Only the man of `webcam.mp4` is in two of these: its first 25 s are for tuning. Whoever
+gives other video names its person.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ class ClipUse:
     seen_before: bool
 
 
+ClipPart = tuple[Path, ClipUse]  # a file, and the part of it that is used
+
+
 def uses_of(path: Path) -> tuple[ClipUse, ...]:
     """The rows of a file, by its content; none for a file that is not listed.
 
@@ -76,10 +79,8 @@ def part_for(path: Path, use: Use, person: str | None = None) -> ClipUse:
     return ClipUse("", path.name, name, use, 0.0, None, seen_before)
 
 
-def parts_for(
-    paths: Sequence[Path], use: Use, person: str | None = None
-) -> list[tuple[Path, ClipUse]]:
-    """Each file with its `part_for`; so all are checked before the first is used."""
+def parts_for(paths: Sequence[Path], use: Use, person: str | None = None) -> list[ClipPart]:
+    """Each file with its `part_for`, so that all are checked before the first is used."""
     return [(path, part_for(path, use, person)) for path in paths]
 
 

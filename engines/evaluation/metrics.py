@@ -97,7 +97,7 @@ def match(
 
 
 def one_to_one(overlap: NDArray[np.float64], iou: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of an IoU table (T, P) that reach `iou`, each row and column once, by row.
+    """Pairs (row, column) of an IoU table (T, P) that reach `iou`, by row; each side once.
 
     As many pairs as there can be, and of such matchings the one with the largest sum of IoU. To
     take the best pair first can leave fewer: it may hold the only partner of another row. Not from

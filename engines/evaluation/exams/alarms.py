@@ -8,12 +8,12 @@ alarm may be a real brief movement that nobody annotated. Not from the papers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...data.footage import Footage, read_clip
+from ...data.footage import Footage, read_footage
+from ...data.people import ClipPart
 from ...runtime.engine import EngineSet
 from .alarm_counts import AlarmCounts, middles, on_blinks
 from .composites import SHARES, Excerpt, composite_recordings, count_composite, excerpts_of
@@ -26,7 +26,7 @@ CATEGORIES = ("quiet", "speech", "blinks", "other")  # other: head or brows move
 
 def examine_alarms(
     engines: EngineSet,
-    clips: Sequence[Path],
+    clips: Sequence[ClipPart],
     seed: int,
     minutes: float,
     progress: Say = silent,
@@ -42,8 +42,8 @@ def examine_alarms(
     per_clip: dict[str, dict[str, float]] = {}
     excerpts: dict[str, list[Excerpt]] = {name: [] for name in SHARES}
     grid_hz = engines.spotter.grid_hz
-    for path in clips:
-        footage = read_clip(path, keep_frames=False)
+    for path, part in clips:
+        footage = read_footage(path, part.from_s, part.to_s, keep_frames=False)
         annotation = annotate(footage)
         alarms = 0
         for recording in cut(footage):

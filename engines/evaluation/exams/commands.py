@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ...data.footage import VIDEOS
+from ...data.people import parts_for
 from ...errors import DataError
 
 exam = typer.Typer(
@@ -24,6 +25,9 @@ Faces = Annotated[Path, typer.Option(help="folder of portraits; its test faces a
 Videos = Annotated[
     list[Path],
     typer.Argument(help="videos without spontaneous micro-expressions, or folders of them"),
+]
+Person = Annotated[
+    str | None, typer.Option(help="who is in the videos that the table of people does not list")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="everything follows from it")]
 Workers = Annotated[int, typer.Option(min=1, max=1024, help="processes that render")]
@@ -75,6 +79,7 @@ def semireal(
     sham: Annotated[
         bool, typer.Option(help="the control: moved and moved back, so that every hit is false")
     ] = False,
+    person: Person = None,
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
@@ -82,8 +87,9 @@ def semireal(
     from ...loading import load_engines
     from .semireal import examine_semireal
 
+    parts = parts_for(_files(videos), "exam", person)
     with load_engines(engines) as loaded:
-        _print(examine_semireal(loaded, _files(videos), seed, repeats, _progress, sham), as_json)
+        _print(examine_semireal(loaded, parts, seed, repeats, _progress, sham), as_json)
 
 
 @exam.command()
@@ -93,6 +99,7 @@ def alarms(
     minutes: Annotated[
         float, typer.Option(min=0, max=10_000, help="of composites, beside the videos themselves")
     ] = 20.0,
+    person: Person = None,
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
@@ -100,8 +107,9 @@ def alarms(
     from ...loading import load_engines
     from .alarms import examine_alarms
 
+    parts = parts_for(_files(videos), "exam", person)
     with load_engines(engines) as loaded:
-        _print(examine_alarms(loaded, _files(videos), seed, minutes, _progress), as_json)
+        _print(examine_alarms(loaded, parts, seed, minutes, _progress), as_json)
 
 
 @exam.command()
@@ -141,7 +149,8 @@ def widths(
         int,
         typer.Option(help="passes over the videos, each with other movements", min=1, max=10_000),
     ] = 4,
-    tuning: Annotated[bool, typer.Option(help="the parts that the examinations leave")] = False,
+    tuning: Annotated[bool, typer.Option(help="the parts to set thresholds with")] = False,
+    person: Person = None,
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
@@ -149,10 +158,9 @@ def widths(
     from ...loading import load_engines
     from .widths import examine_widths
 
+    parts = parts_for(_files(videos), "tune" if tuning else "exam", person)
     with load_engines(engines) as loaded:
-        rows = examine_widths(
-            loaded, _files(videos), repeats=repeats, seed=seed, tuning=tuning, progress=_progress
-        )
+        rows = examine_widths(loaded, parts, repeats=repeats, seed=seed, progress=_progress)
     _print({"rows": rows}, as_json)
 
 

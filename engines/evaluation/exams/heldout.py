@@ -23,6 +23,7 @@ from ...alignment.bridge import BridgeOptions, breaks
 from ...data.faces import find_faces, load_face
 from ...data.generator.synthetic import Clip, Renderer
 from ...data.generator.timeline import Movement, Recipe
+from ...data.people import ClipPart
 from ...errors import DataError, UsageError
 from ...runtime.engine import EngineSet
 from ...specs import OPERATING_POINT, SpotterSpec
@@ -144,14 +145,14 @@ def calibrate_on_faces(
     clips: int = 30,
     alarms: float = OPERATING_POINT,
     t_crn: float = 0.0,
-    footage: Sequence[Path] = (),
+    footage: Sequence[ClipPart] = (),
     workers: int = 1,
     progress: Say = silent,
 ) -> dict[str, Any]:
     """`calibration.best_thresholds` on clips like those of the examination, of validation faces.
 
     t_crn: the lowest T_CRN to choose. footage: real videos; on COMPOSITE_MIN minutes of composites
-    of what the examinations leave of them the thresholds must be quiet too (`tuning.quiet_trials`).
+    of them the thresholds must be quiet too (`tuning.quiet_trials`).
     Returned are also the limits, the `curve` over T_CRN, and as `footage` the counts on the
     composites. Raises UsageError for a T_CRN outside of those that are tried.
     """

@@ -10,7 +10,6 @@ it moves. Not from the papers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,11 +19,12 @@ from numpy.typing import NDArray
 from ...alignment.affine import Affine, Matrix
 from ...alignment.registration import Pixels
 from ...clips import SECOND_NS
-from ...data.footage import Footage, MeshAligner, align_shots, read_clip
+from ...data.footage import Footage, MeshAligner, align_shots, read_footage
 from ...data.generator.actions import Geometry
 from ...data.generator.behaviour import draw_micro
 from ...data.generator.synthetic import Motion, strengths_at
 from ...data.generator.timeline import Action, Movement, Recipe, Strengths
+from ...data.people import ClipPart
 from ...intervals import iou
 from ...runtime.engine import EngineSet
 from ..metrics import HIT_IOU
@@ -218,7 +218,7 @@ def cut(footage: Footage, movements: Sequence[Movement] = ()) -> list[Recording]
 
 def examine_semireal(
     engines: EngineSet,
-    clips: Sequence[Path],
+    clips: Sequence[ClipPart],
     seed: int,
     repeats: int,
     progress: Say = silent,
@@ -236,9 +236,9 @@ def examine_semireal(
     warped_results: list[SpottingResult] = []
     plain_results: list[SpottingResult] = []
     counts: dict[str, dict[str, float]] = {}
-    for index, path in enumerate(clips):
+    for index, (path, part) in enumerate(clips):
         seeds = [[seed, index, repeat] for repeat in range(repeats)]
-        results, plain, counts[path.name] = _examine_clip(engines, path, seeds, sham)
+        results, plain, counts[path.name] = _examine_clip(engines, (path, part), seeds, sham)
         progress(f"{path.name}: {counts[path.name]}")
         warped_results += results
         plain_results += plain
@@ -254,13 +254,14 @@ def examine_semireal(
 
 
 def _examine_clip(
-    engines: EngineSet, path: Path, seeds: Sequence[Sequence[int]], sham: bool
+    engines: EngineSet, clip: ClipPart, seeds: Sequence[Sequence[int]], sham: bool
 ) -> tuple[list[SpottingResult], list[SpottingResult], dict[str, float]]:
     """The results of a clip's passes, those of the clip as it is, and its counts.
 
     Where no seed draws an ME the former are the latter.
     """
-    footage = read_clip(path)
+    path, part = clip
+    footage = read_footage(path, part.from_s, part.to_s)
     annotation = annotate(footage)
     plain = _examine_all(cut(footage), engines)
     results: list[SpottingResult] = []

@@ -1,17 +1,17 @@
 """What `calibrate --footage` requires of thresholds: few alarms on composites of tuning footage.
 
-Tuning footage is what no examination uses. Not from the papers.
+Tuning footage is of people whom no examination counts. Not from the papers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from ...data.footage import read_tuning
+from ...data.footage import read_footage
+from ...data.people import ClipPart
 from ...runtime.engine import EngineSet
 from ...specs import SpotterSpec
 from ..calibration import Scored, score_clip, spotted_at
@@ -42,15 +42,15 @@ class Composite:
 
 def score_composites(
     engines: EngineSet,
-    clips: Sequence[Path],
+    clips: Sequence[ClipPart],
     seed: int,
     minutes: float,
     progress: Say = silent,
 ) -> list[Composite]:
-    """Composites, `minutes` in all, of what the examinations leave of the clips."""
+    """Composites, `minutes` in all, of the clips."""
     excerpts: dict[str, list[Excerpt]] = {name: [] for name in SHARES}
-    for path in clips:
-        footage = read_tuning(path)
+    for path, use in clips:
+        footage = read_footage(path, use.from_s, use.to_s, keep_frames=False)
         for name, found in excerpts_of(footage, annotate(footage)).items():
             excerpts[name] += found
     rng = np.random.default_rng(seed)

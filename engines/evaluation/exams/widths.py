@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,7 +18,8 @@ from ...alignment.aligner import AlignOptions
 from ...alignment.landmarker import width_px
 from ...alignment.registration import Pixels
 from ...clips import SECOND_NS
-from ...data.footage import Footage, MeshAligner, examined_from_s, read_footage
+from ...data.footage import Footage, MeshAligner, read_footage
+from ...data.people import ClipPart
 from ...errors import UsageError
 from ...runtime.engine import EngineSet
 from .mesh_annotation import Annotation, annotate
@@ -48,26 +48,23 @@ class _Row:
 
 def examine_widths(
     engines: EngineSet,
-    clips: Sequence[Path],
+    clips: Sequence[ClipPart],
     *,
     widths: Sequence[int] = WIDTHS,
     repeats: int = REPEATS,
     seed: int = 0,
-    tuning: bool = False,
     progress: Say = silent,
 ) -> list[dict[str, Any]]:
     """One row per width: the fields of `recordings.report` and the share of frames `aligned`.
 
-    tuning: use the part of each clip that the examinations leave, by which a default may be chosen;
-    else the part that they use. Movements are the same at every width; one in a frame that was not
-    aligned is missed. Raises UsageError for a width under 20 px, DataError for a clip that cannot
-    be read.
+    Movements are the same at every width; one in a frame that was not aligned is missed. Raises
+    UsageError for a width under 20 px, DataError for a clip that cannot be read.
     """
     if not widths or min(widths) < ANY_FACE.min_face_px:
         raise UsageError(f"widths {widths}: expected at least {ANY_FACE.min_face_px:.0f} px each")
     rows = {width: _Row() for width in widths}
-    for index, path in enumerate(clips):
-        footage = _read(path, tuning)
+    for index, clip in enumerate(clips):
+        footage = _read(clip)
         if footage is None:
             continue
         annotation = annotate(footage)
@@ -76,19 +73,15 @@ def examine_widths(
             for repeat in range(repeats):
                 pass_seed = [seed, index, repeat]
                 _examine_pass(row, engines, footage, annotation, pass_seed, width / native)
-            progress(f"{path.name}, {width} px: {_so_far(row)}")
+            progress(f"{footage.name}, {width} px: {_so_far(row)}")
     return [_figures(width, row, engines.spotter.side) for width, row in rows.items()]
 
 
-def _read(path: Path, tuning: bool) -> Footage | None:
-    """The part of a clip that is asked for; None where there is none."""
-    examined = examined_from_s(path)
-    start_s = 0.0 if tuning else examined or 0.0
-    stop_s = examined if tuning else None
-    if stop_s == 0:
-        return None
+def _read(clip: ClipPart) -> Footage | None:
+    """The part of a clip that is used; None where no face is in it."""
+    path, part = clip
     with MeshAligner(options=ANY_FACE) as aligner:
-        footage = read_footage(path, start_s, stop_s, aligner)
+        footage = read_footage(path, part.from_s, part.to_s, aligner)
     return footage if footage.segments() else None
 
 

@@ -17,12 +17,8 @@ from microspot.engines.data.footage import (
     Footage,
     MeshAligner,
     align_shots,
-    examined_from_s,
-    read_clip,
     read_footage,
-    read_tuning,
 )
-from microspot.engines.data.generator.synthesize import _backgrounds
 from microspot.engines.errors import DataError
 from microspot.engines.evaluation.exams import mesh_annotation
 from microspot.engines.evaluation.exams.mesh_annotation import Annotation, annotate, runs
@@ -138,30 +134,6 @@ def test_small_faces_are_read_by_the_gates_that_the_aligner_has() -> None:
         none = read_footage(SAMPLE, 37.2, 37.6, aligner)
     assert len(none.aligned) == 0
     assert none.crops.shape == (0, 3, 112, 112)
-
-
-def test_footage_of_the_examinations_is_known_by_its_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / "mine.mp4"
-    other = tmp_path / "webcam.mp4"
-    copy.write_bytes(SAMPLE.read_bytes())
-    other.write_bytes(b"another film")
-    assert (examined_from_s(SAMPLE), examined_from_s(copy), examined_from_s(other)) == (
-        25.0,
-        25.0,
-        None,
-    )
-    assert read_tuning(copy).times_ns[-1] < 25e9
-    monkeypatch.setattr(subject, "EXAMINED_FROM_S", dict.fromkeys(subject.EXAMINED_FROM_S, 0.0))
-    with pytest.raises(DataError, match=r"mine\.mp4 is examined from its beginning"):
-        read_tuning(copy)
-    with pytest.raises(DataError, match=r"gone\.mp4 cannot be read"):
-        read_clip(tmp_path / "gone.mp4")
-    with pytest.raises(
-        DataError, match=r"mine\.mp4: the examinations use this footage; train on other"
-    ):
-        _backgrounds(tmp_path, 112)
 
 
 def write_video(path: Path, frames: list[np.ndarray]) -> None:

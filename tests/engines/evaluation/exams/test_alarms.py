@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import chi2
 
 from microspot.engines.data.footage import Footage, read_footage
+from microspot.engines.data.people import parts_for
 from microspot.engines.evaluation.exams import alarms, composites, tuning
 from microspot.engines.evaluation.exams.alarm_counts import AlarmCounts, poisson_interval
 from microspot.engines.evaluation.exams.alarms import examine_alarms
@@ -161,10 +162,10 @@ def test_the_excerpts_of_a_clip_with_one_blink(blinking: Footage) -> None:
 
 
 def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "read_clip", lambda _, keep_frames: blinking)
+    monkeypatch.setattr(alarms, "read_footage", lambda *_, keep_frames: blinking)
     lines: list[str] = []
     with load_engines("baseline") as engines:
-        report = examine_alarms(engines, [SAMPLE], 1, 0.4, lines.append)
+        report = examine_alarms(engines, parts_for([SAMPLE], "exam"), 1, 0.4, lines.append)
     real = report["real"]
     made = report["composites"]
     assert sum(part["minutes"] for part in real.values()) == pytest.approx(
@@ -190,11 +191,13 @@ def test_thresholds_must_be_quiet_on_composites_of_tuning_footage(
     blinking: Footage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotation = replace(annotate(blinking), quiet=np.arange(60) >= 22)
-    monkeypatch.setattr(tuning, "read_tuning", lambda _: blinking)
+    monkeypatch.setattr(tuning, "read_footage", lambda *_, keep_frames: blinking)
     monkeypatch.setattr(tuning, "annotate", lambda _: annotation)
     with load_engines("baseline") as engines:
         spec = replace(engines.spotter, t_cpn=0.3, t_crn=0.0)
-        composed = score_composites(replace(engines, spotter=spec), [SAMPLE], 1, 1.0)
+        composed = score_composites(
+            replace(engines, spotter=spec), parts_for([SAMPLE], "tune"), 1, 1.0
+        )
     assert {one.category for one in composed} == {"blinks", "quiet"}
     assert not any(one.recording.crops.size or one.part.crops.size for one in composed), (
         "no pixels are kept"

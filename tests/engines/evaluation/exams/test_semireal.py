@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.footage import Footage, read_footage
+from microspot.engines.data.people import parts_for
 from microspot.engines.evaluation.exams import semireal
 from microspot.engines.evaluation.exams.mesh_annotation import annotate
 from microspot.engines.evaluation.exams.recordings import crop_px
@@ -134,10 +135,10 @@ def test_frames_that_nothing_moves_stay_the_same_objects(quiet: Footage) -> None
 def test_the_report_counts_every_micro(
     quiet: Footage, dense: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(semireal, "read_clip", lambda _: quiet)
+    monkeypatch.setattr(semireal, "read_footage", lambda *_: quiet)
     lines: list[str] = []
     with load_engines("baseline") as engines:
-        report = examine_semireal(engines, [SAMPLE], 5, 2, lines.append)
+        report = examine_semireal(engines, parts_for([SAMPLE], "exam"), 5, 2, lines.append)
     clip = report["clips"]["webcam.mp4"]
     planned = [plan(np.random.default_rng([5, 0, k]), quiet, annotate(quiet)) for k in range(2)]
     count = sum(len(actions) for plans in planned for _, actions in plans)
