@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import EngineError
 from ..specs import SpotterSpec
 from .motion import Flow, bounded, luma
+from .pooling import pool_relu
 
 ENCODER_CHANNELS = (32, 48, 96)  # of the first three 2D layers; the fourth gives L / cells
 FLOW_STEP = 2  # flow comes at a quarter of the crop's resolution
@@ -112,8 +113,7 @@ class SpatialEncoder(nn.Module):
         x = inputs.to(next(self.parameters()).dtype)
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             kernel, stride, padding = self.pool if i == 0 else (2, 2, 0)
-            x = F.max_pool2d(_normed(x, conv, norm), kernel, stride, padding, ceil_mode=True)
-            x = F.relu(x)  # after the pool: the same function on fewer values
+            x = pool_relu(_normed(x, conv, norm), kernel, stride, padding)
         return x.flatten(1)  # (B, L)
 
 
