@@ -10,6 +10,7 @@ alarms           false alarms on real video without known MEs: quiet, in speech,
 sweep            camera rates, face sizes, bitrates and the like
 widths           how small a face may be
 aligner          the real aligner's jitter, beside what the generator assumes
+measured         the family of movements that no training may see
 recordings       Recording, SpottingResult and the report of many of them
 recognition      labels and intensity curves of the hits
 mesh_annotation  blinks, speech and quiet in real video, by rules on the mesh

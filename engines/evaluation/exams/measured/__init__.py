@@ -1,0 +1,10 @@
+"""The family that stays out: motion fields of real expressions, which no training may ever see.
+
+Fields are measured between two moments of the examined persons' own footage, by dense registration,
+and MEs are drawn from them. `engines.data` and `engines.training` must not import this room
+(tests/engines/evaluation/exams/test_measured.py). Not from the papers.
+
+registration  how the skin moved between two aligned crops, without head motion
+fields        which moments are measured, in which region, and what is thrown away
+family        MEs drawn from measured fields
+"""

@@ -1,0 +1,160 @@
+"""Micro-expressions of measured fields: drawn by region, on any face, with a course of their own.
+
+A field is chosen region first, then person, so that nobody's expressions dominate. It rises fast
+and loses 50 to 100 % within half a second of its onset; what is left fades slowly. Onset, apex and
+offset follow the generator's rule (`truth_of`); doubtful ones are drawn again. Not from the papers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....data.footage import MeshAligner, read_footage
+from ....data.generator.basis import Basis
+from ....data.generator.timeline import Action, Curve, Movement, Recipe, Strengths, Unit
+from ....data.generator.truth import MICRO, RETURN_S, truth_of
+from ....data.people import part_for
+from ....errors import DataError
+from ..mesh_annotation import annotate
+from ..recordings import Say, silent
+from .fields import MeasuredField, measured_fields
+from .registration import SIDE
+
+RISE_S = (0.07, 0.25)
+LEAST_RETURN_S = 0.08  # from the apex to where the return slows
+LOST = (0.5, 1.0)  # share of the peak that is lost by then
+FADE_S = (0.8, 2.0)  # that what is left takes to fade
+BENT = (0.7, 1.3)  # how the flanks are bent
+# How often a region is drawn, of those that have a field
+SHARES = {
+    "brow": 0.28,
+    "eye": 0.10,
+    "nose-cheek": 0.12,
+    "mouth corner": 0.24,
+    "lips": 0.14,
+    "chin": 0.12,
+}
+MEASURED = "measured"  # the name of the family, which its movements' units begin with
+
+Peak = Callable[[Strengths], float]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredFamily:
+    """The fields of all persons, as a basis and as movements drawn from it."""
+
+    fields: tuple[MeasuredField, ...]
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            raise DataError("no expression was measured in the videos; give longer ones")
+
+    @property
+    def basis(self) -> Basis:
+        """The fields as units of a motion basis."""
+        deltas: dict[Unit, NDArray[np.float64]] = {}
+        for i, field in enumerate(self.fields):
+            deltas[_unit(field, i)] = field.moves
+        return Basis(deltas)
+
+    def draw_micro(
+        self,
+        rng: np.random.Generator,
+        start: float,
+        recipe: Recipe,
+        peak: Peak,
+        regions: Sequence[str] = tuple(SHARES),
+    ) -> Action:
+        """One ME that begins at `start` (s), of one of the regions, as `behaviour.draw_micro`.
+
+        Raises DataError where no field is of these regions.
+        """
+        index = self._choose(rng, regions)
+        unit = _unit(self.fields[index], index)
+        target = math.exp(rng.uniform(*np.log(recipe.micro_px)))
+        strengths = {unit: target / max(peak({unit: 1.0}), 1e-6)}
+        curve, truth = draw_course(rng, start)
+        times = (round(second * 1e9) for second in truth)
+        name = f"{MEASURED}:{self.fields[index].region}:{self.fields[index].side}"
+        movement = Movement(MICRO, *times, (name,), peak_px=round(target, 3))
+        return Action(movement, strengths, curve)
+
+    def _choose(self, rng: np.random.Generator, regions: Sequence[str]) -> int:
+        """The index of a field: of a region, then of a person, then one of theirs."""
+        present = [r for r in regions if any(field.region == r for field in self.fields)]
+        if not present:
+            raise DataError(f"no field of {', '.join(regions)} was measured; give other videos")
+        shares = np.array([SHARES[region] for region in present])
+        region = present[rng.choice(len(present), p=shares / shares.sum())]
+        persons = sorted({field.person for field in self.fields if field.region == region})
+        person = persons[rng.integers(len(persons))]
+        own = [
+            i
+            for i, field in enumerate(self.fields)
+            if field.region == region and field.person == person
+        ]
+        return own[rng.integers(len(own))]
+
+
+def draw_course(rng: np.random.Generator, start: float) -> tuple[Curve, tuple[float, float, float]]:
+    """A course that begins at `start`, and the ME's onset, apex and offset, all in s."""
+    while True:
+        rise = float(rng.uniform(*RISE_S))
+        slows = float(rng.uniform(rise + LEAST_RETURN_S, RETURN_S))
+        left = 1 - float(rng.uniform(*LOST))
+        fade = float(rng.uniform(*FADE_S))
+        curve = incomplete_return(start, rise, slows, left, fade, tuple(rng.uniform(*BENT, 2)))
+        truth = truth_of(curve, start, start + slows + fade)
+        if truth.kind == MICRO:
+            return curve, (truth.onset, truth.apex, truth.offset)
+
+
+def incomplete_return(
+    start: float, rise: float, slows: float, left: float, fade: float, bent: tuple[float, ...]
+) -> Curve:
+    """0 at `start`, 1 after `rise` s, `left` at `slows` s after the start, 0 after `fade` s more.
+
+    bent: exponents of the two flanks.
+    """
+
+    def curve(t: float) -> float:
+        since = t - start
+        if not 0 < since < slows + fade:
+            return 0.0
+        if since < rise:
+            return float((0.5 - 0.5 * math.cos(math.pi * since / rise)) ** bent[0])
+        if since < slows:
+            share = (since - rise) / (slows - rise)
+            return left + (1 - left) * float((0.5 + 0.5 * math.cos(math.pi * share)) ** bent[1])
+        return left * (0.5 + 0.5 * math.cos(math.pi * (since - slows) / fade))
+
+    return curve
+
+
+def measure_family(videos: Sequence[Path], progress: Say = silent) -> MeasuredFamily:
+    """The family measured in the examined part of every video, persons as in the table.
+
+    Each person's fields come from the first video of theirs. Raises DataError where a video is not
+    the examinations', or nothing was measured.
+    """
+    fields: list[MeasuredField] = []
+    for path in videos:
+        part = part_for(path, "exam")
+        if any(field.person == part.person for field in fields):
+            continue
+        with MeshAligner(side=SIDE) as aligner:
+            footage = read_footage(path, part.from_s, part.to_s, aligner, keep_frames=False)
+        found = measured_fields(part.person, footage, annotate(footage))
+        progress(f"{part.person}: {len(found)} fields measured")
+        fields += found
+    return MeasuredFamily(tuple(fields))
+
+
+def _unit(field: MeasuredField, index: int) -> Unit:
+    return f"{MEASURED}:{field.region}:{index}", field.side
