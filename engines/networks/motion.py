@@ -94,6 +94,10 @@ class Flow(nn.Module):
             values = F.pad(values, (0, 1, 0, 1), mode="replicate")
         count = pixels.shape[1] // 3
         half = F.conv2d(values, self.halve[:count, : 3 * count], stride=2)
+        return self.less_local_mean(half)
+
+    def less_local_mean(self, half: Tensor) -> Tensor:
+        """Grey at half resolution (B, C, H, H), 0 to 1, less what varies slowly, which is light."""
         return half - self.local @ half @ self.local.T
 
     def forward(self, now: Tensor, earlier: Tensor) -> Tensor:

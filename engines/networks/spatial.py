@@ -87,7 +87,8 @@ class SpatialEncoder(nn.Module):
     def inputs_of(self, frames: Tensor, current: Tensor, lags: Tensor) -> Tensor:
         """What the convolutions see of frames that are not stacked; each is prepared once.
 
-        frames (F, 3, S, S) uint8; indices into them: current (B,) and lags (B, D).
+        frames (F, 3, S, S) uint8, or for flow also their grey of half the side (F, H, H), 0 to 1;
+        indices into them: current (B,) and lags (B, D).
         """
         grey = torch.cat([self._grey(part) for part in torch.split(frames, CHUNK)])[:, 0]
         out = []
@@ -104,6 +105,8 @@ class SpatialEncoder(nn.Module):
     def _grey(self, frames: Tensor) -> Tensor:
         """Frames (F, 3, S, S) uint8 -> grey (F, 1, S, S), or of half the side for flow."""
         if self.flow is not None:
+            if frames.ndim == 3:
+                return self.flow.less_local_mean(frames[:, None])
             return self.flow.prepare(frames)
         return luma(frames.float() / 255)
 

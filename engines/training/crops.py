@@ -35,12 +35,16 @@ class Crops:
     starts: Indices  # (parts,) row at which each begins
 
     def __getitem__(self, rows: slice | Indices) -> Pixels:
-        first = rows.start if isinstance(rows, slice) else int(rows.min())
-        i = int(np.searchsorted(self.starts, first, "right")) - 1
-        base = int(self.starts[i])
         if isinstance(rows, slice):
-            return np.asarray(self.parts[i][rows.start - base : rows.stop - base])
-        return np.asarray(self.parts[i][rows - base])
+            part, (first,) = self.place(np.array([rows.start]))
+            return np.asarray(self.parts[part][first : first + rows.stop - rows.start])
+        part, inside = self.place(rows)
+        return np.asarray(self.parts[part][inside])
+
+    def place(self, rows: Indices) -> tuple[int, Indices]:
+        """The part that rows (K,) of one clip lie in, and where they lie there."""
+        part = int(np.searchsorted(self.starts, rows.min(), "right")) - 1
+        return part, rows - self.starts[part]
 
 
 def read_sets(folder: Path, side: int) -> tuple[Crops, list[dict[str, Any]]]:

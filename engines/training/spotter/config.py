@@ -22,7 +22,7 @@ from ...errors import DataError, MicrospotError, UsageError
 from ...specs import SpotterSpec
 from ...text.documents import DocumentError, read_toml
 from ..targets import Assignment
-from .data import Augmentation
+from .frames import Augmentation
 
 DEFAULT = Path(__file__).with_name("spotter.toml")
 

@@ -6,7 +6,9 @@ engines/clips.py, as in the stream.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +30,18 @@ from ...clips import (
 from ...errors import DataError
 from ...networks.mesnet import SpatialEncoder
 from ...specs import SpotterSpec
-from ..crops import Crops, Indices, Pixels, read_sets
+from ..crops import Crops, Indices, read_sets
 from ..targets import Truths
+from .frames import Augmentation, Frames, as_light, augment
 
 MICRO = "micro"
+DOUBTFUL = "doubtful"  # neither ME nor none: as `engines.data.generator.truth` has it
 SPEECH = "speech"
+# Frames encoded at a time on a CPU whose cache holds what they need; not from the paper.
+ENCODED_AT_ONCE = 128
 # Action units of the lower face: amid speech an ME of these alone cannot be told from a syllable.
 # Not from the paper.
 LOWER_FACE = ("AU10", "AU12", "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26")
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Drawn once per clip, the same for all its frames; not from the paper."""
-
-    flip: float = 0.5
-    brightness: float = 0.1  # of 255
-    contrast: float = 0.15
-    shift_px: int = 2
-    stretch_time: float = 0.1  # durations times 1 +- this
-    backward: float = 0.5  # share of segments played backward: a reversed ME is an ME
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,23 +55,38 @@ class TrainingClip:
     other_ns: Indices  # (H, 2) of every other movement
     # (G,) MEs of the lower face amid speech: neither positive nor negative in training
     doubtful: NDArray[np.bool_]
+    # (K, 2) movements of the kind `doubtful`, which are neither either
+    doubtful_ns: Indices = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    reversible: bool = True  # whether it may be played backward
+    face: str = ""
+
+    @property
+    def sure_ns(self) -> Indices:
+        """Onset and offset (G', 2) of the MEs that are not doubtful."""
+        return self.micro_ns[~self.doubtful]
 
 
 @dataclass(frozen=True, eq=False)
 class ClipSet:
-    """A set on disk, or several; crops stay there until a segment is read."""
+    """A set on disk, or several; crops stay there until a segment is read.
+
+    digest: SHA-256 of what the index says of the clips, the same wherever the set lies.
+    """
 
     crops: Crops
     clips: tuple[TrainingClip, ...]
+    digest: str = ""
 
     @classmethod
     def open(cls, folder: Path, spec: SpotterSpec) -> ClipSet:
         """Open a set; DataError where a file is missing or does not fit the spec."""
         crops, entries = read_sets(folder, spec.side)
         try:
-            return cls(crops, tuple(_clip(entry) for entry in entries))
+            clips = tuple(_clip(entry) for entry in entries)
         except (KeyError, TypeError) as error:
             raise DataError(f"{folder}: a clip lacks {error}: make the set again") from error
+        listed = json.dumps(entries, sort_keys=True)
+        return cls(crops, clips, hashlib.sha256(listed.encode()).hexdigest())
 
     def split(self, name: str) -> list[TrainingClip]:
         """Clips of one split; DataError where there are none."""
@@ -100,8 +109,11 @@ def _clip(entry: dict[str, Any]) -> TrainingClip:
         start=int(entry["start"]),
         times_ns=np.asarray(entry["times_ns"], np.int64),
         micro_ns=micro,
-        other_ns=_spans([move for move in moves if move["kind"] != MICRO]),
+        other_ns=_spans([move for move in moves if move["kind"] not in (MICRO, DOUBTFUL)]),
         doubtful=np.array(low, bool) & amid.any(1),
+        doubtful_ns=_spans([move for move in moves if move["kind"] == DOUBTFUL]),
+        reversible=entry.get("reversible", True),
+        face=entry["face"],
     )
 
 
@@ -154,10 +166,12 @@ def cut(
         times = times[SNAP_PARTS * times * spec.grid_hz <= (SNAP_PARTS * last + 1) * SECOND_NS]
     kept = thin(times, spec.grid_hz)
     times = times[kept]
-    spans = np.rint((clip.micro_ns - clip.times_ns[begin]) * pace).astype(np.int64)
+    spans = np.concatenate([clip.micro_ns, clip.doubtful_ns])
+    spans = np.rint((spans - clip.times_ns[begin]) * pace).astype(np.int64)
+    doubtful = np.concatenate([clip.doubtful, np.ones(len(clip.doubtful_ns), bool)])
     onset, offset = (at - before for at in to_ticks(spans[:, 0], spans[:, 1], 0, spec.grid_hz))
     weights = tick_weights(times, spec.grid_hz)[before:]
-    truths = Truths(onset, offset, clip.doubtful)[(offset > 0) & (onset < len(weights))]
+    truths = Truths(onset, offset, doubtful)[(offset > 0) & (onset < len(weights))]
     lags = lag_indices(times, spec.lags_ns)
     return Segment(clip.start + begin + kept, lags, weights, truths)
 
@@ -172,7 +186,7 @@ def draw(
     """A random segment of at most `ticks` ticks at a random pace, forward or backward."""
     pace = 1 + augmentation.stretch_time * rng.uniform(-1, 1)
     length = ticks * SECOND_NS / spec.grid_hz / pace
-    backward = rng.random() < augmentation.backward
+    backward = rng.random() < augmentation.backward and clip.reversible
     clip = reversed_clip(clip) if backward else clip
     late = np.flatnonzero(clip.times_ns <= clip.times_ns[-1] - length)
     first = int(rng.integers(len(late))) if len(late) else 0
@@ -191,32 +205,16 @@ def reversed_clip(clip: TrainingClip) -> TrainingClip:
         times_ns=last - clip.times_ns[::-1],
         micro_ns=last - clip.micro_ns[:, ::-1],
         other_ns=last - clip.other_ns[:, ::-1],
+        doubtful_ns=last - clip.doubtful_ns[:, ::-1],
     )
-
-
-def augment(crops: Pixels, settings: Augmentation, rng: np.random.Generator) -> Pixels:
-    """Mirror crops (K, 3, S, S), change their light and shift them, all frames alike."""
-    gain = 1 + settings.contrast * rng.uniform(-1, 1)
-    lift = 255 * settings.brightness * rng.uniform(-1, 1)
-    levels = (np.arange(256) - 127.5) * gain + 127.5 + lift
-    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    out = table[crops]
-    if rng.random() < settings.flip:
-        out = out[..., ::-1]
-    shift = settings.shift_px
-    if shift:
-        side = crops.shape[-1]
-        y, x = rng.integers(0, 2 * shift + 1, 2)
-        padded = np.pad(out, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="edge")
-        out = padded[:, :, y : y + side, x : x + side]
-    return np.ascontiguousarray(out)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Frames of several segments one after another.
 
-    pixels (F, 3, S, S) uint8, lags (F, D) into F, current (C,): the frames that ticks are made of.
+    pixels (F, 3, S, S) uint8, or grey (F, H, H) from 0 to 1, lags (F, D) into F, current (C,): the
+    frames that ticks are made of.
     """
 
     pixels: Tensor
@@ -233,7 +231,7 @@ class Batch:
 
 def collate(
     segments: list[Segment],
-    crops: Crops,
+    source: Frames,
     augmentation: Augmentation | None,
     rng: np.random.Generator,
 ) -> Batch:
@@ -246,8 +244,12 @@ def collate(
     current = []
     base = 0
     for segment in segments:
-        frames = crops[segment.rows]
-        pixels.append(frames if augmentation is None else augment(frames, augmentation, rng))
+        frames: NDArray[Any] = source[segment.rows]
+        if augmentation is not None:
+            frames = augment(frames, augmentation, rng)
+        elif frames.dtype == np.uint16:
+            frames = as_light(frames)
+        pixels.append(frames)
         lags.append(segment.lags + base)
         current.append(segment.used + base)
         base += len(segment.rows)
@@ -263,8 +265,12 @@ def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current
     """Features (C, L) of the frames `current` (C,) of the batch, with their lags."""
     with torch.no_grad():
         inputs = encoder.inputs_of(batch.pixels, current, batch.lags[current])
-    with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=bfloat16):
-        return encoder.features(inputs).float()
+    # norms that learn need all frames at once
+    whole = encoder.training or inputs.device.type != "cpu"
+    size = len(inputs) if whole else ENCODED_AT_ONCE
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=bfloat16):
+        features = torch.cat([encoder.features(part) for part in torch.split(inputs, size)])
+    return features.float()
 
 
 def tick_features(features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

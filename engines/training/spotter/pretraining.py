@@ -10,7 +10,8 @@ from ...errors import DataError
 from ...networks.mesnet import PRETRAIN_LENGTH, ClipClassifier
 from ..losses import pretrain_loss
 from .config import SpotterTraining
-from .data import Batch, ClipSet, TrainingClip, collate, encode_frames, span
+from .data import Batch, TrainingClip, collate, encode_frames, span
+from .frames import Frames
 
 TRIES = 20  # placements of a negative in one clip before another clip is drawn
 MOST_CLIPS = 10_000  # clips tried for one negative
@@ -20,21 +21,21 @@ Losses = dict[str, Tensor]
 
 
 def pretrain_batch(
-    clips: list[TrainingClip], data: ClipSet, config: SpotterTraining, step: int
+    clips: list[TrainingClip], source: Frames, config: SpotterTraining, step: int
 ) -> tuple[Batch, Tensor, Tensor]:
-    """Half MEs, half windows that touch none [S1 M18].
+    """Half MEs that are not doubtful, half windows that touch none [S1 M18].
 
     Returns the batch, the positions (B N_pre,) of the frames, and labels (B,).
     """
     rng = np.random.default_rng([config.seed, 0, step])
-    with_me = [clip for clip in clips if len(clip.micro_ns)]
+    with_me = [clip for clip in clips if len(clip.sure_ns)]
     segments = []
     current = []
     base = 0
     labels = torch.arange(config.pretrain_clips) % 2
     for label in labels.tolist():
         clip = with_me[rng.integers(len(with_me))]
-        onset, offset = clip.micro_ns[rng.integers(len(clip.micro_ns))]
+        onset, offset = clip.sure_ns[rng.integers(len(clip.sure_ns))]
         if label:
             moves = JITTER * (offset - onset) * rng.uniform(-1, 1, 2)
             onset, offset = np.array([onset, offset]) + moves
@@ -44,14 +45,14 @@ def pretrain_batch(
         segments.append(segment)
         current.append(nearest + base)
         base += len(segment.rows)
-    batch = collate(segments, data.crops, config.augmentation, rng)
+    batch = collate(segments, source, config.augmentation, rng)
     return batch, torch.from_numpy(np.concatenate(current)), labels
 
 
 def quiet_span(
     clips: list[TrainingClip], length_ns: int, hard: float, rng: np.random.Generator
 ) -> tuple[TrainingClip, int, int]:
-    """A random clip and a span (onset, offset) in it that touches no ME [S1 M7].
+    """A random clip and a span (onset, offset) in it that touches no ME, sure or not [S1 M7].
 
     hard: share of spans that lie on another movement. Raises DataError where no clip seems to have
     room.
@@ -67,7 +68,8 @@ def quiet_span(
                 high = min(high, int(offset) - length_ns // 2)
             start = low + int(rng.random() * max(high - low, 0))
             stop = start + length_ns
-            touched = (clip.micro_ns[:, 0] <= stop) & (clip.micro_ns[:, 1] >= start)
+            spans = np.concatenate([clip.micro_ns, clip.doubtful_ns])
+            touched = (spans[:, 0] <= stop) & (spans[:, 1] >= start)
             if not touched.any():
                 return clip, start, stop
     raise DataError(

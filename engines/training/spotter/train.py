@@ -46,6 +46,7 @@ from .config import (
     save_checkpoint,
 )
 from .data import ClipSet, collate, draw
+from .frames import Frames, frames_for, make_caches, sees_greys
 from .joint_training import freeze, joint_losses, phase_of
 from .pretraining import Losses, pretrain_batch, pretrain_losses
 from .validation import FIGURES, validate
@@ -95,10 +96,18 @@ class Trainer:
         self.group = group or TrainingGroup()
         self.data = ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
+        self.frames = self._frames()
         self.validation_clips = self.data.split("validation")[: config.validation_clips]
         self._go_on_from(Progress(began_with="" if weights is None else digest_of(weights)))
         self.metrics: dict[str, float] = {}
         out.mkdir(parents=True, exist_ok=True)
+
+    def _frames(self) -> Frames:
+        """What the encoder is trained on; the main process makes what is missing on disk."""
+        if self.group.is_main_process and sees_greys(self.config.spec):
+            make_caches(self.data.crops, self.say)
+        self.group.agree(0.0)
+        return frames_for(self.config.spec, self.data.crops)
 
     def _go_on_from(self, progress: Progress) -> None:
         """Set the progress; after a warm start there is no pre-training, nor time for it."""
@@ -196,7 +205,7 @@ class Trainer:
     def _pretrain_step(self, network: nn.Module, drawn: int) -> tuple[Losses, int]:
         assert isinstance(network, ClipClassifier)
         device = self.group.device
-        batch, current, labels = pretrain_batch(self.clips, self.data, self.config, drawn)
+        batch, current, labels = pretrain_batch(self.clips, self.frames, self.config, drawn)
         batch = batch.to(device)
         current = current.to(device)
         labels = labels.to(device)
@@ -212,7 +221,7 @@ class Trainer:
             segments.append(
                 draw(self.clips[i], config.spec, config.joint_ticks, config.augmentation, rng)
             )
-        batch = collate(segments, self.data.crops, config.augmentation, rng).to(self.group.device)
+        batch = collate(segments, self.frames, config.augmentation, rng).to(self.group.device)
         network.encoder.eval()  # norm statistics stay as pre-training left them
         phase = phase_of(self.progress.step, config)
         freeze(network, phase)

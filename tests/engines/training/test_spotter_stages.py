@@ -168,7 +168,7 @@ def test_the_hard_share_of_negatives_lies_on_other_movements(
         pretrain_hard=hard,
         spec=dataclasses.replace(SPEC, lags_ns=()),  # no frames before the sample
     )
-    batch, _, labels = pretrain_batch(list(data.clips), data, config, 0)
+    batch, _, labels = pretrain_batch(list(data.clips), data.crops, config, 0)
     middles = []
     for segment, label in zip(batch.segments, labels.tolist(), strict=True):
         if not label:
