@@ -7,6 +7,7 @@ long videos into overlapping clips for training [S1 M8, M38].
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, groupby
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from .clips import resample
 from .intervals import Candidate, Intervals, decode, nms
+from .running_neutral import Neutral, lowered, margins, peaks_of, shift_of
 from .runtime.engine import EngineSet
 from .specs import CLUSTER_TICKS, FREE_SIZES, SpotterSpec
 
@@ -31,6 +33,46 @@ def spot(
     """
     candidates = refine(features, propose(features, engines), engines)
     return suppress_clusters(candidates, features.shape[1], engines.spotter, limit)
+
+
+def spot_personally(
+    features: NDArray[np.float32],
+    engines: EngineSet,
+    per_min: float,
+    neutral: Neutral | None = None,
+    limit: int = CLUSTER_TICKS,
+) -> tuple[Intervals, Neutral]:
+    """`spot` with a threshold of the face's own, for about `per_min` alarms a minute.
+
+    neutral: what earlier segments showed of the face; returned is what it is after this one. The
+    threshold at a tick depends on peaks that no window from that tick on can change. Not from the
+    papers.
+    """
+    before = neutral or Neutral()
+    spec = engines.spotter
+    scores = propose(features, engines)
+    windows = refine(features, scores, replace(engines, spotter=lowered(spec)))
+    above = window_margins(windows, scores, spec)
+    ticks = features.shape[1]
+    best = np.full(ticks, -np.inf)
+    np.maximum.at(best, [window.end for window in windows], above)
+    peaks = [peak._replace(tick=before.ticks + peak.tick) for peak in peaks_of(best, spec)]
+    passing = []
+    for window, margin in zip(windows, above.tolist(), strict=True):
+        now = before.ticks + window.end
+        certain = [peak for peak in peaks if peak.tick + spec.max_ticks < now]
+        known = Neutral(now, (*before.peaks, *certain))
+        if margin >= shift_of(known, per_min, spec.grid_hz):
+            passing.append(window)
+    return suppress_clusters(passing, ticks, lowered(spec), limit), before.after(best, spec)
+
+
+def window_margins(
+    windows: list[Candidate], scores: NDArray[np.float32], spec: SpotterSpec
+) -> NDArray[np.float64]:
+    """The margins (P,) of refined windows whose proposals are in `scores` (M, T)."""
+    proposed = [scores[window.scale, window.end] for window in windows]
+    return margins(proposed, [window.score for window in windows], spec)
 
 
 def propose(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from microspot.engines.alignment.aligner import AlignOptions
 from microspot.engines.alignment.bridge import BridgeOptions
+from microspot.engines.running_neutral import RATES
 from microspot.engines.specs import CLUSTER_TICKS, SpotterSpec
 from microspot.engines.text.documents import DocumentError, read_toml
 
@@ -57,6 +58,12 @@ class Settings(BaseModel):
     nms_threshold: float | None = Field(None, ge=0, le=1, description="T_nms")
     nms_rule: Literal["greedy", "author", "soft"] | None = Field(
         None, description="suppression rule"
+    )
+    alarms_per_min: float | None = Field(
+        None,
+        ge=RATES[0],
+        le=RATES[1],
+        description="alarms a minute that a threshold of each face's own aims at",
     )
     refine: bool = Field(
         True, description="refine proposals; without it these alone score (ablation M40)"

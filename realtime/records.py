@@ -221,6 +221,38 @@ def _seconds(ns: int | None) -> float | None:
     return None if ns is None else round(ns / 1e9, 6)
 
 
+@dataclass(frozen=True)
+class PersonalState:
+    """The threshold of one face at `at_ns`, moved so that about `alarms_per_min` alarms come.
+
+    threshold: T_CRN as it is now; seen_s: how long the face was seen; peaks: how many peaks of its
+    scores count; learning: whether it is too early to move the threshold.
+    """
+
+    source: str
+    face: int
+    at_ns: int
+    threshold: float
+    alarms_per_min: float
+    seen_s: float
+    peaks: int
+    learning: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The `threshold` JSON line of the command contract."""
+        return {
+            "type": "threshold",
+            "source": self.source,
+            "face": self.face,
+            "at_s": _seconds(self.at_ns),
+            "threshold": round(self.threshold, 4),
+            "alarms_per_min": self.alarms_per_min,
+            "seen_s": round(self.seen_s, 3),
+            "peaks": self.peaks,
+            "learning": self.learning,
+        }
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """What the overlay draws for one face now.
@@ -228,7 +260,8 @@ class View:
     The history arrays have one column per tick and end at `now_ns`.
     scores: (M, H) window probabilities by the window's last tick, NaN where none;
     refined: (H,) best refined score per tick, NaN where none;
-    note: why the face is not used now, or what keeps it from being seen well; "" for neither.
+    note: why the face is not used now, or what keeps it from being seen well; "" for neither;
+    personal: the threshold of its own that the face has, None where it has none.
     """
 
     source: str
@@ -245,3 +278,4 @@ class View:
     latency_ms: float
     thresholds: tuple[float, float]
     note: str = ""
+    personal: PersonalState | None = None

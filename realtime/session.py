@@ -20,10 +20,11 @@ from microspot.engines.text.redaction import printable
 
 from .config import Settings
 from .overlay.event_text import face_small
-from .records import Crop, Event, Pixels, View
+from .records import Crop, Event, PersonalState, Pixels, View
 from .spotting.batching import InferenceRequest, InferenceSteps, run_batched
 from .spotting.event_builder import EventBuilder
 from .spotting.gil_copy import concatenate
+from .spotting.personal_threshold import PersonalThreshold
 from .spotting.refinement import Refinement
 from .spotting.ring import Ring
 from .spotting.scorer import IncrementalScorer, Scores
@@ -60,8 +61,10 @@ class Session:
         self._encoder_input = np.empty((1, self.spec.channels, side, side), np.uint8)
         self._grid = TimeGrid(self.spec.grid_hz)
         self._scorer = IncrementalScorer(self.spec)
-        self._refinement = Refinement(self.spec, self._features, self.settings.refine)
-        self._nms = StreamingNms(self.spec, self.settings.cluster_ticks)
+        self._personal = PersonalThreshold(self.spec, self.settings.alarms_per_min)
+        passing = self._personal.passing
+        self._refinement = Refinement(passing, self._features, self.settings.refine)
+        self._nms = StreamingNms(passing, self.settings.cluster_ticks)
         self._builder = EventBuilder(
             engines,
             self.source,
@@ -101,6 +104,7 @@ class Session:
         self._grid.reset()
         self._scorer.reset()
         self._nms.reset()
+        self._personal.end_segment()  # what is known of the face stays
         for ring in (self._crops, self._times, self._features):
             ring.clear()
         self._history.clear()
@@ -180,6 +184,7 @@ class Session:
             end = scores.first + column
             ending_here = candidates.get(end, [])
             if end >= 0:
+                ending_here = self._personal.admit(ending_here, scores.values[:, column])
                 best = max((candidate.score for candidate in ending_here), default=np.nan)
                 self._history.append(np.append(scores.values[:, column], np.float32(best)))
                 self._decided_ticks = end + 1
@@ -221,9 +226,14 @@ class Session:
             outline=crop.outline if crop else np.empty((0, 2), np.float32),
             quality=crop.quality if crop else 0.0,
             latency_ms=latency_ms,
-            thresholds=(self.spec.t_cpn, self.spec.t_crn),
+            thresholds=self._personal.thresholds,
             note=note or self._small_face_note(),
+            personal=self.personal_state(),
         )
+
+    def personal_state(self) -> PersonalState | None:
+        """The face's own threshold; None where `alarms_per_min` is not set."""
+        return self._personal.state(self.source, self.face, self.seen_ns)
 
     def _score_history(self) -> Floats32:
         """(M + 1, H) scores and best refined score up to the newest tick, NaN where undecided."""

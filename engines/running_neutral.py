@@ -1,0 +1,127 @@
+"""What a face scores at rest, and the threshold of its own that follows from it.
+
+Blinks, tremor and the resting expression make some faces score higher than others all the time. A
+window's margin is how far its scores lie above the thresholds of the weights, in logits: the
+smaller of logit(CPN) - logit(T_CPN) and logit(CRN) - logit(T_CRN). A window passes the usual rule
+where its margin is 0 or more, and a personal one where it reaches a shift.
+
+The running neutral of a face is the list of its peaks: windows whose margin is the highest within
+the length of an ME. The shift is where a face with these peaks gives as many alarms a minute as
+were asked for: peaks above LOWEST_SHIFT come at a rate, and how far they rise above it falls off
+exponentially (peaks over a threshold, Pickands 1975). Both numbers start at those of an average
+face. Real micro-expressions are peaks and alarms too: nobody can tell them apart, so that a face
+with many of them gets a higher threshold. Not from the papers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .specs import SpotterSpec
+
+# Of none of these do the papers speak.
+WARM_UP_S = 10.0  # of a face, in which the thresholds are those of the weights
+MEMORY_S = 300.0  # of a face, whose peaks count
+LOWEST_SHIFT = -2.0  # logits; windows below it are not looked at
+HIGHEST_SHIFT = 4.0
+USUAL_PEAKS_PER_MIN = 6.0  # of an average face, above LOWEST_SHIFT
+USUAL_EXCESS = 1.0  # logits by which they exceed it, on average
+USUAL_MIN = 1.0  # minutes that the average face counts for in the rate
+USUAL_PEAKS = 6.0  # peaks that it counts for in the excess
+LEAST_SHARE = 1e-6  # scores are kept this far from 0 and 1, where logits end
+RATES = (0.01, 60.0)  # least and most alarms a minute that may be asked for
+MINUTE_S = 60.0
+
+Floats = NDArray[np.float64]
+
+
+class Peak(NamedTuple):
+    """The best window of its surroundings: last tick in the time of its face, and margin."""
+
+    tick: int
+    margin: float
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """What is known of a face: ticks seen in all its segments, and its peaks, oldest first."""
+
+    ticks: int = 0
+    peaks: tuple[Peak, ...] = ()
+
+    def after(self, best: Floats, spec: SpotterSpec) -> Neutral:
+        """The neutral after a segment with the best margins `best` (T,) by last tick."""
+        found = [peak._replace(tick=self.ticks + peak.tick) for peak in peaks_of(best, spec)]
+        ticks = self.ticks + len(best)
+        return Neutral(ticks, remembered((*self.peaks, *found), ticks, spec.grid_hz))
+
+
+def logit(share: ArrayLike) -> Floats:
+    """log(p / (1 - p)) of probabilities of any shape, which are kept LEAST_SHARE from 0 and 1."""
+    p = np.clip(np.asarray(share, np.float64), LEAST_SHARE, 1 - LEAST_SHARE)
+    return np.asarray(np.log(p / (1 - p)))
+
+
+def shifted(threshold: float, shift: float) -> float:
+    """The threshold, 0 to 1, that lies `shift` logits above another one."""
+    return 1 / (1 + math.exp(-float(logit(threshold)) - shift))
+
+
+def lowered(spec: SpotterSpec) -> SpotterSpec:
+    """The spec that lets every window pass which may matter to a personal threshold."""
+    return replace(
+        spec, t_cpn=shifted(spec.t_cpn, LOWEST_SHIFT), t_crn=shifted(spec.t_crn, LOWEST_SHIFT)
+    )
+
+
+def margins(proposed: ArrayLike, refined: ArrayLike, spec: SpotterSpec) -> Floats:
+    """Margins (P,) of windows with CPN's scores `proposed` and CRN's `refined`, both (P,).
+
+    A score that equals its threshold, as the networks' float32, has a margin of exactly 0.
+    """
+    above_cpn = logit(np.asarray(proposed, np.float32)) - logit(np.float32(spec.t_cpn))
+    above_crn = logit(np.asarray(refined, np.float32)) - logit(np.float32(spec.t_crn))
+    return np.asarray(np.minimum(above_cpn, above_crn))
+
+
+def peaks_of(best: Floats, spec: SpotterSpec) -> list[Peak]:
+    """The peaks of a segment, from its best margins (T,) by last tick, -inf where there is none.
+
+    A peak is higher than all of the `max_ticks` ticks before it, and no lower than those after it.
+    """
+    peaks = []
+    for tick in np.flatnonzero(best >= LOWEST_SHIFT).tolist():
+        before = best[max(0, tick - spec.max_ticks) : tick]
+        after = best[tick + 1 : tick + 1 + spec.max_ticks]
+        if before.max(initial=-np.inf) < best[tick] >= after.max(initial=-np.inf):
+            peaks.append(Peak(tick, float(best[tick])))
+    return peaks
+
+
+def remembered(peaks: Sequence[Peak], ticks: int, grid_hz: int) -> tuple[Peak, ...]:
+    """The peaks of the last MEMORY_S of a face that was seen for `ticks`."""
+    oldest = ticks - round(MEMORY_S * grid_hz)
+    return tuple(peak for peak in peaks if peak.tick >= oldest)
+
+
+def shift_of(neutral: Neutral, per_min: float, grid_hz: int) -> float:
+    """The margin from which a window passes, so that about `per_min` alarms a minute come.
+
+    It is 0 in the first WARM_UP_S, and between LOWEST_SHIFT and HIGHEST_SHIFT later.
+    """
+    seen_s = neutral.ticks / grid_hz
+    if seen_s < WARM_UP_S:
+        return 0.0
+    peaks = remembered(neutral.peaks, neutral.ticks, grid_hz)
+    minutes = min(seen_s, MEMORY_S) / MINUTE_S
+    excess = math.fsum(peak.margin - LOWEST_SHIFT for peak in peaks)
+    rate = (USUAL_PEAKS_PER_MIN * USUAL_MIN + len(peaks)) / (USUAL_MIN + minutes)
+    mean_excess = (USUAL_EXCESS * USUAL_PEAKS + excess) / (USUAL_PEAKS + len(peaks))
+    shift = LOWEST_SHIFT + mean_excess * math.log(rate / per_min)
+    return min(max(shift, LOWEST_SHIFT), HIGHEST_SHIFT)
