@@ -10,6 +10,7 @@ It knows faces, but no camera, thread or clock.
     clips         time arithmetic: lags, ticks of the grid, windows, resampling
     intervals     intervals on the tick axis: IoU, non-maximum suppression, offsets
     reference     offline spotting of a whole segment, which the stream must equal
+    running_neutral  what a face scores at rest, and the threshold of its own that follows
     baseline      feature difference in a fixed window, the number to beat
     receptive     receptive fields of stacked convolutions, the source of look-ahead
     errors        every expected error, with its exit code

@@ -10,6 +10,7 @@ One frame, from camera to overlay:
     session     the crop enters the ring; the encoder makes its feature, once
     spotting/   time_grid: capture times become ticks; scorer: one new column, one new score for
                 each window length; refinement: windows that pass get a better interval;
+                personal_threshold: which of them pass, by what the face did before;
                 streaming_nms: overlapping intervals compete until nothing later can matter;
                 event_builder: the recognizer names the final interval: Event
     watch       hands every record to the sinks, and every frame with its views to those that

@@ -26,7 +26,17 @@ from .cores import one_thread
 from .errors import MicrospotError, UsageError
 from .feed import End, Feed, Item, Sighting
 from .meter import Meter
-from .records import Crop, DropCause, Event, Frame, Gap, SourceState, SourceWarning, View
+from .records import (
+    Crop,
+    DropCause,
+    Event,
+    Frame,
+    Gap,
+    PersonalState,
+    SourceState,
+    SourceWarning,
+    View,
+)
 from .session import Session
 from .source_run import SourceRun
 from .sources.open import Source
@@ -57,7 +67,7 @@ class SourceEnd:
     face_seen: bool = False
 
 
-Record = Event | Gap | SourceState | SourceWarning | SourceEnd
+Record = Event | Gap | PersonalState | SourceState | SourceWarning | SourceEnd
 
 
 def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
@@ -182,6 +192,7 @@ class Pipeline:
             yield from events
         for run, item in items:
             if isinstance(item, Sighting):
+                yield from run.due_states()
                 if item.dropped != DropCause.NOT_RISING:
                     self._show(run, item, (time.perf_counter_ns() - began_ns) / 1e6)
             elif isinstance(item, End):

@@ -13,9 +13,10 @@ from microspot.engines.specs import SpotterSpec
 
 from .feed import Feed, Sighting
 from .overlay.event_text import face_small
-from .records import DropCause, Event, Frame, Gap, View
+from .records import DropCause, Event, Frame, Gap, PersonalState, View
 from .session import Session
 
+TOLD_EVERY_S = 60.0  # of a face, between two `threshold` records
 STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
 
 
@@ -24,7 +25,8 @@ class SourceRun:
     """The feed of one source, and what is known of the source so far.
 
     sessions: by face; drops and rejected: frames by cause; outages: face -> the last Gap of an
-    outage that is not over; now_ns: time of the newest frame.
+    outage that is not over; now_ns: time of the newest frame; told: how many `threshold` records of
+    a face there were.
     """
 
     feed: Feed
@@ -35,6 +37,7 @@ class SourceRun:
     drops: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     outages: dict[int | None, Gap] = field(default_factory=dict)
+    told: Counter[int] = field(default_factory=Counter)
     now_ns: int = 0
     over: bool = False
     time_limit_reached: bool = False  # ended by `seconds`, not by the source
@@ -59,6 +62,18 @@ class SourceRun:
     def count_final(self, events: Iterable[Event]) -> None:
         """Count the final ones among `events`."""
         self.events += sum(1 for event in events if event.status == "final")
+
+    def due_states(self) -> list[PersonalState]:
+        """The faces' own thresholds that are told now: after the warm-up, and every minute."""
+        due = []
+        for face, session in sorted(self.sessions.items()):
+            state = session.personal_state()
+            if state is None or state.learning:
+                continue
+            if state.seen_s >= self.told[face] * TOLD_EVERY_S:
+                self.told[face] += 1
+                due.append(state)
+        return due
 
     def begin_outage(self, gap: Gap) -> None:
         """Remember an outage; one of every face is an outage of each face that was ever seen."""

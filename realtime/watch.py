@@ -24,7 +24,7 @@ from microspot.engines.text.redaction import shown
 from .config import Settings
 from .errors import MicrospotError, SourceError
 from .pipeline import Draw, Pipeline, Record, SourceEnd
-from .records import Event, Frame, Gap, SourceState, SourceWarning, View
+from .records import Event, Frame, Gap, PersonalState, SourceState, SourceWarning, View
 from .sinks.base import Sink, announce
 from .sources.open import Source
 
@@ -192,7 +192,7 @@ def _no_face_warning(end: SourceEnd) -> str:
 
 def to_json(record: Record) -> dict[str, Any]:
     """The JSON line of a record of the command contract, key `type` first."""
-    if isinstance(record, Event):
+    if isinstance(record, Event | PersonalState):
         return record.to_json()
     if isinstance(record, Gap):
         return {

@@ -106,7 +106,8 @@ export class View {
     this.timeline.take(face.now_ns, face.columns);
     if (named) this.say(named.caption);
     else if (face.note) this.say(sentence(face.note));
-    else this.say(seen ? "Watching" : "No face in view");
+    else if (seen) this.say(face.threshold ? sentence(face.threshold) : "Watching");
+    else this.say("No face in view");
     this.facts.quality.textContent = seen ? face.quality.toFixed(2) : "–";
     return undefined;
   }

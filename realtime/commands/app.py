@@ -14,6 +14,7 @@ import typer
 
 from microspot.engines.commands.entry_point import run_command, version_option
 from microspot.engines.evaluation.metrics import HIT_IOU
+from microspot.engines.running_neutral import RATES
 
 from ..errors import UsageError
 
@@ -35,6 +36,13 @@ Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseli
 Backend = Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")]
 Labels = Annotated[int, typer.Option(help="emotion classes: 3 or 5")]
 Threshold = Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")]
+AlarmsPerMin = Annotated[
+    float | None,
+    typer.Option(
+        help="alarms a minute, true ones too, that a threshold of each face's own aims at, "
+        f"{RATES[0]:g} to {RATES[1]:g}; default: one threshold for all faces"
+    ),
+]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings")]
 Faces = Annotated[int | None, typer.Option(help="faces followed per source")]
 ProcessCount = Annotated[
@@ -67,6 +75,7 @@ def watch(
     faces: Faces = None,
     labels: Labels = 3,
     threshold: Threshold = None,
+    alarms_per_min: AlarmsPerMin = None,
     config: Config = None,
     fps: Annotated[
         float | None, typer.Option(help="rate asked of a camera, or of an image folder")
@@ -99,7 +108,9 @@ def watch(
     from ..sources.open import open_sources
     from . import watch_steps as steps
 
-    settings = Settings.load(config, threshold=threshold, faces=faces)
+    settings = Settings.load(
+        config, threshold=threshold, faces=faces, alarms_per_min=alarms_per_min
+    )
     outputs = list(out or [])
     steps.check_seconds(seconds)
     steps.check_outputs(sources, outputs)
@@ -146,6 +157,7 @@ def evaluate(
     backend: Backend = "auto",
     labels: Labels = 3,
     threshold: Threshold = None,
+    alarms_per_min: AlarmsPerMin = None,
     config: Config = None,
     rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
     iou: Annotated[float, typer.Option(help="least IoU of a hit")] = HIT_IOU,
@@ -168,7 +180,7 @@ def evaluate(
     from ..config import Settings
     from ..evaluate import evaluate as run
 
-    settings = Settings.load(config, threshold=threshold)
+    settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
     with load_engines(engines, backend, labels) as loaded:
         report = run(
             sources,

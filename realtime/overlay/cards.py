@@ -11,7 +11,7 @@ import numpy as np
 
 from ..records import Event, View
 from .canvas import Canvas, Color, Rectangle
-from .event_text import name_and_share
+from .event_text import name_and_share, threshold_words
 from .palette import DIM, INK, LABELS, LANE, RULE, WARN, event_color, mixed
 
 RATE_TOLERANCE = 0.1  # a measured rate that differs by more from the trained one is marked
@@ -56,6 +56,8 @@ def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) 
             heading = "label probabilities" if newest_is_final else "last final event"
             bottom = _label_bars(canvas, x0, x1, top + 112, heading, finals[-1])
         _intensity(canvas, Rectangle(x0, bottom + 20, x1, area.y1 - 124), finals)
+        if view.personal is not None:
+            canvas.text(x0, area.y1 - 79, threshold_words(view.personal), DIM, 12)
         _status_rows(canvas, x0, x1, area.y1 - 58, view)
         return
     if area.height >= CURVE_CARD:
@@ -63,6 +65,8 @@ def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) 
     rate = f"{view.measured_hz:.1f} of {view.grid_hz} Hz"
     status = f"{rate}   {view.latency_ms:.0f} ms   quality {view.quality:.2f}"
     canvas.text(x0, area.y1 - 14, status, _rate_color(view), 12)
+    if view.personal is not None and area.height >= CURVE_CARD:
+        canvas.text(x0, area.y1 - 32, threshold_words(view.personal), DIM, 12)
 
 
 def _no_event(canvas: Canvas, x0: float, x1: float, y: float, note: str) -> None:

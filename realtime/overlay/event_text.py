@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from microspot.engines.running_neutral import WARM_UP_S
+
+from ..records import PersonalState
+
 NAMELESS = "micro-expression"  # without a recognizer
 PROVISIONAL = "provisional"
 
@@ -27,6 +31,17 @@ def caption(event: Mapping[str, Any]) -> str:
     """An event in a few words, such as "surprise 93%"."""
     name, share = name_and_share(event)
     return f"{name} {share:.0%}"
+
+
+def threshold_words(state: PersonalState) -> str:
+    """What a person is told of a face's own threshold."""
+    if state.learning:
+        return (
+            f"threshold {state.threshold:.2f}, {state.seen_s:.0f} of {WARM_UP_S:.0f} s of learning"
+        )
+    seen = f"{state.seen_s / 60:.0f} min" if state.seen_s >= 60 else f"{state.seen_s:.0f} s"
+    asked = f"{state.alarms_per_min:g} alarms/min"
+    return f"threshold {state.threshold:.2f} for {asked}, {seen} seen"
 
 
 def face_small(width_px: float) -> str:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ..overlay.cards import RATE_TOLERANCE
 from ..overlay.draw import CAVEAT
-from ..overlay.event_text import name_and_share
+from ..overlay.event_text import name_and_share, threshold_words
 from ..records import Frame, View
 from .base import Sink
 
@@ -104,6 +104,9 @@ class LiveTable(Sink):
             row.state = "live"
             row.faces = len(used)
             row.note = next((view.note for view in views if view.note), "")
+            personal = [view.personal for view in used if view.personal is not None]
+            if personal:
+                row.detail = threshold_words(personal[0])
             if used:
                 row.measured_hz = used[0].measured_hz
                 row.latency_ms = used[0].latency_ms

@@ -5,6 +5,7 @@ frame_decimator  of several frames nearest one tick, one is selected
 ring             the last crops, times and features of a face
 scorer           a new column of features gives one new score per window length
 refinement       windows that pass T_CPN get a better interval and score
+personal_threshold  which of them pass, where each face has a threshold of its own
 streaming_nms    overlapping candidates compete until nothing later can change the result
 event_builder    a decided candidate becomes an Event, with emotion and intensity once it is final
 batching         inference requests of several sessions share a batch

@@ -16,8 +16,10 @@ import threading
 import numpy as np
 import pytest
 
+from microspot.engines import running_neutral
 from microspot.engines.loading import load_engines
 from microspot.engines.runtime.engine import FunctionEngine
+from microspot.realtime import source_run
 from microspot.realtime.config import Settings
 from microspot.realtime.gaps import joined
 from microspot.realtime.pipeline import Pipeline, SourceEnd
@@ -25,7 +27,8 @@ from microspot.realtime.records import Event, Frame, Gap
 from microspot.realtime.session import Session
 from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sources.open import open_source, open_sources
-from microspot.realtime.watch import watch
+from microspot.realtime.spotting import personal_threshold
+from microspot.realtime.watch import to_json, watch
 from tests import fakes
 from tests.clips import write_clip
 from tests.realtime.test_feed import Faces, Times
@@ -191,6 +194,22 @@ def test_the_whole_pipeline_runs_with_the_network_cut_off(clip):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert '"type": "end"' in done.stdout
+
+
+def test_a_threshold_of_a_faces_own_is_told_and_equal_in_every_run(clip, engines, monkeypatch):
+    monkeypatch.setattr(running_neutral, "WARM_UP_S", 2.0)
+    monkeypatch.setattr(personal_threshold, "WARM_UP_S", 2.0)
+    monkeypatch.setattr(source_run, "TOLD_EVERY_S", 4.0)
+    settings = Settings(alarms_per_min=3.0)
+    runs = []
+    for _ in range(2):
+        with Pipeline([open_source(str(clip))], engines, settings) as pipeline:
+            runs.append([json.dumps(to_json(record)) for record in pipeline.run()])
+    assert runs[0] == runs[1]
+    told = [json.loads(line) for line in runs[0] if '"type": "threshold"' in line]
+    assert [round(record["seen_s"], 1) for record in told] == [2.0, 4.0, 8.0]
+    assert all(record["alarms_per_min"] == 3.0 and not record["learning"] for record in told)
+    assert len({record["threshold"] for record in told}) > 1
 
 
 def test_files_are_never_dropped_from(clip, engines):

@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from microspot.demo.views.wire import (
     read_text,
 )
 from microspot.realtime.errors import DataError
-from microspot.realtime.records import View
+from microspot.realtime.records import PersonalState, View
 from microspot.realtime.sources.images.image_headers import jpeg_size
 from tests.demo.serving import GREY, frame, jpeg
 
@@ -113,10 +114,13 @@ def test_a_view_becomes_columns_of_bytes():
         note="face small: 62 px",
         outline=np.array([[1, 2], [np.nan, 3]], np.float32),
         thresholds=(0.5, 0.5),
+        personal=PersonalState("x", 0, 5, 0.931, 0.2, 250.0, 3, learning=False),
     )
     seen = face_overlay(view, columns=2)
     columns = np.frombuffer(base64.b64decode(seen["columns"]), np.uint8).reshape(-1, 3)
     assert columns.tolist() == [[127, NO_SCORE, 64], [NO_SCORE, NO_SCORE, NO_SCORE]]
     assert seen["outline"] == [[1.0, 2.0]]
     assert seen["note"] == "face small: 62 px"
+    assert seen["threshold"] == "threshold 0.93 for 0.2 alarms/min, 4 min seen"
+    assert face_overlay(replace(view, personal=None), columns=2)["threshold"] == ""
     assert json.loads(json.dumps(seen)) == seen

@@ -10,8 +10,9 @@ import pytest
 
 from microspot.realtime.overlay import draw
 from microspot.realtime.overlay.cards import current_events, name_and_percent
+from microspot.realtime.overlay.event_text import threshold_words
 from microspot.realtime.overlay.palette import LABELS, PENDING, WARN, event_color
-from microspot.realtime.records import Event, View
+from microspot.realtime.records import Event, PersonalState, View
 
 NOW_NS = 20_000_000_000
 HISTORY = 200
@@ -99,7 +100,9 @@ def test_inputs_are_left_alone_and_the_result_repeats() -> None:
 
 
 NAN = np.full((5, HISTORY), np.nan, np.float32)
+PERSONAL = PersonalState("cam", 0, NOW_NS, 0.931, 0.2, 250.0, 12, learning=False)
 ODD_VIEWS = [
+    ("a threshold of its own", view(personal=PERSONAL)),
     ("no history yet", view(scores=NAN[:, :0], refined=NAN[0, :0])),
     ("NaN history", view(scores=NAN, refined=NAN[0])),
     ("history longer than shown", view(scores=np.tile(NAN, 3), refined=np.tile(NAN[0], 3))),
@@ -130,6 +133,18 @@ def test_draws_whatever_a_session_can_say(seen: View) -> None:
         picture = draw.draw(image(), [replace(seen, face=i) for i in range(faces)])
         assert picture.dtype == np.uint8
         assert (picture != plain).any()
+
+
+def test_a_threshold_of_its_own_is_drawn_in_words() -> None:
+    assert threshold_words(PERSONAL) == "threshold 0.93 for 0.2 alarms/min, 4 min seen"
+    early = replace(PERSONAL, seen_s=40.0)
+    assert threshold_words(early) == "threshold 0.93 for 0.2 alarms/min, 40 s seen"
+    learning = replace(PERSONAL, threshold=0.9, seen_s=4.0, learning=True)
+    assert threshold_words(learning) == "threshold 0.90, 4 of 10 s of learning"
+    for faces in (1, 2):
+        plain = [view(face) for face in range(faces)]
+        told = [replace(one, personal=PERSONAL) for one in plain]
+        assert (draw.draw(image(), told) != draw.draw(image(), plain)).any()
 
 
 def test_provisional_is_hollow_and_final_filled() -> None:

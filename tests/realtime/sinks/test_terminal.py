@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from microspot.realtime.records import Frame, View
+from microspot.realtime.records import Frame, PersonalState, View
 from microspot.realtime.sinks.terminal import KEPT_EVENTS, LiveTable
 
 START = {
@@ -71,6 +71,15 @@ def text(table: LiveTable, color: bool = False) -> str:
     console = Console(file=out, width=80, force_terminal=color, color_system=system)
     console.print(table.render())
     return out.getvalue()
+
+
+def test_a_threshold_of_a_faces_own_is_shown() -> None:
+    table = LiveTable(Console(file=io.StringIO()))
+    table.write(START)
+    personal = PersonalState("file.mp4", 0, 0, 0.931, 0.2, 250.0, 3, learning=False)
+    frame = Frame("file.mp4", 41, 0, np.zeros((4, 4, 3), np.uint8))
+    table.draw(frame, [replace(view(29.8), personal=personal)])
+    assert "file.mp4: threshold 0.93 for 0.2 alarms/min, 4 min seen" in text(table)
 
 
 def test_sources_and_events_are_shown() -> None:
