@@ -59,6 +59,10 @@ def synthesize(
     basis: Annotated[
         Path | None, typer.Option(help="external motion basis (.npz) for half of the clips")
     ] = None,
+    expressions: Annotated[
+        Path | None,
+        typer.Option(help="measured expressions (.npz), or video to measure, beside the package's"),
+    ] = None,
     backgrounds: Annotated[
         Path | None, typer.Option("--carriers", help="folder of real video to warp movements into")
     ] = None,
@@ -87,10 +91,29 @@ def synthesize(
         backgrounds=backgrounds,
         background_share=BACKGROUND_CLIPS if background_share is None else background_share,
         person=person,
+        expressions=expressions,
     )
     with Progress(disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("clips", total=clips)
         run(faces, out, options, workers, lambda done, total: bar.update(task, completed=done))
+
+
+@app.command()
+def expressions(
+    videos: Annotated[Path, typer.Argument(help="a video or a folder of videos")],
+    out: Annotated[Path, typer.Option(help=".npz to write")],
+    apart: Annotated[
+        list[str] | None, typer.Option(help="persons whose fields only validation clips show")
+    ] = None,
+    person: Person = None,
+) -> None:
+    """Measure motion fields of real expressions, for synthesize --expressions."""
+    from ..data.generator.expressions.library import write_fields
+    from ..data.generator.expressions.measuring import measure_folder
+
+    fields = measure_folder(videos, person, apart or [], _progress)
+    write_fields(out, fields)
+    typer.echo(f"{len(fields)} fields in {out}")
 
 
 @app.command()

@@ -2,9 +2,16 @@
 
 truth        which movement is an ME, and when it begins, peaks and ends
 timeline     what a synthetic face does and when: recipe, movements, curves
-behaviour    expressions, blinks, speech, gaze and turns drawn at random
+drawing      numbers, sizes and times that are drawn alike
+behaviour    MEs and longer expressions drawn at random, and all that a face does
+courses      how an expression rises and returns
+nuisances    blinks, speech, gaze, nods, tongue, tremor
+slow_expressions  what MEs lie on
 actions      facial action units as motion fields
 basis        an external motion basis in their place
+families     local and measured motion fields beside the units
+expressions  motion fields measured from real expressions
+appearance   skin, lines, glasses, dark rooms, small faces
 camera       head motion, sensor, codec, and what alignment leaves of them
 synthetic    clips of a moved face with truth
 video_scene  whole video frames of a moved face with truth

@@ -1,9 +1,10 @@
 """Real-video backgrounds: their own noise, blinks, speech and motion, with known MEs warped in.
 
-A background is a segment of aligned crops. A clip cut from it is played forward, at times backward,
-mirrored in time where it is too short, lit otherwise and made noisier; MEs are warped in by the
-motion fields of that face. What else happens in the video is not annotated and counts as no ME:
-choose video without spontaneous MEs. Not from the papers.
+A background is a segment of aligned crops. A clip cut from it is lit otherwise and made noisier;
+MEs and slow expressions are warped in by the motion fields of that face, or nothing is: speech,
+blinks and nudges of the head as they really move are no MEs. It is never played backward, since
+real movement returns otherwise than it comes. What happens in the video is not annotated and counts
+as no ME: choose video without spontaneous MEs. Not from the papers.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ from ..footage import MeshAligner, read_footage
 from .actions import Geometry
 from .basis import Basis
 from .behaviour import draw_micros, draw_sustained
+from .families import MeasuredField
+from .slow_expressions import draw_under
 from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Recipe
 
 SHORTEST_S = 1.0  # of a segment that is used
+LONGEST = 4.0  # times a clip: longer segments are drawn no more often
 MICRO_PER_MIN = 10.0
-BACKWARD = 0.3  # share of the clips
 NOISE = (0.0, 2.0)  # grey levels on top of the video's own
 GAIN = (0.85, 1.15)
+DARK_GAIN = (0.25, 0.6)  # of a dark room
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +43,17 @@ class Background:
     times_ns: NDArray[np.int64]
     crops: NDArray[np.uint8]
     landmarks: NDArray[np.float64]
+    person: str = ""
 
 
 def read_backgrounds(
-    path: Path, start_s: float = 0.0, stop_s: float | None = None, side: int = 112
+    path: Path,
+    start_s: float = 0.0,
+    stop_s: float | None = None,
+    side: int = 112,
+    person: str = "",
 ) -> list[Background]:
-    """The segments of [start_s, stop_s) of a video in which a face is aligned.
+    """The segments of [start_s, stop_s) of a video of `person` in which a face is aligned.
 
     Raises DataError where it cannot be read.
     """
@@ -56,7 +65,9 @@ def read_backgrounds(
     found = []
     for a, b in footage.segments():
         if at[b - 1] - at[a] >= SHORTEST_S * 1e9:
-            found.append(Background(footage.name, at[a:b] - at[a], footage.crops[a:b], points[a:b]))
+            times = at[a:b] - at[a]
+            crops = footage.crops[a:b]
+            found.append(Background(footage.name, times, crops, points[a:b], person))
     return found
 
 
@@ -66,46 +77,64 @@ def background_clip(
     seconds: float,
     recipe: Recipe,
     basis: Basis | None = None,
+    measured: Sequence[MeasuredField] = (),
 ) -> Clip:
-    """A training clip of up to `seconds`, longer segments more often; deterministic in the seed.
+    """A training clip of up to `seconds`; deterministic in the seed.
 
-    Every frame is resampled, by the same part of a pixel: were only those with MEs, blur would give
-    them away.
+    By the recipe's share nothing is warped in. measured: as for `Renderer`. Every frame is
+    resampled, by the same part of a pixel: were only those with MEs, blur would give them away.
     """
     rng = np.random.default_rng(seed)
-    lengths = np.array([min(float(b.times_ns[-1]) / 1e9, 4 * seconds) for b in backgrounds])
-    background = backgrounds[rng.choice(len(backgrounds), p=lengths / lengths.sum())]
-    rows, times = _walk(background.times_ns, seconds, rng)
+    background = backgrounds[rng.choice(len(backgrounds), p=_shares(backgrounds, seconds))]
+    rows, times = _cut(background.times_ns, seconds, rng)
     side = background.crops.shape[-1]
     landmarks = np.median(background.landmarks[np.unique(rows)], axis=0)
     motion = Motion(Geometry.of(landmarks, side, side), basis=basis)
     wanted = replace(recipe, micro_per_min=MICRO_PER_MIN)
     length = float(times[-1]) / 1e9
-    actions = draw_micros(rng, length, wanted, motion.peak)
-    actions += draw_sustained(rng, length, wanted, motion.peak, actions)
+    actions = _actions(rng, length, wanted, motion, measured)
     offset = rng.uniform(-0.5, 0.5, 2).astype(np.float32)
-    crops = _lit(_moved(background.crops[rows], times, actions, motion, offset), rng)
-    return Clip(background.name, "train", times, crops, tuple(a.movement for a in actions))
+    dark = rng.random() < recipe.looks.dark_room
+    moved = _moved(background.crops[rows], times, actions, motion, offset)
+    crops = _lit(moved, rng, DARK_GAIN if dark else GAIN)
+    movements = tuple(action.movement for action in actions)
+    return Clip(background.name, "train", times, crops, movements, reversible=False)
 
 
-def _walk(
+def _actions(
+    rng: np.random.Generator,
+    seconds: float,
+    recipe: Recipe,
+    motion: Motion,
+    measured: Sequence[MeasuredField],
+) -> list[Action]:
+    """What is warped in, or nothing by the recipe's share of pure backgrounds."""
+    if rng.random() < recipe.pure_backgrounds:
+        return []
+    micros = draw_micros(rng, seconds, recipe, motion.peak, measured)
+    held = draw_sustained(rng, seconds, recipe, motion.peak, micros, measured)
+    return micros + held + draw_under(rng, seconds, recipe, motion.peak, micros)
+
+
+def _shares(backgrounds: Sequence[Background], seconds: float) -> NDArray[np.float64]:
+    """How often each is drawn: longer ones more often, and those of much shown persons less."""
+    lengths = np.array([min(float(b.times_ns[-1]) / 1e9, LONGEST * seconds) for b in backgrounds])
+    shown: dict[str, float] = {}
+    for background, length in zip(backgrounds, lengths.tolist(), strict=True):
+        shown[background.person] = shown.get(background.person, 0.0) + length
+    weights = lengths / np.sqrt([shown[background.person] for background in backgrounds])
+    return np.asarray(weights / weights.sum())
+
+
+def _cut(
     times_ns: NDArray[np.int64], seconds: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to show and their times: from a random frame on, turning round at the segment's ends."""
-    count = len(times_ns)
-    forth = np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)])  # one round of the walk
-    steps = np.diff(times_ns)
-    gaps = np.concatenate([steps, steps[::-1]])  # after each of them
-    if rng.random() < BACKWARD:
-        forth = forth[::-1]
-        gaps = np.roll(gaps[::-1], -1)
-    first = int(rng.integers(len(forth)))
-    rounds = 1 + int(np.ceil(seconds * 1e9 / gaps.sum()))
-    order = np.tile(np.roll(forth, -first), rounds)
-    steps = np.tile(np.roll(gaps, -first), rounds)
-    times = np.concatenate([[0], np.cumsum(steps)])[: len(order)]
-    keep = times <= seconds * 1e9
-    return order[keep], times[keep].astype(np.int64)
+    """Rows of a random part of `seconds` and their times from 0; all of a shorter segment."""
+    late = np.flatnonzero(times_ns <= times_ns[-1] - round(seconds * 1e9))
+    first = int(rng.integers(len(late))) if len(late) else 0
+    times = times_ns[first:] - times_ns[first]
+    rows = first + np.flatnonzero(times <= seconds * 1e9)
+    return rows, times[: len(rows)].astype(np.int64)
 
 
 def _moved(
@@ -130,9 +159,11 @@ def _moved(
     return out
 
 
-def _lit(crops: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The crops in another light and with more noise."""
-    gain = np.float32(rng.uniform(*GAIN))
+def _lit(
+    crops: NDArray[np.uint8], rng: np.random.Generator, light: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """The crops with a gain between those of `light`, and with more noise."""
+    gain = np.float32(rng.uniform(*light))
     sigma = np.float32(rng.uniform(*NOISE))
     noise = rng.standard_normal(crops.shape, dtype=np.float32) * sigma
     return np.clip(crops * gain + noise, 0, 255).astype(np.uint8)

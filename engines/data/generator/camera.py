@@ -118,17 +118,27 @@ def similarity(shift: NDArray[np.float64], turn: float, growth: float, size: flo
 
 
 class Sensor:
-    """Exposure, light and noise of one clip; pictures of `size` px."""
+    """Exposure, light and noise of one clip; pictures of `size` px.
 
-    def __init__(self, rng: np.random.Generator, recipe: Recipe, size: int) -> None:
+    gain, grain: times the light and the noise that are drawn.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        recipe: Recipe,
+        size: int,
+        gain: float = 1.0,
+        grain: float = 1.0,
+    ) -> None:
         self._rng = rng
         noise = rng.normal(0, 1, (2 * size, 2 * size, 3)).astype(np.float32)
         if rng.random() < 0.5:
             noise = cv2.GaussianBlur(noise, (0, 0), 0.6) * np.float32(1.6)
         level = np.exp(rng.uniform(*np.log(recipe.noise))) if recipe.noise[1] else 0
-        self._noise = noise * np.float32(level)
+        self._noise = noise * np.float32(level * grain)
         self._size = size
-        self._gain = rng.uniform(0.75, 1.2)
+        self._gain = rng.uniform(0.75, 1.2) * gain
         ramp = rng.normal(0, 0.08)
         row = 1 + ramp * np.linspace(-0.5, 0.5, size, dtype=np.float32)
         self._ramp = np.repeat(np.repeat(row[None, :, None], size, 0), 3, 2).astype(np.float32)

@@ -1,11 +1,14 @@
 """A set of synthetic clips on disk, made by all cores: what training reads.
 
     OUT/crops.npy    uint8 (total, 3, S, S) RGB
-    OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements}],
+    OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements,
+                                 reversible}],
                       "recipe", "seed", "seconds"}
 
 A tenth of the clips is of validation faces, half are moved by the external basis where one is
-given, and a share of the training clips is real video with MEs warped in where some is given.
+given, and a share of the training clips is real video with MEs warped in where some is given. In a
+share of the validation clips all expressions are of the family that no training clip shows. A
+movement's `family` says which it is; clips with `reversible` false must not be played backward.
 """
 
 from __future__ import annotations
@@ -30,23 +33,55 @@ from ..footage import VIDEOS
 from ..people import parts_for
 from .backgrounds import Background, background_clip, read_backgrounds
 from .basis import Basis
+from .expressions.library import packaged, read_fields
+from .expressions.measuring import measure_folder
+from .families import KEPT, MeasuredField
 from .synthetic import Clip, Renderer
-from .timeline import Recipe
+from .timeline import Courses, Families, Looks, Recipe, Slow
 
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
 BACKGROUND_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
+KEPT_CLIPS = 0.25  # share of the validation clips that show the kept family alone
 # Examinations have recipes of their own.
-TRAINING_RECIPE = dataclasses.replace(Recipe(), sustained_per_min=12.0, blink_pull=2.0)
+TRAINING_RECIPE = dataclasses.replace(
+    Recipe(),
+    sustained_per_min=12.0,
+    blink_pull=2.0,
+    families=Families(usual=0.3, local=0.4, measured=0.3),
+    courses=Courses(
+        plain=0.42,
+        returning=0.25,
+        two_phase=0.10,
+        held_apex=0.08,
+        brief=0.12,
+        trembling=0.03,
+        second_site=0.15,
+        second_me=0.05,
+    ),
+    slow=Slow(under=0.45, per_min=6.0, after_speech=0.4),
+    looks=Looks(
+        wrinkles=0.5, glasses=0.12, stubble=0.12, dark_skin=0.15, dark_room=0.08, small=0.15
+    ),
+    overlapping=0.15,
+    nod_per_min=2.0,
+    shift_per_min=3.0,
+    tongue_per_min=1.0,
+    grimace_per_min=1.0,
+    tremor_per_min=1.0,
+    head_px_per_rad=60.0,
+    pure_backgrounds=0.4,
+)
 
 
 @dataclass(frozen=True)
 class SetOptions:
     """What a set holds: `clips` clips of `seconds` each, reproducible from `seed`.
 
-    basis: a file with an external motion basis. backgrounds: a folder of videos without spontaneous
-    MEs; person: who is in those that `people.csv` does not list; background_share: of the training
-    clips. Raises UsageError for a share that is none.
+    basis: a file with an external motion basis. expressions: a file of measured fields, or a video
+    or a folder of videos to measure, beside those of the package. backgrounds: a folder of videos
+    without spontaneous MEs; person: who is in those videos that `people.csv` does not list;
+    background_share: of the training clips. Raises UsageError for a share that is none.
     """
 
     clips: int
@@ -58,6 +93,7 @@ class SetOptions:
     backgrounds: Path | None = None
     background_share: float = BACKGROUND_CLIPS
     person: str | None = None
+    expressions: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.background_share <= 1:
@@ -66,21 +102,27 @@ class SetOptions:
 
 @dataclass(frozen=True, eq=False)
 class ClipJob:
-    """One clip to render: of a face, or of a background where there is none."""
+    """One clip to render: of a face, or of a background where there is none.
+
+    kept: with expressions of the kept family alone.
+    """
 
     seed: int
     split: str
     face: tuple[Path, NDArray[np.float64]] | None
     basis: bool
+    kept: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What every worker renders clips from."""
+    """What every worker renders clips from; kept: fields that only validation clips show."""
 
     options: SetOptions
     basis: Basis | None
     backgrounds: tuple[Background, ...]
+    measured: tuple[MeasuredField, ...] = ()
+    kept: tuple[MeasuredField, ...] = ()
 
 
 def synthesize(
@@ -96,7 +138,10 @@ def synthesize(
     cannot be written.
     """
     basis = Basis.open(options.basis) if options.basis else None
-    material = Material(options, basis, _backgrounds(options))
+    fields = _expressions(options)
+    measured = tuple(field for field in fields if field.family != KEPT)
+    kept = tuple(field for field in fields if field.family == KEPT)
+    material = Material(options, basis, _backgrounds(options), measured, kept)
     jobs = _jobs(faces, material)
     partial = out / "crops.partial.npy"
     try:
@@ -155,6 +200,16 @@ def _demand_room(folder: Path, options: SetOptions) -> None:
         )
 
 
+def _expressions(options: SetOptions) -> tuple[MeasuredField, ...]:
+    """The measured fields of the package and those that the options name."""
+    given = options.expressions
+    if given is None:
+        return packaged()
+    if given.suffix == ".npz":
+        return packaged() + read_fields(given)
+    return packaged() + tuple(measure_folder(given, options.person))
+
+
 def _backgrounds(options: SetOptions) -> tuple[Background, ...]:
     folder = options.backgrounds
     if folder is None:
@@ -162,7 +217,7 @@ def _backgrounds(options: SetOptions) -> tuple[Background, ...]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
     found: list[Background] = []
     for path, part in parts_for(paths, "train", options.person):
-        found += read_backgrounds(path, part.from_s, part.to_s, options.side)
+        found += read_backgrounds(path, part.from_s, part.to_s, options.side, part.person)
     if not found:
         raise DataError(
             f"{folder}: no face held for a second in {len(paths)} videos; give more, or none"
@@ -189,7 +244,8 @@ def _jobs(faces: Path, material: Material) -> list[ClipJob]:
             if may_be_background and rng.random() < options.background_share:
                 face = None
             by_basis = material.basis is not None and rng.random() < BASIS_CLIPS
-            jobs.append(ClipJob(int(rng.integers(2**31)), split, face, by_basis))
+            kept = bool(material.kept) and split == "validation" and rng.random() < KEPT_CLIPS
+            jobs.append(ClipJob(int(rng.integers(2**31)), split, face, by_basis, kept))
     return jobs
 
 
@@ -205,12 +261,19 @@ def _start(material: Material) -> None:
 def _render(job: ClipJob) -> Clip:
     options = _material.options
     basis = _material.basis if job.basis else None
+    recipe = options.recipe
+    measured = _material.measured
+    if job.kept:
+        measured = _material.kept
+        only = dataclasses.replace(recipe.families, usual=0.0, local=0.0, measured=1.0)
+        recipe = dataclasses.replace(recipe, families=only)
     if job.face is None:
         return background_clip(
-            _material.backgrounds, job.seed, options.seconds, options.recipe, basis
+            _material.backgrounds, job.seed, options.seconds, recipe, basis, measured
         )
     face = load_face(*job.face, job.split)
-    return Renderer(face, options.side, options.recipe, basis).clip(job.seed, options.seconds)
+    renderer = Renderer(face, options.side, recipe, basis, measured)
+    return renderer.clip(job.seed, options.seconds)
 
 
 def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:
@@ -222,6 +285,7 @@ def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:
         "count": len(clip.crops),
         "times_ns": clip.times_ns.tolist(),
         "movements": [dataclasses.asdict(m) for m in clip.movements],
+        "reversible": clip.reversible,
     }
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ...alignment.aligner import face_to_crop
 from ..faces import FaceAsset
 from .actions import SIDES, Field, Geometry, motion_field
+from .appearance.look import Look, draw_look, of_small_faces
 from .basis import Basis
 from .behaviour import draw_actions
 from .camera import (
@@ -37,6 +38,10 @@ from .timeline import Action, Movement, Recipe, Source, Strengths, Unit, capture
 MARGIN = 16  # px of face kept around the crop, so that motion brings in real pixels
 SHADE_LIMIT = 0.4  # of the divergence
 SHADING = 0.25  # brightness follows the divergence of the motion: stretched skin is brighter
+LINE_SHADING = 12.0  # times as dark as the skin about it, where a line is
+DARKEST_LINE = np.float32(0.45)
+LOOKS = 1  # beside a clip's seed: what its look is drawn from
+TURNS = (("YAW", ""), ("PITCH", ""))
 MOUTH_COLOUR = (38, 30, 58)  # BGR of an open mouth's inside
 MOUTH_OPEN_PX = 0.5  # at crop resolution
 TURN_PER_PX = 0.004  # radians of roll that go with a px of sway
@@ -45,13 +50,17 @@ GROWTH_PER_PX = 0.002  # share by which the face comes nearer, per px of sway
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Crops (N, 3, S, S) uint8 RGB at times_ns (N,), rising from 0, and all their movements."""
+    """Crops (N, 3, S, S) uint8 RGB at times_ns (N,), rising from 0, and all their movements.
+
+    reversible: played backward it is as likely.
+    """
 
     face: str
     split: str
     times_ns: NDArray[np.int64]
     crops: NDArray[np.uint8]
     movements: tuple[Movement, ...]
+    reversible: bool = True
 
 
 class Motion:
@@ -104,11 +113,17 @@ class Motion:
         centre = self._mouth + self.geometry.down * (gap / 2)
         angle = math.degrees(math.atan2(self.geometry.right[1], self.geometry.right[0]))
         axes = (self._mouth_half * 0.72 * min(1.0, 0.6 + gap / self._mouth_half), max(gap / 2, 0.5))
-        mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.ellipse(mask, (tuple(centre.tolist()), (2 * axes[0], 2 * axes[1]), angle), 255, -1)
-        soft = cv2.GaussianBlur(mask, (0, 0), 0.5 + 0.3 * scale)[..., None].astype(np.float32) / 255
+        sigma = 0.5 + 0.3 * scale
+        reach = np.array([max(axes) + 4 * sigma + 2] * 2)
+        left, top = np.maximum(np.floor(centre - reach), 0).astype(int)
+        right, bottom = np.ceil(centre + reach).astype(int) + 1
+        part = image[top:bottom, left:right]
+        mask = np.zeros(part.shape[:2], np.uint8)
+        middle = tuple((centre - (left, top)).tolist())
+        cv2.ellipse(mask, (middle, (2 * axes[0], 2 * axes[1]), angle), 255, -1)
+        soft = cv2.GaussianBlur(mask, (0, 0), sigma)[..., None].astype(np.float32) / 255
         colour = np.array(MOUTH_COLOUR, np.float32)
-        image[:] = np.asarray(image * (1 - soft) + colour * soft, np.uint8)
+        part[:] = np.asarray(part * (1 - soft) + colour * soft, np.uint8)
 
 
 def strengths_at(actions: list[Action], t: float) -> Strengths:
@@ -131,7 +146,10 @@ def strengths_at(actions: list[Action], t: float) -> Strengths:
 
 
 class Renderer:
-    """Training clips of one face at crop resolution `side`; moved by `basis` where it is given."""
+    """Training clips of one face at crop resolution `side`; moved by `basis` where it is given.
+
+    measured: fields that the recipe's measured family is drawn from.
+    """
 
     def __init__(
         self,
@@ -139,9 +157,11 @@ class Renderer:
         side: int = 112,
         recipe: Recipe | None = None,
         basis: Basis | None = None,
+        measured: Sequence[MeasuredField] = (),
     ) -> None:
         self.face = face
         self.side = side
+        self._measured = measured
         self.recipe = recipe or Recipe()
         affine = face_to_crop(face.landmarks, side).matrix
         self._size = side + 2 * MARGIN
@@ -162,22 +182,24 @@ class Renderer:
     def clip(self, seed: int, seconds: float) -> Clip:
         """The clip of a seed."""
         rng = np.random.default_rng(seed)
-        recipe = self.recipe
-        actions = draw_actions(rng, seconds, recipe, self._motion.peak)
+        apart = np.random.default_rng([seed, LOOKS])  # the rest is drawn as without any look
+        recipe = of_small_faces(apart, self.recipe)
+        look = draw_look(apart, recipe.looks, self._base, self._motion.geometry)
+        actions = self.behaviour(rng, seconds, recipe)
         times = capture_times(rng, seconds, recipe)
         at = times / 1e9
         always, amounts = self._always_moving(rng, at)
         scale = math.exp(rng.uniform(*np.log(recipe.shrink)))
         size = 2 * round(self._size * scale / 2)
-        poses = self._poses(rng, at, size)
-        sensor = Sensor(rng, recipe, size)
+        poses = self._poses(rng, at, size, _turned(actions, at) * recipe.head_px_per_rad)
+        sensor = Sensor(rng, recipe, size, look.gain, look.noise)
         pictures = []
         for i, t in enumerate(at.tolist()):
             flow = self._motion.total(strengths_at(actions, t))
             for field, amount in zip(always, amounts[i].tolist(), strict=True):
                 cv2.scaleAdd(field, amount, flow, flow)
             picture = cv2.warpAffine(
-                self._moved(flow),
+                self._shown(look, flow, t),
                 poses[i],
                 (size, size),
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -187,7 +209,12 @@ class Renderer:
         frames = coded(pictures, rng, recipe, 1e9 / float(np.median(np.diff(times))))
         crops = self._aligned(frames, poses, rng, np.diff(at, prepend=at[0]))
         movements = tuple(action.movement for action in actions)
-        return Clip(self.face.name, self.face.split, times, crops, movements)
+        reversible = all(action.reversible for action in actions)
+        return Clip(self.face.name, self.face.split, times, crops, movements, reversible)
+
+    def behaviour(self, rng: np.random.Generator, seconds: float, recipe: Recipe) -> list[Action]:
+        """Everything that the face does in a clip; an examination draws MEs of its own."""
+        return draw_actions(rng, seconds, recipe, self._motion.peak, self._measured)
 
     def _always_moving(
         self, rng: np.random.Generator, at: NDArray[np.float64]
@@ -202,23 +229,37 @@ class Renderer:
         warps = Waves(rng, WARPS, WARP_HZ)(at) * warp
         return fields, np.hstack([turns, warps])
 
-    def _moved(self, flow: Field) -> NDArray[np.uint8]:
-        image: Any = cv2.remap(
-            self._base, self._grid - flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-        )
-        shade(image, flow)
+    def _shown(self, look: Look, flow: Field, t: float) -> NDArray[np.uint8]:
+        """The face (H, W, 3) as it looks at time t (s), moved by the flow."""
+        places = self._grid - flow
+        border = cv2.BORDER_REFLECT
+        image: Any = cv2.remap(look.portrait, places, None, cv2.INTER_LINEAR, borderMode=border)
+        lines: Any = None
+        if look.lines is not None:
+            lines = cv2.remap(look.lines, places, None, cv2.INTER_LINEAR, borderMode=border)
+        shade(image, flow, lines)
         self._motion.open_mouth(image, flow, 1.0)
+        if look.glasses is not None:
+            image = look.glasses.put_on(image, t)
         return np.asarray(image, np.uint8)
 
     def _poses(
-        self, rng: np.random.Generator, at: NDArray[np.float64], size: int
+        self,
+        rng: np.random.Generator,
+        at: NDArray[np.float64],
+        size: int,
+        shifted: NDArray[np.float64],
     ) -> list[NDArray[np.float64]]:
-        """(2, 3) from the picture of `size` px to the face's own px, for every time."""
+        """(2, 3) from the picture of `size` px to the face's own px, for every time.
+
+        shifted: (T, 2) px that the head's turns add.
+        """
         amount = math.exp(rng.uniform(*np.log(self.recipe.sway_px)))
         waves = Waves(rng, 4)(at) * amount
         zoom = np.diag([self._size / size, self._size / size, 1.0])
         zoom[:2, 2] = (self._size / size - 1) / 2
         waves[:, 2:] *= TURN_PER_PX, GROWTH_PER_PX
+        waves[:, :2] += np.clip(shifted, -MARGIN, MARGIN)
         return [similarity(wave[:2], wave[2], wave[3], self._size) @ zoom for wave in waves]
 
     def _aligned(
@@ -258,11 +299,28 @@ def _reduce(
     return result, affine
 
 
-def shade(image: NDArray[np.uint8], flow: Field) -> None:
-    """Brighten stretched skin and darken pressed skin of an image (H, W, 3), in place."""
+def _turned(actions: list[Action], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, 2) yaw and pitch in radians of the turns among `actions` at times (T,) s."""
+    total = np.zeros((len(at), 2))
+    for action in actions:
+        for i, unit in enumerate(TURNS):
+            if unit in action.strengths:
+                levels = [action.curve(t) for t in at.tolist()]
+                total[:, i] += action.strengths[unit] * np.array(levels)
+    return total
+
+
+def shade(image: NDArray[np.uint8], flow: Field, lines: Field | None = None) -> None:
+    """Brighten stretched skin and darken pressed skin of an image (H, W, 3), in place.
+
+    lines: (H, W) from 0 to 1, where pressed skin shows a line.
+    """
     gain = cv2.Scharr(flow[..., 0], cv2.CV_32F, 1, 0) + cv2.Scharr(flow[..., 1], cv2.CV_32F, 0, 1)
     np.clip(gain, -32 * SHADE_LIMIT, 32 * SHADE_LIMIT, out=gain)
     gain *= np.float32(SHADING / 32)  # Scharr's weights sum to 16, over two pixels
+    if lines is not None:
+        pressed = np.maximum(np.minimum(gain, 0) * np.float32(LINE_SHADING), -DARKEST_LINE)
+        gain += lines * pressed
     gain += 1
     cv2.multiply(image, cv2.merge([gain, gain, gain]), dst=image, dtype=cv2.CV_8U)
 

@@ -122,6 +122,7 @@ class Recipe:
     tongue_per_min: float = 0.0
     grimace_per_min: float = 0.0
     tremor_per_min: float = 0.0
+    head_px_per_rad: float = 0.0  # crop px that a turn shifts the head in the picture
     pure_backgrounds: float = 0.0  # share of clips of real footage without a movement warped in
     # the head and the skin, all the time: RMS of a clip, log-uniform
     sway_rad: tuple[float, float] = (0.004, 0.06)  # yaw and pitch

@@ -1,4 +1,4 @@
-"""Real-video backgrounds: the walk through one, what is warped in, and what stays as it was."""
+"""Real-video backgrounds: the part that is shown, what is warped in, and what stays as it was."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pytest
 
 from microspot.engines.data.generator.backgrounds import (
     Background,
+    _cut,
+    _shares,
     background_clip,
     read_backgrounds,
 )
-from microspot.engines.data.generator.timeline import Recipe
+from microspot.engines.data.generator.timeline import Recipe, Slow
 from microspot.engines.errors import DataError
 from microspot.realtime.sources.synthetic_clip import sample_clip
 
@@ -35,19 +37,54 @@ def test_a_video_becomes_segments_in_crop_pixels(backgrounds: list[Background]) 
     assert ((noses > 40) & (noses < 90)).all()
 
 
-def test_a_clip_walks_to_and_fro_at_the_camera_s_pace(backgrounds: list[Background]) -> None:
+def test_a_clip_is_a_part_of_the_footage_played_forward(backgrounds: list[Background]) -> None:
+    firsts = set()
     seen = 0
-    for seed in range(6):
-        clip = background_clip(backgrounds, seed, 6.0, NEVER)
+    for seed in range(8):
+        clip = background_clip(backgrounds, seed, 2.0, NEVER)
         assert (clip.split, clip.face) == ("train", "webcam.mp4")
         assert clip.times_ns[0] == 0
-        assert 5.9e9 < clip.times_ns[-1] <= 6e9
+        assert 1.9e9 < clip.times_ns[-1] <= 2e9
         assert np.allclose(np.diff(clip.times_ns), 40_000_000, atol=2)
         assert {m.kind for m in clip.movements} <= {"micro"}
+        assert not clip.reversible
+        rows, times = _cut(backgrounds[0].times_ns, 2.0, np.random.default_rng(seed))
+        assert (np.diff(rows) == 1).all()
+        assert len(rows) == len(times)
+        firsts.add(int(rows[0]))
         seen += len(clip.movements)
-    assert seen >= 2
-    again = background_clip(backgrounds, 3, 6.0, NEVER)
-    np.testing.assert_array_equal(again.crops, background_clip(backgrounds, 3, 6.0, NEVER).crops)
+    assert len(firsts) > 4
+    assert seen >= 1
+    again = background_clip(backgrounds, 3, 2.0, NEVER)
+    np.testing.assert_array_equal(again.crops, background_clip(backgrounds, 3, 2.0, NEVER).crops)
+
+
+def test_footage_that_is_shorter_than_a_clip_is_shown_once(backgrounds: list[Background]) -> None:
+    clip = background_clip(backgrounds, 0, 6.0, NEVER)
+    np.testing.assert_array_equal(clip.times_ns, backgrounds[0].times_ns)
+
+
+def test_a_share_of_clips_is_footage_as_it_is(backgrounds: list[Background]) -> None:
+    pure = dataclasses.replace(NEVER, pure_backgrounds=1.0, sustained_per_min=60)
+    assert background_clip(backgrounds, 0, 3.0, pure).movements == ()
+    mixed = dataclasses.replace(pure, pure_backgrounds=0.5, micro_per_min=60)
+    moving = [bool(background_clip(backgrounds, s, 3.0, mixed).movements) for s in range(24)]
+    assert 5 < sum(moving) < 19
+
+
+def test_mes_lie_on_slow_expressions_in_footage_too(backgrounds: list[Background]) -> None:
+    recipe = dataclasses.replace(NEVER, slow=Slow(under=1.0))
+    kinds = [
+        m.kind for s in range(8) for m in background_clip(backgrounds, s, 3.0, recipe).movements
+    ]
+    assert kinds.count("slow") == kinds.count("micro") > 0
+
+
+def test_no_person_is_drawn_much_more_than_another(backgrounds: list[Background]) -> None:
+    (one,) = backgrounds
+    many = [dataclasses.replace(one, person="a") for _ in range(16)]
+    shares = _shares([*many, dataclasses.replace(one, person="b")], 6.0)
+    assert shares[:16].sum() == pytest.approx(4 * shares[16])
 
 
 def test_sustained_expressions_are_warped_in_where_the_recipe_has_them(

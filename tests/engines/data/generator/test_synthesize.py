@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,15 +13,20 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
+from microspot.engines.data.generator import synthesize as synthesis
 from microspot.engines.data.generator.backgrounds import Background
 from microspot.engines.data.generator.basis import Basis
+from microspot.engines.data.generator.expressions.library import packaged
+from microspot.engines.data.generator.families import KEPT
 from microspot.engines.data.generator.synthesize import (
     BACKGROUND_CLIPS,
     BASIS_CLIPS,
+    KEPT_CLIPS,
     TRAINING_RECIPE,
     Material,
     SetOptions,
     _jobs,
+    _render,
     synthesize,
 )
 from microspot.engines.data.generator.synthetic import Renderer
@@ -86,9 +92,47 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
     assert len(crops) == sum(c["count"] for c in clips)
     entry = clips[-1]
     (path, mesh, split) = next(f for f in find_faces(folder) if f[0].name == entry["face"])
-    clip = Renderer(load_face(path, mesh, split), recipe=TRAINING_RECIPE).clip(entry["seed"], 1.5)
+    measured = [field for field in packaged() if field.family != KEPT]
+    face = load_face(path, mesh, split)
+    clip = Renderer(face, recipe=TRAINING_RECIPE, measured=measured).clip(entry["seed"], 1.5)
     assert np.array_equal(crops[entry["start"] : entry["start"] + entry["count"]], clip.crops)
     assert clip.times_ns.tolist() == entry["times_ns"]
+    assert [dataclasses.asdict(move) for move in clip.movements] == [
+        move | {"units": tuple(move["units"])} for move in entry["movements"]
+    ]
+    assert clip.reversible == entry["reversible"]
+    assert index["recipe"]["families"]["local"] == TRAINING_RECIPE.families.local
+
+
+def test_the_kept_family_is_shown_by_validation_clips_alone(
+    tmp_path: Path, face: FaceAsset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every movement of a clip says its family; what is kept is in no training clip."""
+    folder = _folder(tmp_path, face, 2)
+    np.savez(folder / "landmarks468.npz", L=np.repeat(face.landmarks[None, :468], 2, 0))
+    (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
+    options = SetOptions(200, 3.0, seed=1)
+    measured = tuple(field for field in packaged() if field.family != KEPT)
+    kept = tuple(field for field in packaged() if field.family == KEPT)
+    material = Material(options, None, (), measured, kept)
+    jobs = _jobs(folder, material)
+    assert not any(job.kept for job in jobs if job.split == "train")
+    share = np.mean([job.kept for job in jobs if job.split == "validation"])
+    assert share == pytest.approx(KEPT_CLIPS, abs=0.2)
+    monkeypatch.setattr(synthesis, "_material", material, raising=False)
+    only = next(job for job in jobs if job.kept)
+    shown = [
+        m.family
+        for s in range(3)
+        for m in _render(dataclasses.replace(only, seed=s)).movements
+        if m.kind in ("micro", "doubtful")
+    ]
+    assert shown
+    assert set(shown) == {KEPT}
+    others = [job for job in jobs if job.split == "train"][:4]
+    families = {m.family for job in others for m in _render(job).movements}
+    assert KEPT not in families
+    assert families & {"local", "measured"}
 
 
 @pytest.mark.parametrize("share", [BACKGROUND_CLIPS, 1.0])

@@ -10,9 +10,10 @@ import pytest
 
 from microspot.engines.data.faces import FaceAsset
 from microspot.engines.data.generator.actions import SIDES
+from microspot.engines.data.generator.appearance.look import Look
 from microspot.engines.data.generator.camera import CODECS, coded
 from microspot.engines.data.generator.synthetic import Clip, Motion, Renderer
-from microspot.engines.data.generator.timeline import Recipe
+from microspot.engines.data.generator.timeline import Recipe, Strengths
 from tests.engines.data.generator.rendering import STILL_CAMERA, change
 
 
@@ -63,8 +64,11 @@ def test_pixels_move_within_micro_expressions_and_rest_between_them(
 
 def test_parted_lips_are_dark_inside(face: FaceAsset, motion: Motion) -> None:
     renderer = Renderer(face, 112, STILL_CAMERA)
-    parted = {("AU25", s): 1.0 for s in SIDES} | {("AU26", s): 0.6 for s in SIDES}
-    rest, said = (renderer._moved(renderer._motion.total(strengths)) for strengths in ({}, parted))
+    parted: Strengths = {("AU25", s): 1.0 for s in SIDES} | {("AU26", s): 0.6 for s in SIDES}
+    look = Look(renderer._base)
+    rest, said = (
+        renderer._shown(look, renderer._motion.total(strengths), 0.0) for strengths in ({}, parted)
+    )
     x, y = renderer._motion.geometry.landmarks[[13, 14]].mean(0).round().astype(int)
     assert said[y + 3, x].mean() < 0.75 * rest[y + 3, x].mean()
 
