@@ -6,11 +6,10 @@ smaller of logit(CPN) - logit(T_CPN) and logit(CRN) - logit(T_CRN). A window pas
 where its margin is 0 or more, and a personal one where it reaches a shift.
 
 The running neutral of a face is the list of its peaks: windows whose margin is the highest within
-the length of an ME. The shift is where a face with these peaks gives as many alarms a minute as
-were asked for: peaks above LOWEST_SHIFT come at a rate, and how far they rise above it falls off
-exponentially (peaks over a threshold, Pickands 1975). Both numbers start at those of an average
-face. Real micro-expressions are peaks and alarms too: nobody can tell them apart, so that a face
-with many of them gets a higher threshold. Not from the papers.
+the length of an ME. The shift is the lowest one that at most as many peaks a minute reach as alarms
+are asked for, in the last minutes of the face and in USUAL_MIN of an average face, which stands in
+for what is not known yet. Real micro-expressions are peaks and alarms too: nobody can tell them
+apart, so that a face with many of them gets a higher threshold. Not from the papers.
 """
 
 from __future__ import annotations
@@ -29,14 +28,19 @@ from .specs import SpotterSpec
 WARM_UP_S = 10.0  # of a face, in which the thresholds are those of the weights
 MEMORY_S = 300.0  # of a face, whose peaks count
 LOWEST_SHIFT = -2.0  # logits; windows below it are not looked at
-HIGHEST_SHIFT = 4.0
-USUAL_PEAKS_PER_MIN = 6.0  # of an average face, above LOWEST_SHIFT
-USUAL_EXCESS = 1.0  # logits by which they exceed it, on average
-USUAL_MIN = 1.0  # minutes that the average face counts for in the rate
-USUAL_PEAKS = 6.0  # peaks that it counts for in the excess
+HIGHEST_SHIFT = 6.0
+SHIFT_STEP = 0.05
+USUAL_PER_MIN = 1.5  # peaks that reach the weights' own thresholds on an average face
+USUAL_FALL = 1.5  # logits of shift at which e times fewer do
+USUAL_MIN = 1.0  # minutes that the average face counts for
 LEAST_SHARE = 1e-6  # scores are kept this far from 0 and 1, where logits end
 RATES = (0.01, 60.0)  # least and most alarms a minute that may be asked for
 MINUTE_S = 60.0
+
+SHIFTS = LOWEST_SHIFT + SHIFT_STEP * np.arange(
+    round((HIGHEST_SHIFT - LOWEST_SHIFT) / SHIFT_STEP) + 1
+)
+USUAL_PEAKS = USUAL_PER_MIN * np.exp(-SHIFTS / USUAL_FALL) * USUAL_MIN
 
 Floats = NDArray[np.float64]
 
@@ -119,9 +123,8 @@ def shift_of(neutral: Neutral, per_min: float, grid_hz: int) -> float:
     if seen_s < WARM_UP_S:
         return 0.0
     peaks = remembered(neutral.peaks, neutral.ticks, grid_hz)
-    minutes = min(seen_s, MEMORY_S) / MINUTE_S
-    excess = math.fsum(peak.margin - LOWEST_SHIFT for peak in peaks)
-    rate = (USUAL_PEAKS_PER_MIN * USUAL_MIN + len(peaks)) / (USUAL_MIN + minutes)
-    mean_excess = (USUAL_EXCESS * USUAL_PEAKS + excess) / (USUAL_PEAKS + len(peaks))
-    shift = LOWEST_SHIFT + mean_excess * math.log(rate / per_min)
-    return min(max(shift, LOWEST_SHIFT), HIGHEST_SHIFT)
+    heights = np.sort([peak.margin for peak in peaks])
+    reaching = len(heights) - np.searchsorted(heights, SHIFTS)  # each of the shifts, or more
+    minutes = USUAL_MIN + min(seen_s, MEMORY_S) / MINUTE_S
+    allowed = SHIFTS[USUAL_PEAKS + reaching <= per_min * minutes]
+    return float(allowed[0]) if len(allowed) else HIGHEST_SHIFT
