@@ -49,22 +49,47 @@ def spot_personally(
     papers.
     """
     before = neutral or Neutral()
-    spec = engines.spotter
+    spec = lowered(engines.spotter)
     scores = propose(features, engines)
-    windows = refine(features, scores, replace(engines, spotter=lowered(spec)))
-    above = window_margins(windows, scores, spec)
-    ticks = features.shape[1]
-    best = np.full(ticks, -np.inf)
-    np.maximum.at(best, [window.end for window in windows], above)
+    windows = refine(features, scores, replace(engines, spotter=spec))
+    above = window_margins(windows, scores, engines.spotter)
+    best = best_margins(windows, above, features.shape[1])
+    passing = admitted(windows, above, best, per_min, before, engines.spotter)
+    found = suppress_clusters(passing, features.shape[1], spec, limit)
+    return found, before.after(best, engines.spotter)
+
+
+def admitted(
+    windows: list[Candidate],
+    above: NDArray[np.float64],
+    best: NDArray[np.float64],
+    per_min: float,
+    before: Neutral,
+    spec: SpotterSpec,
+) -> list[Candidate]:
+    """The windows of a segment that reach the threshold of their face at their last tick.
+
+    above: their margins (P,); best: the best ones by tick (T,); before: what earlier segments
+    showed of the face.
+    """
     peaks = [peak._replace(tick=before.ticks + peak.tick) for peak in peaks_of(best, spec)]
     passing = []
-    for window, margin in zip(windows, above.tolist(), strict=True):
-        now = before.ticks + window.end
+    both = zip(windows, above.tolist(), strict=True)
+    for end, ending in groupby(both, key=lambda pair: pair[0].end):
+        now = before.ticks + end
         certain = [peak for peak in peaks if peak.tick + spec.max_ticks < now]
-        known = Neutral(now, (*before.peaks, *certain))
-        if margin >= shift_of(known, per_min, spec.grid_hz):
-            passing.append(window)
-    return suppress_clusters(passing, ticks, lowered(spec), limit), before.after(best, spec)
+        shift = shift_of(Neutral(now, (*before.peaks, *certain)), per_min, spec.grid_hz)
+        passing += [window for window, margin in ending if margin >= shift]
+    return passing
+
+
+def best_margins(
+    windows: list[Candidate], above: NDArray[np.float64], ticks: int
+) -> NDArray[np.float64]:
+    """The best of the margins (P,) by last tick (T,), -inf where no window ends."""
+    best = np.full(ticks, -np.inf)
+    np.maximum.at(best, [window.end for window in windows], above)
+    return best
 
 
 def window_margins(
