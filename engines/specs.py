@@ -22,6 +22,12 @@ MOST = 32  # lags, windows, kernels, labels: no spec has more; not from the pape
 # longest cluster of overlapping intervals before a barrier; not from the papers
 CLUSTER_TICKS = 300
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
+# Of the flow's least squares, added to the gradient's energy, (grey level / 255 per px)^2, so that
+# flat skin gets no flow; not from the papers.
+RIDGE = 1e-4
+GRIDS = ("even", "fine")
+# What looks like an ME and is none; kinds of movements of the generator's clips.
+NUISANCES = ("blink", "speech", "gaze", "turn", "macro")
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class _Spec:
     NUMBERS: ClassVar[dict[str, tuple[int, int]]]  # least and most of each whole number
     LISTS: ClassVar[dict[str, tuple[int, int]]] = {}  # least and most of lists of whole numbers
     SHARES: ClassVar[tuple[str, ...]]  # numbers from 0 to 1
+    # keys that manifests of earlier weights lack; their defaults say what those weights are
+    ADDED: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
@@ -61,6 +69,7 @@ class _Spec:
             )
         known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         odd = set(values) ^ known
+        odd -= set(cls.ADDED) - set(values)
         if odd:
             raise EngineError(
                 f"{cls.__name__}: manifest and code disagree on {sorted(odd)}; "
@@ -100,6 +109,13 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_whole(v, 1, 1000) for v in value)
 
 
+def _distinct_of(values: Any, known: tuple[Any, ...]) -> bool:
+    """Whether `values` is a tuple without repetitions of members of `known`."""
+    if not isinstance(values, tuple) or not all(value in known for value in values):
+        return False
+    return len(set(values)) == len(values)
+
+
 def _tupled(value: Any) -> Any:
     return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
 
@@ -125,6 +141,13 @@ class SpotterSpec(_Spec):
     t_crn: float = 0.5
     t_nms: float = 0.2
     nms_rule: str = "greedy"
+    # lags whose flow is also shown less that of its surroundings: engines/networks/surroundings.py
+    surround_ns: tuple[int, ...] = ()
+    parallax: bool = False  # whether yaw and pitch are taken out of the flow with shift and turn
+    certainty: bool = False  # whether the encoder sees how certain the flow is
+    ridge: float = RIDGE  # of the flow's least squares
+    grid: str = "even"  # cells of the last layer: engines/networks/grid.py
+    nuisance: tuple[str, ...] = ()  # heads beside CPN that say what else moves, of NUISANCES
 
     NUMBERS: ClassVar = {
         "grid_hz": (1, 1000),
@@ -139,12 +162,14 @@ class SpotterSpec(_Spec):
         "lags_ns": (1, 10_000_000_000),
         "windows": (1, 1000),
         "temporal_kernels": (1, 99),
+        "surround_ns": (1, 10_000_000_000),
     }
-    SHARES: ClassVar = ("t_cpn", "t_crn", "t_nms")
+    SHARES: ClassVar = ("t_cpn", "t_crn", "t_nms", "ridge")
+    ADDED: ClassVar = ("surround_ns", "parallax", "certainty", "ridge", "grid", "nuisance")
 
     def __post_init__(self) -> None:
         self._check_numbers()
-        for name, known in (("nms_rule", NMS_RULES), ("motion", MOTIONS)):
+        for name, known in (("nms_rule", NMS_RULES), ("motion", MOTIONS), ("grid", GRIDS)):
             if getattr(self, name) not in known:
                 raise self._wrong(name, f"one of {', '.join(known)}")
         if self.min_ticks > self.max_ticks:
@@ -152,6 +177,25 @@ class SpotterSpec(_Spec):
         if not all(kernel % 2 for kernel in self.temporal_kernels):
             raise self._wrong("temporal_kernels", "odd numbers, so that a layer has a middle")
         self._check_windows()
+        self._check_flow()
+        if not _distinct_of(self.nuisance, NUISANCES):
+            raise self._wrong("nuisance", f"different names of {', '.join(NUISANCES)}")
+
+    def _check_flow(self) -> None:
+        """Raise EngineError unless what is asked of the flow can be computed."""
+        if not _distinct_of(self.surround_ns, self.lags_ns):
+            raise self._wrong("surround_ns", f"different lags of lags_ns, {self.lags_ns}")
+        for name in ("parallax", "certainty"):
+            if not isinstance(getattr(self, name), bool):
+                raise self._wrong(name, "true or false")
+        if self.ridge == 0:
+            raise self._wrong("ridge", "a number above 0")
+        asked = self.surround_ns or self.parallax or self.certainty
+        if asked and (self.motion != "flow" or not self.lags_ns):
+            raise EngineError(
+                "surround_ns, parallax and certainty need lags and motion flow: "
+                f"got motion {self.motion} with lags_ns {self.lags_ns}"
+            )
 
     def _check_windows(self) -> None:
         pairs = self.dilations
@@ -200,7 +244,12 @@ class SpotterSpec(_Spec):
         return self.min_ticks <= offset - onset <= self.max_ticks and onset >= stop - self.reach
 
     def tensors(self) -> dict[str, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]:
-        """Inputs and outputs of encoder, proposer and refiner."""
+        """Inputs and outputs of encoder, proposer and refiner.
+
+        The proposer's `nuisance` (B, K, n) is there where the spec names K nuisances. Its columns
+        are those of `scores`: of the tick R before the column's.
+        """
+        nuisance = TensorSpec("nuisance", "float32", ("B", len(self.nuisance), "n"))
         return {
             "encoder": (
                 (TensorSpec("pixels", "uint8", ("B", self.channels, self.side, self.side)),),
@@ -215,6 +264,7 @@ class SpotterSpec(_Spec):
                 (
                     TensorSpec("scores", "float32", ("B", self.scales, "n")),
                     TensorSpec("state_out", "float32", ("B", self.state)),
+                    *((nuisance,) if self.nuisance else ()),
                 ),
             ),
             "refiner": (

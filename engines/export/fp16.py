@@ -25,8 +25,10 @@ class Fp16Step(nn.Module):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = copy.deepcopy(module).eval()
+        flows = [part for part in self.module.modules() if isinstance(part, Flow)]
+        kept = {id(part) for flow in flows for part in flow.modules()}
         for part in self.module.modules():
-            if not isinstance(part, Flow):
+            if id(part) not in kept:
                 _to_fp16(part)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:

@@ -94,6 +94,19 @@ class ClipProposals(nn.Module):
         return torch.cat(logits, 1)
 
 
+class NuisanceHeads(nn.Module):
+    """What else moves at every tick, from S: one logit per name, a sigmoid each; not from [S1]."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.last = nn.Conv1d(TEMPORAL_CHANNELS, len(names), 1)
+
+    def forward(self, s: Tensor) -> Tensor:
+        """S (B, 128, N) -> logits (B, K, N)."""
+        logits: Tensor = self.last(s)
+        return logits
+
+
 class ClipRefiner(nn.Module):
     """CRN: classify a proposal and regress its boundaries [S1 M28-M34].
 
@@ -151,6 +164,7 @@ class MESNet(nn.Module):
         self.temporal = TemporalEncoder(spec)
         self.proposals = ClipProposals(spec)
         self.refiner = ClipRefiner(spec)
+        self.nuisance = NuisanceHeads(spec.nuisance) if spec.nuisance else None
         length = sum(rows * columns for rows, columns in self.state_parts())
         if spec.state not in (0, length):
             raise EngineError(
@@ -160,8 +174,13 @@ class MESNet(nn.Module):
 
     def forward(self, features: Tensor, valid: Tensor) -> Tensor:
         """Whole sequences: features (B, L, N), valid (B, N) -> end-aligned logits (B, M, N)."""
-        logits: Tensor = self.proposals(self.temporal(features, valid), valid)
-        return logits
+        return self.proposed(features, valid)[0]
+
+    def proposed(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The logits (B, M, N) of `forward`, and those of the nuisance heads (B, K, N), if any."""
+        s = self.temporal(features, valid)
+        nuisance = None if self.nuisance is None else self.nuisance(s)
+        return self.proposals(s, valid), nuisance
 
     def state_parts(self) -> list[tuple[int, int]]:
         """(rows, columns) of each part of the stream state.
@@ -210,13 +229,15 @@ class ProposerStep(nn.Module):
         super().__init__()
         self.temporal = network.temporal
         self.proposals = network.proposals
+        self.nuisance = network.nuisance
         self.parts = network.state_parts()
 
-    def forward(self, features: Tensor, valid: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, valid: Tensor, state: Tensor) -> tuple[Tensor, ...]:
         """Features (B, L, n), valid (B, n), state (B, Z) -> scores (B, M, n), state_out (B, Z).
 
         scores[:, i, j] is the probability of the window of scale i whose last tick is R ticks
-        before that of column j.
+        before that of column j. With nuisance heads their probabilities at that same tick follow,
+        (B, K, n).
         """
         past = self._unpack(state)
         seen = torch.cat([past[1], valid[:, None]], 2)  # (B, 1, R + n)
@@ -235,7 +256,11 @@ class ProposerStep(nn.Module):
             h = F.relu(branch.first(s[:, :, self.parts[3][1] - branch.tails[0] :])) * now
             hidden.append(torch.cat([before, h], 2))
             logits.append(branch.second(hidden[-1]))
-        return torch.cat(logits, 1).sigmoid(), self._pack([f, seen, x, s, *hidden])
+        scores = torch.cat(logits, 1).sigmoid()
+        state_out = self._pack([f, seen, x, s, *hidden])
+        if self.nuisance is None:
+            return scores, state_out
+        return scores, state_out, self.nuisance(s[:, :, -n:]).sigmoid()
 
     def _unpack(self, state: Tensor) -> list[Tensor]:
         pieces = torch.split(state, [rows * columns for rows, columns in self.parts], 1)

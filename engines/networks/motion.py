@@ -12,11 +12,15 @@ Shape letters: B batch, D lags, S crop side, H = S / 2, Q = H / step.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..specs import LUMA
+from ..alignment.face_template import depth
+from ..specs import LUMA, RIDGE
+from .surroundings import Surroundings
 
 # Grey levels / 255 -> network units: a 1-2 px movement of an edge gives about 0.5.
 DIFFERENCE_GAIN = 8.0
@@ -24,8 +28,6 @@ FLOW_GAIN = 1.0  # per pixel of the full crop
 # Standard deviations of Gaussian windows, half-resolution px
 LOCAL_MEAN = 6.0  # what varies over more than this is light, not movement
 WINDOW = 2.5  # of the least squares: about 2 cm of face
-# Of the gradient's energy, (grey level / 255 per px)^2: flat skin gets no flow.
-RIDGE = 1e-4
 SPARSE = 2  # every second pixel each way is enough to fit the common movement
 # Largest change that shift, turn and growth are fitted to: a blink or an open mouth must not decide
 # them.
@@ -45,16 +47,38 @@ def bounded(difference: Tensor) -> Tensor:
     return torch.tanh(DIFFERENCE_GAIN * (difference - difference.mean((2, 3), keepdim=True)))
 
 
+@dataclass(frozen=True)
+class FlowOptions:
+    """What `Flow` shows beside differences and flows; nothing as a default.
+
+    surround: indices of the lags whose flow is also shown less that of its surroundings. parallax:
+    whether yaw and pitch of a mean face belong to the movement of the whole crop. certainty:
+    whether the share of a small step that the flow shows is a channel. ridge: of the least squares.
+    """
+
+    surround: tuple[int, ...] = ()
+    parallax: bool = False
+    certainty: bool = False
+    ridge: float = RIDGE
+
+    def channels(self, lags: int) -> int:
+        """Channels of the flow between crops with `lags` earlier ones."""
+        return 1 + 3 * lags + 2 * len(self.surround) + self.certainty
+
+
 class Flow(nn.Module):
     """Optical flow between crops of `side` px.
 
     step: between the places of the flow, in half-resolution px: Q = H / step. With 2 the flow loses
     nothing, since its window has no finer detail, and all layers behind it cost a quarter. crops:
-    the most that are prepared as one stack.
+    the most that are prepared as one stack. options: further channels, which come last.
     """
 
-    def __init__(self, side: int, step: int = 1, crops: int = 1) -> None:
+    def __init__(
+        self, side: int, step: int = 1, crops: int = 1, options: FlowOptions | None = None
+    ) -> None:
         super().__init__()
+        self.options = options or FlowOptions()
         self.odd = side % 2
         # one convolution for all crops of a stack: a grouped one takes twice as long
         halve = torch.kron(torch.eye(crops), torch.tensor(LUMA)[None])  # (crops, 3 crops)
@@ -64,6 +88,7 @@ class Flow(nn.Module):
         mean = _blocks(half, step)
         ahead = torch.cat([torch.eye(half)[1:], torch.eye(half)[-1:]])
         place = (torch.arange(half) - (half - 1) / 2) / half
+        depths = _depths(half)
         for name, matrix in (
             ("halve", halve[:, :, None, None].repeat(1, 1, 2, 2)),
             ("local", _band(half, LOCAL_MEAN)),
@@ -73,6 +98,8 @@ class Flow(nn.Module):
             ("slope", (ahead - ahead.flip(0, 1)) / 2 @ smooth),
             ("place", place[::SPARSE]),
             ("coarse_place", mean @ place),
+            ("depth", depths),
+            ("coarse_depth", mean @ depths @ mean.T),
         ):
             self.register_buffer(name, matrix.contiguous(), persistent=False)
         self.halve: Tensor
@@ -83,6 +110,9 @@ class Flow(nn.Module):
         self.slope: Tensor
         self.place: Tensor
         self.coarse_place: Tensor
+        self.depth: Tensor
+        self.coarse_depth: Tensor
+        self.surroundings = Surroundings(len(mean)) if self.options.surround else None
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """RGB crops (B, 3 C, S, S), 0 to 255 -> grey at half resolution (B, C, H, H).
@@ -103,49 +133,118 @@ class Flow(nn.Module):
     def forward(self, now: Tensor, earlier: Tensor) -> Tensor:
         """Prepared crops, now (B, 1, H, H) and earlier (B, D, H, H) -> (B, 1 + 3 D, Q, Q).
 
-        The channels are the grey of now, D bounded differences, D flows in x and D in y.
+        The channels are the grey of now, D bounded differences, D flows in x and D in y. Those of
+        the options follow: flows less their surroundings in x, in y, and the certainty.
         """
-        gx = self.smooth @ now @ self.slope.T  # (B, 1, H, H)
-        gy = self.slope @ now @ self.smooth.T
         change = now - earlier  # (B, D, H, H)
-        even = self.smooth @ change @ self.smooth.T
-        lags = change.shape[1]
+        seen = self.coarse(torch.cat([now, change], 1))
+        gx, gy = self.slopes(now)
+        even = self.even(change)
+        return self.moved(self.sums(gx, gy, even), self.shares(gx, gy, even), seen)
+
+    def slopes(self, grey: Tensor) -> tuple[Tensor, Tensor]:
+        """Slopes of prepared crops (B, C, H, H) in x and in y."""
+        return self.smooth @ grey @ self.slope.T, self.slope @ grey @ self.smooth.T
+
+    def even(self, grey: Tensor) -> Tensor:
+        """Prepared crops (B, C, H, H) smoothed."""
+        return self.smooth @ grey @ self.smooth.T
+
+    def coarse(self, grey: Tensor) -> Tensor:
+        """Prepared crops (B, C, H, H) at the places of the flow (B, C, Q, Q)."""
+        return self.mean @ grey @ self.mean.T
+
+    def sums(self, gx: Tensor, gy: Tensor, even: Tensor) -> Tensor:
+        """Entries of the least squares under their window, (B, 3 + 2 D, Q, Q).
+
+        gx, gy (B, 1, H, H) slopes of now; even (B, D, H, H) the smoothed changes.
+        """
         products = torch.cat([gx * gx, gx * gy, gy * gy, gx * even, gy * even], 1)
-        sums = self.window @ products @ self.window.T
+        return self.window @ products @ self.window.T
+
+    def moved(self, sums: Tensor, shares: list[Tensor], seen: Tensor) -> Tensor:
+        """As `forward`, from `sums`, `shares` and seen (B, 1 + D, Q, Q): now, changes, coarse."""
+        lags = seen.shape[1] - 1
         xx = sums[:, 0:1]  # (B, 1, Q, Q)
         xy = sums[:, 1:2]
         yy = sums[:, 2:3]
-        u, v = self._common(gx, gy, even)
+        u, v = self._common(shares)
         xt = sums[:, 3 : 3 + lags] - xx * u - xy * v  # (B, D, Q, Q)
         yt = sums[:, 3 + lags :] - xy * u - yy * v
-        xx = xx + RIDGE
-        yy = yy + RIDGE
+        certainty = self._certainty(xx, xy, yy)
+        xx = xx + self.options.ridge
+        yy = yy + self.options.ridge
         scale = -2 * FLOW_GAIN / (xx * yy - xy * xy)  # half-resolution pixels are two of the crop
         across = scale * (yy * xt - xy * yt)
         down = scale * (xx * yt - xy * xt)
-        seen = self.mean @ torch.cat([now, change], 1) @ self.mean.T
-        bounded_parts = torch.tanh(torch.cat([DIFFERENCE_GAIN * seen[:, 1:], across, down], 1))
-        return torch.cat([seen[:, :1], bounded_parts], 1)
+        unbounded = [DIFFERENCE_GAIN * seen[:, 1:], across, down]
+        if self.surroundings is not None:
+            flow = torch.cat(
+                [part[:, i : i + 1] for part in (across, down) for i in self.options.surround], 1
+            )
+            unbounded.append(flow - self.surroundings(flow))
+        bounded_parts = torch.tanh(torch.cat(unbounded, 1))
+        return torch.cat([seen[:, :1], bounded_parts, *certainty], 1)
 
-    def _common(self, gx: Tensor, gy: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-        """The movement of the whole crop: u, v (B, D, Q, Q) at every place.
+    def _certainty(self, xx: Tensor, xy: Tensor, yy: Tensor) -> list[Tensor]:
+        """(B, 1, Q, Q) in 0..1: the share of a small step that the flow shows where it shows least.
 
-        Shift in x, shift in y, turn and growth are fitted one after the other.
+        That is e / (e + ridge), e the smaller eigenvalue of the least squares' matrix. Empty where
+        it is no channel.
         """
-        gx, gy, change = (part[..., ::SPARSE, ::SPARSE] for part in (gx, gy, change))
+        if not self.options.certainty:
+            return []
+        half = (xx - yy) / 2
+        smaller = (xx + yy) / 2 - torch.sqrt(half * half + xy * xy)
+        smaller = smaller.clamp(min=0)  # of rounding
+        return [smaller / (smaller + self.options.ridge)]
+
+    def bases(self, gx: Tensor, gy: Tensor) -> list[Tensor]:
+        """Changes by movements of the whole crop, (B, 1, H / SPARSE, H / SPARSE) each.
+
+        Yaw and pitch where parallax is asked for, then shift in x, shift in y, turn and growth.
+        (Of turns by 0.1 rad that left 1.3 px, 0.95 px is left in this order, 0.98 px with yaw and
+        pitch at the end.)
+        """
+        gx, gy = (part[..., ::SPARSE, ::SPARSE] for part in (gx, gy))
         x = self.place
         y = self.place[:, None]
+        bases = [gx, gy, gy * x - gx * y, gx * x + gy * y]
+        if self.options.parallax:
+            apart = self.depth[::SPARSE, ::SPARSE]
+            bases = [gx * apart, gy * apart, *bases]
+        return bases
+
+    def shares(self, gx: Tensor, gy: Tensor, change: Tensor) -> list[Tensor]:
+        """How much of the change each of `bases` explains, one after the other, (B, D, 1, 1)."""
+        change = change[..., ::SPARSE, ::SPARSE]
         shares = []
-        for basis in (gx, gy, gy * x - gx * y, gx * x + gy * y):
+        for basis in self.bases(gx, gy):
             clamped = change.clamp(-CLAMP, CLAMP)
             energy = (basis * basis).sum((2, 3), keepdim=True) + RIDGE
-            share = (clamped * basis).sum((2, 3), keepdim=True) / energy  # (B, D, 1, 1)
+            share = (clamped * basis).sum((2, 3), keepdim=True) / energy
             shares.append(share)
             change = change - share * basis
-        across, down, turn, growth = shares
+        return shares
+
+    def _common(self, shares: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The movement of the whole crop: u, v (B, D, Q, Q) at every place."""
+        across, down, turn, growth = shares[-4:]
         x = self.coarse_place
         y = self.coarse_place[:, None]
-        return across - turn * y + growth * x, down + turn * x + growth * y
+        u = across - turn * y + growth * x
+        v = down + turn * x + growth * y
+        if self.options.parallax:
+            yaw, pitch = shares[:2]
+            u = u + yaw * self.coarse_depth
+            v = v + pitch * self.coarse_depth
+        return u, v
+
+
+def _depths(size: int) -> Tensor:
+    """(size, size) depth of a mean face less its mean: how its parts move apart as it turns."""
+    found = torch.from_numpy(depth(size)).float()
+    return found - found.mean()
 
 
 def _blocks(size: int, step: int) -> Tensor:

@@ -17,8 +17,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import EngineError
 from ..specs import SpotterSpec
-from .motion import Flow, bounded, luma
+from .grid import GRIDS
+from .motion import Flow, FlowOptions, bounded, luma
 from .pooling import pool_relu
+from .shared_flow import flows_of
 
 ENCODER_CHANNELS = (32, 48, 96)  # of the first three 2D layers; the fourth gives L / cells
 FLOW_STEP = 2  # flow comes at a quarter of the crop's resolution
@@ -36,14 +38,16 @@ class SpatialEncoder(nn.Module):
         super().__init__()
         self.lags = len(spec.lags_ns)
         by_flow = self.lags > 0 and spec.motion == "flow"
-        self.flow = Flow(spec.side, FLOW_STEP, 1 + self.lags) if by_flow else None
-        cells = _halved(spec.side, times=5) ** 2
-        if spec.feature % cells:
+        options = flow_options(spec)
+        self.flow = Flow(spec.side, FLOW_STEP, 1 + self.lags, options) if by_flow else None
+        self.grid = GRIDS[spec.grid](_halved(spec.side, times=4))
+        if spec.feature % self.grid.cells:
             raise EngineError(
-                f"feature length {spec.feature}: side {spec.side} needs a multiple of {cells}"
+                f"feature length {spec.feature}: side {spec.side} with the {spec.grid} grid needs "
+                f"a multiple of {self.grid.cells}"
             )
-        first = 1 + 3 * self.lags if by_flow else 3 + self.lags
-        widths = (first, *ENCODER_CHANNELS, spec.feature // cells)
+        first = options.channels(self.lags) if by_flow else 3 + self.lags
+        widths = (first, *ENCODER_CHANNELS, spec.feature // self.grid.cells)
         # Of the first layer and of the pool behind it (kernel, stride, padding); flow is coarse
         # already.
         kernel, stride = (3, 1) if by_flow else (5, 2)
@@ -90,12 +94,12 @@ class SpatialEncoder(nn.Module):
         frames (F, 3, S, S) uint8, or for flow also their grey of half the side (F, H, H), 0 to 1;
         indices into them: current (B,) and lags (B, D).
         """
-        grey = torch.cat([self._grey(part) for part in torch.split(frames, CHUNK)])[:, 0]
+        grey = torch.cat([self._grey(part) for part in torch.split(frames, CHUNK)])
+        if self.flow is not None:
+            return flows_of(self.flow, grey, current, lags)
+        grey = grey[:, 0]
         out = []
         for now, earlier in zip(torch.split(current, CHUNK), torch.split(lags, CHUNK), strict=True):
-            if self.flow is not None:
-                out.append(self.flow(grey[now][:, None], grey[earlier]))
-                continue
             seen = frames[now].float() / 255 - 0.5
             if self.lags:
                 seen = torch.cat([seen, bounded(grey[now][:, None] - grey[earlier])], 1)
@@ -114,10 +118,19 @@ class SpatialEncoder(nn.Module):
         """Inputs (B, channels, height, width) -> features (B, L)."""
         # fp16 may start here; the differences before need float32
         x = inputs.to(next(self.parameters()).dtype)
+        last = len(self.convs) - 1
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            kernel, stride, padding = self.pool if i == 0 else (2, 2, 0)
-            x = pool_relu(_normed(x, conv, norm), kernel, stride, padding)
-        return x.flatten(1)  # (B, L)
+            x = _normed(x, conv, norm)
+            if i < last:
+                x = pool_relu(x, *(self.pool if i == 0 else (2, 2, 0)))
+        feature: Tensor = self.grid(x)
+        return feature  # (B, L)
+
+
+def flow_options(spec: SpotterSpec) -> FlowOptions:
+    """What the spec asks the flow to show."""
+    surround = tuple(spec.lags_ns.index(lag) for lag in spec.surround_ns)
+    return FlowOptions(surround, spec.parallax, spec.certainty, spec.ridge)
 
 
 def _normed(x: Tensor, conv: nn.Module, norm: nn.Module) -> Tensor:

@@ -23,11 +23,18 @@ from microspot.engines.export.onnx_export import (
 )
 from microspot.engines.manifest import PACKAGED
 from microspot.engines.networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep
+from microspot.engines.runtime.onnx_engine import OnnxEngine
 from microspot.engines.runtime.onnxruntime_import import onnxruntime
-from microspot.engines.specs import RecognizerSpec, SpotterSpec, TensorSpec
+from microspot.engines.specs import NUISANCES, RecognizerSpec, SpotterSpec, TensorSpec
 from microspot.engines.training.package import package
 
 SMALL = SpotterSpec(side=32, feature=32)
+# Operators of the encoder that TensorRT and TensorRT for RTX take on every GPU.
+PLAIN = {
+    "Add", "Cast", "Clip", "Concat", "Conv", "Div", "Flatten", "Gather", "MatMul", "Max", "MaxPool",
+    "Mul", "Neg", "Reciprocal", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Slice", "Split",
+    "Sqrt", "Squeeze", "Sub", "Tanh", "TopK", "Transpose", "Unsqueeze",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,32 @@ def test_files_hold_the_spec_and_the_numbers(network: MESNet, folder: Path) -> N
         folder / "proposer.onnx", "proposer", ProposerStep(network), tensors["proposer"]
     )
     assert worst < 1e-5
+
+
+def test_a_network_with_all_that_a_spec_can_ask_for_is_exported(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    spec = dataclasses.replace(
+        SMALL,
+        surround_ns=SMALL.lags_ns[1:3],
+        parallax=True,
+        certainty=True,
+        ridge=3e-5,
+        grid="fine",
+        nuisance=NUISANCES[:2],
+    )
+    full = MESNet(spec).eval()
+    export_spotter(full, tmp_path)  # compares every graph with torch
+    assert load_spotter(full.spec, tmp_path)
+    fp16 = Fp16Step(EncoderStep(full))
+    export(fp16, "encoder", full.spec.tensors()["encoder"], None, tmp_path / "encoder16.onnx")
+    operators = {node.op_type for node in onnx.load(tmp_path / "encoder.onnx").graph.node}
+    assert operators <= PLAIN
+
+
+def load_spotter(spec: SpotterSpec, folder: Path) -> list[OnnxEngine]:
+    """The three engines of a folder; EngineError where a file is not what the spec says."""
+    tensors = spec.tensors()
+    return [OnnxEngine((folder / f"{name}.onnx").read_bytes(), *tensors[name]) for name in tensors]
 
 
 def test_norm_layers_are_folded(folder: Path) -> None:

@@ -22,11 +22,20 @@ from microspot.engines.networks.mesnet import (
 )
 from microspot.engines.networks.spatial import _normed
 from microspot.engines.networks.weights import save_weights
-from microspot.engines.specs import SpotterSpec
+from microspot.engines.specs import NUISANCES, SpotterSpec
 
 SMALL = SpotterSpec(side=32, feature=32)  # one cell of 32 channels: the same network, quick to run
 STILL = dataclasses.replace(SMALL, lags_ns=())
 DIFFERENCE = dataclasses.replace(SMALL, motion="difference")
+FULL = dataclasses.replace(  # with all that a spec can ask for
+    SMALL,
+    surround_ns=SMALL.lags_ns[:2],
+    parallax=True,
+    certainty=True,
+    ridge=3e-5,
+    grid="fine",
+    nuisance=NUISANCES,
+)
 
 
 @pytest.fixture
@@ -53,14 +62,20 @@ def test_sizes_at_the_shipped_spec() -> None:
     assert network.spec.state == 6 * 512 + 6 + 6 * 128 + 6 * 128 + 28 * 64
 
 
-@pytest.mark.parametrize("spec", [SMALL, STILL, DIFFERENCE], ids=["flow", "still", "difference"])
+@pytest.mark.parametrize(
+    "spec", [SMALL, STILL, DIFFERENCE, FULL], ids=["flow", "still", "difference", "full"]
+)
 def test_every_parameter_gets_a_gradient(spec: SpotterSpec) -> None:
     torch.manual_seed(0)
     network = MESNet(spec).train()
     features = network.encoder(pixels(20, spec)).T[None]
     classes, offsets = network.refiner(torch.rand(2, spec.feature, spec.refine_length))
-    scores = network(features, torch.ones(1, 20))
-    (scores.square().sum() + classes.sum() + offsets.square().sum()).backward()
+    scores, nuisance = network.proposed(features, torch.ones(1, 20))
+    assert (nuisance is None) == (not spec.nuisance)
+    loss = scores.square().sum() + classes.sum() + offsets.square().sum()
+    if nuisance is not None:
+        loss = loss + nuisance.square().sum()
+    loss.backward()
     dead = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
 
@@ -75,7 +90,7 @@ def test_pretraining_network_and_its_gradients() -> None:
     assert all(p.grad is not None and p.grad.any() for p in classifier.parameters())
 
 
-@pytest.mark.parametrize("spec", [SMALL, DIFFERENCE], ids=["flow", "difference"])
+@pytest.mark.parametrize("spec", [SMALL, DIFFERENCE, FULL], ids=["flow", "difference", "full"])
 def test_unstacked_frames_give_the_inputs_of_stacked_crops(spec: SpotterSpec) -> None:
     encoder = SpatialEncoder(spec)
     frames = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8)
@@ -210,6 +225,34 @@ def test_streaming_equals_the_whole_sequence(network: MESNet, n: int) -> None:
         torch.testing.assert_close(
             stream(network, features, cuts), whole, atol=1e-5, rtol=0, msg=f"cuts {cuts}"
         )
+
+
+@torch.no_grad()
+def test_nuisances_of_the_stream_are_those_of_the_same_tick_of_the_whole_sequence() -> None:
+    torch.manual_seed(4)
+    full = MESNet(FULL).eval()
+    features = torch.rand(2, 32, 23)
+    _, whole = full.proposed(features, torch.ones(2, 23))
+    assert whole is not None
+    radius = full.spec.radius
+    pushed = torch.cat([features, torch.randn(2, 32, radius)], 2)
+    valid = torch.cat([torch.ones(2, 23), torch.zeros(2, radius)], 1)
+    for size in (1, 4, 29):
+        state = torch.zeros(2, full.spec.state)
+        found = []
+        for at in range(0, 23 + radius, size):
+            part = slice(at, at + size)
+            _, state, nuisance = ProposerStep(full)(pushed[:, :, part], valid[:, part], state)
+            found.append(nuisance)
+        streamed = torch.cat(found, 2)[:, :, radius:]
+        torch.testing.assert_close(streamed, whole.sigmoid(), atol=1e-5, rtol=0)
+
+
+def test_the_proposer_has_an_output_for_nuisances_where_the_spec_names_them() -> None:
+    names = [spec.name for spec in FULL.tensors()["proposer"][1]]
+    assert names == ["scores", "state_out", "nuisance"]
+    assert FULL.tensors()["proposer"][1][2].shape == ("B", 5, "n")
+    assert [spec.name for spec in SMALL.tensors()["proposer"][1]] == names[:2]
 
 
 def test_segments_of_different_length_share_a_batch(network: MESNet) -> None:
