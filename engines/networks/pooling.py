@@ -14,6 +14,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -47,7 +48,8 @@ class _PoolRelu(torch.autograd.Function):
         pooled = values.new_empty(batch, *sides, channels)
         position = torch.empty(pooled.shape, dtype=torch.uint8)
         words = WORDS[values.dtype]
-        _compiled(_pool)(
+        loop = _pool_rows if stride == 1 else _pool
+        _compiled(loop)(
             values.view(words).numpy(),
             pooled.view(words).numpy(),
             position.numpy(),
@@ -61,19 +63,24 @@ class _PoolRelu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (position,) = ctx.saved_tensors
-        kernel, stride, _ = ctx.window
+        kernel, stride, padding = ctx.window
         given = _channels_last(gradients[0])
-        shape = (len(given), *ctx.sides, given.shape[-1])
-        if stride >= kernel:  # windows share no value: gradients are only moved
-            words = WORDS[given.dtype]
-            moved = given.new_zeros(shape)
-            _compiled(_move_back)(
-                given.view(words).numpy(), position.numpy(), moved.view(words).numpy(), ctx.window
-            )
-            return moved.permute(0, 3, 1, 2), None, None, None
-        sums = torch.zeros(shape)
-        _compiled(_add_back)(given.float().numpy(), position.numpy(), sums.numpy(), ctx.window)
-        return sums.to(given.dtype).permute(0, 3, 1, 2), None, None, None
+        found = given.new_empty(len(given), *ctx.sides, given.shape[-1])
+        arrays = [given, position, found]
+        if stride == kernel and padding == 0:  # every value lies in one window
+            loop = _move_back
+        elif stride == 1 and given.dtype == torch.bfloat16:
+            loop = _add_back_rows
+        else:
+            arrays[0] = given.float()
+            arrays[2] = torch.zeros(found.shape)
+            _compiled(_add_back)(*(array.numpy() for array in arrays), ctx.window)
+            return arrays[2].to(given.dtype).permute(0, 3, 1, 2), None, None, None
+        words = WORDS[given.dtype]
+        _compiled(loop)(
+            given.view(words).numpy(), position.numpy(), found.view(words).numpy(), ctx.window
+        )
+        return found.permute(0, 3, 1, 2), None, None, None
 
 
 def _channels_last(x: Tensor) -> Tensor:
@@ -126,6 +133,76 @@ def _pool(values: Array, pooled: Array, position: Array, window: Window) -> None
                             at = position[b, row, column, c]
                             pooled[b, row, column, c] = value if value > best else best
                             position[b, row, column, c] = place if value > best else at
+
+
+def _pool_rows(values: Array, pooled: Array, position: Array, window: Window) -> None:
+    """As `_pool` at stride 1, where a row of windows reads one run of values for each place."""
+    kernel, _, padding = window
+    batch, rows, columns, channels = pooled.shape
+    height, width = values.shape[1:3]
+    runs = values.reshape(batch, height, width * channels)
+    best = pooled.reshape(batch, rows, columns * channels)
+    places = position.reshape(batch, rows, columns * channels)
+    for b in range(batch):
+        for row in range(rows):
+            best[b, row] = 0
+            places[b, row] = NOWHERE
+            for dy in range(kernel):
+                y = row - padding + dy
+                if y < 0 or y >= height:
+                    continue
+                for dx in range(kernel):
+                    place = np.uint8(dy * kernel + dx)
+                    shift = (dx - padding) * channels
+                    first = max(0, -shift)
+                    stop = min(columns * channels, width * channels - shift)
+                    read = runs[b, y, first + shift : stop + shift]
+                    kept = best[b, row, first:stop]
+                    at = places[b, row, first:stop]
+                    for i in range(len(kept)):
+                        larger = read[i] > kept[i]
+                        kept[i] = read[i] if larger else kept[i]
+                        at[i] = place if larger else at[i]
+
+
+def _add_back_rows(given: Array, position: Array, found: Array, window: Window) -> None:
+    """As `_add_back` at stride 1, for bfloat16 as whole numbers; sums are in float32."""
+    kernel, _, padding = window
+    batch, rows, columns, channels = given.shape
+    height, width = found.shape[1:3]
+    gradients = given.reshape(batch, rows, columns * channels)
+    places = position.reshape(batch, rows, columns * channels)
+    results = found.reshape(batch, height, width * channels)
+    bits = np.empty(columns * channels, np.int32)
+    part = bits.view(np.float32)
+    sums = np.empty((height, width * channels), np.float32)
+    sum_bits = sums.view(np.int32)
+    for b in range(batch):
+        sums[:] = 0
+        for row in range(rows):
+            read_bits = gradients[b, row]
+            for i in range(len(read_bits)):
+                bits[i] = np.int32(read_bits[i]) << 16
+            for dy in range(kernel):
+                y = row - padding + dy
+                if y < 0 or y >= height:
+                    continue
+                for dx in range(kernel):
+                    place = np.uint8(dy * kernel + dx)
+                    shift = (dx - padding) * channels
+                    first = max(0, -shift)
+                    stop = min(columns * channels, width * channels - shift)
+                    read = part[first:stop]
+                    at = places[b, row, first:stop]
+                    total = sums[y, first + shift : stop + shift]
+                    for i in range(len(read)):
+                        total[i] += read[i] if at[i] == place else np.float32(0)
+        for y in range(height):
+            exact = sum_bits[y]
+            rounded = results[b, y]
+            for i in range(len(exact)):  # to the nearest, to the even one on a tie
+                value = exact[i]
+                rounded[i] = (value + np.int32(0x7FFF) + ((value >> 16) & 1)) >> 16
 
 
 def _add_back(given: Array, position: Array, sums: Array, window: Window) -> None:

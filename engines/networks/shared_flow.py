@@ -37,14 +37,17 @@ def flows_of(flow: Flow, grey: Tensor, current: Tensor, lags: Tensor) -> Tensor:
     even = torch.cat([flow.even(part) for part in parts])[:, 0]
     coarse = torch.cat([flow.coarse(part) for part in parts])[:, 0]
     fit = _fit_compiled if grey.device.type == "cpu" else _fit
-    out = []
-    for now, earlier in zip(torch.split(current, CHUNK), torch.split(lags, CHUNK), strict=True):
+    places = flow.mean.shape[0]
+    shape = (len(current), flow.options.channels(lags.shape[1]), places, places)
+    shown = torch.empty(shape, device=grey.device, memory_format=torch.channels_last)
+    for first in range(0, len(current), CHUNK):
+        now = current[first : first + CHUNK]
+        earlier = lags[first : first + CHUNK]
         seen = coarse[now][:, None]
         seen = torch.cat([seen, seen - coarse[earlier]], 1)
         sums, shares = fit(flow, *flow.slopes(grey[now]), even, now, earlier)
-        moved = flow.moved(sums, shares, seen)
-        out.append(moved.contiguous(memory_format=torch.channels_last))
-    return torch.cat(out)
+        shown[first : first + CHUNK] = flow.moved(sums, shares, seen)
+    return shown
 
 
 def _fit(

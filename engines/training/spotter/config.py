@@ -52,6 +52,7 @@ class SpotterTraining:
     warm_steps: int = 30
     l2: float = 1e-4
     lambda_crn: float = 1.0
+    lambda_nuisance: float = 0.2
     # most that CPN's positives may weigh: more raises recall where it is never used; 1 is off
     beta_max: float = 4.0
     clip_norm: float = 5.0

@@ -33,6 +33,7 @@ from ...specs import SpotterSpec
 from ..crops import Crops, Indices, read_sets
 from ..targets import Truths
 from .frames import Augmentation, Frames, as_light, augment
+from .nuisance import Spans, reversed_spans, spans_by_kind, tick_labels
 
 MICRO = "micro"
 DOUBTFUL = "doubtful"  # neither ME nor none: as `engines.data.generator.truth` has it
@@ -59,6 +60,7 @@ class TrainingClip:
     doubtful_ns: Indices = field(default_factory=lambda: np.empty((0, 2), np.int64))
     reversible: bool = True  # whether it may be played backward
     face: str = ""
+    moves_ns: Spans | None = None  # every movement by its kind; None where nobody wrote them down
 
     @property
     def sure_ns(self) -> Indices:
@@ -114,6 +116,7 @@ def _clip(entry: dict[str, Any]) -> TrainingClip:
         doubtful_ns=_spans([move for move in moves if move["kind"] == DOUBTFUL]),
         reversible=entry.get("reversible", True),
         face=entry["face"],
+        moves_ns=spans_by_kind(moves) if entry.get("labelled", True) else None,
     )
 
 
@@ -138,6 +141,8 @@ class Segment:
     lags: Indices  # (K, D) positions among the K
     weights: NDArray[np.float32]  # (T, K)
     truths: Truths
+    # (names of the spec, T) labels of the nuisance heads
+    nuisances: NDArray[np.int8] = field(default_factory=lambda: np.empty((0, 0), np.int8))
 
     @property
     def used(self) -> Indices:
@@ -173,7 +178,10 @@ def cut(
     weights = tick_weights(times, spec.grid_hz)[before:]
     truths = Truths(onset, offset, doubtful)[(offset > 0) & (onset < len(weights))]
     lags = lag_indices(times, spec.lags_ns)
-    return Segment(clip.start + begin + kept, lags, weights, truths)
+    shown = range(before, before + len(weights))
+    begin_ns = int(clip.times_ns[begin])
+    nuisances = tick_labels(clip.moves_ns, spec.nuisance, begin_ns, pace, shown, spec.grid_hz)
+    return Segment(clip.start + begin + kept, lags, weights, truths, nuisances)
 
 
 def draw(
@@ -206,6 +214,7 @@ def reversed_clip(clip: TrainingClip) -> TrainingClip:
         micro_ns=last - clip.micro_ns[:, ::-1],
         other_ns=last - clip.other_ns[:, ::-1],
         doubtful_ns=last - clip.doubtful_ns[:, ::-1],
+        moves_ns=reversed_spans(clip.moves_ns, int(last)),
     )
 
 
@@ -316,10 +325,15 @@ def resample_batch(
     (P, L, length).
     """
     left, share = resample_positions(start.cpu().numpy(), stop.cpu().numpy(), length)
-    low = torch.from_numpy(left).to(features.device)
-    weight = torch.from_numpy(share).to(features)[..., None]  # (P, length, 1)
-    columns = features.transpose(1, 2)  # (B, N, L)
     last = features.shape[2] - 1
-    before = columns[row[:, None], low.clamp(0, last)]
-    after = columns[row[:, None], (low + 1).clamp(0, last)]
-    return (before * (1 - weight) + after * weight).transpose(1, 2)
+    mixing = features.new_zeros(*left.shape, last + 1)  # (P, length, N)
+    for columns, weights in ((left, 1 - share), (left + 1, share)):
+        at = torch.from_numpy(columns).to(features.device).clamp(0, last)
+        mixing.scatter_add_(2, at[..., None], torch.from_numpy(weights).to(features)[..., None])
+    clips = features.new_empty(len(row), features.shape[1], length)
+    for i in range(len(features)):
+        # one product for all clips of a segment: gradients need no gathering
+        mine = torch.nonzero(row == i)[:, 0]
+        mixed = mixing[mine].flatten(0, 1) @ features[i].T  # (P' length, L)
+        clips[mine] = mixed.view(len(mine), length, len(features[i])).transpose(1, 2)
+    return clips

@@ -18,6 +18,7 @@ from ..losses import cpn_loss, crn_loss
 from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
 from .config import SpotterTraining
 from .data import Batch, encode_frames, resample_batch, tick_features
+from .nuisance import nuisance_loss
 from .pretraining import Losses
 
 
@@ -30,7 +31,7 @@ def phase_of(step: int, config: SpotterTraining) -> str:
 
 def freeze(network: MESNet, phase: str) -> None:
     """Let only the parts of a phase learn; the others get no gradient and no L2 term."""
-    learning = {"cpn": ("temporal", "proposals"), "crn": ("refiner",)}
+    learning = {"cpn": ("temporal", "proposals", "nuisance"), "crn": ("refiner",)}
     for name, part in network.named_children():
         part.requires_grad_(phase == "joint" or name in learning[phase])
 
@@ -40,12 +41,16 @@ def joint_losses(
 ) -> Losses:
     """CPN's balanced loss, CRN's loss on windows sampled from CPN's output, or both.
 
+    The nuisance heads, where the spec has some, learn with CPN.
+
     phase: cpn, crn or joint. rng: draws the windows.
     """
     with torch.set_grad_enabled(phase == "joint"):
         frames = encode_frames(network.encoder, batch, config.bfloat16, batch.current)
     features, valid = tick_features(frames, batch)  # (B, L, N), (B, N)
-    logits = network(features, valid)  # (B, M, N)
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=config.bfloat16):
+        logits, nuisance = network.proposed(features, valid)
+    logits = logits.float()  # (B, M, N)
     labels = np.full(logits.shape, IGNORED, np.int8)
     spec = network.spec
     rule = config.assignment
@@ -60,12 +65,17 @@ def joint_losses(
     if phase != "crn":
         truth = torch.from_numpy(labels).to(logits.device)
         losses["cpn"] = cpn_loss(logits, truth == POSITIVE, truth != IGNORED, config.beta_max)
+        if nuisance is not None:
+            labelled = [segment.nuisances for segment in batch.segments]
+            losses["nuisance"] = nuisance_loss(nuisance.float(), labelled)
     if phase != "cpn":
-        losses["crn"] = refine_loss(network, features, samples)
+        losses["crn"] = refine_loss(network, features, samples, config.bfloat16)
     return losses
 
 
-def refine_loss(network: MESNet, features: Tensor, samples: list[Samples]) -> Tensor:
+def refine_loss(
+    network: MESNet, features: Tensor, samples: list[Samples], bfloat16: bool
+) -> Tensor:
     """CRN's loss on the samples of all segments of a batch; features (B, L, N)."""
 
     def joined(arrays: list[NDArray[Any]]) -> Tensor:
@@ -75,6 +85,8 @@ def refine_loss(network: MESNet, features: Tensor, samples: list[Samples]) -> Te
     start = joined([s.start for s in samples])
     stop = joined([s.stop for s in samples])
     clips = resample_batch(features, row, start, stop, network.spec.refine_length)
-    classes, offsets = network.refiner(clips)
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
+        classes, offsets = network.refiner(clips)
     labels = joined([s.labels for s in samples])
-    return crn_loss(classes, offsets, labels, joined([s.targets for s in samples]))
+    targets = joined([s.targets for s in samples])
+    return crn_loss(classes.float(), offsets.float(), labels, targets)

@@ -61,6 +61,7 @@ COLUMNS = (
     "cpn",
     "crn",
     "clip",
+    "nuisance",
     "l2",
     "frames_per_s",
     *FIGURES,
@@ -194,6 +195,7 @@ class Trainer:
         excluded = network.refiner.heads() if isinstance(network, MESNet) else (network.last,)
         losses["l2"] = l2(regularised(network, excluded), self.config.l2)
         weights = {"cpn": 1.0, "crn": self.config.lambda_crn, "clip": 1.0, "l2": 1.0}
+        weights["nuisance"] = self.config.lambda_nuisance
         loss = total(losses, {name: weights[name] for name in losses})
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
