@@ -46,6 +46,7 @@ class FineGrid(nn.Module):
 
     def __init__(self, side: int) -> None:
         super().__init__()
+        self.side = side
         self.bands = bands(side)
         self.cells = 0
         for band in self.bands:

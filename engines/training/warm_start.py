@@ -1,8 +1,10 @@
 """Warm start: begin with the weights of a network of the same layers, as large or smaller.
 
 A larger network computes at first what the smaller one did: its new filters are fresh, and the
-weights that read them start at zero, as in Chen, Goodfellow and Shlens, Net2Net (ICLR 2016). Not
-from the papers.
+weights that read them start at zero, as in Chen, Goodfellow and Shlens, Net2Net (ICLR 2016). So do
+those that read further channels of the flow, which come after the others, and nuisance heads that
+the smaller one lacks are fresh. Another grid, parallax or ridge is an approximate start. Not from
+the papers.
 """
 
 from __future__ import annotations
@@ -16,6 +18,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import DataError
+from ..networks.grid import FineGrid
+from ..networks.mesnet import MESNet
+from ..networks.motion import FlowOptions
+from .finer_grid import is_of_even_grid, refined
+
+NUISANCE = "nuisance."  # the heads' names begin so
+INPUTS = "encoder.convs.0.weight"  # (channels, inputs, rows, columns)
 
 
 def digest_of(path: Path) -> str:
@@ -42,6 +51,10 @@ def warm_start(network: nn.Module, path: Path) -> None:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _no_weights(path, error) from error
     own = network.state_dict()
+    fresh = {name for name in own if name.startswith(NUISANCE)} - set(given)
+    given |= {name: own[name] for name in fresh}
+    if isinstance(network, MESNet):
+        given = _as_inputs_of(network, given, path)
     odd = sorted(set(own) ^ set(given))
     if odd:
         raise DataError(
@@ -55,6 +68,24 @@ def warm_start(network: nn.Module, path: Path) -> None:
                 f"{tuple(tensor.shape)}; train anew"
             )
     network.load_state_dict({name: _enlarged(tensor, given[name]) for name, tensor in own.items()})
+
+
+def _as_inputs_of(network: MESNet, given: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The given weights for the grid of `network`.
+
+    Raises DataError where they read a part of the flow's further channels: which, no file says.
+    """
+    own = network.state_dict()
+    if isinstance(network.encoder.grid, FineGrid) and is_of_even_grid(given, own):
+        given = refined(given, network.encoder.grid.side)
+    if network.encoder.flow is not None and INPUTS in given:
+        inputs = given[INPUTS].shape[1]
+        if FlowOptions().channels(network.encoder.lags) < inputs < own[INPUTS].shape[1]:
+            raise DataError(
+                f"{path.name} reads {inputs} channels and the network {own[INPUTS].shape[1]}: "
+                "start from weights without further channels of the flow, or with the same"
+            )
+    return given
 
 
 def _fits(given: Tensor, into: Tensor) -> bool:

@@ -98,7 +98,7 @@ def background_clip(
     moved = _moved(background.crops[rows], times, actions, motion, offset)
     crops = _lit(moved, rng, DARK_GAIN if dark else GAIN)
     movements = tuple(action.movement for action in actions)
-    return Clip(background.name, "train", times, crops, movements, reversible=False)
+    return Clip(background.name, "train", times, crops, movements, reversible=False, labelled=False)
 
 
 def _actions(

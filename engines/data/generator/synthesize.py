@@ -2,7 +2,7 @@
 
     OUT/crops.npy    uint8 (total, 3, S, S) RGB
     OUT/index.json   {"clips": [{face, split, seed, start, count, times_ns, movements,
-                                 reversible}],
+                                 reversible, labelled}],
                       "recipe", "seed", "seconds"}
 
 A tenth of the clips is of validation faces, half are moved by the external basis where one is
@@ -286,6 +286,7 @@ def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:
         "times_ns": clip.times_ns.tolist(),
         "movements": [dataclasses.asdict(m) for m in clip.movements],
         "reversible": clip.reversible,
+        "labelled": clip.labelled,
     }
 
 

@@ -52,7 +52,7 @@ GROWTH_PER_PX = 0.002  # share by which the face comes nearer, per px of sway
 class Clip:
     """Crops (N, 3, S, S) uint8 RGB at times_ns (N,), rising from 0, and all their movements.
 
-    reversible: played backward it is as likely.
+    reversible: played backward it is as likely. labelled: everything that moves is a movement.
     """
 
     face: str
@@ -61,6 +61,7 @@ class Clip:
     crops: NDArray[np.uint8]
     movements: tuple[Movement, ...]
     reversible: bool = True
+    labelled: bool = True
 
 
 class Motion:
@@ -74,7 +75,9 @@ class Motion:
     ) -> None:
         self.geometry = geometry
         self._basis = basis
-        self._fields: dict[Unit | Source, Field] = dict(ready or {})
+        self._fields: dict[Unit | Source, Field] = {}
+        for unit, field in (ready or {}).items():
+            self._fields[unit] = field
         self._mouth = geometry.landmarks[[13, 14]].mean(0)
         self._mouth_half = float(np.hypot(*(geometry.landmarks[308] - geometry.landmarks[78]))) / 2
 
