@@ -109,9 +109,8 @@ class Geometry:
 
     def local(self, centre: NDArray[np.float64]) -> tuple[Field, Field]:
         """Coordinates of every pixel along the face's axes from `centre`, in cm: two (H, W)."""
-        y, x = np.mgrid[: self.height, : self.width].astype(np.float32)
-        dx = x - centre[0]
-        dy = y - centre[1]
+        dx = np.arange(self.width, dtype=np.float32)[None, :] - centre[0]
+        dy = np.arange(self.height, dtype=np.float32)[:, None] - centre[1]
         u = (dx * self.right[0] + dy * self.right[1]) / self.px_per_cm
         v = (dx * self.down[0] + dy * self.down[1]) / self.px_per_cm
         return u.astype(np.float32), v.astype(np.float32)

@@ -17,6 +17,7 @@ import numpy as np
 
 from .actions import MIRROR, SIDES, UNITS, Blob, Field, Geometry, beside_mouth
 from .basis import dense
+from .drawing import log_uniform
 from .timeline import Families, Source, Strengths
 
 USUAL, LOCAL, MEASURED, KEPT = "usual", "local", "measured", "kept"
@@ -42,6 +43,10 @@ PLACE_CM = 0.25  # sd of a field's place about its site, on each axis
 REACH = (0.6, 1.5)  # times the site's own, on each axis, log-uniform
 SKEW = 0.45  # at most: one flank is exp(2 SKEW) times as long as the other
 SHARE = (0.6, 1.3)  # of a patch against the others of its site
+PAIRED = ("brow", "eye", "nose-cheek", "mouth corner")  # regions with two sides
+ONE_SIDED = 0.4  # share of measured fields of both sides that are shown on one alone
+MIDLINE = (6, 4, 13)  # landmarks
+MIDLINE_CM = 0.6  # half width of the step between the sides
 LEAN = (0.4, 1.0)  # of the weaker side against the stronger one, where both move
 
 
@@ -148,6 +153,21 @@ class MeasuredField(Source):
         return dense(geometry, geometry.image(*self.moves.T))
 
 
+@dataclass(frozen=True)
+class OneSided(Source):
+    """A measured field on one side of the face alone."""
+
+    whole: MeasuredField
+    side: str
+
+    def field(self, geometry: Geometry) -> Field:
+        """(H, W, 2) displacement in px at full strength."""
+        across, _ = geometry.local(geometry.landmarks[list(MIDLINE)].mean(0))
+        sign = 1.0 if self.side == "L" else -1.0
+        share = 0.5 + 0.5 * np.tanh(sign * across / MIDLINE_CM)
+        return np.asarray(self.whole.field(geometry) * share[..., None], np.float32)
+
+
 class Shape(NamedTuple):
     """What an expression moves: strengths that still have to be sized, units where known."""
 
@@ -210,7 +230,10 @@ def _measured_shape(
     region = _region(rng, families, there)
     fields = [field for field in measured if field.region == region]
     field = fields[rng.integers(len(fields))]
-    return Shape({field: 1.0}, (), field.family, field.region, field.side)
+    if field.side or region not in PAIRED or rng.random() >= ONE_SIDED:
+        return Shape({field: 1.0}, (), field.family, field.region, field.side)
+    side = SIDES[rng.integers(2)]
+    return Shape({OneSided(field, side): 1.0}, (), field.family, field.region, side)
 
 
 def _region(rng: np.random.Generator, families: Families, among: tuple[str, ...]) -> str:
@@ -234,13 +257,13 @@ def _varied(rng: np.random.Generator, blob: Blob, turn: float) -> Patch:
     across = share * (blob.dx * math.cos(turn) - blob.dy * math.sin(turn))
     down = share * (blob.dx * math.sin(turn) + blob.dy * math.cos(turn))
     offset = rng.normal(0, PLACE_CM, 2) * min(1.0, blob.sy)
-    wide, high = np.exp(rng.uniform(*np.log(REACH), 2))
+    wide, high = log_uniform(rng, REACH), log_uniform(rng, REACH)
     skew = rng.uniform(-SKEW, SKEW, 2)
     return Patch(
         blob.at,
         (float(offset[0]), float(offset[1])),
         (float(across), float(down)),
-        (float(blob.sx * wide), float(blob.sy * high)),
+        (blob.sx * wide, blob.sy * high),
         (float(skew[0]), float(skew[1])),
         blob.part,
     )

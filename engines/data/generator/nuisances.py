@@ -102,7 +102,7 @@ def _syllable(rng: np.random.Generator, start: float, duration: float) -> Action
         shape |= {(unit, side): float(rng.uniform(0.1, 0.7)) for side in SIDES}
     apex = start + duration * rng.uniform(0.35, 0.65)
     stop = start + duration
-    units = tuple(sorted({unit for unit, _ in shape}))
+    units = tuple(sorted({unit[0] for unit in shape if isinstance(unit, tuple)}))
     movement = Movement("speech", ns(start), ns(apex), ns(stop), units)
     return Action(movement, shape, rise_and_fall(start, apex, stop, 1.0, 1.0))
 

@@ -322,8 +322,8 @@ def shade(image: NDArray[np.uint8], flow: Field, lines: Field | None = None) -> 
     np.clip(gain, -32 * SHADE_LIMIT, 32 * SHADE_LIMIT, out=gain)
     gain *= np.float32(SHADING / 32)  # Scharr's weights sum to 16, over two pixels
     if lines is not None:
-        pressed = np.maximum(np.minimum(gain, 0) * np.float32(LINE_SHADING), -DARKEST_LINE)
-        gain += lines * pressed
+        pressed = np.clip(gain, -DARKEST_LINE / np.float32(LINE_SHADING), 0)
+        gain += cv2.multiply(lines, pressed, scale=LINE_SHADING)
     gain += 1
     cv2.multiply(image, cv2.merge([gain, gain, gain]), dst=image, dtype=cv2.CV_8U)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..actions import Field, Geometry
+from ..drawing import log_uniform
 
 EYES = ((159, 145, 33, 133), (386, 374, 263, 362))  # landmarks about each eye
 HALF_CM = ((1.9, 2.6), (1.5, 2.2))  # half width and half height of a lens
@@ -51,7 +52,7 @@ class Glasses:
         """Glasses of random form on a face."""
         shape = (geometry.height, geometry.width)
         half = [float(rng.uniform(*span)) for span in HALF_CM]
-        rim = math.exp(rng.uniform(*np.log(RIM_CM)))
+        rim = log_uniform(rng, RIM_CM)
         roundness = float(rng.uniform(*ROUNDNESS))
         cover = np.zeros(shape, np.float32)
         glass = np.zeros(shape, np.float32)
@@ -76,14 +77,14 @@ class Glasses:
         tint = float(rng.uniform(*TINT))
         clear = (1 - cover) * (1 - tint * glass)
         added = cover[..., None] * np.clip(colour, 0, 255)
-        slow, fast = np.exp(rng.uniform(*np.log(WANDER_HZ), 2))
+        slow, fast = log_uniform(rng, WANDER_HZ), log_uniform(rng, WANDER_HZ)
         one, two = rng.uniform(0, 2 * math.pi, 2)
         return cls(
             np.repeat(clear[..., None], 3, -1).astype(np.float32),
             added.astype(np.float32),
             shine.astype(np.float32),
-            math.exp(rng.uniform(*np.log(WANDER_PX))),
-            (float(slow), float(fast)),
+            log_uniform(rng, WANDER_PX),
+            (slow, fast),
             (float(one), float(two)),
         )
 
@@ -111,7 +112,7 @@ def _highlights(rng: np.random.Generator, u: Field, v: Field, half: list[float])
         y = v - rng.uniform(-0.8, 0.8) * half[1]
         along = x * math.cos(angle) + y * math.sin(angle)
         across = y * math.cos(angle) - x * math.sin(angle)
-        length, width = np.exp(rng.uniform(*np.log(HIGHLIGHT_CM), 2))
+        length, width = log_uniform(rng, HIGHLIGHT_CM), log_uniform(rng, HIGHLIGHT_CM)
         level = rng.uniform(*HIGHLIGHT)
         total += level * np.exp(-0.5 * ((along / length) ** 2 + (across / width) ** 2))
     return np.asarray(total, np.float32)

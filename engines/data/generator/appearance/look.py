@@ -13,7 +13,7 @@ from ..timeline import Looks, Recipe
 from .glasses import Glasses
 from .skin import bearded, darker, lines
 
-DARK_GAIN = (0.12, 0.5)  # of a dark room's light, log-uniform
+DARK_GAIN = (0.22, 0.55)  # of a dark room's light, log-uniform
 DARK_NOISE = (1.0, 2.2)  # times the sensor's
 LEAST_PX = 0.3  # in the picture, of an ME of a small face: less is nowhere to be seen
 

@@ -41,7 +41,10 @@ ROUNDS = 6  # of the robust fit of the head's motion
 LEAST_SPREAD_CM = 0.02  # of the robust fit: the mesh's own noise
 STILL = 0.7  # Tukey's limit in spreads is this much times 4.685
 TAPER = 1.0  # standard deviations: a region's window is whole up to here
+MOUTH = ("mouth corner", "lips", "chin")
+PARTING = 0.5  # of a region's motion: lips that part or close by more are as in speech
 LID_POINTS = ((159, 145), (386, 374))
+LIP_POINTS = (13, 14)
 
 
 class Window(NamedTuple):
@@ -175,7 +178,7 @@ def _along(geometry: Geometry, mesh: Floats) -> Floats:
 def _lids(places: Floats) -> Floats:
     apart = np.hypot(*(places[:, 263] - places[:, 33]).T)
     openings = [np.hypot(*(places[:, low] - places[:, up]).T) for up, low in LID_POINTS]
-    return np.stack(openings, -1) / apart[:, None]
+    return np.asarray(np.stack(openings, -1) / apart[:, None], np.float64)
 
 
 def _eyes_rest(course: Course, row: int, other: int) -> bool:
@@ -192,6 +195,8 @@ def _between(course: Course, row: int, other: int, person: str, family: str) -> 
     again = _change(course, row - AGREE_FRAMES, other + AGREE_FRAMES)
     places = np.median(course.places[row - BESIDE : row + BESIDE + 1], 0)
     size = np.hypot(*rest.T)
+    upper, lower = LIP_POINTS
+    parting = abs(float(rest[lower, 1] - rest[upper, 1]))
     found = []
     for region in REGIONS:
         window = WINDOWS[region]
@@ -204,6 +209,8 @@ def _between(course: Course, row: int, other: int, person: str, family: str) -> 
         inside = weight > 0.3
         alike = _cosine(rest[inside], again[inside])
         strong = STRONG_CM[0] <= strongest <= STRONG_CM[1]
+        if region in MOUTH and parting > PARTING * strongest:
+            continue
         if strong and strongest >= CONTRAST * elsewhere and alike >= AGREEMENT:
             moves = (rest * weight[:, None]).astype(np.float32)
             moves /= np.hypot(*moves.T).max()
@@ -230,7 +237,7 @@ def _strength(size: Floats, weight: Floats) -> float:
     return float(np.quantile(size[weight > 0.6], 0.75))
 
 
-def _cosine(one: Floats, other: Floats) -> float:
+def _cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     both = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float((one * other).sum()) / max(both, 1e-9)
 

@@ -18,6 +18,7 @@ from microspot.engines.data.generator.families import (
     REGIONS,
     LocalField,
     MeasuredField,
+    OneSided,
     Patch,
     draw_local,
     draw_shape,
@@ -118,6 +119,21 @@ def test_measured_fields_move_a_face_as_far_as_they_say(motion: Motion) -> None:
     x, y = motion.geometry.landmarks[1].round().astype(int)
     assert flow[y, x, 1] == pytest.approx(motion.geometry.px_per_cm, rel=0.1)
     assert motion.field(field) is flow  # made once
+
+
+def test_a_measured_field_may_be_shown_on_one_side_alone(motion: Motion) -> None:
+    points = motion.geometry.landmarks
+    for side, here, there in (("L", 291, 61), ("R", 61, 291)):
+        flow = motion.field(OneSided(_field("mouth corner"), side))[..., 1]
+        near, far = (flow[tuple(points[at].round().astype(int)[::-1])] for at in (here, there))
+        assert near > 0.9 * motion.geometry.px_per_cm
+        assert far < 0.1 * near
+    rng = np.random.default_rng(6)
+    families = Families(usual=0, measured=1)
+    for region, alone in (("mouth corner", True), ("chin", False)):
+        shapes = [draw_shape(rng, families, [_field(region)]) for _ in range(60)]
+        sides = {shape.side for shape in shapes if shape is not None}
+        assert sides == ({"", "L", "R"} if alone else {""})
 
 
 def test_labels_only_where_units_are_known(motion: Motion) -> None:

@@ -94,6 +94,19 @@ def test_blinks_are_left_out(rest: tuple[np.ndarray, np.ndarray]) -> None:
     assert [one for one in found if one.field.region == "eye"] == []
 
 
+def test_lips_that_part_are_left_out(rest: tuple[np.ndarray, np.ndarray]) -> None:
+    level = np.clip((np.arange(FRAMES) - 20) / 10, 0, 1)
+    away = np.hypot(*(rest[0] - rest[0][17]).T)
+    moves = np.zeros((FRAMES, POINTS, 2))
+    moves[..., 1] = 0.5 * level[:, None] * np.exp(-0.5 * (away / 0.9) ** 2)
+    assert "lips" in {one.field.region for one in measure(_course(rest, moves), "a", MEASURED)}
+    lower = [14, 17, 84, 314, 87, 317, 178, 402, 181, 405, 85, 315, 16, 15, 86, 316, 180, 404]
+    moves[:, lower, 1] = 0.5 * level[:, None]
+    moves[:, 13, 1] = 0
+    found = measure(_course(rest, moves), "a", MEASURED)
+    assert "lips" not in {one.field.region for one in found}
+
+
 def _field(direction: float, family: str = MEASURED) -> MeasuredField:
     moves = np.zeros((POINTS, 2), np.float32)
     moves[:9] = np.cos(direction), np.sin(direction)
