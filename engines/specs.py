@@ -17,7 +17,6 @@ from .receptive import Conv, radius
 
 NMS_RULES = ("greedy", "author", "soft")
 MOTIONS = ("flow", "difference")
-OPERATING_POINT = 0.1  # false alarms a minute that shipped thresholds may give on validation data
 MOST = 32  # lags, windows, kernels, labels: no spec has more; not from the papers
 # longest cluster of overlapping intervals before a barrier; not from the papers
 CLUSTER_TICKS = 300

@@ -15,7 +15,7 @@ import typer
 from ..errors import DataError, UsageError, install
 from ..evaluation.exams.commands import Person, exam
 from ..evaluation.metrics import HIT_IOU
-from ..specs import OPERATING_POINT
+from ..evaluation.rates import OPERATING_POINT, AlarmLimits
 from ..tensorrt.commands import COMMANDS
 from .entry_point import run_command, version_option
 
@@ -205,24 +205,27 @@ def calibrate(
     faces: Annotated[Path, typer.Option(help="folder of portraits; its validation faces are used")],
     alarms: Annotated[
         float, typer.Option(min=0, max=1000, help="the operating point: most false alarms a minute")
-    ] = OPERATING_POINT,
+    ] = OPERATING_POINT.per_min,
+    upper: Annotated[
+        float, typer.Option(min=0, max=1000, help="most of the upper end of their 95 % interval")
+    ] = OPERATING_POINT.high,
     t_crn: Annotated[float, typer.Option(min=0, max=1, help="the lowest T_CRN to choose")] = 0.0,
     footage: Annotated[
-        list[Path] | None, typer.Option(help="real video without MEs, to be quiet on too")
+        list[Path] | None, typer.Option(help="real video without MEs, on which none may alarm")
     ] = None,
     person: Person = None,
     write: Annotated[
         bool, typer.Option("--write", help="into the manifest of the weights")
     ] = False,
-    clips: Annotated[int, typer.Option(min=1, max=10_000, help="clips of a minute")] = 30,
+    clips: Annotated[int, typer.Option(min=1, max=10_000, help="clips of a minute")] = 120,
     workers: Annotated[
         int, typer.Option(min=1, max=MOST_WORKERS, help="processes that render")
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Thresholds on minutes of validation faces: the most recall at a limit of false alarms."""
+    """Thresholds on minutes of validation faces with one ME each: the most recall within limits."""
     from ..data.people import parts_for
-    from ..evaluation.exams.heldout import calibrate_on_faces
+    from ..evaluation.exams.tuning import calibrate_on_faces
     from ..loading import load_engines
     from ..manifest import set_thresholds
 
@@ -232,7 +235,7 @@ def calibrate(
             loaded,
             faces,
             clips=clips,
-            alarms=alarms,
+            limits=AlarmLimits(alarms, upper),
             t_crn=t_crn,
             footage=parts,
             workers=workers,

@@ -4,18 +4,20 @@ Every examination runs the offline reference, which the stream equals (tests/law
 table.
 
 commands         `microspot-engines exam`, one subcommand for each examination
+whole_table      all of them, one after the other
 heldout          synthetic clips of test faces, with every distractor
-semireal         movements of known time and strength warped into quiet segments of real video
+semireal         movements of known time and strength warped into real video, in rows
 alarms           false alarms on real video without known MEs: quiet, in speech, in blinks
-sweep            camera rates, face sizes, bitrates and the like
-widths           how small a face may be
+cameras          camera rates, face sizes, bitrates and the like
 aligner          the real aligner's jitter, beside what the generator assumes
 measured         the family of movements that no training may see
-recordings       Recording, SpottingResult and the report of many of them
+tuning           thresholds on validation faces, silent on footage for tuning
+rendering        synthetic clips rendered during an examination
+recordings       Recording and SpottingResult
+segments         recordings cut where the stream would see a Gap
+report           the figures of many results, with intervals
+clusters         intervals by cluster bootstrap
+surroundings     how far the rest of a face moved before an ME
 recognition      labels and intensity curves of the hits
 mesh_annotation  blinks, speech and quiet in real video, by rules on the mesh
-alarm_counts     false alarms per minute with exact intervals
-composites       excerpts of footage repeated as by other cameras
-tuning           thresholds that are quiet on composites of footage that no examination uses
-video_link       a codec at a bitrate, and the aligner behind it
 """

@@ -19,8 +19,8 @@ from ...data.faces import find_faces, load_face
 from ...data.generator.timeline import Recipe
 from ...errors import DataError
 from ..crop_jitter import measure
+from .cameras.film import compose
 from .recordings import Say, silent
-from .sweep import compose
 
 SHARE = 0.05  # of the portraits
 WIDTHS_PX = (100.0, 250.0)  # of the mesh, log-uniform

@@ -12,7 +12,7 @@ import typer
 
 from ...data.footage import VIDEOS
 from ...data.people import parts_for
-from ...errors import DataError
+from ...errors import DataError, UsageError
 
 exam = typer.Typer(
     help="Measure what weights are worth, on faces and footage that no training has seen."
@@ -33,7 +33,12 @@ Seed = Annotated[int, typer.Option(min=0, help="everything follows from it")]
 Workers = Annotated[int, typer.Option(min=1, max=1024, help="processes that render")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
+OneFamily = Annotated[str, typer.Option(help="whose MEs: usual or measured")]
+
 SEED = 2026
+USUAL = "usual"
+MEASURED = "measured"  # from the expressions of the examined people; no training sees it
+
 
 
 @exam.command()
@@ -44,6 +49,10 @@ def heldout(
     baseline: Annotated[
         bool, typer.Option(help="also the feature-difference baseline, calibrated alike")
     ] = False,
+    family: OneFamily = USUAL,
+    videos: Annotated[
+        list[Path] | None, typer.Option(help="where the measured family is measured")
+    ] = None,
     seed: Seed = SEED,
     workers: Workers = 1,
     as_json: Json = False,
@@ -53,8 +62,14 @@ def heldout(
     Labels are judged on the intervals as spotted.
     """
     from ...loading import load_engines
-    from .heldout import ClipPlan, calibrate_on_faces, examine_heldout
+    from .heldout import examine_heldout
+    from .measured.family import measure_family
+    from .rendering import ClipPlan
+    from .tuning import calibrate_on_faces
 
+    measured = None
+    if _known(family) == MEASURED:
+        measured = measure_family(parts_for(_files(videos or []), "exam"), _progress)
     sets = [load_engines(engines)]
     if sets[0].recognizer is not None:
         sets.append(load_engines(engines, labels=5))
@@ -63,7 +78,7 @@ def heldout(
         best = calibrate_on_faces(uncalibrated, faces, workers=workers, progress=_progress)
         spec = replace(uncalibrated.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
         sets.append(replace(uncalibrated, spotter=spec))
-    plan = ClipPlan(clips=clips, seed=seed)
+    plan = ClipPlan(clips=clips, seed=seed, family=measured)
     report = examine_heldout(sets, faces, plan, workers=workers, progress=_progress)
     _print(report, as_json)
 
@@ -72,10 +87,15 @@ def heldout(
 def semireal(
     videos: Videos,
     engines: Engines = None,
-    repeats: Annotated[
-        int,
-        typer.Option(min=1, max=10_000, help="passes over the videos, each with other movements"),
-    ] = 30,
+    row: Annotated[
+        list[str] | None, typer.Option(help="quiet, upper or slow; by default all three")
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="usual or measured; by default both")
+    ] = None,
+    places: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="of MEs in a row; by default its own")
+    ] = None,
     sham: Annotated[
         bool, typer.Option(help="the control: moved and moved back, so that every hit is false")
     ] = False,
@@ -83,13 +103,29 @@ def semireal(
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
-    """Movements of known time and strength warped into quiet segments of real video."""
+    """Movements of known time and strength warped into real video, in rows."""
     from ...loading import load_engines
-    from .semireal import examine_semireal
+    from .measured.family import measure_family
+    from .semireal.rows import ROWS, PlayOptions, examine_semireal
+    from .semireal.shapes import StaysOut, UsualFamily
 
     parts = parts_for(_files(videos), "exam", person)
+    chosen: list[Any] = []
+    for name in family or [USUAL, MEASURED]:
+        if _known(name) == MEASURED:
+            chosen.append(StaysOut(measure_family(parts, _progress)))
+        else:
+            chosen.append(UsualFamily())
     with load_engines(engines) as loaded:
-        _print(examine_semireal(loaded, parts, seed, repeats, _progress, sham), as_json)
+        rows = examine_semireal(
+            loaded,
+            parts,
+            rows=row or ROWS,
+            families=chosen,
+            options=PlayOptions(places, seed, sham),
+            progress=_progress,
+        )
+    _print({"rows": rows}, as_json)
 
 
 @exam.command()
@@ -99,17 +135,21 @@ def alarms(
     minutes: Annotated[
         float, typer.Option(min=0, max=10_000, help="of composites, beside the videos themselves")
     ] = 20.0,
+    stills: Annotated[
+        Path | None, typer.Option(help="folder for pictures of every alarm, to be looked at")
+    ] = None,
     person: Person = None,
     seed: Seed = SEED,
     as_json: Json = False,
 ) -> None:
     """False alarms on real video and on composites of it: quiet, in speech, in blinks."""
     from ...loading import load_engines
-    from .alarms import examine_alarms
+    from .alarms.examination import examine_alarms
 
     parts = parts_for(_files(videos), "exam", person)
     with load_engines(engines) as loaded:
-        _print(examine_alarms(loaded, parts, seed, minutes, _progress), as_json)
+        report = examine_alarms(loaded, parts, seed, minutes, stills=stills, progress=_progress)
+    _print(report, as_json)
 
 
 @exam.command()
@@ -126,7 +166,7 @@ def sweep(
 ) -> None:
     """The same movements at several camera rates, face sizes, bitrates and the like."""
     from ...loading import load_engines
-    from .sweep import examine_sweep, plan_of
+    from .cameras.sweep import examine_sweep, plan_of
 
     with load_engines(engines) as loaded:
         rows = examine_sweep(
@@ -156,7 +196,7 @@ def widths(
 ) -> None:
     """Movements in real video at widths of the face from 40 to 400 px: how small it may be."""
     from ...loading import load_engines
-    from .widths import examine_widths
+    from .cameras.widths import examine_widths
 
     parts = parts_for(_files(videos), "tune" if tuning else "exam", person)
     with load_engines(engines) as loaded:
@@ -175,6 +215,39 @@ def aligner(
     from .aligner import examine_aligner
 
     _print(examine_aligner(faces, share=share, seed=seed, progress=_progress), as_json)
+
+
+@exam.command(name="all")
+def everything(
+    faces: Faces,
+    videos: Annotated[list[Path], typer.Option(help="the examined videos, or folders of them")],
+    engines: Engines = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="one of the examinations; by default all")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for each examination's JSON as soon as it is done")
+    ] = None,
+    small: Annotated[
+        bool, typer.Option(help="a tenth of each: to see that all runs, not to measure")
+    ] = False,
+    seed: Seed = SEED,
+    as_json: Json = False,
+) -> None:
+    """The whole table: held-out faces, real video in rows, alarms, rates, sizes and bitrates."""
+    from ...loading import load_engines
+    from .whole_table import Table, examine_all
+
+    parts = parts_for(_files(videos), "exam")
+    with load_engines(engines) as loaded:
+        table = Table(loaded, faces, parts, seed, small, out)
+        _print(examine_all(table, only or (), _progress), as_json)
+
+
+def _known(family: str) -> str:
+    if family not in (USUAL, MEASURED):
+        raise UsageError(f"family {family!r}: choose {USUAL} or {MEASURED}")
+    return family
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ ground truth frame by frame. Not from the papers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ CORNERS_MOVE = 0.06
 BROWS_MOVE = 0.05
 LIDS_MOVE = 0.3  # of their open level
 HEAD_MOVES = 0.15
+BLINK_CLEAR_S = 0.1  # before and after a blink, in which it still pulls at the brows
 BRIDGED_S = 0.3  # shorter breaks in speech, or between two movements, are not quiet
 
 Flags = NDArray[np.bool_]
@@ -44,17 +45,19 @@ Flags = NDArray[np.bool_]
 class Annotation:
     """What the face does in each aligned frame, all (N,) bool.
 
-    Blinks and mouth movements (speech) may overlap; quiet is neither.
+    Blinks and mouth movements (speech) may overlap; quiet is neither. upper_quiet: lids, brows and
+    head are still, whatever the mouth does, and no blink is within BLINK_CLEAR_S.
     """
 
     blink: Flags
     mouth: Flags
     quiet: Flags
+    upper_quiet: Flags = field(default_factory=lambda: np.zeros(0, bool))
 
 
 def annotate(footage: Footage) -> Annotation:
     """Annotate footage by the rules of this module, segment by segment."""
-    blink, mouth, still = (np.zeros(len(footage.aligned), bool) for _ in range(3))
+    blink, mouth, still, upper = (np.zeros(len(footage.aligned), bool) for _ in range(4))
     for first, stop in footage.segments():
         rows = slice(first, stop)
         at = footage.at_ns[first:stop] / SECOND_NS
@@ -63,8 +66,10 @@ def annotate(footage: Footage) -> Annotation:
         eyes = float(np.median(np.hypot(*(mesh[:, LIDS[0][2]] - mesh[:, LIDS[1][2]]).T)))
         blink[rows] = _blinks(mesh, at)
         mouth[rows] = _joined(_mouth(mesh, at), at)
-        still[rows] = ~_joined(blink[rows] | mouth[rows] | _moves(mesh, affines, at, eyes), at)
-    return Annotation(blink, mouth, still)
+        moves = _moves(mesh, affines, at, eyes)
+        still[rows] = ~_joined(blink[rows] | mouth[rows] | moves, at)
+        upper[rows] = ~_joined(_near(blink[rows], at, BLINK_CLEAR_S) | moves, at)
+    return Annotation(blink, mouth, still, upper)
 
 
 def runs(flags: Flags, rows: FrameRange) -> list[FrameRange]:
@@ -133,6 +138,12 @@ def _range(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.f
     """(N,) largest less smallest within MOVING_S around each frame."""
     near = [values[np.abs(at - t) <= MOVING_S / 2] for t in at]
     return np.array([v.max() - v.min() for v in near])
+
+
+def _near(flags: Flags, at: NDArray[np.float64], reach_s: float) -> Flags:
+    """Where a flag is set, or one within `reach_s`."""
+    away = np.abs(at[:, None] - at[flags][None, :])
+    return np.asarray(away.min(1, initial=np.inf) <= reach_s)
 
 
 def _joined(flags: Flags, at: NDArray[np.float64]) -> Flags:

@@ -2,15 +2,14 @@
 
 A recording is aligned crops of one face with all movements that are known in them. It is run as a
 whole segment by `engines.reference`; counts are also given by displacement, which shows how faint a
-movement may be.
+movement may be. Movements that nobody can judge (doubtful ones) count nowhere: what fits one is
+neither a hit nor a false alarm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,16 @@ from ...alignment.face_template import SPAN
 from ...clips import SECOND_NS, to_ticks
 from ...data.generator.actions import MESH_WIDTH_CM
 from ...data.generator.timeline import Movement
-from ...intervals import Intervals, iou
+from ...data.generator.truth import DOUBTFUL, MICRO
+from ...intervals import Intervals
 from ...reference import spot
 from ...runtime.engine import EngineSet
-from ..calibration import clip_features
+from ..calibration import Spans, clip_features, judged, overlaps
 from ..metrics import HIT_IOU, one_to_one
+from .surroundings import surroundings_px
 
 # Displacements are reported in px of a 160 px crop that is 19 cm wide, as the field does.
 REFERENCE_PX_PER_CM = 8.4
-BINS_PX = (0.5, 1.0, 2.0)  # edges of the reported displacements
 
 Say = Callable[[str], None]
 
@@ -48,12 +48,20 @@ def crop_px(px: float, side: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One segment of a face: times_ns (N,), crops (N, 3, S, S) uint8 RGB, known movements."""
+    """One segment of a face: times_ns (N,), crops (N, 3, S, S) uint8 RGB, known movements.
+
+    cluster: what figures are resampled by, a face or a piece of footage; by default the name.
+    """
 
     name: str
     times_ns: NDArray[np.int64]
     crops: NDArray[np.uint8]
     movements: tuple[Movement, ...] = ()
+    cluster: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.cluster:
+            object.__setattr__(self, "cluster", self.name)
 
     @property
     def minutes(self) -> float:
@@ -62,89 +70,62 @@ class Recording:
 
     def micros(self) -> list[Movement]:
         """The micro-expressions."""
-        return [m for m in self.movements if m.kind == "micro"]
+        return [m for m in self.movements if m.kind == MICRO]
 
     def micro_spans(self) -> NDArray[np.int64]:
         """Onset and offset of the micro-expressions, (G, 2) in ns."""
-        spans = [(m.onset_ns, m.offset_ns) for m in self.micros()]
-        return np.asarray(spans, np.int64).reshape(-1, 2)
+        return _spans(self.micros())
+
+    def doubtful_spans(self) -> NDArray[np.int64]:
+        """Onset and offset of the doubtful movements, (D, 2) in ns."""
+        return _spans([m for m in self.movements if m.kind == DOUBTFUL])
+
+
+def _spans(movements: Sequence[Movement]) -> NDArray[np.int64]:
+    return np.asarray([(m.onset_ns, m.offset_ns) for m in movements], np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True, eq=False)
 class SpottingResult:
     """What was spotted in a recording, in ticks, and what it hit.
 
-    hits: which found interval hit which micro-expression, one to one. mislocated: number of found
-    intervals that hit nothing but overlap a micro-expression.
+    found: without what fits a doubtful movement. hits: which found interval hit which
+    micro-expression, one to one. mislocated: number of found intervals that hit nothing but overlap
+    a micro-expression. surroundings: how far the rest of the face moved before each
+    micro-expression, crop px.
     """
 
     recording: Recording
     found: Intervals
     hits: tuple[tuple[int, int], ...]  # (index in found, index in recording.micros())
     mislocated: int = 0
+    surroundings: tuple[float, ...] = ()
+
+
+def _ticks(spans: NDArray[np.int64], origin: int, grid_hz: int) -> Spans:
+    return to_ticks(spans[:, 0], spans[:, 1], origin, grid_hz)
 
 
 def examine(recording: Recording, engines: EngineSet) -> SpottingResult:
     """Spot the recording as one segment and match what is found with what is known, at HIT_IOU."""
-    found = spot(clip_features(recording.crops, recording.times_ns, engines), engines)
-    spans = recording.micro_spans()
+    spotted = spot(clip_features(recording.crops, recording.times_ns, engines), engines)
     origin = int(recording.times_ns[0])
-    start, stop = to_ticks(spans[:, 0], spans[:, 1], origin, engines.spotter.grid_hz)
-    overlap = iou(found.start[:, None], found.stop[:, None], start, stop)
+    grid_hz = engines.spotter.grid_hz
+    micros = _ticks(recording.micro_spans(), origin, grid_hz)
+    doubtful = _ticks(recording.doubtful_spans(), origin, grid_hz)
+    found = spotted[judged(spotted, micros, doubtful)]
+    overlap = overlaps(found, micros)
     hits = one_to_one(overlap, HIT_IOU)
     touching = set(np.flatnonzero(overlap.max(1, initial=0) > 0).tolist())
     mislocated = touching - {index for index, _ in hits}
-    return SpottingResult(recording, found, tuple(hits), len(mislocated))
+    around = [
+        surroundings_px(recording.crops, recording.times_ns, movement)
+        for movement in recording.micros()
+    ]
+    return SpottingResult(recording, found, tuple(hits), len(mislocated), tuple(around))
 
 
 def without_pixels(result: SpottingResult) -> SpottingResult:
     """The result without the crops of its recording, so that many can be kept."""
     empty = np.empty((0, *result.recording.crops.shape[1:]), np.uint8)  # a view would keep them all
     return replace(result, recording=replace(result.recording, crops=empty))
-
-
-def report(results: Sequence[SpottingResult], side: int) -> dict[str, Any]:
-    """Precision, recall, F1 and false alarms per minute of all recordings, recall by displacement.
-
-    `mislocated` of the false alarms overlap a micro-expression, at too low an IoU or as a second
-    interval on it. side: of the crops in whose px the movements' `peak_px` are.
-    """
-    minutes = sum(result.recording.minutes for result in results)
-    truths = sum(len(result.recording.micros()) for result in results)
-    found = sum(len(result.found) for result in results)
-    hits = sum(len(result.hits) for result in results)
-    return {
-        "minutes": round(minutes, 2),
-        "truths": truths,
-        "found": found,
-        **figures(hits, found, truths),
-        "false_alarms_per_min": round((found - hits) / minutes, 3) if minutes else None,
-        "mislocated": sum(result.mislocated for result in results),
-        "recall_by_px": _by_displacement(results, side),
-    }
-
-
-def figures(hits: int, found: int, truths: int) -> dict[str, float]:
-    """Precision, recall and F1; 0 where nothing was found or nothing is there."""
-    precision = hits / found if found else 0.0
-    recall = hits / truths if truths else 0.0
-    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
-    return {"precision": round(precision, 4), "recall": round(recall, 4), "f1": round(f1, 4)}
-
-
-def _by_displacement(results: Sequence[SpottingResult], side: int) -> dict[str, str]:
-    """Hits of truths by their peak displacement in reference px, such as {"0.5-1": "3/7"}."""
-    between = [f"{a:g}-{b:g}" for a, b in pairwise(BINS_PX)]
-    names = [f"< {BINS_PX[0]:g}", *between, f"> {BINS_PX[-1]:g}"]
-    hits = [0] * len(names)
-    truths = [0] * len(names)
-    for result in results:
-        hit = {truth for _, truth in result.hits}
-        for i, movement in enumerate(result.recording.micros()):
-            px = reference_px(movement.peak_px, side)
-            place = int(np.searchsorted(BINS_PX, px, side="right"))
-            truths[place] += 1
-            if i in hit:
-                hits[place] += 1
-    rows = zip(names, hits, truths, strict=True)
-    return {name: f"{hit}/{count}" for name, hit, count in rows if count}

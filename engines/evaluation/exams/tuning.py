@@ -1,112 +1,120 @@
-"""What `calibrate --footage` requires of thresholds: few alarms on composites of tuning footage.
+"""Thresholds for a set of weights: on synthetic minutes of validation faces, and silent on footage.
 
-Tuning footage is of people whom no examination counts. Not from the papers.
+The pair (T_CPN, T_CRN) is chosen jointly: the most recall at an operating point of false alarms a
+minute, on clips with one ME a minute, all rates and sizes; and no alarm on the footage of people
+with whom thresholds may be set, as it is. Not from the papers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...data.footage import read_footage
 from ...data.people import ClipPart
+from ...errors import UsageError
 from ...runtime.engine import EngineSet
 from ...specs import SpotterSpec
-from ..calibration import Scored, score_clip, spotted_at
-from .alarm_counts import AlarmCounts
-from .composites import SHARES, Excerpt, composite_recordings, count_composite, excerpts_of
-from .mesh_annotation import annotate
-from .recordings import Recording, Say, SpottingResult, silent
+from ..calibration import (
+    T_CRN_GRID,
+    Scored,
+    best_thresholds,
+    curve,
+    score_clip,
+    spotted_at,
+)
+from ..rates import OPERATING_POINT, AlarmLimits
+from .recordings import Say, silent
+from .rendering import EXAM_RECIPE, SEED, ClipPlan, RenderJob, recording_of, render_jobs, rendered
+from .segments import segments
+from .semireal.whole_clips import cut
 
-# The most that thresholds may give on composites of tuning footage: alarms a minute, and the share
-# of blinks taken for an ME.
-LIMITS = {"quiet": 1.0, "speech": 2.0, "blinks": 0.05}
-
-
-@dataclass(frozen=True, eq=False)
-class Composite:
-    """One composite of tuning footage, scored for all thresholds.
-
-    category: a key of SHARES. source: name of the excerpt, part: what the composite shows of it.
-    recording and part have no pixels.
-    """
-
-    category: str
-    source: str
-    recording: Recording
-    part: Excerpt
-    scored: Scored
+CLIPS = 120
+CLIP_S = 60.0
+TUNING_RECIPE = replace(EXAM_RECIPE, micro_per_min=1.0)  # as rare as MEs may be
 
 
-def score_composites(
+def calibrate_on_faces(
     engines: EngineSet,
-    clips: Sequence[ClipPart],
-    seed: int,
-    minutes: float,
+    faces: Path,
+    *,
+    clips: int = CLIPS,
+    limits: AlarmLimits = OPERATING_POINT,
+    t_crn: float = 0.0,
+    footage: Sequence[ClipPart] = (),
+    workers: int = 1,
     progress: Say = silent,
-) -> list[Composite]:
-    """Composites, `minutes` in all, of the clips."""
-    excerpts: dict[str, list[Excerpt]] = {name: [] for name in SHARES}
-    for path, use in clips:
-        footage = read_footage(path, use.from_s, use.to_s, keep_frames=False)
-        for name, found in excerpts_of(footage, annotate(footage)).items():
-            excerpts[name] += found
-    rng = np.random.default_rng(seed)
-    composites = []
-    no_truths = np.empty((0, 2), np.int64)
-    for name, found in excerpts.items():
-        share = minutes * SHARES[name]
-        for excerpt, part, recording in composite_recordings(rng, found, share, name):
-            scored = score_clip(engines, recording.crops, recording.times_ns, no_truths)
-            empty = np.empty((0, *recording.crops.shape[1:]), np.uint8)  # a view keeps the pixels
-            composites.append(
-                Composite(
-                    category=name,
-                    source=excerpt.name,
-                    recording=replace(recording, crops=empty),
-                    part=replace(part, crops=empty),
-                    scored=scored,
-                )
-            )
-        progress(f"{name}: {len(found)} sources")
-    return composites
+) -> dict[str, Any]:
+    """`calibration.best_thresholds` on minutes of validation faces with one ME each.
 
-
-def count_alarms(composites: Sequence[Composite], spec: SpotterSpec) -> dict[str, AlarmCounts]:
-    """The alarms on the composites of each category at the thresholds of `spec`."""
-    counts = {name: AlarmCounts() for name in SHARES}
-    for one in composites:
-        result = SpottingResult(one.recording, spotted_at(one.scored, spec), ())
-        count_composite(counts[one.category], result, one.part, spec.grid_hz)
-        counts[one.category].sources.add(one.source)
-    return counts
-
-
-def quiet_trials(
-    composites: Sequence[Composite], trials: Sequence[SpotterSpec]
-) -> list[SpotterSpec]:
-    """The trials that keep LIMITS on the composites.
-
-    A limit that no trial keeps becomes the lowest figure of any trial.
+    limits: of the false alarms. t_crn: the lowest T_CRN to choose. footage: real videos, on which
+    no pair may alarm; where every pair does, those with the fewest alarms are left. Returned are
+    also the limits, the `curve` over T_CRN, and as `footage` its minutes and alarms. Raises
+    UsageError for a T_CRN outside of those that are tried.
     """
-    found = [_figures(count_alarms(composites, trial)) for trial in trials]
-    limits = {}
-    for name, limit in LIMITS.items():
-        limits[name] = max(limit, min(figures[name] for figures in found))
-    kept = []
-    for trial, figures in zip(trials, found, strict=True):
-        if all(figures[name] <= limit for name, limit in limits.items()):
-            kept.append(trial)
-    return kept
+    if not 0 <= t_crn <= max(T_CRN_GRID):
+        raise UsageError(f"lowest T_CRN {t_crn}: expected 0 to {max(T_CRN_GRID)}")
+    plan = ClipPlan(clips, CLIP_S, SEED, "validation", TUNING_RECIPE)
+    jobs = render_jobs(faces, plan, engines.spotter.side)
+    scored = _score_clips(engines, jobs, workers, progress)
+    real = score_footage(engines, footage, progress)
+
+    def allowed(trials: Sequence[SpotterSpec]) -> Sequence[SpotterSpec]:
+        return quietest(real, [trial for trial in trials if trial.t_crn >= t_crn])
+
+    best = best_thresholds(scored, engines.spotter, limits, allowed)
+    spec = replace(engines.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
+    ticks = sum(one.scores.shape[1] for one in real)
+    return best | {
+        "alarms_limit": limits.per_min,
+        "upper_limit": limits.high,
+        "least_t_crn": t_crn,
+        "curve": curve(scored, spec),
+        "footage": {
+            "minutes": round(ticks / spec.grid_hz / 60, 2),
+            "alarms": alarms_at(real, spec),
+        },
+    }
 
 
-def _figures(counts: dict[str, AlarmCounts]) -> dict[str, float]:
-    """What LIMITS limits, 0 where there are no composites."""
-    figures = {}
-    for name, one in counts.items():
-        figures[name] = 60 * one.alarms / max(one.seconds, 1.0)
-    blinks = counts["blinks"]
-    figures["blinks"] = blinks.on_blinks / max(blinks.blinks, 1)
-    return figures
+def _score_clips(
+    engines: EngineSet, jobs: Sequence[RenderJob], workers: int, progress: Say
+) -> list[Scored]:
+    """The scores of every segment of the clips, in order."""
+    scored = []
+    for done, clip in enumerate(rendered(jobs, workers), 1):
+        for one in segments(recording_of(clip)):
+            spans = one.micro_spans(), one.doubtful_spans()
+            scored.append(score_clip(engines, one.crops, one.times_ns, *spans))
+        progress(f"clip {done}/{len(jobs)}")
+    return scored
+
+
+def score_footage(
+    engines: EngineSet, clips: Sequence[ClipPart], progress: Say = silent
+) -> list[Scored]:
+    """The scores of every segment of real videos, in which no ME is known."""
+    nothing = np.empty((0, 2), np.int64)
+    scored = []
+    for path, part in clips:
+        footage = read_footage(path, part.from_s, part.to_s, keep_frames=False)
+        for one in cut(footage):
+            scored.append(score_clip(engines, one.crops, one.times_ns, nothing))
+        progress(f"{path.name}: {footage.minutes:.2f} minutes scored")
+    return scored
+
+
+def alarms_at(scored: Sequence[Scored], spec: SpotterSpec) -> int:
+    """How many intervals are found at the thresholds of `spec`."""
+    return sum(len(spotted_at(one, spec)) for one in scored)
+
+
+def quietest(scored: Sequence[Scored], trials: Sequence[SpotterSpec]) -> list[SpotterSpec]:
+    """The trials without an alarm; where there is none, those with the fewest."""
+    counts = [alarms_at(scored, trial) for trial in trials]
+    fewest = min(counts, default=0)
+    return [trial for trial, count in zip(trials, counts, strict=True) if count == fewest]

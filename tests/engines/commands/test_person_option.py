@@ -13,7 +13,10 @@ from microspot.engines.data import people
 from microspot.engines.data.generator import synthesize
 from microspot.engines.data.people import ClipPart, ClipUse
 from microspot.engines.errors import DataError
-from microspot.engines.evaluation.exams import alarms, heldout, semireal, widths
+from microspot.engines.evaluation.exams import tuning
+from microspot.engines.evaluation.exams.alarms import examination
+from microspot.engines.evaluation.exams.cameras import widths
+from microspot.engines.evaluation.exams.semireal import rows
 from microspot.realtime.sources.synthetic_clip import sample_clip
 
 Given = list[ClipPart]
@@ -50,7 +53,7 @@ COMMANDS = {
         "calibrate --engines baseline --faces {folder} --footage {video} --json",
         "tune",
     ),
-    "semireal": ("exam semireal {folder} --engines baseline --json", "exam"),
+    "semireal": ("exam semireal {folder} --engines baseline --family usual --json", "exam"),
     "alarms": ("exam alarms {folder} --engines baseline --json", "exam"),
     "widths": ("exam widths {folder} --engines baseline --json", "exam"),
     "widths, tuning": ("exam widths {folder} --engines baseline --tuning --json", "tune"),
@@ -74,10 +77,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Given:
         found.append((path, ClipUse("", path.name, "", "train", from_s, to_s, False)))
         return []
 
-    monkeypatch.setattr(semireal, "examine_semireal", examine)
-    monkeypatch.setattr(alarms, "examine_alarms", examine)
+    monkeypatch.setattr(rows, "examine_semireal", examine)
+    monkeypatch.setattr(examination, "examine_alarms", examine)
     monkeypatch.setattr(widths, "examine_widths", examine)
-    monkeypatch.setattr(heldout, "calibrate_on_faces", calibrate)
+    monkeypatch.setattr(tuning, "calibrate_on_faces", calibrate)
     monkeypatch.setattr(synthesize, "read_backgrounds", background)
     return found
 

@@ -21,6 +21,7 @@ from microspot.engines.evaluation.calibration import (
     report_at,
     score_clip,
 )
+from microspot.engines.evaluation.rates import AlarmLimits
 from microspot.engines.intervals import Candidate
 from microspot.engines.specs import SpotterSpec
 from tests import fakes
@@ -80,6 +81,35 @@ def test_the_best_thresholds_leave_the_false_alarm_out() -> None:
     assert best["t_crn"] > 0.5
 
 
+def test_the_upper_end_of_the_interval_is_limited_too() -> None:
+    """One false alarm in 10 minutes: 0.1 a minute, up to 0.56."""
+    windows = [
+        Candidate(20, 0, 10, 20, 0.9),
+        Candidate(50, 0, 40, 50, 0.6),
+        Candidate(80, 0, 70, 80, 0.4),
+    ]
+    clips = [scored(windows, (10, 20), (70, 80), ticks=18_000)]
+    free = best_thresholds(clips, SPEC, AlarmLimits(0.2, 0.6))
+    assert (free["recall"], free["false_alarms_per_min"]) == (1.0, 0.1)
+    assert free["false_alarms_high"] == pytest.approx(0.557, abs=0.001)
+    strict = best_thresholds(clips, SPEC, AlarmLimits(0.2, 0.5))
+    assert (strict["recall"], strict["false_alarms_per_min"]) == (0.5, 0.0)
+
+
+def test_what_fits_a_doubtful_movement_is_neither_hit_nor_false_alarm() -> None:
+    windows = [
+        Candidate(20, 0, 10, 20, 0.9),
+        Candidate(50, 0, 40, 50, 0.8),
+        Candidate(90, 0, 80, 90, 0.7),
+    ]
+    clip = scored(windows, (10, 20))
+    doubtful = replace(clip, doubtful=(np.array([41.0, 11.0]), np.array([51.0, 21.0])))
+    assert report_at([clip], SPEC)["precision"] == 0.3333
+    found = report_at([doubtful], SPEC)
+    assert (found["precision"], found["recall"]) == (0.5, 1.0)
+    assert found["false_alarms_per_min"] == 1.0
+
+
 def test_only_allowed_thresholds_are_taken() -> None:
     clips = [scored([Candidate(20, 0, 10, 20, 0.9)], (10, 20))]
     strict = best_thresholds(
@@ -121,7 +151,7 @@ def test_an_operating_point_limits_the_false_alarms() -> None:
     assert (free["truths"], free["clips"], free["minutes"]) == (2, 2, 0.1)
     fewest = min(report["false_alarms_per_min"] for report in every_report(scored, engines.spotter))
     for limit in (0.0, fewest + 1, 1e9):
-        limited = best_thresholds(scored, engines.spotter, limit)
+        limited = best_thresholds(scored, engines.spotter, AlarmLimits(limit, 1e9))
         assert limited["false_alarms_per_min"] <= max(limit, fewest)
         assert limited["f1"] <= free["f1"]
     steps = curve(scored, replace(engines.spotter, t_cpn=free["t_cpn"]))

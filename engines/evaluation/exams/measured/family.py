@@ -8,18 +8,16 @@ offset follow the generator's rule (`truth_of`); doubtful ones are drawn again. 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ....data.footage import MeshAligner, read_footage
-from ....data.generator.basis import Basis
-from ....data.generator.timeline import Action, Curve, Movement, Recipe, Strengths, Unit
+from ....data.generator.drawing import Peak
+from ....data.generator.timeline import Action, Curve, Movement, Recipe
 from ....data.generator.truth import MICRO, RETURN_S, truth_of
-from ....data.people import part_for
+from ....data.people import ClipPart
 from ....errors import DataError
 from ..mesh_annotation import annotate
 from ..recordings import Say, silent
@@ -40,28 +38,18 @@ SHARES = {
     "lips": 0.14,
     "chin": 0.12,
 }
-MEASURED = "measured"  # the name of the family, which its movements' units begin with
-
-Peak = Callable[[Strengths], float]
+STAYS_OUT = "stays out"  # the family in a movement's truth
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredFamily:
-    """The fields of all persons, as a basis and as movements drawn from it."""
+    """The fields of all persons, and movements drawn from them."""
 
     fields: tuple[MeasuredField, ...]
 
     def __post_init__(self) -> None:
         if not self.fields:
             raise DataError("no expression was measured in the videos; give longer ones")
-
-    @property
-    def basis(self) -> Basis:
-        """The fields as units of a motion basis."""
-        deltas: dict[Unit, NDArray[np.float64]] = {}
-        for i, field in enumerate(self.fields):
-            deltas[_unit(field, i)] = field.moves
-        return Basis(deltas)
 
     def draw_micro(
         self,
@@ -75,30 +63,35 @@ class MeasuredFamily:
 
         Raises DataError where no field is of these regions.
         """
-        index = self._choose(rng, regions)
-        unit = _unit(self.fields[index], index)
+        field = self._choose(rng, regions)
         target = math.exp(rng.uniform(*np.log(recipe.micro_px)))
-        strengths = {unit: target / max(peak({unit: 1.0}), 1e-6)}
+        strength = target / max(peak({field: 1.0}), 1e-6)
         curve, truth = draw_course(rng, start)
-        times = (round(second * 1e9) for second in truth)
-        name = f"{MEASURED}:{self.fields[index].region}:{self.fields[index].side}"
-        movement = Movement(MICRO, *times, (name,), peak_px=round(target, 3))
-        return Action(movement, strengths, curve)
+        onset, apex, offset = (round(second * 1e9) for second in truth)
+        movement = Movement(
+            MICRO,
+            onset,
+            apex,
+            offset,
+            units=(),
+            peak_px=round(target, 3),
+            family=STAYS_OUT,
+            region=field.region,
+            side=field.side,
+        )
+        return Action(movement, {field: strength}, curve, reversible=False)
 
-    def _choose(self, rng: np.random.Generator, regions: Sequence[str]) -> int:
-        """The index of a field: of a region, then of a person, then one of theirs."""
+    def _choose(self, rng: np.random.Generator, regions: Sequence[str]) -> MeasuredField:
+        """A field: of a region, then of a person, then one of theirs."""
         present = [r for r in regions if any(field.region == r for field in self.fields)]
         if not present:
             raise DataError(f"no field of {', '.join(regions)} was measured; give other videos")
         shares = np.array([SHARES[region] for region in present])
         region = present[rng.choice(len(present), p=shares / shares.sum())]
-        persons = sorted({field.person for field in self.fields if field.region == region})
+        there = [field for field in self.fields if field.region == region]
+        persons = sorted({field.person for field in there})
         person = persons[rng.integers(len(persons))]
-        own = [
-            i
-            for i, field in enumerate(self.fields)
-            if field.region == region and field.person == person
-        ]
+        own = [field for field in there if field.person == person]
         return own[rng.integers(len(own))]
 
 
@@ -137,15 +130,14 @@ def incomplete_return(
     return curve
 
 
-def measure_family(videos: Sequence[Path], progress: Say = silent) -> MeasuredFamily:
+def measure_family(clips: Sequence[ClipPart], progress: Say = silent) -> MeasuredFamily:
     """The family measured in the examined part of every video, persons as in the table.
 
-    Each person's fields come from the first video of theirs. Raises DataError where a video is not
-    the examinations', or nothing was measured.
+    Each person's fields come from the first video of theirs. Raises DataError for a video that
+    cannot be read, and where nothing was measured.
     """
     fields: list[MeasuredField] = []
-    for path in videos:
-        part = part_for(path, "exam")
+    for path, part in clips:
         if any(field.person == part.person for field in fields):
             continue
         with MeshAligner(side=SIDE) as aligner:
@@ -154,7 +146,3 @@ def measure_family(videos: Sequence[Path], progress: Say = silent) -> MeasuredFa
         progress(f"{part.person}: {len(found)} fields measured")
         fields += found
     return MeasuredFamily(tuple(fields))
-
-
-def _unit(field: MeasuredField, index: int) -> Unit:
-    return f"{MEASURED}:{field.region}:{index}", field.side

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from ....alignment.landmarker import yaw_degrees
 from ....clips import SECOND_NS
 from ....data.footage import Footage
+from ....data.generator.actions import Field, Geometry
+from ....data.generator.basis import dense
+from ....data.generator.timeline import Source
 from ..mesh_annotation import LIDS, LIPS, Annotation, openness
 from .registration import Floats, Grey, SkinMotion, grey, skin_motion
 
@@ -74,7 +77,7 @@ REGIONS = (
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredField:
+class MeasuredField(Source):
     """One expression's motion: displacements (468, 2) cm along the face's axes, peak 1 cm.
 
     side: "L", "R", or "" for both or the midline. from_s, to_s: the two moments in the footage.
@@ -88,6 +91,11 @@ class MeasuredField:
     to_s: float
     strength_cm: float
     moves: Floats
+
+    def field(self, geometry: Geometry) -> Field:
+        """(H, W, 2) displacement in px on a face, at a peak of 1 cm."""
+        across, down = self.moves.astype(np.float32).T
+        return dense(geometry, geometry.image(across, down))
 
 
 @dataclass(frozen=True, eq=False)

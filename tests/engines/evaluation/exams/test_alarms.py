@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,20 +11,23 @@ from scipy.stats import chi2
 
 from microspot.engines.data.footage import Footage, read_footage
 from microspot.engines.data.people import parts_for
-from microspot.engines.evaluation.exams import alarms, composites, tuning
-from microspot.engines.evaluation.exams.alarm_counts import AlarmCounts, poisson_interval
-from microspot.engines.evaluation.exams.alarms import examine_alarms
-from microspot.engines.evaluation.exams.composites import (
+from microspot.engines.evaluation.exams import tuning
+from microspot.engines.evaluation.exams.alarms import composites, examination
+from microspot.engines.evaluation.exams.alarms.composites import (
     Excerpt,
     composite_of,
     composite_recordings,
     count_composite,
     excerpts_of,
 )
+from microspot.engines.evaluation.exams.alarms.counts import AlarmCounts
+from microspot.engines.evaluation.exams.alarms.examination import examine_alarms
+from microspot.engines.evaluation.exams.alarms.stills import strip
 from microspot.engines.evaluation.exams.mesh_annotation import Annotation, annotate
-from microspot.engines.evaluation.exams.recordings import SpottingResult
-from microspot.engines.evaluation.exams.semireal import cut
-from microspot.engines.evaluation.exams.tuning import count_alarms, quiet_trials, score_composites
+from microspot.engines.evaluation.exams.recordings import Recording, SpottingResult
+from microspot.engines.evaluation.exams.semireal.whole_clips import cut
+from microspot.engines.evaluation.exams.tuning import alarms_at, quietest, score_footage
+from microspot.engines.evaluation.rates import poisson_interval
 from microspot.engines.intervals import Intervals
 from microspot.engines.loading import load_engines
 from microspot.realtime.sources.synthetic_clip import sample_clip
@@ -124,10 +128,11 @@ def test_alarms_are_sorted_by_what_their_middle_lies_in(blinking: Footage) -> No
     ticks = at * 30 / 25
     spans = [(2, 8), (13, 17), (18.5, 22), (12, 40), (38, 42), (ticks[50], ticks[55])]
     found = Intervals.of(*np.array([(a, b, 0.9) for a, b in spans]).T)
-    counts = {name: AlarmCounts() for name in alarms.CATEGORIES}
+    counts = {name: AlarmCounts() for name in examination.CATEGORIES}
     (recording,) = cut(blinking)
     result = SpottingResult(recording, found, ())
-    assert alarms.count_real(result, 30, blinking, annotation, counts) == 6
+    found_in = examination.count_real(result, 30, blinking, annotation, counts)
+    assert found_in == ["quiet", "other", "blinks", "other", "speech", "other"]
     assert {name: t.alarms for name, t in counts.items()} == {
         "quiet": 1,
         "blinks": 1,
@@ -136,7 +141,7 @@ def test_alarms_are_sorted_by_what_their_middle_lies_in(blinking: Footage) -> No
     }
     # (12, 40) has its middle just after the blink
     assert (counts["blinks"].blinks, counts["blinks"].on_blinks) == (1, 2)
-    alarms._count_seconds(blinking, annotation, counts)
+    examination._count_seconds(blinking, annotation, counts)
     assert {name: round(t.seconds, 2) for name, t in counts.items()} == {
         "quiet": 0.48,
         "blinks": 0.2,
@@ -161,18 +166,33 @@ def test_the_excerpts_of_a_clip_with_one_blink(blinking: Footage) -> None:
     assert not any(excerpts_of(blinking, replace(talking, blink=np.ones(60, bool))).values())
 
 
-def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "read_footage", lambda *_, keep_frames: blinking)
+def test_the_report_tells_those_apart_who_were_seen_before(
+    blinking: Footage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(examination, "read_footage", lambda *_, keep_frames: blinking)
     lines: list[str] = []
+    (sample,) = parts_for([SAMPLE], "exam")
+    stranger = (SAMPLE, replace(sample[1], person="stranger", seen_before=False))
     with load_engines("baseline") as engines:
-        report = examine_alarms(engines, parts_for([SAMPLE], "exam"), 1, 0.4, lines.append)
+        loose = replace(engines, spotter=replace(engines.spotter, t_cpn=0.3, t_crn=0.0))
+        report = examine_alarms(
+            loose, [sample, stranger], 1, 0.4, stills=tmp_path / "stills", progress=lines.append
+        )
+    seen = report["seen_before"]
+    assert set(report["persons"]) == {"stranger"}
+    assert set(seen["persons"]) == {"webcam-man"}
+    assert report["all"]["alarms"] == seen["all"]["alarms"] > 0
+    stranger_report = report["persons"]["stranger"]
+    assert stranger_report["minutes"] == pytest.approx(blinking.minutes, abs=0.003)
+    assert stranger_report["blinks"] == 1
+    assert stranger_report["low"] <= stranger_report["per_min"] <= stranger_report["high"]
+    listed = stranger_report["listed"]
+    assert len(listed) == stranger_report["alarms"]
+    assert all(25 <= alarm["from_s"] < alarm["to_s"] <= 27.5 for alarm in listed)
+    assert {(tmp_path / "stills" / alarm["still"]).exists() for alarm in listed} == {True}
     real = report["real"]
+    assert sum(part["alarms"] for part in real.values()) == len(listed)
     made = report["composites"]
-    assert sum(part["minutes"] for part in real.values()) == pytest.approx(
-        blinking.minutes, abs=0.003
-    )
-    assert sum(part["alarms"] for part in real.values()) == report["clips"]["webcam.mp4"]["alarms"]
-    assert real["blinks"]["blinks"] == 1
     assert made["speech"] == {
         "minutes": 0.0,
         "alarms": 0,
@@ -183,34 +203,30 @@ def test_the_report(blinking: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert made["blinks"]["blinks"] >= 3
     assert made["blinks"]["minutes"] == pytest.approx(0.12, abs=0.04)
-    assert made["blinks"]["low"] <= made["blinks"]["per_min"] <= made["blinks"]["high"]
     assert lines
 
 
-def test_thresholds_must_be_quiet_on_composites_of_tuning_footage(
+def test_a_strip_shows_crops_and_what_changed_eight_times() -> None:
+    crops = np.full((30, 3, 8, 8), 100, np.uint8)
+    crops[15:, 0] += 5  # red rises
+    times = np.arange(30, dtype=np.int64) * 40_000_000
+    picture = strip(Recording("x", times, crops), 400_000_000, 800_000_000)
+    assert picture.shape == (16, 7 * 8, 3)
+    assert picture[0, 0].tolist() == [100, 100, 100]
+    assert picture[0, -1].tolist() == [100, 100, 105]
+    assert picture[-1, -1].tolist() == [128, 128, 168]
+
+
+def test_thresholds_must_be_silent_on_footage_for_tuning(
     blinking: Footage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    annotation = replace(annotate(blinking), quiet=np.arange(60) >= 22)
     monkeypatch.setattr(tuning, "read_footage", lambda *_, keep_frames: blinking)
-    monkeypatch.setattr(tuning, "annotate", lambda _: annotation)
     with load_engines("baseline") as engines:
         spec = replace(engines.spotter, t_cpn=0.3, t_crn=0.0)
-        composed = score_composites(
-            replace(engines, spotter=spec), parts_for([SAMPLE], "tune"), 1, 1.0
-        )
-    assert {one.category for one in composed} == {"blinks", "quiet"}
-    assert not any(one.recording.crops.size or one.part.crops.size for one in composed), (
-        "no pixels are kept"
-    )
+        scored = score_footage(replace(engines, spotter=spec), parts_for([SAMPLE], "tune"))
     strict = replace(spec, t_crn=1.0)
-    loose = count_alarms(composed, spec)
-    assert loose["blinks"].alarms > loose["blinks"].blinks > 0, (
-        "the baseline takes a blink for an ME"
-    )
-    assert sum(counts.alarms for counts in count_alarms(composed, strict).values()) == 0
-    assert quiet_trials(composed, [spec, strict]) == [strict]
-    assert quiet_trials(composed, [spec]) == [spec], "a limit that none keeps is as low as any gets"
-    per_min = 60 * loose["quiet"].alarms / loose["quiet"].seconds
-    for limit, kept in ((per_min + 0.01, [spec, strict]), (per_min - 0.01, [strict])):
-        monkeypatch.setattr(tuning, "LIMITS", {"quiet": limit})
-        assert quiet_trials(composed, [spec, strict]) == kept
+    assert alarms_at(scored, spec) > 0, "the baseline takes a blink for an ME"
+    assert alarms_at(scored, strict) == 0
+    assert quietest(scored, [spec, strict]) == [strict]
+    assert quietest(scored, [spec]) == [spec], "where every pair alarms the fewest are left"
+    assert quietest([], [spec, strict]) == [spec, strict]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import av
@@ -15,15 +16,9 @@ from microspot.engines.baseline import load
 from microspot.engines.data.faces import split_of
 from microspot.engines.data.generator.timeline import Movement
 from microspot.engines.errors import DataError, UsageError
-from microspot.engines.evaluation.exams.heldout import (
-    EXAM_RECIPE,
-    ClipPlan,
-    calibrate_on_faces,
-    examine_heldout,
-    render_jobs,
-    rendered,
-    segments,
-)
+from microspot.engines.evaluation.exams.heldout import examine_heldout
+from microspot.engines.evaluation.exams.measured.family import MeasuredFamily
+from microspot.engines.evaluation.exams.measured.fields import MeasuredField
 from microspot.engines.evaluation.exams.recognition import (
     RecognitionResult,
     recognition_figures,
@@ -37,6 +32,14 @@ from microspot.engines.evaluation.exams.recordings import (
     reference_px,
     without_pixels,
 )
+from microspot.engines.evaluation.exams.rendering import (
+    EXAM_RECIPE,
+    ClipPlan,
+    render_jobs,
+    rendered,
+)
+from microspot.engines.evaluation.exams.segments import segments
+from microspot.engines.evaluation.exams.tuning import calibrate_on_faces
 from microspot.engines.intervals import Intervals
 from microspot.engines.runtime.engine import EngineSet, FunctionEngine
 from microspot.engines.specs import RecognizerSpec
@@ -226,6 +229,20 @@ def test_all_columns_see_the_same_clips_and_a_shared_spotter_spots_once(faces: P
     assert tight["recognition"] == {}
 
 
+def test_the_measured_family_takes_the_place_of_the_usual_mes(faces: Path) -> None:
+    moves = np.zeros((468, 2))
+    moves[[61, 291]] = 1.0
+    family = MeasuredFamily((MeasuredField("a", "mouth corner", "", 0.0, 1.0, 0.2, moves),))
+    busy = dataclasses.replace(EXAM_RECIPE, micro_per_min=40.0, hz=(30.0,))
+    plan = ClipPlan(clips=1, seconds=6, recipe=busy, family=family)
+    (clip,) = rendered(render_jobs(faces, plan, 112), 1)
+    micros = [m for m in clip.movements if m.kind == "micro"]
+    assert len(micros) > 1
+    assert {(m.family, m.region) for m in micros} == {("stays out", "mouth corner")}
+    assert all(b.onset_ns - a.onset_ns > 0.5e9 for a, b in itertools.pairwise(micros))
+    assert {m.kind for m in clip.movements} > {"micro"}, "distractors stay"
+
+
 def test_clips_come_in_order_whoever_renders_them(faces: Path) -> None:
     jobs = render_jobs(faces, ClipPlan(4, 1.0, seed=1), 112)
     assert len({job[0] for job in jobs[:3]}) == 3
@@ -244,3 +261,16 @@ def test_what_cannot_be_examined_is_refused(faces: Path) -> None:
         examine_heldout([load()], faces, ClipPlan(split="train"))
     with pytest.raises(UsageError, match=r"lowest T_CRN 1\.5: expected 0 to 0\.99"):
         calibrate_on_faces(load(), faces, t_crn=1.5)
+
+
+def test_thresholds_are_chosen_on_validation_faces(faces: Path, tmp_path: Path) -> None:
+    names = [name for name in (f"v{i}.png" for i in range(1000)) if split_of(name) == "validation"]
+    image = cv2.imread(str(next(iter(faces.glob("*.png")))))
+    cv2.imwrite(str(tmp_path / names[0]), image)
+    mesh = np.load(faces / "landmarks468.npz")["L"][:1]
+    np.savez(tmp_path / "landmarks468.npz", L=mesh)
+    best = calibrate_on_faces(load(), tmp_path, clips=1)
+    assert best["clips"] == 1
+    assert best["minutes"] == pytest.approx(1.0, abs=0.02)
+    assert (best["alarms_limit"], best["upper_limit"]) == (0.2, 0.3)
+    assert best["footage"] == {"minutes": 0.0, "alarms": 0}

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
 
+from microspot.engines.baseline import load
 from microspot.engines.data.footage import Footage, read_footage
+from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.data.people import parts_for
-from microspot.engines.evaluation.exams import semireal
+from microspot.engines.errors import UsageError
 from microspot.engines.evaluation.exams.mesh_annotation import annotate
 from microspot.engines.evaluation.exams.recordings import crop_px
-from microspot.engines.evaluation.exams.semireal import (
-    PAD,
-    Warp,
+from microspot.engines.evaluation.exams.semireal import rows, whole_clips
+from microspot.engines.evaluation.exams.semireal.planning import COURSES_PX
+from microspot.engines.evaluation.exams.semireal.plays import played
+from microspot.engines.evaluation.exams.semireal.room import Span, allotted, place
+from microspot.engines.evaluation.exams.semireal.rows import PlayOptions, examine_semireal
+from microspot.engines.evaluation.exams.semireal.shapes import (
+    LAG_S,
+    SITES,
+    UsualFamily,
+    like,
+    moved_to,
+    part_of,
+    slow_course,
+)
+from microspot.engines.evaluation.exams.semireal.warp import PAD, Warp
+from microspot.engines.evaluation.exams.semireal.whole_clips import (
     cut,
     draw_into,
-    examine_semireal,
     plan,
     realign,
     warped,
@@ -38,7 +53,7 @@ def quiet() -> Footage:
 
 @pytest.fixture
 def dense(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semireal, "EVERY_S", 1.0)
+    monkeypatch.setattr(whole_clips, "EVERY_S", 1.0)
 
 
 @pytest.mark.parametrize("zoom", [1, 2], ids=["as filmed", "twice as large"])
@@ -132,22 +147,114 @@ def test_frames_that_nothing_moves_stay_the_same_objects(quiet: Footage) -> None
     )
 
 
-def test_the_report_counts_every_micro(
-    quiet: Footage, dense: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(semireal, "read_footage", lambda *_: quiet)
+# ---- rows
+
+
+def peak(strengths: dict) -> float:
+    return 4.0 * max(abs(value) for value in strengths.values())
+
+
+def test_nobody_has_more_than_his_share() -> None:
+    counts = allotted({"a": 10.0, "b": 3.0, "c": 5.0, "d": 0.6}, 1000)
+    assert counts["d"] == 21
+    assert max(counts.values()) <= 0.3 * sum(counts.values())
+    assert allotted({"a": 10.0, "b": 3.0, "c": 5.0, "d": 0.6}, 50) == {
+        "a": 12, "b": 12, "c": 12, "d": 12,
+    }  # fmt: skip
+    assert allotted({"a": 10.0, "b": 1.0}, 1000) == {"a": 35, "b": 35}, "fewer, not more of one"
+    assert allotted({"a": 0.0}, 10) == {}
+
+
+def test_a_place_lies_in_its_span_and_every_second_is_as_likely() -> None:
+    spans = [Span(0.0, 1.0, 0), Span(5.0, 8.0, 9), Span(10.0, 10.3, 20)]
+    rng = np.random.default_rng(0)
+    found = [place(rng, spans, 0.5) for _ in range(300)]
+    assert all(one is not None and one[0].from_s <= one[1] <= one[0].to_s - 0.5 for one in found)
+    assert 35 < sum(one is not None and one[0].row == 0 for one in found) < 70  # 0.5 of 3.0 s
+    assert place(rng, spans, 4.0) is None
+
+
+def test_parts_of_the_face_can_be_asked_for_and_matched_in_time_and_size() -> None:
+    rng = np.random.default_rng(3)
+    recipe = Recipe()
+    brow = moved_to(UsualFamily().draw(rng, 0.0, recipe, peak, "brow"), 7.0)
+    assert part_of((brow.movement.region,)) == "brow"
+    mouth = UsualFamily().draw(rng, 0.0, recipe, peak, "mouth")
+    same = like(mouth, brow, peak)
+    assert same.movement.units == mouth.movement.units
+    assert same.movement.region in ("mouth corner", "lips", "chin")
+    for name in ("onset_ns", "apex_ns", "offset_ns", "peak_px"):
+        assert getattr(same.movement, name) == getattr(brow.movement, name)
+    assert peak(same.strengths) == pytest.approx(brow.movement.peak_px)
+    assert same.curve(brow.movement.apex_ns / 1e9) == pytest.approx(1.0, abs=1e-3)
+    assert brow.movement.onset_ns == pytest.approx(7.0e9, abs=1)
+    other = UsualFamily().draw(rng, 0.0, recipe, peak, "other")
+    assert part_of(tuple(other.movement.units)) == "other"
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_slow_course_moves_as_fast_as_asked_under_the_me(site: str) -> None:
+    micro = UsualFamily().draw(np.random.default_rng(1), 3.0, Recipe(), peak, "mouth").movement
+    middle = (micro.onset_ns + micro.offset_ns) / 2e9
+    for seed in range(8):
+        slow = slow_course(np.random.default_rng(seed), micro, site, 2.0, peak)
+        levels = [slow.curve(middle - LAG_S / 2), slow.curve(middle + LAG_S / 2)]
+        assert abs(levels[1] - levels[0]) * peak(slow.strengths) == pytest.approx(2.0)
+        assert (slow.movement.region == micro.region) == (site == "same")
+
+
+def test_a_piece_holds_the_me_alone_and_leaves_the_rest_of_the_footage(quiet: Footage) -> None:
+    warp = Warp(quiet.landmarks[0], quiet.affines[0], 112)
+    rng = np.random.default_rng(0)
+    micro = UsualFamily().draw(rng, 47.2, Recipe(micro_px=(2.0, 2.5)), warp.peak, "brow")
+    recording = played(quiet, warp, [micro], "nobody")
+    assert recording.movements == (micro.movement,)
+    assert recording.cluster == "nobody:webcam.mp4:15"
+    assert recording.times_ns[0] == pytest.approx(45.2e9, abs=5e7)
+    faint = replace(micro, strengths=dict.fromkeys(micro.strengths, 0.0001))
+    as_filmed = played(quiet, warp, [faint], "nobody").crops.astype(int)
+    sham = played(quiet, warp, [micro], "nobody", sham=True).crops
+    change = np.abs(recording.crops - as_filmed).mean((1, 2, 3))
+    assert not change[recording.times_ns <= micro.movement.onset_ns].any()
+    assert change[recording.times_ns >= micro.movement.offset_ns].max() < 0.1
+    apex = np.argmin(np.abs(recording.times_ns - micro.movement.apex_ns))
+    assert change[apex] > 0.2
+    assert 0 < np.abs(sham[apex] - as_filmed[apex]).mean() < 0.7 * change[apex]
+
+
+def test_the_rows(quiet: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "read_footage", lambda *_, **__: quiet)
+    parts = parts_for([SAMPLE], "exam")
+    new = [(path, replace(part, seen_before=False)) for path, part in parts]
     lines: list[str] = []
     with load_engines("baseline") as engines:
-        report = examine_semireal(engines, parts_for([SAMPLE], "exam"), 5, 2, lines.append)
-    clip = report["clips"]["webcam.mp4"]
-    planned = [plan(np.random.default_rng([5, 0, k]), quiet, annotate(quiet)) for k in range(2)]
-    count = sum(len(actions) for plans in planned for _, actions in plans)
-    assert report["truths"] == clip["truths"] == count > 0
-    assert sum(int(cell.split("/")[1]) for cell in report["recall_by_px"].values()) == count
-    assert report["minutes"] == pytest.approx(2 * 99 / 25 / 60, abs=0.01)
-    assert clip["unaligned"] == 0
-    assert 0 < clip["found_again"] <= clip["found"]
-    assert report["baseline_found_per_min"] == pytest.approx(
-        clip["found_unwarped"] / (99 / 25 / 60), abs=0.01
-    )
-    assert len(lines) == 1
+        calm, slow = examine_semireal(
+            engines,
+            new,
+            rows=("quiet", "slow"),
+            families=[UsualFamily()],
+            options=PlayOptions(places=2, seed=1),
+            progress=lines.append,
+        )
+        (seen,) = examine_semireal(
+            engines,
+            parts,
+            rows=("upper",),
+            families=[UsualFamily()],
+            options=PlayOptions(places=7, seed=1),
+        )
+    assert calm["truths"] == 2 + 2 + 1
+    assert (calm["paired"]["brow"]["truths"], calm["paired"]["mouth"]["truths"]) == (2, 2)
+    assert calm["persons"]["webcam-man"]["truths"] == 5
+    assert calm["courses"] is None
+    assert slow["truths"] == 2 * len(COURSES_PX)
+    assert [slow["courses"][f"{px:g} px"]["truths"] for px in COURSES_PX] == [2] * 4
+    assert seen["truths"] == 0, "who was seen before is not counted"
+    assert seen["seen_before"]["truths"] == 1
+    assert seen["seen_before"]["persons"]["webcam-man"]["truths"] == 1
+    assert len(lines) > 2
+
+
+def test_another_row_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"row 'loud': choose of quiet, upper, slow"):
+        examine_semireal(load(), [], rows=("loud",), families=[UsualFamily()])

@@ -14,18 +14,20 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ...alignment.aligner import AlignOptions
-from ...alignment.landmarker import width_px
-from ...alignment.registration import Pixels
-from ...clips import SECOND_NS
-from ...data.footage import Footage, MeshAligner, read_footage
-from ...data.people import ClipPart
-from ...errors import UsageError
-from ...runtime.engine import EngineSet
-from .mesh_annotation import Annotation, annotate
-from .recordings import Say, SpottingResult, report, silent
-from .semireal import plan, warped
-from .sweep import examine_segments, received
+from ....alignment.aligner import AlignOptions
+from ....alignment.landmarker import width_px
+from ....alignment.registration import Pixels
+from ....clips import SECOND_NS
+from ....data.footage import Footage, MeshAligner, read_footage
+from ....data.people import ClipPart
+from ....errors import UsageError
+from ....runtime.engine import EngineSet
+from ..mesh_annotation import Annotation, annotate
+from ..recordings import Say, SpottingResult, silent
+from ..report import report
+from ..segments import examine_segments
+from ..semireal.whole_clips import plan, warped
+from .film import received
 from .video_link import Receiver
 
 WIDTHS = (40, 50, 60, 70, 80, 90, 100, 150, 200, 400)  # px of the mesh from side to side

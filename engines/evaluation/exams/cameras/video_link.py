@@ -11,9 +11,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ...alignment.aligner import AlignOptions, MediaPipeAligner
-from ...data.generator.timeline import Movement
-from .recordings import Recording
+from ....alignment.aligner import AlignOptions, MediaPipeAligner
+from ....data.generator.timeline import Movement
+from ..recordings import Recording
 
 KEYFRAME_S = 2.0
 BUFFER_S = 0.5  # of the bitrate: how long a frame may borrow from those after it

@@ -5,7 +5,6 @@ Not from the papers.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -13,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...clips import SECOND_NS, nearest_frames
-from .mesh_annotation import Flags
-from .recordings import SpottingResult
+from ....clips import SECOND_NS, nearest_frames
+from ...rates import poisson_interval
+from ..mesh_annotation import Flags
+from ..recordings import SpottingResult
 
 BLINK_REACH_S = 0.1  # around a blink, in which the middle of an alarm counts as on it
 SAME_MOMENT_S = 0.5  # of footage: alarms nearer to each other are of one moment
-CONFIDENCE = 0.95
-BISECTIONS = 60
 
 
 @dataclass
@@ -45,7 +43,7 @@ class AlarmCounts:
         """The counts as a report.
 
         It has minutes, alarms, sources, and per_min with its exact interval (low, high) at
-        CONFIDENCE; of composites also `moments`, the different moments of footage that alarmed, and
+        95 %; of composites also `moments`, the different moments of footage that alarmed, and
         `footage_s`; where there are blinks their number, the alarms on them and their share.
         """
         minutes = self.seconds / 60
@@ -73,29 +71,6 @@ def _distinct(moments: set[tuple[str, int]]) -> list[tuple[str, int]]:
         if clip != before or at - last > SAME_MOMENT_S * SECOND_NS:
             firsts.append((clip, at))
     return firsts
-
-
-def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact two-sided interval of the mean of a Poisson variable with one count (Garwood)."""
-    tail = (1 - confidence) / 2
-    low = 0.0 if count == 0 else _solve(count - 1, 1 - tail)
-    return low, _solve(count, tail)
-
-
-def _solve(count: int, probability: float) -> float:
-    """The mean at which P(X <= count) is `probability`, by bisection; P falls as it grows."""
-    low = 0.0
-    high = 20.0 + 3.0 * count
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        below = sum(
-            math.exp(i * math.log(middle) - middle - math.lgamma(i + 1)) for i in range(count + 1)
-        )
-        if below > probability:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
 
 
 def middles(result: SpottingResult, grid_hz: int) -> NDArray[np.int64]:

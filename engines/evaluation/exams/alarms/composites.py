@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...clips import SECOND_NS
-from ...data.footage import Footage, FrameRange
-from .alarm_counts import AlarmCounts, middles, on_blinks
-from .mesh_annotation import Annotation, Flags, runs
-from .recordings import Recording, SpottingResult
+from ....clips import SECOND_NS
+from ....data.footage import Footage, FrameRange
+from ..mesh_annotation import Annotation, Flags, runs
+from ..recordings import Recording, SpottingResult
+from .counts import AlarmCounts, middles, on_blinks
 
 SHARES = {"quiet": 0.4, "speech": 0.3, "blinks": 0.3}  # of the composites' minutes
 LEAST_S = {"quiet": 1.5, "speech": 1.0}  # of an excerpt

@@ -1,0 +1,108 @@
+"""What a row of the semi-real examination reports. Not from the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..clusters import Counts, Statistic, by_cluster, interval, ratio
+from ..report import report
+from .plays import Play
+
+PAIR = ("brow", "mouth")
+
+
+def row_report(plays: Sequence[Play], room_s: Mapping[str, float], side: int) -> dict[str, Any]:
+    """The fields of `report.report` over the people who count, and what tells them apart.
+
+    `persons` has for each: seconds of room, MEs, their share of the row, recall. `paired` compares
+    brow and mouth at the same persons, times and sizes; `courses` has the recall on slow courses by
+    speed, and the most moved less the calmest, all with intervals. `seen_before` are the
+    people who were seen while rules were set: they count nowhere else. `unaligned` MEs lie where
+    the face was lost. room_s: seconds of room by person.
+    """
+    counted = [play for play in plays if not play.seen_before]
+    seen = [play for play in plays if play.seen_before]
+    results = [result for play in counted for result in play.results]
+    persons = {play.person for play in counted}
+    found: dict[str, Any] = report(results, side)
+    found["unaligned"] = sum(_unaligned(play) for play in plays)
+    found["persons"] = _persons(counted, room_s)
+    found["without_room"] = sorted(
+        person for person in room_s if person not in persons | {play.person for play in seen}
+    )
+    found["paired"] = _paired(counted) if any(play.part == "mouth" for play in counted) else None
+    found["courses"] = _courses(counted)
+    if seen:
+        before = report([result for play in seen for result in play.results], side)
+        kept = ("truths", "found", "precision", "recall", "f1", "false_alarms_per_min")
+        found["seen_before"] = {name: before[name] for name in kept} | {
+            "persons": _persons(seen, room_s)
+        }
+    return found
+
+
+def _unaligned(play: Play) -> bool:
+    """Whether the ME is in no segment of its piece."""
+    return not any(result.recording.micros() for result in play.results)
+
+
+def _persons(plays: Sequence[Play], room_s: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for person in sorted({play.person for play in plays}):
+        own = [play for play in plays if play.person == person]
+        found[person] = {
+            "room_s": room_s[person],
+            "truths": len(own),
+            "share": round(len(own) / len(plays), 3),
+            "recall": round(sum(play.hit for play in own) / len(own), 3),
+        }
+    return found
+
+
+def _paired(plays: Sequence[Play]) -> dict[str, Any]:
+    """Recall of brows and mouths, and mouth less brow, each with its interval."""
+    return _recalls(plays, [play.part for play in plays], PAIR, "mouth_less_brow")
+
+
+def _courses(plays: Sequence[Play]) -> dict[str, Any] | None:
+    """Recall by speed of the course, and the gap from the calmest to the most moved."""
+    names = [f"{play.course_px:g} px" for play in plays]
+    speeds = [f"{speed:g} px" for speed in sorted({play.course_px for play in plays})]
+    return None if len(speeds) < 2 else _recalls(plays, names, speeds, "last_less_first")
+
+
+def _recalls(
+    plays: Sequence[Play], groups: Sequence[str], names: Sequence[str], difference: str
+) -> dict[str, Any]:
+    """Recall of each group, and that of the last less that of the first; with intervals.
+
+    groups: that of every play; names: the groups in order.
+    """
+    rows = []
+    for play, group in zip(plays, groups, strict=True):
+        row = np.zeros(2 * len(names))
+        if group in names:
+            row[2 * names.index(group)] = play.hit
+            row[2 * names.index(group) + 1] = 1
+        rows.append((play.cluster, row.tolist()))
+    counts = by_cluster(rows)
+    found: dict[str, Any] = {}
+    for i, name in enumerate(names):
+        recall = ratio(2 * i, 2 * i + 1)
+        found[name] = _figure(counts, recall) | {"truths": int(counts[:, 2 * i + 1].sum())}
+    last = 2 * (len(names) - 1)
+
+    def less(sums: Counts) -> NDArray[np.float64]:
+        return np.asarray(ratio(last, last + 1)(sums) - ratio(0, 1)(sums))
+
+    found[difference] = _figure(counts, less)
+    return found
+
+
+def _figure(counts: Counts, statistic: Statistic) -> dict[str, Any]:
+    value = float(statistic(counts.sum(0, keepdims=True))[0])
+    return {"value": round(value, 3), "interval": interval(counts, statistic)}
