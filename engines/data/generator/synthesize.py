@@ -137,11 +137,7 @@ def synthesize(
     Raises DataError where faces, basis or videos are missing, a video is not for training, or `out`
     cannot be written.
     """
-    basis = Basis.open(options.basis) if options.basis else None
-    fields = _expressions(options)
-    measured = tuple(field for field in fields if field.family != KEPT)
-    kept = tuple(field for field in fields if field.family == KEPT)
-    material = Material(options, basis, _backgrounds(options), measured, kept)
+    material = _gathered(options)
     jobs = _jobs(faces, material)
     partial = out / "crops.partial.npy"
     try:
@@ -198,6 +194,15 @@ def _demand_room(folder: Path, options: SetOptions) -> None:
             f"{folder}: the set takes about {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; "
             "fewer --clips"
         )
+
+
+def _gathered(options: SetOptions) -> Material:
+    """Everything that the options name, read; kept fields apart from those of training."""
+    basis = Basis.open(options.basis) if options.basis else None
+    fields = _expressions(options)
+    measured = tuple(field for field in fields if field.family != KEPT)
+    kept = tuple(field for field in fields if field.family == KEPT)
+    return Material(options, basis, _backgrounds(options), measured, kept)
 
 
 def _expressions(options: SetOptions) -> tuple[MeasuredField, ...]:

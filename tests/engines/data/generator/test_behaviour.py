@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from microspot.engines.data.generator.behaviour import EMOTIONS, draw_blink, draw_micro
+from microspot.engines.data.generator.behaviour import EMOTIONS, draw_actions, draw_micro
+from microspot.engines.data.generator.nuisances import draw_blink
 from microspot.engines.data.generator.synthetic import Motion, strengths_at
 from microspot.engines.data.generator.timeline import Action, Recipe, capture_times
 from microspot.engines.data.generator.truth import RISE_S
@@ -131,3 +133,17 @@ def test_capture_times_rise_from_zero_at_a_rate_of_the_recipe(seed: int) -> None
     assert (np.diff(times) > 0).all()
     assert min(abs(hz / rate - 1) for rate in recipe.hz) < 0.05
     assert 0.9 < len(times) / (20 * hz) <= 1.02
+
+
+def test_a_default_recipe_draws_what_it_always_drew() -> None:
+    """Examinations use it: what is switched on by other recipes must not move its numbers."""
+    drawn_now = hashlib.sha256()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        for action in draw_actions(rng, 20.0, Recipe(), lambda strengths: 1.0):
+            move = action.movement
+            times = (move.onset_ns, move.apex_ns, move.offset_ns)
+            text = (move.kind, *(round(at / 1e6) for at in times), move.units, move.peak_px)
+            drawn_now.update(repr(text).encode())
+        drawn_now.update(repr(int(rng.integers(2**31))).encode())  # the camera draws on
+    assert drawn_now.hexdigest()[:16] == "14476be52e2cd680"

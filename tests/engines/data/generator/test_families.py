@@ -69,6 +69,16 @@ def test_a_patch_peaks_where_it_lies_and_its_skew_lengthens_one_flank(motion: Mo
     assert up[y, x + step] > 1.5 * up[y, x - step]
 
 
+def test_what_moves_one_lip_leaves_the_other(motion: Motion) -> None:
+    geometry = motion.geometry
+    patch = Patch((13, 14), (0.0, 0.0), (0.0, 1.0), (1.3, 0.7), (0.0, 0.0), "lower")
+    down = patch.field(geometry)[..., 1] / geometry.px_per_cm
+    x, y = geometry.landmarks[[13, 14]].mean(0)
+    reach = 0.35 * geometry.px_per_cm
+    assert down[round(y + reach), round(x)] > 0.7
+    assert down[round(y - reach), round(x)] < 0.1
+
+
 def test_the_unit_is_known_within_its_cone_and_only_there() -> None:
     rng = np.random.default_rng(2)
     known = 0

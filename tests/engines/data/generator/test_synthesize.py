@@ -17,7 +17,7 @@ from microspot.engines.data.generator import synthesize as synthesis
 from microspot.engines.data.generator.backgrounds import Background
 from microspot.engines.data.generator.basis import Basis
 from microspot.engines.data.generator.expressions.library import packaged
-from microspot.engines.data.generator.families import KEPT
+from microspot.engines.data.generator.families import KEPT, MEASURED
 from microspot.engines.data.generator.synthesize import (
     BACKGROUND_CLIPS,
     BASIS_CLIPS,
@@ -25,6 +25,7 @@ from microspot.engines.data.generator.synthesize import (
     TRAINING_RECIPE,
     Material,
     SetOptions,
+    _gathered,
     _jobs,
     _render,
     synthesize,
@@ -112,9 +113,9 @@ def test_the_kept_family_is_shown_by_validation_clips_alone(
     np.savez(folder / "landmarks468.npz", L=np.repeat(face.landmarks[None, :468], 2, 0))
     (folder / "faces.csv").write_text("file,repo\n0.png,x/SFHQ-dataset\n1.png,x/SFHQ-T2I-dataset\n")
     options = SetOptions(200, 3.0, seed=1)
-    measured = tuple(field for field in packaged() if field.family != KEPT)
-    kept = tuple(field for field in packaged() if field.family == KEPT)
-    material = Material(options, None, (), measured, kept)
+    material = _gathered(options)
+    assert {field.family for field in material.measured} == {MEASURED}
+    assert {field.family for field in material.kept} == {KEPT}
     jobs = _jobs(folder, material)
     assert not any(job.kept for job in jobs if job.split == "train")
     share = np.mean([job.kept for job in jobs if job.split == "validation"])

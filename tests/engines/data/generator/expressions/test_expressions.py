@@ -87,11 +87,26 @@ def test_a_corner_that_rises_is_found_where_it_is_and_nothing_else(
 
 def test_blinks_are_left_out(rest: tuple[np.ndarray, np.ndarray]) -> None:
     moves = np.zeros((FRAMES, POINTS, 2))
-    lids = [159, 160, 158, 386, 385, 387]
-    opening = rest[0][145, 1] - rest[0][159, 1]
-    moves[22:27, lids, 1] = 0.9 * opening
+    for lid in (159, 386):
+        away = np.hypot(*(rest[0] - rest[0][lid]).T)
+        moves[22:, :, 1] += 0.4 * np.exp(-0.5 * (away / 0.7) ** 2)
+    lower = [145, 374]
+    assert "eye" in {one.field.region for one in measure(_open(rest, moves), "a", MEASURED)}
+    moves[22:, lower] = 0
     found = measure(_course(rest, moves), "somebody", MEASURED)
     assert [one for one in found if one.field.region == "eye"] == []
+
+
+def _open(rest: tuple[np.ndarray, np.ndarray], moves: np.ndarray) -> Course:
+    """The course with eyes that stay open whatever moves."""
+    course = _course(rest, moves)
+    return dataclasses.replace(course, lids=np.repeat(course.lids[:1], FRAMES, 0))
+
+
+def test_what_only_a_moment_shows_is_the_mesh_s_own(rest: tuple[np.ndarray, np.ndarray]) -> None:
+    moves = np.zeros((FRAMES, POINTS, 2))
+    moves[24:26] = _corner_up(rest)[-1]
+    assert measure(_course(rest, moves), "somebody", MEASURED) == []
 
 
 def test_lips_that_part_are_left_out(rest: tuple[np.ndarray, np.ndarray]) -> None:
