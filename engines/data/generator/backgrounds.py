@@ -22,16 +22,19 @@ from ..footage import MeshAligner, read_footage
 from .actions import Geometry
 from .basis import Basis
 from .behaviour import draw_micros, draw_sustained
-from .families import MeasuredField
+from .families import MOUTH, MeasuredField
 from .slow_expressions import draw_under
 from .synthetic import Clip, Motion, strengths_at
-from .timeline import Action, Recipe
+from .timeline import Action, Movement, Recipe
+from .truth import DOUBTFUL, MICRO
 
 SHORTEST_S = 1.0  # of a segment that is used
 LONGEST = 4.0  # times a clip: longer segments are drawn no more often
 MICRO_PER_MIN = 10.0
 NOISE = (0.0, 2.0)  # grey levels on top of the video's own
 GAIN = (0.85, 1.15)
+BESIDE_S = 0.1  # before and after an ME
+SPEAKS_CM = 0.25  # a mouth whose opening or width changes by more speaks
 DARK_GAIN = (0.25, 0.6)  # of a dark room
 
 
@@ -97,7 +100,8 @@ def background_clip(
     dark = rng.random() < recipe.looks.dark_room
     moved = _moved(background.crops[rows], times, actions, motion, offset)
     crops = _lit(moved, rng, DARK_GAIN if dark else GAIN)
-    movements = tuple(action.movement for action in actions)
+    shown = background.landmarks[rows]
+    movements = tuple(_judged(action.movement, shown, times, motion.geometry) for action in actions)
     return Clip(background.name, "train", times, crops, movements, reversible=False, labelled=False)
 
 
@@ -114,6 +118,24 @@ def _actions(
     micros = draw_micros(rng, seconds, recipe, motion.peak, measured)
     held = draw_sustained(rng, seconds, recipe, motion.peak, micros, measured)
     return micros + held + draw_under(rng, seconds, recipe, motion.peak, micros)
+
+
+def _judged(
+    move: Movement, shown: NDArray[np.float64], times: NDArray[np.int64], geometry: Geometry
+) -> Movement:
+    """The movement; doubtful where it is an ME of a mouth that speaks meanwhile.
+
+    shown: (N, 478, 2) px. Amid speech such an ME cannot be told from a syllable.
+    """
+    if move.kind != MICRO or move.region not in MOUTH:
+        return move
+    beside = round(BESIDE_S * 1e9)
+    during = (times >= move.onset_ns - beside) & (times <= move.offset_ns + beside)
+    lips = shown[during][:, [13, 61]] - shown[during][:, [14, 291]]
+    sizes = np.hypot(lips[..., 0], lips[..., 1]) / geometry.px_per_cm  # opening and width, in cm
+    if (np.ptp(sizes, axis=0) <= SPEAKS_CM).all():
+        return move
+    return replace(move, kind=DOUBTFUL, label3=None, label5=None)
 
 
 def _shares(backgrounds: Sequence[Background], seconds: float) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from .timeline import Families, Source, Strengths
 
 USUAL, LOCAL, MEASURED, KEPT = "usual", "local", "measured", "kept"
 REGIONS = ("brow", "eye", "nose-cheek", "mouth corner", "lips", "chin")
+MOUTH = ("mouth corner", "lips", "chin")
 REGION_OF = {
     "AU1": "brow", "AU2": "brow", "AU4": "brow", "AU5": "eye", "AU6": "nose-cheek", "AU7": "eye",
     "AU9": "nose-cheek", "AU10": "lips", "AU12": "mouth corner", "AU14": "mouth corner",

@@ -10,7 +10,7 @@ import numpy as np
 
 from .courses import through
 from .drawing import Peak, log_uniform, ns, number, sized
-from .families import NEIGHBOURS, REGIONS, Shape, draw_local
+from .families import MOUTH, NEIGHBOURS, REGIONS, Shape, draw_local
 from .timeline import Action, Curve, Movement, Recipe, Strengths
 
 SLOW = "slow"
@@ -19,7 +19,6 @@ NEIGHBOUR = 0.3  # share at a neighbouring region; the rest lies anywhere else
 OPPOSITE = 0.35  # share of those at the same site that move the other way
 LEAST_STAY_S = 0.3  # before a slow expression goes again
 STAY_S = (0.3, 3.0)
-SETTLE_REGIONS = ("lips", "mouth corner", "chin")
 SETTLE_PX = (0.3, 2.0)  # log-uniform
 SETTLE_S = (0.8, 2.5)
 LONG_SPEECH_NS = 700_000_000  # a bout, not a syllable
@@ -62,7 +61,7 @@ def draw_settling(
         move = action.movement
         long = move.kind == "speech" and move.offset_ns - move.onset_ns > LONG_SPEECH_NS
         if long and rng.random() < recipe.slow.after_speech:
-            region = SETTLE_REGIONS[rng.integers(len(SETTLE_REGIONS))]
+            region = MOUTH[rng.integers(len(MOUTH))]
             shape = draw_local(rng, recipe.families, region)
             px, strengths = sized(rng, shape.strengths, SETTLE_PX, peak)
             onset = move.offset_ns / 1e9 - 0.3

@@ -43,6 +43,7 @@ ENCODED_AT_ONCE = 128
 # Action units of the lower face: amid speech an ME of these alone cannot be told from a syllable.
 # Not from the paper.
 LOWER_FACE = ("AU10", "AU12", "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26")
+LOWER_REGIONS = ("mouth corner", "lips", "chin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +128,8 @@ def _spans(moves: list[dict[str, Any]]) -> Indices:
 
 
 def _is_of_lower_face(move: dict[str, Any]) -> bool:
+    if not move["units"]:  # a field whose units are unknown
+        return move.get("region") in LOWER_REGIONS
     return all(unit.rstrip("LR") in LOWER_FACE for unit in move["units"])
 
 

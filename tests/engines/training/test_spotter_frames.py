@@ -17,7 +17,7 @@ from microspot.engines.networks.motion import Flow
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.crops import Crops
 from microspot.engines.training.spotter.config import SpotterTraining
-from microspot.engines.training.spotter.data import ClipSet, collate, cut
+from microspot.engines.training.spotter.data import ClipSet, _clip, collate, cut
 from microspot.engines.training.spotter.frames import (
     Augmentation,
     GreyFrames,
@@ -157,3 +157,16 @@ def test_other_encoders_get_the_crops(folder: Path, change: dict[str, object]) -
     assert not sees_greys(spec)
     crops = crops_of(folder)
     assert frames_for(spec, crops) is crops
+
+
+@pytest.mark.parametrize(
+    ("units", "region", "doubtful"),
+    [((), "lips", True), ((), "brow", False), (("AU12L",), "mouth corner", True)],
+)
+def test_amid_speech_a_mouth_s_me_is_doubtful_with_and_without_units(
+    units: tuple[str, ...], region: str, doubtful: bool
+) -> None:
+    micro = {"kind": "micro", "onset_ns": 10, "offset_ns": 20, "units": units, "region": region}
+    speech = {"kind": "speech", "onset_ns": 0, "offset_ns": 30, "units": ("AU25",)}
+    entry = {"split": "train", "start": 0, "times_ns": [0, 40], "movements": [micro, speech]}
+    assert _clip(entry | {"face": "a"}).doubtful.tolist() == [doubtful]

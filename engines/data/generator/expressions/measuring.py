@@ -22,7 +22,7 @@ from ...footage import VIDEOS, Footage, MeshAligner, read_footage
 from ...people import parts_for
 from ..actions import Geometry
 from ..basis import POINTS
-from ..families import KEPT, MEASURED, REGIONS, MeasuredField
+from ..families import KEPT, MEASURED, MOUTH, REGIONS, MeasuredField
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +41,6 @@ ROUNDS = 6  # of the robust fit of the head's motion
 LEAST_SPREAD_CM = 0.02  # of the robust fit: the mesh's own noise
 STILL = 0.7  # Tukey's limit in spreads is this much times 4.685
 TAPER = 1.0  # standard deviations: a region's window is whole up to here
-MOUTH = ("mouth corner", "lips", "chin")
 PARTING = 0.5  # of a region's motion: lips that part or close by more are as in speech
 LID_POINTS = ((159, 145), (386, 374))
 LIP_POINTS = (13, 14)

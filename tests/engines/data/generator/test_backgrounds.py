@@ -11,11 +11,13 @@ import pytest
 from microspot.engines.data.generator.backgrounds import (
     Background,
     _cut,
+    _judged,
     _shares,
     background_clip,
     read_backgrounds,
 )
-from microspot.engines.data.generator.timeline import Recipe, Slow
+from microspot.engines.data.generator.synthetic import Motion
+from microspot.engines.data.generator.timeline import Movement, Recipe, Slow
 from microspot.engines.errors import DataError
 from microspot.realtime.sources.synthetic_clip import sample_clip
 
@@ -46,7 +48,7 @@ def test_a_clip_is_a_part_of_the_footage_played_forward(backgrounds: list[Backgr
         assert clip.times_ns[0] == 0
         assert 1.9e9 < clip.times_ns[-1] <= 2e9
         assert np.allclose(np.diff(clip.times_ns), 40_000_000, atol=2)
-        assert {m.kind for m in clip.movements} <= {"micro"}
+        assert {m.kind for m in clip.movements} <= {"micro", "doubtful"}
         assert not clip.reversible
         rows, times = _cut(backgrounds[0].times_ns, 2.0, np.random.default_rng(seed))
         assert (np.diff(rows) == 1).all()
@@ -77,7 +79,7 @@ def test_mes_lie_on_slow_expressions_in_footage_too(backgrounds: list[Background
     kinds = [
         m.kind for s in range(8) for m in background_clip(backgrounds, s, 3.0, recipe).movements
     ]
-    assert kinds.count("slow") == kinds.count("micro") > 0
+    assert kinds.count("slow") == kinds.count("micro") + kinds.count("doubtful") > 0
 
 
 def test_no_person_is_drawn_much_more_than_another(backgrounds: list[Background]) -> None:
@@ -122,3 +124,23 @@ def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"broken\.mp4"):
         read_backgrounds(tmp_path / "broken.mp4")
+
+
+def test_an_me_of_a_mouth_that_speaks_is_doubtful(motion: Motion) -> None:
+    times = np.arange(50) * 40_000_000
+    shown = np.repeat(motion.geometry.landmarks[None, :, :2], 50, 0)
+    speaking = shown.copy()
+    speaking[20:25, 14, 1] += 0.4 * motion.geometry.px_per_cm
+    ns = (800_000_000, 900_000_000, 1_100_000_000)
+    lips = Movement("micro", *ns, ("AU24",), None, "others", 1.0, "usual", "lips")
+    brow = dataclasses.replace(lips, region="brow")
+    early = dataclasses.replace(lips, onset_ns=0, apex_ns=200_000_000, offset_ns=400_000_000)
+    for move, mouth, kind in (
+        (lips, shown, "micro"),
+        (lips, speaking, "doubtful"),
+        (brow, speaking, "micro"),
+        (early, speaking, "micro"),
+    ):
+        judged = _judged(move, mouth, times, motion.geometry)
+        assert judged.kind == kind
+        assert (judged.label5 is None) == (kind == "doubtful")
