@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clips import resample
-from .intervals import Candidate, Intervals, decode, nms
+from .intervals import Candidate, Intervals, decode, nms, rounded
 from .running_neutral import Neutral, lowered, margins, peaks_of, shift_of
 from .runtime.engine import EngineSet
 from .specs import CLUSTER_TICKS, FREE_SIZES, SpotterSpec
@@ -109,6 +109,40 @@ def propose(
     depend on it.
     """
     spec = engines.spotter
+    scores = _proposer_output("scores", features, engines, piece)
+    inside = np.arange(features.shape[1]) + 1 >= np.asarray(spec.windows)[:, None]
+    return np.where(inside, scores, np.float32(np.nan))
+
+
+def nuisances(
+    features: NDArray[np.float32], engines: EngineSet, piece: int = PIECE
+) -> NDArray[np.float32]:
+    """What else moves at every tick, (K, T) by the K names of the spec; features (L, T)."""
+    if not engines.spotter.nuisance:
+        return np.empty((0, features.shape[1]), np.float32)
+    return _proposer_output("nuisance", features, engines, piece)
+
+
+def confounders(
+    found: Intervals, moves: NDArray[np.float32], spec: SpotterSpec
+) -> list[dict[str, float] | None]:
+    """The highest of `moves` (K, T) by name over the ticks of each interval; None without names."""
+    if not spec.nuisance:
+        return [None] * len(found.start)
+    highest: list[dict[str, float] | None] = []
+    for start, stop in zip(found.start, found.stop, strict=True):
+        onset = max(rounded(start), 0)
+        offset = max(rounded(stop) - 1, onset)
+        values = moves[:, onset : offset + 1].max(1)
+        highest.append({name: float(v) for name, v in zip(spec.nuisance, values, strict=True)})
+    return highest
+
+
+def _proposer_output(
+    name: str, features: NDArray[np.float32], engines: EngineSet, piece: int
+) -> NDArray[np.float32]:
+    """An output of the proposer for all ticks of a segment, (rows, T); features (L, T)."""
+    spec = engines.spotter
     ticks = features.shape[1]
     padded = np.pad(features, ((0, 0), (0, spec.radius)))
     valid = (np.arange(ticks + spec.radius) < ticks).astype(np.float32)
@@ -117,11 +151,9 @@ def propose(
     for start in range(0, len(valid), piece):
         at = slice(start, start + piece)
         out = engines.proposer(features=padded[None, :, at], valid=valid[None, at], state=state)
-        found.append(out["scores"][0].copy())
+        found.append(out[name][0].copy())
         state = out["state_out"].copy()
-    scores = np.concatenate(found, axis=1)[:, spec.radius :]
-    inside = np.arange(ticks) + 1 >= np.asarray(spec.windows)[:, None]
-    return np.where(inside, scores, np.float32(np.nan))
+    return np.concatenate(found, axis=1)[:, spec.radius :]
 
 
 def refine(

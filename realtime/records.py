@@ -160,8 +160,10 @@ SourceRecord = Frame | Gap | SourceState | SourceWarning  # what iterating a sou
 class Event:
     """One micro-expression. Times are stream ns.
 
-    Frames are source indices, inclusive, nearest in time. `label`, `label_scores`, `intensity` and
-    `apex_*` are None until the event is final.
+    Frames are source indices, inclusive, nearest in time. `label`, `label_scores`, `intensity`,
+    `confounders` and `apex_*` are None until the event is final. confounders: how probable it is
+    that something else moved during the event, by name (`engines.specs.NUISANCES`); None also where
+    the weights do not say.
     """
 
     id: str
@@ -179,6 +181,7 @@ class Event:
     label: str | None = None
     label_scores: dict[str, float] | None = None
     intensity: tuple[float, ...] | None = None
+    confounders: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         if self.offset_ns < self.onset_ns:
@@ -190,9 +193,6 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         """The `event` JSON line of the command contract; seconds to the microsecond."""
-        label_scores: Any = self.label_scores
-        if label_scores:
-            label_scores = {label: round(share, 4) for label, share in label_scores.items()}
         intensity: Any = self.intensity
         if intensity:
             intensity = [round(value, 4) for value in intensity]
@@ -210,10 +210,18 @@ class Event:
             "offset_frame": self.offset_frame,
             "score": round(self.score, 4),
             "label": self.label,
-            "label_scores": label_scores,
+            "label_scores": _rounded(self.label_scores),
             "intensity": intensity,
+            "confounders": _rounded(self.confounders),
             "emitted_s": _seconds(self.emitted_ns),
         }
+
+
+def _rounded(shares: dict[str, float] | None) -> dict[str, float] | None:
+    """Probabilities by name, rounded for a record; None stays None."""
+    if shares is None:
+        return None
+    return {name: round(share, 4) for name, share in shares.items()}
 
 
 def _seconds(ns: int | None) -> float | None:
@@ -261,7 +269,9 @@ class View:
     scores: (M, H) window probabilities by the window's last tick, NaN where none;
     refined: (H,) best refined score per tick, NaN where none;
     note: why the face is not used now, or what keeps it from being seen well; "" for neither;
-    personal: the threshold of its own that the face has, None where it has none.
+    personal: the threshold of its own that the face has, None where it has none;
+    nuisances: what else moves at the newest tick that is scored, by name; empty where the weights
+    do not say.
     """
 
     source: str
@@ -279,3 +289,4 @@ class View:
     thresholds: tuple[float, float]
     note: str = ""
     personal: PersonalState | None = None
+    nuisances: dict[str, float] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from .records import Crop, Event, PersonalState, Pixels, View
 from .spotting.batching import InferenceRequest, InferenceSteps, run_batched
 from .spotting.event_builder import EventBuilder
 from .spotting.gil_copy import concatenate
+from .spotting.nuisance_history import NuisanceHistory
 from .spotting.personal_threshold import PersonalThreshold
 from .spotting.refinement import Refinement
 from .spotting.ring import Ring
@@ -61,6 +62,7 @@ class Session:
         self._encoder_input = np.empty((1, self.spec.channels, side, side), np.uint8)
         self._grid = TimeGrid(self.spec.grid_hz)
         self._scorer = IncrementalScorer(self.spec)
+        self._nuisances = NuisanceHistory(self.spec.nuisance, capacity)
         self._personal = PersonalThreshold(self.spec, self.settings.alarms_per_min)
         passing = self._personal.passing
         self._refinement = Refinement(passing, self._features, self.settings.refine)
@@ -72,6 +74,7 @@ class Session:
             self._grid,
             self._times,
             self._crops,
+            self._nuisances,
             self.settings.label_floor,
         )
         self._history: deque[Floats32] = deque(maxlen=capacity)  # scores and best refined score
@@ -107,6 +110,7 @@ class Session:
         self._personal.end_segment()  # what is known of the face stays
         for ring in (self._crops, self._times, self._features):
             ring.clear()
+        self._nuisances.clear()
         self._history.clear()
         self._pending: list[Floats32] = []  # features of ticks that are not scored yet
         self._previous: Floats32 | None = None  # feature of the crop before
@@ -178,6 +182,7 @@ class Session:
 
     def _decide(self, scores: Scores) -> InferenceSteps[list[Event]]:
         """Refine the windows that pass T_CPN; let candidates compete, tick by tick."""
+        self._nuisances.append(scores)
         candidates = yield from self._refinement.candidates(scores)
         events: list[Event] = []
         for column in range(scores.values.shape[1]):
@@ -229,6 +234,7 @@ class Session:
             thresholds=self._personal.thresholds,
             note=note or self._small_face_note(),
             personal=self.personal_state(),
+            nuisances=self._nuisances.newest(),
         )
 
     def personal_state(self) -> PersonalState | None:

@@ -61,6 +61,17 @@ def propose(features, valid, state):
     return {"scores": scores, "state_out": np.ascontiguousarray(x[:, :, n:]).reshape(batch, -1)}
 
 
+def propose_and_name(features, valid, state):
+    """`propose`, with two probabilities of every tick R before the column's."""
+    outputs = propose(features, valid, state)
+    n = features.shape[2]
+    past = state.reshape(len(state), L + 1, TAIL)[:, :2]
+    delay = spec().radius
+    seen = np.concatenate([past, features[:, :2] * valid[:, None]], axis=2)
+    ticks = seen[:, :, TAIL - delay : TAIL - delay + n]
+    return outputs | {"nuisance": np.abs(np.sin(ticks * np.float32(1.7))).astype(np.float32)}
+
+
 def refine(clips):
     """Score and offsets from the clip's content, spread over the whole clamp range."""
     first = clips[:, 0, :8]
@@ -87,7 +98,13 @@ def engine_set(**changes) -> EngineSet:
     promised = spec(**changes)
     recognizer = RecognizerSpec(side=SIDE)
     tensors = promised.tensors() | recognizer.tensors()
-    functions = {"encoder": encode, "proposer": propose, "refiner": refine, "recognizer": recognize}
+    proposer = propose_and_name if promised.nuisance else propose
+    functions = {
+        "encoder": encode,
+        "proposer": proposer,
+        "refiner": refine,
+        "recognizer": recognize,
+    }
     engines = {name: FunctionEngine(functions[name], *tensors[name]) for name in functions}
     return EngineSet(
         name="fake",

@@ -80,7 +80,8 @@ export class View {
     dot.dataset.final = "";
     dot.style.color = `var(${tint(event, this.spec.labels)})`;
     name.append(dot, event.caption);
-    when.textContent = `at ${event.onset_s.toFixed(2)} s, ${length(event)} long`;
+    const beside = event.beside ? `, with ${event.beside}` : "";
+    when.textContent = `at ${event.onset_s.toFixed(2)} s, ${length(event)} long${beside}`;
     words.append(name, when);
     item.dataset.id = event.id;
     item.append(this.thumbs.show(event.apex_frame ?? event.onset_frame), words, curve(event));
@@ -109,6 +110,8 @@ export class View {
     else if (seen) this.say(face.threshold ? sentence(face.threshold) : "Watching");
     else this.say("No face in view");
     this.facts.quality.textContent = seen ? face.quality.toFixed(2) : "–";
+    this.facts.moves.parentElement.hidden = !face.moves; // not every set of weights says it
+    this.facts.moves.textContent = seen ? face.moves : "–";
     return undefined;
   }
 

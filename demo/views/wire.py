@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microspot.realtime.errors import DataError
-from microspot.realtime.overlay.event_text import threshold_words
+from microspot.realtime.overlay.event_text import nuisance_words, threshold_words
 from microspot.realtime.records import Pixels, View
 from microspot.realtime.sources.images.image_headers import JPEG_START, jpeg_size
 
@@ -118,10 +118,11 @@ def pack_picture(header: dict[str, Any], image: Pixels, limits: Limits) -> bytes
 def face_overlay(view: View, columns: int) -> dict[str, Any]:
     """What a page draws of one face now.
 
-    Outline (frame px), quality, note, the words on a threshold of its own ("" for none), latency,
-    and the newest score columns: `columns` of the result is base64 of (n, M + 1) bytes, oldest
-    first: the window scores, then the refined score, as 0..254, 255 where there is none. The last
-    column stands at `now_ns`, one per tick before it.
+    Outline (frame px), quality, note, the words on a threshold of its own ("" for none) and on what
+    else moves ("" where the weights do not say), latency, and the newest score columns: `columns`
+    of the result is base64 of (n, M + 1) bytes, oldest first: the window scores, then the refined
+    score, as 0..254, 255 where there is none. The last column stands at `now_ns`, one per tick
+    before it.
     """
     table = np.concatenate([view.scores[:, -columns:], view.refined[None, -columns:]])  # (M + 1, n)
     outline = view.outline[np.isfinite(view.outline).all(axis=1)]
@@ -132,6 +133,7 @@ def face_overlay(view: View, columns: int) -> dict[str, Any]:
         "quality": round(view.quality, 3),
         "note": view.note,
         "threshold": threshold_words(view.personal) if view.personal else "",
+        "moves": nuisance_words(view.nuisances),
         "outline": outline.round(1).tolist(),
         "columns": base64.b64encode(_levels(table.T).tobytes()).decode(),
     }

@@ -56,7 +56,7 @@ def golden(
         seen = valid[: len(features)]
         start = torch.zeros(len(features), spotter.state)
         first = features[:, :, :half].contiguous()
-        _, state = modules["proposer"](first, seen[:, :half].contiguous(), start)
+        state = modules["proposer"](first, seen[:, :half].contiguous(), start)[1]
         return features[:, :, half:].contiguous(), seen[:, half:].contiguous(), state
 
     def proposed(features: Tensor) -> Tensor:

@@ -139,10 +139,12 @@ def _outputs_of_row(engine: Engine, row: Arrays) -> Arrays:
     if "state" not in row:
         return {name: array.copy() for name, array in engine(**row).items()}
     state = row["state"]
-    scores = []
+    found: dict[str, list[NDArray[Any]]] = {}
     for tick in range(row["valid"].shape[1]):
         at = slice(tick, tick + 1)
         out = engine(features=row["features"][:, :, at], valid=row["valid"][:, at], state=state)
         state = out["state_out"].copy()
-        scores.append(out["scores"].copy())
-    return {"scores": np.concatenate(scores, axis=2), "state_out": state}
+        for name in out.keys() - {"state_out"}:
+            found.setdefault(name, []).append(out[name].copy())
+    ticks = {name: np.concatenate(parts, axis=2) for name, parts in found.items()}
+    return ticks | {"state_out": state}

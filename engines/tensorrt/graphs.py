@@ -34,6 +34,7 @@ SPOTTER_GRAPHS = ("encoder", "proposer", "refiner")
 RECOGNIZER_GRAPHS = ("frames", "head")
 # What shapes a graph, below engines/: a changed line here makes new graphs. Patterns of pathlib.
 SOURCES = (
+    "alignment/face_template.py",
     "export/fp16.py",
     "export/golden.py",
     "export/onnx_export.py",

@@ -11,12 +11,13 @@ import numpy as np
 
 from ..records import Event, View
 from .canvas import Canvas, Color, Rectangle
-from .event_text import name_and_share, threshold_words
+from .event_text import confounder_words, name_and_share, nuisance_words, threshold_words
 from .palette import DIM, INK, LABELS, LANE, RULE, WARN, event_color, mixed
 
 RATE_TOLERANCE = 0.1  # a measured rate that differs by more from the trained one is marked
 MARGIN = 16.0  # points around panels
 FULL_CARD = 400.0  # points of height from which a card has all its parts
+NUISANCE_ROOM = 17.0  # points of height for the line that says what else moves
 CURVE_CARD = 220.0  # points of height from which it has the intensity curve
 
 
@@ -55,7 +56,10 @@ def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) 
             newest_is_final = events[-1] is finals[-1]
             heading = "label probabilities" if newest_is_final else "last final event"
             bottom = _label_bars(canvas, x0, x1, top + 112, heading, finals[-1])
-        _intensity(canvas, Rectangle(x0, bottom + 20, x1, area.y1 - 124), finals)
+        room = NUISANCE_ROOM if view.nuisances else 0.0
+        _intensity(canvas, Rectangle(x0, bottom + 20, x1, area.y1 - 124 - room), finals)
+        words = nuisance_words(view.nuisances)
+        canvas.text(x0, area.y1 - 97, words, DIM, 11, width=x1 - x0)
         if view.personal is not None:
             canvas.text(x0, area.y1 - 79, threshold_words(view.personal), DIM, 12)
         _status_rows(canvas, x0, x1, area.y1 - 58, view)
@@ -90,6 +94,8 @@ def _newest_event(
     ago_s = max(0.0, (now_ns - event.offset_ns) / 1e9)
     spotted = f", spotted at {event.score:.2f}" if final else ""
     details = f"{length_ms:.0f} ms long, ended {ago_s:.1f} s ago{spotted}"
+    if words := confounder_words(vars(event)):
+        details = f"with {words}; {details}"
     _second_line(canvas, x0, x1, y, note, details)
 
 

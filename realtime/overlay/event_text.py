@@ -9,6 +9,7 @@ from microspot.engines.running_neutral import WARM_UP_S
 
 from ..records import PersonalState
 
+CONFOUNDED = 0.5  # probability from which a person is told what else moved
 NAMELESS = "micro-expression"  # without a recognizer
 PROVISIONAL = "provisional"
 
@@ -31,6 +32,18 @@ def caption(event: Mapping[str, Any]) -> str:
     """An event in a few words, such as "surprise 93%"."""
     name, share = name_and_share(event)
     return f"{name} {share:.0%}"
+
+
+def confounder_words(event: Mapping[str, Any]) -> str:
+    """What else moved during an event, such as "blink 80%, speech 60%"; "" for nothing likely."""
+    found = event.get("confounders") or {}
+    likely = [(share, name) for name, share in found.items() if share >= CONFOUNDED]
+    return ", ".join(f"{name} {share:.0%}" for share, name in sorted(likely, reverse=True))
+
+
+def nuisance_words(nuisances: Mapping[str, float]) -> str:
+    """What else moves now, all names with their probabilities; "" where the weights do not say."""
+    return "   ".join(f"{name} {share:.0%}" for name, share in nuisances.items())
 
 
 def threshold_words(state: PersonalState) -> str:

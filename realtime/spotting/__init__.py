@@ -3,6 +3,7 @@
 time_grid        capture times become ticks of the weights' grid
 frame_decimator  of several frames nearest one tick, one is selected
 ring             the last crops, times and features of a face
+nuisance_history what else moved at the last ticks
 scorer           a new column of features gives one new score per window length
 refinement       windows that pass T_CPN get a better interval and score
 personal_threshold  which of them pass, where each face has a threshold of its own

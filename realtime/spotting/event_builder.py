@@ -14,6 +14,7 @@ from microspot.engines.runtime.engine import EngineSet
 
 from ..records import UNCERTAIN, Event
 from .batching import InferenceRequest, InferenceSteps
+from .nuisance_history import NuisanceHistory
 from .ring import Ring
 from .streaming_nms import Decision, Key
 from .time_grid import TimeGrid
@@ -23,7 +24,8 @@ class EventBuilder:
     """Makes the events of one face of one source, which share its grid and its rings.
 
     times: ring of (captured_ns, source index) by crop; crops: ring of (3, S, S) uint8 by crop;
-    label_floor: probability below which the label is uncertain, None for that of the weights.
+    nuisances: what else moved, by tick, up to the last tick of every final decision; label_floor:
+    probability below which the label is uncertain, None for that of the weights.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class EventBuilder:
         grid: TimeGrid,
         times: Ring,
         crops: Ring,
+        nuisances: NuisanceHistory,
         label_floor: float | None,
     ) -> None:
         self.engines = engines
@@ -43,6 +46,7 @@ class EventBuilder:
         self._grid = grid
         self._times = times
         self._crops = crops
+        self._nuisances = nuisances
         self._label_floor = label_floor
 
     def build(self, decision: Decision, epoch: int) -> InferenceSteps[Event]:
@@ -68,6 +72,7 @@ class EventBuilder:
         onset_ns = self._grid.time(onset)
         offset_ns = self._grid.time(offset)
         frames = self._source_frames(self._nearest(np.array([onset_ns, offset_ns])))
+        final = decision.status == "final"
         return Event(
             id=self._id(decision.key, epoch),
             source=self.source,
@@ -79,6 +84,7 @@ class EventBuilder:
             offset_frame=frames[1],
             score=candidate.score,
             emitted_ns=self._grid.time(self._grid.ticks - 1),
+            confounders=self._nuisances.highest(onset, offset) if final else None,
         )
 
     def _recognized(self, event: Event) -> InferenceSteps[Event]:

@@ -23,10 +23,13 @@ class Scores(NamedTuple):
     """Scores of the windows that end at `first`, `first` + 1, ... of a segment.
 
     values (M, n): window length i, last tick first + column; NaN where it leaves the segment.
+    nuisances (K, n): what the weights' K nuisance heads give for these ticks themselves, of no
+    meaning before tick 0; None without heads.
     """
 
     first: int
     values: Floats32
+    nuisances: Floats32 | None = None
 
 
 class IncrementalScorer:
@@ -71,4 +74,5 @@ class IncrementalScorer:
         ends = first + np.arange(n)
         for scale, window in enumerate(self.spec.windows):
             values[scale, ends - window + 1 < 0] = np.nan
-        return Scores(first, values)
+        nuisances = out["nuisance"][0].copy() if self.spec.nuisance else None
+        return Scores(first, values, nuisances)

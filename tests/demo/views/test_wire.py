@@ -123,4 +123,7 @@ def test_a_view_becomes_columns_of_bytes():
     assert seen["note"] == "face small: 62 px"
     assert seen["threshold"] == "threshold 0.93 for 0.2 alarms/min, 4 min seen"
     assert face_overlay(replace(view, personal=None), columns=2)["threshold"] == ""
+    assert seen["moves"] == ""
+    moving = replace(view, nuisances={"blink": 0.804, "turn": 0.0})
+    assert face_overlay(moving, columns=2)["moves"] == "blink 80%   turn 0%"
     assert json.loads(json.dumps(seen)) == seen

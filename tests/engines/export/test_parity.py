@@ -110,8 +110,13 @@ def golden() -> dict[str, np.ndarray]:
 
 def test_one_at_a_time_says_the_same(golden: dict[str, np.ndarray]) -> None:
     engines = fakes.engine_set()
+    named = fakes.engine_set(nuisance=("blink", "turn"))
     rows = {"in.clips": np.random.default_rng(1).random((5, fakes.L, 16), np.float32)}
-    for engine, inputs in ((engines.proposer, golden), (engines.refiner, rows)):
+    for engine, inputs in (
+        (engines.proposer, golden),
+        (named.proposer, golden),
+        (engines.refiner, rows),
+    ):
         whole = outputs_of(engine, inputs)
         apart = outputs_one_by_one(engine, inputs)
         assert whole.keys() == apart.keys()

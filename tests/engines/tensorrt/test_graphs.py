@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 from collections import Counter
@@ -25,7 +26,7 @@ from microspot.engines.networks.mesnet import EncoderStep, MESNet
 from microspot.engines.runtime import torch_engine
 from microspot.engines.runtime.onnx_engine import OnnxEngine
 from microspot.engines.runtime.onnxruntime_import import onnxruntime
-from microspot.engines.specs import RecognizerSpec, SpotterSpec
+from microspot.engines.specs import NUISANCES, RecognizerSpec, SpotterSpec
 from microspot.engines.tensorrt import builder
 from microspot.engines.tensorrt import graphs as module
 from microspot.engines.tensorrt.cache import Cache
@@ -38,9 +39,9 @@ FRAMES = 4
 class Weights:
     """Random networks behind the `read` that graphs are made from; counts what is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: SpotterSpec | None = None) -> None:
         torch.manual_seed(3)
-        self.spotter = MESNet(SpotterSpec(side=SIDE, feature=8)).eval()
+        self.spotter = MESNet(spec or SpotterSpec(side=SIDE, feature=8)).eval()
         self.recognizer = CMNet(SIDE).eval()
         self.contents = {
             "spotter.safetensors": save(self.spotter.state_dict()),
@@ -91,6 +92,31 @@ def test_an_fp16_graph_is_the_function_of_the_network(
     assert TensorProto.FLOAT not in {types.get(name) for name in products}
     if name == "frames":
         assert stored.node[0].op_type == "Cast"  # TensorRT reads bytes, but cannot reshape them
+
+
+@pytest.mark.parametrize("name", ["encoder", "proposer"])
+def test_graphs_of_a_spec_that_asks_for_everything_are_the_network(
+    tmp_path: Path, name: str
+) -> None:
+    spec = SpotterSpec(side=SIDE, feature=12)
+    asked = dataclasses.replace(
+        spec,
+        surround_ns=spec.lags_ns[:2],
+        parallax=True,
+        certainty=True,
+        grid="fine",
+        nuisance=NUISANCES,
+    )
+    everything = Weights(asked)
+    graph = everything.graphs(tmp_path, "fp16").graph(name)
+    outputs = [tensor.name for tensor in graph.tensors[1]]
+    assert (
+        outputs == {"encoder": ["features"], "proposer": ["scores", "state_out", "nuisance"]}[name]
+    )
+    found = onnx_outputs(graph.model, graph.tensors, graph.golden)
+    result = judge("B", name, found, graph.golden, everything.spotter.spec)
+    assert result["passed"], result
+    assert result["errors"].keys() == set(outputs)
 
 
 def test_a_graph_is_made_once_and_needs_no_torch_again(
@@ -150,6 +176,7 @@ def test_the_code_that_shapes_a_graph_is_known() -> None:
 # Imported by what shapes a graph, and without influence on its content: errors, files, weights as
 # data, the contract of engines, and the check that ends in an error or changes nothing.
 WITHOUT_INFLUENCE = {
+    "alignment/affine.py",
     "text/documents.py",
     "errors.py",
     "export/parity.py",

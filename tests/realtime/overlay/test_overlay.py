@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from microspot.engines.specs import NUISANCES
 from microspot.realtime.overlay import draw
 from microspot.realtime.overlay.cards import current_events, name_and_percent
-from microspot.realtime.overlay.event_text import threshold_words
+from microspot.realtime.overlay.event_text import confounder_words, nuisance_words, threshold_words
 from microspot.realtime.overlay.palette import LABELS, PENDING, WARN, event_color
 from microspot.realtime.records import Event, PersonalState, View
 
@@ -103,6 +104,7 @@ NAN = np.full((5, HISTORY), np.nan, np.float32)
 PERSONAL = PersonalState("cam", 0, NOW_NS, 0.931, 0.2, 250.0, 12, learning=False)
 ODD_VIEWS = [
     ("a threshold of its own", view(personal=PERSONAL)),
+    ("what else moves", view(nuisances=dict.fromkeys(NUISANCES, 0.3))),
     ("no history yet", view(scores=NAN[:, :0], refined=NAN[0, :0])),
     ("NaN history", view(scores=NAN, refined=NAN[0])),
     ("history longer than shown", view(scores=np.tile(NAN, 3), refined=np.tile(NAN[0], 3))),
@@ -145,6 +147,25 @@ def test_a_threshold_of_its_own_is_drawn_in_words() -> None:
         plain = [view(face) for face in range(faces)]
         told = [replace(one, personal=PERSONAL) for one in plain]
         assert (draw.draw(image(), told) != draw.draw(image(), plain)).any()
+
+
+def test_what_else_moves_is_drawn_in_words() -> None:
+    plain = view()
+    moving = replace(plain, nuisances={"blink": 0.81, "gaze": 0.1})
+    other = replace(plain, nuisances={"blink": 0.82, "gaze": 0.1})
+    pictures = [draw.draw(image(), [seen]) for seen in (plain, moving, other)]
+    assert (pictures[0] != pictures[1]).any()
+    assert (pictures[1] != pictures[2]).any()
+    assert nuisance_words(moving.nuisances) == "blink 81%   gaze 10%"
+
+
+def test_a_likely_confounder_stands_beside_its_event() -> None:
+    with_blink = event(confounders={"speech": 0.5, "blink": 0.93, "gaze": 0.49})
+    assert confounder_words(vars(with_blink)) == "blink 93%, speech 50%"
+    assert confounder_words(vars(event())) == ""
+    assert confounder_words({"status": "final"}) == "", "a record of earlier versions"
+    pictures = [draw.draw(image(), [view(events=(e,))]) for e in (event(), with_blink)]
+    assert (pictures[0] != pictures[1]).any()
 
 
 def test_provisional_is_hollow_and_final_filled() -> None:

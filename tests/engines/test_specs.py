@@ -1,0 +1,67 @@
+"""Specs: what earlier manifests lack has a default that is what those weights are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from microspot.engines.errors import EngineError
+from microspot.engines.loading import load_engines
+from microspot.engines.manifest import PACKAGED
+from microspot.engines.specs import NUISANCES, RIDGE, SpotterSpec
+
+PLAIN = {
+    "surround_ns": (),
+    "parallax": False,
+    "certainty": False,
+    "ridge": RIDGE,
+    "grid": "even",
+    "nuisance": (),
+}
+
+
+def test_a_spec_without_the_added_keys_is_the_network_as_it_was() -> None:
+    assert set(SpotterSpec.ADDED) == set(PLAIN)
+    early = {key: value for key, value in SpotterSpec().to_json().items() if key not in PLAIN}
+    found = SpotterSpec.from_json(json.loads(json.dumps(early)))
+    assert found == SpotterSpec()
+    assert {key: getattr(found, key) for key in PLAIN} == PLAIN
+    del early["motion"]
+    with pytest.raises(EngineError, match=r"disagree on \['motion'\]"):
+        SpotterSpec.from_json(early)
+
+
+def test_the_shipped_weights_load() -> None:
+    manifest = json.loads((PACKAGED / "manifest.json").read_text())
+    spec = SpotterSpec.from_json(manifest["spotter"])
+    with load_engines() as engines:
+        assert engines.spotter == spec
+
+
+def test_added_keys_go_round() -> None:
+    lags = SpotterSpec().lags_ns
+    asked = SpotterSpec(surround_ns=lags[1:3], parallax=True, certainty=True, ridge=2e-5)
+    asked = dataclasses.replace(asked, grid="fine", nuisance=NUISANCES)
+    assert SpotterSpec.from_json(json.loads(json.dumps(asked.to_json()))) == asked
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"surround_ns": (5,)}, "surround_ns: expected different lags of lags_ns"),
+        ({"surround_ns": (66_666_667, 66_666_667)}, "surround_ns: expected different lags"),
+        ({"parallax": 1}, "parallax: expected true or false, got 1"),
+        ({"ridge": 0}, "ridge: expected a number above 0"),
+        ({"grid": "coarse"}, "grid: expected one of even, fine"),
+        ({"nuisance": ("sneeze",)}, "nuisance: expected different names of blink, speech"),
+        ({"nuisance": ["blink"]}, "nuisance: expected different names"),
+        ({"certainty": True, "motion": "difference"}, "need lags and motion flow"),
+        ({"parallax": True, "lags_ns": ()}, "need lags and motion flow"),
+    ],
+)
+def test_what_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        SpotterSpec(**values)
