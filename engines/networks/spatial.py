@@ -116,15 +116,23 @@ class SpatialEncoder(nn.Module):
 
     def features(self, inputs: Tensor) -> Tensor:
         """Inputs (B, channels, height, width) -> features (B, L)."""
+        feature: Tensor = self.grid(self.activations(inputs)[-1])
+        return feature
+
+    def activations(self, inputs: Tensor) -> list[Tensor]:
+        """What each layer gives, (B, C, height, width).
+
+        That is behind norm, pool and ReLU, but for the last layer, which the grid pools.
+        """
         # fp16 may start here; the differences before need float32
         x = inputs.to(next(self.parameters()).dtype)
-        last = len(self.convs) - 1
+        outputs = []
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = _normed(x, conv, norm)
-            if i < last:
+            if i < len(self.convs) - 1:
                 x = pool_relu(x, *(self.pool if i == 0 else (2, 2, 0)))
-        feature: Tensor = self.grid(x)
-        return feature  # (B, L)
+            outputs.append(x)
+        return outputs
 
 
 def flow_options(spec: SpotterSpec) -> FlowOptions:

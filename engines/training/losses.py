@@ -52,8 +52,8 @@ def crn_loss(
     offsets: Tensor,
     labels: Tensor,
     targets: Tensor,
-    scale: float = 0.32,
-    weight: float = 1.0,
+    scale: float,
+    weight: float,
 ) -> Tensor:
     """Cross-entropy plus Smooth L1 of the boundaries, the latter for MEs only [S1 M29, M31].
 
@@ -79,7 +79,10 @@ def pretrain_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def regularised(network: nn.Module, excluded: Iterable[nn.Module] = ()) -> list[nn.Parameter]:
-    """The trainable parameters of `network` that the L2 term takes [S1 M20, M31].
+    """The trainable parameters of `network` that the L2 term takes [S1 M19, M20, M31].
+
+    They are the kernels of its layers, without biases and the gains of norms, which is not from the
+    paper.
 
     network: what is trained.
 
@@ -87,13 +90,8 @@ def regularised(network: nn.Module, excluded: Iterable[nn.Module] = ()) -> list[
     pre-training (M20), CRN's two output layers for CRN (M31).
     """
     left_out = {id(parameter) for module in excluded for parameter in module.parameters()}
-    return [p for p in network.parameters() if p.requires_grad and id(p) not in left_out]
-
-
-def l2(parameters: Iterable[Tensor], gamma: float = 5e-4) -> Tensor:
-    """Gamma x the sum of squares [S1 M19, M31], a scalar; gamma is not from the paper."""
-    squares = [parameter.square().sum() for parameter in parameters]
-    return gamma * torch.stack(squares).sum() if squares else torch.zeros(())
+    kernels = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    return [p for p in kernels if id(p) not in left_out]
 
 
 # ---- CMNet: intensity distillation

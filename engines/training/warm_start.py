@@ -10,6 +10,7 @@ the papers.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from .finer_grid import is_of_even_grid, refined
 
 NUISANCE = "nuisance."  # the heads' names begin so
 INPUTS = "encoder.convs.0.weight"  # (channels, inputs, rows, columns)
+NORM_GAINS = re.compile(r"encoder\.norms\.\d+\.weight")
 
 
 def digest_of(path: Path) -> str:
@@ -41,8 +43,10 @@ def _no_weights(path: Path, error: Exception) -> DataError:
     )
 
 
-def warm_start(network: nn.Module, path: Path) -> None:
+def warm_start(network: nn.Module, path: Path) -> list[int]:
     """Put the weights of a safetensors file into `network`.
+
+    Returns how many channels of each layer of the encoder the file has.
 
     Raises DataError where the file's layers are others or larger.
     """
@@ -68,6 +72,7 @@ def warm_start(network: nn.Module, path: Path) -> None:
                 f"{tuple(tensor.shape)}; train anew"
             )
     network.load_state_dict({name: _enlarged(tensor, given[name]) for name, tensor in own.items()})
+    return [len(given[name]) for name in own if NORM_GAINS.fullmatch(name)]
 
 
 def _as_inputs_of(network: MESNet, given: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ def phase_of(step: int, config: SpotterTraining) -> str:
 
 
 def freeze(network: MESNet, phase: str) -> None:
-    """Let only the parts of a phase learn; the others get no gradient and no L2 term."""
+    """Let only the parts of a phase learn; the others get no gradient and no decay."""
     learning = {"cpn": ("temporal", "proposals", "nuisance"), "crn": ("refiner",)}
     for name, part in network.named_children():
         part.requires_grad_(phase == "joint" or name in learning[phase])
@@ -69,12 +69,12 @@ def joint_losses(
             labelled = [segment.nuisances for segment in batch.segments]
             losses["nuisance"] = nuisance_loss(nuisance.float(), labelled)
     if phase != "cpn":
-        losses["crn"] = refine_loss(network, features, samples, config.bfloat16)
+        losses["crn"] = refine_loss(network, features, samples, config)
     return losses
 
 
 def refine_loss(
-    network: MESNet, features: Tensor, samples: list[Samples], bfloat16: bool
+    network: MESNet, features: Tensor, samples: list[Samples], config: SpotterTraining
 ) -> Tensor:
     """CRN's loss on the samples of all segments of a batch; features (B, L, N)."""
 
@@ -85,8 +85,13 @@ def refine_loss(
     start = joined([s.start for s in samples])
     stop = joined([s.stop for s in samples])
     clips = resample_batch(features, row, start, stop, network.spec.refine_length)
-    with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=config.bfloat16):
         classes, offsets = network.refiner(clips)
-    labels = joined([s.labels for s in samples])
-    targets = joined([s.targets for s in samples])
-    return crn_loss(classes.float(), offsets.float(), labels, targets)
+    return crn_loss(
+        classes.float(),
+        offsets.float(),
+        joined([s.labels for s in samples]),
+        joined([s.targets for s in samples]),
+        config.crn_scale,
+        config.crn_boundaries,
+    )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError
-from ...networks.mesnet import PRETRAIN_LENGTH, ClipClassifier
+from ...networks.mesnet import ClipClassifier
 from ..losses import pretrain_loss
 from .config import SpotterTraining
 from .data import Batch, TrainingClip, collate, encode_frames, span
@@ -41,7 +41,7 @@ def pretrain_batch(
             onset, offset = np.array([onset, offset]) + moves
         else:
             clip, onset, offset = quiet_span(clips, int(offset - onset), config.pretrain_hard, rng)
-        segment, nearest = span(clip, config.spec, int(onset), int(offset), PRETRAIN_LENGTH)
+        segment, nearest = span(clip, config.spec, int(onset), int(offset), config.pretrain_length)
         segments.append(segment)
         current.append(nearest + base)
         base += len(segment.rows)

@@ -9,9 +9,9 @@ Several processes share the work where torchrun starts them (`engines/training/d
 
 Writes RUN/log.csv and checkpoint.safetensors on the way, and at the end spotter.safetensors (the
 last weights: the learning rate has come down to zero, and no validation chooses among them) and
-spotter.json (spec, metrics). Every step draws from a generator of (seed, stage, step): a resumed
-run sees the same samples. Norm layers learn their statistics in pre-training and keep them in joint
-training, whose batches have too few faces.
+spotter.json (spec, metrics). `--minutes` is turned into steps before the first one. Every step
+draws from a generator of (seed, stage, step), so that a resumed run ends with the same bits as one
+that went through.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +33,17 @@ from ...networks.mesnet import ClipClassifier, MESNet
 from ...networks.weights import save_weights
 from ...specs import SpotterSpec
 from ..distributed import TrainingGroup, denormals_as_zero
-from ..losses import l2, regularised, total
+from ..losses import total
 from ..warm_start import digest_of, warm_start
-from .config import (
-    DEFAULT,
-    Progress,
-    SpotterTraining,
-    load_checkpoint,
-    load_config,
-    read_progress,
-    save_checkpoint,
-)
+from .checkpoint import Progress, load_checkpoint, read_progress, save_checkpoint
+from .config import DEFAULT, SpotterTraining, load_config
 from .data import ClipSet, collate, draw
+from .encoder_norms import dead_channels, measure_norms, sample_inputs
 from .frames import Frames, frames_for, make_caches, sees_greys
 from .joint_training import freeze, joint_losses, phase_of
+from .optimizer import decayed, make_optimizer, set_rate, size_of
 from .pretraining import Losses, pretrain_batch, pretrain_losses
+from .schedule import planned, rate, seconds_per_step
 from .validation import FIGURES, validate
 
 STAGES = ("pretrain", "joint")
@@ -74,8 +69,9 @@ Say = Callable[[str], None]
 class Trainer:
     """One run: its data, its clock, its files.
 
-    minutes: the time of the whole run, which its schedules follow; None for all steps. say: gets
-    one line of progress at a time. weights: what a warm start begins with.
+    minutes: the time of the whole run, turned into steps before the first one; None for all steps
+    of the configuration. say: gets one line of progress at a time. weights: what a warm start
+    begins with.
     """
 
     def __init__(
@@ -99,8 +95,10 @@ class Trainer:
         self.clips = self.data.split("train")
         self.frames = self._frames()
         self.validation_clips = self.data.split("validation")[: config.validation_clips]
-        self._go_on_from(Progress(began_with="" if weights is None else digest_of(weights)))
+        began_with = "" if weights is None else digest_of(weights)
+        self._go_on_from(Progress(digest=self.data.digest, began_with=began_with))
         self.metrics: dict[str, float] = {}
+        self.dead: list[int] = []  # channels of each layer that do nothing, by the last validation
         out.mkdir(parents=True, exist_ok=True)
 
     def _frames(self) -> Frames:
@@ -116,7 +114,7 @@ class Trainer:
         if progress.began_with:
             self.config = dataclasses.replace(self.given, pretrain_steps=0)
         self.progress = progress
-        fresh = not (progress.step or progress.seconds)
+        fresh = not (progress.step or progress.seconds or progress.stage == STAGES[1])
         if fresh and not self.config.pretrain_steps:  # as an ablation does
             self.progress = dataclasses.replace(progress, stage=STAGES[1])
 
@@ -128,42 +126,104 @@ class Trainer:
         """
         torch.manual_seed(self.config.seed)
         device = self.group.device
-        classifier = ClipClassifier(self.config.spec).to(device)
+        classifier = ClipClassifier(self.config.spec, self.config.pretrain_length).to(device)
         network = MESNet(self.config.spec).to(device)
-        checkpoint = self.out / CHECKPOINT
+        for module in (*classifier.modules(), *network.modules()):
+            if isinstance(module, nn.Dropout):
+                module.p = self.config.dropout
         if resume:
-            self._go_on_from(read_progress(checkpoint))
+            self._go_on_from(read_progress(self.out / CHECKPOINT, self.data.digest))
+        if not self.progress.joint_steps:
+            self._plan(classifier, network)
         if self.progress.stage == "pretrain":
             self._stage(classifier, self._pretrain_step, resume)
-            self.group.average_statistics(classifier)
             network.encoder.load_state_dict(classifier.encoder.state_dict())
             network.temporal.load_state_dict(classifier.temporal.state_dict())
-            self.progress = Progress(STAGES[1], seconds=self.progress.seconds)
+            self.progress = dataclasses.replace(
+                self.progress, stage=STAGES[1], step=0, stage_seconds=0.0
+            )
+            self._measure_norms(network)
             resume = False
-        elif self.weights and not resume:
-            warm_start(network, self.weights)
+        elif not resume:
+            kept = warm_start(network, self.weights) if self.weights else []
+            self._measure_norms(network, kept)
         self._stage(network, self._joint_step, resume)
         if self.group.is_main_process:
             self._save(network, self._validate(network))
         return network
 
+    def _plan(self, classifier: ClipClassifier, network: MESNet) -> None:
+        """Set the length of both stages; measures the speed where the run has a time."""
+        config = self.config
+        now = self.progress
+        if self.minutes is None:
+            self.progress = planned(now, config)
+            return
+        began = time.monotonic()
+        seconds = {"pretrain": 0.0, "joint": 0.0}
+        parts = {
+            "pretrain": (classifier, self._pretrain_step),
+            "joint": (network, self._joint_step),
+        }
+        for stage, (part, step) in parts.items():
+            if stage == "joint" or config.pretrain_steps:
+                # everything learns, as in most steps
+                late = config.cpn_steps + config.crn_steps
+                self.progress = dataclasses.replace(now, stage=stage, step=late)
+                measured = self._seconds_per_step(part, step)
+                seconds[stage] = self.group.agree(measured)
+        left = 60 * self.minutes - (time.monotonic() - began)
+        left = self.group.agree(left - self._validation_seconds(network))
+        self.progress = planned(now, config, max(left, 0.0), seconds["pretrain"], seconds["joint"])
+        self.say(
+            f"{self.minutes:g} minutes are {self.progress.pretrain_steps} and "
+            f"{self.progress.joint_steps} steps"
+        )
+
+    def _seconds_per_step(self, network: nn.Module, step: Step) -> float:
+        """How long a step with its update takes."""
+        optimizers: list[torch.optim.Optimizer] = []
+
+        def whole(twin: nn.Module, i: int) -> None:
+            if not optimizers:
+                optimizers.append(make_optimizer(twin, self.config))
+            twin.train()
+            losses, _ = step(twin, self.group.size * i + self.group.rank)
+            self._update(twin, optimizers[0], losses)
+
+        return seconds_per_step(network, whole)
+
+    def _validation_seconds(self, network: MESNet) -> float:
+        """About how long all validations of the run will take."""
+        if not self.group.is_main_process:
+            return 0.0
+        assert self.minutes is not None
+        some = self.validation_clips[:2]
+        began = time.monotonic()
+        validate(network, some, self.data.crops)
+        each = (time.monotonic() - began) * len(self.validation_clips) / len(some)
+        return each * (1 + self.minutes // self.config.validate_minutes)
+
+    def _measure_norms(self, network: MESNet, kept: Sequence[int] = ()) -> None:
+        """Give the norms statistics of many faces; channels `kept` go on as they were."""
+        measure_norms(network.encoder, self._sample_inputs(network), self.group, kept)
+
+    def _sample_inputs(self, network: MESNet) -> Tensor:
+        return sample_inputs(network.encoder, self.clips, self.frames, self.config, self.group)
+
     def _stage(self, network: nn.Module, step: Step, resume: bool) -> None:
         """Train one stage, with checkpoints and validations on the way."""
         config = self.config
         now = self.progress
-        optimizer = torch.optim.Adam(self._parameter_groups(network))
+        optimizer = make_optimizer(network, config)
         checkpoint = self.out / CHECKPOINT
         if resume:
             load_checkpoint(checkpoint, network, optimizer)
         validated = time.monotonic()
         saved = validated
-        while True:
-            done = self.group.agree(self._done())
-            if done >= 1:
-                break
+        while now.done < 1:
             began = time.monotonic()
-            for parameters in optimizer.param_groups:
-                parameters["lr"] = parameters["peak"] * self._rate(done)
+            set_rate(optimizer, rate(now.step, now.done, config.warm_steps))
             drawn = now.step * self.group.size + self.group.rank
             # for dropout, also when resumed
             torch.manual_seed(config.seed + 2 * drawn + STAGES.index(now.stage))
@@ -174,6 +234,7 @@ class Trainer:
             self._tick(began)
             if not self.group.is_main_process:
                 continue
+            losses["l2"] = torch.tensor(size_of(decayed(network)))
             self._report(loss, losses, self.group.size * frames / (time.monotonic() - began))
             due = time.monotonic() - validated > 60 * config.validate_minutes
             if due and isinstance(network, MESNet):
@@ -189,12 +250,8 @@ class Trainer:
     def _update(
         self, network: nn.Module, optimizer: torch.optim.Optimizer, losses: Losses
     ) -> Tensor:
-        """One step of the optimizer; the loss. Adds the L2 term to `losses`."""
-        assert isinstance(network, MESNet | ClipClassifier)
-        # [S1 M20, M31]
-        excluded = network.refiner.heads() if isinstance(network, MESNet) else (network.last,)
-        losses["l2"] = l2(regularised(network, excluded), self.config.l2)
-        weights = {"cpn": 1.0, "crn": self.config.lambda_crn, "clip": 1.0, "l2": 1.0}
+        """One step of the optimizer; the loss."""
+        weights = {"cpn": 1.0, "crn": self.config.lambda_crn, "clip": 1.0}
         weights["nuisance"] = self.config.lambda_nuisance
         loss = total(losses, {name: weights[name] for name in losses})
         optimizer.zero_grad()
@@ -224,44 +281,10 @@ class Trainer:
                 draw(self.clips[i], config.spec, config.joint_ticks, config.augmentation, rng)
             )
         batch = collate(segments, self.frames, config.augmentation, rng).to(self.group.device)
-        network.encoder.eval()  # norm statistics stay as pre-training left them
+        network.encoder.eval()  # norm statistics stay as they were measured
         phase = phase_of(self.progress.step, config)
         freeze(network, phase)
         return joint_losses(network, batch, config, phase, rng), len(batch.current)
-
-    def _parameter_groups(self, network: nn.Module) -> list[dict[str, object]]:
-        """Adam's groups with their peak rates: encoder and first 1D layers, and the rest."""
-        peak = self.config.pretrain_lr
-        scale = 1.0
-        if isinstance(network, MESNet):
-            peak = self.config.joint_lr
-            scale = self.config.encoder_scale
-        slow = []
-        fast = []
-        for name, parameter in network.named_parameters():
-            if name.startswith(("encoder", "temporal")):
-                slow.append(parameter)
-            else:
-                fast.append(parameter)
-        return [{"params": slow, "peak": peak * scale}, {"params": fast, "peak": peak}]
-
-    def _done(self) -> float:
-        """Share of the stage that is done, by steps or by time, whichever is further; 1 ends it."""
-        config = self.config
-        now = self.progress
-        if now.stage == "pretrain":
-            steps = config.pretrain_steps
-            share = config.pretrain_share
-        else:
-            steps = config.joint_steps
-            share = 1 - config.pretrain_share if config.pretrain_steps else 1
-        by_time = 0.0 if self.minutes is None else now.stage_seconds / (60 * self.minutes * share)
-        return max(now.step / steps, by_time)
-
-    def _rate(self, done: float) -> float:
-        """Learning rate as a share of its peak: linear warm-up, then a cosine to zero."""
-        warm_up = min(1.0, (self.progress.step + 1) / self.config.warm_steps)
-        return warm_up * (1 + math.cos(math.pi * done)) / 2
 
     def _tick(self, began: float) -> None:
         """Add the time since `began` (of time.monotonic) to the run's clocks."""
@@ -271,7 +294,7 @@ class Trainer:
 
     def _report(self, loss: Tensor, losses: Losses, speed: float) -> None:
         now = self.progress
-        done = max(self._done(), 1e-9)
+        done = max(now.done, 1e-9)
         left = now.stage_seconds * (1 - done) / done / 60
         parts = {name: round(value.item(), 4) for name, value in losses.items()}
         self._log({"loss": round(loss.item(), 4), "frames_per_s": round(speed), **parts})
@@ -297,7 +320,11 @@ class Trainer:
     def _validate(self, network: MESNet) -> SpotterSpec:
         spec, self.metrics = validate(network, self.validation_clips, self.data.crops)
         self._log({name: round(value, 4) for name, value in self.metrics.items()})
-        self.say(f"validation at T_CPN {spec.t_cpn}, T_CRN {spec.t_crn}: {self.metrics}")
+        self.dead = dead_channels(network, self._sample_inputs(network))
+        self.say(
+            f"validation at T_CPN {spec.t_cpn}, T_CRN {spec.t_crn}: {self.metrics}; "
+            f"dead channels of the encoder's layers: {self.dead}"
+        )
         return spec
 
     def _save(self, network: MESNet, spec: SpotterSpec) -> None:
@@ -307,7 +334,9 @@ class Trainer:
         del config["spec"]  # it stands beside `training`
         training: dict[str, Any] = {
             "step": self.progress.step,
+            "pretrain_steps": self.progress.pretrain_steps,
             "minutes": round(self.progress.seconds / 60, 1),
+            "dead_channels": self.dead,
             "config": config,
         }
         if self.progress.began_with:

@@ -64,7 +64,7 @@ def test_losses_of_nothing_are_zero_with_a_gradient() -> None:
     assert logits.grad is not None
     assert not logits.grad.any()
     empty = torch.zeros(0, 2, requires_grad=True)
-    assert losses.crn_loss(empty, empty, torch.zeros(0), torch.zeros(0, 2)).item() == 0
+    assert losses.crn_loss(empty, empty, torch.zeros(0), torch.zeros(0, 2), 0.32, 1.0).item() == 0
 
 
 def test_crn_loss_regresses_mes_only() -> None:
@@ -86,19 +86,20 @@ def test_column_one_is_the_micro_expression() -> None:
     assert losses.pretrain_loss(sure, torch.tensor([1])).item() < 1e-6
     assert losses.pretrain_loss(sure, torch.tensor([0])).item() == pytest.approx(40)
     still = torch.zeros(1, 2)
-    assert losses.crn_loss(sure, still, torch.tensor([1]), still).item() < 1e-6
+    assert losses.crn_loss(sure, still, torch.tensor([1]), still, 0.32, 1.0).item() < 1e-6
 
 
-def test_l2_leaves_out_the_excluded_and_the_frozen() -> None:
+def test_l2_takes_kernels_but_the_excluded_and_the_frozen() -> None:
+    """Neither biases nor the gains of norms."""
     network = torch.nn.Sequential(
-        torch.nn.Linear(2, 3), torch.nn.Linear(3, 4), torch.nn.Linear(4, 2)
+        torch.nn.Linear(2, 3),
+        torch.nn.Conv1d(3, 4, 3),
+        torch.nn.BatchNorm1d(4),
+        torch.nn.Linear(4, 2),
     )
     network[0].requires_grad_(False)
-    chosen = losses.regularised(network, [network[2]])
-    assert [id(p) for p in chosen] == [id(p) for p in network[1].parameters()]
-    expected = 0.1 * sum(p.detach().square().sum().item() for p in chosen)
-    assert losses.l2(chosen, 0.1).item() == pytest.approx(expected, rel=1e-5)
-    assert losses.l2([], 0.1).item() == 0
+    chosen = losses.regularised(network, [network[3]])
+    assert [id(p) for p in chosen] == [id(network[1].weight)]
 
 
 # ---- intensity distillation
