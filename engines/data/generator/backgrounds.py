@@ -22,8 +22,9 @@ from ..footage import MeshAligner, read_footage
 from .actions import Geometry
 from .basis import Basis
 from .behaviour import draw_micros, draw_sustained
-from .families import MOUTH, MeasuredField
-from .slow_expressions import draw_under
+from .families import MeasuredField
+from .movements.slow_expressions import draw_under
+from .sites import MOUTH
 from .synthetic import Clip, Motion, strengths_at
 from .timeline import Action, Movement, Recipe
 from .truth import DOUBTFUL, MICRO

@@ -16,15 +16,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
@@ -36,6 +33,7 @@ from .basis import Basis
 from .expressions.library import packaged, read_fields
 from .expressions.measuring import measure_folder
 from .families import KEPT, MeasuredField
+from .set_files import demand_room, finish, store
 from .synthetic import Clip, Renderer
 from .timeline import Courses, Families, Looks, Recipe, Slow
 
@@ -143,11 +141,15 @@ def synthesize(
     try:
         out.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)  # what a killed run left
-        _demand_room(out, options)
+        frames = options.clips * options.seconds * float(np.mean(options.recipe.hz))
+        demand_room(out, frames * 3 * options.side**2)
         with multiprocessing.get_context("spawn").Pool(workers, _start, (material,)) as pool:
             clips = pool.imap(_render, jobs, chunksize=2)
-            index = _store(partial, zip(jobs, clips, strict=True), options, progress)
-        _finish(partial, out / "crops.npy", sum(entry["count"] for entry in index), options.side)
+            rendered = zip((job.seed for job in jobs), clips, strict=True)
+            longest = int(options.seconds * max(options.recipe.hz)) + 2
+            shape = (options.clips * longest, 3, options.side, options.side)
+            index = store(partial, rendered, shape, options.clips, progress)
+        finish(partial, out / "crops.npy", sum(entry["count"] for entry in index), options.side)
         about = {
             "recipe": dataclasses.asdict(options.recipe),
             "seed": options.seed,
@@ -157,43 +159,6 @@ def synthesize(
         (out / "index.json").write_text(json.dumps(about))
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error}") from error
-
-
-def _store(
-    path: Path,
-    rendered: Iterable[tuple[ClipJob, Clip]],
-    options: SetOptions,
-    progress: Callable[[int, int], None],
-) -> list[dict[str, Any]]:
-    """Write all crops into one file with room for the longest clips; the clips' entries."""
-    longest = int(options.seconds * max(options.recipe.hz)) + 2
-    shape = (options.clips * longest, 3, options.side, options.side)
-    crops = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    index: list[dict[str, Any]] = []
-    total = 0
-    for job, clip in rendered:
-        count = len(clip.crops)
-        crops[total : total + count] = clip.crops
-        index.append(_entry(clip, job.seed, total))
-        total += count
-        progress(len(index), options.clips)
-    crops.flush()
-    return index
-
-
-def _demand_room(folder: Path, options: SetOptions) -> None:
-    """Raise DataError where the disk has no room for the set.
-
-    A disk that fills while a file is mapped would kill the process.
-    """
-    frames = round(options.clips * options.seconds * np.mean(options.recipe.hz))
-    size = frames * 3 * options.side**2
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise DataError(
-            f"{folder}: the set takes about {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; "
-            "fewer --clips"
-        )
 
 
 def _gathered(options: SetOptions) -> Material:
@@ -279,34 +244,3 @@ def _render(job: ClipJob) -> Clip:
     face = load_face(*job.face, job.split)
     renderer = Renderer(face, options.side, recipe, basis, measured)
     return renderer.clip(job.seed, options.seconds)
-
-
-def _entry(clip: Clip, seed: int, start: int) -> dict[str, Any]:
-    return {
-        "face": clip.face,
-        "split": clip.split,
-        "seed": seed,
-        "start": start,
-        "count": len(clip.crops),
-        "times_ns": clip.times_ns.tolist(),
-        "movements": [dataclasses.asdict(m) for m in clip.movements],
-        "reversible": clip.reversible,
-        "labelled": clip.labelled,
-    }
-
-
-def _finish(partial: Path, final: Path, total: int, side: int) -> None:
-    """Cut the file to the frames that were made: the new header is as long as the old one."""
-    shape = (total, 3, side, side)
-    header = np.lib.format.header_data_from_array_1_0(np.empty((0, 3, side, side), np.uint8))
-    with partial.open("r+b") as file:
-        major, _ = np.lib.format.read_magic(file)
-        if major != 1:
-            raise DataError(f"{partial}: unexpected .npy version {major}")
-        size = int.from_bytes(file.read(2), "little")
-        body = 10 + size
-        text = repr({"descr": header["descr"], "fortran_order": False, "shape": shape})
-        file.seek(10)
-        file.write(text.ljust(size - 1).encode("latin1") + b"\n")
-        file.truncate(body + total * 3 * side * side)
-    partial.replace(final)

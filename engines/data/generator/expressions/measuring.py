@@ -22,7 +22,8 @@ from ...footage import VIDEOS, Footage, MeshAligner, read_footage
 from ...people import parts_for
 from ..actions import Geometry
 from ..basis import POINTS
-from ..families import KEPT, MEASURED, MOUTH, REGIONS, MeasuredField
+from ..families import KEPT, MEASURED, MeasuredField
+from ..sites import MOUTH, REGIONS
 
 Floats = NDArray[np.float64]
 

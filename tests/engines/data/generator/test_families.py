@@ -15,7 +15,6 @@ from microspot.engines.data.generator.families import (
     KEPT,
     LOCAL,
     MEASURED,
-    REGIONS,
     LocalField,
     MeasuredField,
     OneSided,
@@ -23,6 +22,7 @@ from microspot.engines.data.generator.families import (
     draw_local,
     draw_shape,
 )
+from microspot.engines.data.generator.sites import REGIONS
 from microspot.engines.data.generator.synthetic import Motion
 from microspot.engines.data.generator.timeline import Families, Recipe, Source
 

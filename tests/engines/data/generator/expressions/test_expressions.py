@@ -27,7 +27,8 @@ from microspot.engines.data.generator.expressions.measuring import (
     measure,
     without_head,
 )
-from microspot.engines.data.generator.families import KEPT, MEASURED, REGIONS, MeasuredField
+from microspot.engines.data.generator.families import KEPT, MEASURED, MeasuredField
+from microspot.engines.data.generator.sites import REGIONS
 from microspot.engines.errors import DataError
 
 FRAMES = 50

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.faces import FaceAsset
-from microspot.engines.data.generator.behaviour import draw_actions, draw_grimaces
-from microspot.engines.data.generator.nuisances import (
+from microspot.engines.data.generator.behaviour import draw_actions
+from microspot.engines.data.generator.movements.long_expressions import draw_grimaces
+from microspot.engines.data.generator.movements.nuisances import (
     draw_blink,
     draw_nod,
     draw_shift,

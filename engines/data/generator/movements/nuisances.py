@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
-from .actions import SIDES
+from ..actions import SIDES
+from ..drawing import log_uniform, ns, starts
+from ..families import LocalField, Patch, draw_local
+from ..timeline import Action, Curve, Movement, Recipe, Strengths, rise_and_fall
 from .courses import through
-from .drawing import log_uniform, ns, starts
-from .families import LocalField, Patch, draw_local
-from .timeline import Action, Curve, Movement, Recipe, Strengths, rise_and_fall
 
 SPEECH = ("AU20", "AU23", "AU24", "AU10", "AU17")  # what lips do beside opening
 SYLLABLE_SHAPES = 0.6  # share of syllables with one of these

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.generator.behaviour import draw_actions, draw_micros
-from microspot.engines.data.generator.slow_expressions import draw_settling, draw_slow, draw_under
+from microspot.engines.data.generator.movements.slow_expressions import (
+    draw_settling,
+    draw_slow,
+    draw_under,
+)
 from microspot.engines.data.generator.synthetic import Motion
 from microspot.engines.data.generator.timeline import Action, Recipe, Slow
 from tests.engines.data.generator.rendering import ONLY_MICRO

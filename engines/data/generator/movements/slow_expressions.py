@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..drawing import Peak, log_uniform, ns, number, sized
+from ..families import Shape, draw_local
+from ..sites import MOUTH, NEIGHBOURS, REGIONS
+from ..timeline import Action, Curve, Movement, Recipe, Strengths
 from .courses import through
-from .drawing import Peak, log_uniform, ns, number, sized
-from .families import MOUTH, NEIGHBOURS, REGIONS, Shape, draw_local
-from .timeline import Action, Curve, Movement, Recipe, Strengths
 
 SLOW = "slow"
 SAME_SITE = 0.4  # share of slow expressions at the ME's own site

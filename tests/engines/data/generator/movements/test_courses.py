@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.generator.behaviour import draw_micro
-from microspot.engines.data.generator.courses import KINDS, draw_course, through
+from microspot.engines.data.generator.movements.courses import KINDS, draw_course, through
 from microspot.engines.data.generator.synthetic import Motion, strengths_at
 from microspot.engines.data.generator.timeline import Courses, Recipe
 from microspot.engines.data.generator.truth import DOUBTFUL, MACRO, MICRO, truth_of

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .timeline import Courses, Curve, rise_and_fall
+from ..timeline import Courses, Curve, rise_and_fall
 
 KINDS = ("plain", "returning", "two_phase", "held_apex", "brief", "trembling")
 RISE_S = (0.07, 0.26)  # of a fast onset
