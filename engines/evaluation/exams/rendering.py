@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.faces import FaceAsset, find_faces, load_face
-from ...data.generator.behaviour import draw_macros, draw_sustained
 from ...data.generator.drawing import number, spaced
-from ...data.generator.nuisances import draw_nuisances
+from ...data.generator.movements.long_expressions import draw_macros, draw_sustained
+from ...data.generator.movements.nuisances import draw_nuisances
 from ...data.generator.synthetic import Clip, Renderer
 from ...data.generator.timeline import Action, Recipe
 from ...errors import DataError

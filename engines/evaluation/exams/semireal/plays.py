@@ -17,7 +17,7 @@ from ....alignment.landmarker import Mesh
 from ....alignment.registration import Pixels
 from ....clips import SECOND_NS
 from ....data.footage import Footage
-from ....data.generator.synthetic import strengths_at
+from ....data.generator.motion import strengths_at
 from ....data.generator.timeline import Action
 from ....runtime.engine import EngineSet
 from ..recordings import Recording, SpottingResult

@@ -15,7 +15,7 @@ import numpy as np
 
 from ....data.generator.behaviour import draw_micro
 from ....data.generator.drawing import Peak
-from ....data.generator.families import REGION_OF, REGIONS
+from ....data.generator.sites import REGION_OF, REGIONS
 from ....data.generator.timeline import Action, Movement, Recipe, Strengths
 from ..measured.family import MeasuredFamily
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ....alignment.affine import Affine, Matrix
 from ....alignment.registration import Pixels
 from ....data.generator.actions import Geometry
-from ....data.generator.synthetic import Motion
+from ....data.generator.motion import Motion
 from ....data.generator.timeline import Strengths
 
 PAD = 28  # px around the crop where the motion field fades out, so that there is no seam

@@ -15,7 +15,7 @@ from ....alignment.registration import Pixels
 from ....clips import SECOND_NS
 from ....data.footage import Footage, MeshAligner, align_shots
 from ....data.generator.behaviour import draw_micro
-from ....data.generator.synthetic import strengths_at
+from ....data.generator.motion import strengths_at
 from ....data.generator.timeline import Action, Movement, Recipe
 from ..mesh_annotation import Annotation, runs
 from ..recordings import Recording, crop_px

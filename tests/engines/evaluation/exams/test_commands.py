@@ -47,3 +47,12 @@ def test_missing_input_is_named(tmp_path: Path) -> None:
         run("heldout", "--faces", str(tmp_path / "nowhere"), "--engines", "baseline")
     with pytest.raises(UsageError, match="axis"):
         run("sweep", "colour", "--faces", str(tmp_path), "--engines", "baseline")
+
+
+def test_a_family_is_usual_or_measured(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="family 'theirs': choose usual or measured"):
+        run("heldout", "--faces", str(tmp_path), "--family", "theirs", "--engines", "baseline")
+    with pytest.raises(DataError, match="no video"):
+        run("heldout", "--faces", str(tmp_path), "--family", "measured", "--engines", "baseline")
+    with pytest.raises(UsageError, match="family 'theirs'"):
+        run("semireal", str(SAMPLE), "--family", "theirs", "--engines", "baseline")
