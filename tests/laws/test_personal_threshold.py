@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microspot.engines import reference, running_neutral
+from microspot.engines.intervals import Candidate
 from microspot.realtime.config import Settings
 from microspot.realtime.session import Session
 from microspot.realtime.spotting.batching import run_batched
+from microspot.realtime.spotting.personal_threshold import PersonalThreshold
 from microspot.realtime.spotting.time_grid import tick_ns
 from tests import fakes
 from tests.laws.test_stream_equals_offline import final, rows, rows_of
@@ -52,14 +54,19 @@ def stream(session, segments):
     return found
 
 
-def expected(engines, segments, per_min):
-    """The rows of each segment by the reference."""
+def by_reference(engines, segments, per_min):
+    """The rows of each segment by the reference, and what it knows of the face after them."""
     neutral = None
     found = []
     for feats in segments:
         spotted, neutral = reference.spot_personally(feats, engines, per_min, neutral)
         found.append(rows_of(spotted))
-    return found
+    return found, neutral
+
+
+def expected(engines, segments, per_min):
+    """The rows of each segment by the reference."""
+    return by_reference(engines, segments, per_min)[0]
 
 
 def draw(seed, lengths=(160, 90, 50), activity=0.5):
@@ -67,16 +74,47 @@ def draw(seed, lengths=(160, 90, 50), activity=0.5):
     return [fakes.features(rng, length, activity) for length in lengths]
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9), RATES, st.sampled_from([0.1, 0.5, 1.5]))
 def test_any_hop_and_any_gap_equal_the_reference(seed, hop, per_min, activity):
     segments = draw(seed, activity=activity)
     engines = fakes.engine_set()
-    found = stream(session_of(engines, per_min, hop=hop), segments)
-    assert [rows(final(events)) for events in found] == expected(engines, segments, per_min)
+    session = session_of(engines, per_min, hop=hop)
+    found = stream(session, segments)
+    wanted, neutral = by_reference(engines, segments, per_min)
+    assert [rows(final(events)) for events in found] == wanted
+    assert session._personal.neutral == neutral
 
 
-@settings(max_examples=5)
+@settings(max_examples=15)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2.0, 10.0, 60.0]))
+def test_the_same_windows_pass_at_every_tick(seed, per_min):
+    """Windows at almost every tick, with scores about the threshold, over several segments."""
+    rng = np.random.default_rng(seed)
+    spec = fakes.spec()
+    threshold = PersonalThreshold(spec, per_min)
+    neutral = running_neutral.Neutral()
+    for ticks in (130, 7, 70):
+        scores = rng.uniform(0.2, 1, (spec.scales, ticks)).astype(np.float32)
+        windows = []
+        for end in np.flatnonzero(rng.random(ticks) < 0.7).tolist():
+            score = float(np.float32(rng.beta(3, 1)))
+            scale = int(rng.integers(spec.scales))
+            windows.append(Candidate(end, scale, float(end - 9), float(end + 1), score))
+        above = reference.window_margins(windows, scores, spec)
+        best = reference.best_margins(windows, above, ticks)
+        expected = reference.admitted(windows, above, best, per_min, neutral, spec)
+        passed = []
+        for end in range(ticks):
+            ending = [window for window in windows if window.end == end]
+            passed += threshold.admit(ending, scores[:, end])
+        threshold.end_segment()
+        neutral = neutral.after(best, spec)
+        assert passed == expected
+        assert threshold.neutral == neutral
+
+
+@settings(max_examples=3)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 4))
 def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
     rng = np.random.default_rng(seed)
@@ -95,7 +133,7 @@ def test_cameras_in_one_batch_equal_cameras_alone(seed, cameras):
         assert [rows(found)] == expected(engines, [feats], PER_MIN)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["greedy", "author", "soft"]))
 def test_every_provisional_id_ends_once(seed, rule):
     session = session_of(fakes.engine_set(nms_rule=rule), 20.0)

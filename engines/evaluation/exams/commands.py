@@ -13,6 +13,7 @@ import typer
 from ...data.footage import VIDEOS
 from ...data.people import parts_for
 from ...errors import DataError, UsageError
+from .personal.command import personal
 
 exam = typer.Typer(
     help="Measure what weights are worth, on faces and footage that no training has seen."
@@ -39,6 +40,7 @@ SEED = 2026
 USUAL = "usual"
 MEASURED = "measured"  # from the expressions of the examined people; no training sees it
 
+exam.command()(personal)
 
 
 @exam.command()
