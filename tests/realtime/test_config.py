@@ -23,6 +23,8 @@ def test_option_beats_file_beats_manifest(tmp_path):
         ("hop = ", "configuration"),  # not TOML
         ("ring_ticks = 100", "cluster_ticks"),  # a ring that cannot hold a cluster
         ("nms_rule = 'best'", "nms_rule"),
+        ("alarms_per_min = 0", "alarms_per_min"),
+        ("alarms_per_min = 61.0", "alarms_per_min"),
     ],
 )
 def test_bad_settings_say_what_is_wrong(tmp_path, text, words):
