@@ -1,9 +1,12 @@
 """The networks in torch, with their preprocessing inside.
 
-mesnet    MESNet, the spotter, in whole and in stream form
-spatial   its spatial encoder
-pooling   max pooling and ReLU, compiled for training on a CPU
-motion    what moved between two crops: grey differences and optical flow
-cmnet     CMNet, the recognizer
-weights   networks as safetensors
+mesnet        MESNet, the spotter, in whole and in stream form
+spatial       its spatial encoder
+grid          the cells of the encoder's last layer
+pooling       max pooling and ReLU, compiled for training on a CPU
+motion        what moved between two crops: grey differences and optical flow
+surroundings  the movement around a place
+shared_flow   the flow of many frames at once
+cmnet         CMNet, the recognizer
+weights       networks as safetensors
 """

@@ -83,4 +83,5 @@ def bands(side: int) -> list[Band]:
     return found
 
 
-GRIDS = {"even": EvenGrid, "fine": FineGrid}  # by the spec's name
+# by the spec's name
+GRIDS: dict[str, type[EvenGrid] | type[FineGrid]] = {"even": EvenGrid, "fine": FineGrid}

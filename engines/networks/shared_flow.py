@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .motion import CLAMP, RIDGE, SPARSE, Flow
+from ..specs import RIDGE
+from .motion import CLAMP, SPARSE, Flow
 
 CHUNK = 32  # frames at a time, since they fit a CPU's cache
 

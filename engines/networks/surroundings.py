@@ -42,7 +42,7 @@ class Surroundings(nn.Module):
         """Flow (B, C, Q, Q) -> the flow of the surroundings (B, C, Q, Q)."""
         blocks = self.mean @ flow @ self.mean.T  # (B, C, G, G)
         around = blocks.flatten(2).index_select(2, self.near)  # (B, C, G G K)
-        around = around.unflatten(2, (-1, self.neighbours))
+        around = around.unflatten(2, (-1, self.neighbours))  # type: ignore[no-untyped-call]
         upper = torch.topk(
             around, self.neighbours // 2 + 1, dim=-1
         ).values  # (B, C, G G, K / 2 + 1)

@@ -52,6 +52,9 @@ Row = dict[str, Any]
 
 # ---- configurations
 
+# What no encoder without flow can show.
+NO_FLOW: dict[str, Any] = {"surround_ns": (), "parallax": False, "certainty": False}
+
 
 def spotter_runs(base: SpotterTraining) -> dict[str, SpotterTraining]:
     """The spotter's runs by name.
@@ -61,8 +64,9 @@ def spotter_runs(base: SpotterTraining) -> dict[str, SpotterTraining]:
     spec = base.spec
     return {
         BASE_SPOTTER: base,
-        "spotter-still-frame": replace(base, spec=replace(spec, lags_ns=())),  # [S1]'s own input
-        "spotter-difference": replace(base, spec=replace(spec, motion="difference")),
+        # [S1]'s own input
+        "spotter-still-frame": replace(base, spec=replace(spec, lags_ns=(), **NO_FLOW)),
+        "spotter-difference": replace(base, spec=replace(spec, motion="difference", **NO_FLOW)),
         "spotter-no-balancing": replace(base, beta_max=1.0),
         # CPN and CRN alone, on an encoder that nothing has trained, would only cost time
         "spotter-no-pretraining": replace(base, pretrain_steps=0, cpn_steps=0, crn_steps=0),
