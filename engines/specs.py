@@ -146,6 +146,11 @@ class SpotterSpec(_Spec):
     certainty: bool = False  # whether the encoder sees how certain the flow is
     ridge: float = RIDGE  # of the flow's least squares
     grid: str = "even"  # cells of the last layer: engines/networks/grid.py
+    branch_kernel: int = 3  # of both layers of a CPN sub-network
+    branch_channels: int = 64
+    refine_kernel: int = 3  # of CRN's two 1D layers
+    refine_channels: int = 128
+    refine_dense: int = 128  # outputs of CRN's first fully-connected layer
     nuisance: tuple[str, ...] = ()  # heads beside CPN that say what else moves, of NUISANCES
 
     NUMBERS: ClassVar = {
@@ -156,6 +161,11 @@ class SpotterSpec(_Spec):
         "refine_length": (2, 1024),
         "min_ticks": (1, 1000),
         "max_ticks": (1, 1000),
+        "branch_kernel": (2, 99),
+        "branch_channels": (1, 4096),
+        "refine_kernel": (1, 99),
+        "refine_channels": (1, 4096),
+        "refine_dense": (1, 4096),
     }
     LISTS: ClassVar = {
         "lags_ns": (1, 10_000_000_000),
@@ -164,7 +174,19 @@ class SpotterSpec(_Spec):
         "surround_ns": (1, 10_000_000_000),
     }
     SHARES: ClassVar = ("t_cpn", "t_crn", "t_nms", "ridge")
-    ADDED: ClassVar = ("surround_ns", "parallax", "certainty", "ridge", "grid", "nuisance")
+    ADDED: ClassVar = (
+        "surround_ns",
+        "parallax",
+        "certainty",
+        "ridge",
+        "grid",
+        "branch_kernel",
+        "branch_channels",
+        "refine_kernel",
+        "refine_channels",
+        "refine_dense",
+        "nuisance",
+    )
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -175,6 +197,8 @@ class SpotterSpec(_Spec):
             raise self._wrong("min_ticks", f"at most max_ticks, {self.max_ticks}")
         if not all(kernel % 2 for kernel in self.temporal_kernels):
             raise self._wrong("temporal_kernels", "odd numbers, so that a layer has a middle")
+        if not self.refine_kernel % 2:
+            raise self._wrong("refine_kernel", "an odd number, so that a layer has a middle")
         self._check_windows()
         self._check_flow()
         if not _distinct_of(self.nuisance, NUISANCES):
@@ -205,7 +229,7 @@ class SpotterSpec(_Spec):
                 f"{len(self.windows)} windows but {len(pairs)} dilations: expected a pair for each"
             )
         for window, pair in zip(self.windows, pairs, strict=True):
-            field = 1 + 2 * sum(pair)
+            field = 1 + (self.branch_kernel - 1) * sum(pair)
             if window != field:
                 raise EngineError(
                     f"window {window} is not the receptive field {field} of dilations {pair}"

@@ -26,10 +26,7 @@ from .spatial import SpatialEncoder as SpatialEncoder
 from .weights import load_weights
 
 TEMPORAL_CHANNELS = 128  # [S1 M17]
-BRANCH_CHANNELS = 64
-DENSE = 128
-DROPOUT = 0.2
-PRETRAIN_LENGTH = 16  # N_pre; the name is [S1 M21]
+DENSE = 128  # of pre-training
 
 
 class TemporalEncoder(nn.Module):
@@ -60,15 +57,20 @@ def _centred(x: Tensor, conv: nn.Conv1d) -> Tensor:
 class Branch(nn.Module):
     """One branch of CPN: two dilated 1D convolutions that see one window of S [S1 M25, M26]."""
 
-    def __init__(self, dilations: tuple[int, int]) -> None:
+    def __init__(self, spec: SpotterSpec, dilations: tuple[int, int]) -> None:
         super().__init__()
-        self.first = nn.Conv1d(TEMPORAL_CHANNELS, BRANCH_CHANNELS, 3, dilation=dilations[0])
-        self.second = nn.Conv1d(BRANCH_CHANNELS, 1, 3, dilation=dilations[1])
+        kernel = spec.branch_kernel
+        width = spec.branch_channels
+        self.first = nn.Conv1d(TEMPORAL_CHANNELS, width, kernel, dilation=dilations[0])
+        self.second = nn.Conv1d(width, 1, kernel, dilation=dilations[1])
 
     @property
     def tails(self) -> tuple[int, int]:
         """Earlier columns of S and of the hidden layer that one new output column needs."""
-        return 2 * self.first.dilation[0], 2 * self.second.dilation[0]
+        first, second = (
+            (conv.kernel_size[0] - 1) * conv.dilation[0] for conv in (self.first, self.second)
+        )
+        return first, second
 
 
 class ClipProposals(nn.Module):
@@ -76,7 +78,7 @@ class ClipProposals(nn.Module):
 
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(Branch(pair) for pair in spec.dilations)
+        self.branches = nn.ModuleList(Branch(spec, pair) for pair in spec.dilations)
 
     def forward(self, s: Tensor, valid: Tensor) -> Tensor:
         """S (B, 128, N), valid (B, N) -> logits (B, M, N).
@@ -116,12 +118,14 @@ class ClipRefiner(nn.Module):
 
     def __init__(self, spec: SpotterSpec) -> None:
         super().__init__()
-        self.first = nn.Conv1d(spec.feature, TEMPORAL_CHANNELS, 3, padding=1)
-        self.second = nn.Conv1d(TEMPORAL_CHANNELS, TEMPORAL_CHANNELS, 3, padding=1)
-        self.dense = nn.Linear(TEMPORAL_CHANNELS * spec.refine_length, DENSE)
-        self.dropout = nn.Dropout(DROPOUT)
-        self.classes = nn.Linear(DENSE, 2)
-        self.offsets = nn.Linear(DENSE, 2)
+        kernel = spec.refine_kernel
+        width = spec.refine_channels
+        self.first = nn.Conv1d(spec.feature, width, kernel, padding=kernel // 2)
+        self.second = nn.Conv1d(width, width, kernel, padding=kernel // 2)
+        self.dense = nn.Linear(width * spec.refine_length, spec.refine_dense)
+        self.dropout = nn.Dropout()  # its share is the training's
+        self.classes = nn.Linear(spec.refine_dense, 2)
+        self.offsets = nn.Linear(spec.refine_dense, 2)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Clips (P, L, N_CR) -> class logits (P, 2), column 1 = ME, and offsets (P, 2) = (r1, r2).
@@ -140,12 +144,12 @@ class ClipRefiner(nn.Module):
 class ClipClassifier(nn.Module):
     """The 2+1D network of pre-training: whole clips of N_pre frames, ME or not [S1 M18-M21]."""
 
-    def __init__(self, spec: SpotterSpec, length: int = PRETRAIN_LENGTH) -> None:
+    def __init__(self, spec: SpotterSpec, length: int) -> None:
         super().__init__()
         self.encoder = SpatialEncoder(spec)
         self.temporal = TemporalEncoder(spec)
         self.dense = nn.Linear(TEMPORAL_CHANNELS * length, DENSE)
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = nn.Dropout()  # its share is the training's
         self.last = nn.Linear(DENSE, 2)  # outside the L2 term [S1 M20]
 
     def forward(self, features: Tensor) -> Tensor:
@@ -189,13 +193,13 @@ class MESNet(nn.Module):
         """
         first = self.temporal.first.kernel_size[0] - 1
         second = self.temporal.second.kernel_size[0] - 1
-        tails = [branch.tails for branch in self.proposals.branches if isinstance(branch, Branch)]
+        branches = [part for part in self.proposals.branches if isinstance(part, Branch)]
         return [
             (self.temporal.first.in_channels, first),
             (1, (first + second) // 2),
             (TEMPORAL_CHANNELS, second),
-            (TEMPORAL_CHANNELS, max(s for s, _ in tails)),
-            *((BRANCH_CHANNELS, hidden) for _, hidden in tails),
+            (TEMPORAL_CHANNELS, max(branch.tails[0] for branch in branches)),
+            *((branch.first.out_channels, branch.tails[1]) for branch in branches),
         ]
 
 

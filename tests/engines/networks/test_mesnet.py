@@ -82,7 +82,7 @@ def test_every_parameter_gets_a_gradient(spec: SpotterSpec) -> None:
 
 def test_pretraining_network_and_its_gradients() -> None:
     torch.manual_seed(0)
-    classifier = ClipClassifier(SMALL).train()
+    classifier = ClipClassifier(SMALL, 16).train()
     features = classifier.encoder(pixels(32, SMALL)).unflatten(0, (2, 16)).transpose(1, 2)
     logits = classifier(features)
     assert logits.shape == (2, 2)
@@ -325,3 +325,37 @@ def test_weights_that_are_all_but_erased_are_written_and_read_as_zero(
     save_file(network.state_dict(), path)
     read = load_mesnet(network.spec, path).refiner.dense.bias[:4].detach()
     torch.testing.assert_close(read, wanted, rtol=0, atol=0, equal_nan=True)
+
+
+def test_sizes_of_cpn_and_crn_are_the_specs_and_the_stream_stays_exact() -> None:
+    """Kernels of 4 see windows of 1 + 3 (a + b) ticks."""
+    torch.manual_seed(0)
+    spec = dataclasses.replace(
+        SMALL,
+        windows=(7, 10),
+        dilations=((1, 1), (1, 2)),
+        branch_kernel=4,
+        branch_channels=20,
+        refine_kernel=5,
+        refine_channels=24,
+        refine_dense=12,
+    )
+    network = MESNet(spec).eval()
+    assert network.proposals.branches[0].first.weight.shape == (20, 128, 4)
+    assert network.refiner.second.weight.shape == (24, 24, 5)
+    assert network.refiner.classes.weight.shape == (2, 12)
+    features = torch.randn(1, spec.feature, 30)
+    valid = torch.ones(1, 30)
+    step = ProposerStep(network)
+    state = torch.zeros(1, network.spec.state)
+    late = network.spec.radius
+    scores = []
+    for i in range(30):
+        one, state = step(features[:, :, i : i + 1], valid[:, i : i + 1], state)
+        scores.append(one)
+    wanted = network(features, valid).sigmoid()
+    found = torch.cat(scores, 2)
+    # the last window that whole sequences and stream both have without padding at the end
+    torch.testing.assert_close(found[:, :, late:], wanted[:, :, : 30 - late], atol=1e-5, rtol=0)
+    with pytest.raises(EngineError, match="receptive field"):
+        dataclasses.replace(spec, branch_kernel=3)

@@ -385,7 +385,8 @@ def test_each_phase_moves_only_its_own_parts(
         weight_decay=0.1,
     )
     torch.manual_seed(config.seed)
-    ClipClassifier(SPEC)  # the trainer draws its weights after those of the pre-training network
+    # the trainer draws its weights after those of the pre-training network
+    ClipClassifier(SPEC, config.pretrain_length)
     before = {name: value.clone() for name, value in MESNet(SPEC).named_parameters()}
     after = Trainer(config, folder, tmp_path / "run", say=lambda line: None).run()
     moved = {
