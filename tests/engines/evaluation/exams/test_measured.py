@@ -12,6 +12,7 @@ from microspot.engines.data.generator.camera import parallax
 from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.data.generator.truth import truth_of
 from microspot.engines.errors import DataError
+from microspot.engines.evaluation.exams.measured import family as family_module
 from microspot.engines.evaluation.exams.measured.family import (
     MeasuredFamily,
     draw_course,
@@ -176,6 +177,13 @@ def test_every_course_is_a_micro_expression_that_may_return_by_half() -> None:
         assert curve(onset + 2.6) == 0.0
     assert max(left) < 0.51
     assert np.quantile(left, [0.1, 0.9]) == pytest.approx([0.04, 0.4], abs=0.06)
+
+
+def test_a_doubtful_course_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(family_module, "LOST", (0.3, 0.7))
+    for seed in range(40):
+        curve, (onset, _, _) = draw_course(np.random.default_rng(seed), 0.0)
+        assert curve(onset + 0.5) < 0.5
 
 
 def test_a_movement_that_keeps_more_than_half_is_doubtful() -> None:
