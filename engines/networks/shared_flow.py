@@ -80,16 +80,32 @@ def _fit_compiled(
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """`loop` compiled by Numba at its first use; sums may be taken in any order."""
     import numba
+    from numba.extending import register_jitable
 
+    register_jitable(fastmath=True)(_under_window)
     compiled: Callable[..., Any] = numba.njit(fastmath=True)(loop)
     return compiled
+
+
+def _under_window(product: Array, window: Array, columns: Array) -> None:
+    """Fill `columns` (Q, H) with the product (H, H) under the rows of `window` (Q, H)."""
+    for q in range(len(columns)):
+        row = columns[q]
+        row[:] = 0
+        for y in range(len(product)):
+            weight = window[q, y]
+            if weight == 0:
+                continue
+            values = product[y]
+            for x in range(len(row)):
+                row[x] += weight * values[x]
 
 
 def _window_products(
     gx: Array, gy: Array, even: Array, now: Array, earlier: Array, window: Array, columns: Array
 ) -> None:
     """Fill `columns` (B, 3 + 2 D, Q, H) with the products under the rows of `window` (Q, H)."""
-    batch, count, places, side = columns.shape
+    batch, count, _, side = columns.shape
     lags = earlier.shape[1]
     products = np.empty((count, side, side), np.float32)
     for b in range(batch):
@@ -107,16 +123,7 @@ def _window_products(
                     products[3 + d, y, x] = gx[b, y, x] * change
                     products[3 + lags + d, y, x] = gy[b, y, x] * change
         for k in range(count):
-            for q in range(places):
-                row = columns[b, k, q]
-                row[:] = 0
-                for y in range(side):
-                    weight = window[q, y]
-                    if weight == 0:
-                        continue
-                    product = products[k, y]
-                    for x in range(len(row)):
-                        row[x] += weight * product[x]
+            _under_window(products[k], window, columns[b, k])
 
 
 def _fit_in_turn(
@@ -127,7 +134,7 @@ def _fit_in_turn(
     shares: Array,
     constants: tuple[int, float, float],
 ) -> None:
-    """Fill `shares` (B, D, K) with what each basis, one after the other, explains of the changes."""
+    """Fill `shares` (B, D, K) with what each basis explains of the changes, one after the other."""
     sparse, clamp, ridge = constants
     batch, lags, count = shares.shape
     height, width = bases.shape[2:]
