@@ -50,7 +50,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .config import Settings
     from .pipeline import Pipeline, SourceEnd
-    from .records import Crop, Event, Frame, Gap, SourceState, SourceWarning, View
+    from .records import Crop, Event, Frame, Gap, PersonalState, SourceState, SourceWarning, View
     from .session import Session
     from .sinks.base import Sink
     from .sinks.open import open_sink
@@ -61,6 +61,7 @@ __all__ = [
     "Event",
     "Frame",
     "Gap",
+    "PersonalState",
     "Pipeline",
     "Session",
     "Settings",
@@ -76,7 +77,16 @@ __all__ = [
 _HOMES = {
     "config": ("Settings",),
     "pipeline": ("Pipeline", "SourceEnd"),
-    "records": ("Crop", "Event", "Frame", "Gap", "SourceState", "SourceWarning", "View"),
+    "records": (
+        "Crop",
+        "Event",
+        "Frame",
+        "Gap",
+        "PersonalState",
+        "SourceState",
+        "SourceWarning",
+        "View",
+    ),
     "session": ("Session",),
     "sinks.base": ("Sink",),
     "sinks.open": ("open_sink",),
