@@ -73,7 +73,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Given:
         found.extend(footage)
         return {}
 
-    def background(path: Path, from_s: float, to_s: float | None, side: int) -> list[object]:
+    def background(
+        path: Path, from_s: float, to_s: float | None, side: int, person: str
+    ) -> list[object]:
         found.append((path, ClipUse("", path.name, "", "train", from_s, to_s, False)))
         return []
 
