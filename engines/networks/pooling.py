@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+Array = NDArray[Any]
+Window = tuple[int, int, int]  # kernel, stride, padding
+Loop = Callable[[Array, Array, Array, Window], None]
+
 WORDS = {torch.bfloat16: torch.int16, torch.float32: torch.int32}  # whole numbers as wide
 NOWHERE = 255  # position of a window without a value above zero
 
@@ -61,12 +65,13 @@ class _PoolRelu(torch.autograd.Function):
         return pooled.permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (position,) = ctx.saved_tensors
         kernel, stride, padding = ctx.window
         given = _channels_last(gradients[0])
         found = given.new_empty(len(given), *ctx.sides, given.shape[-1])
         arrays = [given, position, found]
+        loop: Loop
         if stride == kernel and padding == 0:  # every value lies in one window
             loop = _move_back
         elif stride == 1 and given.dtype == torch.bfloat16:
@@ -101,10 +106,6 @@ def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
 
     compiled: Callable[..., Any] = numba.njit(loop)
     return compiled
-
-
-Array = NDArray[Any]
-Window = tuple[int, int, int]  # kernel, stride, padding
 
 
 def _pool(values: Array, pooled: Array, position: Array, window: Window) -> None:

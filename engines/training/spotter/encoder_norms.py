@@ -115,7 +115,7 @@ def dead_channels(network: MESNet, inputs: Tensor) -> list[int]:
     encoder.eval()
     outputs = encoder.activations(inputs)
     encoder.train(training)
-    readers = [_read(conv.weight) for conv in list(encoder.convs)[1:]]
+    readers = [_read(conv) for conv in list(encoder.convs)[1:]]
     readers.append(_read_features(network))
     counts = []
     for output, reader in zip(outputs, readers, strict=True):
@@ -125,13 +125,15 @@ def dead_channels(network: MESNet, inputs: Tensor) -> list[int]:
     return counts
 
 
-def _read(weight: Tensor) -> Tensor:
-    """How much of each input a convolution (out, in, ...) reads."""
-    return weight.transpose(0, 1).flatten(1).norm(dim=1)
+def _read(conv: nn.Module) -> Tensor:
+    """How much of each of its inputs a convolution reads."""
+    assert isinstance(conv, nn.Conv1d | nn.Conv2d)
+    norms: Tensor = torch.linalg.vector_norm(conv.weight.transpose(0, 1).flatten(1), dim=1)
+    return norms
 
 
 def _read_features(network: MESNet) -> Tensor:
     """How much of each channel of the last layer the two 1D networks read."""
     cells = network.encoder.grid.cells
-    read = [_read(part.first.weight) for part in (network.temporal, network.refiner)]
+    read = [_read(part.first) for part in (network.temporal, network.refiner)]
     return torch.stack(read).view(len(read), -1, cells).square().sum((0, 2)).sqrt()

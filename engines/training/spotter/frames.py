@@ -99,7 +99,7 @@ def grey_of(crops: Pixels) -> Greys:
     sums = rows[..., 0::2] + rows[..., 1::2]  # (K, 3, H, H) of four pixels each
     scale = np.asarray(LUMA, np.float32) * np.float32(WHITE / (4 * 255))
     grey = np.einsum("kchw,c->khw", sums.astype(np.float32), scale)
-    return np.rint(grey).astype(np.uint16)
+    return np.asarray(np.rint(grey), np.uint16)
 
 
 @dataclass(frozen=True, eq=False)
