@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -166,19 +167,32 @@ def ablate(
     data: Annotated[Path, typer.Option(help="a set made by synthesize")],
     out: Annotated[Path, typer.Option(help="folder of the runs and of ablation.csv")],
     minutes: Annotated[
-        float, typer.Option(min=0, max=MOST_MINUTES, help="training time of each run")
-    ] = 15.0,
+        float | None, typer.Option(min=0, max=MOST_MINUTES, help="training time of each run")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="joint steps of each run, in place of a time")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="names of runs; default: all")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="weights that the spotters begin with")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="of the spotters; default: the configuration's")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")] = 1,
 ) -> None:
-    """The papers' experiments: short trainings with one switch changed each, and their table.
+    """The papers' experiments and trials of the encoder: short trainings, one switch changed each.
 
     Goes on where it was.
     """
     _need("torch", "train")
-    from ..training.ablation import run_ablation, table
+    from ..training.ablation import Budget, run_ablation, table
+    from ..training.spotter.config import load_config
 
-    rows = run_ablation(data, out, minutes, only, threads, progress=_progress)
+    budget = Budget(minutes, steps, weights)
+    config = load_config()
+    spotter = config if seed is None else replace(config, seed=seed)
+    rows = run_ablation(data, out, budget, only, threads, spotter=spotter, progress=_progress)
     typer.echo(table(rows))
 
 

@@ -1,30 +1,27 @@
-"""Ablations of both papers' design: short runs of the trainers, each with one switch changed.
+"""Ablations of both papers' design, and trials of the encoder: short runs, one switch changed each.
 
 OUT/ablation.csv gets a row per finished run, OUT/NAME its files; finished runs are skipped, an
-unfinished one is resumed. Every run has the same seed, set and minutes, so a slower variant takes
-fewer steps: `steps` says how many. Each is evaluated once, at its end, on the validation clips; no
-row is the best of several evaluations.
+unfinished one is resumed. Every run has the same seed and set, and the same minutes (a slower
+variant takes fewer steps: `steps` says how many) or the same steps. Each is evaluated once, at its
+end, on the validation clips; no row is the best of several evaluations. What the spotter's figures
+are says `ablation_figures`.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ..clips import to_ticks
 from ..errors import DataError, UsageError
-from ..evaluation.calibration import Scored, clip_features, report_at
-from ..intervals import Candidate
 from ..networks.mesnet import load_mesnet
-from ..reference import propose
-from ..specs import SpotterSpec
+from ..specs import NUISANCES, SpotterSpec
+from .ablation_figures import FIGURES as SPOTTING
+from .ablation_figures import cpn_trials, figures, score, two_step_trials
 from .losses import STRATEGIES
 from .recognizer.data import RecognizerConfig
 from .recognizer.train import train as train_cmnet
@@ -32,22 +29,43 @@ from .recognizer.validation import FIGURES as RECOGNITION
 from .spotter.config import SpotterTraining, load_config
 from .spotter.data import ClipSet
 from .spotter.train import CHECKPOINT, Say, Trainer
-from .spotter.validation import FIGURES as SPOTTING
 from .spotter.validation import as_engines
+from .warm_start import digest_of
 
 FILE = "ablation.csv"
 BASE_SPOTTER = "spotter-shipped"
 CPN_ONLY = "spotter-cpn-only"
 BASE_RECOGNIZER = "recognizer-shipped"
-COLUMNS = ("name", "minutes", "steps", *SPOTTING, *RECOGNITION)
+COLUMNS = ("name", "budget", "steps", *SPOTTING, *RECOGNITION)
 THREE_WINDOWS = (7, 11, 15)
 THREE_DILATIONS = ((1, 2), (2, 3), (3, 4))
-# T_CPN without CRN: CPN's balanced loss pushes its scores up, so that its best threshold may lie
-# above those that are swept for CRN.
-CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+SURROUND_NS = (66_666_667, 166_666_667)  # lags of an ME's rise
+SMALL_RIDGE = 1e-5
 LAMBDAS = ((0.1, 0.1, 1.0), (1.0, 1.0, 1.0))  # distillation, tendency, classes
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may take: `minutes`, or so many joint `steps`; and the weights it begins with.
+
+    Raises UsageError for neither and for both.
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise UsageError("a run needs --minutes or --steps, one of them")
+
+    @property
+    def text(self) -> str:
+        """The budget in words, as it stands in the table."""
+        length = f"{self.steps} steps" if self.minutes is None else f"{self.minutes:g} minutes"
+        return length if self.weights is None else f"{length} from {digest_of(self.weights)[:8]}"
 
 
 # ---- configurations
@@ -73,7 +91,19 @@ def spotter_runs(base: SpotterTraining) -> dict[str, SpotterTraining]:
         "spotter-three-scales": replace(
             base, spec=replace(spec, windows=THREE_WINDOWS, dilations=THREE_DILATIONS)
         ),
+        **{f"spotter-{name}": replace(base, spec=trial) for name, trial in trials(spec).items()},
     }
+
+
+def trials(spec: SpotterSpec) -> dict[str, SpotterSpec]:
+    """The encoder's trials by name, each what the spec has and one thing more."""
+    found = {
+        "surround": replace(spec, surround_ns=SURROUND_NS, parallax=True),
+        "certainty": replace(spec, certainty=True, ridge=SMALL_RIDGE),
+        "fine-grid": replace(spec, grid="fine"),
+        "nuisance": replace(spec, nuisance=NUISANCES),
+    }
+    return {name: trial for name, trial in found.items() if trial != spec}
 
 
 def recognizer_runs(base: RecognizerConfig) -> dict[str, RecognizerConfig]:
@@ -104,7 +134,7 @@ def recognizer_runs(base: RecognizerConfig) -> dict[str, RecognizerConfig]:
 def run_ablation(
     data: Path,
     out: Path,
-    minutes: float,
+    budget: Budget,
     names: Sequence[str] | None = None,
     threads: int = 1,
     *,
@@ -112,32 +142,33 @@ def run_ablation(
     recognizer: RecognizerConfig | None = None,
     progress: Say = lambda line: None,
 ) -> list[Row]:
-    """Train and evaluate every run, or those of `names`, for `minutes` each.
+    """Train and evaluate every run, or those of `names`, each within `budget`.
 
     Returns the rows of OUT/ablation.csv. data: a set made by `microspot-engines synthesize`.
     spotter, recognizer: the configurations to start from; None is the shipped one. Sets torch's
     thread count. Raises UsageError for an unknown name, for `spotter-cpn-only` without
-    `spotter-shipped`, and for a folder whose runs had other minutes; DataError for an unfit set or
-    table.
+    `spotter-shipped`, for a recogniser's run without minutes, and for a folder whose runs had
+    another budget; DataError for an unfit set or table.
     """
     spotters = spotter_runs(spotter or load_config())
     recognizers = recognizer_runs(recognizer or RecognizerConfig.read(data, out, threads=threads))
     done = {row["name"]: row for row in read_rows(out / FILE)}
-    wanted = _wanted(_every(spotters, recognizers), names, done, minutes)
+    wanted = _wanted(_every(spotters, recognizers), names, done, budget)
     torch.set_num_threads(threads)
     for i, name in enumerate(wanted, 1):
         progress(f"{name} ({i}/{len(wanted)})")
         if name == CPN_ONLY:
-            found = cpn_only(data, out / BASE_SPOTTER, spotters[BASE_SPOTTER])
+            spec = spotters[BASE_SPOTTER].spec
+            found = spotter_figures(data, out / BASE_SPOTTER, spec, refine=False)
             found["steps"] = done[BASE_SPOTTER]["steps"]
         elif name in spotters:
-            found = train_spotter(spotters[name], data, out / name, minutes, progress)
+            found = train_spotter(spotters[name], data, out / name, budget, progress)
         else:
             settings = replace(
                 recognizers[name], data=str(data), out=str(out / name), threads=threads
             )
-            found = train_recognizer(settings, minutes, progress)
-        done[name] = {"name": name, "minutes": minutes, **found}
+            found = train_recognizer(settings, budget, progress)
+        done[name] = {"name": name, "budget": budget.text, **found}
         _append(out / FILE, done[name])
     return read_rows(out / FILE)
 
@@ -149,7 +180,7 @@ def _every(spotters: Iterable[str], recognizers: Iterable[str]) -> list[str]:
 
 
 def _wanted(
-    every: Sequence[str], names: Sequence[str] | None, done: Mapping[str, Row], minutes: float
+    every: Sequence[str], names: Sequence[str] | None, done: Mapping[str, Row], budget: Budget
 ) -> list[str]:
     """The runs still to be made, in the order of `every`."""
     asked = every if names is None else names
@@ -160,10 +191,14 @@ def _wanted(
         )
     if CPN_ONLY in asked and BASE_SPOTTER not in {*asked, *done}:
         raise UsageError(f"{CPN_ONLY} evaluates the weights of {BASE_SPOTTER}: name that one too")
-    others = sorted({row["minutes"] for row in done.values()} - {minutes})
+    if budget.minutes is None and any(name.startswith("recognizer") for name in asked):
+        raise UsageError(
+            "--steps is for the spotter's runs: give --minutes, or name them by --only"
+        )
+    others = sorted({str(row["budget"]) for row in done.values()} - {budget.text})
     if others:
         raise UsageError(
-            f"the folder's runs had {others[0]:g} minutes, not {minutes:g}: choose another folder"
+            f"the folder's runs had {others[0]}, not {budget.text}: choose another folder"
         )
     return [name for name in every if name in asked and name not in done]
 
@@ -171,59 +206,41 @@ def _wanted(
 # ---- one run
 
 
-def train_spotter(config: SpotterTraining, data: Path, out: Path, minutes: float, say: Say) -> Row:
-    """Train one spotter; steps taken and the figures at the best thresholds on validation clips."""
+def train_spotter(config: SpotterTraining, data: Path, out: Path, budget: Budget, say: Say) -> Row:
+    """Train one spotter; steps taken and `ablation_figures` on all validation clips."""
     once = replace(config, validate_minutes=float("inf"))
-    trainer = Trainer(once, data, out, minutes, say)
-    trainer.run(resume=(out / CHECKPOINT).exists())
-    return {"steps": trainer.progress.step} | {name: trainer.metrics[name] for name in SPOTTING}
+    if budget.steps is not None:
+        once = replace(once, joint_steps=budget.steps)
+    resume = (out / CHECKPOINT).exists()
+    weights = None if resume else budget.weights
+    trainer = Trainer(once, data, out, budget.minutes, say, weights=weights)
+    trainer.run(resume=resume)
+    return {"steps": trainer.progress.step} | spotter_figures(data, out, config.spec)
 
 
-def train_recognizer(config: RecognizerConfig, minutes: float, say: Say) -> Row:
+def spotter_figures(data: Path, run: Path, spec: SpotterSpec, refine: bool = True) -> Row:
+    """Figures of the weights of a run, with CRN or by CPN alone [S1 M40]."""
+    network = load_mesnet(spec, run / "spotter.safetensors")
+    every = ClipSet.open(data, spec)
+    engines = as_engines(network, "ablation")
+    clips = score(engines, every.split("validation"), every.crops, refine)
+    return figures(clips, two_step_trials(spec) if refine else cpn_trials(spec))
+
+
+def train_recognizer(config: RecognizerConfig, budget: Budget, say: Say) -> Row:
     """Train one recogniser; steps taken and the figures on the validation MEs.
 
     Their intervals are jittered true ones. Without ICE there is no intensity curve to evaluate.
     """
-    figures = train_cmnet(replace(config, validate_epochs=config.epochs), minutes=minutes, say=say)
+    once = replace(config, validate_epochs=config.epochs)
+    found = train_cmnet(once, minutes=budget.minutes, say=say)
     with (Path(config.out) / "recognizer.csv").open(newline="", encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
     row: Row = {"steps": int(last["step"])}
-    row |= {name: round(value, 4) for name, value in figures.items()}
+    row |= {name: round(value, 4) for name, value in found.items()}
     if not config.magnify:
         row |= {"spearman": None, "apex_error": None}
     return row
-
-
-def cpn_only(data: Path, run: Path, config: SpotterTraining) -> Row:
-    """Evaluate the weights of a run without CRN [S1 M25-M28].
-
-    CPN's windows, unrefined, compete by CPN's own scores.
-    """
-    network = load_mesnet(config.spec, run / "spotter.safetensors")
-    every = ClipSet.open(data, config.spec)
-    engines = as_engines(network, "ablation")
-    scored = []
-    for clip in every.split("validation")[: config.validation_clips]:
-        crops = every.crops[clip.start : clip.start + len(clip.times_ns)]
-        scores = propose(clip_features(crops, clip.times_ns, engines), engines)
-        origin = int(clip.times_ns[0])
-        truth = to_ticks(clip.micro_ns[:, 0], clip.micro_ns[:, 1], origin, config.spec.grid_hz)
-        scored.append(Scored(scores, unrefined_windows(scores, config.spec, CPN_GRID[0]), *truth))
-    trials = [report_at(scored, replace(config.spec, t_cpn=t, t_crn=t)) for t in CPN_GRID]
-    best = max(trials, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
-    return {name: best[name] for name in SPOTTING}
-
-
-def unrefined_windows(
-    scores: NDArray[np.float32], spec: SpotterSpec, threshold: float
-) -> list[Candidate]:
-    """CPN's windows of at least `threshold`, unrefined, from scores (M, T); by end, then scale."""
-    windows = []
-    for end, scale in np.argwhere((scores >= threshold).T):
-        start = float(end + 1 - spec.windows[scale])
-        score = float(scores[scale, end])
-        windows.append(Candidate(int(end), int(scale), start, float(end + 1), score))
-    return windows
 
 
 # ---- table
@@ -246,7 +263,7 @@ def read_rows(path: Path) -> list[Row]:
 def _parsed(row: Mapping[str, str]) -> Row:
     parsed: Row = {}
     for key, text in row.items():
-        if key == "name":
+        if key in ("name", "budget"):
             parsed[key] = text
         else:
             parsed[key] = float(text) if text else None
@@ -269,11 +286,11 @@ def table(rows: Sequence[Row]) -> str:
     A dash stands where there is no figure.
     """
     blocks = []
-    for kind, figures in (("spotter", SPOTTING), ("recognizer", RECOGNITION)):
-        lines = [[kind, "steps", *figures]]
+    for kind, columns in (("spotter", SPOTTING), ("recognizer", RECOGNITION)):
+        lines = [[kind, "steps", *columns]]
         for row in rows:
             if row["name"].startswith(kind):
-                values = [row.get(name) for name in ("steps", *figures)]
+                values = [row.get(name) for name in ("steps", *columns)]
                 cells = ["-" if value is None else f"{value:g}" for value in values]
                 lines.append([row["name"].removeprefix(f"{kind}-"), *cells])
         if len(lines) > 1:

@@ -38,6 +38,7 @@ from .nuisance import Spans, reversed_spans, spans_by_kind, tick_labels
 MICRO = "micro"
 DOUBTFUL = "doubtful"  # neither ME nor none: as `engines.data.generator.truth` has it
 SPEECH = "speech"
+USUAL = "usual"  # the family of movements that sets before families have
 # Frames encoded at a time on a CPU whose cache holds what they need; not from the paper.
 ENCODED_AT_ONCE = 128
 # Action units of the lower face: amid speech an ME of these alone cannot be told from a syllable.
@@ -60,6 +61,7 @@ class TrainingClip:
     # (K, 2) movements of the kind `doubtful`, which are neither either
     doubtful_ns: Indices = field(default_factory=lambda: np.empty((0, 2), np.int64))
     reversible: bool = True  # whether it may be played backward
+    families: tuple[str, ...] = ()  # of the G MEs; forgotten where a clip is played backward
     face: str = ""
     moves_ns: Spans | None = None  # every movement by its kind; None where nobody wrote them down
 
@@ -116,6 +118,7 @@ def _clip(entry: dict[str, Any]) -> TrainingClip:
         doubtful=np.array(low, bool) & amid.any(1),
         doubtful_ns=_spans([move for move in moves if move["kind"] == DOUBTFUL]),
         reversible=entry.get("reversible", True),
+        families=tuple(move.get("family", USUAL) for move in micro_moves),
         face=entry["face"],
         moves_ns=spans_by_kind(moves) if entry.get("labelled", True) else None,
     )

@@ -29,7 +29,7 @@ def validate(
     scored = []
     for clip in clips:
         pixels = crops[clip.start : clip.start + len(clip.times_ns)]
-        scored.append(score_clip(engines, pixels, clip.times_ns, clip.micro_ns))
+        scored.append(score_clip(engines, pixels, clip.times_ns, clip.micro_ns, clip.doubtful_ns))
     best = best_thresholds(scored, network.spec)
     spec = dataclasses.replace(network.spec, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     return spec, {name: best[name] for name in FIGURES}

@@ -13,12 +13,13 @@ from microspot.engines.errors import DataError, UsageError
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.ablation import (
     FILE,
+    Budget,
     read_rows,
     recognizer_runs,
     run_ablation,
     spotter_runs,
     table,
-    unrefined_windows,
+    trials,
 )
 from microspot.engines.training.losses import STRATEGIES
 from microspot.engines.training.recognizer.data import RecognizerConfig
@@ -81,13 +82,13 @@ def small(folder: Path, out: Path) -> RecognizerConfig:
 
 
 def run(
-    folder: Path, out: Path, names: list[str], minutes: float = 5.0
+    folder: Path, out: Path, names: list[str], budget: Budget | None = None
 ) -> tuple[list[dict[str, object]], list[str]]:
     lines: list[str] = []
     rows = run_ablation(
         folder,
         out,
-        minutes,
+        budget or Budget(minutes=5.0),
         names,
         spotter=SPOTTER,
         recognizer=small(folder, out),
@@ -140,15 +141,19 @@ def test_balancing_reaches_the_loss(folder: Path, tmp_path: Path) -> None:
     assert losses[1] > 1.5 * losses[0]
 
 
-def test_cpn_alone_keeps_its_windows_as_they_are() -> None:
-    scores = np.full((2, 12), np.nan, np.float32)
-    scores[0, 6] = 0.9
-    scores[1, 11] = 0.4
-    scores[0, 11] = 0.2
-    spec = SpotterSpec(windows=(7, 9), dilations=((1, 2), (2, 2)))
-    windows = unrefined_windows(scores, spec, 0.3)
-    assert [(w.end, w.scale, w.start, w.stop) for w in windows] == [(6, 0, 0, 7), (11, 1, 3, 12)]
-    assert [w.score for w in windows] == pytest.approx([0.9, 0.4])
+def test_every_trial_changes_only_its_part_of_the_encoder() -> None:
+    spec = SpotterSpec()
+    found = trials(spec)
+    assert set(found) == {"surround", "certainty", "fine-grid", "nuisance"}
+    assert found["surround"].parallax
+    assert found["certainty"].ridge < spec.ridge
+    changed = {}
+    for name, trial in found.items():
+        fields = dataclasses.asdict(trial).items()
+        changed[name] = {key for key, value in fields if value != getattr(spec, key)}
+    assert changed["fine-grid"] == {"grid"}
+    assert changed["nuisance"] == {"nuisance"}
+    assert "fine-grid" not in trials(found["fine-grid"]), "what the spec has is no trial"
 
 
 # ---- runs
@@ -186,15 +191,32 @@ def test_three_scales_train_and_are_evaluated(folder: Path, tmp_path: Path) -> N
     assert rows[1]["spearman"] is not None
 
 
+def test_runs_of_so_many_steps_begin_with_given_weights(folder: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    run(folder, first, ["spotter-shipped"])
+    given = first / "spotter-shipped" / "spotter.safetensors"
+    names = ["spotter-no-balancing"]
+    rows, lines = run(folder, tmp_path / "second", names, Budget(steps=3, weights=given))
+    assert rows[0]["steps"] == 3
+    assert str(rows[0]["budget"]).startswith("3 steps from ")
+    assert not any(line.startswith("pretrain") for line in lines)
+
+
 def test_what_cannot_be_run_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no experiment is called spotter-magic"):
         run(folder, tmp_path, ["spotter-magic"])
     with pytest.raises(UsageError, match="name that one too"):
         run(folder, tmp_path, ["spotter-cpn-only"])
-    (tmp_path / FILE).write_text("name,minutes,f1\nspotter-shipped,3,0.5\n")
-    with pytest.raises(UsageError, match="had 3 minutes, not 5"):
+    with pytest.raises(UsageError, match="one of them"):
+        Budget()
+    with pytest.raises(UsageError, match="one of them"):
+        Budget(minutes=1, steps=1)
+    with pytest.raises(UsageError, match="--steps is for the spotter"):
+        run(folder, tmp_path, ["recognizer-no-ice"], Budget(steps=1))
+    (tmp_path / FILE).write_text("name,budget,f1\nspotter-shipped,3 minutes,0.5\n")
+    with pytest.raises(UsageError, match="had 3 minutes, not 5 minutes"):
         run(folder, tmp_path, ["spotter-shipped"])
-    (tmp_path / FILE).write_text("name,minutes\nspotter-shipped,three\n")
+    (tmp_path / FILE).write_text("name,f1\nspotter-shipped,three\n")
     with pytest.raises(DataError, match="cannot be read"):
         run(folder, tmp_path, ["spotter-shipped"])
 
@@ -212,7 +234,8 @@ def test_the_table_has_a_block_for_each_network() -> None:
         {"name": "recognizer-no-ice", "steps": 70.0, "uf1_3": 0.75, "spearman": None},
     ]
     first, second = table(rows).split("\n\n")
-    assert first.splitlines()[1].split() == ["shipped", "90", "0.5", "0.25", "1", "-", "8"]
+    cells = ["shipped", "90", "0.5", "0.25", "1", "-", "8", *"-----"]
+    assert first.splitlines()[1].split() == cells
     assert second.splitlines()[0].split()[:3] == ["recognizer", "steps", "uf1_3"]
     assert second.splitlines()[1].split() == ["no-ice", "70", "0.75", "-", "-", "-", "-", "-"]
     assert table([]) == ""
