@@ -18,8 +18,8 @@ from torch import nn
 from .checkpoint import Progress
 from .config import SpotterTraining
 
-UNTIMED = 3  # first steps, which compile and fill caches
-TIMED = 12
+UNTIMED = 2  # first steps, which compile and fill caches
+TIMED = 6
 
 Step = Callable[[nn.Module, int], None]
 

@@ -48,6 +48,7 @@ from .validation import FIGURES, validate
 
 STAGES = ("pretrain", "joint")
 CHECKPOINT = "checkpoint.safetensors"
+LEAST_SHARE = 0.5  # of a run's time that is for steps, however long measuring and validating take
 COLUMNS = (
     "stage",
     "step",
@@ -173,8 +174,11 @@ class Trainer:
                 measured = self._seconds_per_step(part, step)
                 seconds[stage] = self.group.agree(measured)
         left = 60 * self.minutes - (time.monotonic() - began)
-        left = self.group.agree(left - self._validation_seconds(network))
-        self.progress = planned(now, config, max(left, 0.0), seconds["pretrain"], seconds["joint"])
+        left = max(left - self._validation_seconds(network), 60 * self.minutes * LEAST_SHARE)
+        left = self.group.agree(left)
+        self.progress = planned(now, config, left, seconds["pretrain"], seconds["joint"])
+        if not self.group.is_main_process:
+            return
         self.say(
             f"{self.minutes:g} minutes are {self.progress.pretrain_steps} and "
             f"{self.progress.joint_steps} steps"
