@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,17 @@ from torch import Tensor, nn
 from microspot.engines.networks.mesnet import ClipClassifier, MESNet
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.spotter.config import SpotterTraining, load_config
-from microspot.engines.training.spotter.data import ClipSet, TrainingClip
+from microspot.engines.training.spotter.data import ClipSet, TrainingClip, cut, draw
+from microspot.engines.training.spotter.frames import Augmentation
 from microspot.engines.training.spotter.optimizer import decayed, make_optimizer
 from microspot.engines.training.spotter.pretraining import pretrain_batch
 from microspot.engines.training.spotter.train import Trainer
+from microspot.engines.training.targets import (
+    IGNORED,
+    POSITIVE,
+    Assignment,
+    proposal_labels,
+)
 from tests.noise_set import SIDE, noise_set
 
 SPEC = SpotterSpec(side=SIDE, feature=32)
@@ -210,3 +218,65 @@ def test_the_hard_share_of_negatives_lies_on_other_movements(
 
 def test_the_shipped_recipe_has_hard_negatives() -> None:
     assert 0 < load_config().pretrain_hard < 1
+
+
+# ---- movements that are neither, and clips that run one way
+
+
+def doubtful_clip() -> ClipSet:
+    """An ME at 8 s; one at 2 s amid speech and a movement of the kind doubtful at 5 s."""
+    data = long_clip()
+    clip = dataclasses.replace(
+        data.clips[0],
+        micro_ns=np.array([[2 * SECOND, 2 * SECOND + 300_000_000], *data.clips[0].micro_ns]),
+        doubtful=np.array([True, False]),
+        doubtful_ns=np.array([[5 * SECOND, 5 * SECOND + 300_000_000]]),
+    )
+    return dataclasses.replace(data, clips=(clip,))
+
+
+def test_pretraining_learns_nothing_from_doubtful_movements() -> None:
+    data = doubtful_clip()
+    spec = dataclasses.replace(SPEC, lags_ns=())  # no frames before the sample
+    config = dataclasses.replace(CONFIG, pretrain_clips=64, spec=spec)
+    batch, _, labels = pretrain_batch(list(data.clips), data.crops, config, 0)
+    for segment, label in zip(batch.segments, labels.tolist(), strict=True):
+        first, last = data.clips[0].times_ns[segment.rows[[0, -1]]] / SECOND
+        if label:
+            assert first > 7.9
+        else:
+            for onset in (2.0, 5.0, 8.0):
+                assert last < onset + 0.04 or first > onset + 0.26
+
+
+def test_joint_training_ignores_the_windows_of_doubtful_movements() -> None:
+    (clip,) = doubtful_clip().clips
+    truths = cut(clip, SPEC).truths
+    assert sorted(truths.onset.tolist()) == pytest.approx([60, 150, 240], abs=0.1)
+    assert truths.doubtful[np.argsort(truths.onset)].tolist() == [True, True, False]
+    labels = proposal_labels(SPEC, 300, truths, Assignment())
+    positive = np.flatnonzero((labels == POSITIVE).any(0))
+    assert positive.min() >= 240
+    assert (labels[:, 155:160] == IGNORED).any()
+
+
+def test_a_clip_that_runs_one_way_is_never_played_backward() -> None:
+    (clip,) = long_clip().clips
+    augmentation = Augmentation(backward=1.0)
+    for reversible in (True, False):
+        one_way = dataclasses.replace(clip, reversible=reversible)
+        segment = draw(one_way, SPEC, 60, augmentation, np.random.default_rng(0))
+        assert (np.diff(segment.rows) > 0).all() == (not reversible)
+
+
+def test_the_index_says_what_is_doubtful_and_runs_one_way(tmp_path: Path) -> None:
+    data = noise_set(tmp_path)
+    index = json.loads((data / "index.json").read_text())
+    entry = index["clips"][0]
+    entry["reversible"] = False
+    entry["movements"].append(entry["movements"][0] | {"kind": "doubtful"})
+    (data / "index.json").write_text(json.dumps(index))
+    first, second = ClipSet.open(data, SPEC).clips[:2]
+    assert (first.reversible, second.reversible) == (False, True)
+    assert (len(first.doubtful_ns), len(second.doubtful_ns)) == (1, 0)
+    assert len(first.other_ns) == 0, "no hard negative either"
