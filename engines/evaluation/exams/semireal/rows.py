@@ -29,7 +29,7 @@ from .shapes import Family
 from .warp import Warp
 
 ROWS = ("quiet", "upper", "slow")
-PLACES = {"quiet": 200, "upper": 208, "slow": 104}  # of MEs in a row, at most
+PLACES = {"quiet": 210, "upper": 208, "slow": 104}  # of MEs in a row, at most
 SEEN_BEFORE = 0.15  # of a row's places: as many again on people who were seen before, at most
 
 

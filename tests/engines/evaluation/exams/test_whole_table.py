@@ -58,10 +58,10 @@ def test_every_examination_of_the_table_is_called_by_its_own_amount(
         for row in rows
     ]
     assert played == [
-        (["quiet"], 2, 20, False),
+        (["quiet"], 2, 21, False),
         (["upper"], 2, 20, False),
         (["slow"], 1, 10, False),
-        (["quiet"], 1, 20, True),
+        (["quiet"], 1, 21, True),
         (["upper"], 1, 20, True),
     ]
     axes = [options["axis"] for _, options in asked["examine_sweep"]]  # type: ignore[misc]
