@@ -34,8 +34,9 @@ def row_report(plays: Sequence[Play], room_s: Mapping[str, float], side: int) ->
     found["without_room"] = sorted(
         person for person in room_s if person not in persons | {play.person for play in seen}
     )
-    found["paired"] = _paired(counted) if any(play.part == "mouth" for play in counted) else None
     found["courses"] = _courses(counted)
+    pairs = found["courses"] is None and any(play.part == "mouth" for play in counted)
+    found["paired"] = _paired(counted) if pairs else None
     if seen:
         before = report([result for play in seen for result in play.results], side)
         kept = ("truths", "found", "precision", "recall", "f1", "false_alarms_per_min")

@@ -247,6 +247,7 @@ def test_the_rows(quiet: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (calm["paired"]["brow"]["truths"], calm["paired"]["mouth"]["truths"]) == (2, 2)
     assert calm["persons"]["webcam-man"]["truths"] == 5
     assert calm["courses"] is None
+    assert slow["paired"] is None, "its brows and mouths are not at the same times"
     assert slow["truths"] == 2 * len(COURSES_PX)
     assert [slow["courses"][f"{px:g} px"]["truths"] for px in COURSES_PX] == [2] * 4
     assert seen["truths"] == 0, "who was seen before is not counted"
