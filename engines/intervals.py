@@ -57,13 +57,18 @@ class Intervals:
 
 
 class Candidate(NamedTuple):
-    """A window that passed T_CRN: last tick, scale, refined [start, stop) in ticks and score."""
+    """A window that passed T_CRN: last tick, scale, refined [start, stop) in ticks and score.
+
+    floor: the threshold that it had to pass where that is above the T_CRN of its spec; what soft
+    suppression leaves of its score has to reach it too.
+    """
 
     end: int
     scale: int
     start: float
     stop: float
     score: float
+    floor: float = 0.0
 
     @property
     def rank(self) -> tuple[float, float, float]:
@@ -80,7 +85,7 @@ def iou(a_start: ArrayLike, a_stop: ArrayLike, b_start: ArrayLike, b_stop: Array
 
 
 def nms(
-    intervals: Intervals, threshold: float, rule: str = "greedy", floor: float = 0.0
+    intervals: Intervals, threshold: float, rule: str = "greedy", floor: ArrayLike = 0.0
 ) -> tuple[NDArray[np.int64], Floats]:
     """Keep the best of overlapping intervals [S1 M37]: (indices best first, their scores).
 
@@ -89,15 +94,17 @@ def nms(
 
         greedy   an interval is dropped where a kept, better one has IoU >= threshold
         author   it is dropped where any other has IoU >= threshold and a higher score, kept or not
-        soft     scores of overlapping intervals decay by 1 - IoU; those below `floor` are dropped
+        soft     scores of overlapping intervals decay by 1 - IoU; those below `floor`, one number
+                 or one of each interval (P,), are dropped
     """
     if rule not in NMS_RULES:
         raise UsageError(f"nms rule {rule!r}: choose one of {', '.join(NMS_RULES)}")
     order = np.lexsort((intervals.stop, intervals.start, -intervals.score))
     ordered = intervals[order]
     if rule == "soft":
+        floors = np.broadcast_to(np.asarray(floor, np.float64), order.shape)[order]
         keep, scores = _compiled(_soft)(
-            ordered.start, ordered.stop, ordered.score, threshold, floor
+            ordered.start, ordered.stop, ordered.score, threshold, floors
         )
         return order[keep], scores
     suppress = _compiled(_greedy if rule == "greedy" else _author)
@@ -164,7 +171,7 @@ def _author(start: Floats, stop: Floats, score: Floats, threshold: float) -> NDA
 
 
 def _soft(
-    start: Floats, stop: Floats, score: Floats, threshold: float, floor: float
+    start: Floats, stop: Floats, score: Floats, threshold: float, floor: Floats
 ) -> tuple[NDArray[np.int64], Floats]:
     left = score.copy()
     alive = np.ones(len(start), np.bool_)
@@ -176,9 +183,11 @@ def _soft(
             # Inputs come ordered, so the first of equal scores wins: start, then stop.
             if alive[i] and (best < 0 or left[i] > left[best]):
                 best = i
-        if best < 0 or left[best] < floor:
+        if best < 0:
             break
         alive[best] = False
+        if left[best] < floor[best]:
+            continue
         keep[kept] = best
         kept += 1
         for i in range(len(start)):

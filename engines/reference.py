@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .clips import resample
 from .intervals import Candidate, Intervals, decode, nms, rounded
-from .running_neutral import Neutral, lowered, margins, peaks_of, shift_of
+from .running_neutral import Neutral, lowered, margins, peaks_of, shift_of, shifted
 from .runtime.engine import EngineSet
 from .specs import CLUSTER_TICKS, FREE_SIZES, SpotterSpec
 
@@ -69,6 +69,8 @@ def admitted(
 ) -> list[Candidate]:
     """The windows of a segment that reach the threshold of their face at their last tick.
 
+    It is their floor in soft suppression too.
+
     above: their margins (P,); best: the best ones by tick (T,); before: what earlier segments
     showed of the face.
     """
@@ -79,7 +81,12 @@ def admitted(
         now = before.ticks + end
         certain = [peak for peak in peaks if peak.tick + spec.max_ticks < now]
         shift = shift_of(Neutral(now, (*before.peaks, *certain)), per_min, spec.grid_hz)
-        passing += [window for window, margin in ending if margin >= shift]
+        threshold = shifted(spec.t_crn, shift)
+        passing += [
+            window._replace(floor=min(threshold, window.score))
+            for window, margin in ending
+            if margin >= shift
+        ]
     return passing
 
 
@@ -259,5 +266,6 @@ def _suppress(members: Cluster, spec: SpotterSpec) -> Cluster:
     intervals = Intervals.of(
         [c.start for c in members], [c.stop for c in members], [c.score for c in members]
     )
-    keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floor=spec.t_crn)
+    floors = [max(c.floor, spec.t_crn) for c in members]
+    keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floors)
     return [members[i]._replace(score=float(s)) for i, s in zip(keep, scores, strict=True)]

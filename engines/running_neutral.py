@@ -73,7 +73,9 @@ def logit(share: ArrayLike) -> Floats:
 
 
 def shifted(threshold: float, shift: float) -> float:
-    """The threshold, 0 to 1, that lies `shift` logits above another one."""
+    """The threshold, 0 to 1, that lies `shift` logits above another one; itself at 0."""
+    if shift == 0:
+        return threshold
     return 1 / (1 + math.exp(-float(logit(threshold)) - shift))
 
 

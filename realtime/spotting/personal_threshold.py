@@ -56,7 +56,8 @@ class PersonalThreshold:
     def admit(self, candidates: list[Candidate], proposed: NDArray[np.float32]) -> list[Candidate]:
         """Those of the candidates of the next tick that pass; every tick, in order.
 
-        candidates: of the windows that pass `lowered`; proposed (M,): CPN's scores at this tick.
+        The threshold that they passed is their floor in soft suppression. candidates: of the
+        windows that pass `lowered`; proposed (M,): CPN's scores at this tick.
         """
         if self.per_min is None:
             return candidates
@@ -66,8 +67,9 @@ class PersonalThreshold:
             refined = [candidate.score for candidate in candidates]
             above = margins(proposed[scales], refined, self.spec).tolist()
         shift = self.shift
+        threshold = shifted(self.spec.t_crn, shift)
         passing = [
-            candidate
+            candidate._replace(floor=min(threshold, candidate.score))
             for candidate, margin in zip(candidates, above, strict=True)
             if margin >= shift
         ]
@@ -93,8 +95,6 @@ class PersonalThreshold:
     def thresholds(self) -> tuple[float, float]:
         """T_CPN and T_CRN as they are now."""
         shift = self.shift
-        if shift == 0:
-            return self.spec.t_cpn, self.spec.t_crn
         return shifted(self.spec.t_cpn, shift), shifted(self.spec.t_crn, shift)
 
     def state(self, source: str, face: int, at_ns: int) -> PersonalState | None:

@@ -163,7 +163,8 @@ def suppress(members: list[Candidate], spec: SpotterSpec) -> list[Candidate]:
     starts = [candidate.start for candidate in members]
     stops = [candidate.stop for candidate in members]
     intervals = Intervals.of(starts, stops, [candidate.score for candidate in members])
-    keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floor=spec.t_crn)
+    floors = [max(candidate.floor, spec.t_crn) for candidate in members]
+    keep, scores = nms(intervals, spec.t_nms, spec.nms_rule, floors)
     return [members[i]._replace(score=float(score)) for i, score in zip(keep, scores, strict=True)]
 
 

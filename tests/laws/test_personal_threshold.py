@@ -186,10 +186,24 @@ def test_in_the_warm_up_too(monkeypatch):
     assert expected(engines, feats, 0.2) == [rows_of(reference.spot(feats[0], engines))]
 
 
-def test_scores_that_soft_suppression_lowers_may_fall_to_the_lowest_threshold():
+@pytest.mark.parametrize("per_min", [0.2, 60.0])
+def test_scores_that_soft_suppression_lowers_stay_above_the_threshold_of_their_time(per_min):
     engines = fakes.engine_set(nms_rule="soft", t_nms=0.01)
     segments = draw(8, (400,), 1.5)
-    found = stream(session_of(engines, 60.0), segments)
-    wanted = expected(engines, segments, 60.0)
+    found = stream(session_of(engines, per_min), segments)
+    wanted = expected(engines, segments, per_min)
     assert [rows(final(events)) for events in found] == wanted
-    assert min(score for _, _, score in wanted[0]) < engines.spotter.t_crn
+    warm = [row for row in wanted[0] if row[0] < SHORT_WARM_UP_S * 30 - engines.spotter.reach]
+    assert warm
+    assert min(score for _, _, score in warm) >= engines.spotter.t_crn
+    lowest = min(score for _, _, score in wanted[0])
+    assert (lowest < engines.spotter.t_crn) == (per_min == 60.0)
+
+
+def test_in_the_warm_up_soft_suppression_is_that_of_the_weights(monkeypatch):
+    monkeypatch.setattr(running_neutral, "WARM_UP_S", WARM_UP_TICKS / 30)
+    engines = fakes.engine_set(nms_rule="soft", t_nms=0.01)
+    feats = draw(8, (WARM_UP_TICKS,), 1.5)
+    plain = rows_of(reference.spot(feats[0], engines))
+    assert expected(engines, feats, 60.0) == [plain]
+    assert [rows(final(events)) for events in stream(session_of(engines, 60.0), feats)] == [plain]

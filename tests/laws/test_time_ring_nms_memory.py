@@ -146,7 +146,10 @@ def test_nms_equals_the_plain_rule_in_any_order(seed, count, threshold, rule):
     rows = as_rows(x, keep, scores)
     shuffled = x[np.random.default_rng(seed).permutation(count)]
     assert as_rows(shuffled, *nms(shuffled, threshold, rule, floor=0.05)) == rows
-    if rule != "soft":
+    if rule == "soft":
+        one_each = nms(x, threshold, rule, floor=np.full(count, 0.05))
+        assert as_rows(x, *one_each) == rows
+    else:
         plain = plain_nms(x, threshold, rule)
         assert as_rows(x, plain, x.score[plain]) == rows
         again, _ = nms(x[keep], threshold, rule)

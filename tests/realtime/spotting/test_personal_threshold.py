@@ -7,6 +7,7 @@ from microspot.engines import running_neutral as rn
 from microspot.engines.intervals import Candidate
 from microspot.engines.running_neutral import Neutral, Peak
 from microspot.realtime.spotting.personal_threshold import PersonalThreshold
+from microspot.realtime.spotting.streaming_nms import suppress
 from tests import fakes
 
 SPEC = fakes.spec(t_cpn=0.5, t_crn=0.6)
@@ -37,7 +38,7 @@ def test_in_the_warm_up_the_thresholds_are_those_of_the_weights():
     threshold = PersonalThreshold(SPEC, 0.01)
     at = candidate(0.6)
     below = candidate(0.59)
-    assert threshold.admit([at, below], SURE) == [at]
+    assert threshold.admit([at, below], SURE) == [at._replace(floor=0.6)]
     assert threshold.admit([at], np.full(SPEC.scales, 0.49, np.float32)) == []
     assert threshold.thresholds == (0.5, 0.6)
 
@@ -105,3 +106,15 @@ def test_memory_is_flat():
             quiet(threshold, 19)
         counts.append(len(threshold.neutral.peaks))
     assert counts[1] <= counts[0] + 1
+
+
+def test_what_passes_has_the_threshold_of_then_as_the_floor_of_its_decayed_score():
+    threshold = PersonalThreshold(SPEC, 20.0)
+    quiet(threshold, WARM_UP)
+    (found,) = threshold.admit([candidate(0.9)], SURE)
+    assert found.floor == threshold.thresholds[1] < 0.6
+    better = Candidate(0, 2, 0.0, 10.0, 0.95)
+    worse = Candidate(0, 3, 2.0, 12.0, 0.9)  # IoU 2 / 3: decays to 0.3
+    soft = fakes.spec(t_crn=0.1, nms_rule="soft")
+    assert len(suppress([better, worse._replace(floor=0.29)], soft)) == 2
+    assert suppress([better, worse._replace(floor=0.31)], soft) == [better]
