@@ -27,6 +27,7 @@ from ...clips import (
     tick_weights,
     to_ticks,
 )
+from ...data.faces import SUFFIXES
 from ...errors import DataError
 from ...networks.mesnet import SpatialEncoder
 from ...specs import SpotterSpec
@@ -61,7 +62,7 @@ class TrainingClip:
     # (K, 2) movements of the kind `doubtful`, which are neither either
     doubtful_ns: Indices = field(default_factory=lambda: np.empty((0, 2), np.int64))
     reversible: bool = True  # whether it may be played backward
-    families: tuple[str, ...] = ()  # of the G MEs; forgotten where a clip is played backward
+    families: tuple[str, ...] = ()  # of the G MEs, in their order
     face: str = ""
     moves_ns: Spans | None = None  # every movement by its kind; None where nobody wrote them down
 
@@ -120,8 +121,14 @@ def _clip(entry: dict[str, Any]) -> TrainingClip:
         reversible=entry.get("reversible", True),
         families=tuple(move.get("family", USUAL) for move in micro_moves),
         face=entry["face"],
-        moves_ns=spans_by_kind(moves) if entry.get("labelled", True) else None,
+        moves_ns=spans_by_kind(moves) if _is_labelled(entry) else None,
     )
+
+
+def _is_labelled(entry: dict[str, Any]) -> bool:
+    """Whether the index has all that moves in a clip; early sets do not say it of real footage."""
+    drawn = Path(entry["face"]).suffix.lower() in ("", *SUFFIXES)  # the face is an image
+    return bool(entry.get("labelled", drawn))
 
 
 def _spans(moves: list[dict[str, Any]]) -> Indices:

@@ -10,6 +10,7 @@ Shape letters: K frames, S crop side, H = S / 2.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -29,6 +30,13 @@ WHITE = 65535  # of uint16: a step is a 257th of a grey level
 BLOCK = 512  # crops made grey at a time
 PROBES = 64  # crops whose bytes are part of a cache's digest
 GREY = "grey-{}.npy"
+PARTIAL = ".{}.partial"  # a cache while the process of that number writes it
+
+# Light keeps all but these shares of a clip's grey, the darkest and the lightest, off black and
+# white, where movement would vanish. Every LOOKED-th frame, row and column counts.
+DARKEST = 0.005
+LIGHTEST = 0.995
+LOOKED = 2
 
 Greys = NDArray[np.uint16]
 Light = NDArray[np.float32]
@@ -36,14 +44,19 @@ Light = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Drawn once per clip, the same for all its frames; not from the paper."""
+    """Drawn once per clip, the same for all its frames; not from the paper.
+
+    Brightness and contrast are limited to what the clip's own grey bears: see `light_of`.
+    """
 
     flip: float = 0.5
     brightness: float = 0.1  # of 255
     contrast: float = 0.15
-    shift_px: int = 2  # at most, each way; by whole pixels of half the side
+    shift_px: int = 2  # of the crop at most, each way; in steps of 2
     stretch_time: float = 0.1  # durations times 1 +- this
-    backward: float = 0.5  # share of segments played backward: a reversed ME is an ME
+    # Share of the segments that are played backward, among the few that may be: a blink, which
+    # closes faster than it opens, or an ME that returns slowly makes a whole clip irreversible.
+    backward: float = 0.5
 
 
 # ---- augmentation
@@ -55,23 +68,46 @@ def augment(frames: NDArray[Any], settings: Augmentation, rng: np.random.Generat
     frames: crops (K, 3, S, S) uint8, which stay so, or greys (K, H, H) uint16, which become
     float32 from 0 to 1.
     """
-    gain = 1 + settings.contrast * rng.uniform(-1, 1)
-    lift = settings.brightness * rng.uniform(-1, 1)
+    gain, lift = light_of(frames, settings, rng)
     mirrored = rng.random() < settings.flip
     most = settings.shift_px // 2
     y, x = rng.integers(-most, most + 1, 2)
     if frames.dtype == np.uint8:
-        levels = (np.arange(256) - 127.5) * gain + 127.5 + 255 * lift
+        levels = np.arange(256) * gain + 255 * lift
         table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         lit: NDArray[Any] = table[frames]
         y, x = 2 * y, 2 * x
     else:
         lit = frames * np.float32(gain / WHITE)
-        lit += np.float32(0.5 - 0.5 * gain + lift)
+        lit += np.float32(lift)
         np.clip(lit, 0, 1, out=lit)
     if mirrored:
         lit = lit[..., ::-1]
     return _shifted(lit, int(y), int(x))
+
+
+def light_of(
+    frames: NDArray[Any], settings: Augmentation, rng: np.random.Generator
+) -> tuple[float, float]:
+    """What a clip's values, 0 to 1, are multiplied by, and what is then added.
+
+    Contrast turns about the clip's mean grey. Neither it nor brightness pushes further grey, but
+    for the shares beyond DARKEST and LIGHTEST, to black or white. frames: as in `augment`; crops
+    and their greys get the same light.
+    """
+    gain = 1 + settings.contrast * rng.uniform(-1, 1)
+    lift = settings.brightness * rng.uniform(-1, 1)
+    if frames.dtype == np.uint8:
+        even = 2 * (frames.shape[-1] // 2)
+        greys = grey_of(frames[::LOOKED, :, :even, :even])
+    else:
+        greys = frames[::LOOKED]
+    seen = greys[:, ::LOOKED, ::LOOKED] / WHITE
+    mean = float(seen.mean())
+    below, above = (abs(float(q) - mean) for q in np.quantile(seen, (DARKEST, LIGHTEST)))
+    gain = min(gain, mean / max(below, 1 / WHITE), (1 - mean) / max(above, 1 / WHITE))
+    lift = float(np.clip(lift, gain * below - mean, 1 - mean - gain * above))
+    return gain, mean - gain * mean + lift
 
 
 def as_light(greys: Greys) -> Light:
@@ -147,20 +183,46 @@ def make_caches(crops: Crops, say: Callable[[str], None]) -> None:
         path = _cache_of(part)
         if path.exists():
             continue
-        partial = path.with_suffix(".partial")
+        partial = path.with_suffix(PARTIAL.format(os.getpid()))
         try:
-            for old in path.parent.glob(GREY.format("*")):
-                old.unlink()
+            for old in (*path.parent.glob(GREY.format("*")), *_left_behind(path.parent)):
+                old.unlink(missing_ok=True)
             say(f"{path.parent.name}: making {path.name}, which speeds up training")
             _write(part, partial)
             partial.replace(path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
             say(f"{path.name} cannot be kept ({error}): training is a little slower")
 
 
+def _left_behind(folder: Path) -> list[Path]:
+    """Partial caches in `folder` of runs that were killed."""
+    partials = folder.glob("grey-*.partial")
+    return [path for path in partials if not _is_running(path.stem.rpartition(".")[2])]
+
+
+def _is_running(process: str) -> bool:
+    """Whether a process of that number runs here."""
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
 def _write(crops: Pixels, path: Path) -> None:
+    """Write the greys of `crops`; OSError where the disk has no room for them.
+
+    The room is taken first: to write a mapped file that finds none ends the process.
+    """
     half = crops.shape[-1] // 2
     greys = open_memmap(path, mode="w+", dtype=np.uint16, shape=(len(crops), half, half))
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
     def fill(first: int) -> None:
         greys[first : first + BLOCK] = grey_of(np.asarray(crops[first : first + BLOCK]))

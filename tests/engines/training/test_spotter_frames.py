@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -69,6 +72,25 @@ def test_augmentation_acts_on_greys_as_on_crops(folder: Path, seed: int) -> None
     assert by_greys.dtype == np.float32
     np.testing.assert_allclose(by_greys, by_crops, atol=0.5 / 255)
     assert not np.allclose(by_greys, as_light(grey_of(crops)), atol=0.02)
+
+
+@pytest.mark.parametrize(("scale", "base"), [(0.15, 2), (0.3, 178)], ids=["dark", "bright"])
+@pytest.mark.parametrize("seed", range(8))
+def test_light_leaves_dark_rooms_and_bright_skin_their_movement(
+    folder: Path, scale: float, base: int, seed: int
+) -> None:
+    """Next to nothing becomes black or white, and crops get the light of their greys."""
+    grey = crops_of(folder)[np.arange(12)][:, :1] * scale + base
+    tint = np.array([1.0, 0.97, 0.94])[:, None, None]
+    crops = np.rint(grey * tint).astype(np.uint8)
+    settings = Augmentation(shift_px=0, flip=0.0, brightness=0.3, contrast=0.5)
+    by_greys = augment(grey_of(crops), settings, np.random.default_rng(seed))
+    clipped = (by_greys <= 0) | (by_greys >= 1)
+    assert clipped.mean() < 0.02
+    by_crops = as_light(grey_of(augment(crops, settings, np.random.default_rng(seed))))
+    assert np.abs(by_greys - by_crops).max() < 3 / 255
+    assert np.abs(by_greys - by_crops).mean() < 0.3 / 255
+    assert not np.allclose(by_greys, as_light(grey_of(crops)), atol=1e-3), "light changes"
 
 
 def losses_by(source: object, data: ClipSet) -> NDArray[np.float64]:
@@ -149,6 +171,47 @@ def test_a_set_that_cannot_be_written_trains_without_a_cache(
     assert "cannot be kept (no space left)" in said[-1]
 
 
+def test_a_full_disk_is_noticed_before_the_cache_is_filled(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing to a mapped file that finds no room would end the process."""
+    filled: list[int] = []
+
+    def reserve(file: int, begin: int, count: int) -> None:
+        assert (begin, count) == (0, os.fstat(file).st_size)
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "posix_fallocate", reserve, raising=False)
+    monkeypatch.setattr("microspot.engines.training.spotter.frames.grey_of", filled.append)
+    said: list[str] = []
+    make_caches(crops_of(folder), said.append)
+    assert "cannot be kept (no space left)" in said[-1]
+    assert not filled
+    assert not list(folder.glob("grey-*")), "nothing is left behind"
+
+
+def test_what_a_killed_run_left_goes_and_what_a_running_one_writes_stays(folder: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for process in ("", f".{ended.pid}", f".{os.getppid()}"):
+        (folder / f"grey-0123{process}.partial").touch()
+    make_caches(crops_of(folder), str)
+    kept = [path.name for path in folder.glob("*.partial")]
+    assert kept == [f"grey-0123.{os.getppid()}.partial"]
+
+
+def test_processes_write_caches_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def note(crops: object, path: Path) -> None:
+        written.append(path.name)
+        raise OSError("stop")
+
+    monkeypatch.setattr("microspot.engines.training.spotter.frames._write", note)
+    make_caches(crops_of(folder), str)
+    assert f".{os.getpid()}." in written[0]
+
+
 @pytest.mark.parametrize(
     "change", [{"lags_ns": ()}, {"motion": "difference"}, {"side": 33, "feature": 4}]
 )
@@ -170,3 +233,19 @@ def test_amid_speech_a_mouth_s_me_is_doubtful_with_and_without_units(
     speech = {"kind": "speech", "onset_ns": 0, "offset_ns": 30, "units": ("AU25",)}
     entry = {"split": "train", "start": 0, "times_ns": [0, 40], "movements": [micro, speech]}
     assert _clip(entry | {"face": "a"}).doubtful.tolist() == [doubtful]
+
+
+@pytest.mark.parametrize(
+    ("face", "said", "known"),
+    [
+        ("0005.jpg", {}, True),
+        ("yes.mkv", {}, False),
+        ("yes.mkv", {"labelled": True}, True),
+        ("0005.jpg", {"labelled": False}, False),
+    ],
+)
+def test_footage_of_sets_that_do_not_say_so_is_not_labelled(
+    face: str, said: dict[str, bool], known: bool
+) -> None:
+    entry = {"split": "train", "start": 0, "times_ns": [0, 40], "movements": [], "face": face}
+    assert (_clip(entry | said).moves_ns is not None) == known
