@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import DataError
+from .config import SpotterTraining
+
+# Keys of a configuration on which no step depends.
+FREE = ("threads", "validation_clips", "validate_minutes", "checkpoint_minutes")
 
 
 @dataclass
@@ -24,7 +29,8 @@ class Progress:
     """How far a run has come and how long it will be; written into checkpoints.
 
     pretrain_steps, joint_steps: the length of the stages, 0 until it is known. digest: of the set
-    (`ClipSet.digest`). began_with: SHA-256 of the weights of its warm start, if any.
+    (`ClipSet.digest`). began_with: SHA-256 of the weights of its warm start, if any. config: what
+    `recorded` says of its configuration. processes: how many share the run.
     """
 
     stage: str = "pretrain"
@@ -35,6 +41,8 @@ class Progress:
     seconds: float = 0.0
     digest: str = ""
     began_with: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    processes: int = 1
 
     @property
     def done(self) -> float:
@@ -59,10 +67,26 @@ def save_checkpoint(
     partial.replace(path)
 
 
-def read_progress(path: Path, digest: str) -> Progress:
-    """How far the checkpoint's run had come on the set of a digest.
+def recorded(config: SpotterTraining) -> dict[str, Any]:
+    """What a checkpoint keeps of a configuration: its values by key, tables as `table.key`.
 
-    Raises DataError where there is no checkpoint, or its run was trained on another set.
+    Keys on which no step depends are left out.
+    """
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+        elif key not in FREE:
+            flat[key] = value
+    return flat
+
+
+def read_progress(path: Path, fresh: Progress) -> Progress:
+    """How far the checkpoint's run had come.
+
+    fresh: the progress that the run would have without the checkpoint. Raises DataError where there
+    is no checkpoint, or its run had another set, another configuration or other processes.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -71,10 +95,22 @@ def read_progress(path: Path, digest: str) -> Progress:
         raise DataError(
             f"{path.name}: no checkpoint to resume ({error}); start without --resume"
         ) from error
-    if progress.digest != digest:
+    if progress.digest != fresh.digest:
         raise DataError(
             f"{path.name} is of a run on another set ({progress.digest[:12]}, this one is "
-            f"{digest[:12]}): resume with its set, or make that again from its seed"
+            f"{fresh.digest[:12]}): resume with its set, or make that again from its seed"
+        )
+    if progress.processes != fresh.processes:
+        raise DataError(
+            f"{path.name} is of a run of {progress.processes} processes, not {fresh.processes}: "
+            "resume with as many"
+        )
+    keys = sorted({*progress.config, *fresh.config})
+    other = [key for key in keys if progress.config.get(key) != fresh.config.get(key)]
+    if progress.config and other:  # checkpoints of earlier versions say nothing of it
+        raise DataError(
+            f"{path.name} is of a run with other values of {', '.join(other)}: "
+            "resume with its configuration"
         )
     return progress
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,14 +29,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import UsageError
+from ...errors import EngineError, UsageError
 from ...networks.mesnet import ClipClassifier, MESNet
 from ...networks.weights import save_weights
 from ...specs import SpotterSpec
 from ..distributed import TrainingGroup, denormals_as_zero
 from ..losses import total
 from ..warm_start import digest_of, warm_start
-from .checkpoint import Progress, load_checkpoint, read_progress, save_checkpoint
+from .checkpoint import Progress, load_checkpoint, read_progress, recorded, save_checkpoint
 from .config import DEFAULT, SpotterTraining, load_config
 from .data import ClipSet, collate, draw
 from .encoder_norms import dead_channels, measure_norms, sample_inputs
@@ -44,7 +45,7 @@ from .joint_training import freeze, joint_losses, phase_of
 from .optimizer import decayed, make_optimizer, set_rate, size_of
 from .pretraining import Losses, pretrain_batch, pretrain_losses
 from .schedule import planned, rate, seconds_per_step
-from .validation import FIGURES, validate
+from .validation import FIGURES, quietened, validate
 
 STAGES = ("pretrain", "joint")
 CHECKPOINT = "checkpoint.safetensors"
@@ -96,8 +97,13 @@ class Trainer:
         self.clips = self.data.split("train")
         self.frames = self._frames()
         self.validation_clips = self.data.split("validation")[: config.validation_clips]
-        began_with = "" if weights is None else digest_of(weights)
-        self._go_on_from(Progress(digest=self.data.digest, began_with=began_with))
+        self.fresh = Progress(
+            digest=self.data.digest,
+            began_with="" if weights is None else digest_of(weights),
+            config=recorded(config),
+            processes=self.group.size,
+        )
+        self._go_on_from(dataclasses.replace(self.fresh))
         self.metrics: dict[str, float] = {}
         self.dead: list[int] = []  # channels of each layer that do nothing, by the last validation
         out.mkdir(parents=True, exist_ok=True)
@@ -123,7 +129,8 @@ class Trainer:
     def run(self, resume: bool = False) -> MESNet:
         """Train both stages; the network of the last step.
 
-        resume: go on from the checkpoint. Raises DataError for an unfit set or checkpoint.
+        resume: go on from the checkpoint. Raises DataError for an unfit set or checkpoint, and
+        EngineError where a loss is no longer finite.
         """
         torch.manual_seed(self.config.seed)
         device = self.group.device
@@ -133,7 +140,7 @@ class Trainer:
             if isinstance(module, nn.Dropout):
                 module.p = self.config.dropout
         if resume:
-            self._go_on_from(read_progress(self.out / CHECKPOINT, self.data.digest))
+            self._go_on_from(read_progress(self.out / CHECKPOINT, self.fresh))
         if not self.progress.joint_steps:
             self._plan(classifier, network)
         if self.progress.stage == "pretrain":
@@ -198,13 +205,19 @@ class Trainer:
         return seconds_per_step(network, whole)
 
     def _validation_seconds(self, network: MESNet) -> float:
-        """About how long all validations of the run will take."""
+        """About how long all validations of the run will take.
+
+        A network that has learnt nothing lets most windows pass to CRN and a trained one few, so
+        that one is timed which lets none pass.
+        """
         if not self.group.is_main_process:
             return 0.0
         assert self.minutes is not None
         some = self.validation_clips[:2]
+        quiet = quietened(network)
+        validate(quiet, some[:1], self.data.crops)  # compiles, and fills caches
         began = time.monotonic()
-        validate(network, some, self.data.crops)
+        validate(quiet, some, self.data.crops)
         each = (time.monotonic() - began) * len(self.validation_clips) / len(some)
         return each * (1 + self.minutes // self.config.validate_minutes)
 
@@ -254,14 +267,23 @@ class Trainer:
     def _update(
         self, network: nn.Module, optimizer: torch.optim.Optimizer, losses: Losses
     ) -> Tensor:
-        """One step of the optimizer; the loss."""
+        """One step of the optimizer; the loss.
+
+        Raises EngineError, and changes no weight, where the loss or its gradient is not finite.
+        """
         weights = {"cpn": 1.0, "crn": self.config.lambda_crn, "clip": 1.0}
         weights["nuisance"] = self.config.lambda_nuisance
         loss = total(losses, {name: weights[name] for name in losses})
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.group.average_gradients(network)
-        nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm)
+        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            now = self.progress
+            raise EngineError(
+                f"training broke down at step {now.step} of stage {now.stage} (loss "
+                f"{loss.item():g}, gradient {norm.item():g}): lower {now.stage}_lr and train anew"
+            )
         optimizer.step()
         return loss
 

@@ -11,13 +11,14 @@ import dataclasses
 from collections.abc import Sequence
 
 from ...evaluation.calibration import best_thresholds, score_clip
-from ...networks.mesnet import MESNet, steps
+from ...networks.mesnet import Branch, MESNet, steps
 from ...runtime.engine import EngineSet
 from ...runtime.torch_engine import TorchEngine
 from ...specs import SpotterSpec
 from ..crops import Crops
 from .data import TrainingClip
 
+QUIET = -20.0  # logits added to CPN's, so that no window passes
 FIGURES = ("f1", "precision", "recall", "false_alarms_per_min", "truths")
 
 
@@ -33,6 +34,16 @@ def validate(
     best = best_thresholds(scored, network.spec)
     spec = dataclasses.replace(network.spec, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
     return spec, {name: best[name] for name in FIGURES}
+
+
+def quietened(network: MESNet) -> MESNet:
+    """A copy of the network whose CPN lets no window pass."""
+    twin = copy.deepcopy(network)
+    for branch in twin.proposals.branches:
+        assert isinstance(branch, Branch)
+        assert branch.second.bias is not None
+        branch.second.bias.data += QUIET
+    return twin
 
 
 def as_engines(network: MESNet, name: str) -> EngineSet:

@@ -18,7 +18,7 @@ from microspot.engines.networks.mesnet import MESNet
 from microspot.engines.networks.weights import save_weights
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.spotter import schedule, train
-from microspot.engines.training.spotter.checkpoint import Progress, read_progress
+from microspot.engines.training.spotter.checkpoint import Progress, read_progress, recorded
 from microspot.engines.training.spotter.config import SpotterTraining
 from microspot.engines.training.spotter.schedule import planned
 from microspot.engines.training.spotter.train import CHECKPOINT, Trainer
@@ -101,10 +101,43 @@ def test_another_set_is_refused(folder: Path, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"joint_lr": 0.5}, "joint_lr"),
+        ({"spec": dataclasses.replace(CONFIG.spec, t_nms=0.5)}, "spec.t_nms"),
+    ],
+)
+def test_another_configuration_is_refused_and_named(
+    folder: Path, tmp_path: Path, change: dict[str, object], key: str
+) -> None:
+    broken = Killed(CONFIG, folder, tmp_path / "run", say=str)
+    with pytest.raises(KeyboardInterrupt):
+        broken.run()
+    other = Trainer(dataclasses.replace(CONFIG, **change), folder, tmp_path / "run", say=str)
+    with pytest.raises(DataError, match=f"other values of {key}: resume with its configuration"):
+        other.run(resume=True)
+
+
+def test_what_no_step_depends_on_is_free_when_resumed() -> None:
+    one = Progress(config=recorded(CONFIG))
+    free = dataclasses.replace(CONFIG, threads=7, checkpoint_minutes=9.0, validate_minutes=1.0)
+    assert recorded(free) == one.config
+    assert recorded(dataclasses.replace(CONFIG, seed=0)) != one.config
+
+
+def test_a_checkpoint_of_other_processes_is_refused(folder: Path, tmp_path: Path) -> None:
+    Trainer(CONFIG, folder, tmp_path, say=str).run()
+    fresh = Trainer(CONFIG, folder, tmp_path, say=str).fresh
+    read_progress(tmp_path / CHECKPOINT, fresh)
+    with pytest.raises(DataError, match="of a run of 1 processes, not 2"):
+        read_progress(tmp_path / CHECKPOINT, dataclasses.replace(fresh, processes=2))
+
+
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"\x08" + bytes(7) + b"{}      ")
     with pytest.raises(DataError, match="no checkpoint to resume"):
-        read_progress(tmp_path / CHECKPOINT, "")
+        read_progress(tmp_path / CHECKPOINT, Progress())
 
 
 def test_a_checkpoint_holds_weights_and_moments_and_no_more(folder: Path, tmp_path: Path) -> None:
@@ -162,7 +195,7 @@ def test_the_speed_is_measured_once_and_on_copies(
     config = dataclasses.replace(CONFIG, pretrain_steps=600, joint_steps=12_000)
     trainer = Trainer(config, folder, tmp_path / "b", minutes=1, say=str)
     timed = trainer.run().state_dict()
-    plan = read_progress(tmp_path / "b" / CHECKPOINT, trainer.data.digest)
+    plan = read_progress(tmp_path / "b" / CHECKPOINT, trainer.fresh)
     assert (plan.pretrain_steps, plan.joint_steps) == (1, 9)
     by_steps = dataclasses.replace(config, pretrain_steps=1, joint_steps=9)
     stepped = Trainer(by_steps, folder, tmp_path / "a", say=str).run().state_dict()
@@ -178,6 +211,29 @@ class Frozen:
     def monotonic(self) -> float:
         self.now += 1e-9
         return self.now
+
+
+def test_validation_is_timed_without_proposals_and_after_an_untimed_call(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrained network lets far more windows pass than a trained one will."""
+    clock = Frozen()
+    calls: list[float] = []
+
+    def validate(network: MESNet, clips: list[object], crops: object) -> None:
+        logits = network.eval()(torch.randn(1, CONFIG.spec.feature, 60), torch.ones(1, 60))
+        assert logits.max() < -5
+        calls.append(60.0 if not calls else 3.0 * len(clips))
+        clock.now += calls[-1]
+
+    monkeypatch.setattr(train, "validate", validate)
+    monkeypatch.setattr(train, "time", clock)
+    trainer = Trainer(CONFIG, folder, tmp_path, minutes=25, say=str)
+    trainer.validation_clips = 40 * trainer.validation_clips
+    network = MESNet(CONFIG.spec)
+    # every ten minutes and at the end, 40 clips of 3 s
+    assert trainer._validation_seconds(network) == pytest.approx(3 * 40 * 3.0)
+    assert calls == [60.0, 6.0]
 
 
 def test_a_resumed_run_keeps_its_steps(folder: Path, tmp_path: Path) -> None:

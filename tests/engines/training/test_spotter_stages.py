@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from microspot.engines.errors import EngineError
 from microspot.engines.networks.mesnet import ClipClassifier, MESNet
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.spotter.config import SpotterTraining, load_config
@@ -94,6 +95,24 @@ def test_crn_learns_scores_and_boundaries_from_its_loss_alone(folder: Path, tmp_
 def test_the_shipped_recipe_trains_crn() -> None:
     assert load_config().lambda_crn > 0
     assert SpotterTraining().lambda_crn > 0
+
+
+@pytest.mark.parametrize("bad", [float("nan"), -float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_ends_training_before_it_spoils_weights(
+    folder: Path, tmp_path: Path, bad: float
+) -> None:
+    trainer = trainer_of(folder, tmp_path)
+    network = MESNet(SPEC)
+    before = network.encoder.convs[0].weight.clone()
+    some = network.encoder.convs[0].weight.sum()
+    for losses in ({"cpn": bad * some}, {"cpn": some + bad}):
+        with pytest.raises(EngineError, match="broke down at step 0 of stage pretrain") as caught:
+            updated(trainer, network, losses)
+        assert "lower pretrain_lr" in str(caught.value)
+    # the square root's slope at zero: a finite loss
+    with pytest.raises(EngineError, match=r"gradient (nan|inf)"):
+        updated(trainer, network, {"cpn": (0 * some).sqrt()})
+    assert torch.equal(network.encoder.convs[0].weight, before)
 
 
 # ---- the L2 term
