@@ -2,14 +2,19 @@
 
 A larger network computes at first what the smaller one did: its new filters are fresh, and the
 weights that read them start at zero, as in Chen, Goodfellow and Shlens, Net2Net (ICLR 2016). So do
-those that read further channels of the flow, which come after the others, and nuisance heads that
-the smaller one lacks are fresh. Another grid, parallax or ridge is an approximate start. Not from
-the papers.
+those that read further channels of the flow, which come after the others. Nuisance heads that the
+smaller one lacks are fresh. Another grid, parallax or ridge is an approximate start. Not from the
+papers.
+
+What the weights' lags, surroundings and heads are, no tensor says: it is read from the run's
+`spotter.json` or from the `manifest.json` beside them. Without either, lags and surroundings are
+taken to be those of the network, and the heads to be its first ones.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -18,10 +23,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..errors import DataError
+from ..errors import DataError, EngineError
 from ..networks.grid import FineGrid
 from ..networks.mesnet import MESNet
 from ..networks.motion import FlowOptions
+from ..specs import SpotterSpec
 from .finer_grid import is_of_even_grid, refined
 
 NUISANCE = "nuisance."  # the heads' names begin so
@@ -48,17 +54,21 @@ def warm_start(network: nn.Module, path: Path) -> list[int]:
 
     Returns how many channels of each layer of the encoder the file has.
 
-    Raises DataError where the file's layers are others or larger.
+    Raises DataError where the layers are others or larger, or see other lags or surroundings.
     """
     try:
         given = load_file(path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _no_weights(path, error) from error
     own = network.state_dict()
+    if isinstance(network, MESNet):
+        spec = spec_beside(path)
+        if spec is not None:
+            _check_channels(network.spec, spec, path)
+            given = _with_heads_by_name(network, given, spec)
+        given = _as_inputs_of(network, given, path)
     fresh = {name for name in own if name.startswith(NUISANCE)} - set(given)
     given |= {name: own[name] for name in fresh}
-    if isinstance(network, MESNet):
-        given = _as_inputs_of(network, given, path)
     odd = sorted(set(own) ^ set(given))
     if odd:
         raise DataError(
@@ -75,10 +85,59 @@ def warm_start(network: nn.Module, path: Path) -> list[int]:
     return [len(given[name]) for name in own if NORM_GAINS.fullmatch(name)]
 
 
+def spec_beside(path: Path) -> SpotterSpec | None:
+    """The spec of a run's weights, or of those of a folder that ships; None where no file says it.
+
+    Raises DataError where the file beside them cannot be read.
+    """
+    for beside in (path.with_suffix(".json"), path.with_name("manifest.json")):
+        if not beside.exists():
+            continue
+        try:
+            content = json.loads(beside.read_text(encoding="utf-8"))
+            if beside.stem == path.stem or path.name in content["files"]:
+                return SpotterSpec.from_json(content["spotter"])
+        except (OSError, ValueError, KeyError, TypeError, EngineError) as error:
+            raise DataError(
+                f"{beside} does not say what {path.name} is of ({error}): "
+                "name weights with their own file beside them, or move it away"
+            ) from error
+    return None
+
+
+def _check_channels(own: SpotterSpec, given: SpotterSpec, path: Path) -> None:
+    """Raise DataError where the first channels of the flow would mean something else."""
+    pairs = {"lags_ns": (given.lags_ns, own.lags_ns)}
+    if given.surround_ns:
+        pairs["surround_ns"] = (given.surround_ns, own.surround_ns)
+    for name, (theirs, ours) in pairs.items():
+        if theirs != ours:
+            raise DataError(
+                f"{path.name} was trained with {name} {theirs}, the network has {ours}: "
+                "start from weights with the same, or train anew"
+            )
+
+
+def _with_heads_by_name(
+    network: MESNet, given: dict[str, Tensor], spec: SpotterSpec
+) -> dict[str, Tensor]:
+    """The given weights with the heads that `network` has, in its order; what is new is fresh."""
+    own = network.state_dict()
+    names = network.spec.nuisance
+    mapped = {name: tensor for name, tensor in given.items() if not name.startswith(NUISANCE)}
+    for key in (name for name in own if name.startswith(NUISANCE)):
+        rows = own[key].clone()
+        for i, name in enumerate(names):
+            if name in spec.nuisance and key in given:
+                rows[i] = given[key][spec.nuisance.index(name)]
+        mapped[key] = rows
+    return mapped
+
+
 def _as_inputs_of(network: MESNet, given: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """The given weights for the grid of `network`.
 
-    Raises DataError where they read a part of the flow's further channels: which, no file says.
+    Raises DataError where they read a part of the flow's further channels.
     """
     own = network.state_dict()
     if isinstance(network.encoder.grid, FineGrid) and is_of_even_grid(given, own):

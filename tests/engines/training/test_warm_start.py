@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,56 @@ def test_finer_cells_take_over_the_cells_on_their_places() -> None:
     torch.testing.assert_close(parts.sum(0), torch.ones(16))
     # the upper left cell lies on rows 0 and 1, columns 0 and 1
     assert parts[:, 0].nonzero().flatten().tolist() == [0, 1, 6, 7]
+
+
+# ---- what the weights say of themselves
+
+
+def saved(folder: Path, spec: SpotterSpec, beside: str = "spotter.json") -> tuple[MESNet, Path]:
+    """A network as a run or a folder that ships has it."""
+    network = MESNet(spec)
+    path = folder / "spotter.safetensors"
+    save_weights(network, path)
+    content = {"spotter": network.spec.to_json(), "files": {path.name: {}}}
+    (folder / beside).write_text(json.dumps(content))
+    return network, path
+
+
+@pytest.mark.parametrize("beside", ["spotter.json", "manifest.json"])
+def test_heads_are_taken_over_by_name(tmp_path: Path, beside: str) -> None:
+    gaze, blink = NUISANCES[2], NUISANCES[0]
+    given, path = saved(tmp_path, dataclasses.replace(SPEC, nuisance=(gaze, blink)), beside)
+    own = MESNet(dataclasses.replace(SPEC, nuisance=NUISANCES))
+    fresh = own.nuisance.last.weight.clone()
+    warm_start(own, path)
+    for name in NUISANCES:
+        i = NUISANCES.index(name)
+        rows = {gaze: given.nuisance.last.weight[0], blink: given.nuisance.last.weight[1]}
+        assert torch.equal(own.nuisance.last.weight[i], rows.get(name, fresh[i])), name
+    fewer = MESNet(dataclasses.replace(SPEC, nuisance=(blink,)))
+    warm_start(fewer, path)
+    assert torch.equal(fewer.nuisance.last.bias, given.nuisance.last.bias[1:])
+
+
+@pytest.mark.parametrize(
+    ("key", "theirs", "ours"),
+    [("surround_ns", LAGS[:2], LAGS[1:3]), ("lags_ns", LAGS, (*LAGS[:3], 900_000_000))],
+)
+def test_other_surroundings_and_lags_are_refused(
+    tmp_path: Path, key: str, theirs: tuple[int, ...], ours: tuple[int, ...]
+) -> None:
+    _, path = saved(tmp_path, dataclasses.replace(SPEC, **{key: theirs}))
+    with pytest.raises(DataError, match=f"was trained with {key} .*, the network has"):
+        warm_start(MESNet(dataclasses.replace(SPEC, **{key: ours})), path)
+
+
+def test_surroundings_may_be_new(tmp_path: Path) -> None:
+    _, path = saved(tmp_path, SPEC)
+    warm_start(MESNet(dataclasses.replace(SPEC, surround_ns=LAGS[:2])), path)
+
+
+def test_an_unreadable_spec_beside_the_weights_is_named(tmp_path: Path) -> None:
+    _, path = saved(tmp_path, SPEC)
+    (tmp_path / "spotter.json").write_text("{}")
+    with pytest.raises(DataError, match=r"spotter.json does not say what spotter.safetensors is"):
+        warm_start(MESNet(SPEC), path)
