@@ -3,7 +3,9 @@
 PyTorch's own pooling took half of a training step on a CPU: its loops are scalar, and it keeps
 eight bytes of position for each value. Values above zero order as whole numbers do that have the
 same bits, so that one compiled loop serves bfloat16 and float32, and a byte holds the position.
-Values and gradients are exactly those of PyTorch. Not from the papers.
+Values are exactly those of PyTorch. So are gradients in float32, but for the order of sums; in
+bfloat16 they are sums in float32 that are rounded once, to the nearest. A NaN whose sign is set
+counts as below zero here, where PyTorch hands it on. Not from the papers.
 
 Shape letters: B batch, C channels.
 """
