@@ -29,7 +29,8 @@ CPU = torch.device("cpu")
 def denormals_as_zero() -> Iterator[None]:
     """Treat denormal numbers as zero inside, as a decorator or a `with`.
 
-    Weights that L2 has nearly erased become denormal and would halve the speed of training.
+    Weights that decay has nearly erased, and moments of gradients that ended, become denormal and
+    would halve the speed of training. Behind it denormals count again, whatever was set before.
     """
     torch.set_flush_denormal(True)  # threads that start later inherit it
     try:

@@ -1,4 +1,4 @@
-"""What the nuisance heads learn: which ticks a blink, speech, a gaze shift or a turn moves.
+"""What the nuisance heads learn: at which ticks a blink, speech, gaze, a turn or a macro lasts.
 
 Labels come from the movements of a clip. Where nobody wrote them down, as in real footage, and
 while something moves that is no clear case, nothing is learnt. Not from the papers.
