@@ -60,8 +60,9 @@ def uses_of(path: Path) -> tuple[ClipUse, ...]:
 def part_for(path: Path, use: Use, person: str | None = None) -> ClipUse:
     """The part of a file that may be used so.
 
-    person: who is in a file that is not listed; it is not asked for a listed one. An unlisted file
-    of a person who is not listed either may be used whole. Raises DataError where the table gives
+    person: who is in a file that is not listed; it is not asked for a listed one. A person of the
+    table is returned under the table's name, in whatever case he is given. An unlisted file of a
+    person who is not listed either may be used whole. Raises DataError where the table gives
     the file or the named person another use, for an unlisted file without `person`, and for a file
     that cannot be read.
     """
@@ -75,8 +76,10 @@ def part_for(path: Path, use: Use, person: str | None = None) -> ClipUse:
             f"one who is used for {DOING[use]} only"
         )
     known = [row for row in _rows() if row.person == name.lower()]
-    seen_before = bool(known) and _of_use(path, use, known).seen_before
-    return ClipUse("", path.name, name, use, 0.0, None, seen_before)
+    if not known:
+        return ClipUse("", path.name, name, use, 0.0, None, seen_before=False)
+    row = _of_use(path, use, known)
+    return ClipUse("", path.name, row.person, use, 0.0, None, row.seen_before)
 
 
 def parts_for(paths: Sequence[Path], use: Use, person: str | None = None) -> list[ClipPart]:

@@ -92,6 +92,8 @@ def test_an_unlisted_file_of_a_named_person_may_be_used_whole(mine: Path) -> Non
     assert part_for(mine, "train", "Mary") == mary
     assert part_for(mine, "exam", "phone-man").seen_before
     assert not part_for(mine, "exam", "grid-a").seen_before
+    # one person stays one, however the name is written
+    assert part_for(mine, "train", " Grid-S1").person == "grid-s1"
 
 
 def test_all_files_are_checked_before_the_first_is_used(tmp_path: Path, mine: Path) -> None:
