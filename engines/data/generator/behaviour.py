@@ -17,7 +17,7 @@ from .movements.long_expressions import draw_grimaces, draw_macros, draw_sustain
 from .movements.nuisances import draw_nuisances
 from .movements.slow_expressions import draw_settling, draw_slow, draw_under
 from .timeline import Action, Curve, Movement, Recipe, Strengths
-from .truth import MICRO, RISE_S, truth_of
+from .truth import MICRO, RISE_S
 
 __all__ = ["draw_actions", "draw_macros", "draw_micro", "draw_micros", "draw_sustained"]
 
@@ -88,16 +88,16 @@ def draw_micro(
         rise = duration * between(rng, *recipe.apex)
     labels, shape = draw_expression(rng, recipe, measured)
     target, strengths = sized(rng, shape.strengths, recipe.micro_px, peak)
-    curve, stop, reversible = draw_course(rng, recipe.courses, start, rise, duration)
-    truth = truth_of(curve, start, stop)
+    course = draw_course(rng, recipe.courses, start, rise, duration)
+    truth = course.truth(start)
     also: tuple[tuple[Strengths, Curve], ...] = ()
     if recipe.courses.second_site and rng.random() < recipe.courses.second_site:
-        also = (_second_site(rng, recipe, peak, target, curve),)
+        also = (_second_site(rng, recipe, peak, target, course.curve),)
     if also or truth.kind != MICRO:
         labels = (None, None)
     times = (ns(truth.onset), ns(truth.apex), ns(truth.offset))
     movement = Movement(truth.kind, *times, shape.units, *labels, target, *shape[2:])
-    return Action(movement, strengths, curve, also, reversible)
+    return Action(movement, strengths, course.curve, also, course.reversible)
 
 
 def _second_site(

@@ -5,8 +5,8 @@ within RISE_S and falls below HALF of it within RETURN_S of its onset; it ends w
 slows below a tenth of its fastest, at most RETURN_S after onset. A movement that keeps more than
 HELD of its peak is a held expression, no ME; between HALF and HELD nobody can say, and neither
 training nor examinations count it. Levels are those above the slow course of the expression that
-the movement lies on. Durations follow the field's definition (onset within 0.26 s and end within
-0.5 s: Yan et al. 2013); the rule itself is not from the papers.
+the movement lies on, and without a tremor. Durations follow the field's definition (onset within
+0.26 s and end within 0.5 s: Yan et al. 2013); the rule itself is not from the papers.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..timeline import Courses, Curve, rise_and_fall
+from ..truth import Truth, truth_of
 
 KINDS = ("plain", "returning", "two_phase", "held_apex", "brief", "trembling")
 RISE_S = (0.07, 0.26)  # of a fast onset
@@ -33,11 +34,19 @@ TREMOR_DEPTH = (0.1, 0.35)
 
 
 class Course(NamedTuple):
-    """A curve and when it is over, in s. reversible: played backward it is as likely."""
+    """A curve and when it is over, in s. reversible: played backward it is as likely.
+
+    steady: the curve without its tremor, where it has one.
+    """
 
     curve: Curve
     stop: float
     reversible: bool
+    steady: Curve | None = None
+
+    def truth(self, start: float) -> Truth:
+        """What the movement is; a trough of its tremor is no end of it."""
+        return truth_of(self.steady or self.curve, start, self.stop)
 
 
 def draw_course(
@@ -61,7 +70,7 @@ def draw_course(
     up, down = rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.4)
     curve = rise_and_fall(start, start + rise, stop, up, down)
     if kind == "trembling":
-        curve = _trembling(rng, curve, start + rise)
+        return Course(_trembling(rng, curve, start + rise), stop, True, steady=curve)
     return Course(curve, stop, True)
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.generator.behaviour import draw_micro
+from microspot.engines.data.generator.movements import courses
 from microspot.engines.data.generator.movements.courses import KINDS, draw_course, through
 from microspot.engines.data.generator.synthetic import Motion, strengths_at
-from microspot.engines.data.generator.timeline import Courses, Recipe
+from microspot.engines.data.generator.timeline import Courses, Movement, Recipe
 from microspot.engines.data.generator.truth import DOUBTFUL, MACRO, MICRO, truth_of
 from tests.engines.data.generator.rendering import ONLY_MICRO, drawn
 
@@ -78,6 +79,19 @@ def test_incomplete_returns_are_not_played_backward() -> None:
     rng = np.random.default_rng(3)
     forth = {kind: draw_course(rng, _only(kind), 0.0, 0.1, 0.3).reversible for kind in KINDS}
     assert {kind for kind, may in forth.items() if not may} == {"returning", "two_phase"}
+
+
+def test_a_tremor_changes_no_truth(motion: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trough of a tremor is no end of an ME, and none of its peaks is the apex."""
+    recipe = Recipe(courses=_only("trembling"))
+
+    def moves() -> list[Movement]:
+        rng = np.random.default_rng(5)
+        return [draw_micro(rng, 1.0, recipe, motion.peak).movement for _ in range(60)]
+
+    trembling = moves()
+    monkeypatch.setattr(courses, "TREMOR_DEPTH", (0.0, 0.0))
+    assert trembling == moves()
 
 
 def test_a_second_site_is_weaker_and_moves_along(motion: Motion) -> None:
