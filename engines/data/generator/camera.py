@@ -1,4 +1,4 @@
-"""How a moved face reaches the crop: head motion, exposure, sensor, codec, alignment.
+"""How a moved face reaches the crop: head motion, capture times, sensor, codec, alignment.
 
 The picture is taken at the scale of the camera with the head swaying through it, coded as a stream,
 and only then cut out along the true pose plus the aligner's error, so that codec blocks slide over
@@ -117,6 +117,31 @@ def similarity(shift: NDArray[np.float64], turn: float, growth: float, size: flo
     return np.array([[cos, -sin, x], [sin, cos, y]])
 
 
+def rng_of_frames(rng: np.random.Generator, recipe: Recipe) -> np.random.Generator:
+    """What the numbers of every single frame are drawn from; `rng` draws those of the clip.
+
+    It is `rng` itself, so that what is drawn later depends on the number of frames; or, where the
+    recipe is rate_free, another one of the same seed.
+    """
+    return rng.spawn(1)[0] if recipe.rate_free else rng
+
+
+def capture_times(rng: np.random.Generator, seconds: float, recipe: Recipe) -> NDArray[np.int64]:
+    """Capture times (ns) of a camera of the recipe, strictly rising from 0."""
+    frames = rng_of_frames(rng, recipe)
+    hz = float(recipe.hz[rng.integers(len(recipe.hz))])
+    count = max(int(seconds * hz), 2)
+    jitter = np.zeros(count)
+    if rng.random() < 0.6:
+        jitter = np.clip(frames.normal(0, recipe.time_jitter, count), -0.4, 0.4)
+    times = np.round((np.arange(count) + jitter) * 1e9 / hz).astype(np.int64)
+    chance = frames.random(count)
+    lost = recipe.lost_frames if rng.random() < 0.5 else 0.0
+    keep = chance >= lost
+    keep[:2] = True
+    return np.asarray(times[keep] - times[0])
+
+
 class Sensor:
     """Exposure, light and noise of one clip; pictures of `size` px.
 
@@ -131,7 +156,7 @@ class Sensor:
         gain: float = 1.0,
         grain: float = 1.0,
     ) -> None:
-        self._rng = rng
+        self._rng = rng_of_frames(rng, recipe)
         noise = rng.normal(0, 1, (2 * size, 2 * size, 3)).astype(np.float32)
         if rng.random() < 0.5:
             noise = cv2.GaussianBlur(noise, (0, 0), 0.6) * np.float32(1.6)

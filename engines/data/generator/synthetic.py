@@ -27,6 +27,7 @@ from .camera import (
     AlignmentResidual,
     Sensor,
     Waves,
+    capture_times,
     coded,
     nonrigid_warps,
     parallax,
@@ -34,7 +35,7 @@ from .camera import (
 )
 from .families import MeasuredField
 from .motion import Motion, shade, strengths_at
-from .timeline import Action, Movement, Recipe, capture_times
+from .timeline import Action, Movement, Recipe
 
 __all__ = ["Clip", "Motion", "Renderer", "shade", "strengths_at"]
 

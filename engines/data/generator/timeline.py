@@ -11,9 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .actions import Field, Geometry
 
 Unit = tuple[str, str]  # (action unit, side)
@@ -146,6 +143,8 @@ class Recipe:
     jitter_px: tuple[float, float] = (0.02, 0.12)  # white
     drift_px: float = 0.3
     place_px: float = 2.0  # from clip to clip; as much in turn and growth
+    # whether a seed draws the same head, light, noise and codec at every frame rate
+    rate_free: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,18 +222,3 @@ def rise_and_stay(
         return settled * (0.5 - 0.5 * math.cos(math.pi * left))
 
     return curve
-
-
-def capture_times(rng: np.random.Generator, seconds: float, recipe: Recipe) -> NDArray[np.int64]:
-    """Capture times (ns) of a camera of the recipe, strictly rising from 0."""
-    hz = float(recipe.hz[rng.integers(len(recipe.hz))])
-    count = max(int(seconds * hz), 2)
-    jitter = np.zeros(count)
-    if rng.random() < 0.6:
-        jitter = np.clip(rng.normal(0, recipe.time_jitter, count), -0.4, 0.4)
-    times = np.round((np.arange(count) + jitter) * 1e9 / hz).astype(np.int64)
-    chance = rng.random(count)
-    lost = recipe.lost_frames if rng.random() < 0.5 else 0.0
-    keep = chance >= lost
-    keep[:2] = True
-    return np.asarray(times[keep] - times[0])

@@ -31,7 +31,7 @@ from ..segments import examine_segments
 from .film import CANVAS, FRAME_HZ, FULL_WIDTH, SMALL_CANVAS, Film, Reception, film, received
 
 MICRO_PER_MIN = 20.0  # more than in a long examination: a sweep is short
-RATE_RECIPE = replace(EXAM_RECIPE, micro_per_min=MICRO_PER_MIN)
+RATE_RECIPE = replace(EXAM_RECIPE, micro_per_min=MICRO_PER_MIN, rate_free=True)
 USUAL_BITRATE = 1_500_000  # bit/s of the other axes, on CANVAS
 SMALL_BITRATE = round(USUAL_BITRATE * SMALL_CANVAS[0] * SMALL_CANVAS[1] / CANVAS[0] / CANVAS[1])
 ANY_FACE = AlignOptions(min_face_px=20.0)  # small faces are let in; below it none is found
@@ -90,7 +90,7 @@ def examine_sweep(
 ) -> list[Row]:
     """One row per value of `axis` (a key of AXES), by the plan of AXES or another.
 
-    A row has the fields of `recordings.report` and the share of frames `aligned`. Faces are of the
+    A row has the fields of `report.report` and the share of frames `aligned`. Faces are of the
     test split, movements the same at every value. All axes but rate and bridge take the widest
     faces, since enlarging a small one adds no detail, and also report why frames were `rejected`
     (shares by reason) and the measured `kbit_s`; their `minutes` are what was filmed, their false

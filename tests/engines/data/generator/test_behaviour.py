@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.generator.behaviour import draw_actions, draw_micro
+from microspot.engines.data.generator.camera import capture_times
 from microspot.engines.data.generator.movements.emotions import EMOTIONS
 from microspot.engines.data.generator.movements.nuisances import draw_blink
 from microspot.engines.data.generator.synthetic import Motion, strengths_at
-from microspot.engines.data.generator.timeline import Action, Recipe, capture_times
+from microspot.engines.data.generator.timeline import Action, Recipe
 from microspot.engines.data.generator.truth import RISE_S
 from tests.engines.data.generator.rendering import ONLY_MICRO, drawn
 

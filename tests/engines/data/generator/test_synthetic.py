@@ -11,10 +11,10 @@ import pytest
 from microspot.engines.data.faces import FaceAsset
 from microspot.engines.data.generator.actions import SIDES
 from microspot.engines.data.generator.appearance.look import Look
-from microspot.engines.data.generator.camera import CODECS, coded
+from microspot.engines.data.generator.camera import CODECS, capture_times, coded
 from microspot.engines.data.generator.synthetic import Clip, Motion, Renderer
 from microspot.engines.data.generator.timeline import Recipe, Strengths
-from tests.engines.data.generator.rendering import STILL_CAMERA, change
+from tests.engines.data.generator.rendering import STILL_CAMERA, TINY, change
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,38 @@ def test_same_seed_same_clip_other_seed_other_clip(face: FaceAsset) -> None:
     assert np.array_equal(one.times_ns, again.times_ns)
     assert one.movements == again.movements
     assert one.crops.shape != other.crops.shape or not np.array_equal(one.crops, other.crops)
+
+
+RATE_FREE = dataclasses.replace(
+    Recipe(), rate_free=True, time_jitter=0, lost_frames=0, repeated_frames=0, smears=0,
+    noise=TINY, codecs=(0.0, 0.0, 1.0), jitter_px=(0.0, 0.0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_seed_shows_the_same_at_every_rate_where_the_recipe_says_so(
+    face: FaceAsset, seed: int
+) -> None:
+    """Sway, light and the aligner's error, each with what is drawn for single frames before it."""
+    slow, fast = (
+        Renderer(face, recipe=dataclasses.replace(RATE_FREE, hz=(hz,))).clip(seed, 2.0)
+        for hz in (15.0, 60.0)
+    )
+    same = fast.crops[::4]
+    assert slow.movements == fast.movements
+    assert np.abs(slow.times_ns - fast.times_ns[::4]).max() <= 1
+    assert np.abs(slow.crops.astype(int) - same).mean() < 0.1
+
+
+def test_frames_are_lost_in_the_same_clips_at_every_rate() -> None:
+    recipe = dataclasses.replace(Recipe(), rate_free=True, lost_frames=0.3)
+    lost = [
+        [len(capture_times(np.random.default_rng(seed), 4.0, rated)) < 4 * hz for seed in range(20)]
+        for hz in (15.0, 60.0)
+        for rated in (dataclasses.replace(recipe, hz=(hz,)),)
+    ]
+    assert lost[0] == lost[1]
+    assert 0 < sum(lost[0]) < 20
 
 
 def test_a_clip_has_the_promised_form(face: FaceAsset) -> None:
