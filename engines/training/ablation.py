@@ -1,10 +1,10 @@
 """Ablations of both papers' design, and trials of the encoder: short runs, one switch changed each.
 
 OUT/ablation.csv gets a row per finished run, OUT/NAME its files; finished runs are skipped, an
-unfinished one is resumed. Every run has the same seed and set, and the same minutes (a slower
-variant takes fewer steps: `steps` says how many) or the same steps. Each is evaluated once, at its
-end, on the validation clips; no row is the best of several evaluations. What the spotter's figures
-are says `ablation_figures`.
+unfinished one is resumed, with the budget that it began with. Every run has the same seed and set,
+and the same minutes (a slower variant takes fewer steps: `steps` says how many) or the same steps.
+Each is evaluated once, at its end, on the validation clips; no row is the best of several
+evaluations. What the spotter's figures are says `ablation_figures`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..errors import DataError, UsageError
 from ..networks.mesnet import load_mesnet
 from ..specs import NUISANCES, SpotterSpec
 from .ablation_figures import FIGURES as SPOTTING
-from .ablation_figures import cpn_trials, figures, score, two_step_trials
+from .ablation_figures import cpn_trials, figures, halves_of, score, two_step_trials
 from .losses import STRATEGIES
 from .recognizer.data import RecognizerConfig
 from .recognizer.train import train as train_cmnet
@@ -33,8 +33,16 @@ from .spotter.validation import as_engines
 from .warm_start import digest_of
 
 FILE = "ablation.csv"
+BUDGET = "budget.txt"  # of a run, in its folder
 BASE_SPOTTER = "spotter-shipped"
 CPN_ONLY = "spotter-cpn-only"
+# Runs whose network is another one than that of given weights, or which are about their absence.
+OWN_START = (
+    "spotter-still-frame",
+    "spotter-difference",
+    "spotter-no-pretraining",
+    "spotter-three-scales",
+)
 BASE_RECOGNIZER = "recognizer-shipped"
 COLUMNS = ("name", "budget", "steps", *SPOTTING, *RECOGNITION)
 THREE_WINDOWS = (7, 11, 15)
@@ -147,16 +155,21 @@ def run_ablation(
     Returns the rows of OUT/ablation.csv. data: a set made by `microspot-engines synthesize`.
     spotter, recognizer: the configurations to start from; None is the shipped one. Sets torch's
     thread count. Raises UsageError for an unknown name, for `spotter-cpn-only` without
-    `spotter-shipped`, for a recogniser's run without minutes, and for a folder whose runs had
-    another budget; DataError for an unfit set or table.
+    `spotter-shipped`, for a recogniser's run without minutes, for a run that the weights of the
+    budget cannot start, and for a folder whose runs had another budget; DataError for an unfit set
+    or table.
     """
     spotters = spotter_runs(spotter or load_config())
     recognizers = recognizer_runs(recognizer or RecognizerConfig.read(data, out, threads=threads))
     done = {row["name"]: row for row in read_rows(out / FILE)}
     wanted = _wanted(_every(spotters, recognizers), names, done, budget)
+    for name in wanted:
+        _check_budget(out / name, budget)
     torch.set_num_threads(threads)
     for i, name in enumerate(wanted, 1):
         progress(f"{name} ({i}/{len(wanted)})")
+        (out / name).mkdir(parents=True, exist_ok=True)
+        (out / name / BUDGET).write_text(budget.text + "\n", encoding="utf-8")
         if name == CPN_ONLY:
             spec = spotters[BASE_SPOTTER].spec
             found = spotter_figures(data, out / BASE_SPOTTER, spec, refine=False)
@@ -200,7 +213,25 @@ def _wanted(
         raise UsageError(
             f"the folder's runs had {others[0]}, not {budget.text}: choose another folder"
         )
-    return [name for name in every if name in asked and name not in done]
+    wanted = [name for name in every if name in asked and name not in done]
+    unfit = [name for name in wanted if name in OWN_START]
+    if budget.weights is not None and unfit:
+        raise UsageError(
+            f"--weights cannot start {', '.join(unfit)}: name other runs by --only, or leave it out"
+        )
+    return wanted
+
+
+def _check_budget(run: Path, budget: Budget) -> None:
+    """Raise UsageError where the folder of a run was begun with another budget."""
+    path = run / BUDGET
+    if not path.exists():
+        return
+    begun = path.read_text(encoding="utf-8").strip()
+    if begun != budget.text:
+        raise UsageError(
+            f"{run.name} was begun with {begun}, not {budget.text}: choose another folder"
+        )
 
 
 # ---- one run
@@ -214,6 +245,7 @@ def train_spotter(config: SpotterTraining, data: Path, out: Path, budget: Budget
     resume = (out / CHECKPOINT).exists()
     weights = None if resume else budget.weights
     trainer = Trainer(once, data, out, budget.minutes, say, weights=weights)
+    halves_of([clip.face for clip in trainer.data.split("validation")])  # before it takes its time
     trainer.run(resume=resume)
     return {"steps": trainer.progress.step} | spotter_figures(data, out, config.spec)
 
@@ -249,13 +281,16 @@ def train_recognizer(config: RecognizerConfig, budget: Budget, say: Say) -> Row:
 def read_rows(path: Path) -> list[Row]:
     """The rows of an ablation's table, numbers as numbers, None for empty cells.
 
-    No rows where there is no file. Raises DataError where it cannot be read.
+    No rows where there is no file. Raises DataError where it cannot be read or has other columns.
     """
     if not path.exists():
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [_parsed(row) for row in csv.DictReader(file)]
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise DataError(f"{path} is a table with other columns: choose another folder")
+            return [_parsed(row) for row in reader]
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({error}): choose another folder") from error
 

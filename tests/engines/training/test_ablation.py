@@ -12,6 +12,7 @@ import pytest
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.ablation import (
+    COLUMNS,
     FILE,
     Budget,
     read_rows,
@@ -24,6 +25,7 @@ from microspot.engines.training.ablation import (
 from microspot.engines.training.losses import STRATEGIES
 from microspot.engines.training.recognizer.data import RecognizerConfig
 from microspot.engines.training.spotter.config import SpotterTraining, load_config
+from tests.noise_set import noise_set
 
 SIDE = 32
 FRAMES = 60
@@ -213,12 +215,45 @@ def test_what_cannot_be_run_is_refused(folder: Path, tmp_path: Path) -> None:
         Budget(minutes=1, steps=1)
     with pytest.raises(UsageError, match="--steps is for the spotter"):
         run(folder, tmp_path, ["recognizer-no-ice"], Budget(steps=1))
-    (tmp_path / FILE).write_text("name,budget,f1\nspotter-shipped,3 minutes,0.5\n")
+    commas = (len(COLUMNS) - 2) * ","
+    header = ",".join(COLUMNS)
+    (tmp_path / FILE).write_text(f"{header}\nspotter-shipped,3 minutes{commas}\n")
     with pytest.raises(UsageError, match="had 3 minutes, not 5 minutes"):
         run(folder, tmp_path, ["spotter-shipped"])
-    (tmp_path / FILE).write_text("name,f1\nspotter-shipped,three\n")
+    (tmp_path / FILE).write_text(f"{header}\nspotter-shipped,5 minutes,three{commas[1:]}\n")
     with pytest.raises(DataError, match="cannot be read"):
         run(folder, tmp_path, ["spotter-shipped"])
+    (tmp_path / FILE).write_text("name,budget,f1\nspotter-shipped,5 minutes,0.5\n")
+    with pytest.raises(DataError, match="other columns: choose another folder"):
+        run(folder, tmp_path, ["spotter-no-balancing"])
+
+
+def test_an_unfinished_run_keeps_its_budget(folder: Path, tmp_path: Path) -> None:
+    name = "spotter-no-balancing"
+    run(folder, tmp_path, [name], Budget(steps=2))
+    (tmp_path / FILE).unlink()  # as if killed before the row was written
+    with pytest.raises(UsageError, match="was begun with 2 steps, not 5 minutes"):
+        run(folder, tmp_path, ["spotter-shipped", name])
+    assert not (tmp_path / "spotter-shipped").exists(), "refused before anything is run"
+
+
+def test_runs_that_weights_cannot_start_are_refused_at_once(folder: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "spotter.safetensors"
+    weights.write_bytes(b"some")
+    for name in ("still-frame", "difference", "three-scales", "no-pretraining"):
+        with pytest.raises(UsageError, match=f"--weights cannot start spotter-{name}: name other"):
+            run(
+                folder,
+                tmp_path,
+                ["spotter-nuisance", f"spotter-{name}"],
+                Budget(steps=2, weights=weights),
+            )
+
+
+def test_figures_need_two_faces_and_say_so_before_training(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="of two faces are needed"):
+        run(noise_set(tmp_path), tmp_path / "out", ["spotter-shipped"])
+    assert not (tmp_path / "out" / "spotter-shipped" / "log.csv").exists()
 
 
 def test_the_table_has_a_block_for_each_network() -> None:
@@ -234,7 +269,7 @@ def test_the_table_has_a_block_for_each_network() -> None:
         {"name": "recognizer-no-ice", "steps": 70.0, "uf1_3": 0.75, "spearman": None},
     ]
     first, second = table(rows).split("\n\n")
-    cells = ["shipped", "90", "0.5", "0.25", "1", "-", "8", *"-----"]
+    cells = ["shipped", "90", "0.5", "0.25", "1", "-", "8", *"-------"]
     assert first.splitlines()[1].split() == cells
     assert second.splitlines()[0].split()[:3] == ["recognizer", "steps", "uf1_3"]
     assert second.splitlines()[1].split() == ["no-ice", "70", "0.75", "-", "-", "-", "-", "-"]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from microspot.engines.errors import DataError
 from microspot.engines.evaluation.calibration import Scored
 from microspot.engines.intervals import Candidate
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.ablation_figures import (
+    Counts,
     ScoredClip,
     cpn_trials,
     figures,
+    halves_of,
     most_recall,
     two_step_trials,
     unrefined_windows,
@@ -22,7 +27,10 @@ TICKS = 30 * 60  # a minute
 
 
 def clip(
-    windows: list[tuple[int, float]], truths: list[tuple[int, str]], held: list[tuple[int, int]]
+    windows: list[tuple[int, float]],
+    truths: list[tuple[int, str]],
+    held: list[tuple[int, int]],
+    face: str = "a",
 ) -> ScoredClip:
     """A minute with windows of 9 ticks (start, score) and MEs of 9 ticks (start, family)."""
     scale = SPEC.windows.index(9)
@@ -34,7 +42,12 @@ def clip(
     starts = np.array([start for start, _ in truths], np.float64)
     scored = Scored(scores, found, starts, starts + 9)
     families = tuple(family for _, family in truths)
-    return ScoredClip(scored, families, np.array(held, np.float64).reshape(-1, 2))
+    return ScoredClip(scored, families, np.array(held, np.float64).reshape(-1, 2), face)
+
+
+def twice(*clips: ScoredClip) -> list[ScoredClip]:
+    """The clips of one face, and the same of another: thresholds chosen on one fit the other."""
+    return [*clips, *(dataclasses.replace(clip, face="b") for clip in clips)]
 
 
 def test_recall_is_that_of_the_thresholds_that_keep_the_limit() -> None:
@@ -44,11 +57,29 @@ def test_recall_is_that_of_the_thresholds_that_keep_the_limit() -> None:
         [(100, "usual"), (300, "kept")],
         held=[(590, 620)],
     )
-    found = figures([one], two_step_trials(SPEC))
+    found = figures(twice(one), two_step_trials(SPEC))
     assert found["recall_at_0.1"] == found["recall_at_0.3"] == 0.5
-    assert (found["recall_kept"], found["truths_kept"]) == (0.0, 1)
-    assert found["held_alarms"] == 0.0
-    assert (found["f1"], found["truths"]) == (0.8, 2)
+    assert (found["recall_kept"], found["truths_kept"]) == (0.0, 2)
+    assert found["held_alarms"] == found["alarms_at_0.3"] == 0.0
+    assert (found["f1"], found["truths"]) == (0.8, 4)
+
+
+def test_thresholds_are_chosen_on_one_half_of_the_faces_and_counted_on_the_other() -> None:
+    """Face a wants a low one and b a high one; both at once would be 0.8 at a low one."""
+    low = clip([(100, 0.8)], [(100, "usual")], held=[], face="a")
+    high = clip([(100, 0.975), (600, 0.85)], [(100, "usual")], held=[], face="b")
+    found = figures([low, high], two_step_trials(SPEC))
+    assert (found["f1"], found["precision"], found["recall"]) == (0.5, 0.5, 0.5)
+    assert found["recall_at_0.3"] == 0.5, "what a lets pass brings b an alarm"
+    assert found["alarms_at_0.3"] == 0.5
+    again = figures([high, low], two_step_trials(SPEC))
+    assert again == found
+
+
+def test_every_second_face_is_in_the_second_half() -> None:
+    assert halves_of(["c", "a", "b", "a", "d"]) == ([0, 1, 3], [2, 4])
+    with pytest.raises(DataError, match="of two faces are needed"):
+        halves_of(["a", "a"])
 
 
 def test_alarms_on_held_expressions_are_told_apart() -> None:
@@ -57,20 +88,20 @@ def test_alarms_on_held_expressions_are_told_apart() -> None:
         [(100, 0.9), (600, 0.9), (900, 0.9)], [(100, "kept")], held=[(595, 620), (898, 899)]
     )
     quiet = [clip([], [], held=[(0, 9)]) for _ in range(9)]
-    found = figures([noisy, *quiet], two_step_trials(SPEC))
+    found = figures(twice(noisy, *quiet), two_step_trials(SPEC))
     assert found["recall_at_0.3"] == found["recall_kept"] == 1.0
     assert found["recall_at_0.1"] == 0.0, "no threshold keeps a tenth"
     assert found["held_alarms"] == pytest.approx(0.1)
 
 
 def test_where_no_threshold_keeps_the_limit_the_quietest_is_taken() -> None:
-    reports = [
-        {"false_alarms_per_min": 2.0, "recall": 0.9},
-        {"false_alarms_per_min": 1.0, "recall": 0.2},
-        {"false_alarms_per_min": 1.0, "recall": 0.5},
+    counted = [
+        Counts(hits=9, spotted=11, truths=10, ticks=TICKS),
+        Counts(hits=2, spotted=3, truths=10, ticks=TICKS),
+        Counts(hits=5, spotted=6, truths=10, ticks=TICKS),
     ]
-    assert most_recall(reports, 0.3) == 2
-    assert most_recall(reports, 2.0) == 0
+    assert most_recall(counted, 0.3, 30) == 2
+    assert most_recall(counted, 2.0, 30) == 0
 
 
 def test_cpn_alone_keeps_its_windows_as_they_are() -> None:
