@@ -10,6 +10,7 @@ papers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,7 +143,7 @@ def _share_of(stage: Stage, room: Room, counts: dict[str, int]) -> int:
     """The clip's part of its person's places, by its room."""
     own = {key: seconds for key, seconds in room.items() if key[0] == stage.person}
     total = sum(own.values())
-    mine = sum(seconds for key, seconds in own.items() if key[2].endswith(stage.footage.name))
+    mine = sum(seconds for key, seconds in own.items() if Path(key[2]).name == stage.footage.name)
     return round(counts.get(stage.person, 0) * mine / total) if total else 0
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from microspot.engines.baseline import load
 from microspot.engines.data.footage import Footage, read_footage
+from microspot.engines.data.generator.sites import REGION_OF
 from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.data.people import parts_for
 from microspot.engines.errors import UsageError
@@ -189,7 +190,9 @@ def test_parts_of_the_face_can_be_asked_for_and_matched_in_time_and_size() -> No
     assert same.curve(brow.movement.apex_ns / 1e9) == pytest.approx(1.0, abs=1e-3)
     assert brow.movement.onset_ns == pytest.approx(7.0e9, abs=1)
     other = UsualFamily().draw(rng, 0.0, recipe, peak, "other")
-    assert part_of(tuple(other.movement.units)) == "other"
+    regions = tuple(REGION_OF[unit.rstrip("LR")] for unit in other.movement.units)
+    assert part_of(regions) == "other"
+    assert part_of(("mouth corner", "chin")) == "mouth"
 
 
 @pytest.mark.parametrize("site", SITES)
