@@ -96,7 +96,14 @@ def synthesize(
     )
     with Progress(disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("clips", total=clips)
-        run(faces, out, options, workers, lambda done, total: bar.update(task, completed=done))
+        run(
+            faces,
+            out,
+            options,
+            workers,
+            lambda done, total: bar.update(task, completed=done),
+            _progress,
+        )
 
 
 @app.command()
@@ -255,9 +262,14 @@ def calibrate(
             workers=workers,
             progress=_progress,
         )
-    if write:
-        set_thresholds(Path(engines), best)
     _print(best, as_json)
+    if write:
+        if not best["within_limits"]:
+            raise DataError(
+                f"{engines}: not written, for no pair of thresholds keeps the limits; "
+                "train further, or allow more with --alarms and --upper"
+            )
+        set_thresholds(Path(engines), best)
 
 
 @app.command()

@@ -9,7 +9,7 @@ as no ME: choose video without spontaneous MEs. Not from the papers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..footage import MeshAligner, read_footage
+from ...errors import DataError
+from ..footage import VIDEOS, MeshAligner, read_footage
+from ..people import parts_for
 from .actions import Geometry
 from .basis import Basis
 from .behaviour import draw_micros, draw_sustained
@@ -73,6 +75,33 @@ def read_backgrounds(
             crops = footage.crops[a:b]
             found.append(Background(footage.name, times, crops, points[a:b], person))
     return found
+
+
+def folder_backgrounds(
+    folder: Path,
+    side: int,
+    person: str | None,
+    apart: Collection[str],
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[Background, ...]:
+    """The segments of the videos in a folder, without those of persons `apart`, whom `say` names.
+
+    person: who is in videos that `people.csv` does not list. Raises DataError where none is left,
+    and for a video that is not for training or cannot be read.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
+    found: list[Background] = []
+    for path, part in parts_for(paths, "train", person):
+        if part.person in apart:
+            say(f"{path.name}: left out, since {part.person} is kept for validation")
+        else:
+            found += read_backgrounds(path, part.from_s, part.to_s, side, part.person)
+    if not found:
+        raise DataError(
+            f"{folder}: no face held for a second in {len(paths)} videos, or only faces of persons "
+            "kept for validation; give more, or none"
+        )
+    return tuple(found)
 
 
 def background_clip(

@@ -7,8 +7,9 @@
 
 A tenth of the clips is of validation faces, half are moved by the external basis where one is
 given, and a share of the training clips is real video with MEs warped in where some is given. In a
-share of the validation clips all expressions are of the family that no training clip shows. A
-movement's `family` says which it is; clips with `reversible` false must not be played backward.
+share of the validation clips the MEs and most held expressions are of the kept family: fields of a
+person whom no training clip shows, neither by other fields nor in real video. A movement's `family`
+says which it is; clips with `reversible` false must not be played backward.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +27,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
 from ..faces import find_faces, load_face
-from ..footage import VIDEOS
-from ..people import parts_for
-from .backgrounds import Background, background_clip, read_backgrounds
+from .backgrounds import Background, background_clip, folder_backgrounds
 from .basis import Basis
 from .expressions.library import packaged, read_fields
 from .expressions.measuring import measure_folder
@@ -40,7 +39,7 @@ from .timeline import Courses, Families, Looks, Recipe, Slow
 VALIDATION_CLIPS = 0.1  # share of the clips
 BASIS_CLIPS = 0.5  # share of the clips that an external basis moves
 BACKGROUND_CLIPS = 0.2  # share of the training clips that are real video, unless told otherwise
-KEPT_CLIPS = 0.25  # share of the validation clips that show the kept family alone
+KEPT_CLIPS = 0.25  # share of the validation clips whose MEs are of the kept family
 # Examinations have recipes of their own.
 TRAINING_RECIPE = dataclasses.replace(
     Recipe(),
@@ -102,7 +101,8 @@ class SetOptions:
 class ClipJob:
     """One clip to render: of a face, or of a background where there is none.
 
-    kept: with expressions of the kept family alone.
+    kept: MEs and most held expressions are of the kept family; second sites, slow expressions,
+    grimaces and open mouths are as in other clips.
     """
 
     seed: int
@@ -129,13 +129,14 @@ def synthesize(
     options: SetOptions,
     workers: int = 2,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Render the set of `options` from a folder of portraits, and report (done, total) clips.
 
-    Raises DataError where faces, basis or videos are missing, a video is not for training, or `out`
-    cannot be written.
+    `say` is told whose video is left out. Raises DataError where faces, basis or videos are
+    missing, a video is not for training, or `out` cannot be written.
     """
-    material = _gathered(options)
+    material = _gathered(options, say)
     jobs = _jobs(faces, material)
     partial = out / "crops.partial.npy"
     try:
@@ -161,38 +162,38 @@ def synthesize(
         raise DataError(f"{out} cannot be written: {error}") from error
 
 
-def _gathered(options: SetOptions) -> Material:
-    """Everything that the options name, read; kept fields apart from those of training."""
+def _gathered(options: SetOptions, say: Callable[[str], None] = lambda line: None) -> Material:
+    """Everything that the options name, read; persons with kept fields are in no training clip."""
     basis = Basis.open(options.basis) if options.basis else None
     fields = _expressions(options)
-    measured = tuple(field for field in fields if field.family != KEPT)
     kept = tuple(field for field in fields if field.family == KEPT)
-    return Material(options, basis, _backgrounds(options), measured, kept)
+    apart = _persons(kept)
+    measured = tuple(field for field in fields if field.person not in apart)
+    backgrounds: tuple[Background, ...] = ()
+    if options.backgrounds:
+        backgrounds = folder_backgrounds(
+            options.backgrounds, options.side, options.person, apart, say
+        )
+    return Material(options, basis, backgrounds, measured, kept)
+
+
+def _persons(fields: Sequence[MeasuredField]) -> set[str]:
+    """Whose fields these are."""
+    return {field.person for field in fields}
 
 
 def _expressions(options: SetOptions) -> tuple[MeasuredField, ...]:
-    """The measured fields of the package and those that the options name."""
+    """The measured fields of the package and those that the options name.
+
+    Those of a person whose fields the package keeps from training are kept too.
+    """
     given = options.expressions
     if given is None:
         return packaged()
     if given.suffix == ".npz":
         return packaged() + read_fields(given)
-    return packaged() + tuple(measure_folder(given, options.person))
-
-
-def _backgrounds(options: SetOptions) -> tuple[Background, ...]:
-    folder = options.backgrounds
-    if folder is None:
-        return ()
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS)
-    found: list[Background] = []
-    for path, part in parts_for(paths, "train", options.person):
-        found += read_backgrounds(path, part.from_s, part.to_s, options.side, part.person)
-    if not found:
-        raise DataError(
-            f"{folder}: no face held for a second in {len(paths)} videos; give more, or none"
-        )
-    return tuple(found)
+    apart = _persons([field for field in packaged() if field.family == KEPT])
+    return packaged() + tuple(measure_folder(given, options.person, tuple(apart)))
 
 
 def _jobs(faces: Path, material: Material) -> list[ClipJob]:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from microspot.engines.commands.app import app
 from microspot.engines.data import people
-from microspot.engines.data.generator import synthesize
+from microspot.engines.data.generator import backgrounds
 from microspot.engines.data.people import ClipPart, ClipUse
 from microspot.engines.errors import DataError
 from microspot.engines.evaluation.exams import tuning
@@ -83,7 +83,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Given:
     monkeypatch.setattr(examination, "examine_alarms", examine)
     monkeypatch.setattr(widths, "examine_widths", examine)
     monkeypatch.setattr(tuning, "calibrate_on_faces", calibrate)
-    monkeypatch.setattr(synthesize, "read_backgrounds", background)
+    monkeypatch.setattr(backgrounds, "read_backgrounds", background)
     return found
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from microspot.engines.data.faces import FaceAsset, find_faces, is_neutral, load_face, split_of
+from microspot.engines.data.generator import backgrounds
 from microspot.engines.data.generator import synthesize as synthesis
 from microspot.engines.data.generator.backgrounds import Background
 from microspot.engines.data.generator.basis import Basis
-from microspot.engines.data.generator.expressions.library import packaged
-from microspot.engines.data.generator.families import KEPT, MEASURED
+from microspot.engines.data.generator.expressions.library import packaged, write_fields
+from microspot.engines.data.generator.families import KEPT, MEASURED, MeasuredField
 from microspot.engines.data.generator.synthesize import (
     BACKGROUND_CLIPS,
     BASIS_CLIPS,
@@ -134,6 +135,54 @@ def test_the_kept_family_is_shown_by_validation_clips_alone(
     families = {m.family for job in others for m in _render(job).movements}
     assert KEPT not in families
     assert families & {"local", "measured"}
+
+
+KEPT_PERSON = "grid-s1"  # whose fields the package keeps from training
+
+
+def _videos(tmp_path: Path) -> Path:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "film.mp4").write_bytes(b"a film that the table of people does not list")
+    return folder
+
+
+@pytest.mark.parametrize("person", [KEPT_PERSON, "Grid-S1", "Mary"])
+def test_video_of_a_person_with_kept_fields_is_left_out(
+    tmp_path: Path, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = Background("film.mp4", *[np.zeros(0)] * 3, person)
+    monkeypatch.setattr(backgrounds, "read_backgrounds", lambda *_: [film])
+    videos = _videos(tmp_path)
+    options = SetOptions(2, 1.0, seed=1, backgrounds=videos, person=person)
+    lines: list[str] = []
+    if person == "Mary":
+        assert _gathered(options, lines.append).backgrounds == (film,)
+        assert lines == []
+        return
+    with pytest.raises(DataError, match="or only faces of persons kept for validation"):
+        _gathered(options, lines.append)
+    assert lines == ["film.mp4: left out, since grid-s1 is kept for validation"]
+
+
+def test_more_fields_of_a_person_with_kept_fields_are_not_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _gathered(SetOptions(2, 1.0, seed=1))
+    (one, *_) = [field for field in packaged() if field.family == KEPT]
+    write_fields(tmp_path / "more.npz", [dataclasses.replace(one, family=MEASURED)])
+    given = _gathered(SetOptions(2, 1.0, seed=1, expressions=tmp_path / "more.npz"))
+    assert len(given.measured) == len(before.measured)
+    asked: list[tuple[str, ...]] = []
+
+    def measured(_: Path, __: str | None, apart: tuple[str, ...]) -> list[MeasuredField]:
+        asked.append(apart)
+        return [one]
+
+    monkeypatch.setattr(synthesis, "measure_folder", measured)
+    given = _gathered(SetOptions(2, 1.0, seed=1, expressions=tmp_path))
+    assert asked == [(KEPT_PERSON,)]
+    assert len(given.kept) == len(before.kept) + 1
 
 
 @pytest.mark.parametrize("share", [BACKGROUND_CLIPS, 1.0])
