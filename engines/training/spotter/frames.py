@@ -105,7 +105,7 @@ def light_of(
     seen = greys[:, ::LOOKED, ::LOOKED] / WHITE
     mean = float(seen.mean())
     below, above = (abs(float(q) - mean) for q in np.quantile(seen, (DARKEST, LIGHTEST)))
-    gain = min(gain, mean / max(below, 1 / WHITE), (1 - mean) / max(above, 1 / WHITE))
+    gain = min(gain, 1 / max(below + above, 1 / WHITE))
     lift = float(np.clip(lift, gain * below - mean, 1 - mean - gain * above))
     return gain, mean - gain * mean + lift
 

@@ -74,8 +74,10 @@ def test_augmentation_acts_on_greys_as_on_crops(folder: Path, seed: int) -> None
     assert not np.allclose(by_greys, as_light(grey_of(crops)), atol=0.02)
 
 
-@pytest.mark.parametrize(("scale", "base"), [(0.15, 2), (0.3, 178)], ids=["dark", "bright"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    ("scale", "base"), [(0.15, 2), (0.3, 178), (1.45, -58)], ids=["dark", "bright", "both"]
+)
+@pytest.mark.parametrize("seed", range(6))
 def test_light_leaves_dark_rooms_and_bright_skin_their_movement(
     folder: Path, scale: float, base: int, seed: int
 ) -> None:
