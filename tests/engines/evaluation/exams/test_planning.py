@@ -11,10 +11,11 @@ import pytest
 
 from microspot.engines.data.footage import Footage, read_footage
 from microspot.engines.data.generator.timeline import Action, Strengths
+from microspot.engines.evaluation.exams import mesh_annotation
 from microspot.engines.evaluation.exams.mesh_annotation import annotate
 from microspot.engines.evaluation.exams.semireal import rows
 from microspot.engines.evaluation.exams.semireal.planning import COURSES_PX, Stage, planned
-from microspot.engines.evaluation.exams.semireal.room import Span
+from microspot.engines.evaluation.exams.semireal.room import Span, spans_of
 from microspot.engines.evaluation.exams.semireal.shapes import SITES, UsualFamily, part_of
 from microspot.realtime.sources.synthetic_clip import sample_clip
 
@@ -103,15 +104,17 @@ def talking() -> Footage:
     return replace(footage, landmarks=landmarks)
 
 
+def within(spans: list[Span], from_s: float, to_s: float) -> bool:
+    """Whether any span reaches into these seconds."""
+    return any(span.from_s < to_s and span.to_s > from_s for span in spans)
+
+
 def test_the_upper_row_has_room_while_the_mouth_moves_but_in_no_blink(
     talking: Footage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "read_footage", lambda *_, **__: talking)
     stage = Stage("anyone", False, talking, annotate(talking))
     upper, quiet = stage.spans("upper"), stage.spans("quiet")
-
-    def within(spans: list[Span], from_s: float, to_s: float) -> bool:
-        return any(span.from_s < to_s and span.to_s > from_s for span in spans)
 
     assert within(upper, *TALKS_S)
     assert not within(quiet, *TALKS_S)
@@ -123,6 +126,15 @@ def test_the_upper_row_has_room_while_the_mouth_moves_but_in_no_blink(
     assert seconds["upper"] == pytest.approx(sum(span.seconds for span in upper))
     assert seconds["quiet"] == pytest.approx(sum(span.seconds for span in quiet))
     assert seconds["quiet"] < seconds["upper"]
+
+
+def test_a_blink_leaves_no_room_in_the_upper_row_though_nothing_else_moves(
+    talking: Footage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh_annotation, "_moves", lambda mesh, *_: np.zeros(len(mesh), bool))
+    spans = spans_of(talking, annotate(talking), upper=True)
+    assert not within(spans, BLINKS_S[0] - 0.1, BLINKS_S[1] + 0.1)
+    assert [span.from_s > BLINKS_S[1] for span in spans] == [False, True]
 
 
 def test_a_clip_has_the_places_of_its_own_room_alone() -> None:

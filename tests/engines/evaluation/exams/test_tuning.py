@@ -30,7 +30,7 @@ def scored(proposed: float, refined: float, micros: int) -> Scored:
 
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> list[ClipPlan]:
-    """What would be rendered; ten minutes in which each ME is found with good scores instead."""
+    """What would be rendered; two minutes in which each ME is found with good scores instead."""
     asked: list[ClipPlan] = []
 
     def jobs(_: Path, plan: ClipPlan, __: int) -> list[Any]:
@@ -38,7 +38,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[ClipPlan]:
         return []
 
     monkeypatch.setattr(tuning, "render_jobs", jobs)
-    monkeypatch.setattr(tuning, "_score_clips", lambda *_: [scored(0.96, 0.96, 1)] * 10)
+    monkeypatch.setattr(tuning, "_score_clips", lambda *_: [scored(0.96, 0.96, 1)] * 2)
     return asked
 
 
