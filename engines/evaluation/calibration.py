@@ -109,8 +109,7 @@ def best_thresholds(
     quiet = [
         report
         for report in found
-        if report["false_alarms_per_min"] <= limits.per_min
-        and report["false_alarms_high"] <= limits.high
+        if limits.hold(report["false_alarms_per_min"], report["false_alarms_high"])
     ]
     if not quiet:
         fewest = min(report["false_alarms_per_min"] for report in found)

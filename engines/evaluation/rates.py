@@ -16,6 +16,10 @@ class AlarmLimits(NamedTuple):
     per_min: float = 0.2
     high: float = 0.3
 
+    def hold(self, per_min: float, high: float) -> bool:
+        """Whether a rate, and the upper end of its interval, are within the limits."""
+        return per_min <= self.per_min and high <= self.high
+
 
 OPERATING_POINT = AlarmLimits()  # what shipped thresholds may give on validation data
 

@@ -5,13 +5,13 @@ table.
 
 commands         `microspot-engines exam`, one subcommand for each examination
 whole_table      all of them, one after the other
-heldout          synthetic clips of test faces, with every distractor
+heldout          synthetic clips of test faces, with distractors
 semireal         movements of known time and strength warped into real video, in rows
 alarms           false alarms on real video without known MEs: quiet, in speech, in blinks
 cameras          camera rates, face sizes, bitrates and the like
 personal         a threshold of each face's own against one for all
 aligner          the real aligner's jitter, beside what the generator assumes
-measured         the family of movements that no training may see
+stays_out        the family of movements that no training may see
 tuning           thresholds on validation faces, silent on footage for tuning
 rendering        synthetic clips rendered during an examination
 recordings       Recording and SpottingResult

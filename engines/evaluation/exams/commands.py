@@ -11,9 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from ...data.footage import VIDEOS
+from ...data.generator.families import USUAL
 from ...data.people import parts_for
 from ...errors import DataError, UsageError
 from .personal.command import personal
+from .stays_out import STAYS_OUT
 
 exam = typer.Typer(
     help="Measure what weights are worth, on faces and footage that no training has seen."
@@ -34,11 +36,9 @@ Seed = Annotated[int, typer.Option(min=0, help="everything follows from it")]
 Workers = Annotated[int, typer.Option(min=1, max=1024, help="processes that render")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
-OneFamily = Annotated[str, typer.Option(help="whose MEs: usual or measured")]
+OneFamily = Annotated[str, typer.Option(help="whose MEs: usual or stays-out")]
 
 SEED = 2026
-USUAL = "usual"
-MEASURED = "measured"  # from the expressions of the examined people; no training sees it
 
 exam.command()(personal)
 
@@ -53,25 +53,25 @@ def heldout(
     ] = False,
     family: OneFamily = USUAL,
     videos: Annotated[
-        list[Path] | None, typer.Option(help="where the measured family is measured")
+        list[Path] | None, typer.Option(help="the examined videos, of which stays-out is measured")
     ] = None,
     seed: Seed = SEED,
     workers: Workers = 1,
     as_json: Json = False,
 ) -> None:
-    """Synthetic minutes of test faces with 5 MEs each and every distractor.
+    """Synthetic minutes of test faces with 5 MEs each, distractors, and all rates of cameras.
 
     Labels are judged on the intervals as spotted.
     """
     from ...loading import load_engines
     from .heldout import examine_heldout
-    from .measured.family import measure_family
     from .rendering import ClipPlan
+    from .stays_out.family import measure_family
     from .tuning import calibrate_on_faces
 
-    measured = None
-    if _known(family) == MEASURED:
-        measured = measure_family(parts_for(_files(videos or []), "exam"), _progress)
+    stays_out = None
+    if _known(family) == STAYS_OUT:
+        stays_out = measure_family(parts_for(_files(videos or []), "exam"), _progress)
     sets = [load_engines(engines)]
     if sets[0].recognizer is not None:
         sets.append(load_engines(engines, labels=5))
@@ -80,7 +80,7 @@ def heldout(
         best = calibrate_on_faces(uncalibrated, faces, workers=workers, progress=_progress)
         spec = replace(uncalibrated.spotter, t_cpn=best["t_cpn"], t_crn=best["t_crn"])
         sets.append(replace(uncalibrated, spotter=spec))
-    plan = ClipPlan(clips=clips, seed=seed, family=measured)
+    plan = ClipPlan(clips=clips, seed=seed, family=stays_out)
     report = examine_heldout(sets, faces, plan, workers=workers, progress=_progress)
     _print(report, as_json)
 
@@ -93,7 +93,7 @@ def semireal(
         list[str] | None, typer.Option(help="quiet, upper or slow; by default all three")
     ] = None,
     family: Annotated[
-        list[str] | None, typer.Option(help="usual or measured; by default both")
+        list[str] | None, typer.Option(help="usual or stays-out; by default both")
     ] = None,
     places: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="of MEs in a row; by default its own")
@@ -107,15 +107,17 @@ def semireal(
 ) -> None:
     """Movements of known time and strength warped into real video, in rows."""
     from ...loading import load_engines
-    from .measured.family import measure_family
     from .semireal.rows import ROWS, PlayOptions, examine_semireal
     from .semireal.shapes import StaysOut, UsualFamily
+    from .stays_out.family import StaysOutFamily, measure_family
 
     parts = parts_for(_files(videos), "exam", person)
     chosen: list[Any] = []
-    for name in family or [USUAL, MEASURED]:
-        if _known(name) == MEASURED:
-            chosen.append(StaysOut(measure_family(parts, _progress)))
+    measured: StaysOutFamily | None = None
+    for name in family or [USUAL, STAYS_OUT]:
+        if _known(name) == STAYS_OUT:
+            measured = measure_family(parts, _progress)
+            chosen.append(StaysOut(measured))
         else:
             chosen.append(UsualFamily())
     with load_engines(engines) as loaded:
@@ -127,7 +129,7 @@ def semireal(
             options=PlayOptions(places, seed, sham),
             progress=_progress,
         )
-    _print({"rows": rows}, as_json)
+    _print({"rows": rows, "stays_out": measured.about() if measured else None}, as_json)
 
 
 @exam.command()
@@ -242,13 +244,13 @@ def everything(
 
     parts = parts_for(_files(videos), "exam")
     with load_engines(engines) as loaded:
-        table = Table(loaded, faces, parts, seed, small, out)
+        table = Table(loaded, faces, parts, seed, small, out, _progress)
         _print(examine_all(table, only or (), _progress), as_json)
 
 
 def _known(family: str) -> str:
-    if family not in (USUAL, MEASURED):
-        raise UsageError(f"family {family!r}: choose {USUAL} or {MEASURED}")
+    if family not in (USUAL, STAYS_OUT):
+        raise UsageError(f"family {family!r}: choose {USUAL} or {STAYS_OUT}")
     return family
 
 

@@ -1,9 +1,9 @@
-"""Held-out synthetic faces: a minute of each test face with every distractor.
+"""Held-out synthetic faces: a minute of each test face with distractors.
 
 Clips are rendered during the examination. Networks and baseline see the same ones. Each clip is
 spotted once per spotter; every set that shares a spotter then labels the hits with its own
 recogniser, on the intervals as the spotter gave them, not on the true ones. MEs are those of the
-generator, or of the measured family, which no training sees.
+generator, or of the family that stays out, which no training sees.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...data.generator.families import USUAL
 from ...errors import UsageError
 from ...runtime.engine import EngineSet
 from .recognition import RecognitionResult, recognition_figures, recognize_hit
@@ -20,6 +21,7 @@ from .recordings import Recording, Say, SpottingResult, examine, silent, without
 from .rendering import ClipPlan, recording_of, render_jobs, rendered
 from .report import report
 from .segments import segments
+from .stays_out import STAYS_OUT
 
 
 @dataclass(eq=False)
@@ -57,8 +59,9 @@ def examine_heldout(
     portraits. Sets with the same weights and thresholds share a spotter and a column. With
     `workers` > 1 as many processes render.
 
-    Returns clips, faces, seconds, seed, split, family and `columns`, each with the fields of
-    `recordings.report` and, by number of labels, `recognition` of the hits. Raises DataError where
+    Returns clips, faces, seconds, seed, split, family, `stays_out` (what the family that stays
+    out is, where it is drawn) and `columns`, each with the fields of
+    `report.report` and, by number of labels, `recognition` of the hits. Raises DataError where
     the folder has no face of the split, UsageError for no engine set or sets of different crop
     sides. Not from the papers.
     """
@@ -76,7 +79,8 @@ def examine_heldout(
         "seconds": plan.seconds,
         "seed": plan.seed,
         "split": plan.split,
-        "family": "measured" if plan.family else "usual",
+        "family": STAYS_OUT if plan.family else USUAL,
+        "stays_out": plan.family.about() if plan.family else None,
         "columns": [_summary(column, side) for column in columns],
     }
 

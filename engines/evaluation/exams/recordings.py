@@ -92,7 +92,7 @@ class SpottingResult:
     found: without what fits a doubtful movement. hits: which found interval hit which
     micro-expression, one to one. mislocated: number of found intervals that hit nothing but overlap
     a micro-expression. surroundings: how far the rest of the face moved before each
-    micro-expression, crop px.
+    micro-expression, crop px. lost: the recording has no segment, so that nothing was looked at.
     """
 
     recording: Recording
@@ -100,6 +100,7 @@ class SpottingResult:
     hits: tuple[tuple[int, int], ...]  # (index in found, index in recording.micros())
     mislocated: int = 0
     surroundings: tuple[float, ...] = ()
+    lost: bool = False
 
 
 def _ticks(spans: NDArray[np.int64], origin: int, grid_hz: int) -> Spans:

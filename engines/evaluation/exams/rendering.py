@@ -18,14 +18,18 @@ from numpy.typing import NDArray
 
 from ...data.faces import FaceAsset, find_faces, load_face
 from ...data.generator.drawing import number, spaced
+from ...data.generator.expressions.library import packaged
 from ...data.generator.movements.long_expressions import draw_macros, draw_sustained
 from ...data.generator.movements.nuisances import draw_nuisances
 from ...data.generator.synthetic import Clip, Renderer
 from ...data.generator.timeline import Action, Recipe
 from ...errors import DataError
-from .measured.family import MeasuredFamily
 from .recordings import Recording, crop_px
+from .stays_out.family import StaysOutFamily
 
+# The recipe of the usual family: blinks, speech, gaze, turns, swallowing and macro-expressions, all
+# rates of cameras and codecs. Not in it: what the training recipe alone has (slow local
+# expressions, nods, quick shifts of the head, tongue, grimace, tremor, looks, small faces).
 EXAM_RECIPE = replace(
     Recipe(),
     micro_per_min=5.0,
@@ -49,7 +53,7 @@ class ClipPlan:
     seed: int = SEED
     split: str = "test"
     recipe: Recipe = EXAM_RECIPE
-    family: MeasuredFamily | None = None
+    family: StaysOutFamily | None = None
 
 
 class RenderJob(NamedTuple):
@@ -62,13 +66,13 @@ class RenderJob(NamedTuple):
     seconds: float
     side: int
     recipe: Recipe
-    family: MeasuredFamily | None
+    family: StaysOutFamily | None
 
 
 class _StaysOutRenderer(Renderer):
-    """Clips whose MEs are of the measured family."""
+    """Clips whose MEs are of the family that stays out."""
 
-    def __init__(self, face: FaceAsset, side: int, recipe: Recipe, family: MeasuredFamily) -> None:
+    def __init__(self, face: FaceAsset, side: int, recipe: Recipe, family: StaysOutFamily) -> None:
         super().__init__(face, side, recipe)
         self._family = family
 
@@ -126,7 +130,8 @@ def render(job: RenderJob) -> Clip:
     """Render one clip."""
     face = load_face(job.path, job.landmarks, job.split)
     if job.family is None:
-        return Renderer(face, job.side, job.recipe).clip(job.seed, job.seconds)
+        measured = packaged() if job.recipe.families.measured else ()
+        return Renderer(face, job.side, job.recipe, measured=measured).clip(job.seed, job.seconds)
     return _StaysOutRenderer(face, job.side, job.recipe, job.family).clip(job.seed, job.seconds)
 
 

@@ -19,7 +19,10 @@ def examine_segments(
     A recording without a segment gives one result in which nothing was found.
     """
     results = [without_pixels(examine(part, engines)) for part in segments(recording, bridge)]
-    return results or [without_pixels(SpottingResult(recording, Intervals.of([], [], []), ()))]
+    if results:
+        return results
+    nothing = SpottingResult(recording, Intervals.of([], [], []), (), lost=True)
+    return [without_pixels(nothing)]
 
 
 def segments(recording: Recording, options: BridgeOptions | None = None) -> list[Recording]:

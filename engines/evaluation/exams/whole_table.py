@@ -15,11 +15,11 @@ from ...runtime.engine import EngineSet
 from .alarms.examination import examine_alarms
 from .cameras.sweep import examine_sweep, plan_of
 from .heldout import examine_heldout
-from .measured.family import MeasuredFamily, measure_family
 from .recordings import Say, silent
 from .rendering import ClipPlan
 from .semireal.rows import PLACES, PlayOptions, examine_semireal
 from .semireal.shapes import Family, StaysOut, UsualFamily
+from .stays_out.family import StaysOutFamily, measure_family
 
 SMALL = 10  # what a small table is a part of
 HELDOUT_CLIPS = 60
@@ -33,7 +33,7 @@ class Table:
     """What is examined, and where each report is kept.
 
     faces: folder of portraits. clips: the examined videos. small: a tenth of each, to try it out.
-    out: a folder for a JSON file of each examination, or None.
+    out: a folder for a JSON file of each examination, or None. say: where progress goes.
     """
 
     engines: EngineSet
@@ -42,15 +42,16 @@ class Table:
     seed: int
     small: bool = False
     out: Path | None = None
+    say: Say = silent
 
     def part(self, count: int) -> int:
         """A count, or a tenth of it in a small table."""
         return max(2, count // SMALL) if self.small else count
 
     @cached_property
-    def family(self) -> MeasuredFamily:
-        """The measured family, measured once."""
-        return measure_family(self.clips)
+    def family(self) -> StaysOutFamily:
+        """The family that stays out, measured once."""
+        return measure_family(self.clips, self.say)
 
 
 def heldout(table: Table, say: Say) -> Report:
@@ -59,8 +60,8 @@ def heldout(table: Table, say: Say) -> Report:
     return examine_heldout([table.engines], table.faces, plan, progress=say)
 
 
-def heldout_measured(table: Table, say: Say) -> Report:
-    """Minutes of test faces, measured family."""
+def heldout_stays_out(table: Table, say: Say) -> Report:
+    """Minutes of test faces, the family that stays out."""
     plan = ClipPlan(table.part(HELDOUT_CLIPS), seed=table.seed, family=table.family)
     return examine_heldout([table.engines], table.faces, plan, progress=say)
 
@@ -76,7 +77,8 @@ def semireal(table: Table, say: Say, rows: Sequence[str], sham: bool = False) ->
         found += examine_semireal(
             table.engines, table.clips, rows=[row], families=families, options=options, progress=say
         )
-    return {"rows": found}
+    drawn = len(families) > 1
+    return {"rows": found, "stays_out": table.family.about() if drawn else None}
 
 
 def alarms(table: Table, say: Say) -> Report:
@@ -100,7 +102,7 @@ def sweep(table: Table, say: Say, axis: str) -> Report:
 
 EXAMS: dict[str, Callable[[Table, Say], Report]] = {
     "heldout": heldout,
-    "heldout-measured": heldout_measured,
+    "heldout-stays-out": heldout_stays_out,
     "semireal-quiet": lambda table, say: semireal(table, say, ("quiet",)),
     "semireal-upper": lambda table, say: semireal(table, say, ("upper",)),
     "semireal-slow": lambda table, say: semireal(table, say, ("slow",)),

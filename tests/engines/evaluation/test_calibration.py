@@ -96,6 +96,13 @@ def test_the_upper_end_of_the_interval_is_limited_too() -> None:
     assert (strict["recall"], strict["false_alarms_per_min"]) == (0.5, 0.0)
 
 
+def test_both_limits_have_to_hold() -> None:
+    limits = AlarmLimits(0.2, 0.3)
+    assert limits.hold(0.2, 0.3)
+    assert not limits.hold(0.1, 0.31)
+    assert not limits.hold(0.21, 0.3)
+
+
 def test_what_fits_a_doubtful_movement_is_neither_hit_nor_false_alarm() -> None:
     windows = [
         Candidate(20, 0, 10, 20, 0.9),

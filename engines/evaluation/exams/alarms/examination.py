@@ -74,11 +74,11 @@ def examine_alarms(
 ) -> dict[str, Any]:
     """False alarms of the people who count: `all`, `real` by category, `persons`, `composites`.
 
-    Figures are those of `AlarmCounts.report`; a person's also list the `alarms` with clip, times,
-    score and category. `seen_before` has the same of the others. minutes: of composites in all; a
-    category without any excerpt has none. An alarm counts as what its middle lies in: a blink, else
-    speech, else quiet, else other; seconds are counted by the same flags. stills: a folder for a
-    strip of pictures of each alarm. Raises DataError for a clip that cannot be read.
+    Figures are those of `AlarmCounts.report`; a person's also have `listed`, each alarm with clip,
+    times, score and category. `seen_before` has the same of the others. minutes: of composites in
+    all; a category without any excerpt has none. An alarm counts as what its middle lies in: a
+    blink, else speech, else quiet, else other; seconds are counted by the same flags. stills: a
+    folder for a strip of pictures of each alarm. Raises DataError for a clip that cannot be read.
     """
     groups = {False: Group(), True: Group()}
     persons: dict[tuple[bool, str], AlarmCounts] = {}

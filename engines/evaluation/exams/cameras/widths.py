@@ -57,7 +57,7 @@ def examine_widths(
     seed: int = 0,
     progress: Say = silent,
 ) -> list[dict[str, Any]]:
-    """One row per width: the fields of `recordings.report` and the share of frames `aligned`.
+    """One row per width: the fields of `report.report` and the share of frames `aligned`.
 
     Movements are the same at every width; one in a frame that was not aligned is missed. Raises
     UsageError for a width under 20 px, DataError for a clip that cannot be read.

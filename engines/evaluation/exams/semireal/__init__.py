@@ -3,7 +3,7 @@
 warp         a face's motion warped into the frames of real video
 whole_clips  MEs in all quiet segments of a clip, which is aligned anew as a whole
 room         where in a clip MEs may be: quiet, or with a moving mouth; how many of each person
-shapes       what moves: the usual or the measured family, by part of the face; slow courses
+shapes       what moves: MEs of either family, by part of the face; slow courses
 plays        an ME warped into a piece of footage, aligned and spotted
 planning     which ME is played where, and what else moves
 rows         which rows there are, and who is in them

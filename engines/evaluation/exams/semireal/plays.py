@@ -34,8 +34,7 @@ class Play:
     """One ME in one piece of footage.
 
     part: of the face (brow, mouth, upper or other). course_px: how far a slow course under it
-    moves over the longest lag, reference px. results: of the segments of the piece. field_of:
-    whose expression the ME is, "" for the usual family.
+    moves over the longest lag, reference px. results: of the segments of the piece.
     """
 
     person: str
@@ -75,7 +74,8 @@ def played(
 ) -> Recording:
     """The piece around the first action, an ME, with all the actions warped in.
 
-    sham: what is moved is moved back at once, so that only the filter's blur is left.
+    Where fewer than two frames are aligned it is as long as the piece, without crops. sham: what is
+    moved is moved back at once, so that only the filter's blur is left.
     """
     micro = actions[0].movement
     first, stop = _piece(footage, micro.onset_ns, micro.offset_ns)
@@ -97,6 +97,8 @@ def played(
             for face in aligner(image, at_ns).faces[:1]:
                 times.append(at_ns)
                 crops.append(face.pixels)
+    if len(times) < 2:
+        times, crops = footage.times_ns[[first, stop - 1]].tolist(), []
     return Recording(
         name=f"{footage.name}:{micro.onset_ns / SECOND_NS:.2f}s",
         times_ns=np.array(times, np.int64),

@@ -21,15 +21,15 @@ def row_report(plays: Sequence[Play], room_s: Mapping[str, float], side: int) ->
     `persons` has for each: seconds of room, MEs, their share of the row, recall. `paired` compares
     brow and mouth at the same persons, times and sizes; `courses` has the recall on slow courses by
     speed, and the most moved less the calmest, all with intervals. `seen_before` are the
-    people who were seen while rules were set: they count nowhere else. `unaligned` MEs lie where
-    the face was lost. room_s: seconds of room by person.
+    people who were seen while rules were set: they count nowhere else. `unaligned` MEs lie in no
+    segment of their piece, for the face was lost there. room_s: seconds of room by person.
     """
     counted = [play for play in plays if not play.seen_before]
     seen = [play for play in plays if play.seen_before]
     results = [result for play in counted for result in play.results]
     persons = {play.person for play in counted}
     found: dict[str, Any] = report(results, side)
-    found["unaligned"] = sum(_unaligned(play) for play in plays)
+    found["unaligned"] = sum(_unaligned(play) for play in counted)
     found["persons"] = _persons(counted, room_s)
     found["without_room"] = sorted(
         person for person in room_s if person not in persons | {play.person for play in seen}
@@ -47,8 +47,15 @@ def row_report(plays: Sequence[Play], room_s: Mapping[str, float], side: int) ->
 
 
 def _unaligned(play: Play) -> bool:
-    """Whether the ME is in no segment of its piece."""
-    return not any(result.recording.micros() for result in play.results)
+    """Whether the ME overlaps no segment of its piece."""
+    for result in play.results:
+        times = result.recording.times_ns
+        if len(times) > 1 and not result.lost:
+            first, last = int(times[0]), int(times[-1])
+            spans = result.recording.micro_spans()
+            if ((spans[:, 0] <= last) & (spans[:, 1] >= first)).any():
+                return False
+    return True
 
 
 def _persons(plays: Sequence[Play], room_s: Mapping[str, float]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What moves in real video: MEs of the usual or the measured family, and slow courses under them.
+"""What moves in real video: MEs of the usual family or of the other, and slow courses under them.
 
 An ME can be asked for by part of the face, and given another's times and size, so that a mouth and
 a brow are compared at the same person, time and size. Not from the papers.
@@ -15,9 +15,11 @@ import numpy as np
 
 from ....data.generator.behaviour import draw_micro
 from ....data.generator.drawing import Peak
+from ....data.generator.families import USUAL
 from ....data.generator.sites import REGION_OF, REGIONS
 from ....data.generator.timeline import Action, Movement, Recipe, Strengths
-from ..measured.family import MeasuredFamily
+from ..stays_out import STAYS_OUT
+from ..stays_out.family import StaysOutFamily
 
 # Parts of the face that a row asks for: all of an ME lies in one of these regions.
 PARTS = {
@@ -74,7 +76,7 @@ def part_of(regions: tuple[str, ...]) -> str:
 class UsualFamily:
     """The generator's units with a full return."""
 
-    name: str = "usual"
+    name: str = USUAL
 
     def draw(
         self, rng: np.random.Generator, start: float, recipe: Recipe, peak: Peak, part: str
@@ -95,10 +97,10 @@ class UsualFamily:
 
 @dataclass(frozen=True, eq=False)
 class StaysOut:
-    """The measured family, which no training sees."""
+    """The family that stays out, which no training sees."""
 
-    family: MeasuredFamily
-    name: str = "measured"
+    family: StaysOutFamily
+    name: str = STAYS_OUT
 
     def draw(
         self, rng: np.random.Generator, start: float, recipe: Recipe, peak: Peak, part: str

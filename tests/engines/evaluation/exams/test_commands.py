@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from microspot.engines import manifest
 from microspot.engines.commands.app import app
 from microspot.engines.errors import DataError, UsageError
+from microspot.engines.evaluation.exams import tuning
 from microspot.engines.evaluation.exams.commands import lines
 from microspot.realtime.sources.synthetic_clip import sample_clip
 
@@ -49,10 +52,29 @@ def test_missing_input_is_named(tmp_path: Path) -> None:
         run("sweep", "colour", "--faces", str(tmp_path), "--engines", "baseline")
 
 
-def test_a_family_is_usual_or_measured(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="family 'theirs': choose usual or measured"):
+def test_a_family_is_usual_or_stays_out(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="family 'theirs': choose usual or stays-out"):
         run("heldout", "--faces", str(tmp_path), "--family", "theirs", "--engines", "baseline")
     with pytest.raises(DataError, match="no video"):
-        run("heldout", "--faces", str(tmp_path), "--family", "measured", "--engines", "baseline")
+        run("heldout", "--faces", str(tmp_path), "--family", "stays-out", "--engines", "baseline")
     with pytest.raises(UsageError, match="family 'theirs'"):
         run("semireal", str(SAMPLE), "--family", "theirs", "--engines", "baseline")
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["within limits", "beyond"])
+def test_thresholds_beyond_the_limits_are_not_written(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[object] = []
+    best = {"t_cpn": 0.9, "t_crn": 0.9, "within_limits": kept}
+    monkeypatch.setattr(tuning, "calibrate_on_faces", lambda *_, **__: best)
+    monkeypatch.setattr(manifest, "set_thresholds", lambda *given: written.append(given))
+    command = ["calibrate", "--engines", "baseline", "--faces", str(tmp_path), "--write", "--json"]
+    result = CliRunner().invoke(app, command)
+    assert json.loads(result.stdout) == best
+    if kept:
+        assert written == [(Path("baseline"), best)]
+    else:
+        assert written == []
+        assert isinstance(result.exception, DataError)
+        assert "not written" in str(result.exception)

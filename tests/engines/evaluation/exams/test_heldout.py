@@ -17,8 +17,6 @@ from microspot.engines.data.faces import split_of
 from microspot.engines.data.generator.timeline import Movement
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.evaluation.exams.heldout import examine_heldout
-from microspot.engines.evaluation.exams.measured.family import MeasuredFamily
-from microspot.engines.evaluation.exams.measured.fields import MeasuredField
 from microspot.engines.evaluation.exams.recognition import (
     RecognitionResult,
     recognition_figures,
@@ -39,6 +37,8 @@ from microspot.engines.evaluation.exams.rendering import (
     rendered,
 )
 from microspot.engines.evaluation.exams.segments import segments
+from microspot.engines.evaluation.exams.stays_out.family import StaysOutFamily
+from microspot.engines.evaluation.exams.stays_out.fields import MeshField
 from microspot.engines.evaluation.exams.tuning import calibrate_on_faces
 from microspot.engines.intervals import Intervals
 from microspot.engines.runtime.engine import EngineSet, FunctionEngine
@@ -229,16 +229,16 @@ def test_all_columns_see_the_same_clips_and_a_shared_spotter_spots_once(faces: P
     assert tight["recognition"] == {}
 
 
-def test_the_measured_family_takes_the_place_of_the_usual_mes(faces: Path) -> None:
+def test_the_family_that_stays_out_takes_the_place_of_the_usual_mes(faces: Path) -> None:
     moves = np.zeros((468, 2))
     moves[[61, 291]] = 1.0
-    family = MeasuredFamily((MeasuredField("a", "mouth corner", "", 0.0, 1.0, 0.2, moves),))
+    family = StaysOutFamily((MeshField("a", "mouth corner", "", 0.0, 1.0, 0.2, moves),))
     busy = dataclasses.replace(EXAM_RECIPE, micro_per_min=40.0, hz=(30.0,))
     plan = ClipPlan(clips=1, seconds=6, recipe=busy, family=family)
     (clip,) = rendered(render_jobs(faces, plan, 112), 1)
     micros = [m for m in clip.movements if m.kind == "micro"]
     assert len(micros) > 1
-    assert {(m.family, m.region) for m in micros} == {("stays out", "mouth corner")}
+    assert {(m.family, m.region) for m in micros} == {("stays-out", "mouth corner")}
     assert all(b.onset_ns - a.onset_ns > 0.5e9 for a, b in itertools.pairwise(micros))
     assert {m.kind for m in clip.movements} > {"micro"}, "distractors stay"
 
@@ -274,3 +274,6 @@ def test_thresholds_are_chosen_on_validation_faces(faces: Path, tmp_path: Path) 
     assert best["minutes"] == pytest.approx(1.0, abs=0.02)
     assert (best["alarms_limit"], best["upper_limit"]) == (0.2, 0.3)
     assert best["footage"] == {"minutes": 0.0, "alarms": 0}
+    assert best["within_limits"] == (
+        best["false_alarms_per_min"] <= 0.2 and best["false_alarms_high"] <= 0.3
+    )

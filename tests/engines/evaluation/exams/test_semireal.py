@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from microspot.engines.baseline import load
+from microspot.engines.clips import SECOND_NS
 from microspot.engines.data.footage import Footage, read_footage
 from microspot.engines.data.generator.sites import REGION_OF
 from microspot.engines.data.generator.timeline import Recipe
@@ -17,10 +19,12 @@ from microspot.engines.data.people import parts_for
 from microspot.engines.errors import UsageError
 from microspot.engines.evaluation.exams.mesh_annotation import annotate
 from microspot.engines.evaluation.exams.recordings import crop_px
+from microspot.engines.evaluation.exams.semireal import plays as plays_module
 from microspot.engines.evaluation.exams.semireal import rows, whole_clips
 from microspot.engines.evaluation.exams.semireal.planning import COURSES_PX
-from microspot.engines.evaluation.exams.semireal.plays import played
+from microspot.engines.evaluation.exams.semireal.plays import Play, played, spotted
 from microspot.engines.evaluation.exams.semireal.room import Span, allotted, place
+from microspot.engines.evaluation.exams.semireal.row_report import row_report
 from microspot.engines.evaluation.exams.semireal.rows import PlayOptions, examine_semireal
 from microspot.engines.evaluation.exams.semireal.shapes import (
     LAG_S,
@@ -262,3 +266,38 @@ def test_the_rows(quiet: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_row_is_refused() -> None:
     with pytest.raises(UsageError, match=r"row 'loud': choose of quiet, upper, slow"):
         examine_semireal(load(), [], rows=("loud",), families=[UsualFamily()])
+
+
+def test_an_me_where_the_face_is_lost_is_missed_and_told(
+    quiet: Footage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warp = Warp(quiet.landmarks[0], quiet.affines[0], quiet.crops.shape[-1])
+    action = UsualFamily().draw(np.random.default_rng(0), 1.5, Recipe(), warp.peak, "brow")
+    later = moved_to(action, float(quiet.times_ns[0]) / SECOND_NS)
+    seen = played(quiet, warp, [later], "somebody")
+    gone = replace(seen, times_ns=seen.times_ns[[0, -1]], crops=seen.crops[:0])
+    onset, offset = later.movement.onset_ns, later.movement.offset_ns
+    beside = (seen.times_ns < onset - SECOND_NS // 2) | (seen.times_ns > offset + SECOND_NS // 2)
+    torn = replace(seen, times_ns=seen.times_ns[beside], crops=seen.crops[beside])
+    engines = load_engines("baseline")
+    plays = []
+    for recording in (seen, gone, torn):
+        results = spotted(recording, engines)
+        assert {result.recording.cluster for result in results} == {seen.cluster}
+        plays.append(Play("somebody", False, "brow", 0.0, results))
+    assert [row_report([play], {"somebody": 1.0}, 112)["unaligned"] for play in plays] == [0, 1, 1]
+
+    class Blind:
+        def __enter__(self) -> Blind:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def __call__(self, *_: object) -> SimpleNamespace:
+            return SimpleNamespace(faces=())
+
+    monkeypatch.setattr(plays_module, "_PieceAligner", lambda **_: Blind())
+    lost = played(quiet, warp, [later], "somebody")
+    assert len(lost.crops) == 0
+    assert lost.minutes == pytest.approx(seen.minutes, abs=1e-3)
+    assert spotted(lost, engines)[0].lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,10 +49,11 @@ def test_every_examination_of_the_table_is_called_by_its_own_amount(
 
     for name in ("examine_heldout", "examine_semireal", "examine_alarms", "examine_sweep"):
         monkeypatch.setattr(whole_table, name, note(name))
-    monkeypatch.setattr(whole_table, "measure_family", lambda _: "family")
+    family = SimpleNamespace(about=lambda: {"version": 2})
+    monkeypatch.setattr(whole_table, "measure_family", lambda *_: family)
     examine_all(table(tmp_path, small=True))
     heldout = [args[2] for args, _ in asked["examine_heldout"]]  # type: ignore[index, misc]
-    assert [(plan.clips, plan.family) for plan in heldout] == [(6, None), (6, "family")]
+    assert [(plan.clips, plan.family) for plan in heldout] == [(6, None), (6, family)]
     rows = [options for _, options in asked["examine_semireal"]]  # type: ignore[misc]
     played = [
         (row["rows"], len(row["families"]), row["options"].places, row["options"].sham)
@@ -71,5 +73,5 @@ def test_every_examination_of_the_table_is_called_by_its_own_amount(
 
 
 def test_another_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--only hue: choose of heldout, heldout-measured"):
+    with pytest.raises(UsageError, match="--only hue: choose of heldout, heldout-stays-out"):
         examine_all(table(tmp_path), ("hue",))

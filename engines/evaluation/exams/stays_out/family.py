@@ -7,9 +7,12 @@ offset follow the generator's rule (`truth_of`); doubtful ones are drawn again. 
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +20,12 @@ from ....data.footage import MeshAligner, read_footage
 from ....data.generator.drawing import Peak
 from ....data.generator.timeline import Action, Curve, Movement, Recipe
 from ....data.generator.truth import MICRO, RETURN_S, truth_of
-from ....data.people import ClipPart
+from ....data.people import TABLE, ClipPart
 from ....errors import DataError
 from ..mesh_annotation import annotate
 from ..recordings import Say, silent
-from .fields import MeasuredField, measured_fields
+from . import STAYS_OUT
+from .fields import MeshField, find_fields
 from .registration import SIDE
 
 RISE_S = (0.07, 0.25)
@@ -38,18 +42,53 @@ SHARES = {
     "lips": 0.14,
     "chin": 0.12,
 }
-STAYS_OUT = "stays out"  # the family in a movement's truth
+# Version 1 had holes at lids and lips, took movements of speech and of blinks for expressions, and
+# called the largest displacement of one point of the mesh a field's size.
+VERSION = 2
+DIGITS = 3  # of cm, in the digest
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredFamily:
-    """The fields of all persons, and movements drawn from them."""
+class StaysOutFamily:
+    """The fields of all persons, and movements drawn from them.
 
-    fields: tuple[MeasuredField, ...]
+    missing: examined persons of whom there was no video: what is measured without them is another
+    family.
+    """
+
+    fields: tuple[MeshField, ...]
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.fields:
             raise DataError("no expression was measured in the videos; give longer ones")
+
+    def about(self) -> dict[str, Any]:
+        """What tells this family from another one measured elsewhere: version, persons, digest.
+
+        `persons` has the fields of each, `regions` those of every region and of how many persons.
+        """
+        persons = sorted({field.person for field in self.fields})
+        regions = {}
+        for region in SHARES:
+            there = [field.person for field in self.fields if field.region == region]
+            regions[region] = {"fields": len(there), "persons": len(set(there))}
+        return {
+            "version": VERSION,
+            "persons": {p: sum(field.person == p for field in self.fields) for p in persons},
+            "regions": regions,
+            "missing": list(self.missing),
+            "digest": self.digest(),
+        }
+
+    def digest(self) -> str:
+        """SHA-256 of all fields, their displacements rounded to DIGITS."""
+        found = hashlib.sha256()
+        for field in self.fields:
+            where = f"{field.person} {field.region} {field.side} {field.from_s} {field.to_s}"
+            found.update(where.encode())
+            found.update((field.moves.round(DIGITS) + 0.0).astype("<f4").tobytes())
+        return found.hexdigest()
 
     def draw_micro(
         self,
@@ -81,7 +120,7 @@ class MeasuredFamily:
         )
         return Action(movement, {field: strength}, curve, reversible=False)
 
-    def _choose(self, rng: np.random.Generator, regions: Sequence[str]) -> MeasuredField:
+    def _choose(self, rng: np.random.Generator, regions: Sequence[str]) -> MeshField:
         """A field: of a region, then of a person, then one of theirs."""
         present = [r for r in regions if any(field.region == r for field in self.fields)]
         if not present:
@@ -130,19 +169,33 @@ def incomplete_return(
     return curve
 
 
-def measure_family(clips: Sequence[ClipPart], progress: Say = silent) -> MeasuredFamily:
+def measure_family(clips: Sequence[ClipPart], progress: Say = silent) -> StaysOutFamily:
     """The family measured in the examined part of every video, persons as in the table.
 
-    Each person's fields come from the first video of theirs. Raises DataError for a video that
+    Each person's fields come from the first video of theirs. Where a person whom the table gives to
+    the examinations is in no video, a line of warning says so. Raises DataError for a video that
     cannot be read, and where nothing was measured.
     """
-    fields: list[MeasuredField] = []
+    given = {part.person for _, part in clips}
+    missing = tuple(person for person in examined_persons() if person not in given)
+    if missing:
+        progress(
+            f"warning: no video of {', '.join(missing)}: this is another family than that of all "
+            "examined persons; give all their videos"
+        )
+    fields: list[MeshField] = []
     for path, part in clips:
         if any(field.person == part.person for field in fields):
             continue
         with MeshAligner(side=SIDE) as aligner:
             footage = read_footage(path, part.from_s, part.to_s, aligner, keep_frames=False)
-        found = measured_fields(part.person, footage, annotate(footage))
+        found = find_fields(part.person, footage, annotate(footage))
         progress(f"{part.person}: {len(found)} fields measured")
         fields += found
-    return MeasuredFamily(tuple(fields))
+    return StaysOutFamily(tuple(fields), missing)
+
+
+def examined_persons() -> list[str]:
+    """Everybody whom the table of people gives to the examinations."""
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return sorted({row["person"] for row in csv.DictReader(file) if row["use"] == "exam"})

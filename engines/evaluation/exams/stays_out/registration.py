@@ -2,7 +2,8 @@
 
 Flow is that of DIS (Kroeger et al. 2016) in both directions. Where both disagree, in open eyes, and
 between the lips it counts nothing. A similarity, yaw and pitch are fitted to it at the points of
-the mesh, robustly, and taken away: what is left is skin. Not from the papers.
+the mesh, robustly, and taken away: what is left is skin. Points where nothing counts, on lids above
+all, go along with the skin around them, so that a field has no holes. Not from the papers.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ RELIABLE = 0.5  # share of agreeing pixels around a point of the mesh that count
 FIT_ROUNDS = 6  # of the robust fit
 FIT_SPREAD = 1.5  # residuals beyond this many medians lose weight
 LEAST_SPREAD_CM = 0.005
+FILL_CM = 0.5  # standard deviation of the weights by which points without flow follow others
+FILL_FROM = 1e-3  # sum of these weights under which a point is too far from others and stays
 EDGE_PX = 3  # of the crop, where flow is not used
 TURNS = slice(4, 6)  # yaw and pitch among the six parameters of a head's motion
 
@@ -44,8 +47,8 @@ class SkinMotion:
     """What moved between two crops, in cm along the face's axes (+x image right, +y down).
 
     moves (468, 2): at the points of the mesh. reliable (468,): whether both directions agreed
-    there; moves elsewhere are 0. places (468, 2): the points along the same axes, cm. turn: by how
-    much the head turned and nodded, rad.
+    there; elsewhere points follow those nearby. places (468, 2): the points along the same axes,
+    cm. turn: by how much the head turned and nodded, rad.
     """
 
     moves: Floats
@@ -78,7 +81,19 @@ def skin_motion(before: Grey, after: Grey, points: Floats) -> SkinMotion:
     depth = points[:POINTS, 2] / geometry.px_per_cm
     left, head = without_head_motion(moves, places, depth, reliable)
     turn = float(np.hypot(*head[TURNS]))
-    return SkinMotion(np.where(reliable[:, None], left, 0.0), reliable, places, turn)
+    return SkinMotion(filled(left, places, reliable), reliable, places, turn)
+
+
+def filled(moves: Floats, places: Floats, reliable: NDArray[np.bool_]) -> Floats:
+    """Displacements (N, 2) whose unreliable points follow the reliable ones around them.
+
+    Each takes the mean of the reliable ones, weighted by a Gaussian of their distance; farther than
+    any of them it stays. places (N, 2): the points, cm. Not from the papers.
+    """
+    away = np.hypot(*(places[:, None] - places[None, reliable]).transpose(2, 0, 1))
+    weight = np.exp(-0.5 * (away / FILL_CM) ** 2)
+    around = weight @ moves[reliable] / (weight.sum(1, keepdims=True) + FILL_FROM)
+    return np.asarray(np.where(reliable[:, None], moves, around), np.float64)
 
 
 def without_head_motion(

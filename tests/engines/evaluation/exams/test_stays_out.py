@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -11,27 +16,30 @@ from microspot.engines.data.generator.actions import Geometry, motion_field
 from microspot.engines.data.generator.camera import parallax
 from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.data.generator.truth import truth_of
+from microspot.engines.data.people import ClipUse
 from microspot.engines.errors import DataError
-from microspot.engines.evaluation.exams.measured import family as family_module
-from microspot.engines.evaluation.exams.measured.family import (
-    MeasuredFamily,
+from microspot.engines.evaluation.exams.mesh_annotation import annotate
+from microspot.engines.evaluation.exams.stays_out import family as family_module
+from microspot.engines.evaluation.exams.stays_out.family import (
+    StaysOutFamily,
     draw_course,
+    examined_persons,
     incomplete_return,
+    measure_family,
 )
-from microspot.engines.evaluation.exams.measured.fields import (
+from microspot.engines.evaluation.exams.stays_out.fields import (
     REGIONS,
-    MeasuredField,
-    measured_fields,
+    MeshField,
+    find_fields,
     window,
 )
-from microspot.engines.evaluation.exams.measured.registration import (
+from microspot.engines.evaluation.exams.stays_out.registration import (
     SIDE,
     SkinMotion,
     grey,
     skin_motion,
     without_head_motion,
 )
-from microspot.engines.evaluation.exams.mesh_annotation import annotate
 from microspot.realtime.sources.synthetic_clip import sample_clip
 from tests.test_house import imported, sources
 
@@ -60,10 +68,12 @@ def moved(image: np.ndarray, field: np.ndarray) -> np.ndarray:
     return cv2.remap(image, grid, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def measured(footage: Footage, points: np.ndarray, head: float) -> tuple[SkinMotion, np.ndarray]:
+def measured(
+    footage: Footage, points: np.ndarray, head: float, unit: str = "AU12"
+) -> tuple[SkinMotion, np.ndarray]:
     """What is measured where a left smile is warped into a turn of `head` rad, and the smile."""
     geometry = Geometry.of(points, SIDE, SIDE)
-    smile = motion_field(geometry, "AU12", "L")
+    smile = motion_field(geometry, unit, "L")
     smile *= 3.0 / np.hypot(smile[..., 0], smile[..., 1]).max()
     yaw, _ = parallax(geometry, points[:468, 2])
     before = grey(footage.crops[0])
@@ -121,15 +131,108 @@ def test_a_still_face_has_no_expression(footage: Footage) -> None:
         meshes=footage.meshes,
         options=footage.options,
     )
-    assert measured_fields("nobody", frozen, annotate(frozen)) == []
+    assert find_fields("nobody", frozen, annotate(frozen)) == []
 
 
-def family() -> MeasuredFamily:
+def filmed(
+    footage: Footage,
+    shown: Sequence[tuple[int, int, str]],
+    *,
+    lips: tuple[int, int] = (0, 0),
+    lids: tuple[int, int] = (0, 0),
+) -> Footage:
+    """2 s at 30 Hz of the first crop, with units of the left side, and noise.
+
+    shown: first and last frame, and the unit that is seen in them, 3 px far. lips, lids: frames in
+    which the mesh's lips are parted and its lids shut.
+    """
+    count = 60
+    affine = footage.affines[0]
+    mesh = np.array(footage.meshes[footage.aligned[0]])
+    landmarks = np.repeat(footage.landmarks[:1], count, axis=0)
+    eyes = np.hypot(*(landmarks[0, 33] - landmarks[0, 263]))
+    landmarks[slice(*lips), 14, 1] += 0.09 * eyes
+    for upper, lower in ((159, 145), (386, 374)):
+        landmarks[slice(*lids), upper] = landmarks[slice(*lids), lower]
+    flat = mesh[:, :2] @ affine[:, :2].T + affine[:, 2]
+    geometry = Geometry.of(flat, SIDE, SIDE)
+    image = footage.crops[0].transpose(1, 2, 0)
+    rng = np.random.default_rng(5)
+    crops = []
+    for i in range(count):
+        field = np.zeros((SIDE, SIDE, 2), np.float32)
+        for first, last, unit in shown:
+            if first <= i <= last:
+                one = motion_field(geometry, unit, "L")
+                field += 3.0 * one / np.hypot(one[..., 0], one[..., 1]).max()
+        noisy = moved(image, field) + rng.normal(0, 1, image.shape)
+        crops.append(np.clip(noisy, 0, 255).astype(np.uint8).transpose(2, 0, 1))
+    return Footage(
+        "made",
+        frames=[],
+        times_ns=np.arange(count, dtype=np.int64) * 33_333_333,
+        aligned=np.arange(count),
+        crops=np.array(crops),
+        affines=np.repeat(footage.affines[:1], count, axis=0),
+        landmarks=landmarks,
+        meshes=[mesh] * count,
+        options=footage.options,
+    )
+
+
+def chosen(made: Footage) -> list[MeshField]:
+    return find_fields("somebody", made, annotate(made))
+
+
+def test_a_smile_is_found_where_it_is_and_as_it_moves(footage: Footage) -> None:
+    fields = chosen(filmed(footage, [(25, 59, "AU12")]))
+    assert ("mouth corner", "L") in {(field.region, field.side) for field in fields}
+    assert not any(field.side == "R" or field.region == "brow" for field in fields)
+    (smile,) = [field for field in fields if field.region == "mouth corner"]
+    assert smile.from_s < 25 / 30 <= smile.to_s
+    across, down = smile.moves[[291, 287, 410, 322]].mean(0)
+    assert across > 0.3
+    assert down < -0.3
+    right = smile.moves[[61, 57, 186, 92]]
+    assert np.abs(right).max() < 0.05
+
+
+def test_points_without_flow_follow_those_around(footage: Footage, points: np.ndarray) -> None:
+    motion, true = measured(footage, points, head=0.0, unit="AU6")
+    eye = next(region for region in REGIONS if region.name == "eye")
+    lids = (window(eye, "L", motion.places) > 0.5) & ~motion.reliable
+    assert lids.sum() > 3
+    cosine = (motion.moves[lids] * true[lids]).sum() / (
+        np.linalg.norm(motion.moves[lids]) * np.linalg.norm(true[lids])
+    )
+    assert cosine > 0.9
+    size = np.hypot(*motion.moves[lids].T)
+    assert size.max() > 0.25 * np.hypot(*true[lids].T).max()
+    assert size.min() > 0
+
+
+def test_speech_is_no_expression_but_of_the_brows(footage: Footage) -> None:
+    both = [(25, 59, "AU12"), (25, 59, "AU2")]
+    assert {"brow", "mouth corner"} <= {field.region for field in chosen(filmed(footage, both))}
+    speaks = chosen(filmed(footage, both, lips=(23, 27)))
+    assert {field.region for field in speaks} == {"brow"}
+
+
+def test_what_moves_across_a_blink_is_no_expression(footage: Footage) -> None:
+    shown = [(27, 59, "AU12"), (27, 59, "AU2")]
+    assert chosen(filmed(footage, shown, lids=(24, 30))) == []
+
+
+def test_what_only_one_of_two_measurements_shows_is_thrown_away(footage: Footage) -> None:
+    assert chosen(filmed(footage, [(25, 25, "AU12")])) == []
+
+
+def family() -> StaysOutFamily:
     """Six made-up fields of three persons in two regions."""
     rng = np.random.default_rng(1)
-    return MeasuredFamily(
+    return StaysOutFamily(
         tuple(
-            MeasuredField(person, region, "L", 0.0, 1.0, 0.2, rng.normal(0, 0.3, (468, 2)))
+            MeshField(person, region, "L", 0.0, 1.0, 0.2, rng.normal(0, 0.3, (468, 2)))
             for person in ("a", "b", "b")
             for region in ("brow", "chin")
         )
@@ -193,7 +296,35 @@ def test_a_movement_that_keeps_more_than_half_is_doubtful() -> None:
 
 def test_a_family_without_fields_says_so() -> None:
     with pytest.raises(DataError, match="longer"):
-        MeasuredFamily(())
+        StaysOutFamily(())
+
+
+def test_a_family_tells_itself_from_another() -> None:
+    about = family().about()
+    assert (about["version"], about["persons"], about["missing"]) == (2, {"a": 2, "b": 4}, [])
+    assert about["regions"]["brow"] == {"fields": 3, "persons": 2}
+    assert about["regions"]["eye"] == {"fields": 0, "persons": 0}
+    assert about["digest"] == family().digest()
+    fields = family().fields
+    other = replace(fields[0], moves=fields[0].moves + 0.01)
+    assert StaysOutFamily((other, *fields[1:])).digest() != about["digest"]
+    assert StaysOutFamily(fields[1:]).digest() != about["digest"]
+
+
+def test_a_subset_of_the_examined_persons_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = family().fields
+    monkeypatch.setattr(family_module, "read_footage", lambda *_, **__: None)
+    monkeypatch.setattr(family_module, "annotate", lambda _: None)
+    monkeypatch.setattr(family_module, "find_fields", lambda *_: [fields[0]])
+    monkeypatch.setattr(family_module, "MeshAligner", lambda side: nullcontext())
+    monkeypatch.setattr(family_module, "examined_persons", lambda: ["a", "c"])
+    lines: list[str] = []
+    part = ClipUse("", "clip", "a", "exam", 0.0, None, False)
+    found = measure_family([(Path("clip"), part)], lines.append)
+    assert found.missing == ("c",)
+    assert lines[0].startswith("warning: no video of c: ")
+    assert "grid-a" in examined_persons()
+    assert "grid-p4" not in examined_persons(), "who is for tuning"
 
 
 def test_neither_data_nor_training_imports_the_examinations() -> None:
