@@ -5,6 +5,7 @@ and MEs are drawn from them. `engines.data` and `engines.training` must not impo
 (tests/engines/evaluation/exams/test_stays_out.py). Not from the papers.
 
 registration  how the skin moved between two aligned crops, without head motion
+regions       the regions of a face, and a region's field
 fields        which moments are measured, in which region, and what is thrown away
 family        MEs drawn from measured fields
 """

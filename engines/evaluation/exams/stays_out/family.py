@@ -25,7 +25,8 @@ from ....errors import DataError
 from ..mesh_annotation import annotate
 from ..recordings import Say, silent
 from . import STAYS_OUT
-from .fields import MeshField, find_fields
+from .fields import find_fields
+from .regions import MeshField
 from .registration import SIDE
 
 RISE_S = (0.07, 0.25)
@@ -82,9 +83,9 @@ class StaysOutFamily:
         }
 
     def digest(self) -> str:
-        """SHA-256 of all fields, their displacements rounded to DIGITS."""
+        """SHA-256 of all fields by person, their displacements rounded to DIGITS."""
         found = hashlib.sha256()
-        for field in self.fields:
+        for field in sorted(self.fields, key=lambda field: field.person):
             where = f"{field.person} {field.region} {field.side} {field.from_s} {field.to_s}"
             found.update(where.encode())
             found.update((field.moves.round(DIGITS) + 0.0).astype("<f4").tobytes())

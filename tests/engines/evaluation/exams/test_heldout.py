@@ -38,7 +38,7 @@ from microspot.engines.evaluation.exams.rendering import (
 )
 from microspot.engines.evaluation.exams.segments import segments
 from microspot.engines.evaluation.exams.stays_out.family import StaysOutFamily
-from microspot.engines.evaluation.exams.stays_out.fields import MeshField
+from microspot.engines.evaluation.exams.stays_out.regions import MeshField
 from microspot.engines.evaluation.exams.tuning import calibrate_on_faces
 from microspot.engines.intervals import Intervals
 from microspot.engines.runtime.engine import EngineSet, FunctionEngine

@@ -27,12 +27,8 @@ from microspot.engines.evaluation.exams.stays_out.family import (
     incomplete_return,
     measure_family,
 )
-from microspot.engines.evaluation.exams.stays_out.fields import (
-    REGIONS,
-    MeshField,
-    find_fields,
-    window,
-)
+from microspot.engines.evaluation.exams.stays_out.fields import find_fields
+from microspot.engines.evaluation.exams.stays_out.regions import REGIONS, MeshField, window
 from microspot.engines.evaluation.exams.stays_out.registration import (
     SIDE,
     SkinMotion,
@@ -305,6 +301,8 @@ def test_a_family_tells_itself_from_another() -> None:
     assert about["regions"]["brow"] == {"fields": 3, "persons": 2}
     assert about["regions"]["eye"] == {"fields": 0, "persons": 0}
     assert about["digest"] == family().digest()
+    of_b, of_a = ([f for f in family().fields if f.person == person] for person in "ba")
+    assert about["digest"] == StaysOutFamily((*of_b, *of_a)).digest(), "whose video came first"
     fields = family().fields
     other = replace(fields[0], moves=fields[0].moves + 0.01)
     assert StaysOutFamily((other, *fields[1:])).digest() != about["digest"]
