@@ -194,7 +194,10 @@ COMMANDS = {
         "verify --sm 89 --precision fp16 --json",
         says=tuple(f'"{rung}": "passed' for rung in RUNGS),
     ),
-    "train-spotter": Watched("engines", f"train spotter {TRAIN}", ("run",), prepare=_set(SPOTTER)),
+    # its cache of grey frames lies beside the set
+    "train-spotter": Watched(
+        "engines", f"train spotter {TRAIN}", ("run", "data"), prepare=_set(SPOTTER)
+    ),
     "train-recognizer": Watched(
         "engines", f"train recognizer {TRAIN}", ("run",), prepare=_set(RECOGNIZER)
     ),
