@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..clips import to_ticks
+from ..data.generator.families import KEPT
+from ..data.generator.truth import MACRO
 from ..errors import DataError
 from ..evaluation.calibration import (
     T_CPN_GRID,
@@ -39,8 +41,6 @@ from .spotter.data import TrainingClip
 # above those that are swept for CRN.
 CPN_GRID = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
 ALARM_LIMITS = (0.1, 0.3)  # false alarms a minute
-HELD = "macro"  # the kind of movements that begin as an ME does and stay, or are slow and strong
-KEPT_FAMILY = "kept"  # movements of validation clips alone
 OVERALL = ("f1", "precision", "recall", "false_alarms_per_min", "truths")
 AT_LIMITS = tuple(f"recall_at_{limit:g}" for limit in ALARM_LIMITS)
 ALARMS = tuple(f"alarms_at_{limit:g}" for limit in ALARM_LIMITS)  # a minute, on the other half
@@ -63,7 +63,7 @@ class ScoredClip:
 class Counts(NamedTuple):
     """What is found in some clips: sums, from which every figure follows.
 
-    kept: of the MEs of KEPT_FAMILY. held_alarms: false alarms that overlap a held expression.
+    kept: of the MEs of KEPT. held_alarms: false alarms that overlap a held expression.
     """
 
     hits: int = 0
@@ -191,8 +191,8 @@ def _counts_of(clip: ScoredClip, spec: SpotterSpec) -> Counts:
         spotted=len(found),
         truths=len(clip.scored.start),
         ticks=clip.scored.scores.shape[1],
-        kept_hits=sum(clip.families[index] == KEPT_FAMILY for _, index in matched),
-        kept_truths=clip.families.count(KEPT_FAMILY),
+        kept_hits=sum(clip.families[index] == KEPT for _, index in matched),
+        kept_truths=clip.families.count(KEPT),
         held_alarms=int((false & on_held.any(1)).sum()),
     )
 
@@ -223,7 +223,7 @@ def score(
             windows = unrefined_windows(one.scores, spec, CPN_GRID[0])
             one = replace(one, windows=windows)
         origin = int(clip.times_ns[0])
-        spans = (clip.moves_ns or {}).get(HELD, np.empty((0, 2), np.int64))
+        spans = (clip.moves_ns or {}).get(MACRO, np.empty((0, 2), np.int64))
         held = to_ticks(spans[:, 0], spans[:, 1], origin, spec.grid_hz)
         scored.append(ScoredClip(one, clip.families, np.stack(held, 1), clip.face))
     return scored

@@ -22,3 +22,5 @@ surroundings     how far the rest of a face moved before an ME
 recognition      labels and intensity curves of the hits
 mesh_annotation  blinks, speech and quiet in real video, by rules on the mesh
 """
+
+SEED = 2026  # of every examination, where no other is given

@@ -14,6 +14,7 @@ from ...data.footage import VIDEOS
 from ...data.generator.families import USUAL
 from ...data.people import parts_for
 from ...errors import DataError, UsageError
+from . import SEED
 from .personal.command import personal
 from .stays_out import STAYS_OUT
 
@@ -37,8 +38,6 @@ Workers = Annotated[int, typer.Option(min=1, max=1024, help="processes that rend
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
 OneFamily = Annotated[str, typer.Option(help="whose MEs: usual or stays-out")]
-
-SEED = 2026
 
 exam.command()(personal)
 

@@ -24,6 +24,7 @@ from ...data.generator.movements.nuisances import draw_nuisances
 from ...data.generator.synthetic import Clip, Renderer
 from ...data.generator.timeline import Action, Recipe
 from ...errors import DataError
+from . import SEED
 from .recordings import Recording, crop_px
 from .stays_out.family import StaysOutFamily
 
@@ -36,7 +37,6 @@ EXAM_RECIPE = replace(
     speech_per_min=2.5,
     micro_px=(crop_px(0.5, 112), crop_px(2.5, 112)),  # 0.5 to 2.5 px of the reference crop
 )
-SEED = 2026
 SPLITS = ("test", "validation", "train")
 EDGE_S = 0.2  # between MEs and the ends of a clip
 

@@ -29,8 +29,9 @@ from ..calibration import (
     spotted_at,
 )
 from ..rates import OPERATING_POINT, AlarmLimits
+from . import SEED
 from .recordings import Say, silent
-from .rendering import EXAM_RECIPE, SEED, ClipPlan, RenderJob, recording_of, render_jobs, rendered
+from .rendering import EXAM_RECIPE, ClipPlan, RenderJob, recording_of, render_jobs, rendered
 from .segments import segments
 from .semireal.whole_clips import cut
 

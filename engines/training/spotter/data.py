@@ -28,6 +28,8 @@ from ...clips import (
     to_ticks,
 )
 from ...data.faces import SUFFIXES
+from ...data.generator.families import USUAL
+from ...data.generator.truth import DOUBTFUL, MICRO
 from ...errors import DataError
 from ...networks.mesnet import SpatialEncoder
 from ...specs import SpotterSpec
@@ -36,10 +38,7 @@ from ..targets import Truths
 from .frames import Augmentation, Frames, as_light, augment
 from .nuisance import Spans, reversed_spans, spans_by_kind, tick_labels
 
-MICRO = "micro"
-DOUBTFUL = "doubtful"  # neither ME nor none: as `engines.data.generator.truth` has it
 SPEECH = "speech"
-USUAL = "usual"  # the family of movements that sets before families have
 # Frames encoded at a time on a CPU whose cache holds what they need; not from the paper.
 ENCODED_AT_ONCE = 128
 # Action units of the lower face: amid speech an ME of these alone cannot be told from a syllable.

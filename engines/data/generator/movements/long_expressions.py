@@ -58,9 +58,7 @@ def draw_macros(
     def draw(start: float) -> Action:
         return draw_macro(rng, start, recipe, peak, measured)
 
-    count = number(rng, recipe.macro_per_min, seconds)
-    macros = spaced(rng, recipe, count, seconds - 0.2, micros, draw)
-    return macros + _overlapping(rng, recipe, recipe.macro_per_min, seconds, micros, draw)
+    return _beside_micros(rng, recipe, recipe.macro_per_min, seconds, micros, draw)
 
 
 def draw_macro(
@@ -101,9 +99,7 @@ def draw_sustained(
     def draw(start: float) -> Action:
         return draw_sustained_one(rng, start, recipe, peak, measured)
 
-    count = number(rng, recipe.sustained_per_min, seconds)
-    held = spaced(rng, recipe, count, seconds - 0.2, micros, draw)
-    return held + _overlapping(rng, recipe, recipe.sustained_per_min, seconds, micros, draw)
+    return _beside_micros(rng, recipe, recipe.sustained_per_min, seconds, micros, draw)
 
 
 def draw_sustained_one(
@@ -155,7 +151,7 @@ def draw_grimaces(
     return spaced(rng, recipe, count, seconds - 0.2, micros, draw)
 
 
-def _overlapping(
+def _beside_micros(
     rng: np.random.Generator,
     recipe: Recipe,
     per_min: float,
@@ -163,12 +159,14 @@ def _overlapping(
     micros: list[Action],
     draw: Callable[[float], Action],
 ) -> list[Action]:
-    """Expressions that may overlap MEs, at the recipe's share of `per_min`."""
+    """Expressions clear of every ME, at `per_min`, and by the recipe's share some that overlap."""
+    clear = spaced(rng, recipe, number(rng, per_min, seconds), seconds - 0.2, micros, draw)
     if not recipe.overlapping:
-        return []
+        return clear
     count = number(rng, recipe.overlapping * per_min, seconds)
     drawn = spaced(rng, recipe, count, seconds - 0.2, [], draw)
-    return [action for action in drawn if all(_is_calm(action, micro) for micro in micros)]
+    calm = [action for action in drawn if all(_is_calm(action, micro) for micro in micros)]
+    return clear + calm
 
 
 def _is_calm(action: Action, micro: Action) -> bool:

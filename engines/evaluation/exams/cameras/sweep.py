@@ -24,8 +24,9 @@ from ....clips import SECOND_NS
 from ....data.faces import FaceAsset, find_faces, load_face
 from ....errors import DataError, UsageError
 from ....runtime.engine import EngineSet
+from .. import SEED
 from ..recordings import Say, SpottingResult, silent
-from ..rendering import EXAM_RECIPE, SEED, ClipPlan, recording_of, render_jobs, rendered
+from ..rendering import EXAM_RECIPE, ClipPlan, recording_of, render_jobs, rendered
 from ..report import report
 from ..segments import examine_segments
 from .film import CANVAS, FRAME_HZ, FULL_WIDTH, SMALL_CANVAS, Film, Reception, film, received

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .. import SEED
+
 
 def personal(
     faces: Annotated[Path, typer.Option(help="folder of portraits")],
@@ -15,7 +17,7 @@ def personal(
     people: Annotated[int, typer.Option(min=1, max=1000, help="each of another face")] = 32,
     seconds: Annotated[float, typer.Option(min=20, max=3600, help="of each at each rate")] = 180.0,
     split: Annotated[str, typer.Option(help="test or validation")] = "test",
-    seed: Annotated[int, typer.Option(min=0, help="everything follows from it")] = 2026,
+    seed: Annotated[int, typer.Option(min=0, help="everything follows from it")] = SEED,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
     """Synthetic people with a rest of their own: a threshold for each against one for all."""

@@ -34,6 +34,7 @@ from ....runtime.engine import EngineSet
 from ....specs import SpotterSpec
 from ...calibration import clip_features
 from ...metrics import HIT_IOU, one_to_one
+from .. import SEED
 from ..clusters import Counts, interval, ratio
 from ..recordings import Recording, Say, silent
 from ..rendering import EXAM_RECIPE, SPLITS
@@ -56,7 +57,7 @@ class PeoplePlan:
     people: int = 32
     seconds: float = 180.0
     split: str = "test"
-    seed: int = 2026
+    seed: int = SEED
     recipe: Recipe = EXAM_RECIPE
 
 

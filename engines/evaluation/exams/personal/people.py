@@ -6,7 +6,6 @@ papers.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ....data.faces import FaceAsset
 from ....data.generator.actions import SIDES
 from ....data.generator.camera import Waves
+from ....data.generator.drawing import log_uniform
 from ....data.generator.synthetic import Renderer
 from ....data.generator.timeline import Action, Curve, Movement, Recipe, Unit
 
@@ -64,20 +64,16 @@ def draw_person(seed: int) -> Person:
         drawn = []
         for _ in range(SITES_EACH):
             unit = (str(rng.choice(SITES)), str(rng.choice(SIDES)))
-            drawn.append((unit, _log_uniform(rng, px)))
+            drawn.append((unit, log_uniform(rng, px)))
         return tuple(drawn)
 
     return Person(
-        blink_per_min=_log_uniform(rng, BLINKS_PER_MIN),
+        blink_per_min=log_uniform(rng, BLINKS_PER_MIN),
         blink_pull=float(rng.uniform(*BLINK_PULL)),
         speech_per_min=float(rng.choice(SPEECH_PER_MIN)),
         tremor=sites(TREMOR_PX),
         rest=sites(REST_PX),
     )
-
-
-def _log_uniform(rng: np.random.Generator, span: tuple[float, float]) -> float:
-    return math.exp(rng.uniform(*np.log(span)))
 
 
 class PersonRenderer(Renderer):

@@ -1,7 +1,7 @@
 """Movements of known time and strength in real video, in rows.
 
 warp         a face's motion warped into the frames of real video
-whole_clips  MEs in all quiet segments of a clip, which is aligned anew as a whole
+whole_clips  MEs in all quiet segments of a clip at once
 room         where in a clip MEs may be: quiet, or with a moving mouth; how many of each person
 shapes       what moves: MEs of either family, by part of the face; slow courses
 plays        an ME warped into a piece of footage, aligned and spotted

@@ -89,10 +89,8 @@ def played(
             image = footage.frames[i]
             strengths = strengths_at(list(actions), at_ns / SECOND_NS)
             if strengths and i in affines:
-                image = warp.apply(image, affines[i], strengths)
-                if sham:
-                    back = {unit: -strength for unit, strength in strengths.items()}
-                    image = warp.apply(image, affines[i], back)
+                move = warp.there_and_back if sham else warp.apply
+                image = move(image, affines[i], strengths)
             aligner.given = footage.meshes[i] if image is footage.frames[i] else None
             for face in aligner(image, at_ns).faces[:1]:
                 times.append(at_ns)

@@ -20,6 +20,7 @@ from ....data.footage import MeshAligner, read_footage
 from ....data.people import ClipPart
 from ....errors import DataError, UsageError
 from ....runtime.engine import EngineSet
+from .. import SEED
 from ..mesh_annotation import annotate
 from ..recordings import Say, silent
 from .planning import Stage, planned
@@ -42,7 +43,7 @@ class PlayOptions(NamedTuple):
     """
 
     places: int | None = None
-    seed: int = 2026
+    seed: int = SEED
     sham: bool = False
 
 

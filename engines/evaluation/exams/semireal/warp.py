@@ -66,6 +66,11 @@ class Warp:
         out[top:bottom, left:right][changed] = drawn[changed]
         return out
 
+    def there_and_back(self, frame: Pixels, affine: Matrix, strengths: Strengths) -> Pixels:
+        """The frame with the face moved and moved back: only the blur of both is left."""
+        opposite = {unit: -strength for unit, strength in strengths.items()}
+        return self.apply(self.apply(frame, affine, strengths), affine, opposite)
+
 
 def _box(back: Matrix, size: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Left, top, right, bottom (whole frame px) of the padded crop, within the frame."""

@@ -1,4 +1,4 @@
-"""MEs in all quiet segments of a clip at once, which is aligned anew as a whole.
+"""MEs in all quiet segments of a clip at once.
 
 `widths` examines clips so. Not from the papers.
 """
@@ -6,25 +6,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....alignment.registration import Pixels
 from ....clips import SECOND_NS
-from ....data.footage import Footage, MeshAligner, align_shots
+from ....data.footage import Footage
 from ....data.generator.behaviour import draw_micro
 from ....data.generator.motion import strengths_at
 from ....data.generator.timeline import Action, Movement, Recipe
 from ..mesh_annotation import Annotation, runs
 from ..recordings import Recording, crop_px
+from .planning import DISPLACEMENT_PX
+from .room import CLEAR_S, LEAD_S
 from .warp import Warp
 
-DISPLACEMENT_PX = (0.5, 3.0)  # reference px, log-uniform
 EVERY_S = 3.0  # of a quiet segment, one ME on average
-CLEAR_S = 0.1  # between an ME and the ends of its quiet segment
-LEAD_S = 0.5  # between an ME and the ends of the aligned segment, which the lags reach over
 TRIES = 8  # draws of an ME before it is left out
 
 
@@ -90,12 +88,11 @@ def plan(
 
 
 def warped(
-    footage: Footage, plans: Sequence[tuple[Warp, list[Action]]], sham: bool = False
+    footage: Footage, plans: Sequence[tuple[Warp, list[Action]]]
 ) -> Iterator[tuple[int, Pixels]]:
     """(time, image) of every frame of the footage, moved as planned.
 
-    A frame that nothing moves is the same object. sham: what is moved is moved back at once, so
-    that only the filter's blur is left.
+    A frame that nothing moves is the same object.
     """
     affines = dict(zip(footage.aligned.tolist(), footage.affines, strict=True))
     for i, frame in enumerate(footage.frames):
@@ -105,26 +102,7 @@ def warped(
             strengths = strengths_at(actions, at_ns / SECOND_NS)
             if strengths and i in affines:
                 image = warp.apply(image, affines[i], strengths)
-                if sham:
-                    opposite = {unit: -value for unit, value in strengths.items()}
-                    image = warp.apply(image, affines[i], opposite)
         yield at_ns, image
-
-
-def realign(footage: Footage, shots: Iterator[tuple[int, Pixels]]) -> Footage:
-    """Align the shots by an aligner of their own.
-
-    Frames that are the footage's own objects keep their meshes.
-    """
-    known: list[Any] = []
-
-    def with_meshes() -> Iterator[tuple[int, Pixels]]:
-        for i, (at_ns, image) in enumerate(shots):
-            known.append(footage.meshes[i] if image is footage.frames[i] else None)
-            yield at_ns, image
-
-    with MeshAligner(side=footage.crops.shape[-1], options=footage.options) as aligner:
-        return align_shots(footage.name, with_meshes(), aligner, keep_frames=False, known=known)
 
 
 def cut(footage: Footage, movements: Sequence[Movement] = ()) -> list[Recording]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ....data.footage import MeshAligner, read_footage
-from ....data.generator.drawing import Peak
+from ....data.generator.drawing import Peak, log_uniform
 from ....data.generator.timeline import Action, Curve, Movement, Recipe
 from ....data.generator.truth import MICRO, RETURN_S, truth_of
 from ....data.people import TABLE, ClipPart
@@ -104,7 +104,7 @@ class StaysOutFamily:
         Raises DataError where no field is of these regions.
         """
         field = self._choose(rng, regions)
-        target = math.exp(rng.uniform(*np.log(recipe.micro_px)))
+        target = log_uniform(rng, recipe.micro_px)
         strength = target / max(peak({field: 1.0}), 1e-6)
         curve, truth = draw_course(rng, start)
         onset, apex, offset = (round(second * 1e9) for second in truth)

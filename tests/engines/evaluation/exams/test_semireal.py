@@ -12,7 +12,7 @@ import pytest
 
 from microspot.engines.baseline import load
 from microspot.engines.clips import SECOND_NS
-from microspot.engines.data.footage import Footage, read_footage
+from microspot.engines.data.footage import Footage, MeshAligner, align_shots, read_footage
 from microspot.engines.data.generator.sites import REGION_OF
 from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.data.people import parts_for
@@ -40,7 +40,6 @@ from microspot.engines.evaluation.exams.semireal.whole_clips import (
     cut,
     draw_into,
     plan,
-    realign,
     warped,
 )
 from microspot.engines.loading import load_engines
@@ -114,7 +113,8 @@ def test_planned_movements_are_in_the_crops_and_only_then(quiet: Footage, dense:
     plans = plan(np.random.default_rng(3), quiet, annotate(quiet))
     moves = [a.movement for _, actions in plans for a in actions]
     assert moves
-    again = realign(quiet, warped(quiet, plans))
+    with MeshAligner(side=112, options=quiet.options) as aligner:
+        again = align_shots(quiet.name, warped(quiet, plans), aligner, keep_frames=False)
     assert np.array_equal(again.aligned, quiet.aligned)
     change = np.abs(again.crops.astype(int) - quiet.crops).mean((1, 2, 3))
     assert not change[again.at_ns <= min(m.onset_ns for m in moves)].any()
@@ -131,14 +131,14 @@ def test_planned_movements_are_in_the_crops_and_only_then(quiet: Footage, dense:
 def test_a_sham_moves_nothing_and_blurs_what_it_touches(quiet: Footage, dense: None) -> None:
     plans = plan(np.random.default_rng(3), quiet, annotate(quiet))
 
-    def change(sham: bool) -> np.ndarray:
+    def change(plans) -> np.ndarray:
         """Mean difference of each frame from the one that was filmed."""
-        frames = [image for _, image in warped(quiet, plans, sham)]
+        frames = [image for _, image in warped(quiet, plans)]
         pairs = zip(frames, quiet.frames, strict=True)
         return np.array([np.abs(a.astype(int) - b).mean() for a, b in pairs])
 
-    moved = change(sham=False)
-    back = change(sham=True)
+    moved = change(plans)
+    back = change([(SimpleNamespace(apply=w.there_and_back), actions) for w, actions in plans])
     touched = moved > 0
     assert touched.any()
     assert back[touched].sum() > 0
