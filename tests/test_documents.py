@@ -160,6 +160,29 @@ def test_python_of_the_readme_runs(tmp_path):
     assert "frames=30" in done.stdout.splitlines()[-1]
 
 
+def test_the_session_of_the_readme_is_what_the_program_prints(tmp_path):
+    """Frames and labels to the letter; scores move in their last digits from machine to machine."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    end = next(line for line in text.splitlines() if line.startswith('{"type": "end"'))
+    rows = re.findall(r"^,sample:synthetic:7,.*$", text, re.MULTILINE)
+    command = ["watch", "sample:synthetic:7", "--out", "events.csv", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "microspot.realtime", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.stdout.splitlines()[-1] == end, done.stderr
+    printed = (tmp_path / "events.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert len(rows) == 3
+    for shown, row in zip(rows, printed, strict=False):
+        *told, score, fps = shown.split(",")
+        *real, real_score, real_fps = row.split(",")
+        assert (told, fps) == (real, real_fps)
+        assert abs(float(score) - float(real_score)) < 0.001
+
+
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().split()) <= MOST_WORDS
 
