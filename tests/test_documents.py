@@ -161,7 +161,7 @@ def test_python_of_the_readme_runs(tmp_path):
 
 
 def test_the_session_of_the_readme_is_what_the_program_prints(tmp_path):
-    """Frames and labels to the letter; scores move in their last digits from machine to machine."""
+    """The end and the labels to the letter; on another processor the last digits move."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     end = next(line for line in text.splitlines() if line.startswith('{"type": "end"'))
     rows = re.findall(r"^,sample:synthetic:7,.*$", text, re.MULTILINE)
@@ -177,10 +177,12 @@ def test_the_session_of_the_readme_is_what_the_program_prints(tmp_path):
     printed = (tmp_path / "events.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert len(rows) == 3
     for shown, row in zip(rows, printed, strict=False):
-        *told, score, fps = shown.split(",")
-        *real, real_score, real_fps = row.split(",")
-        assert (told, fps) == (real, real_fps)
-        assert abs(float(score) - float(real_score)) < 0.001
+        told = shown.split(",")
+        real = row.split(",")
+        frames = zip(told[2:5], real[2:5], strict=True)
+        assert all(abs(int(a) - int(b)) <= 1 for a, b in frames), row
+        assert told[5:7] == real[5:7]
+        assert abs(float(told[7]) - float(real[7])) < 0.001
 
 
 def test_the_readme_is_short():
