@@ -17,7 +17,7 @@ from microspot.engines.errors import DataError, UsageError
 from microspot.engines.networks import spatial
 from microspot.engines.networks.mesnet import ClipClassifier, MESNet, load_mesnet
 from microspot.engines.networks.weights import save_weights
-from microspot.engines.specs import SpotterSpec
+from microspot.engines.specs import NUISANCES, SpotterSpec
 from microspot.engines.training.spotter.config import SpotterTraining, load_config
 from microspot.engines.training.spotter.data import (
     ClipSet,
@@ -314,7 +314,7 @@ def test_without_pretraining_a_run_begins_with_joint_training(folder: Path, tmp_
 
 
 def test_the_shipped_configuration_loads_and_unknown_keys_do_not(tmp_path: Path) -> None:
-    assert load_config().spec == SpotterSpec()
+    assert load_config().spec.nuisance == NUISANCES
     path = tmp_path / "mine.toml"
     path.write_text("joint_lr = 0.1\n[assignment]\ncopies = 2\n")
     assert load_config(path).assignment == Assignment(copies=2)
