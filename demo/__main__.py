@@ -40,6 +40,9 @@ def serve(
     engines: Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")] = None,
     backend: Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")] = "auto",
     labels: Annotated[int, typer.Option(help="emotion classes: 3 or 5")] = 3,
+    no_labels: Annotated[
+        bool, typer.Option("--no-labels", help="movement only: no emotion class is computed")
+    ] = False,
     threshold: Annotated[
         float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")
     ] = None,
@@ -70,7 +73,7 @@ def serve(
         host, port, name, tls_cert is not None, behind_proxy, read_password(password_file)
     )
 
-    from microspot.engines.loading import load_engines
+    from microspot.engines.loading import load_engines, wanted_labels
     from microspot.realtime.config import Settings
 
     from .app import build
@@ -80,7 +83,7 @@ def serve(
     with listen(binding) as listener:
         port = listener.getsockname()[1]
         setup = PipelineSetup.checked(
-            partial(load_engines, engines, backend, labels),
+            partial(load_engines, engines, backend, wanted_labels(labels, no_labels)),
             Settings.load(config, threshold=threshold),
         )
         limits = Limits(runs=runs)

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from microspot.engines.telemetry import GRADIO, switch_off
+from microspot.realtime.consent import NOTICE
 
 from .access.binding import Binding
 from .fragments import fragment
@@ -92,6 +93,7 @@ def _loader(tab: str, root: str) -> str:
 
 
 def _about(binding: Binding) -> str:
-    """The head of the page, with a button to log out where there is a password."""
+    """The head of the page with the notice, and a button to log out where there is a password."""
     logout = fragment("logout") if binding.password is not None else ""
-    return fragment("about").replace("[[logout]]", logout).replace("[[root]]", binding.root)
+    head = fragment("about").replace("[[notice]]", html.escape(" ".join(NOTICE)))
+    return head.replace("[[logout]]", logout).replace("[[root]]", binding.root)

@@ -36,7 +36,7 @@ CPU = "onnx"
 
 
 def load_engines(
-    folder: Path | str | None = None, backend: str = "auto", labels: int = 3
+    folder: Path | str | None = None, backend: str = "auto", labels: int | None = 3
 ) -> EngineSet:
     """Load, verify and start a set of engines.
 
@@ -45,23 +45,25 @@ def load_engines(
             weights, else a folder with `manifest.json`.
         backend: `auto`, or one of `BACKENDS`, which never falls back; tensorrt and rtx compute in
             FP16, or in float32 as `rtx:fp32`.
-        labels: 3 or 5 classes; weights without any recognizer give a set without one.
+        labels: 3 or 5 classes; weights without any recognizer give a set without one. None
+            leaves the recognizer out: no emotion class is computed.
 
     Raises:
         EngineError: weights are missing, changed or of another spec, or the backend is not there.
         UsageError: the backend does not exist, or neither 3 nor 5 labels are asked for.
     """
     chosen, precision, reason = choose_backend(backend)
-    if labels not in LABELS:
+    if labels is not None and labels not in LABELS:
         raise UsageError(f"labels {labels}: expected {' or '.join(map(str, LABELS))}")
     if folder is not None and str(folder) == BASELINE:
         from .baseline import load  # not at the top: the baseline is built on this package
 
         return load()
     weights = Weights.open(PACKAGED if folder is None else Path(folder))
-    recognizer = weights.recognizer(labels)
+    recognizer = None if labels is None else weights.recognizer(labels)
+    classes = labels or 0  # of the recognizer, where there is one
     try:
-        engines = _loader(chosen, precision)(weights.spotter, recognizer, labels, weights.read)
+        engines = _loader(chosen, precision)(weights.spotter, recognizer, classes, weights.read)
     except MicrospotError as error:
         if backend != AUTO or chosen == CPU:
             raise
@@ -69,7 +71,7 @@ def load_engines(
         reason = f"auto: ONNX Runtime on the CPU, since {chosen} cannot run: {error}"
         chosen = CPU
         precision = ""
-        engines = load_onnx(weights.spotter, recognizer, labels, weights.read)
+        engines = load_onnx(weights.spotter, recognizer, classes, weights.read)
     return EngineSet(
         name="packaged" if folder is None else weights.folder.resolve().name,
         backend=chosen,
@@ -83,6 +85,16 @@ def load_engines(
         backend_reason=reason,
         precision=precision or "fp32",
     )
+
+
+def wanted_labels(labels: int, no_labels: bool) -> int | None:
+    """What `load_engines` is asked for by the options --labels and --no-labels.
+
+    Raises UsageError where both are given.
+    """
+    if no_labels and labels != LABELS[0]:
+        raise UsageError(f"--no-labels computes no emotion class: leave --labels {labels} out")
+    return None if no_labels else labels
 
 
 def choose_backend(backend: str) -> tuple[str, str, str]:

@@ -20,6 +20,7 @@ from microspot.engines.alignment.aligner import Aligner, MediaPipeAligner
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.text.redaction import printable
+from microspot.engines.version import installed_version
 
 from .config import Settings
 from .cores import one_thread
@@ -43,6 +44,7 @@ from .sources.open import Source
 from .spotting.batching import InferenceSteps, run_batched
 from .spotting.streaming_nms import compile_nms
 
+THRESHOLDS = ("t_cpn", "t_crn", "t_nms")  # of the spec, which the `start` record gives
 IDLE_S = 0.05  # longest sleep of the loop when nothing came
 
 Draw = Callable[[Frame, list[View]], None]
@@ -153,15 +155,23 @@ class Pipeline:
         yield from self._round([(run, End()) for run in self._runs if not run.over])
 
     def describe(self) -> dict[str, Any]:
-        """The `start` record: sources, backend, grid, latency bounds derived from the spec."""
+        """The `start` record: sources, backend, grid, latency bounds derived from the spec.
+
+        With what a run can be told apart by later: version, weights, thresholds, labels.
+        """
         sources = [
             {"source": source.name, "started_utc": source.started_utc, "fps": source.rate_hz}
             for source in (run.feed.source for run in self._runs)
         ]
+        recognizer = self.engines.recognizer_spec
         return {
             "type": "start",
+            "version": installed_version(),
             "sources": sources,
             "engines": self.engines.name,
+            "digest": self.engines.digest,
+            "thresholds": {name: getattr(self._spec, name) for name in THRESHOLDS},
+            "labels": list(recognizer.labels) if recognizer else None,
             "backend": self.engines.backend,
             "why": self.engines.backend_reason,
             "grid_hz": self.engines.spotter.grid_hz,

@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..errors import DataError, MicrospotError, UsageError, missing_library
 from ..telemetry import switch_off
 from ..tensorrt.cache import cache_folder
 from ..text.redaction import redact, redact_uri, shown
+from ..version import installed_version
 
 # From ctrl-C, a supervisor, and a terminal that closes.
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,11 +51,7 @@ def _print_version(wanted: bool) -> None:
 
     if not wanted:
         return
-    try:
-        installed = version("microspot")
-    except PackageNotFoundError:
-        installed = "(not installed: a bare checkout)"
-    typer.echo(f"microspot {installed}")
+    typer.echo(f"microspot {installed_version()}")
     raise typer.Exit
 
 

@@ -1,4 +1,4 @@
-"""Command `microspot`: watch, evaluate, bench.
+"""Command `microspot`: watch, evaluate, bench, consent.
 
 An error is one line and an exit code; --debug adds the traceback.
 """
@@ -35,6 +35,9 @@ Sources = Annotated[
 Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")]
 Backend = Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")]
 Labels = Annotated[int, typer.Option(help="emotion classes: 3 or 5")]
+NoLabels = Annotated[
+    bool, typer.Option("--no-labels", help="movement only: no emotion class is computed")
+]
 Threshold = Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")]
 AlarmsPerMin = Annotated[
     float | None,
@@ -74,6 +77,7 @@ def watch(
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
     faces: Faces = None,
     labels: Labels = 3,
+    no_labels: NoLabels = False,
     threshold: Threshold = None,
     alarms_per_min: AlarmsPerMin = None,
     config: Config = None,
@@ -101,7 +105,7 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Watch sources and report each micro-expression: JSON lines, or a live table on a terminal."""
-    from microspot.engines.loading import load_engines
+    from microspot.engines.loading import load_engines, wanted_labels
 
     from ..config import Settings
     from ..processes.plan import process_count
@@ -125,7 +129,7 @@ def watch(
     opened = open_sources(sources, **opening)
     if show:
         outputs.append("window")
-    load = partial(load_engines, engines, backend, labels)
+    load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     build = partial(steps.build_sinks, outputs, as_json, provisional)
     count = process_count(
         len(opened),
@@ -156,6 +160,7 @@ def evaluate(
     engines: Engines = None,
     backend: Backend = "auto",
     labels: Labels = 3,
+    no_labels: NoLabels = False,
     threshold: Threshold = None,
     alarms_per_min: AlarmsPerMin = None,
     config: Config = None,
@@ -175,13 +180,13 @@ def evaluate(
 
     sample:synthetic knows its truth; other sources need --truth.
     """
-    from microspot.engines.loading import load_engines
+    from microspot.engines.loading import load_engines, wanted_labels
 
     from ..config import Settings
     from ..evaluate import evaluate as run
 
     settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
-    with load_engines(engines, backend, labels) as loaded:
+    with load_engines(engines, backend, wanted_labels(labels, no_labels)) as loaded:
         report = run(
             sources,
             loaded,
@@ -242,6 +247,17 @@ def bench(
     if out is not None:
         report["files"] = [str(path) for path in write_files(report, out)]
     _print(report, as_json)
+
+
+@app.command()
+def consent() -> None:
+    """Print what people in front of the camera should be told before it watches them."""
+    import textwrap
+
+    from ..consent import NOTICE
+
+    for paragraph in NOTICE:
+        typer.echo(textwrap.fill(paragraph, 80))
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:

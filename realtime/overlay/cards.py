@@ -52,7 +52,7 @@ def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) 
         _no_event(canvas, x0, x1, top + 58, view.note)
     if area.height >= FULL_CARD:
         bottom = top + 100
-        if finals:
+        if finals and finals[-1].label_scores:
             newest_is_final = events[-1] is finals[-1]
             heading = "label probabilities" if newest_is_final else "last final event"
             bottom = _label_bars(canvas, x0, x1, top + 112, heading, finals[-1])

@@ -4,6 +4,7 @@ base          what a sink is: `write` for records, `draw` for frames
 open          from a URI to a sink: the table SINKS
 text_files    JSON lines and CSV tables
 video_writer  the overlay as an H.264 file
+run_log       who made a recording, when and with what
 window        the overlay in a window
 elan          an ELAN annotation file
 html_report   a page with everything that was found

@@ -30,6 +30,7 @@ from ..errors import DataError, UsageError
 from ..overlay import draw
 from ..records import Frame, Pixels, View
 from .base import Sink, reason
+from .run_log import RunLog
 
 TIME_BASE = Fraction(1, 90_000)  # the clock of MPEG; divides 24, 25, 30, 50 and 60 Hz
 NOMINAL_HZ = 30  # what the rate control assumes; the times on the frames decide
@@ -181,23 +182,28 @@ def _fitted(image: Pixels, width: int, height: int) -> Pixels:
 
 
 class VideoSink(Sink):
-    """The overlay as an H.264 file with the frames' own times; one source per file."""
+    """The overlay as an H.264 file with the frames' own times; one source per file.
+
+    Beside it lies the log of the recording (see `run_log`).
+    """
 
     draws = True
 
     def __init__(self, path: Path) -> None:
+        self._log = RunLog(path)
         self._writer = VideoWriter(path)
         self.note = f"recording to {printable(path.name)}"
         self.notes = (self.note,)
 
     def write(self, record: dict[str, Any]) -> None:
-        """Raise UsageError where the `start` record names several sources."""
+        """Keep the log; raises UsageError where the `start` record names several sources."""
         if record["type"] == "start" and len(record["sources"]) > 1:
             name = self._writer.path.name
             count = len(record["sources"])
             raise UsageError(
                 f"{name} shows one source, not {count}; name one source, or leave {name} out"
             )
+        self._log.take(record)
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Append the overlay of a frame."""
@@ -205,5 +211,7 @@ class VideoSink(Sink):
         self._writer.write(image, frame.captured_ns)
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file; without a frame there is neither file nor log."""
         self._writer.close()
+        if not self._writer.frames:
+            self._log.remove()

@@ -1,4 +1,7 @@
-"""EventBuilder: a decision becomes an Event; a final one gets emotion and intensity."""
+"""EventBuilder: a decision becomes an Event; a final one gets emotion, intensity and apex.
+
+Without a recognizer no emotion is computed, and the displacement of the face gives the others.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microspot.engines.clips import nearest_frames
+from microspot.engines.displacement import displacement, relative
 from microspot.engines.intervals import rounded
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.specs import RecognizerSpec
 
 from ..records import UNCERTAIN, Event
 from .batching import InferenceRequest, InferenceSteps
@@ -18,6 +23,8 @@ from .nuisance_history import NuisanceHistory
 from .ring import Ring
 from .streaming_nms import Decision, Key
 from .time_grid import TimeGrid
+
+PLAIN_FRAMES = RecognizerSpec().frames  # crops of the curve where there is no recognizer
 
 
 class EventBuilder:
@@ -50,7 +57,7 @@ class EventBuilder:
         self._label_floor = label_floor
 
     def build(self, decision: Decision, epoch: int) -> InferenceSteps[Event]:
-        """The event of a decision, with emotion and intensity where it is final.
+        """The event of a decision; a final one with intensity, apex and, by a recognizer, emotion.
 
         epoch: UTC start of a live connection, 0 for files (part of the id).
         """
@@ -61,7 +68,7 @@ class EventBuilder:
         if event.onset_ns < oldest_ns:
             self.boundaries_lost += 1
         if self.engines.recognizer is None:
-            return event
+            return self._measured(event)
         return (yield from self._recognized(event))
 
     def _timed(self, decision: Decision, epoch: int) -> Event:
@@ -91,21 +98,47 @@ class EventBuilder:
         """The event with its emotion by CMNet [S2]; its apex is where the intensity peaks."""
         spec = self.engines.recognizer_spec
         assert spec is not None
-        times_ns = np.linspace(event.onset_ns, event.offset_ns, spec.frames, dtype=np.float64)
-        indices = self._nearest(times_ns)
-        clip = np.stack([self._crops[int(index)] for index in indices])
+        times_ns, indices, clip = self._clip(event, spec.frames)
         out = yield InferenceRequest("recognizer", {"clip": clip[None]})
         probabilities = out["classes"][0]
-        intensity = out["intensity"][0]
         best = int(probabilities.argmax())
-        peak = int(intensity.argmax())
         label_floor = spec.label_floor if self._label_floor is None else self._label_floor
+        named = replace(
+            event,
+            label=spec.labels[best] if probabilities[best] >= label_floor else UNCERTAIN,
+            label_scores=dict(zip(spec.labels, map(float, probabilities), strict=True)),
+        )
+        return self._peaked(named, times_ns, indices, out["intensity"][0])
+
+    def _measured(self, event: Event) -> Event:
+        """The event with the displacement of the face as its intensity, relative to its peak."""
+        times_ns, indices, clip = self._clip(event, PLAIN_FRAMES)
+        return self._peaked(event, times_ns, indices, relative(displacement(clip)))
+
+    def _clip(
+        self, event: Event, length: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]]:
+        """Even times on the event's interval (N,), the crops nearest to them (N,) and (N, 3, S, S).
+
+        Nothing is blended [S2].
+        """
+        times_ns = np.linspace(event.onset_ns, event.offset_ns, length, dtype=np.float64)
+        indices = self._nearest(times_ns)
+        return times_ns, indices, np.stack([self._crops[int(index)] for index in indices])
+
+    def _peaked(
+        self,
+        event: Event,
+        times_ns: NDArray[np.float64],
+        indices: NDArray[np.int64],
+        intensity: NDArray[np.float32],
+    ) -> Event:
+        """The event with its intensity (N,), whose peak is the apex."""
+        peak = int(intensity.argmax())
         return replace(
             event,
             apex_ns=rounded(times_ns[peak]),
             apex_frame=self._source_frames(indices[peak : peak + 1])[0],
-            label=spec.labels[best] if probabilities[best] >= label_floor else UNCERTAIN,
-            label_scores=dict(zip(spec.labels, map(float, probabilities), strict=True)),
             intensity=tuple(float(value) for value in intensity),
         )
 

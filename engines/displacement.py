@@ -1,0 +1,71 @@
+"""How far a face has moved since an event's onset: its curve where no network says it.
+
+Without a recognizer nothing says where an event peaks. An expression moves parts of a face away
+from where they were at the onset and back, so the apex is where they are farthest from there. The
+optical flow (DIS, of OpenCV) from the first crop to each other one gives the way of every pixel;
+what all of the crop shares is the head's, and is taken off; the parts that move most decide, since
+micro-expressions are local. No class is computed. Not from the papers, and none of the numbers is.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .specs import LUMA
+
+SIDE = 112  # px to which crops are brought, so that the numbers do not depend on the weights
+BLOCK = 8  # px: a grid of 14 x 14 means
+STRONGEST = 0.05  # share of blocks that decide
+PATCH_STRIDE = 4  # px between the patches that the flow follows
+
+
+def displacement(clip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Displacement since the first crop in px of a crop of 112 px: clip (N, 3, S, S) RGB -> (N,).
+
+    The first value is 0.
+    """
+    flow = _dense_flow()
+    onset = _grey(clip[0])
+    moved = [0.0]
+    for crop in clip[1:]:
+        moved.append(_strongest(flow.calc(onset, _grey(crop), None)))
+    return np.array(moved, np.float32)
+
+
+def relative(moved: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A curve (N,) divided by its peak, 0 to 1; all zeros where nothing moved."""
+    peak = float(moved.max())
+    return moved / np.float32(peak) if peak > 0 else np.zeros_like(moved)
+
+
+def _dense_flow() -> cv2.DISOpticalFlow:
+    """DIS at full resolution and without its smoothing.
+
+    Its preset FAST sees a third of a local movement of 2 px, this one all but 3 % of it, in 1.8 ms
+    a pair.
+    """
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    flow.setFinestScale(0)
+    flow.setPatchStride(PATCH_STRIDE)
+    flow.setVariationalRefinementIterations(0)
+    return flow
+
+
+def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The luma (112, 112) of a crop (3, S, S)."""
+    luma = np.tensordot(np.array(LUMA, np.float32), crop.astype(np.float32), axes=(0, 0))
+    if luma.shape != (SIDE, SIDE):
+        luma = cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    grey: NDArray[np.uint8] = np.rint(luma).astype(np.uint8)
+    return grey
+
+
+def _strongest(flow: NDArray[np.float32]) -> float:
+    """Mean length of the block flows that are longest, less the flow of all: (112, 112, 2)."""
+    per_side = SIDE // BLOCK
+    blocks = flow.reshape(per_side, BLOCK, per_side, BLOCK, 2).mean((1, 3)).reshape(-1, 2)
+    lengths = np.linalg.norm(blocks - np.median(blocks, axis=0), axis=1)
+    count = int(len(lengths) * STRONGEST)
+    return float(np.sort(lengths)[-count:].mean())
