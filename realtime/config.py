@@ -22,6 +22,7 @@ from .errors import UsageError
 
 BRIDGE = BridgeOptions()
 SECONDS = (0.001, 1e9)  # least and most of --seconds: its nanoseconds fit 64 bits
+KEEP_DAYS = (0.001, 36_500.0)  # least and most of --keep
 # Ticks of the ring beyond a cluster: reach of its last window, lags of the encoder, look-ahead.
 RING_SPARE_TICKS = 60
 

@@ -99,17 +99,22 @@ def follow(records: RecordSource, sinks: Sequence[Sink]) -> Outcome:
 class _WorkingSinks:
     """The sinks that have not failed.
 
-    One that fails ends the run in good order: the others get everything that was seen.
+    One that fails ends the run in good order: the others get everything that was seen. What tells
+    comes last, so that a final event that was read from standard output is in every store; where a
+    store has failed, final events are no longer told.
     """
 
     def __init__(self, sinks: Sequence[Sink], stop: Callable[[], None]) -> None:
-        self._working = list(sinks)
+        self._working = sorted(sinks, key=lambda sink: sink.tells)
+        self._store_failed = False
         self._stop = stop
         self._failure: Exception | None = None
 
     def write(self, record: dict[str, Any]) -> None:
+        final = record["type"] == "event" and record["status"] == "final"
         for sink in self._working.copy():
-            self._try(sink, partial(sink.take, record))
+            if not (sink.tells and final and self._store_failed):
+                self._try(sink, partial(sink.take, record))
 
     def draw(self, frame: Frame, views: list[View]) -> None:
         for sink in self._working.copy():
@@ -126,6 +131,7 @@ class _WorkingSinks:
             act()
         except Exception as error:
             self._working.remove(sink)
+            self._store_failed = self._store_failed or sink.stores
             self._failure = self._failure or error
             self._stop()
 

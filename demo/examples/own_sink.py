@@ -31,7 +31,7 @@ class Sentences(Sink):
         self.file.close()
 
 
-SINKS[".txt"] = lambda uri, provisional: Sentences(Path(uri))  # the one line
+SINKS[".txt"] = lambda uri, options: Sentences(Path(uri))  # the one line
 
 if __name__ == "__main__":
     source = sys.argv[1] if len(sys.argv) > 1 else "sample:synthetic:7"

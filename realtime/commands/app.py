@@ -1,4 +1,4 @@
-"""Command `microspot`: watch, evaluate, bench, consent.
+"""Command `microspot`: watch, evaluate, bench, consent, forget.
 
 An error is one line and an exit code; --debug adds the traceback.
 """
@@ -15,6 +15,7 @@ import typer
 from microspot.engines.commands.entry_point import run_command, version_option
 from microspot.engines.evaluation.metrics import HIT_IOU
 from microspot.engines.running_neutral import RATES
+from microspot.engines.text.redaction import redact_uri
 
 from ..errors import UsageError
 
@@ -71,7 +72,8 @@ def watch(
     out: Annotated[
         list[str] | None,
         typer.Option(
-            help="events.jsonl | events.csv | events.eaf | report.html | overlay.mp4; repeatable"
+            help="events.jsonl | events.csv | events.db | events.eaf | report.html | overlay.mp4; "
+            "repeatable"
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
@@ -98,6 +100,9 @@ def watch(
         ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="stop after this much stream time")] = None,
+    keep: Annotated[
+        float | None, typer.Option(help="days after which events leave a database")
+    ] = None,
     provisional: Annotated[
         bool, typer.Option("--provisional", help="print provisional and withdrawn events too")
     ] = False,
@@ -118,6 +123,7 @@ def watch(
     outputs = list(out or [])
     steps.check_seconds(seconds)
     steps.check_outputs(sources, outputs)
+    steps.check_keep(keep, outputs)
     opening = steps.opening_options(
         fps=fps,
         size=size,
@@ -130,7 +136,7 @@ def watch(
     if show:
         outputs.append("window")
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
-    build = partial(steps.build_sinks, outputs, as_json, provisional)
+    build = partial(steps.build_sinks, outputs, as_json, provisional, keep)
     count = process_count(
         len(opened),
         settings,
@@ -258,6 +264,19 @@ def consent() -> None:
 
     for paragraph in NOTICE:
         typer.echo(textwrap.fill(paragraph, 80))
+
+
+@app.command()
+def forget(
+    source: Annotated[str, typer.Argument(help="as it was given to watch, or as events name it")],
+    db: Annotated[Path, typer.Option(help="database that --out wrote")] = Path("events.db"),
+) -> None:
+    """Delete all events of a source from a database, for good."""
+    from ..sinks.database.erase import forget as erase
+    from ..sources.address import names_of
+
+    count = erase(db, names_of(source))
+    typer.echo(f"microspot: {count} events of {redact_uri(source)} are gone from {db}")
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """What `microspot watch` does once its options are read.
 
-check_seconds, check_outputs      refuse what cannot be meant
+check_seconds, check_outputs,
+check_keep                        refuse what cannot be meant
 opening_options                   how its sources are opened
 build_sinks                       where records and pictures go
 watch_here or watch_in_processes  the run itself
@@ -17,7 +18,7 @@ from typing import Any
 
 from microspot.engines.runtime.engine import EngineSet
 
-from ..config import SECONDS, Settings
+from ..config import KEEP_DAYS, SECONDS, Settings
 from ..errors import UsageError
 from ..processes.group import ProcessGroup
 from ..sinks.base import Sink
@@ -29,6 +30,7 @@ from ..watch import Outcome, follow, watch
 
 LoadEngines = Callable[[], EngineSet]
 BuildSinks = Callable[[], list[Sink]]
+DATABASE = ".db"
 
 
 def check_seconds(seconds: float | None) -> None:
@@ -49,6 +51,17 @@ def check_outputs(uris: Sequence[str], outputs: Sequence[str]) -> None:
         folder = path.resolve().parent
         if any(path.samefile(source) or folder == source.resolve() for source in sources):
             raise UsageError(f"--out {output} is one of the sources: choose another file")
+
+
+def check_keep(days: float | None, outputs: Sequence[str]) -> None:
+    """Raise UsageError for a wrong number of days, and where nothing is kept that could go."""
+    if days is None:
+        return
+    least, most = KEEP_DAYS
+    if not least <= days <= most:
+        raise UsageError(f"--keep {days:g}: give days, from {least:g} to {most:g}")
+    if not any(Path(output).suffix.lower() == DATABASE for output in outputs):
+        raise UsageError(f"--keep deletes events of a database: add --out events{DATABASE}")
 
 
 def opening_options(
@@ -84,14 +97,16 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return width, height
 
 
-def build_sinks(outputs: Sequence[str], as_json: bool, provisional: bool) -> list[Sink]:
+def build_sinks(
+    outputs: Sequence[str], as_json: bool, provisional: bool, keep_days: float | None
+) -> list[Sink]:
     """Standard output, as JSON lines or the live table of a terminal, and every output named."""
     standard_output: Sink
     if as_json or not sys.stdout.isatty():
         standard_output = open_sink("-", provisional=provisional)
     else:
         standard_output = LiveTable()
-    return [standard_output, *(open_sink(output) for output in outputs)]
+    return [standard_output, *(open_sink(output, keep_days=keep_days) for output in outputs)]
 
 
 def watch_here(

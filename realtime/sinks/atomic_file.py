@@ -37,7 +37,9 @@ def _replace(path: Path, content: bytes | None) -> None:
             return
         part = path.with_name(_shortened(path.name) + PART)
         try:
-            part.write_bytes(b"" if content is None else content)
+            with part.open("wb", buffering=0) as file:
+                file.write(content or b"")
+                os.fsync(file.fileno())  # else a crash could leave an empty file of the new name
             if content is not None:
                 os.replace(part, path)
         finally:

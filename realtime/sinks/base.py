@@ -21,12 +21,17 @@ class Sink:
     """A context manager for the records of a run and, where `draws` is true, its frames.
 
     A sink of your own overrides `write`, `draw` or both. wants_provisional: whether provisional and
-    withdrawn events are written too; note: what the people in front of the camera must be told of
-    this sink; notes: the notes of all sinks of the run, which its pictures show (see `announce`).
+    withdrawn events are written too; stores: whether what `write` has returned from is kept,
+    whatever happens to the program; tells: whether whoever reads the sink may take a final event
+    for stored, so that it is written after all others; note: what the people in front of the camera
+    must be told of this sink; notes: the notes of all sinks of the run, which its pictures show
+    (see `announce`).
     """
 
     wants_provisional = False
     draws = False
+    stores = False
+    tells = False
     note = ""
     notes: tuple[str, ...] = ()
 

@@ -13,6 +13,8 @@ class CallbackSink(Sink):
     provisional: whether provisional and withdrawn events are passed on too.
     """
 
+    tells = True
+
     def __init__(self, call: Write, provisional: bool) -> None:
         self.wants_provisional = provisional
         self._call = call

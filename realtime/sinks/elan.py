@@ -26,6 +26,8 @@ SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 class ElanSink(Sink):
     """Final events in one .eaf file. Raises DataError when it cannot be written."""
 
+    stores = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._events: list[JsonRecord] = []

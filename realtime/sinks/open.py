@@ -1,11 +1,12 @@
 """From a URI to a sink: `open_sink(uri)` and the kinds that it knows.
 
-An existing file is overwritten.
+An existing file is overwritten, except a database, to which a run is added.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,46 @@ from microspot.engines.text.redaction import redact_uri
 from ..errors import UsageError
 from .base import Sink, Write
 from .callback import CallbackSink
+from .database.sink import DatabaseSink
 from .elan import ElanSink
 from .html_report import ReportSink
 from .text_files import CsvSink, JsonLinesSink, LineFile, StandardOutput
 from .video_writer import VideoSink
 from .window import WindowSink
 
-# By kind: (URI or callable, whether provisional events are wanted) -> the sink.
-SINKS: dict[str, Callable[[Any, bool], Sink]] = {
-    "-": lambda uri, provisional: JsonLinesSink(StandardOutput(), provisional),
-    ".jsonl": lambda uri, provisional: JsonLinesSink(LineFile(Path(uri)), provisional),
-    ".csv": lambda uri, provisional: CsvSink(Path(uri)),
-    ".mp4": lambda uri, provisional: VideoSink(Path(uri)),
-    ".eaf": lambda uri, provisional: ElanSink(Path(uri)),
-    ".html": lambda uri, provisional: ReportSink(Path(uri)),
-    "callback": CallbackSink,
-    "window": lambda uri, provisional: WindowSink(),
+
+@dataclass(frozen=True)
+class SinkOptions:
+    """How a sink was asked to open.
+
+    provisional: whether provisional events are wanted; keep_days: after which stored events are
+    deleted, None for never.
+    """
+
+    provisional: bool = False
+    keep_days: float | None = None
+
+
+# By kind: (URI or callable, options) -> the sink.
+SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
+    "-": lambda uri, options: JsonLinesSink(StandardOutput(), options.provisional),
+    ".jsonl": lambda uri, options: JsonLinesSink(LineFile(Path(uri)), options.provisional),
+    ".csv": lambda uri, options: CsvSink(Path(uri)),
+    ".db": lambda uri, options: DatabaseSink(Path(uri), options.keep_days),
+    ".mp4": lambda uri, options: VideoSink(Path(uri)),
+    ".eaf": lambda uri, options: ElanSink(Path(uri)),
+    ".html": lambda uri, options: ReportSink(Path(uri)),
+    "callback": lambda uri, options: CallbackSink(uri, options.provisional),
+    "window": lambda uri, options: WindowSink(),
 }
 
 
-def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
+def open_sink(
+    uri: str | Write, *, provisional: bool = False, keep_days: float | None = None
+) -> Sink:
     """Open the sink of `uri`: '-', 'stdout', 'window', a path with an ending in SINKS, a callable.
 
-    Raises UsageError for another kind, DataError when the output cannot be opened.
+    See SinkOptions. Raises UsageError for another kind, DataError when the output cannot be opened.
     """
     if callable(uri):
         kind = "callback"
@@ -47,7 +65,7 @@ def open_sink(uri: str | Write, *, provisional: bool = False) -> Sink:
     if kind not in SINKS:
         kinds = f"'-' (JSON lines on stdout), 'window' or a path ending in {_endings()}"
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
-    return SINKS[kind](uri, provisional)
+    return SINKS[kind](uri, SinkOptions(provisional, keep_days))
 
 
 def _endings() -> str:

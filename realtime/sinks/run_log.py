@@ -17,6 +17,7 @@ from .atomic_file import check_writable, replace_file
 from .base import JsonRecord
 
 ENDING = ".run.json"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # UTC; later times sort later
 
 
 class RunLog:
@@ -62,4 +63,4 @@ def user() -> str:
 
 def now_utc() -> str:
     """The time now, to the second, such as 2026-11-30T12:00:00Z."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime(TIME_FORMAT)

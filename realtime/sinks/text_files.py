@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,17 +31,23 @@ class LineFile:
         self._size = 0
         try:
             self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (lives as long as the sink)
+            self._on_disk = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         except OSError as error:
             raise DataError(f"cannot write {path}: {reason(error)}") from error
 
     def append(self, line: str) -> None:
-        """Write `line` (with its end) whole; raises DataError with the file as it was before."""
+        """Write `line` (with its end) whole, down to the disk.
+
+        Raises DataError with the file as it was before.
+        """
         data = line.encode("utf-8", "surrogateescape")
         unwritten = memoryview(data)
         try:
             while unwritten:
                 written = self._file.write(unwritten)
                 unwritten = unwritten[written:]
+            if self._on_disk:
+                os.fdatasync(self._file.fileno())
         except OSError as error:
             if self._file.seekable() and self.path.is_file():
                 self._file.truncate(self._size)
@@ -81,6 +88,8 @@ class JsonLinesSink(Sink):
 
     def __init__(self, lines: LineFile | StandardOutput, provisional: bool) -> None:
         self.wants_provisional = provisional
+        self.stores = isinstance(lines, LineFile)
+        self.tells = not self.stores
         self._lines = lines
 
     def write(self, record: dict[str, Any]) -> None:
@@ -100,6 +109,8 @@ class CsvSink(Sink):
     source, empty where it says nothing. Names that a spreadsheet would take for formulas are
     escaped; `read_table` gives them back.
     """
+
+    stores = True
 
     def __init__(self, path: Path) -> None:
         self._lines = LineFile(path)

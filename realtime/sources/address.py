@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import urllib.parse
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from microspot.engines.text.redaction import (
 
 from ..errors import UsageError
 
-__all__ = ["Address", "parse", "redact"]
+__all__ = ["Address", "names_of", "parse", "redact"]
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _RESERVED = set(":/?#[]@!$&'()*+,;=% ")  # of a URI (RFC 3986, 2.2), and % itself
@@ -81,6 +82,17 @@ def parse(uri: str) -> Address:
             )
         return Address("stream", uri, printable(redact_uri(uri)))
     return _on_disk(uri)
+
+
+def names_of(uri: str) -> set[str]:
+    """What events may call the source of `uri`: itself as it may be shown, and its address's name.
+
+    For a source that may be gone: neither needs to be there.
+    """
+    names = {printable(redact_uri(uri))}
+    with suppress(UsageError):
+        names.add(parse(uri).name)
+    return names
 
 
 def is_number(uri: str) -> bool:
