@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from microspot.engines.telemetry import GRADIO, switch_off
-from microspot.realtime.consent import NOTICE
+from microspot.realtime.overlay.consent import NOTICE
 
 from .access.binding import Binding
 from .fragments import fragment

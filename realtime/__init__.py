@@ -27,7 +27,6 @@ The modules:
     config      every setting, with its default
     watch       from a pipeline to sinks; interruptions, warnings, exit code
     evaluate    the live pipeline on annotated video, scored
-    consent     what people in front of the camera are told
     meter       time per stage, frame rate of a source
     cores       one thread of OpenCV while a pipeline is open
     errors      the expected errors and their exit codes

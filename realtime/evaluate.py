@@ -5,7 +5,6 @@ Events come from the code that runs live, figures from `engines.evaluation.metri
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from microspot.engines.data.annotations import Interval, read_table
+from microspot.engines.data.annotations import Interval
+from microspot.engines.data.coded.pairing import CodedInterval
 from microspot.engines.evaluation.metrics import (
     HIT_IOU,
     match,
@@ -25,12 +25,11 @@ from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.text.redaction import printable, redact_uri
 
 from .config import Settings
-from .errors import DataError, UsageError
 from .gaps import joined
 from .pipeline import Pipeline, SourceEnd
 from .records import DropCause, Event, Frame, Gap, View
-from .sources.images.image_folder import ImageFolder
 from .sources.open import Source, open_sources
+from .sources.truth import Truth, counted_from_0, in_frames, known_to, of_video, read_truth, within
 
 
 def evaluate(
@@ -46,16 +45,17 @@ def evaluate(
 ) -> dict[str, Any]:
     """Precision, recall, F1, false alarms per minute and decision delay of the live pipeline.
 
-    truth: a table of true intervals whose `video` is the source's name; None takes what the source
-    itself knows (sample:synthetic). fps: rate of folders of images; file_numbers: the truth uses
-    the numbers in the names of these images, not places counted from 0. Raises UsageError where
-    neither truth is there, DataError for truth beyond the video.
+    truth: a table of true intervals whose `video` is the source's name, or a file of a coding tool
+    (see `engines.data.coded`); None takes what the source itself knows (sample:synthetic). fps:
+    rate of folders of images; file_numbers: the truth uses the numbers in the names of these
+    images, not places counted from 0. Raises UsageError where neither truth is there, DataError for
+    truth beyond the video.
 
     Truth counts for spotting alone where it has no label, or one that the engine does not know:
     `unlabelled` and `labels_left_out` say how often.
     """
     match([], [], rule, iou)  # refuses a wrong rule before any video runs
-    table = None if truth is None else read_table(truth)
+    table = None if truth is None else read_truth(truth)
     pooled = _Pooled()
     for source in open_sources(uris, fps=fps):
         pooled.add(*_watch(source, table, engines, settings, file_numbers))
@@ -74,7 +74,7 @@ def evaluate(
 
 def _watch(
     source: Source,
-    table: list[Interval] | None,
+    table: Truth | None,
     engines: EngineSet,
     settings: Settings,
     file_numbers: bool,
@@ -86,10 +86,16 @@ def _watch(
     if table is None:
         classes = len(engines.recognizer_spec.labels) if engines.recognizer_spec else 3
         observed = observe(source, engines, settings)
-        return _known_to(source, observed.times, classes), observed
-    rows = _counted_from_0(source, _of_video(source, table), file_numbers)
+        return known_to(source, observed.times, classes), observed
+    coded = [row for row in table if isinstance(row, CodedInterval)]
+    if coded:
+        coded = of_video(source, coded)
+        observed = observe(source, engines, settings)
+        return in_frames(source, coded, observed.times), observed
+    framed = [row for row in table if isinstance(row, Interval)]
+    rows = counted_from_0(source, of_video(source, framed), file_numbers)
     observed = observe(source, engines, settings)
-    return _within(source, rows, observed.frames), observed
+    return within(source, rows, observed.frames), observed
 
 
 def _recognition(
@@ -196,122 +202,3 @@ def as_interval(event: Event) -> Interval:
         label=event.label,
         score=event.score,
     )
-
-
-def _some_videos(rows: list[Interval]) -> str:
-    """The first three names of videos in a table."""
-    names = sorted({row.video for row in rows})
-    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-
-
-def _of_video(source: Source, table: list[Interval]) -> list[Interval]:
-    """The rows of a source, by its name or, where that gives none, by its name's stem."""
-    for name in (source.name, Path(source.name).stem):
-        rows = [row for row in table if row.video == name]
-        if rows:
-            return [replace(row, video=source.name) for row in rows]
-    videos = _some_videos(table)
-    raise DataError(f"the truth table has no video {source.name!r}: its videos are {videos}")
-
-
-def _counted_from_0(source: Source, rows: list[Interval], file_numbers: bool) -> list[Interval]:
-    """`rows` with frames counted from 0, which they are unless they use `file_numbers`.
-
-    Raises UsageError where the names of images give no numbers, DataError for a number that no
-    image has.
-    """
-    if not file_numbers:
-        return rows
-    places = _file_numbers(source)
-    if not places:
-        raise UsageError(
-            f"{source.name}: --file-numbers needs a folder of images whose names end in different "
-            "numbers"
-        )
-    for row in rows:
-        for number in (row.onset, row.apex, row.offset):
-            if number is not None and number not in places:
-                raise DataError(
-                    f"{source.name}: the truth names frame {number}, but no image has that "
-                    f"number: they go from {min(places)} to {max(places)}"
-                )
-    return [_renumbered(row, places) for row in rows]
-
-
-def _renumbered(row: Interval, places: dict[int, int]) -> Interval:
-    """A row whose frames are numbers of files, with the places of these files instead."""
-    return replace(
-        row,
-        onset=places[row.onset],
-        offset=places[row.offset],
-        apex=None if row.apex is None else places[row.apex],
-    )
-
-
-def _file_numbers(source: Source) -> dict[int, int]:
-    """Places of a folder's images by the numbers in which their names end.
-
-    Empty unless every image has a number of its own.
-    """
-    if not isinstance(source, ImageFolder):
-        return {}
-    places = {}
-    for place, file in enumerate(source.files):
-        number = re.search(r"(\d{1,18})\D*$", file.stem)
-        if number:
-            places[int(number[1])] = place
-    return places if len(places) == len(source.files) else {}
-
-
-def _within(source: Source, rows: list[Interval], frames: int) -> list[Interval]:
-    """`rows` as they are; raises DataError where one lies beyond the frames of the video.
-
-    An interval beyond them cannot be found and would count as a miss.
-    """
-    outside = [row for row in rows if row.onset < 0 or row.offset >= frames]
-    if not outside:
-        return rows
-    first = min(row.onset for row in outside)
-    last = max(row.offset for row in outside)
-    places = _file_numbers(source)
-    advice = "the first frame is 0"
-    if places and all(row.onset in places and row.offset in places for row in rows):
-        advice = (
-            "the truth seems to use the numbers in the names of the images, which begin at "
-            f"{min(places)}: add --file-numbers"
-        )
-    raise DataError(
-        f"truth frames {first}-{last} lie beyond the {frames} frames of {source.name}: {advice}"
-    )
-
-
-def _known_to(source: Source, times: list[int], classes: int) -> list[Interval]:
-    """The truth that the source itself knows, in the frames nearest in time.
-
-    times: capture times (ns) of all frames; classes: of the label set. Raises UsageError for a
-    source that knows none.
-    """
-    movements = getattr(source, "truth", None)
-    if movements is None:
-        raise UsageError(
-            f"{source.name} does not know its truth: give --truth TABLE.csv, "
-            "or use sample:synthetic"
-        )
-    captured_ns = np.asarray(times)
-
-    def nearest_frame(at_ns: int) -> int:
-        return int(np.abs(captured_ns - at_ns).argmin())
-
-    return [
-        Interval(
-            subject="",
-            video=source.name,
-            onset=nearest_frame(movement.onset_ns),
-            apex=nearest_frame(movement.apex_ns),
-            offset=nearest_frame(movement.offset_ns),
-            type=movement.kind,
-            label=movement.label(classes),
-        )
-        for movement in movements
-        if movement.kind in ("micro", "macro")
-    ]

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from microspot.engines.alignment.aligner import Aligner, MediaPipeAligner
+from microspot.engines.commands.version import installed_version
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.text.redaction import printable
-from microspot.engines.version import installed_version
 
 from .config import Settings
 from .cores import one_thread

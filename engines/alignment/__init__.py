@@ -6,6 +6,7 @@ face_tracks    which face of a frame is which of the last one
 stabilizer     one face held still against a reference, over one segment
 registration   how a face has moved since its reference was taken, sub-pixel
 face_template  where the parts of a face lie in its crop
+displacement   how far a face has moved since an event's onset
 affine         maps of the plane
 bridge         how long a face may be missing
 """

@@ -17,7 +17,7 @@ from ..errors import DataError, MicrospotError, UsageError, missing_library
 from ..telemetry import switch_off
 from ..tensorrt.cache import cache_folder
 from ..text.redaction import redact, redact_uri, shown
-from ..version import installed_version
+from .version import installed_version
 
 # From ctrl-C, a supervisor, and a terminal that closes.
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

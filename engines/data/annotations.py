@@ -8,13 +8,12 @@ keys stay text.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
-from .tables import read_rows
+from .tables import number, read_rows
 
 __all__ = ["REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
 
@@ -50,18 +49,15 @@ def read_table(path: Path) -> list[Interval]:
 
 
 def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
-    def number(name: str) -> float | None:
+    def given(name: str) -> float | None:
         text = (row.get(name) or "").strip()
-        try:
-            value = float(text.replace(",", ".")) if text else None  # many countries write 0,5
-        except ValueError:
-            value = math.nan
-        if value is not None and not math.isfinite(value):
+        value = number(text)
+        if text and value is None:
             raise DataError(f"{path} line {line}: {name} is {text!r}, expected a number")
         return value
 
     def frame(name: str) -> int | None:
-        value = number(name)
+        value = given(name)
         # 1,000 is refused: it is a thousand in some countries, one in others
         if value is not None and not WHOLE.fullmatch(row[name].strip()):
             raise DataError(
@@ -83,8 +79,8 @@ def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
             offset=offset,
             type=row["type"],
             label=row["label"] or None,
-            score=number("score"),
-            fps=number("fps"),
+            score=given("score"),
+            fps=given("fps"),
         )
     except DataError as error:
         raise DataError(f"{path} line {line}: {error}") from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def read_rows(path: Path, required: Sequence[str]) -> Rows:
     Raises DataError, which names the file, where a required column or a cell of it is missing, or
     where it is no table.
     """
-    text = _text(path)
+    text = read_text(path)
     first, _, rest = text.partition("\n")
     try:
         if first.lower().startswith("sep=") and len(first.rstrip("\r")) == len("sep=,"):
@@ -49,15 +50,28 @@ def read_rows(path: Path, required: Sequence[str]) -> Rows:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
 
 
-def _text(path: Path) -> str:
+def number(text: str) -> float | None:
+    """The number that a cell holds, with a point or a comma; None for any other text."""
     try:
-        if not path.is_file():  # a read from a pipe would wait for its writer
-            reason = "it is no file" if path.exists() else "no such file"
-            raise DataError(f"{path} cannot be read as a table: {reason}")
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(
-                f"{path} cannot be read as a table: it is longer than {MOST_BYTES} bytes"
-            )
+        value = float(text.strip().replace(",", "."))  # many countries write 0,5
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def check_size(path: Path) -> None:
+    """Raise DataError for what is no file, or one that no table is as long as."""
+    if not path.is_file():  # a read from a pipe would wait for its writer
+        reason = "it is no file" if path.exists() else "no such file"
+        raise DataError(f"{path} cannot be read as a table: {reason}")
+    if path.stat().st_size > MOST_BYTES:
+        raise DataError(f"{path} cannot be read as a table: it is longer than {MOST_BYTES} bytes")
+
+
+def read_text(path: Path) -> str:
+    """The text of a table, in UTF-8 or UTF-16. Raises DataError."""
+    try:
+        check_size(path)
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read as a table: {error.strerror}") from error

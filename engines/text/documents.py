@@ -27,9 +27,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise DocumentError(_line(error)) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     """The object of a JSON file; NaN and infinity are none of its numbers. Raises DocumentError."""
-    text = _text(path)
+    text = _text(path, most_bytes)
     try:
         found = json.loads(text, parse_constant=_no_number)
     except RecursionError:
@@ -41,8 +41,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _text(path: Path) -> str:
-    """The text of a regular file of at most MOST_BYTES.
+def _text(path: Path, most_bytes: int = MOST_BYTES) -> str:
+    """The text of a regular file of at most `most_bytes`.
 
     Nothing else is opened: a read from a pipe would wait for its writer.
     """
@@ -52,8 +52,8 @@ def _text(path: Path) -> str:
             raise DocumentError(
                 "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no file"
             )
-        if status.st_size > MOST_BYTES:
-            raise DocumentError(f"{status.st_size} bytes, expected at most {MOST_BYTES}")
+        if status.st_size > most_bytes:
+            raise DocumentError(f"{status.st_size} bytes, expected at most {most_bytes}")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DocumentError(f"it is no UTF-8 text (byte {error.start})") from None

@@ -72,8 +72,9 @@ def watch(
     out: Annotated[
         list[str] | None,
         typer.Option(
-            help="events.jsonl | events.csv | events.db | events.eaf | report.html | overlay.mp4; "
-            "repeatable"
+            help="events.jsonl | events.csv | events.db | report.html | overlay.mp4 | events.eaf | "
+            "events.boris | events.boris.tsv | events.observer.txt | events.datavyu.csv | "
+            "events.TextGrid; repeatable"
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
@@ -136,7 +137,8 @@ def watch(
     if show:
         outputs.append("window")
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
-    build = partial(steps.build_sinks, outputs, as_json, provisional, keep)
+    media = steps.files_of(sources, opened)
+    build = partial(steps.build_sinks, outputs, as_json, provisional, keep, media)
     count = process_count(
         len(opened),
         settings,
@@ -161,7 +163,10 @@ def evaluate(
     sources: Sources,
     truth: Annotated[
         Path | None,
-        typer.Option(help="table of true intervals: subject,video,onset,apex,offset,type,label"),
+        typer.Option(
+            help="table of true intervals (subject,video,onset,apex,offset,type,label), or a file "
+            "of ELAN, BORIS, Observer XT, Datavyu or Praat"
+        ),
     ] = None,
     engines: Engines = None,
     backend: Backend = "auto",
@@ -260,7 +265,7 @@ def consent() -> None:
     """Print what people in front of the camera should be told before it watches them."""
     import textwrap
 
-    from ..consent import NOTICE
+    from ..overlay.consent import NOTICE
 
     for paragraph in NOTICE:
         typer.echo(textwrap.fill(paragraph, 80))

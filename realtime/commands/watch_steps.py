@@ -3,6 +3,7 @@
 check_seconds, check_outputs,
 check_keep                        refuse what cannot be meant
 opening_options                   how its sources are opened
+files_of                          which sources documents may link to
 build_sinks                       where records and pictures go
 watch_here or watch_in_processes  the run itself
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ..processes.group import ProcessGroup
 from ..sinks.base import Sink
 from ..sinks.open import open_sink
 from ..sinks.terminal import LiveTable
+from ..sources.address import parse
 from ..sources.open import Source, open_among_others
 from ..sources.options import SourceOptions
 from ..watch import Outcome, follow, watch
@@ -97,8 +99,22 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return width, height
 
 
+def files_of(uris: Sequence[str], opened: Sequence[Source]) -> dict[str, Path]:
+    """The sources that are files, by the names that records have of them."""
+    addresses = [parse(uri) for uri in uris]
+    return {
+        source.name: Path(address.target)
+        for address, source in zip(addresses, opened, strict=True)
+        if address.kind == "file"
+    }
+
+
 def build_sinks(
-    outputs: Sequence[str], as_json: bool, provisional: bool, keep_days: float | None
+    outputs: Sequence[str],
+    as_json: bool,
+    provisional: bool,
+    keep_days: float | None,
+    media: Mapping[str, Path],
 ) -> list[Sink]:
     """Standard output, as JSON lines or the live table of a terminal, and every output named."""
     standard_output: Sink
@@ -106,7 +122,8 @@ def build_sinks(
         standard_output = open_sink("-", provisional=provisional)
     else:
         standard_output = LiveTable()
-    return [standard_output, *(open_sink(output, keep_days=keep_days) for output in outputs)]
+    others = [open_sink(output, keep_days=keep_days, media=media) for output in outputs]
+    return [standard_output, *others]
 
 
 def watch_here(

@@ -6,4 +6,5 @@ timeline    the last seconds of every face on one time axis
 palette     colours
 canvas      drawing primitives in points, whatever the size of the picture
 event_text  how events and faces are worded
+consent     what people in front of a camera are told
 """

@@ -6,8 +6,8 @@ text_files    JSON lines and CSV tables
 video_writer  the overlay as an H.264 file
 run_log       who made a recording, when and with what
 window        the overlay in a window
+coding/       files of coding tools: ELAN, BORIS, Observer, Datavyu, Praat
 database/     events in SQLite, and how they are forgotten
-elan          an ELAN annotation file
 html_report   a page with everything that was found
 terminal      the live table of `microspot watch`
 callback      records handed to a Python callable

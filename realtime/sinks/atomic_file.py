@@ -37,10 +37,10 @@ def _replace(path: Path, content: bytes | None) -> None:
             return
         part = path.with_name(_shortened(path.name) + PART)
         try:
-            with part.open("wb", buffering=0) as file:
-                file.write(content or b"")
-                os.fsync(file.fileno())  # else a crash could leave an empty file of the new name
+            part.write_bytes(b"" if content is None else content)
             if content is not None:
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())  # else a crash could leave the new name without content
                 os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)

@@ -5,8 +5,9 @@ An existing file is overwritten, except a database, to which a run is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from microspot.engines.text.redaction import redact_uri
 from ..errors import UsageError
 from .base import Sink, Write
 from .callback import CallbackSink
+from .coding import boris, datavyu, elan, observer, textgrid
+from .coding.coded_run import CodingSink, Document
 from .database.sink import DatabaseSink
-from .elan import ElanSink
 from .html_report import ReportSink
 from .text_files import CsvSink, JsonLinesSink, LineFile, StandardOutput
 from .video_writer import VideoSink
@@ -28,21 +30,31 @@ class SinkOptions:
     """How a sink was asked to open.
 
     provisional: whether provisional events are wanted; keep_days: after which stored events are
-    deleted, None for never.
+    deleted, None for never; media: files of the sources, by name, to which documents link.
     """
 
     provisional: bool = False
     keep_days: float | None = None
+    media: Mapping[str, Path] = field(default_factory=dict)
 
 
-# By kind: (URI or callable, options) -> the sink.
+def _coding(document: Document, uri: str, options: SinkOptions) -> Sink:
+    return CodingSink(Path(uri), document, options.media)
+
+
+# By kind: (URI or callable, options) -> the sink. Of endings the longest that fits counts.
 SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     "-": lambda uri, options: JsonLinesSink(StandardOutput(), options.provisional),
     ".jsonl": lambda uri, options: JsonLinesSink(LineFile(Path(uri)), options.provisional),
     ".csv": lambda uri, options: CsvSink(Path(uri)),
     ".db": lambda uri, options: DatabaseSink(Path(uri), options.keep_days),
     ".mp4": lambda uri, options: VideoSink(Path(uri)),
-    ".eaf": lambda uri, options: ElanSink(Path(uri)),
+    ".eaf": partial(_coding, elan.document),
+    ".boris": partial(_coding, boris.project),
+    ".boris.tsv": partial(_coding, boris.table),
+    ".observer.txt": partial(_coding, observer.document),
+    ".datavyu.csv": partial(_coding, datavyu.document),
+    ".textgrid": partial(_coding, textgrid.document),
     ".html": lambda uri, options: ReportSink(Path(uri)),
     "callback": lambda uri, options: CallbackSink(uri, options.provisional),
     "window": lambda uri, options: WindowSink(),
@@ -50,7 +62,11 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
 
 
 def open_sink(
-    uri: str | Write, *, provisional: bool = False, keep_days: float | None = None
+    uri: str | Write,
+    *,
+    provisional: bool = False,
+    keep_days: float | None = None,
+    media: Mapping[str, Path] | None = None,
 ) -> Sink:
     """Open the sink of `uri`: '-', 'stdout', 'window', a path with an ending in SINKS, a callable.
 
@@ -61,11 +77,17 @@ def open_sink(
     elif uri in ("-", "stdout", "window"):
         kind = uri.replace("stdout", "-")
     else:
-        kind = "" if "://" in uri else Path(uri).suffix.lower()
+        kind = "" if "://" in uri else _ending(Path(uri).name.lower())
     if kind not in SINKS:
         kinds = f"'-' (JSON lines on stdout), 'window' or a path ending in {_endings()}"
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
-    return SINKS[kind](uri, SinkOptions(provisional, keep_days))
+    return SINKS[kind](uri, SinkOptions(provisional, keep_days, media or {}))
+
+
+def _ending(name: str) -> str:
+    """The longest of the known endings that a name has after its first letter; "" for none."""
+    fitting = [kind for kind in SINKS if kind.startswith(".") and name[1:].endswith(kind)]
+    return max(fitting, key=len, default="")
 
 
 def _endings() -> str:

@@ -15,4 +15,5 @@ pacing          playing a recording in real time
 rate_check      whether frames come often enough for micro-expressions
 images/         a folder of numbered images
 capture/        the process that reads a live source, and its parent's end
+truth           what is true of a source: tables, coded files, its own knowledge
 """

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from microspot.engines.alignment.displacement import displacement, relative
 from microspot.engines.clips import nearest_frames
-from microspot.engines.displacement import displacement, relative
 from microspot.engines.intervals import rounded
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import RecognizerSpec

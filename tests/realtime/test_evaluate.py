@@ -14,6 +14,7 @@ from microspot.realtime import evaluate as module
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError, UsageError
 from microspot.realtime.records import Event, Gap
+from microspot.realtime.sources.truth import known_to
 from tests.clips import write_still
 from tests.fakes import engine_set
 
@@ -131,8 +132,8 @@ class Known:
 
 def test_the_truth_of_a_source_is_labelled_in_the_set_of_the_engine() -> None:
     times = [k * 10**8 for k in range(10)]
-    labels = {n: [row.label for row in module._known_to(Known(), times, n)] for n in (3, 5)}
+    labels = {n: [row.label for row in known_to(Known(), times, n)] for n in (3, 5)}
     assert labels == {3: [None, "surprise"], 5: ["others", "surprise"]}
-    rows = module._known_to(Known(), times, 3)
+    rows = known_to(Known(), times, 3)
     report = module._recognition(rows, rows, 0.5, ("negative", "positive", "surprise"))
     assert (report["unlabelled"], report["labels_left_out"]) == (1, {})

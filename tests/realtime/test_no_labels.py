@@ -20,7 +20,7 @@ from microspot.demo.pages import _about
 from microspot.engines.data.annotations import read_table
 from microspot.engines.errors import EngineError, UsageError
 from microspot.engines.loading import PACKAGED, load_engines, wanted_labels
-from microspot.realtime.consent import NOTICE
+from microspot.realtime.overlay.consent import NOTICE
 from microspot.realtime.session import Session
 from microspot.realtime.spotting.time_grid import tick_ns
 from tests import fakes

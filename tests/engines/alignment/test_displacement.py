@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from microspot.engines.displacement import displacement, relative
+from microspot.engines.alignment.displacement import displacement, relative
 
 LEVELS = (0.0, 0.5, 1.2, 2.0, 1.4, 0.6, 0.1)  # px, highest at 3
 

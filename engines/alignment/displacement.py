@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .specs import LUMA
+from ..specs import LUMA
 
 SIDE = 112  # px to which crops are brought, so that the numbers do not depend on the weights
 BLOCK = 8  # px: a grid of 14 x 14 means

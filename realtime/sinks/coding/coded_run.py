@@ -1,0 +1,158 @@
+"""A run as people who code behaviour see it: observations of videos, subjects, behaviours, times.
+
+Every format here is a function from a CodedRun to the bytes of a file. CodingSink writes the file
+anew, whole, with every event, so that it can be opened whatever happens to the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from microspot.engines.data.coded.words import MICRO
+from microspot.engines.text.redaction import printable
+
+from ..atomic_file import replace_file
+from ..base import JsonRecord, Sink
+
+UNDATED = "1970-01-01T00:00:00Z"  # where a format demands a date: a recording's is not known
+
+
+@dataclass(frozen=True)
+class CodedSource:
+    """One video or camera. media: its file, where it is one; seconds: how long it is so far."""
+
+    name: str
+    started_utc: str | None = None
+    fps: float | None = None
+    media: Path | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CodedEvent:
+    """One event. Times are stream time in ms.
+
+    behavior: `micro-expression`; an event that overlaps one of its subject is of a second behaviour
+    `micro-expression 2` and so on, since most tools code a behaviour of a subject once at a time.
+    """
+
+    source: str
+    subject: str
+    behavior: str
+    onset_ms: int
+    apex_ms: int | None
+    offset_ms: int
+    record: JsonRecord
+
+    @property
+    def label(self) -> str:
+        """The emotion; "" where there is none."""
+        return self.record["label"] or ""
+
+
+@dataclass(frozen=True)
+class CodedRun:
+    """The sources of a run, and its events in order of source, subject and onset."""
+
+    sources: tuple[CodedSource, ...] = ()
+    events: tuple[CodedEvent, ...] = ()
+
+    def of(self, source: str) -> list[CodedEvent]:
+        """The events of a source."""
+        return [event for event in self.events if event.source == source]
+
+    def tiers(self) -> dict[str, list[CodedEvent]]:
+        """Events that do not overlap, by a name of subject and behaviour.
+
+        Names are the same in every file, so that searches over many files find them; only where a
+        run has several sources do they begin with the source's. Without events one empty tier.
+        """
+        tiers: dict[str, list[CodedEvent]] = {}
+        for event in self.events:
+            name = f"{event.subject} {event.behavior}"
+            if len(self.sources) > 1:
+                name = f"{event.source} {name}"
+            tiers.setdefault(name, []).append(event)
+        return tiers or {f"{subject_of({'face': 0})} {MICRO}": []}
+
+
+Document = Callable[[CodedRun], bytes]
+
+
+class CodingSink(Sink):
+    """Final events in one file of a coding tool. Raises DataError when it cannot be written.
+
+    media: files of the sources, by name, to which the document links.
+    """
+
+    stores = True
+
+    def __init__(
+        self, path: Path, document: Document, media: Mapping[str, Path] | None = None
+    ) -> None:
+        self._path = path
+        self._document = document
+        self._media = dict(media or {})
+        self._sources: dict[str, CodedSource] = {}
+        self._events: list[JsonRecord] = []
+        self._save()
+
+    def write(self, record: JsonRecord) -> None:
+        """Keep sources, events and lengths; save the file with what is new."""
+        if record["type"] == "start":
+            for entry in record["sources"]:
+                name = entry["source"]
+                self._sources[name] = CodedSource(
+                    name, entry.get("started_utc"), entry.get("fps"), self._media.get(name)
+                )
+        elif record["type"] == "event":
+            self._events.append(record)
+            self._lengthen(record["source"], record["emitted_s"])
+        elif record["type"] == "end":
+            fps = self._source(record["source"]).fps
+            self._lengthen(record["source"], record["frames"] / fps if fps else 0.0)
+        else:
+            return
+        self._save()
+
+    def _source(self, name: str) -> CodedSource:
+        return self._sources.setdefault(name, CodedSource(name))
+
+    def _lengthen(self, name: str, seconds: float) -> None:
+        source = self._source(name)
+        longer = max(source.seconds, seconds)
+        self._sources[name] = replace(source, seconds=longer)
+
+    def _save(self) -> None:
+        replace_file(self._path, self._document(coded(self._sources, self._events)))
+
+
+def coded(sources: Mapping[str, CodedSource], records: list[JsonRecord]) -> CodedRun:
+    """A run of sources by name and of final `event` records."""
+    ends: dict[tuple[str, str, int], int] = {}  # of source, subject and lane, its last offset
+    events = []
+    for record in sorted(records, key=lambda r: (r["source"], r["face"], r["onset_s"])):
+        onset = _ms(record["onset_s"])
+        offset = max(onset + 1, _ms(record["offset_s"]))
+        source = printable(record["source"])
+        subject = subject_of(record)
+        lane = 1
+        while ends.get((source, subject, lane), -1) >= onset:
+            lane += 1
+        ends[source, subject, lane] = offset
+        behavior = MICRO if lane == 1 else f"{MICRO} {lane}"
+        apex = None if record["apex_s"] is None else _ms(record["apex_s"])
+        events.append(CodedEvent(source, subject, behavior, onset, apex, offset, record))
+    shown = tuple(replace(each, name=printable(each.name)) for each in sources.values())
+    return CodedRun(shown, tuple(events))
+
+
+def subject_of(record: Mapping[str, object]) -> str:
+    """What a coder calls whom an event is of: `face 1` for the first face."""
+    return f"face {int(str(record['face'])) + 1}"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,84 @@
+"""Events as a Praat TextGrid in its long form: intervals without gaps, apices as points.
+
+A tier holds intervals of all the time, those between events with an empty text. Times are seconds.
+"""
+
+from __future__ import annotations
+
+from microspot.engines.data.coded.words import APEX
+
+from .coded_run import CodedEvent, CodedRun
+from .elan import annotation_value
+
+
+def document(run: CodedRun) -> bytes:
+    """The TextGrid of a run, as UTF-8."""
+    end_ms = max(
+        [1000]
+        + [round(1000 * source.seconds) for source in run.sources]
+        + [event.offset_ms for event in run.events]
+    )
+    tiers: list[list[str]] = []
+    for name, events in run.tiers().items():
+        tiers.append(_intervals(name, events, end_ms))
+        peaks = [event for event in events if event.apex_ms is not None]
+        if peaks:
+            tiers.append(_points(f"{name} {APEX}", peaks, end_ms))
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', ""]
+    lines += [f"xmin = {_s(0)}", f"xmax = {_s(end_ms)}", "tiers? <exists>"]
+    lines += [f"size = {len(tiers)}", "item []:"]
+    for number, tier in enumerate(tiers, 1):
+        lines += [f"    item [{number}]:", *(f"        {line}" for line in tier)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _intervals(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
+    spans: list[tuple[int, int, str]] = []
+    at = 0
+    for event in events:
+        if event.onset_ms > at:
+            spans.append((at, event.onset_ms, ""))
+        spans.append((event.onset_ms, event.offset_ms, annotation_value(event.record)))
+        at = event.offset_ms
+    if at < end_ms:
+        spans.append((at, end_ms, ""))
+    lines = _head("IntervalTier", name, end_ms, f"intervals: size = {len(spans)}")
+    for number, (start, stop, text) in enumerate(spans, 1):
+        lines += [
+            f"intervals [{number}]:",
+            f"    xmin = {_s(start)}",
+            f"    xmax = {_s(stop)}",
+            f"    text = {_quoted(text)}",
+        ]
+    return lines
+
+
+def _points(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
+    lines = _head("TextTier", name, end_ms, f"points: size = {len(events)}")
+    for number, event in enumerate(events, 1):
+        lines += [
+            f"points [{number}]:",
+            f"    number = {_s(event.apex_ms or 0)}",
+            f"    mark = {_quoted(APEX)}",
+        ]
+    return lines
+
+
+def _head(kind: str, name: str, end_ms: int, size: str) -> list[str]:
+    return [
+        f'class = "{kind}"',
+        f"name = {_quoted(name)}",
+        f"xmin = {_s(0)}",
+        f"xmax = {_s(end_ms)}",
+        size,
+    ]
+
+
+def _quoted(text: str) -> str:
+    """A text of a TextGrid, in which quotes are doubled."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _s(ms: int) -> str:
+    return f"{ms / 1000:.3f}"

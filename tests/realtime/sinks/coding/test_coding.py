@@ -1,0 +1,199 @@
+"""Events as coded files: each is read back as it was written, by us and by the tools' libraries."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pympi
+import pytest
+from praatio import textgrid
+
+from microspot.engines.data.coded.reading import read_coded
+from microspot.realtime import evaluate as module
+from microspot.realtime.commands.watch_steps import files_of
+from microspot.realtime.config import Settings
+from microspot.realtime.errors import DataError
+from microspot.realtime.records import Event
+from microspot.realtime.sinks.coding.observer import COLUMNS
+from microspot.realtime.sinks.open import open_sink
+from microspot.realtime.sources.open import open_sources
+from tests.clips import write_still
+from tests.fakes import engine_set
+from tests.realtime.sinks.test_sinks import event
+
+NAMES = ("e.eaf", "e.boris", "e.boris.tsv", "e.observer.txt", "e.datavyu.csv", "E.TextGrid")
+SOURCE = "clip 1.mp4"
+START = {
+    "type": "start",
+    "sources": [{"source": SOURCE, "started_utc": None, "fps": 30.0}],
+    "backend": "fake",
+}
+END = {"type": "end", "source": SOURCE, "frames": 300, "events": 4, "drops": {}}
+
+
+def at(onset_s: float, **other: Any) -> dict[str, Any]:
+    times = {"onset_s": onset_s, "apex_s": onset_s + 0.1, "offset_s": onset_s + 0.3}
+    frames = {f"{name[:-2]}_frame": round(value * 30) for name, value in times.items()}
+    return event(f"id{onset_s}", **({"source": SOURCE} | times | frames | other))
+
+
+EVENTS = [
+    at(1.0),
+    at(1.2, label="negative", label_scores={"surprise": 0.1, "negative": 0.9}),  # it overlaps
+    at(1.1, face=1),
+    at(3.0, label=None, label_scores=None, apex_s=None, apex_frame=None),
+]
+EXPECTED = {
+    ("1", 1.0, 1.1, 1.3, "surprise"),
+    ("1", 1.2, 1.3, 1.5, "negative"),
+    ("2", 1.1, 1.2, 1.4, "surprise"),
+    ("1", 3.0, None, 3.3, None),
+}
+
+
+def written(folder: Path, name: str, records: list[dict[str, Any]]) -> Path:
+    path = folder / name
+    with open_sink(str(path), media={SOURCE: folder / SOURCE}) as sink:
+        for record in records:
+            sink.take(record)
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
+    found = read_coded(written(tmp_path, name, [START, *EVENTS, END]))
+    assert found is not None
+    apices = name != "e.eaf"
+    rows = {
+        (
+            each.subject[-1],
+            each.onset_s,
+            each.apex_s if apices else None,
+            each.offset_s,
+            each.label,
+        )
+        for each in found
+    }
+    assert rows == {row if apices else (*row[:2], None, *row[3:]) for row in EXPECTED}
+    assert {each.kind for each in found} == {"micro"}
+    named = name not in ("e.datavyu.csv", "E.TextGrid")
+    assert {each.video for each in found} == {SOURCE if named else ""}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_without_events_is_a_file_that_opens(tmp_path: Path, name: str) -> None:
+    assert read_coded(written(tmp_path, name, [START, END])) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_event_is_in_the_file_before_the_run_ends(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with open_sink(str(path)) as sink:
+        assert sink.stores
+        sink.take(START)
+        sink.take(EVENTS[0])
+        assert len(read_coded(path) or []) == 1
+
+
+def test_elan_links_the_video_and_names_its_tiers_alike(tmp_path: Path) -> None:
+    path = written(tmp_path, "e.eaf", [START, *EVENTS, END])
+    document = pympi.Eaf(str(path))
+    (link,) = document.get_linked_files()
+    assert link["MEDIA_URL"] == (tmp_path / SOURCE).as_uri()
+    assert link["RELATIVE_MEDIA_URL"] == f"./{SOURCE}"
+    assert link["MIME_TYPE"] == "video/mp4"
+    assert set(document.get_tier_names()) == {
+        "face 1 micro-expression",
+        "face 1 micro-expression 2",
+        "face 2 micro-expression",
+    }
+    two = START | {"sources": [{"source": SOURCE}, {"source": "b"}]}
+    document = pympi.Eaf(str(written(tmp_path, "e.eaf", [two, EVENTS[0]])))
+    assert list(document.get_tier_names()) == [f"{SOURCE} face 1 micro-expression"]
+
+
+def test_a_textgrid_covers_all_the_time(tmp_path: Path) -> None:
+    path = written(tmp_path, "e.TextGrid", [START, *EVENTS, END])
+    grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=True)
+    assert (grid.minTimestamp, grid.maxTimestamp) == (0, 10)
+    entries = grid.getTier("face 1 micro-expression").entries
+    assert [entry.start for entry in entries[1:]] == [entry.end for entry in entries[:-1]]
+    assert (entries[0].start, entries[-1].end) == (0, 10)
+    assert grid.getTier("face 1 micro-expression apex").entries[0].time == 1.1
+
+
+def test_a_boris_project_has_what_boris_asks_of_an_observation(tmp_path: Path) -> None:
+    project = json.loads(written(tmp_path, "e.boris", [START, *EVENTS, END]).read_text())
+    assert project["project_format_version"] == "7.0"
+    observation = project["observations"][SOURCE]
+    media = str(tmp_path / SOURCE)
+    assert observation["file"]["1"] == [media]
+    assert observation["media_info"]["length"] == {media: 10.0}
+    assert observation["media_info"]["fps"] == {media: 30.0}
+    times = [row[0] for row in observation["events"]]
+    assert times == sorted(times)
+    ethogram = {each["code"]: each["type"] for each in project["behaviors_conf"].values()}
+    for _, subject, code, modifier, _, frame in observation["events"]:
+        assert subject in {each["name"] for each in project["subjects_conf"].values()}
+        assert code in ethogram
+        assert modifier in ("", "surprise", "negative")
+        assert isinstance(frame, int)
+    assert ethogram["micro-expression apex"] == "Point event"
+    with open_sink(str(tmp_path / "live.boris")) as sink:
+        sink.take(START)
+        sink.take(EVENTS[0])
+    live = json.loads((tmp_path / "live.boris").read_text())["observations"][SOURCE]
+    assert (live["type"], live["file"]) == ("LIVE", [])
+    assert {len(row) for row in live["events"]} == {5}
+
+
+def test_an_observer_log_has_its_columns_and_times(tmp_path: Path) -> None:
+    dated = START | {"sources": [{"source": SOURCE, "started_utc": "2026-01-05T10:00:00+00:00"}]}
+    data = written(tmp_path, "e.observer.txt", [dated, at(3661.5)]).read_bytes()
+    assert data.startswith(b"\xff\xfe")
+    header, first, *_ = csv.reader(data.decode("utf-16").splitlines())
+    assert tuple(header) == COLUMNS
+    row = dict(zip(header, first, strict=True))
+    assert row["Date_Time_Absolute_dmy_hmsf"] == "05-01-2026 11:01:01.500"
+    assert row["Time_Relative_hmsf"] == "01:01:01.500"
+    assert (row["Time_Relative_sf"], row["Duration_sf"]) == ("3661.500", "0.300")
+
+
+def test_sources_that_are_files_are_linked_under_the_names_of_records(tmp_path: Path) -> None:
+    clip = write_still(tmp_path / "clip.mp4", frames=3, value=90)
+    uris = [str(clip), str(clip), "sample:synthetic:7"]
+    opened = open_sources(uris)
+    assert files_of(uris, opened) == {opened[0].name: clip, opened[1].name: clip}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluate_takes_each_as_truth(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, name, [START, *EVENTS, END])
+    found = [
+        Event(
+            str(record["id"]),
+            SOURCE,
+            record["face"],
+            "final",
+            *(int(record[key] * 1e9) for key in ("onset_s", "offset_s")),
+            *(record[key] for key in ("onset_frame", "offset_frame")),
+            0.9,
+            int(1e10),
+        )
+        for record in EVENTS
+    ]
+    times = [round(i * 1e9 / 30) for i in range(300)]
+    monkeypatch.setattr(module, "observe", lambda *_: module.Observed(found, times, [], len(times)))
+    clip = write_still(tmp_path / SOURCE, frames=3, value=90)
+    report = module.evaluate([str(clip)], engine_set(), Settings(), truth=path)
+    assert (report["micro"]["tp"], report["micro"]["fp"], report["micro"]["fn"]) == (4, 0, 0)
+    short = np.array(times[:60]).tolist()
+    monkeypatch.setattr(module, "observe", lambda *_: module.Observed([], short, [], len(short)))
+    with pytest.raises(DataError, match="is it of this video"):
+        module.evaluate([str(clip)], engine_set(), Settings(), truth=path)
