@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ...errors import DataError
 from ..run_log import TIME_FORMAT
-from .schema import open_database, refusals, transaction
+from .schema import EVENTS, open_database, refusals, transaction
 
 
 class Erased(NamedTuple):
@@ -34,7 +34,7 @@ def forget(path: Path, names: set[str]) -> int:
     Raises DataError where the database knows none of them, and where other programs keep the file
     from being cleaned: the rows are deleted then, and the next call cleans it.
     """
-    with closing(open_database(path, create=False)) as connection, refusals(path):
+    with closing(open_database(path, EVENTS, create=False)) as connection, refusals(path):
         known = {name for (name,) in connection.execute("SELECT source FROM sources")}
         found = names & known
         if known and not found:
@@ -51,18 +51,23 @@ def forget(path: Path, names: set[str]) -> int:
     return erased.events
 
 
-def drop_older(path: Path, days: float, *, clean: bool = True) -> Erased:
+def drop_older(path: Path, days: float, *, always: bool = True) -> Erased:
     """Delete what was recorded more than `days` ago.
 
-    clean: whether to clean the file even where nothing was deleted.
+    always: whether to clean the file even where nothing was deleted.
     """
-    limit = (datetime.now(UTC) - timedelta(days=days)).strftime(TIME_FORMAT)
-    with closing(open_database(path, create=False)) as connection, refusals(path):
-        return _erase(connection, "recorded_utc", [limit], clean)
+    limit = days_ago(days)
+    with closing(open_database(path, EVENTS, create=False)) as connection, refusals(path):
+        return _erase(connection, "recorded_utc", [limit], always)
+
+
+def days_ago(days: float) -> str:
+    """The time so many days ago, as records have it."""
+    return (datetime.now(UTC) - timedelta(days=days)).strftime(TIME_FORMAT)
 
 
 def _erase(
-    connection: sqlite3.Connection, column: str, values: list[str], clean: bool = True
+    connection: sqlite3.Connection, column: str, values: list[str], always: bool = True
 ) -> Erased:
     """Delete events and gaps by source, or those recorded before a time; then what they leave."""
     condition = f"source IN ({', '.join('?' * len(values))})"
@@ -83,12 +88,12 @@ def _erase(
                 values,
             )
         connection.execute("DELETE FROM runs WHERE run NOT IN (SELECT run FROM sources)")
-    if not (clean or events or gaps):
+    if not (always or events or gaps):
         return Erased(0, True)
-    return Erased(events, _clean(connection))
+    return Erased(events, clean(connection))
 
 
-def _clean(connection: sqlite3.Connection) -> bool:
+def clean(connection: sqlite3.Connection) -> bool:
     """Build the file again and empty its log; False where others keep that from being done."""
     try:
         connection.execute("VACUUM")

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+from typing import Protocol
 
 from ...errors import MicrospotError
-from .erase import drop_older
+from .erase import Erased
 
 INTERVAL_S = 3600.0
 
 
+class Drop(Protocol):
+    """What deletes what is too old; always: even where nothing is, clean the file."""
+
+    def __call__(self, *, always: bool = True) -> Erased:
+        """How many events were deleted, and whether the file could be cleaned."""
+
+
 class Keeper:
-    """A thread that drops what was recorded more than `days` ago.
+    """A thread that calls `drop`, which deletes what was recorded too long ago.
 
     What another program keeps from being cleaned is cleaned an hour later. Raises DataError where
     the first time fails.
     """
 
-    def __init__(self, path: Path, days: float) -> None:
-        self._path = path
-        self._days = days
+    def __init__(self, drop: Drop) -> None:
+        self._drop = drop
         self._closing = threading.Event()
         self._failure: MicrospotError | None = None
-        self._clean = drop_older(path, days).clean
+        self._clean = drop().clean
         self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
         self._thread.start()
 
@@ -44,8 +50,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._closing.wait(INTERVAL_S):
             try:
-                erased = drop_older(self._path, self._days, clean=not self._clean)
-                self._clean = erased.clean
+                self._clean = self._drop(always=not self._clean).clean
             except MicrospotError as error:
                 self._failure = error
                 return

@@ -1,4 +1,4 @@
-"""The tables of a database of events, their version, and how a file is opened.
+"""Layouts of databases, the one of events among them, and how a file of a layout is opened.
 
 SQLite with a write-ahead log: others read while a run writes. A commit is on the disk before it
 returns (`synchronous` is FULL), and what is deleted is overwritten (`secure_delete`).
@@ -9,15 +9,33 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError
 from ..base import reason
 
-APPLICATION_ID = 0x6D73706F  # "mspo", by which a file is known as ours
 BUSY_S = 10.0  # for another writer to end its transaction
-# What makes each version of the last one; the first makes it of an empty file.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tables of a kind of file.
+
+    application_id: by which the file is known as ours; migrations: statements that make each
+    version of the last one, the first of an empty file.
+    """
+
+    application_id: int
+    migrations: tuple[tuple[str, ...], ...]
+
+    @property
+    def version(self) -> int:
+        """The version that this program writes."""
+        return len(self.migrations)
+
+
+_EVENTS: tuple[tuple[str, ...], ...] = (
     (
         # start: the `start` record as JSON, without its sources.
         "CREATE TABLE runs (run TEXT PRIMARY KEY, began_utc TEXT NOT NULL, user TEXT NOT NULL,"
@@ -42,7 +60,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX gaps_by_age ON gaps (recorded_utc)",
     ),
 )
-VERSION = len(MIGRATIONS)
+EVENTS = Layout(0x6D73706F, _EVENTS)  # "mspo"
 
 
 @contextmanager
@@ -54,11 +72,11 @@ def refusals(path: Path) -> Iterator[None]:
         raise DataError(f"cannot use {path}: {error}") from error
 
 
-def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
-    """A connection to the database at `path`, brought up to VERSION; every statement commits.
+def open_database(path: Path, layout: Layout, *, create: bool) -> sqlite3.Connection:
+    """A connection to the database at `path`, brought up to its version; every statement commits.
 
-    create: whether to make a file that is not there. Raises DataError where the file cannot be
-    written, is no database of ours, or is of a later version.
+    It may be used by one thread at a time. create: whether to make a file that is not there. Raises
+    DataError where the file cannot be written, is no database of ours, or is of a later version.
     """
     try:
         with path.open("ab" if create else "r+b"):
@@ -66,16 +84,18 @@ def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
     except OSError as error:
         raise DataError(f"cannot use {path}: {_why(error, create)}") from error
     with refusals(path):
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
     try:
         with refusals(path):
-            _check_owner(connection, path)
+            _check_owner(connection, path, layout)
             for setting in ("synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY"):
                 connection.execute(f"PRAGMA {setting}")
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
                 raise DataError(f"cannot use {path}: no write-ahead log there; take a local disk")
-            _migrate(connection)
+            _migrate(connection, layout)
     except BaseException:
         connection.close()
         raise
@@ -101,27 +121,27 @@ def _why(error: OSError, create: bool) -> str:
     return reason(error)
 
 
-def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
+def _check_owner(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
     """Raise DataError for another program's database, or a later microspot's."""
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and owner != APPLICATION_ID:
+    if tables and owner != layout.application_id:
         raise DataError(f"{path} is the database of another program: choose another file")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
+    if version > layout.version:
         raise DataError(
             f"{path} is of version {version}, written by a later microspot: "
-            f"this one knows up to {VERSION}"
+            f"this one knows up to {layout.version}"
         )
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables up to VERSION, in one transaction: whole, or as they were."""
+def _migrate(connection: sqlite3.Connection, layout: Layout) -> None:
+    """Bring the tables up to their version, in one transaction: whole, or as they were."""
     with transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for statements in MIGRATIONS[version:]:
+        for statements in layout.migrations[version:]:
             for statement in statements:
                 connection.execute(statement)
-        if version < VERSION:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        if version < layout.version:
+            connection.execute(f"PRAGMA application_id = {layout.application_id}")
+            connection.execute(f"PRAGMA user_version = {layout.version}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..base import JsonRecord, Sink
 from ..run_log import now_utc, user
+from .erase import drop_older
 from .keeper import Keeper
-from .schema import open_database, refusals, transaction
+from .schema import EVENTS, open_database, refusals, transaction
 
 EVENT_COLUMNS = (
     "id",
@@ -42,11 +44,11 @@ class DatabaseSink(Sink):
         self._run = secrets.token_hex(8)
         self._start: tuple[str, str, str, str] | None = None  # the row of this run
         self._sources: dict[str, dict[str, Any]] = {}
-        self._connection = open_database(path, create=True)
+        self._connection = open_database(path, EVENTS, create=True)
         self._keeper: Keeper | None = None
         if keep_days is not None:
             try:
-                self._keeper = Keeper(path, keep_days)
+                self._keeper = Keeper(partial(drop_older, path, keep_days))
             except BaseException:
                 self._connection.close()
                 raise
