@@ -2,9 +2,12 @@
 
 A folder of weights holds `manifest.json` and the files it names:
 
-    {"format": 1, "spotter": {SpotterSpec}, "recognizers": {"3": {RecognizerSpec}, "5": {...}},
+    {"format": 2, "spotter": {SpotterSpec}, "recognizers": {"3": {RecognizerSpec}, "5": {...}},
      "files": {"encoder.onnx": {"sha256": "...", "bytes": 1}, ...},
      "training": ..., "metrics": ..., "code_version": ...}
+
+Format 2 has recognizers that may say what moved, and an FFE that may see direction alone; in format
+1 none does, and both are read.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from .errors import DataError, EngineError
 from .specs import RecognizerSpec, SpotterSpec
 from .text.documents import DocumentError, read_json
 
-FORMAT = 1
+FORMAT = 2  # of what is written
+FORMATS = (1, 2)  # that are read
 LABELS = (3, 5)
 PACKAGED = Path(__file__).resolve().parent / "weights"
 EXPECTED = "expected a manifest.json there, or use --engines baseline"
@@ -74,8 +78,9 @@ class Weights:
         try:
             manifest = read_json(path)
             found = manifest.get("format")
-            if found != FORMAT:
-                raise EngineError(f"expected format {FORMAT}, got {reprlib.repr(found)}")
+            if found not in FORMATS:
+                known = " or ".join(map(str, FORMATS))
+                raise EngineError(f"expected format {known}, got {reprlib.repr(found)}")
             return cls(folder, *_parse(manifest))
         except (DocumentError, EngineError) as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):

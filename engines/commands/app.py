@@ -184,7 +184,7 @@ def ablate(
         Path | None, typer.Option(help="weights that the spotters begin with")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="of the spotters; default: the configuration's")
+        int | None, typer.Option(min=0, help="of all runs; default: the configurations'")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")] = 1,
 ) -> None:
@@ -194,12 +194,25 @@ def ablate(
     """
     _need("torch", "train")
     from ..training.ablation import Budget, run_ablation, table
+    from ..training.recognizer.data import RecognizerConfig
     from ..training.spotter.config import load_config
 
     budget = Budget(minutes, steps, weights)
     config = load_config()
     spotter = config if seed is None else replace(config, seed=seed)
-    rows = run_ablation(data, out, budget, only, threads, spotter=spotter, progress=_progress)
+    recognizer = RecognizerConfig.read(data, out)
+    if seed is not None:
+        recognizer = replace(recognizer, seed=seed)
+    rows = run_ablation(
+        data,
+        out,
+        budget,
+        only,
+        threads,
+        spotter=spotter,
+        recognizer=recognizer,
+        progress=_progress,
+    )
     typer.echo(table(rows))
 
 

@@ -82,12 +82,13 @@ def golden_recognizer(
 ) -> dict[str, Golden]:
     """Arrays `in.NAME` and `out.NAME` for frames and head, by graph.
 
-    The input of head is the output of frames.
+    The inputs of head are outputs of frames.
     """
     crops = _random_crops(SEGMENTS * recognizer.frames, recognizer.side)
     clips = crops.view(SEGMENTS, recognizer.frames, *crops.shape[1:])
     frames = _pairs(modules["frames"], tensors["frames"], (clips,))
-    head = _pairs(modules["head"], tensors["head"], (torch.tensor(frames["out.product"]),))
+    given = tuple(torch.tensor(frames[f"out.{spec.name}"]) for spec in tensors["head"][0])
+    head = _pairs(modules["head"], tensors["head"], given)
     return {"frames": frames, "head": head}
 
 

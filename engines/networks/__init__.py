@@ -8,5 +8,7 @@ motion        what moved between two crops: grey differences and optical flow
 surroundings  the movement around a place
 shared_flow   the flow of many frames at once
 cmnet         CMNet, the recognizer
+branches      its two branches, FFE and ICE
+movement_heads  its heads that say what moved
 weights       networks as safetensors
 """

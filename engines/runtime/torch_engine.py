@@ -104,9 +104,9 @@ def spotter_modules(spec: SpotterSpec, content: bytes) -> dict[str, nn.Module]:
 
 def recognizer_network(spec: RecognizerSpec, content: bytes) -> CMNet:
     """CMNet as trained, in evaluation mode; EngineError where the parameters do not fit."""
-    from ..networks.cmnet import CMNet
+    from ..networks.cmnet import cmnet_of
 
-    network = CMNet(spec.side)
+    network = cmnet_of(spec)
     _fill(network, content, RECOGNIZER_FILE)
     return network.eval()
 

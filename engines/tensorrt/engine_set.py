@@ -221,12 +221,12 @@ class SplitRecognizer:
         self._scores = scores_of(labels)
 
     def __call__(self, **arrays: Array) -> dict[str, Array]:
-        """Classes and intensity of a batch of clips; EngineError as the engines raise it."""
+        """The outputs of a recognizer for a batch of clips; EngineError as the engines raise it."""
         frames = self._frames(**arrays)
-        return {
-            "classes": self._head(product=frames["product"])[self._scores],
-            "intensity": frames["intensity"],
-        }
+        found = self._head(**{spec.name: frames[spec.name] for spec in self._head.inputs})
+        own = {"classes": found[self._scores], "intensity": frames["intensity"]}
+        answers = {**found, **own}
+        return {spec.name: answers[spec.name] for spec in self.outputs}
 
     def close(self) -> None:
         """Release both engines."""

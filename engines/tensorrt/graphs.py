@@ -47,6 +47,8 @@ SOURCES = (
     "tensorrt/graphs.py",
     "training/losses.py",
 )
+# Of a recognizer's spec, what its graphs depend on; labels and floors are not in them.
+SHAPING = ("frames", "side", "texture", "energy_floor", "units", "regions")
 EXPORTERS = ("torch", "onnx", "onnxscript")
 HEAD = re.compile(r"heads\.(\d+)\.weight")  # a classifier of CMNet, by size of its label set
 
@@ -127,7 +129,7 @@ class Graphs:
             assert self.recognizer is not None
             # all label sets are in one head
             file = RECOGNIZER_FILE
-            spec = {"frames": self.recognizer.frames, "side": self.recognizer.side}
+            spec = {key: getattr(self.recognizer, key) for key in SHAPING}
         files = filter(None, (file, self._shipped(name)))
         return {
             "graph": name,
@@ -217,7 +219,8 @@ def _recognizer_tensors(
 ) -> dict[str, tuple[Tensors, Tensors]]:
     """Tensors of frames and head, by graph.
 
-    The width D and the label sets are those of the trained parameters.
+    The width D and the label sets are those of the trained parameters. Heads that say what moved
+    also read the intensity clues.
     """
     from safetensors.numpy import load
 
@@ -228,7 +231,12 @@ def _recognizer_tensors(
     classes = tuple(TensorSpec(scores_of(count), "float32", ("B", count)) for count in heads)
     clip = spec.tensors()["recognizer"][0]
     intensity = TensorSpec("intensity", "float32", ("B", spec.frames))
-    return {"frames": (clip, (product, intensity)), "head": ((product,), classes)}
+    movement = spec.movement_tensors()
+    clues = (TensorSpec("clues", "float32", ("B", spec.frames, width)),) if movement else ()
+    return {
+        "frames": (clip, (product, intensity, *clues)),
+        "head": ((product, *clues), (*classes, *movement)),
+    }
 
 
 def _require_exporters() -> None:

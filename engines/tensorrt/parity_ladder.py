@@ -85,13 +85,13 @@ def _rung_a(graphs: Graphs, weights: Weights) -> Results:
 def _recognizer(labels: int, graphs: Graphs, weights: Weights) -> dict[str, Any]:
     """Compare the ONNX file that ships for one label set with the golden outputs of its graphs."""
     name = f"recognizer-{labels}"
+    spec = weights.recognizers[str(labels)]
     frames, head = (graphs.graph(part).golden for part in RECOGNIZER_GRAPHS)
-    engine = OnnxEngine(
-        weights.read(f"{name}.onnx"), *weights.recognizers[str(labels)].tensors()["recognizer"]
-    )
+    engine = OnnxEngine(weights.read(f"{name}.onnx"), *spec.tensors()["recognizer"])
     wanted = {
         "out.classes": head[f"out.{scores_of(labels)}"],
         "out.intensity": frames["out.intensity"],
+        **{f"out.{one.name}": head[f"out.{one.name}"] for one in spec.movement_tensors()},
     }
     return judge("A", name, engine(**inputs_of(frames)), wanted, weights.spotter)
 

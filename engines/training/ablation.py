@@ -22,9 +22,14 @@ from ..networks.mesnet import load_mesnet
 from ..specs import NUISANCES, SpotterSpec
 from .ablation_figures import FIGURES as SPOTTING
 from .ablation_figures import cpn_trials, figures, halves_of, score, two_step_trials
-from .losses import STRATEGIES
+from .recognizer.ablation import (
+    BASE_RECOGNIZER,
+    EXCHANGES,
+    exchanged_figures,
+    recognizer_runs,
+    train_recognizer,
+)
 from .recognizer.data import RecognizerConfig
-from .recognizer.train import train as train_cmnet
 from .recognizer.validation import FIGURES as RECOGNITION
 from .spotter.config import SpotterTraining, load_config
 from .spotter.data import ClipSet
@@ -43,13 +48,11 @@ OWN_START = (
     "spotter-no-pretraining",
     "spotter-three-scales",
 )
-BASE_RECOGNIZER = "recognizer-shipped"
 COLUMNS = ("name", "budget", "steps", *SPOTTING, *RECOGNITION)
 THREE_WINDOWS = (7, 11, 15)
 THREE_DILATIONS = ((1, 2), (2, 3), (3, 4))
 SURROUND_NS = (66_666_667, 166_666_667)  # lags of an ME's rise
 SMALL_RIDGE = 2.5e-5  # shows more of a step on flat skin, at a tenth less signal to noise
-LAMBDAS = ((0.1, 0.1, 1.0), (1.0, 1.0, 1.0))  # distillation, tendency, classes
 
 Row = dict[str, Any]
 
@@ -114,31 +117,6 @@ def trials(spec: SpotterSpec) -> dict[str, SpotterSpec]:
     return {name: trial for name, trial in found.items() if trial != spec}
 
 
-def recognizer_runs(base: RecognizerConfig) -> dict[str, RecognizerConfig]:
-    """The recogniser's runs by name; what equals the base is left out."""
-    weights = base.coefficients
-    lambdas = {}
-    for values in LAMBDAS:
-        name = "lambda-" + "-".join(f"{x:g}" for x in values)
-        pairs = zip(("distillation", "tendency", "classes"), values, strict=True)
-        lambdas[name] = {"coefficients": dict(pairs)}
-    changes: dict[str, dict[str, Any]] = {
-        "no-distillation": {"coefficients": weights | {"distillation": 0.0}},
-        "no-tendency": {"coefficients": weights | {"tendency": 0.0}},
-        "classes-only": {"coefficients": weights | {"distillation": 0.0, "tendency": 0.0}},
-        "no-ice": {"magnify": False},
-        **{f"negatives-{name}": {"strategy": name} for name in STRATEGIES},
-        **lambdas,
-        "scope-global": {"scope": "global"},
-    }
-    runs = {BASE_RECOGNIZER: base}
-    for name, change in changes.items():
-        config = replace(base, **change)
-        if config != base:
-            runs[f"recognizer-{name}"] = config
-    return runs
-
-
 def run_ablation(
     data: Path,
     out: Path,
@@ -174,13 +152,15 @@ def run_ablation(
             spec = spotters[BASE_SPOTTER].spec
             found = spotter_figures(data, out / BASE_SPOTTER, spec, refine=False)
             found["steps"] = done[BASE_SPOTTER]["steps"]
+        elif name in EXCHANGES:
+            settings = _settings_of(recognizers[BASE_RECOGNIZER], data, out / BASE_RECOGNIZER)
+            found = exchanged_figures(settings, EXCHANGES[name])
+            found["steps"] = done[BASE_RECOGNIZER]["steps"]
         elif name in spotters:
             found = train_spotter(spotters[name], data, out / name, budget, progress)
         else:
-            settings = replace(
-                recognizers[name], data=str(data), out=str(out / name), threads=threads
-            )
-            found = train_recognizer(settings, budget, progress)
+            settings = replace(_settings_of(recognizers[name], data, out / name), threads=threads)
+            found = train_recognizer(settings, budget.minutes, progress)
         done[name] = {"name": name, "budget": budget.text, **found}
         _append(out / FILE, done[name])
     return read_rows(out / FILE)
@@ -189,7 +169,12 @@ def run_ablation(
 def _every(spotters: Iterable[str], recognizers: Iterable[str]) -> list[str]:
     """The names of all runs, in the order in which they are made."""
     others = [name for name in spotters if name != BASE_SPOTTER]
-    return [BASE_SPOTTER, CPN_ONLY, *others, *recognizers]
+    rest = [name for name in recognizers if name != BASE_RECOGNIZER]
+    return [BASE_SPOTTER, CPN_ONLY, *others, BASE_RECOGNIZER, *EXCHANGES, *rest]
+
+
+def _settings_of(config: RecognizerConfig, data: Path, out: Path) -> RecognizerConfig:
+    return replace(config, data=str(data), out=str(out))
 
 
 def _wanted(
@@ -202,8 +187,12 @@ def _wanted(
         raise UsageError(
             f"no experiment is called {', '.join(unknown)}: choose from {', '.join(every)}"
         )
-    if CPN_ONLY in asked and BASE_SPOTTER not in {*asked, *done}:
-        raise UsageError(f"{CPN_ONLY} evaluates the weights of {BASE_SPOTTER}: name that one too")
+    for again, first in {
+        CPN_ONLY: BASE_SPOTTER,
+        **dict.fromkeys(EXCHANGES, BASE_RECOGNIZER),
+    }.items():
+        if again in asked and first not in {*asked, *done}:
+            raise UsageError(f"{again} evaluates the weights of {first}: name that one too")
     if budget.minutes is None and any(name.startswith("recognizer") for name in asked):
         raise UsageError(
             "--steps is for the spotter's runs: give --minutes, or name them by --only"
@@ -257,22 +246,6 @@ def spotter_figures(data: Path, run: Path, spec: SpotterSpec, refine: bool = Tru
     engines = as_engines(network, "ablation")
     clips = score(engines, every.split("validation"), every.crops, refine)
     return figures(clips, two_step_trials(spec) if refine else cpn_trials(spec))
-
-
-def train_recognizer(config: RecognizerConfig, budget: Budget, say: Say) -> Row:
-    """Train one recogniser; steps taken and the figures on the validation MEs.
-
-    Their intervals are jittered true ones. Without ICE there is no intensity curve to evaluate.
-    """
-    once = replace(config, validate_epochs=config.epochs)
-    found = train_cmnet(once, minutes=budget.minutes, say=say)
-    with (Path(config.out) / "recognizer.csv").open(newline="", encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
-    row: Row = {"steps": int(last["step"])}
-    row |= {name: round(value, 4) for name, value in found.items()}
-    if not config.magnify:
-        row |= {"spearman": None, "apex_error": None}
-    return row
 
 
 # ---- table

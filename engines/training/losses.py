@@ -24,6 +24,7 @@ from ..specs import LUMA
 STRATEGIES = ("all", "uniform", "softmax")
 SCOPES = ("frame", "window", "global")
 FORMS = ("log", "literal")
+SHORTEST_S = 1e-3  # flank of a prototype
 WINDOW_FRAMES = 3  # length of the "window" scope; not from the paper
 
 
@@ -168,27 +169,37 @@ def sample_negatives(
 
 
 def prototype(
-    apex: Tensor, frames: int, eps: float = 0.1, step_fraction: float = 1 / 6
+    times: Tensor,
+    apex: Tensor,
+    offset: Tensor,
+    eps: float = 0.1,
+    step_fraction: float = 1 / 6,
 ) -> tuple[Tensor, Tensor]:
-    """The target intensity curve of clips as Gaussians (mu, sigma), each (B, frames) [S2 C16-C21].
+    """The target intensity curve of clips as Gaussians (mu, sigma), each (B, N) [S2 C16-C21].
 
-    apex (B,) counts from 0 and is moved to the nearest inner frame. mu rises linearly from eps to 1
-    at the apex and falls back to eps; sigma is `step_fraction` of the segment's step, so that by
-    default neighbouring 3-sigma ranges just touch (the smaller one at the apex). Linear segments,
-    eps and the fraction are not from the paper.
+    times (B, N): when each frame was taken, in s since the ME's onset; apex, offset (B,): in s
+    since it too. mu rises linearly from eps at the onset to 1 at the apex and falls back to eps at
+    the offset, wherever the clip begins and ends; beyond onset and offset it is eps. sigma is
+    `step_fraction` of the step that mu makes in the clip's mean spacing, so that by default
+    neighbouring 3-sigma ranges just touch (of the smaller step about the apex). Linear segments,
+    eps and the fraction are not from the paper. Raises UsageError for fewer than 3 frames.
     """
+    frames = times.shape[1]
     if frames < 3:
         raise UsageError(
             f"a prototype needs onset, apex and offset: expected at least 3 frames, got {frames}"
         )
-    m = apex.clamp(1, frames - 2).float()[:, None]  # (B, 1)
-    n = torch.arange(frames, device=apex.device, dtype=torch.float32)[None]  # (1, N)
-    rise = (1 - eps) / m
-    fall = (1 - eps) / (frames - 1 - m)
-    mu = torch.where(n <= m, eps + rise * n, eps + fall * (frames - 1 - n))
-    step = torch.where(n < m, rise, fall)
-    step = torch.where(n == m, torch.minimum(rise, fall), step)
-    return mu, step * step_fraction
+    rising = apex.clamp(min=SHORTEST_S)[:, None]  # (B, 1)
+    falling = (offset - apex).clamp(min=SHORTEST_S)[:, None]
+    level = torch.minimum(times / rising, (offset[:, None] - times) / falling)
+    mu = eps + (1 - eps) * level.clamp(0, 1)  # (B, N)
+    spacing = (times[:, -1:] - times[:, :1]) / (frames - 1)
+    rise = (spacing / rising).clamp(max=1)
+    fall = (spacing / falling).clamp(max=1)
+    from_apex = times - apex[:, None]
+    step = torch.where(from_apex < 0, rise, fall)
+    step = torch.where(from_apex.abs() < spacing / 2, torch.minimum(rise, fall), step)
+    return mu, (1 - eps) * step * step_fraction
 
 
 def draw_prototype(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DataError, UsageError
 from ..export.onnx_export import export, export_spotter, write_manifest
-from ..networks.cmnet import CMNet, RecognizerStep
+from ..networks.cmnet import RecognizerStep, cmnet_of
 from ..networks.mesnet import load_mesnet
 from ..networks.weights import load_weights, save_weights
 from ..specs import RecognizerSpec, SpotterSpec
@@ -49,16 +49,18 @@ def _export_recognizer(
     weights: Path, config: dict[str, Any], out: Path
 ) -> dict[str, RecognizerSpec]:
     """Write one ONNX file for each label set, and the weights; the specs by number of labels."""
-    network = CMNet(config["side"])
-    load_weights(network, weights)
-    network.eval()
     specs = {}
     for count, names in (("3", config["labels3"]), ("5", config["labels5"])):
-        spec = RecognizerSpec(frames=config["frames"], side=config["side"], labels=tuple(names))
+        shape = {key: config[key] for key in ("frames", "side", "texture", "energy_floor")}
+        moved = {key: tuple(config[key]) for key in ("units", "regions")}
+        specs[count] = RecognizerSpec(labels=tuple(names), **shape, **moved)
+    network = cmnet_of(specs["3"])
+    load_weights(network, weights)
+    network.eval()
+    for count, spec in specs.items():
         module = RecognizerStep(network, int(count))
         path = out / f"recognizer-{count}.onnx"
         export(module, "recognizer", spec.tensors()["recognizer"], None, path)
-        specs[count] = spec
     save_weights(network, out / "recognizer.safetensors")
     return specs
 

@@ -25,7 +25,6 @@ PACKAGES = (
     "mediapipe",
     "gradio",
     "torch",
-    "kornia",
     "numba",
     "scipy",
     "av",

@@ -16,14 +16,15 @@ from .movements.emotions import draw_expression
 from .movements.long_expressions import draw_grimaces, draw_macros, draw_sustained
 from .movements.nuisances import draw_nuisances
 from .movements.slow_expressions import draw_settling, draw_slow, draw_under
-from .timeline import Action, Curve, Movement, Recipe, Strengths
-from .truth import MICRO, RISE_S
+from .timeline import Action, Curve, Movement, Recipe, Source, Strengths, Unit
+from .truth import MICRO, RISE_S, levels_of
 
 __all__ = ["draw_actions", "draw_macros", "draw_micro", "draw_micros", "draw_sustained"]
 
 SECOND_SITE = (0.2, 0.6)  # its peak, of the first site's
 SECOND_DELAY_S = (0.02, 0.10)
 SECOND_AT_ONCE = 0.5  # share of second sites without delay
+PX_DIGITS = 3
 SECOND_ME_S = 0.3  # between the onsets of two MEs that overlap, at most
 
 
@@ -91,22 +92,52 @@ def draw_micro(
     course = draw_course(rng, recipe.courses, start, rise, duration)
     truth = course.truth(start)
     also: tuple[tuple[Strengths, Curve], ...] = ()
+    second = ""
     if recipe.courses.second_site and rng.random() < recipe.courses.second_site:
-        also = (_second_site(rng, recipe, peak, target, course.curve),)
+        second, weaker, later = _second_site(rng, recipe, peak, target, course.curve)
+        also = ((weaker, later),)
     if also or truth.kind != MICRO:
         labels = (None, None)
     times = (ns(truth.onset), ns(truth.apex), ns(truth.offset))
-    movement = Movement(truth.kind, *times, shape.units, *labels, target, *shape[2:])
+    movement = Movement(
+        truth.kind,
+        *times,
+        shape.units,
+        *labels,
+        target,
+        *shape[2:],
+        levels=levels_of(course.curve, start) if truth.kind == MICRO else (),
+        unit_px=_unit_px(shape.units, target, strengths, peak),
+        second=second,
+    )
     return Action(movement, strengths, course.curve, also, course.reversible)
+
+
+def _unit_px(
+    units: tuple[str, ...], target: float, strengths: Strengths, peak: Peak
+) -> tuple[float, ...]:
+    """The peak displacement of each unit alone, in px; `target` is that of all together."""
+    if len(units) == 1:
+        return (target,)
+    found = []
+    for unit in units:
+        name = unit.rstrip("LR")
+        own = {key: value for key, value in strengths.items() if _is_unit(key, name)}
+        found.append(round(peak(own), PX_DIGITS))
+    return tuple(found)
+
+
+def _is_unit(key: Unit | Source, name: str) -> bool:
+    return isinstance(key, tuple) and key[0] == name
 
 
 def _second_site(
     rng: np.random.Generator, recipe: Recipe, peak: Peak, px: float, curve: Curve
-) -> tuple[Strengths, Curve]:
-    """A weaker site that moves along with an ME of `px`, at once or a little later."""
+) -> tuple[str, Strengths, Curve]:
+    """A weaker site that moves along with an ME of `px`, at once or a little later; its region."""
     shape = draw_local(rng, recipe.families)
     weak = px * float(rng.uniform(*SECOND_SITE))
     _, strengths = sized(rng, shape.strengths, (weak, weak), peak)
     at_once = rng.random() < SECOND_AT_ONCE
     delay = 0.0 if at_once else float(rng.uniform(*SECOND_DELAY_S))
-    return strengths, lambda t: curve(t - delay)
+    return shape.region, strengths, lambda t: curve(t - delay)

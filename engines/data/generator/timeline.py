@@ -153,7 +153,9 @@ class Movement:
 
     Times in ns; `peak_px` at crop resolution; labels None but for MEs. units: () where they are
     not known. family, region and side ("L", "R", "" for both or the middle) of an expression's
-    motion field; "" where it has none.
+    motion field; "" where it has none. levels: the course of an ME (`truth.levels_of`); () for
+    others. unit_px: the peak of each unit alone. second: the region of a weaker second site, whose
+    unit `units` does not hold; "" without one.
     """
 
     kind: str
@@ -167,6 +169,9 @@ class Movement:
     family: str = ""
     region: str = ""
     side: str = ""
+    levels: tuple[float, ...] = ()
+    unit_px: tuple[float, ...] = ()
+    second: str = ""
 
     def label(self, classes: int) -> str | None:
         """Its label in the set of 3 or of 5 classes."""

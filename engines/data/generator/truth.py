@@ -11,11 +11,11 @@ the movement lies on, and without a tremor. Durations follow the field's definit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 RISE_S = 0.3  # from onset to peak, at most
 RETURN_S = 0.5  # from onset to the end, at most
@@ -24,6 +24,11 @@ HELD = 0.7  # of the peak: what keeps more is held
 SLOW = 0.1  # of the fastest return: what is slower is the end
 STEP_S = 0.001  # between the samples of a curve
 PEAK = 0.999  # of the highest sample: the peak is where this is first reached
+
+# Of an ME's course, as a set keeps it: levels every LEVEL_NS from its onset on.
+LEVEL_NS = 20_000_000
+LEVELS = 51  # a second, since what is spotted may begin and end beside the ME
+LEVEL_DIGITS = 3
 
 MICRO = "micro"
 DOUBTFUL = "doubtful"
@@ -58,6 +63,26 @@ def truth_of(curve: Callable[[float], float], onset: float, stop: float) -> Trut
         return Truth(MACRO, onset, apex, stop)
     kind = MICRO if kept < HALF else DOUBTFUL
     return Truth(kind, onset, apex, float(times[top + _end_of(returning, max(kept, HALF))]))
+
+
+def levels_of(curve: Callable[[float], float], onset: float) -> tuple[float, ...]:
+    """The course of an ME from its onset (s) on: LEVELS levels, as shares of its highest one.
+
+    They are levels above the slow course, with a tremor where it has one.
+    """
+    times = onset + np.arange(LEVELS) * (LEVEL_NS / 1e9)
+    fine = np.arange(times[0], times[-1], STEP_S)
+    peak = max(curve(float(t)) for t in fine)
+    return tuple(round(curve(float(t)) / peak, LEVEL_DIGITS) for t in times)
+
+
+def level_at(levels: Sequence[float], since_ns: ArrayLike) -> NDArray[np.float64]:
+    """The level of a course at times since its onset (ns), straight between its levels.
+
+    0 before the onset; the last level after the last one.
+    """
+    places = np.asarray(since_ns, np.float64) / LEVEL_NS
+    return np.asarray(np.interp(places, np.arange(len(levels)), levels, left=0.0), np.float64)
 
 
 def _end_of(returning: NDArray[np.float64], below: float) -> int:

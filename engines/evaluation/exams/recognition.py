@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...clips import SECOND_NS, nearest_frames, thin
+from ...data.generator.truth import level_at
 from ...intervals import rounded
 from ...runtime.engine import EngineSet
 from ..metrics import spearman, uf1_uar
@@ -21,14 +22,18 @@ EPS = 0.1
 Floats = NDArray[np.float64]
 
 
+Curve = tuple[float, float, float | None]  # spearman, apex error, rank correlation with the course
+
+
 @dataclass(frozen=True)
 class RecognitionResult:
     """A recogniser's result on one hit: classes and the fit of its intensity curve.
 
     truth: the true class, None where the label set has no such label. certain: whether the
     predicted one reaches the label floor. spearman: rank correlation with the prototype.
-    apex_error: |peak - apex| as a share of the found interval's length. triangle: spearman and
-    apex_error of a triangular curve, which rises to the middle of the interval and falls again.
+    apex_error: |peak - apex| as a share of the found interval's length. true: rank correlation with
+    the movement's true course, None where it is not kept. triangle: spearman, apex_error and true
+    of a triangular curve, which rises to the middle of the interval and falls again.
     """
 
     truth: int | None
@@ -36,7 +41,8 @@ class RecognitionResult:
     certain: bool
     spearman: float
     apex_error: float
-    triangle: tuple[float, float]
+    true: float | None
+    triangle: Curve
 
 
 def recognize_hit(
@@ -57,17 +63,25 @@ def recognize_hit(
     length = max(at[-1] - at[0], 1.0)
     middle = (at[0] + at[-1]) / 2
     triangle = -np.abs(np.linspace(-1, 1, len(at)))
+    course = level_at(movement.levels, at - movement.onset_ns) if movement.levels else None
     return RecognitionResult(
         truth=labels.index(label) if label in labels else None,
         predicted=int(probabilities.argmax()),
         certain=bool(probabilities.max() >= engines.recognizer_spec.label_floor),
-        spearman=float(np.nan_to_num(spearman(curve, mu))),  # a constant curve counts as 0
+        spearman=_rank_correlation(curve, mu),
         apex_error=float(abs(at[int(curve.argmax())] - movement.apex_ns) / length),
+        true=None if course is None else _rank_correlation(curve, course),
         triangle=(
-            float(spearman(triangle, mu)),
+            _rank_correlation(triangle, mu),
             float(abs(middle - movement.apex_ns) / length),
+            None if course is None else _rank_correlation(triangle, course),
         ),
     )
+
+
+def _rank_correlation(first: Floats, second: Floats) -> float:
+    """Spearman; a constant curve has none: it counts as 0."""
+    return float(np.nan_to_num(spearman(first, second)))
 
 
 def recognize(
@@ -135,14 +149,18 @@ def recognition_figures(
         "uar": uar,
         "uncertain": uncertain,
         "confusion": confusion,
-        **_curve_figures([(result.spearman, result.apex_error) for result in recognitions]),
+        **_curve_figures([(one.spearman, one.apex_error, one.true) for one in recognitions]),
         "tent": _curve_figures([result.triangle for result in recognitions]),
     }
 
 
-def _curve_figures(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
-    """The means of (Spearman, apex error) over all hits; None without any."""
-    if not pairs:
-        return {"spearman": None, "apex_error": None}
-    rank_correlation, apex_error = np.mean(pairs, axis=0).round(4).tolist()
-    return {"spearman": rank_correlation, "apex_error": apex_error}
+def _curve_figures(curves: Sequence[Curve]) -> dict[str, float | None]:
+    """The means of a curve's figures over all hits; None without any.
+
+    That of the true course is over the hits whose course is kept.
+    """
+    found = {}
+    for i, name in enumerate(("spearman", "apex_error", "true")):
+        known = [value for curve in curves if (value := curve[i]) is not None]
+        found[name] = round(float(np.mean(known)), 4) if known else None
+    return found

@@ -14,9 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...alignment.face_template import SPAN
 from ...clips import SECOND_NS, to_ticks
-from ...data.generator.actions import MESH_WIDTH_CM
 from ...data.generator.timeline import Movement
 from ...data.generator.truth import DOUBTFUL, MICRO
 from ...intervals import Intervals
@@ -26,24 +24,11 @@ from ..calibration import Spans, clip_features, judged, overlaps
 from ..metrics import HIT_IOU, one_to_one
 from .surroundings import surroundings_px
 
-# Displacements are reported in px of a 160 px crop that is 19 cm wide, as the field does.
-REFERENCE_PX_PER_CM = 8.4
-
 Say = Callable[[str], None]
 
 
 def silent(_: str) -> None:
     """Report nothing: the default of `progress`."""
-
-
-def reference_px(px: float, side: int) -> float:
-    """Crop px of our template at `side` in px of the reference crop, by cm of one mean face."""
-    return px * REFERENCE_PX_PER_CM * SPAN * MESH_WIDTH_CM / side
-
-
-def crop_px(px: float, side: int) -> float:
-    """Px of the reference crop in crop px of our template at `side`."""
-    return px * side / (REFERENCE_PX_PER_CM * SPAN * MESH_WIDTH_CM)
 
 
 @dataclass(frozen=True, eq=False)

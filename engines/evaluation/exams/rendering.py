@@ -24,8 +24,9 @@ from ...data.generator.movements.nuisances import draw_nuisances
 from ...data.generator.synthetic import Clip, Renderer
 from ...data.generator.timeline import Action, Recipe
 from ...errors import DataError
+from ...units.displacement import crop_px
 from . import SEED
-from .recordings import Recording, crop_px
+from .recordings import Recording
 from .stays_out.family import StaysOutFamily
 
 # The recipe of the usual family: blinks, speech, gaze, turns, swallowing and macro-expressions, all

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...units.displacement import reference_px
 from .clusters import Counts, Span, by_cluster, interval, ratio
-from .recordings import SpottingResult, reference_px
+from .recordings import SpottingResult
 
 BINS_PX = (0.5, 1.0, 2.0)  # edges of the reported displacements, reference px
 SURROUNDINGS_PX = (0.35, 1.0, 2.0)  # edges of what the rest of the face moved, reference px

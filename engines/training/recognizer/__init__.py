@@ -2,6 +2,9 @@
 
 train       the run: epochs, checkpoints, log
 data        recognizer.toml, samples and batches
+movement    what its heads learn that say what moved
+positives   the anchors, taken otherwise
 step        the losses of one batch
+ablation    its runs in the papers' experiments
 validation  UF1, UAR and the fit of the intensity curve
 """

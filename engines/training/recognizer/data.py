@@ -16,15 +16,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...clips import nearest_frames, thin
+from ...clips import SECOND_NS, nearest_frames, thin
 from ...errors import DataError, UsageError
 from ...specs import SpotterSpec
 from ...text.documents import DocumentError, read_toml
+from ...units.truth import NOTHING_KNOWN, Moved, moved_in
 from ..crops import Crops, read_sets
+from .movement import MovedBatch, moved_batch
 
 DEFAULTS = Path(__file__).with_name("recognizer.toml")
 HEADS = ("3", "5")  # one per label set
-PARTS = ("classes", "distillation", "tendency")  # the three losses of [S2 C28]
+# The three losses of [S2 C28], and that of the heads that say what moved.
+PARTS = ("classes", "distillation", "tendency", "movement")
+# What may be done to a positive, in this order; each has its range under its own name.
+AUGMENTATIONS = ("shift", "blur", "brightness", "contrast", "gamma", "noise", "codec")
 TRAIN = "train"
 VALIDATION = "validation"
 
@@ -40,6 +45,11 @@ class RecognizerConfig:
     labels3: tuple[str, ...]
     labels5: tuple[str, ...]
     magnify: bool
+    texture: str
+    energy_floor: float
+    units: tuple[str, ...]
+    regions: tuple[str, ...]
+    even_units: bool
     seed: int
     epochs: int
     batch: int
@@ -65,13 +75,15 @@ class RecognizerConfig:
     kappa: tuple[float, float]
     scope: str
     form: str
-    jitter_light: float
-    jitter_hue: float
-    jitter_probability: float
-    gray_probability: float
-    blur_probability: float
-    blur_sigma: tuple[float, float]
-    blur_share: float
+    augmentations: tuple[str, ...]
+    augmentation_probability: float
+    blur: tuple[float, float]
+    brightness: tuple[float, float]
+    contrast: tuple[float, float]
+    gamma: tuple[float, float]
+    noise: tuple[float, float]
+    codec: tuple[float, float]
+    shift: tuple[float, float]
 
     @classmethod
     def read(
@@ -110,6 +122,13 @@ class RecognizerConfig:
             raise UsageError(
                 f"coefficients: expected {', '.join(PARTS)}, got {', '.join(self.coefficients)}"
             )
+        if bool(self.units) != bool(self.regions):
+            raise UsageError("units and regions: expected both or neither")
+        unknown = sorted(set(self.augmentations) - set(AUGMENTATIONS))
+        if unknown:
+            raise UsageError(
+                f"augmentations: expected of {', '.join(AUGMENTATIONS)}, got {', '.join(unknown)}"
+            )
 
 
 # ---- data
@@ -120,7 +139,8 @@ class Sample:
     """One ME.
 
     start, times_ns: row of its clip in the crops, and capture times of the clip. label3, label5:
-    its class in each label set, -1 where it has none.
+    its class in each label set, -1 where it has none. levels: its course as the set knows it
+    (`data.generator.truth`), () where it does not. moved: what the set knows of its movement.
     """
 
     start: int
@@ -130,6 +150,8 @@ class Sample:
     offset_ns: int
     label3: int
     label5: int
+    levels: tuple[float, ...] = ()
+    moved: Moved = NOTHING_KNOWN
 
 
 def read_samples(config: RecognizerConfig) -> tuple[Crops, dict[str, list[Sample]]]:
@@ -169,6 +191,8 @@ def _samples(clip: dict[str, Any], config: RecognizerConfig) -> Iterator[Sample]
                 offset_ns=move["offset_ns"],
                 label3=_class_of(move.get("label3"), config.labels3),
                 label5=_class_of(move.get("label5"), config.labels5),
+                levels=tuple(move.get("levels", ())),
+                moved=moved_in(move),
             )
 
 
@@ -191,14 +215,18 @@ def clip_frames(
 class Batch:
     """Clips with their truth.
 
-    clips (B, N, 3, S, S) uint8, indices (B, N): source frame of each position, apex (B,): its
-    position, labels (B,) by head.
+    clips (B, N, 3, S, S) uint8, indices (B, N): source frame of each position, times (B, N): when
+    it was taken, in s since the true onset; apex, offset (B,): true ones in s since the true onset;
+    labels (B,) by head; moved: what moved, None where the network has no heads for it.
     """
 
     clips: Tensor
     indices: Tensor
+    times: Tensor
     apex: Tensor
+    offset: Tensor
     labels: dict[str, Tensor]
+    moved: MovedBatch | None = None
 
 
 def make_batch(crops: Crops, samples: list[Sample], config: RecognizerConfig, seed: int) -> Batch:
@@ -206,7 +234,8 @@ def make_batch(crops: Crops, samples: list[Sample], config: RecognizerConfig, se
     random = np.random.default_rng(seed)
     clips = []
     indices = []
-    apexes = []
+    times = []
+    mirrored = []
     for sample in samples:
         length = sample.offset_ns - sample.onset_ns
         first, last = random.uniform(-config.jitter, config.jitter, 2) * length
@@ -214,13 +243,22 @@ def make_batch(crops: Crops, samples: list[Sample], config: RecognizerConfig, se
         stop = min(sample.offset_ns + last, float(sample.times_ns[-1]))
         chosen = clip_frames(sample.times_ns, start, stop, config.frames)
         clip = crops[sample.start + chosen]  # (N, 3, S, S)
-        clips.append(clip[..., ::-1] if random.random() < config.flip else clip)
+        mirrored.append(bool(random.random() < config.flip))
+        clips.append(clip[..., ::-1] if mirrored[-1] else clip)
         indices.append(chosen)
-        apexes.append(int(np.abs(sample.times_ns[chosen] - sample.apex_ns).argmin()))
+        times.append((sample.times_ns[chosen] - sample.onset_ns) / SECOND_NS)
+    apexes = [(sample.apex_ns - sample.onset_ns) / SECOND_NS for sample in samples]
+    offsets = [(sample.offset_ns - sample.onset_ns) / SECOND_NS for sample in samples]
+    truths = [sample.moved for sample in samples]
     labels = {"3": [s.label3 for s in samples], "5": [s.label5 for s in samples]}
     return Batch(
         clips=torch.from_numpy(np.stack(clips)).to(config.device),
         indices=torch.from_numpy(np.stack(indices)).to(config.device),
-        apex=torch.tensor(apexes, device=config.device),
+        times=torch.tensor(np.stack(times), dtype=torch.float32, device=config.device),
+        apex=torch.tensor(apexes, dtype=torch.float32, device=config.device),
+        offset=torch.tensor(offsets, dtype=torch.float32, device=config.device),
         labels={name: torch.tensor(v, device=config.device) for name, v in labels.items()},
+        moved=moved_batch(truths, mirrored, config.units, config.regions, config.device)
+        if config.units
+        else None,
     )

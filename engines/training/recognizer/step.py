@@ -1,4 +1,4 @@
-"""The losses of one training step of CMNet: class weights, positives, three losses [S2 C28]."""
+"""The losses of one training step of CMNet: class weights and three losses [S2 C28]."""
 
 from __future__ import annotations
 
@@ -6,49 +6,40 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...networks.cmnet import CMNet, Recognition
+from ...networks.movement_heads import Movement
 from .. import losses
 from .data import HEADS, Batch, RecognizerConfig, Sample
+from .movement import even_shares, movement_loss
+from .positives import positive_clips
+
+
+def draw_shares(samples: list[Sample], config: RecognizerConfig) -> NDArray[np.float64]:
+    """The probability (S,) with which each sample is drawn."""
+    if config.units and config.even_units:
+        return even_shares([sample.moved for sample in samples])
+    return np.full(len(samples), 1 / len(samples))
 
 
 def class_weights(samples: list[Sample], config: RecognizerConfig) -> dict[str, Tensor]:
-    """Inverse frequency of each class by head, mean 1 over the samples that have a label.
+    """Inverse frequency of each class by head as it is drawn, mean 1 over what has a label.
 
     Absent classes weigh 1.
     """
     weights = {}
+    drawn = draw_shares(samples, config) * len(samples)
     for name, names in (("3", config.labels3), ("5", config.labels5)):
         labels = np.array([s.label3 if name == "3" else s.label5 for s in samples])
-        counts = np.bincount(labels[labels >= 0], minlength=len(names))
+        known = labels >= 0
+        counts = np.bincount(labels[known], drawn[known], minlength=len(names))
         present = max(np.count_nonzero(counts), 1)
-        share = counts.sum() / np.maximum(counts, 1) / present
+        share = counts.sum() / np.where(counts > 0, counts, 1) / present
         values = np.where(counts > 0, share, 1.0)
         weights[name] = torch.tensor(values, dtype=torch.float32, device=config.device)
     return weights
-
-
-def positive_clips(clips: Tensor, config: RecognizerConfig) -> Tensor:
-    """Positives x+ of [S2 C11, C29], (B, N, 3, S, S) uint8: other colours, grey, blurred.
-
-    One choice per clip, since the network sees differences within it; no geometry, which would
-    change the intensity.
-    """
-    # not at the top: a second of import that evaluation does not need
-    from kornia import augmentation as K
-
-    kernel = 2 * round(config.blur_share * config.side / 2) + 1
-    light = config.jitter_light
-    change = K.VideoSequential(
-        K.ColorJitter(light, light, light, config.jitter_hue, p=config.jitter_probability),
-        K.RandomGrayscale(p=config.gray_probability),
-        K.RandomGaussianBlur((kernel, kernel), config.blur_sigma, p=config.blur_probability),
-        data_format="BTCHW",
-        same_on_frame=True,
-    )
-    changed: Tensor = change(clips.float() / 255)
-    return (changed.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def batch_losses(
@@ -72,7 +63,7 @@ def batch_losses(
     parts = {"classes": _classes(found, batch, weights)}
     random = torch.Generator(device=batch.clips.device).manual_seed(seed)
     if "tendency" in active and found.h is not None:
-        mu, sigma = losses.prototype(batch.apex, config.frames, config.eps)
+        mu, sigma = losses.prototype(batch.times, batch.apex, batch.offset, config.eps)
         draws = losses.draw_prototype(mu, sigma, config.draws, random)
         kappa = config.kappa[0] + (config.kappa[1] - config.kappa[0]) * done
         parts["tendency"] = losses.wilcoxon(
@@ -80,6 +71,9 @@ def batch_losses(
         )
     if "distillation" in active and found.h is not None:
         parts["distillation"] = _distillation(network, found.h, batch, config, random)
+    if "movement" in active and found.movement is not None and batch.moved is not None:
+        logits = Movement(*(part.float() for part in found.movement))
+        parts["movement"] = movement_loss(logits, batch.moved)
     return parts
 
 
@@ -102,7 +96,7 @@ def _distillation(
     # a short ME has fewer captured frames than N positions: a copy of the anchor is no negative
     negatives = negatives & (indices[:, :, None] != indices[:, None, :])
     with torch.no_grad():
-        frames = network.channels(positive_clips(clips, config))
+        frames = network.channels(positive_clips(clips, config, random))
     with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bfloat16):
         positive = network.clues(frames)
     return losses.intensity_distillation(h[:count].float(), positive.float(), negatives, config.tau)

@@ -30,7 +30,7 @@ from .. import losses
 from ..crops import Crops
 from ..distributed import TrainingGroup, denormals_as_zero
 from .data import PARTS, TRAIN, VALIDATION, RecognizerConfig, Sample, make_batch, read_samples
-from .step import batch_losses, class_weights
+from .step import batch_losses, class_weights, draw_shares
 from .validation import FIGURES, validate
 
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
@@ -188,7 +188,7 @@ def _epoch(
     together = config.batch * group.size
     per_epoch = math.ceil(len(data.train) / together)
     random = np.random.default_rng([config.seed, now.step // per_epoch])
-    order = random.permutation(len(data.train))
+    order = _order(random, data, config)
     sums: dict[str, float] = {}
     first = now.step
     before = now.seconds
@@ -215,6 +215,16 @@ def _epoch(
     return {name: value / count for name, value in sums.items()} | {"samples_per_s": speed}
 
 
+def _order(
+    random: np.random.Generator, data: TrainingSet, config: RecognizerConfig
+) -> NDArray[np.int64]:
+    """The samples of an epoch: each once in any order, or evenly by what moves."""
+    count = len(data.train)
+    if config.units and config.even_units:
+        return random.choice(count, count, p=draw_shares(data.train, config))
+    return random.permutation(count)
+
+
 def _own_samples(
     order: NDArray[np.int64], at: int, batch: int, group: TrainingGroup
 ) -> NDArray[np.int64]:
@@ -231,9 +241,7 @@ def _step(
     for parameters in now.optimiser.param_groups:
         parameters["lr"] = config.rate * _schedule(now.step, config.warmup, share)
     batch = make_batch(data.crops, chosen, config, seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # kornia draws from the global generator
-        parts = batch_losses(now.network, batch, data.weights, config, share, seed)
+    parts = batch_losses(now.network, batch, data.weights, config, share, seed)
     loss = losses.total(parts, {name: config.coefficients[name] for name in parts})
     if not bool(torch.isfinite(loss)):
         raise DataError(
@@ -266,12 +274,22 @@ def _settings(config: RecognizerConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in FREE}
 
 
+def network_of(config: RecognizerConfig) -> CMNet:
+    """The network that a configuration trains, with fresh weights."""
+    return CMNet(
+        config.side,
+        classes=(len(config.labels3), len(config.labels5)),
+        magnify=config.magnify,
+        texture=config.texture,
+        floor=config.energy_floor,
+        moved=(len(config.units), len(config.regions)),
+    )
+
+
 def _start(config: RecognizerConfig, group: TrainingGroup) -> RunState:
     """A new run, or the one that the checkpoint holds."""
     torch.manual_seed(config.seed)
-    network = CMNet(
-        config.side, classes=(len(config.labels3), len(config.labels5)), magnify=config.magnify
-    )
+    network = network_of(config)
     network.to(config.device)
     # a quarter faster on a CPU
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -21,7 +21,7 @@ from microspot.engines.export.onnx_export import (
     export_spotter,
     write_manifest,
 )
-from microspot.engines.manifest import PACKAGED
+from microspot.engines.manifest import FORMAT, PACKAGED
 from microspot.engines.networks.mesnet import EncoderStep, MESNet, ProposerStep, RefinerStep
 from microspot.engines.runtime.onnx_engine import OnnxEngine
 from microspot.engines.runtime.onnxruntime_import import onnxruntime
@@ -196,7 +196,7 @@ def test_manifest_names_every_weight_file(network: MESNet, folder: Path) -> None
     recognizers = {"3": RecognizerSpec(), "5": RecognizerSpec(labels=("a", "b", "c", "d", "e"))}
     path = write_manifest(folder, network.spec, recognizers, {"seed": 1}, {"f1": 0.5})
     manifest = json.loads(path.read_text())
-    assert manifest["format"] == 1
+    assert manifest["format"] == FORMAT
     assert SpotterSpec.from_json(manifest["spotter"]) == network.spec
     assert RecognizerSpec.from_json(manifest["recognizers"]["5"]) == recognizers["5"]
     assert set(manifest["files"]) == {

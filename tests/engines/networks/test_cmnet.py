@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from microspot.engines.errors import UsageError
 from microspot.engines.export.onnx_export import export
-from microspot.engines.networks.cmnet import CMNet, CMNetSizes, HeadStep, RecognizerStep
+from microspot.engines.networks.branches import CMNetSizes, directions
+from microspot.engines.networks.cmnet import CMNet, HeadStep, RecognizerStep
 from microspot.engines.runtime.onnx_engine import OnnxEngine
 from microspot.engines.specs import RecognizerSpec
 
@@ -70,6 +72,61 @@ def test_intensity_never_sees_the_face() -> None:
     assert not torch.equal(network.texture(other), network.texture(frames))
 
 
+def test_direction_has_no_strength_above_the_floor() -> None:
+    """Only ICE may know how strong a movement is [S2 C2]."""
+    torch.manual_seed(0)
+    network = CMNet(SIDE, SMALL, texture="direction", floor=0.02).eval()
+    strength = CMNet(SIDE, SMALL).eval()
+    strength.load_state_dict(network.state_dict())
+    frames = network.channels(clips())
+    larger = frames.clone()
+    larger[:, :, 1:] *= torch.linspace(0.5, 3, FRAMES)[:, None, None, None]
+    for one, sees_strength in ((network, False), (strength, True)):
+        t = [one.texture(one.texture.seen(channels)) for channels in (frames, larger)]
+        assert torch.allclose(*t, atol=1e-5) != sees_strength
+    assert not torch.allclose(*(network.intensity.clues(x) for x in (frames, larger)), atol=1e-3)
+    assert not torch.equal(network(clips()).logits["3"], strength(clips()).logits["3"])
+
+
+def test_directions_have_unit_energy_and_noise_below_the_floor_stays_small() -> None:
+    frames = CMNet(SIDE, SMALL).channels(clips())
+    found = directions(frames, 0.02)
+    assert torch.equal(found[:, :, 0], frames[:, :, 0])
+    energy = found.square().mean((-2, -1))  # (B, N, 4)
+    torch.testing.assert_close(energy[:, 1:, 1], torch.ones(2, FRAMES - 1))
+    torch.testing.assert_close(energy[:, 1:, 2:].sum(-1), torch.ones(2, FRAMES - 1))
+    torch.testing.assert_close(
+        found[:, :, 3] * frames[:, :, 2], found[:, :, 2] * frames[:, :, 3], msg="direction"
+    )
+    assert not found[:, 0, 1:].any(), "the first frame is compared with itself"
+    faint = frames * 1e-3
+    torch.testing.assert_close(directions(faint, 0.02)[:, :, 1:], faint[:, :, 1:] / 0.02)
+
+
+def test_the_face_alone_sees_no_movement() -> None:
+    network = CMNet(SIDE, SMALL, texture="face").eval()
+    frames = network.channels(clips())
+    other = frames.clone()
+    other[:, :, 1:] = torch.rand_like(other[:, :, 1:])
+    assert torch.equal(network.texture(other), network.texture(frames))
+    other[:, :, :1] += 1
+    assert not torch.equal(network.texture(other), network.texture(frames))
+    with pytest.raises(UsageError, match="expected one of strength, direction, face"):
+        CMNet(SIDE, SMALL, texture="none")
+
+
+def test_other_intensities_can_magnify() -> None:
+    network = CMNet(SIDE, SMALL).eval()
+    frames = network.channels(clips())
+    found = network.recognise(frames)
+    same = network.recognise(frames, lambda s: s)
+    torch.testing.assert_close(same.logits, found.logits)
+    none = network.recognise(frames, torch.zeros_like)
+    assert torch.equal(none.s, found.s)
+    assert not network.magnified(frames, torch.zeros_like)[0].any(), "e = s at first"
+    assert not torch.allclose(none.logits["3"], found.logits["3"])
+
+
 def test_magnification_starts_as_pure_scaling() -> None:
     network = CMNet(SIDE, SMALL)
     frames = network.channels(clips())
@@ -113,10 +170,11 @@ def test_motion_channels_are_of_the_change_since_the_first_frame() -> None:
     assert found[2, 0, 6, 6] > 0
 
 
-def test_export_keeps_the_batch_free_and_the_numbers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("texture", ["strength", "direction"])
+def test_export_keeps_the_batch_free_and_the_numbers(tmp_path: Path, texture: str) -> None:
     torch.manual_seed(1)
     spec = RecognizerSpec(frames=FRAMES, side=SIDE, labels=tuple("abcde"))
-    step = RecognizerStep(CMNet(SIDE, SMALL), 5).eval()
+    step = RecognizerStep(CMNet(SIDE, SMALL, texture=texture), 5).eval()
     path = tmp_path / "recognizer-5.onnx"
     export(step, "recognizer", spec.tensors()["recognizer"], None, path)  # compares with torch
     found = OnnxEngine(path.read_bytes(), *spec.tensors()["recognizer"])(clip=clips(4).numpy())

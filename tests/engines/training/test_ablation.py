@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 
 from microspot.engines.errors import DataError, UsageError
-from microspot.engines.specs import SpotterSpec
+from microspot.engines.specs import TEXTURES, SpotterSpec
 from microspot.engines.training.ablation import (
     COLUMNS,
     FILE,
     Budget,
     read_rows,
-    recognizer_runs,
     run_ablation,
     spotter_runs,
     table,
     trials,
 )
-from microspot.engines.training.losses import STRATEGIES
-from microspot.engines.training.recognizer.data import RecognizerConfig
+from microspot.engines.training.losses import FORMS, SCOPES, STRATEGIES
+from microspot.engines.training.recognizer.ablation import exchanged_figures, recognizer_runs
+from microspot.engines.training.recognizer.data import AUGMENTATIONS, RecognizerConfig
 from microspot.engines.training.spotter.config import SpotterTraining, load_config
 from tests.noise_set import noise_set
 
@@ -123,7 +123,13 @@ def test_every_recognizer_run_changes_its_switch_and_none_is_the_base(tmp_path: 
         "tendency": 0,
     }
     assert not runs["recognizer-no-ice"].magnify
-    assert runs["recognizer-scope-global"].scope == "global"
+    assert runs["recognizer-texture-face"].texture == "face"
+    assert {config.texture for config in runs.values()} == set(TEXTURES)
+    assert {config.scope for config in runs.values()} == set(SCOPES)
+    assert {config.form for config in runs.values()} == set(FORMS)
+    for name in AUGMENTATIONS:
+        kept = runs[f"recognizer-augmentations-no-{name}"].augmentations
+        assert set(base.augmentations) - set(kept) == {name}
     strategies = {config.strategy for config in runs.values()}
     assert strategies == set(STRATEGIES)
     assert f"recognizer-negatives-{base.strategy}" not in runs
@@ -177,6 +183,23 @@ def test_runs_are_made_once_in_one_table(folder: Path, tmp_path: Path) -> None:
     assert [again[2][name] for name in ("name", "steps", "truths")] == ["spotter-cpn-only", 2, 2]
     assert lines == ["spotter-cpn-only (1/1)"]
     assert read_rows(tmp_path / FILE) == again
+
+
+def test_trained_weights_are_evaluated_with_other_intensities(folder: Path, tmp_path: Path) -> None:
+    names = ["recognizer-constant-s", "recognizer-shuffled-s"]
+    with pytest.raises(UsageError, match="constant-s evaluates the weights of recognizer-shipped"):
+        run(folder, tmp_path, names)
+    rows, _ = run(folder, tmp_path, [*names, "recognizer-shipped"])
+    assert [row["name"] for row in rows] == ["recognizer-shipped", *names]
+    assert {row["steps"] for row in rows} == {2}
+    assert not any((tmp_path / name / "recognizer.safetensors").exists() for name in names)
+    assert rows[0]["spearman"] is not None
+    assert [row["spearman"] for row in rows[1:]] == [None, None]
+    assert rows[0]["spearman_true"] is None, "this set keeps no courses"
+    config = dataclasses.replace(small(folder, tmp_path), out=str(tmp_path / "recognizer-shipped"))
+    again = exchanged_figures(config, lambda s: s)
+    same = {name: again[name] for name in ("uf1_3", "uar_3", "uf1_5", "uar_5")}
+    assert same == {name: rows[0][name] for name in same}
 
 
 def test_an_unfinished_run_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
@@ -272,5 +295,5 @@ def test_the_table_has_a_block_for_each_network() -> None:
     cells = ["shipped", "90", "0.5", "0.25", "1", "-", "8", *"-------"]
     assert first.splitlines()[1].split() == cells
     assert second.splitlines()[0].split()[:3] == ["recognizer", "steps", "uf1_3"]
-    assert second.splitlines()[1].split() == ["no-ice", "70", "0.75", "-", "-", "-", "-", "-"]
+    assert second.splitlines()[1].split() == ["no-ice", "70", "0.75", *"--------"]
     assert table([]) == ""

@@ -184,11 +184,17 @@ def test_identical_frames_can_still_be_drawn() -> None:
 # ---- tendency
 
 
+def even_prototype(apex: int, frames: int = 11) -> tuple[torch.Tensor, torch.Tensor]:
+    """mu and sigma (1, N) of a clip whose ends are onset and offset, a frame a second."""
+    last = torch.tensor([frames - 1.0])
+    return losses.prototype(torch.arange(frames)[None], torch.tensor([float(apex)]), last)
+
+
 def test_prototype_is_a_tent_whose_three_sigma_ranges_touch() -> None:
-    mu, sigma = losses.prototype(torch.tensor([3, 0, 10]), 11, eps=0.1)
-    torch.testing.assert_close(mu[:, [0, 10]], torch.full((3, 2), 0.1))
-    assert mu.argmax(1).tolist() == [3, 1, 9]  # apexes at the ends move inside
-    assert mu.max(1).values.tolist() == pytest.approx([1, 1, 1])
+    mu, sigma = even_prototype(3)
+    torch.testing.assert_close(mu[0, [0, 10]], torch.full((2,), 0.1))
+    assert mu.argmax(1).item() == 3
+    assert mu[0, 3].item() == pytest.approx(1)
     torch.testing.assert_close(sigma[0, 0] * 6, mu[0, 1] - mu[0, 0])
     torch.testing.assert_close(sigma[0, 10] * 6, mu[0, 9] - mu[0, 10])
     torch.testing.assert_close(sigma[0, 3], torch.minimum(sigma[0, 2], sigma[0, 4]))
@@ -196,7 +202,20 @@ def test_prototype_is_a_tent_whose_three_sigma_ranges_touch() -> None:
     torch.testing.assert_close(draws.mean(-1), mu, atol=0.02, rtol=0)
     torch.testing.assert_close(draws.std(-1), sigma, atol=0.02, rtol=0)
     with pytest.raises(UsageError, match="at least 3"):
-        losses.prototype(torch.tensor([0]), 2)
+        even_prototype(0, 2)
+
+
+@pytest.mark.parametrize("before", [-0.1, 0.0, 0.1])
+@pytest.mark.parametrize("after", [-0.1, 0.0, 0.1])
+def test_prototype_ends_at_the_true_onset_and_offset_whatever_the_clip(
+    before: float, after: float
+) -> None:
+    times = torch.linspace(before, 0.4 + after, 11)[None]
+    mu, sigma = losses.prototype(times, torch.tensor([0.16]), torch.tensor([0.4]))
+    for time, found in zip(times[0].tolist(), mu[0].tolist(), strict=True):
+        assert found == pytest.approx(np.interp(time, [0, 0.16, 0.4], [0.1, 1, 0.1]), abs=1e-5)
+    assert (sigma > 0).all()
+    assert (sigma < 0.9 / 6).all()
 
 
 @pytest.mark.parametrize("kappa", [1e-3, 0.05, 1.0])
@@ -243,7 +262,7 @@ def test_log_p_stays_finite_and_steep_far_out(z: float) -> None:
 
 
 def test_global_scope_is_blind_to_order_and_frame_scope_is_not() -> None:
-    mu, sigma = losses.prototype(torch.tensor([5]), 11)
+    mu, sigma = even_prototype(5)
     draws = losses.draw_prototype(mu, sigma, 16, generator())
     shuffled = mu[:, torch.randperm(11, generator=generator())]
     tests = {
@@ -258,7 +277,8 @@ def test_global_scope_is_blind_to_order_and_frame_scope_is_not() -> None:
 @pytest.mark.parametrize("scope", losses.SCOPES)
 @pytest.mark.parametrize("form", losses.FORMS)
 def test_wilcoxon_is_a_hinge_with_finite_gradients(scope: str, form: str) -> None:
-    mu, sigma = losses.prototype(torch.tensor([4, 6]), 11)
+    pairs = [even_prototype(apex) for apex in (4, 6)]
+    mu, sigma = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     draws = losses.draw_prototype(mu, sigma, 16, generator())
     s = (1.2 - mu).requires_grad_()
     far = losses.wilcoxon(s, draws, delta=0.9, kappa=0.2, scope=scope, form=form)
@@ -270,7 +290,7 @@ def test_wilcoxon_is_a_hinge_with_finite_gradients(scope: str, form: str) -> Non
 
 
 def test_frame_scope_pulls_free_intensities_into_the_tendency() -> None:
-    mu, sigma = losses.prototype(torch.tensor([5]), 11)
+    mu, sigma = even_prototype(5)
     free = torch.randn(1, 11, generator=generator()).requires_grad_()
     optimiser = torch.optim.Adam([free], 0.05)
     random = generator(1)

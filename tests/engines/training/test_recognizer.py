@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from microspot.engines.data.generator.truth import LEVEL_NS, LEVELS
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.networks.cmnet import CMNet
 from microspot.engines.training.distributed import TrainingGroup
@@ -25,8 +27,21 @@ from microspot.engines.training.recognizer.data import (
     read_samples,
 )
 from microspot.engines.training.recognizer.step import batch_losses, class_weights
-from microspot.engines.training.recognizer.train import Budget, TrainingSet, run, train
-from microspot.engines.training.recognizer.validation import FIGURES, validate
+from microspot.engines.training.recognizer.train import (
+    Budget,
+    TrainingSet,
+    network_of,
+    run,
+    train,
+)
+from microspot.engines.training.recognizer.validation import (
+    CURVES,
+    FIGURES,
+    constant,
+    curve_fits,
+    shuffled,
+    validate,
+)
 
 SIDE = 48
 FRAMES = 7
@@ -163,17 +178,20 @@ def test_batches_hold_the_clip_around_the_apex(toy: Path, tmp_path: Path) -> Non
     for i, sample in enumerate(samples):
         assert batch.indices[i, 0] == 5
         assert batch.indices[i, -1] == 14
-        assert abs(int(batch.indices[i, batch.apex[i]]) * TICK - sample.apex_ns) <= TICK
+        assert batch.apex[i].item() == pytest.approx((sample.apex_ns - sample.onset_ns) / 1e9)
+        assert batch.offset[i].item() == pytest.approx((OFFSET - ONSET) * TICK / 1e9)
         np.testing.assert_array_equal(
             batch.clips[i, 2], crops[sample.start + batch.indices[i, 2:3].numpy()][0]
         )
     mirrored = make_batch(crops, samples, settings(toy, tmp_path, jitter=0.0, flip=1.0), seed=0)
     assert torch.equal(mirrored.clips.flip(-1), batch.clips)
-    jittered = [
-        make_batch(crops, samples, settings(toy, tmp_path), seed=s).indices for s in (0, 0, 1)
-    ]
-    assert torch.equal(jittered[0], jittered[1])
-    assert not torch.equal(jittered[0], jittered[2])
+    jittered = [make_batch(crops, samples, settings(toy, tmp_path), seed=s) for s in (0, 0, 1)]
+    assert torch.equal(jittered[0].indices, jittered[1].indices)
+    assert not torch.equal(jittered[0].indices, jittered[2].indices)
+    for each in (batch, *jittered):  # whatever the clip's ends, times are those since the onset
+        torch.testing.assert_close(each.times, (each.indices - ONSET) * TICK / 1e9)
+        assert torch.equal(each.apex, batch.apex)
+        assert torch.equal(each.offset, batch.offset)
 
 
 def test_class_weights_balance_what_is_labelled(toy: Path, tmp_path: Path) -> None:
@@ -228,6 +246,58 @@ def test_each_step_knows_the_share_of_the_run_that_is_done(
     assert Budget(steps=100, minutes=1.0).share(run_state) == pytest.approx(0.75)
 
 
+def test_curves_are_judged_by_the_true_course_where_the_set_keeps_it(
+    toy: Path, tmp_path: Path
+) -> None:
+    config = settings(toy, tmp_path, jitter=0.0, flip=0.0)
+    crops, found = read_samples(config)
+    samples = found["validation"]
+    level = np.arange(LEVELS) * LEVEL_NS / TICK  # ticks since the onset
+    kept = []
+    for sample in samples:
+        apex = (sample.apex_ns - sample.onset_ns) / TICK
+        levels = tuple(np.interp(level, [0, apex, OFFSET - ONSET, 20], [0, 1, 0.3, 0.3]).tolist())
+        kept.append(dataclasses.replace(sample, levels=levels))
+    samples = kept
+    samples[0] = dataclasses.replace(samples[0], levels=())
+    batch = make_batch(crops, samples, config, seed=0)
+    curves = []
+    for sample, times in zip(samples, batch.times, strict=True):
+        true = sample.levels or (0.0, 1.0)
+        curves.append(np.interp(times.numpy() * 1e9 / LEVEL_NS, np.arange(len(true)), true))
+    fits = curve_fits(torch.tensor(np.array(curves)), batch, samples, config.eps)
+    assert "spearman_true" not in fits[0]
+    for fit in fits[1:]:
+        assert set(fit) == set(CURVES)
+        assert fit["spearman_true"] == pytest.approx(1)
+        assert fit["tent_true"] < 1
+        assert fit["apex_error"] <= 1 / (FRAMES - 1)
+    figures = validate(CMNet(SIDE), crops, samples, config)
+    assert np.isfinite(figures["spearman_true"])
+    assert figures["tent_true"] == pytest.approx(np.mean([fit["tent_true"] for fit in fits[1:]]))
+
+
+def test_an_exchange_changes_what_magnifies(toy: Path, tmp_path: Path) -> None:
+    s = torch.rand(3, FRAMES)
+    assert torch.equal(constant(s), s.mean().expand(3, FRAMES))
+    mixed = shuffled(s)
+    assert torch.equal(mixed.sort(1).values, s.sort(1).values)
+    assert not torch.equal(mixed, s)
+    assert torch.equal(mixed, shuffled(s))
+    config = settings(toy, tmp_path)
+    crops, found = read_samples(config)
+    torch.manual_seed(0)
+    network = CMNet(SIDE)
+    asked: list[torch.Size] = []
+
+    def none(s: torch.Tensor) -> torch.Tensor:
+        asked.append(s.shape)
+        return torch.zeros_like(s)
+
+    validate(network, crops, found["validation"], config, none)
+    assert asked == [(6, FRAMES)]
+
+
 def test_training_learns_and_writes_its_files(toy: Path, tmp_path: Path) -> None:
     config = settings(toy, tmp_path, epochs=16, rate=1e-3, validate_epochs=4)
     lines: list[str] = []
@@ -240,7 +310,7 @@ def test_training_learns_and_writes_its_files(toy: Path, tmp_path: Path) -> None
     assert [float(row["epoch"]) for row in rows] == list(range(1, 17))
     assert [bool(row["uf1_3"]) for row in rows[:5]] == [False, False, False, True, False]
     assert float(rows[-1]["classes"]) < 0.5 * float(rows[0]["classes"])
-    network = CMNet(SIDE)
+    network = network_of(config)
     network.load_state_dict(load_file(tmp_path / "recognizer.safetensors"))
     report = json.loads((tmp_path / "recognizer.json").read_text())
     crops, samples = read_samples(config)
@@ -288,9 +358,10 @@ def test_command_respects_a_time_budget_and_an_old_run(toy: Path, tmp_path: Path
     [
         {"coefficients": {"distillation": 0.0, "tendency": 0.0, "classes": 1.0}},
         {"magnify": False},
+        {"texture": "face"},
         {"strategy": "uniform", "scope": "window", "form": "literal", "bfloat16": True},
     ],
-    ids=["classes only", "no ICE", "other switches"],
+    ids=["classes only", "no ICE", "face only", "other switches"],
 )
 def test_every_ablation_trains(toy: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     figures = train(settings(toy, tmp_path, epochs=1, **changes), say=lambda line: None)
@@ -314,6 +385,8 @@ def test_configuration_and_sets_that_do_not_fit_are_refused(toy: Path, tmp_path:
         settings(toy, tmp_path, labels3=("a", "b"))
     with pytest.raises(UsageError, match="coefficients: expected classes, distillation, tendency"):
         settings(toy, tmp_path, coefficients={"id": 1})
+    with pytest.raises(UsageError, match=r"augmentations: expected of shift, blur, .*, got grey"):
+        settings(toy, tmp_path, augmentations=("grey",))
     with pytest.raises(DataError, match=r"expected uint8 \(total, 3, 112, 112\)"):
         read_samples(settings(toy, tmp_path, side=112))
     with pytest.raises(DataError, match="is no clip set and holds none"):

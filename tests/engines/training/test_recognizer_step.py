@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from microspot.engines.networks.cmnet import CMNet, CMNetSizes
-from microspot.engines.specs import LUMA
+from microspot.engines.networks.branches import CMNetSizes
+from microspot.engines.networks.cmnet import CMNet
 from microspot.engines.training import losses
 from microspot.engines.training.recognizer import step as step_module
 from microspot.engines.training.recognizer.data import PARTS, Batch, RecognizerConfig
-from microspot.engines.training.recognizer.step import batch_losses, positive_clips
+from microspot.engines.training.recognizer.step import batch_losses
 
 SIDE = 48
 FRAMES = 7
@@ -36,15 +36,10 @@ def network(magnify: bool = True) -> CMNet:
     return CMNet(SIDE, SMALL, magnify=magnify).eval()
 
 
-def random_clips(count: int, frames: int = FRAMES) -> Tensor:
+def random_clips(count: int) -> Tensor:
     random = torch.Generator().manual_seed(SEED)
-    shape = (count, frames, 3, SIDE, SIDE)
+    shape = (count, FRAMES, 3, SIDE, SIDE)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=random)
-
-
-def still_clips(count: int = 6) -> Tensor:
-    """Clips whose frames are all the same."""
-    return random_clips(count, 1).expand(-1, FRAMES, -1, -1, -1)
 
 
 @pytest.fixture
@@ -55,7 +50,9 @@ def batch() -> Batch:
     return Batch(
         clips=random_clips(4),
         indices=indices,
-        apex=torch.tensor([2, 3, 4, 1]),
+        times=torch.arange(FRAMES).repeat(4, 1) / 30 - 0.02,
+        apex=torch.tensor([2, 3, 4, 1]) / 30,
+        offset=torch.tensor([6, 6, 5, 4]) / 30,
         labels={"3": torch.tensor([0, 1, 2, 0]), "5": torch.tensor([4, -1, 1, 0])},
     )
 
@@ -79,7 +76,7 @@ def test_distillation_contrasts_the_first_clips_with_their_positives(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Copies of the anchor are no negatives; FFE gets no gradient."""
-    monkeypatch.setattr(step_module, "positive_clips", lambda clips, config: 255 - clips)
+    monkeypatch.setattr(step_module, "positive_clips", lambda clips, *_: 255 - clips)
     config = settings(strategy="all", positives=0.5)
     cmnet = network()
     found = batch_losses(cmnet, batch, EQUAL, config, 0.0, SEED)["distillation"]
@@ -102,7 +99,7 @@ def test_tendency_follows_the_apex_with_a_kappa_annealed_over_the_run(batch: Bat
     config = settings(kappa=(0.4, 0.1))
     cmnet = network()
     s = cmnet(batch.clips).s
-    mu, sigma = losses.prototype(batch.apex, FRAMES, config.eps)
+    mu, sigma = losses.prototype(batch.times, batch.apex, batch.offset, config.eps)
     random = torch.Generator().manual_seed(SEED)
     draws = losses.draw_prototype(mu, sigma, config.draws, random)
     values = []
@@ -133,70 +130,3 @@ def test_class_weights_reach_their_classes_in_the_loss(batch: Batch) -> None:
         assert found == pytest.approx((three.item() + five.item()) / 2)
         values.append(found)
     assert values[0] != pytest.approx(values[1], abs=1e-3)
-
-
-# ---- the positives
-
-NOTHING = {"jitter_probability": 0.0, "gray_probability": 0.0, "blur_probability": 0.0}
-
-
-def luma(clips: Tensor) -> Tensor:
-    """RGB clips (B, N, 3, S, S) -> (B, N, S, S), in grey levels."""
-    return torch.einsum("bnchw,c->bnhw", clips.float(), torch.tensor(LUMA))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"jitter_probability": 1.0},
-        {"gray_probability": 1.0},
-        {"blur_probability": 1.0, "blur_sigma": (1.0, 2.0)},
-    ],
-    ids=["jitter", "grey", "blur"],
-)
-def test_positives_change_every_frame_of_a_clip_alike(changes: dict[str, Any]) -> None:
-    """Each of the three changes alone changes every clip, and no clip with probability 0."""
-    torch.manual_seed(0)
-    still = still_clips()
-    changed = positive_clips(still, settings(**NOTHING | changes))
-    assert changed.dtype == torch.uint8
-    assert torch.equal(changed, changed[:, :1].expand_as(changed))
-    assert all(not torch.equal(a, b) for a, b in zip(changed, still, strict=True))
-    assert torch.equal(positive_clips(still, settings(**NOTHING)), still)
-
-
-def test_jitter_changes_the_luma_of_every_clip_by_a_draw_of_its_own() -> None:
-    torch.manual_seed(0)
-    clips = random_clips(6)
-    before = luma(clips)
-    after = luma(positive_clips(clips, settings(**NOTHING | {"jitter_probability": 1.0})))
-    change = (after - before).abs().mean((1, 2, 3))  # (B,) grey levels
-    assert change.median() > 5, "the median, since a draw may be near to no change"
-    ratios = after.std((1, 2, 3)) / before.std((1, 2, 3))
-    assert ratios.unique().numel() == len(clips)
-
-
-def test_grey_positives_have_the_luma_of_their_clip() -> None:
-    """The networks see luma alone: RandomGrayscale changes the pixels, and nothing for them."""
-    torch.manual_seed(0)
-    clips = random_clips(4)
-    changed = positive_clips(clips, settings(**NOTHING | {"gray_probability": 1.0}))
-    assert torch.equal(changed, changed[:, :, :1].expand_as(changed))
-    assert (luma(changed) - luma(clips)).abs().max() < 1
-    prepare = network().channels.flow.prepare
-    seen = prepare(changed.flatten(0, 1)) - prepare(clips.flatten(0, 1))
-    assert seen.abs().max() < 1 / 255, "rounding"
-
-
-def test_blurred_positives_are_smoothed_by_a_gaussian_of_the_configured_size() -> None:
-    clips = random_clips(4)
-    sigma = 1.5
-    changes = {"blur_probability": 1.0, "blur_sigma": (sigma, sigma), "blur_share": 0.1}
-    changed = positive_clips(clips, settings(**NOTHING | changes))
-    # a tenth of 48 px is a kernel of 5
-    row = torch.exp(-0.5 * (torch.arange(-2, 3) / sigma) ** 2)
-    kernel = torch.outer(row, row) / row.sum() ** 2
-    planes = F.pad(clips.flatten(0, 2)[:, None].float(), (2, 2, 2, 2), mode="reflect")
-    expected = F.conv2d(planes, kernel[None, None]).view(clips.shape)
-    assert (changed.float() - expected).abs().max() < 1
-    assert (luma(changed).std((2, 3)) < 0.5 * luma(clips).std((2, 3))).all()

@@ -10,8 +10,8 @@ from ....clips import SECOND_NS
 from ....data.footage import Footage
 from ....data.generator.drawing import Peak
 from ....data.generator.timeline import Action, Recipe
+from ....units.displacement import crop_px
 from ..mesh_annotation import Annotation
-from ..recordings import crop_px
 from .room import Span, place, spans_of
 from .shapes import OTHER, SITES, Family, like, moved_to, slow_course
 from .warp import Warp

@@ -123,6 +123,9 @@ def like(other: Action, one: Action, peak: Peak) -> Action:
         apex_ns=times.apex_ns,
         offset_ns=times.offset_ns,
         peak_px=times.peak_px,
+        levels=times.levels,
+        unit_px=(),
+        second="",
     )
     return Action(movement, strengths, one.curve)
 

@@ -16,8 +16,9 @@ from ....data.footage import Footage
 from ....data.generator.behaviour import draw_micro
 from ....data.generator.motion import strengths_at
 from ....data.generator.timeline import Action, Movement, Recipe
+from ....units.displacement import crop_px
 from ..mesh_annotation import Annotation, runs
-from ..recordings import Recording, crop_px
+from ..recordings import Recording
 from .planning import DISPLACEMENT_PX
 from .room import CLEAR_S, LEAD_S
 from .warp import Warp

@@ -19,7 +19,7 @@ import numpy as np
 from ....data.footage import MeshAligner, read_footage
 from ....data.generator.drawing import Peak, log_uniform
 from ....data.generator.timeline import Action, Curve, Movement, Recipe
-from ....data.generator.truth import MICRO, RETURN_S, truth_of
+from ....data.generator.truth import MICRO, RETURN_S, levels_of, truth_of
 from ....data.people import TABLE, ClipPart
 from ....errors import DataError
 from ..mesh_annotation import annotate
@@ -118,6 +118,7 @@ class StaysOutFamily:
             family=STAYS_OUT,
             region=field.region,
             side=field.side,
+            levels=levels_of(curve, start),
         )
         return Action(movement, {field: strength}, curve, reversible=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from itertools import pairwise
 
@@ -13,8 +14,8 @@ from microspot.engines.data.generator.camera import capture_times
 from microspot.engines.data.generator.movements.emotions import EMOTIONS
 from microspot.engines.data.generator.movements.nuisances import draw_blink
 from microspot.engines.data.generator.synthetic import Motion, strengths_at
-from microspot.engines.data.generator.timeline import Action, Recipe
-from microspot.engines.data.generator.truth import RISE_S
+from microspot.engines.data.generator.timeline import Action, Courses, Recipe
+from microspot.engines.data.generator.truth import RISE_S, level_at
 from tests.engines.data.generator.rendering import ONLY_MICRO, drawn
 
 
@@ -26,6 +27,29 @@ def test_peak_px_is_the_peak_of_the_motion(motion: Motion) -> None:
             assert at_apex == pytest.approx(move.peak_px, abs=0.01)
             assert Recipe().micro_px[0] <= move.peak_px <= Recipe().micro_px[1]
             assert at_rest_outside(action)
+
+
+def test_an_me_keeps_its_course_and_the_displacement_of_every_unit(motion: Motion) -> None:
+    recipe = dataclasses.replace(ONLY_MICRO, courses=Courses(returning=1.0, second_site=0.3))
+    several = 0
+    seconds = 0
+    for actions in drawn(motion, recipe, 6, 20.0):
+        for action in actions:
+            move = action.movement
+            assert len(move.unit_px) == len(move.units)
+            assert bool(move.levels) == (move.kind == "micro")
+            assert bool(move.second) == bool(action.also)
+            seconds += bool(move.second)
+            if move.levels:
+                at = level_at(move.levels, move.apex_ns - move.onset_ns)
+                assert at == pytest.approx(action.curve(move.apex_ns / 1e9), abs=0.1)
+            for unit, px in zip(move.units, move.unit_px, strict=True):
+                own = {k: v for k, v in action.strengths.items() if k[0] == unit.rstrip("LR")}
+                assert px == pytest.approx(motion.peak(own), abs=0.002)
+                assert px <= move.peak_px * 1.5
+            several += len(move.units) > 1
+    assert several > 5
+    assert seconds > 3
 
 
 def at_rest_outside(action: Action) -> bool:

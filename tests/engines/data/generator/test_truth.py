@@ -7,7 +7,15 @@ from itertools import pairwise
 import pytest
 
 from microspot.engines.data.generator.timeline import Curve, rise_and_fall
-from microspot.engines.data.generator.truth import RETURN_S, Truth, truth_of
+from microspot.engines.data.generator.truth import (
+    LEVEL_NS,
+    LEVELS,
+    RETURN_S,
+    Truth,
+    level_at,
+    levels_of,
+    truth_of,
+)
 
 
 def ramps(*points: tuple[float, float]) -> Curve:
@@ -63,3 +71,13 @@ def test_the_level_counts_from_the_slow_course_and_not_in_px() -> None:
     """A curve twice as high has the same truth."""
     curve = ramps((0, 0), (0.2, 1), (0.35, 0.3), (1, 0.3))
     assert truth_of(lambda t: 2 * curve(t), 0.0, 1.0) == truth_of(curve, 0.0, 1.0)
+
+
+def test_levels_are_the_course_from_the_onset_on() -> None:
+    curve = ramps((1.0, 0), (1.1, 4), (1.3, 1), (3, 1))
+    levels = levels_of(curve, 1.0)
+    assert len(levels) == LEVELS
+    assert levels[:6] == pytest.approx((0, 0.2, 0.4, 0.6, 0.8, 1))
+    assert levels[-1] == 0.25, "what stays of the peak"
+    times = [-LEVEL_NS, 0, LEVEL_NS / 2, 2 * LEVEL_NS, 1000 * LEVEL_NS]
+    assert level_at(levels, times) == pytest.approx((0, 0, 0.1, 0.4, 0.25))

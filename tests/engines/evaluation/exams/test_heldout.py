@@ -15,6 +15,7 @@ from microspot.engines.alignment.aligner import MediaPipeAligner
 from microspot.engines.baseline import load
 from microspot.engines.data.faces import split_of
 from microspot.engines.data.generator.timeline import Movement
+from microspot.engines.data.generator.truth import LEVEL_NS, LEVELS
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.evaluation.exams.heldout import examine_heldout
 from microspot.engines.evaluation.exams.recognition import (
@@ -27,7 +28,6 @@ from microspot.engines.evaluation.exams.recordings import (
     Recording,
     SpottingResult,
     examine,
-    reference_px,
     without_pixels,
 )
 from microspot.engines.evaluation.exams.rendering import (
@@ -43,6 +43,7 @@ from microspot.engines.evaluation.exams.tuning import calibrate_on_faces
 from microspot.engines.intervals import Intervals
 from microspot.engines.runtime.engine import EngineSet, FunctionEngine
 from microspot.engines.specs import RecognizerSpec
+from microspot.engines.units.displacement import reference_px
 from microspot.realtime.session import Session
 from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, SAMPLE_HZ, sample_clip
 from microspot.realtime.spotting.time_grid import tick_ns
@@ -136,9 +137,26 @@ def test_a_hit_is_judged_against_its_own_truth() -> None:
     assert recognized.apex_error == pytest.approx(0, abs=1e-6)
     assert recognized.triangle[0] < 1  # the middle of the interval is not the apex
     assert recognized.triangle[1] == pytest.approx(0.1, abs=1e-6)
+    assert (recognized.true, recognized.triangle[2]) == (None, None), "no course is kept"
     late = SpottingResult(recording, Intervals.of([15.0], [26.0], [0.9]), ((0, 0),))
     missed = recognize_hit(late, 0, 0, fakes.engine_set()).apex_error
     assert missed == pytest.approx(0.1, abs=1e-6)  # 1 of 10 ticks
+
+
+def test_a_curve_is_judged_against_the_true_course_too() -> None:
+    """The course rises at once and falls slowly, the found interval begins before the onset."""
+    levels = tuple(np.interp(np.arange(LEVELS) * LEVEL_NS / TICK, [0, 2, 12], [0, 1, 0]).tolist())
+    movement = dataclasses.replace(micro(10, 12, 20), levels=levels)
+    recording = recording_of([t * TICK for t in range(40)], (movement,))
+    course = np.interp(np.arange(40) - 10, [0, 2, 12], [10, 200, 10])
+    recording.crops[:, 0, 0, 0] = course.astype(np.uint8)
+    result = SpottingResult(recording, Intervals.of([8.0], [21.0], [0.9]), ((0, 0),))
+    found = recognize_hit(result, 0, 0, fakes.engine_set())
+    assert found.true > 0.95  # ties of the course break in grey levels
+    assert found.triangle[2] < 0.8
+    figures = recognition_figures([found], ("negative", "positive", "surprise"))
+    assert figures["true"] == pytest.approx(found.true, abs=1e-4)
+    assert figures["tent"]["true"] == pytest.approx(found.triangle[2], abs=1e-4)
 
 
 def test_labels_are_those_of_the_set_and_others_have_no_class_of_three() -> None:
@@ -150,12 +168,12 @@ def test_labels_are_those_of_the_set_and_others_have_no_class_of_three() -> None
 
 
 def test_recognition_counts_labelled_hits_and_averages_curves_over_all() -> None:
-    triangle = (0.5, 0.25)
+    triangle = (0.5, 0.25, 0.75)
     recognitions = [
-        RecognitionResult(0, 0, True, 1.0, 0.0, triangle),
-        RecognitionResult(0, 1, False, 0.5, 0.2, triangle),
-        RecognitionResult(1, 1, True, 0.0, 0.1, triangle),
-        RecognitionResult(None, 1, False, 0.5, 0.1, triangle),
+        RecognitionResult(0, 0, True, 1.0, 0.0, 0.9, triangle),
+        RecognitionResult(0, 1, False, 0.5, 0.2, None, (0.5, 0.25, None)),
+        RecognitionResult(1, 1, True, 0.0, 0.1, 0.7, triangle),
+        RecognitionResult(None, 1, False, 0.5, 0.1, 0.8, triangle),
     ]
     found = recognition_figures(recognitions, ("a", "b"))
     assert found == {
@@ -166,7 +184,8 @@ def test_recognition_counts_labelled_hits_and_averages_curves_over_all() -> None
         "uar": 0.75,
         "spearman": 0.5,
         "apex_error": 0.1,
-        "tent": {"spearman": 0.5, "apex_error": 0.25},
+        "true": 0.8,
+        "tent": {"spearman": 0.5, "apex_error": 0.25, "true": 0.75},
         "confusion": {"a": {"a": 1, "b": 1}, "b": {"a": 0, "b": 1}},
     }
     nothing = recognition_figures([], ("a", "b"))

@@ -12,12 +12,12 @@ from microspot.engines.evaluation.exams.clusters import by_cluster, interval, ra
 from microspot.engines.evaluation.exams.recordings import (
     Recording,
     SpottingResult,
-    crop_px,
     examine,
 )
 from microspot.engines.evaluation.exams.report import report
 from microspot.engines.evaluation.exams.surroundings import surroundings_px
 from microspot.engines.intervals import Intervals
+from microspot.engines.units.displacement import crop_px
 from tests import fakes
 
 TICK = 33_333_333

@@ -18,7 +18,6 @@ from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.data.people import parts_for
 from microspot.engines.errors import UsageError
 from microspot.engines.evaluation.exams.mesh_annotation import annotate
-from microspot.engines.evaluation.exams.recordings import crop_px
 from microspot.engines.evaluation.exams.semireal import plays as plays_module
 from microspot.engines.evaluation.exams.semireal import rows, whole_clips
 from microspot.engines.evaluation.exams.semireal.planning import COURSES_PX
@@ -43,6 +42,7 @@ from microspot.engines.evaluation.exams.semireal.whole_clips import (
     warped,
 )
 from microspot.engines.loading import load_engines
+from microspot.engines.units.displacement import crop_px
 from microspot.realtime.sources.synthetic_clip import sample_clip
 
 SAMPLE = sample_clip()

@@ -1,0 +1,51 @@
+"""How well action units, sides, regions and displacements are told. Not from the papers.
+
+Shape letters: S samples, U units.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .metrics import spearman
+
+Flags = NDArray[np.bool_]
+Indices = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+
+
+def unit_f1(found: Flags, truth: Flags) -> Floats:
+    """F1 of every unit, (U,), from what is found and what is true, (S, U) each.
+
+    NaN where a unit is in no sample.
+    """
+    hits = (found & truth).sum(0)
+    with np.errstate(invalid="ignore"):
+        f1 = 2 * hits / (found.sum(0) + truth.sum(0))
+    return np.where(truth.any(0), f1, np.nan)
+
+
+def balanced_accuracy(found: Indices, truth: Indices) -> float:
+    """Mean recall of the classes that are there, of indices (S,); NaN without any."""
+    recalls = [float((found[truth == one] == one).mean()) for one in np.unique(truth)]
+    return float(np.mean(recalls)) if recalls else float("nan")
+
+
+def displacement_fit(found: Floats, truth: Floats) -> tuple[float, float]:
+    """Spearman and the median relative error of displacements (S,); NaN without any."""
+    if len(truth) == 0:
+        return float("nan"), float("nan")
+    error = float(np.median(np.abs(found - truth) / truth))
+    return float(np.nan_to_num(spearman(found, truth))), error
+
+
+def constant_f1(truth: Flags) -> float:
+    """The mean F1 over the units of the best answer that is the same for every sample.
+
+    A unit that is always told has an F1 of 2 p / (1 + p), p its share: more than one never told.
+    """
+    share = truth.mean(0)[truth.any(0)]
+    return float(np.mean(2 * share / (1 + share))) if len(share) else float("nan")

@@ -1,0 +1,7 @@
+"""What moved in a face, in the words of the Facial Action Coding System (FACS).
+
+displacement  px of the reference crop, and the size classes a to e
+truth         what a set knows of what moved
+reading       action units and region from the outputs of a recognizer
+labels        the rule from action units to classes and labels, which needs no training
+"""
