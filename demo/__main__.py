@@ -39,7 +39,9 @@ def serve(
     ] = None,
     engines: Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")] = None,
     backend: Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")] = "auto",
-    labels: Annotated[int, typer.Option(help="emotion classes: 3 or 5")] = 3,
+    labels: Annotated[
+        str, typer.Option(help="3 | 5 | units: emotion classes, or action units without an emotion")
+    ] = "3",
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="movement only: no emotion class is computed")
     ] = False,

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from .errors import MicrospotError, UsageError
-from .manifest import LABELS, PACKAGED, Weights
+from .manifest import LABELS, PACKAGED, UNITS, Weights
 from .runtime.engine import Engine, EngineSet
 from .runtime.onnx_engine import load_onnx
 from .runtime.torch_engine import load_torch
@@ -36,7 +36,7 @@ CPU = "onnx"
 
 
 def load_engines(
-    folder: Path | str | None = None, backend: str = "auto", labels: int | None = 3
+    folder: Path | str | None = None, backend: str = "auto", labels: int | str | None = 3
 ) -> EngineSet:
     """Load, verify and start a set of engines.
 
@@ -45,23 +45,26 @@ def load_engines(
             weights, else a folder with `manifest.json`.
         backend: `auto`, or one of `BACKENDS`, which never falls back; tensorrt and rtx compute in
             FP16, or in float32 as `rtx:fp32`.
-        labels: 3 or 5 classes; weights without any recognizer give a set without one. None
-            leaves the recognizer out: no emotion class is computed.
+        labels: 3 or 5 classes, as a number or as text; "units" for action units without an emotion
+            word. Weights without any recognizer give a set without one. None leaves the recognizer
+            out: no emotion class is computed.
 
     Raises:
         EngineError: weights are missing, changed or of another spec, or the backend is not there.
-        UsageError: the backend does not exist, or neither 3 nor 5 labels are asked for.
+        UsageError: the backend does not exist, or the labels are neither 3, 5 nor units.
     """
     chosen, precision, reason = choose_backend(backend)
-    if labels is not None and labels not in LABELS:
-        raise UsageError(f"labels {labels}: expected {' or '.join(map(str, LABELS))}")
+    if labels is not None and str(labels) not in {*map(str, LABELS), UNITS}:
+        raise UsageError(f"labels {labels}: expected {', '.join(map(str, LABELS))} or {UNITS}")
     if folder is not None and str(folder) == BASELINE:
         from .baseline import load  # not at the top: the baseline is built on this package
 
         return load()
     weights = Weights.open(PACKAGED if folder is None else Path(folder))
-    recognizer = None if labels is None else weights.recognizer(labels)
-    classes = labels or 0  # of the recognizer, where there is one
+    classes = 0  # of the recognizer, where there is one
+    if labels is not None:
+        classes = weights.labels_for_units() if labels == UNITS else int(labels)
+    recognizer = weights.recognizer(classes) if classes else None
     try:
         engines = _loader(chosen, precision)(weights.spotter, recognizer, classes, weights.read)
     except MicrospotError as error:
@@ -84,15 +87,16 @@ def load_engines(
         digest=weights.digest,
         backend_reason=reason,
         precision=precision or "fp32",
+        emotions=labels not in (None, UNITS),
     )
 
 
-def wanted_labels(labels: int, no_labels: bool) -> int | None:
+def wanted_labels(labels: str, no_labels: bool) -> str | None:
     """What `load_engines` is asked for by the options --labels and --no-labels.
 
     Raises UsageError where both are given.
     """
-    if no_labels and labels != LABELS[0]:
+    if no_labels and labels != str(LABELS[0]):
         raise UsageError(f"--no-labels computes no emotion class: leave --labels {labels} out")
     return None if no_labels else labels
 

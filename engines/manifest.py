@@ -29,6 +29,7 @@ from .text.documents import DocumentError, read_json
 FORMAT = 2  # of what is written
 FORMATS = (1, 2)  # that are read
 LABELS = (3, 5)
+UNITS = "units"  # asked for in place of a number of labels: action units, no emotion
 PACKAGED = Path(__file__).resolve().parent / "weights"
 EXPECTED = "expected a manifest.json there, or use --engines baseline"
 PREFIX = 12  # digits of a digest that a message shows
@@ -105,6 +106,16 @@ class Weights:
                 f"no recognizer for {labels} labels: the weights have {', '.join(self.recognizers)}"
             )
         return self.recognizers[str(labels)]
+
+    def labels_for_units(self) -> int:
+        """The number of labels of a recognizer that also says which action units moved.
+
+        Raises EngineError where the weights have none.
+        """
+        for key, spec in self.recognizers.items():
+            if spec.units:
+                return int(key)
+        raise EngineError("no recognizer says action units: ask for 3 or 5 labels, or train such")
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises EngineError where it is missing or its SHA-256 differs."""

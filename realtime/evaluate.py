@@ -66,7 +66,7 @@ def evaluate(
         "sources": [printable(redact_uri(uri)) for uri in uris],
     }
     report |= pooled.spotting(rule, iou)
-    if engines.recognizer_spec is not None:
+    if engines.recognizer_spec is not None and engines.emotions:
         labels = engines.recognizer_spec.labels
         report |= _recognition(pooled.wanted, pooled.found, iou, labels)
     return report

@@ -171,7 +171,7 @@ class Pipeline:
             "engines": self.engines.name,
             "digest": self.engines.digest,
             "thresholds": {name: getattr(self._spec, name) for name in THRESHOLDS},
-            "labels": list(recognizer.labels) if recognizer else None,
+            "labels": list(recognizer.labels) if recognizer and self.engines.emotions else None,
             "backend": self.engines.backend,
             "why": self.engines.backend_reason,
             "grid_hz": self.engines.spotter.grid_hz,

@@ -15,6 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from microspot.engines.units.labels import RuleLabel, label_of
+from microspot.engines.units.reading import ActionUnit, Region
+
 Pixels = NDArray[np.uint8]
 Status = Literal["provisional", "final", "withdrawn"]
 UNCERTAIN = "uncertain"  # the label of an event whose most probable one is below the label floor
@@ -163,7 +166,8 @@ class Event:
     Frames are source indices, inclusive, nearest in time. `label`, `label_scores`, `intensity`,
     `confounders` and `apex_*` are None until the event is final. confounders: how probable it is
     that something else moved during the event, by name (`engines.specs.NUISANCES`); None also where
-    the weights do not say.
+    the weights do not say. action_units, region: what moved; None also where the weights do not
+    say, and then the record has none of what follows from them either.
     """
 
     id: str
@@ -182,6 +186,8 @@ class Event:
     label_scores: dict[str, float] | None = None
     intensity: tuple[float, ...] | None = None
     confounders: dict[str, float] | None = None
+    action_units: tuple[ActionUnit, ...] | None = None
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         if self.offset_ns < self.onset_ns:
@@ -190,6 +196,13 @@ class Event:
             )
         if not 0 <= self.score <= 1:
             raise ValueError(f"Event {self.id}: score {self.score}, expected 0 to 1")
+
+    @property
+    def rule_label(self) -> RuleLabel | None:
+        """What the rule makes of the action units; None where the weights do not say them."""
+        if self.action_units is None:
+            return None
+        return label_of(unit.au for unit in self.action_units)
 
     def to_json(self) -> dict[str, Any]:
         """The `event` JSON line of the command contract; seconds to the microsecond."""
@@ -213,7 +226,21 @@ class Event:
             "label_scores": _rounded(self.label_scores),
             "intensity": intensity,
             "confounders": _rounded(self.confounders),
+            **self._movement_json(),
             "emitted_s": _seconds(self.emitted_ns),
+        }
+
+    def _movement_json(self) -> dict[str, Any]:
+        """What moved, and what the rule makes of it; no key where the weights do not say."""
+        rule = self.rule_label
+        if rule is None or self.action_units is None:
+            return {}
+        by_rule = "" if self.label is None else rule.label  # no emotion was asked for
+        return {
+            "action_units": [unit.to_json() for unit in self.action_units],
+            "region": None if self.region is None else self.region.to_json(),
+            "objective_class": rule.objective_class or None,
+            "label_by_units": by_rule or None,
         }
 
 

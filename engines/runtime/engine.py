@@ -98,7 +98,8 @@ class EngineSet:
     """All engines that a stream needs to spot and label MEs.
 
     `recognizer` is None where events get no label. `digest` identifies the weights whatever backend
-    runs them, `precision` is what the networks compute in. A context manager: leaving it closes the
+    runs them, `precision` is what the networks compute in. `emotions` is False where events get
+    action units and no emotion word. A context manager: leaving it closes the
     engines. Raises EngineError where an engine's tensors are not those of its spec.
     """
 
@@ -113,6 +114,7 @@ class EngineSet:
     digest: str = ""
     backend_reason: str = ""
     precision: str = "fp32"
+    emotions: bool = True
 
     def __post_init__(self) -> None:
         if (self.recognizer is None) != (self.recognizer_spec is None):

@@ -35,7 +35,9 @@ Sources = Annotated[
 ]
 Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")]
 Backend = Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")]
-Labels = Annotated[int, typer.Option(help="emotion classes: 3 or 5")]
+Labels = Annotated[
+    str, typer.Option(help="3 | 5 | units: emotion classes, or action units without an emotion")
+]
 NoLabels = Annotated[
     bool, typer.Option("--no-labels", help="movement only: no emotion class is computed")
 ]
@@ -79,7 +81,7 @@ def watch(
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
     faces: Faces = None,
-    labels: Labels = 3,
+    labels: Labels = "3",
     no_labels: NoLabels = False,
     threshold: Threshold = None,
     alarms_per_min: AlarmsPerMin = None,
@@ -170,7 +172,7 @@ def evaluate(
     ] = None,
     engines: Engines = None,
     backend: Backend = "auto",
-    labels: Labels = 3,
+    labels: Labels = "3",
     no_labels: NoLabels = False,
     threshold: Threshold = None,
     alarms_per_min: AlarmsPerMin = None,

@@ -11,7 +11,13 @@ import numpy as np
 
 from ..records import Event, View
 from .canvas import Canvas, Color, Rectangle
-from .event_text import confounder_words, name_and_share, nuisance_words, threshold_words
+from .event_text import (
+    confounder_words,
+    name_and_share,
+    nuisance_words,
+    threshold_words,
+    unit_words,
+)
 from .palette import DIM, INK, LABELS, LANE, RULE, WARN, event_color, mixed
 
 RATE_TOLERANCE = 0.1  # a measured rate that differs by more from the trained one is marked
@@ -30,7 +36,7 @@ def current_events(view: View) -> list[Event]:
 
 def name_and_percent(event: Event) -> tuple[str, str]:
     """What an event is called and how sure that is, in words."""
-    name, share = name_and_share(vars(event))
+    name, share = name_and_share(event.to_json())
     return name, f"{share:.0%}"
 
 
@@ -94,8 +100,11 @@ def _newest_event(
     ago_s = max(0.0, (now_ns - event.offset_ns) / 1e9)
     spotted = f", spotted at {event.score:.2f}" if final else ""
     details = f"{length_ms:.0f} ms long, ended {ago_s:.1f} s ago{spotted}"
-    if words := confounder_words(vars(event)):
+    record = event.to_json()
+    if words := confounder_words(record):
         details = f"with {words}; {details}"
+    if words := unit_words(record):
+        details = f"{words}; {details}"
     _second_line(canvas, x0, x1, y, note, details)
 
 

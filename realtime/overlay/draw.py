@@ -126,7 +126,7 @@ def _face(
     if named:
         words.append(str(view.face + 1))
     if fresh:
-        words.append(caption(vars(fresh[-1])))
+        words.append(caption(fresh[-1].to_json()))
     if view.note:
         words.append(view.note)
     if words:

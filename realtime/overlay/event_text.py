@@ -18,11 +18,15 @@ def name_and_share(event: Mapping[str, Any]) -> tuple[str, float]:
     """What an event is called and how sure that is, 0 to 1; `event` as its JSON record.
 
     The label and its probability; where the label is uncertain, the probability of the most
-    probable one. A provisional event, and one without a recognizer, has its spotting score.
+    probable one. Without a label the action units and the probability of the most probable one. A
+    provisional event, and one without a recognizer, has its spotting score.
     """
     if event["status"] != "final":
         return PROVISIONAL, event["score"]
     if event["label"] is None:
+        units = event.get("action_units") or []
+        if units:
+            return "+".join(unit["au"] for unit in units), units[0]["score"]
         return NAMELESS, event["score"]
     shares = event["label_scores"] or {}
     return event["label"], shares.get(event["label"], max(shares.values(), default=event["score"]))
@@ -39,6 +43,29 @@ def confounder_words(event: Mapping[str, Any]) -> str:
     found = event.get("confounders") or {}
     likely = [(share, name) for name, share in found.items() if share >= CONFOUNDED]
     return ", ".join(f"{name} {share:.0%}" for share, name in sorted(likely, reverse=True))
+
+
+def unit_words(event: Mapping[str, Any]) -> str:
+    """What moved, such as "AU12 L 1.2 px (c) 88%", and a label by rule that differs.
+
+    "" where the weights do not say what moved, or nothing did.
+    """
+    found = []
+    for unit in event.get("action_units") or []:
+        size = f"{unit['px']:.1f} px ({unit['size']})"
+        found.append(f"{unit['au']} {unit['side']} {size} {unit['score']:.0%}")
+    if differs(event):
+        found.append(f"by rule {event['label_by_units']}")
+    return ", ".join(found)
+
+
+def differs(event: Mapping[str, Any]) -> bool:
+    """Whether the rule makes another label of the action units than the recognizer found.
+
+    The rule knows three labels, so that it is silent about others.
+    """
+    by_rule = event.get("label_by_units")
+    return bool(by_rule) and by_rule in (event["label_scores"] or {}) and by_rule != event["label"]
 
 
 def nuisance_words(nuisances: Mapping[str, float]) -> str:

@@ -165,7 +165,7 @@ class _TimelineRow:
         self, event: Event, bar: tuple[float, float], y: float, taken: list[tuple[float, float]]
     ) -> None:
         """Name an event right or left of its bar; where both sides are taken, not at all."""
-        text = caption(vars(event))
+        text = caption(event.to_json())
         width = self.canvas.width(text, 12)
         bar_start, bar_end = bar
         for start in (bar_end + 5, bar_start - 5 - width):

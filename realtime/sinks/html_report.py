@@ -13,7 +13,7 @@ from microspot.engines.text.redaction import printable
 
 from ..gaps import joined
 from ..overlay.draw import CAVEAT
-from ..overlay.event_text import caption, name_and_share
+from ..overlay.event_text import caption, name_and_share, unit_words
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
 from .base import JsonRecord, Sink
@@ -144,17 +144,21 @@ def _event_table(events: list[JsonRecord]) -> str:
 
 
 def _event_row(event: JsonRecord) -> str:
-    name, _ = name_and_share(event)
     texts = [
         f"{event['onset_s']:.2f} s",
         "" if event["apex_s"] is None else f"{event['apex_s']:.2f} s",
         f"{event['offset_s']:.2f} s",
         f"{event['onset_frame']} to {event['offset_frame']}",
-        name if event["label"] is None else caption(event),
+        "; ".join(filter(None, (_named(event), unit_words(event)))),
         f"{event['score']:.2f}",
     ]
     cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
     return f"<tr>{cells}<td>{_intensity_curve(event)}</td></tr>"
+
+
+def _named(event: JsonRecord) -> str:
+    """What an event is called, with its probability where it has a label."""
+    return name_and_share(event)[0] if event["label"] is None else caption(event)
 
 
 def _intensity_curve(event: JsonRecord) -> str:

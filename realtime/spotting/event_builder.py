@@ -1,6 +1,6 @@
-"""EventBuilder: a decision becomes an Event; a final one gets emotion, intensity and apex.
+"""EventBuilder: a decision becomes an Event; a final one gets emotion, intensity, what moved.
 
-Without a recognizer no emotion is computed, and the displacement of the face gives the others.
+Without a recognizer no emotion is computed, and the displacement of the face gives its intensity.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from microspot.engines.clips import nearest_frames
 from microspot.engines.intervals import rounded
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import RecognizerSpec
+from microspot.engines.units.reading import read_region, read_units
 
 from ..records import UNCERTAIN, Event
 from .batching import InferenceRequest, InferenceSteps
@@ -103,12 +104,17 @@ class EventBuilder:
         probabilities = out["classes"][0]
         best = int(probabilities.argmax())
         label_floor = spec.label_floor if self._label_floor is None else self._label_floor
-        named = replace(
-            event,
+        named = self._peaked(event, times_ns, indices, out["intensity"][0])
+        if spec.units:
+            units = read_units(out, spec)
+            named = replace(named, action_units=units, region=read_region(out, spec))
+        if not self.engines.emotions:
+            return named
+        return replace(
+            named,
             label=spec.labels[best] if probabilities[best] >= label_floor else UNCERTAIN,
             label_scores=dict(zip(spec.labels, map(float, probabilities), strict=True)),
         )
-        return self._peaked(named, times_ns, indices, out["intensity"][0])
 
     def _measured(self, event: Event) -> Event:
         """The event with the displacement of the face as its intensity, relative to its peak."""
