@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from microspot.engines.units.findings import ActionUnit, Region
 from microspot.engines.units.labels import RuleLabel, label_of
-from microspot.engines.units.reading import ActionUnit, Region
 
 Pixels = NDArray[np.uint8]
 Status = Literal["provisional", "final", "withdrawn"]

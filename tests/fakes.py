@@ -94,16 +94,35 @@ def recognize(clip):
     }
 
 
-def engine_set(**changes) -> EngineSet:
+UNITS = ("AU4", "AU7", "AU12")
+REGIONS = ("brow", "mouth corner")
+
+
+def recognize_and_tell(clip):
+    """`recognize`, and AU4 with AU7 of the left brow in every clip."""
+    every = (len(clip), 1)
+    return recognize(clip) | {
+        "units": np.tile(np.array([[0.8, 0.6, 0.1]], np.float32), every),
+        "unit_sides": np.tile(np.array([[[1, 0, 0]] * 3], np.float32), (len(clip), 1, 1)),
+        "unit_px": np.tile(np.array([[2.0, 1.0, 0.1]], np.float32), every),
+        "regions": np.tile(np.array([[0.9, 0.1]], np.float32), every),
+        "side": np.tile(np.array([[1, 0, 0]], np.float32), every),
+        "px": np.full(len(clip), 2, np.float32),
+    }
+
+
+def engine_set(moved: bool = False, emotions: bool = True, **changes) -> EngineSet:
+    """moved: with heads that say what moved."""
     promised = spec(**changes)
-    recognizer = RecognizerSpec(side=SIDE)
+    heads = {"units": UNITS, "regions": REGIONS} if moved else {}
+    recognizer = RecognizerSpec(side=SIDE, **heads)
     tensors = promised.tensors() | recognizer.tensors()
     proposer = propose_and_name if promised.nuisance else propose
     functions = {
         "encoder": encode,
         "proposer": proposer,
         "refiner": refine,
-        "recognizer": recognize,
+        "recognizer": recognize_and_tell if moved else recognize,
     }
     engines = {name: FunctionEngine(functions[name], *tensors[name]) for name in functions}
     return EngineSet(
@@ -112,6 +131,7 @@ def engine_set(**changes) -> EngineSet:
         spotter=promised,
         recognizer_spec=recognizer,
         digest="fake",
+        emotions=emotions,
         **engines,
     )
 

@@ -2,6 +2,7 @@
 
 displacement  px of the reference crop, and the size classes a to e
 truth         what a set knows of what moved
+findings      an action unit and a region as they are told
 reading       action units and region from the outputs of a recognizer
 labels        the rule from action units to classes and labels, which needs no training
 """

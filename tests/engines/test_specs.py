@@ -11,7 +11,7 @@ import pytest
 from microspot.engines.errors import EngineError
 from microspot.engines.loading import load_engines
 from microspot.engines.manifest import PACKAGED
-from microspot.engines.specs import NUISANCES, RIDGE, SpotterSpec
+from microspot.engines.specs import NUISANCES, RIDGE, RecognizerSpec, SpotterSpec
 
 PLAIN = {
     "surround_ns": (),
@@ -66,3 +66,20 @@ def test_added_keys_go_round() -> None:
 def test_what_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(EngineError, match=message):
         SpotterSpec(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"texture": "none"}, "texture: expected one of strength, direction, face"),
+        ({"energy_floor": 0}, "energy_floor: expected a number above 0"),
+        ({"units": ("AU1",)}, "units and regions: expected both or neither"),
+        ({"units": ("AU1", "AU1"), "regions": ("brow",)}, "units: expected names that differ"),
+        ({"regions": "brow"}, "regions: expected 0 to 32 names"),
+        ({"unit_floor": 2}, "unit_floor: expected a number from 0 to 1"),
+        ({"labels": ()}, "labels: expected 1 to 32 names"),
+    ],
+)
+def test_what_a_recognizer_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        RecognizerSpec(**values)

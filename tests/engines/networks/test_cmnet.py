@@ -173,13 +173,22 @@ def test_motion_channels_are_of_the_change_since_the_first_frame() -> None:
 @pytest.mark.parametrize("texture", ["strength", "direction"])
 def test_export_keeps_the_batch_free_and_the_numbers(tmp_path: Path, texture: str) -> None:
     torch.manual_seed(1)
-    spec = RecognizerSpec(frames=FRAMES, side=SIDE, labels=tuple("abcde"))
-    step = RecognizerStep(CMNet(SIDE, SMALL, texture=texture), 5).eval()
+    moved = (2, 3) if texture == "direction" else (0, 0)
+    spec = RecognizerSpec(
+        frames=FRAMES,
+        side=SIDE,
+        labels=tuple("abcde"),
+        units=("AU1", "AU2")[: moved[0]],
+        regions=("brow", "eye", "chin")[: moved[1]],
+    )
+    step = RecognizerStep(CMNet(SIDE, SMALL, texture=texture, moved=moved), 5).eval()
     path = tmp_path / "recognizer-5.onnx"
     export(step, "recognizer", spec.tensors()["recognizer"], None, path)  # compares with torch
     found = OnnxEngine(path.read_bytes(), *spec.tensors()["recognizer"])(clip=clips(4).numpy())
     with torch.inference_mode():
-        classes, intensity = step(clips(4))
-    np.testing.assert_allclose(found["classes"], classes.numpy(), atol=1e-6)
-    np.testing.assert_allclose(found["intensity"], intensity.numpy(), atol=1e-6)
+        wanted = step(clips(4))
+    promised = spec.tensors()["recognizer"][1]
+    assert len(promised) == len(wanted) == (8 if moved[0] else 2)
+    for tensor, one in zip(promised, wanted, strict=True):
+        np.testing.assert_allclose(found[tensor.name], one.numpy(), atol=1e-6)
     np.testing.assert_allclose(found["classes"].sum(1), 1, atol=1e-6)

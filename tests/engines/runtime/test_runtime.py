@@ -257,6 +257,37 @@ def test_weights_without_recognizer(tmp_path: Path) -> None:
     assert engines.recognizer_spec is None
 
 
+def test_action_units_are_asked_for_in_place_of_labels(weights: Path) -> None:
+    with pytest.raises(EngineError, match="no recognizer says action units: ask for 3 or 5"):
+        load_engines(weights, labels="units")
+    moved = {"units": ("AU1", "AU12"), "regions": ("brow",), "texture": "direction"}
+    specs = {key: dataclasses.replace(spec, **moved) for key, spec in RECOGNIZERS.items()}
+    manifest = write_weights(weights, specs)
+    rewrite(weights, lambda m: m.update(format=2))
+    assert manifest["recognizers"]["3"]["units"] == ("AU1", "AU12")
+    for labels, emotions in ((3, True), ("5", True), ("units", False)):
+        with load_engines(weights, labels=labels) as engines:
+            assert engines.emotions == emotions
+            clip = np.zeros((2, FRAMES, 3, SIDE, SIDE), np.uint8)
+            found = engines.engine("recognizer")(clip=clip)
+            shapes = {name: array.shape for name, array in found.items()}
+            assert shapes["unit_sides"] == (2, 2, 3)
+            assert shapes["px"] == (2,)
+
+
+def test_what_earlier_manifests_lack_is_what_those_weights_are(weights: Path) -> None:
+    added = RecognizerSpec.ADDED
+
+    def earlier(manifest: dict[str, Any]) -> None:
+        for spec in manifest["recognizers"].values():
+            for key in added:
+                del spec[key]
+
+    rewrite(weights, earlier)
+    assert load_engines(weights).recognizer_spec == RECOGNIZERS["3"]
+    assert (RECOGNIZERS["3"].texture, RECOGNIZERS["3"].units) == ("strength", ())
+
+
 def test_a_changed_file_is_refused_with_both_digests(weights: Path) -> None:
     before = hashlib.sha256((weights / "refiner.onnx").read_bytes()).hexdigest()[:12]
     (weights / "refiner.onnx").write_bytes(b"changed")
@@ -312,7 +343,8 @@ def test_an_unknown_backend_is_a_usage_error(weights: Path) -> None:
 def test_what_does_not_exist_is_a_usage_error_for_the_baseline_too(
     weights: Path, folder: str | None
 ) -> None:
-    for arguments, message in ((("cuda", 3), "'cuda'"), (("auto", 4), "labels 4: expected 3 or 5")):
+    wrong = ((("cuda", 3), "'cuda'"), (("auto", 4), "labels 4: expected 3, 5 or units"))
+    for arguments, message in wrong:
         with pytest.raises(UsageError, match=message):
             load_engines(folder or weights, *arguments)
 

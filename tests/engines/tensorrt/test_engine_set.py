@@ -472,3 +472,31 @@ def test_the_recognizer_is_frames_and_head() -> None:
     answer = whole(clip=np.zeros((1, 4, 3, 8, 8), np.uint8))
     assert answer.keys() == {"classes", "intensity"}
     np.testing.assert_array_equal(answer["classes"], [[3, 3, 3]])
+
+
+def test_a_recognizer_that_says_what_moved_hands_the_clues_to_its_head() -> None:
+    spec = RecognizerSpec(frames=4, side=8, units=("AU1", "AU2"), regions=("brow",))
+    (clip,), outputs = spec.tensors()["recognizer"]
+    made = {tensor.name: np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in outputs}
+    product, clues = (TensorSpec(name, "float32", ("B", 4, 2)) for name in ("product", "clues"))
+    frames = FunctionEngine(
+        lambda clip: {
+            "product": np.full((1, 4, 2), 3, np.float32),
+            "clues": np.full((1, 4, 2), 5, np.float32),
+            "intensity": made["intensity"],
+        },
+        (clip,),
+        (product, outputs[1], clues),
+    )
+
+    def head(product: Any, clues: Any) -> dict[str, Any]:
+        rest = {name: made[name] for name in ("unit_sides", "unit_px", "regions", "side", "px")}
+        return rest | {"classes_3": product[:, 0, :1] * np.ones((1, 3)), "units": clues[:, 0]}
+
+    scores = TensorSpec("classes_3", "float64", ("B", 3))
+    heads = FunctionEngine(head, (product, clues), (scores, *spec.movement_tensors()))
+    whole = SplitRecognizer(frames, heads, (clip,), outputs, labels=3)
+    answer = whole(clip=np.zeros((1, 4, 3, 8, 8), np.uint8))
+    assert list(answer) == [tensor.name for tensor in outputs]
+    np.testing.assert_array_equal(answer["units"], [[5, 5]])
+    np.testing.assert_array_equal(answer["classes"], [[3, 3, 3]])

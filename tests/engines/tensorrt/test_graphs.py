@@ -20,8 +20,15 @@ from microspot.engines import receptive
 from microspot.engines.errors import EngineError
 from microspot.engines.export import golden
 from microspot.engines.export.fp16 import Fp16Step, products_as_convolutions
+from microspot.engines.export.onnx_export import export
 from microspot.engines.export.parity import judge, onnx_outputs
-from microspot.engines.networks.cmnet import CMNet, FramesStep, HeadStep, RecognizerStep
+from microspot.engines.networks.cmnet import (
+    CMNet,
+    FramesStep,
+    HeadStep,
+    RecognizerStep,
+    cmnet_of,
+)
 from microspot.engines.networks.mesnet import EncoderStep, MESNet
 from microspot.engines.runtime import torch_engine
 from microspot.engines.runtime.onnx_engine import OnnxEngine
@@ -260,6 +267,34 @@ def test_frames_and_head_are_the_recognizer(weights: Weights) -> None:
             torch.testing.assert_close((classes, intensity), wanted, atol=1e-6, rtol=0)
     names = [spec.name for spec in weights.graphs(Path("unused"), "fp32")._tensors["head"][1]]
     assert names == [scores_of(3), scores_of(5)]
+
+
+def test_frames_and_head_of_a_recognizer_that_says_what_moved(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    regions = ("brow", "chin")
+    spec = RecognizerSpec(
+        frames=FRAMES, side=SIDE, texture="direction", units=("AU1", "AU2", "AU4"), regions=regions
+    )
+    network = cmnet_of(spec).eval()
+    contents = {"recognizer.safetensors": save(network.state_dict())}
+    tensors = module._recognizer_tensors(spec, contents["recognizer.safetensors"])
+    assert [one.name for one in tensors["frames"][1]] == ["product", "intensity", "clues"]
+    assert [one.name for one in tensors["head"][0]] == ["product", "clues"]
+    names = [one.name for one in spec.movement_tensors()]
+    assert [one.name for one in tensors["head"][1]] == [scores_of(3), scores_of(5), *names]
+    modules = {"frames": FramesStep(network).eval(), "head": HeadStep(network).eval()}
+    made = golden.golden_recognizer(modules, tensors, spec)
+    whole = RecognizerStep(network, 5)(torch.tensor(made["frames"]["in.clip"]))
+    parts = {**made["frames"], **made["head"]}
+    wanted = [scores_of(5), "intensity", *names]
+    for name, tensor in zip(wanted, whole, strict=True):
+        np.testing.assert_allclose(parts[f"out.{name}"], tensor.detach().numpy(), atol=1e-5)
+    step = Fp16Step(modules["head"])
+    path = tmp_path / "head.onnx"
+    export(step, "head fp16", tensors["head"], None, path)
+    found = onnx_outputs(path.read_bytes(), tensors["head"], made["head"])
+    result = judge("B", "head", found, made["head"], SpotterSpec())
+    assert result["passed"], result
 
 
 def test_a_shipped_float32_graph_is_taken_as_it_is(weights: Weights, tmp_path: Path) -> None:
