@@ -74,6 +74,10 @@ def synthesize(
         ),
     ] = None,
     person: Person = None,
+    even_units: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="share of the MEs whose action units are drawn evenly"),
+    ] = 0.0,
     workers: Annotated[
         int, typer.Option(min=1, max=MOST_WORKERS, help="processes")
     ] = os.cpu_count() or 1,
@@ -81,13 +85,15 @@ def synthesize(
     """Render a set of synthetic clips with truth, from any folder of face images."""
     from rich.progress import Progress
 
-    from ..data.generator.synthesize import BACKGROUND_CLIPS, SetOptions
+    from ..data.generator.synthesize import BACKGROUND_CLIPS, TRAINING_RECIPE, SetOptions
     from ..data.generator.synthesize import synthesize as run
 
+    families = replace(TRAINING_RECIPE.families, even=even_units)
     options = SetOptions(
         clips,
         seconds,
         seed,
+        recipe=replace(TRAINING_RECIPE, families=families),
         basis=basis,
         backgrounds=backgrounds,
         background_share=BACKGROUND_CLIPS if background_share is None else background_share,

@@ -1,6 +1,7 @@
 """How spotters, recognisers and aligners are measured.
 
 metrics      spotting F1 by named rules, UF1, UAR, STRS, rank correlation; HIT_IOU
+unit_metrics  action units, sides and displacements
 calibration  thresholds by one rule for every engine set
 crop_jitter  how steady an aligner's crops are, on a clip of known motion
 roofline     the least time that this machine needs for an engine

@@ -22,6 +22,7 @@ from .sites import REGIONS, SITES
 from .timeline import Families, Source, Strengths
 
 USUAL, LOCAL, MEASURED, KEPT = "usual", "local", "measured", "kept"
+EVEN = "even"  # units drawn evenly: `movements.even_units`
 CONE = math.radians(30)  # about a unit's direction: within it the unit is known
 TURN_SD = math.radians(14)  # of the directions within the cone
 PLACE_CM = 0.25  # sd of a field's place about its site, on each axis

@@ -236,7 +236,7 @@ def _render(job: ClipJob) -> Clip:
     measured = _material.measured
     if job.kept:
         measured = _material.kept
-        only = dataclasses.replace(recipe.families, usual=0.0, local=0.0, measured=1.0)
+        only = dataclasses.replace(recipe.families, usual=0.0, local=0.0, measured=1.0, even=0.0)
         recipe = dataclasses.replace(recipe, families=only)
     if job.face is None:
         return background_clip(

@@ -34,7 +34,8 @@ SETTLE_S = 0.2  # time constant of an expression that settles below its first pe
 class Families:
     """Shares of the motion fields' families; by default the units of the basis alone.
 
-    regions: shares of the regions among local and measured fields, in the order of REGIONS.
+    regions: shares of the regions among local and measured fields, in the order of REGIONS. even:
+    share of the MEs whose units are drawn evenly, whatever the others are.
     """
 
     usual: float = 1.0
@@ -42,6 +43,7 @@ class Families:
     measured: float = 0.0
     regions: tuple[float, ...] = (0.20, 0.07, 0.12, 0.24, 0.23, 0.14)
     free: float = 0.2  # share of local fields of any direction, whose unit is unknown
+    even: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ report           the figures of many results, with intervals
 clusters         intervals by cluster bootstrap
 surroundings     how far the rest of a face moved before an ME
 recognition      labels and intensity curves of the hits
+movement         action units, sides, regions and displacements of the hits
 mesh_annotation  blinks, speech and quiet in real video, by rules on the mesh
 """
 

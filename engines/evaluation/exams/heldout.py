@@ -16,6 +16,7 @@ from typing import Any
 from ...data.generator.families import USUAL
 from ...errors import UsageError
 from ...runtime.engine import EngineSet
+from .movement import movement_figures
 from .recognition import RecognitionResult, recognition_figures, recognize_hit
 from .recordings import Recording, Say, SpottingResult, examine, silent, without_pixels
 from .rendering import ClipPlan, recording_of, render_jobs, rendered
@@ -130,5 +131,9 @@ def _summary(column: Column, side: int) -> dict[str, Any]:
     for one, recognized in zip(column.sets, column.recognitions, strict=True):
         if one.recognizer_spec is not None:
             labels = one.recognizer_spec.labels
-            summary["recognition"][str(len(labels))] = recognition_figures(recognized, labels)
+            figures = recognition_figures(recognized, labels)
+            if one.recognizer_spec.units:
+                moved = [hit.movement for hit in recognized if hit.movement is not None]
+                figures["movement"] = movement_figures(moved, one.recognizer_spec)
+            summary["recognition"][str(len(labels))] = figures
     return summary

@@ -14,6 +14,7 @@ from ...data.generator.truth import level_at
 from ...intervals import rounded
 from ...runtime.engine import EngineSet
 from ..metrics import spearman, uf1_uar
+from .movement import MovementResult, movement_of_hit
 from .recordings import SpottingResult
 
 # Prototype at onset and offset; ranks, and so Spearman, are the same for any value below 1.
@@ -33,7 +34,8 @@ class RecognitionResult:
     predicted one reaches the label floor. spearman: rank correlation with the prototype.
     apex_error: |peak - apex| as a share of the found interval's length. true: rank correlation with
     the movement's true course, None where it is not kept. triangle: spearman, apex_error and true
-    of a triangular curve, which rises to the middle of the interval and falls again.
+    of a triangular curve, which rises to the middle of the interval and falls again. movement: what
+    moved, None where the weights do not say.
     """
 
     truth: int | None
@@ -43,6 +45,7 @@ class RecognitionResult:
     apex_error: float
     true: float | None
     triangle: Curve
+    movement: MovementResult | None = None
 
 
 def recognize_hit(
@@ -57,7 +60,12 @@ def recognize_hit(
     assert engines.recognizer_spec is not None
     labels = engines.recognizer_spec.labels
     movement = result.recording.micros()[truth]
-    at, probabilities, curve = recognize(result, found, engines)
+    at, out = recognizer_outputs(result, found, engines)
+    probabilities = out["classes"][0].astype(np.float64)
+    curve = out["intensity"][0].astype(np.float64)
+    moved: MovementResult | None = None
+    if engines.recognizer_spec.units:
+        moved = movement_of_hit(result, truth, out, engines.recognizer_spec)
     mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
     label = movement.label(len(labels))
     length = max(at[-1] - at[0], 1.0)
@@ -76,6 +84,7 @@ def recognize_hit(
             float(abs(middle - movement.apex_ns) / length),
             None if course is None else _rank_correlation(triangle, course),
         ),
+        movement=moved,
     )
 
 
@@ -87,7 +96,15 @@ def _rank_correlation(first: Floats, second: Floats) -> float:
 def recognize(
     result: SpottingResult, found: int, engines: EngineSet
 ) -> tuple[Floats, Floats, Floats]:
-    """Times (N,) in ns, class probabilities (C,) and intensities (N,) of a found interval.
+    """Times (N,) in ns, class probabilities (C,) and intensities (N,) of a found interval."""
+    at, out = recognizer_outputs(result, found, engines)
+    return at, out["classes"][0].astype(np.float64), out["intensity"][0].astype(np.float64)
+
+
+def recognizer_outputs(
+    result: SpottingResult, found: int, engines: EngineSet
+) -> tuple[Floats, dict[str, Any]]:
+    """Times (N,) in ns of a found interval, and the recogniser's outputs for it by name.
 
     As in the stream (realtime/session.py): of the crops that it keeps, those nearest to N even
     positions are taken.
@@ -98,8 +115,7 @@ def recognize(
     at = positions(result, found, engines.recognizer_spec.frames, grid_hz)
     kept = thin(recording.times_ns, grid_hz)
     clip = recording.crops[kept[nearest_frames(recording.times_ns[kept], at)]]
-    out = engines.engine("recognizer")(clip=np.ascontiguousarray(clip)[None])
-    return at, out["classes"][0].astype(np.float64), out["intensity"][0].astype(np.float64)
+    return at, engines.engine("recognizer")(clip=np.ascontiguousarray(clip)[None])
 
 
 def positions(result: SpottingResult, found: int, frames: int, grid_hz: int) -> Floats:

@@ -15,6 +15,7 @@ from ..actions import SIDES
 from ..families import USUAL, MeasuredField, Shape, draw_shape
 from ..sites import region_of
 from ..timeline import Recipe, Strengths
+from .even_units import draw_even
 
 Labels = tuple[str | None, str | None]  # in 3 and in 5 classes
 
@@ -79,6 +80,9 @@ def draw_expression(
     rng: np.random.Generator, recipe: Recipe, measured: Sequence[MeasuredField]
 ) -> tuple[Labels, Shape]:
     """What an ME moves, of any family, and its labels, which only known units have."""
+    if recipe.families.even and rng.random() < recipe.families.even:
+        even = draw_even(rng)
+        return labels_of(even.units), even
     other = draw_shape(rng, recipe.families, measured)
     if other is not None:
         return labels_of(other.units), other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -12,9 +13,15 @@ import pytest
 from microspot.engines.data.generator.behaviour import draw_actions, draw_micro
 from microspot.engines.data.generator.camera import capture_times
 from microspot.engines.data.generator.movements.emotions import EMOTIONS
+from microspot.engines.data.generator.movements.even_units import (
+    AGAINST,
+    BOTH,
+    UNITS,
+    draw_even,
+)
 from microspot.engines.data.generator.movements.nuisances import draw_blink
 from microspot.engines.data.generator.synthetic import Motion, strengths_at
-from microspot.engines.data.generator.timeline import Action, Courses, Recipe
+from microspot.engines.data.generator.timeline import Action, Courses, Families, Recipe
 from microspot.engines.data.generator.truth import RISE_S, level_at
 from tests.engines.data.generator.rendering import ONLY_MICRO, drawn
 
@@ -173,3 +180,32 @@ def test_a_default_recipe_draws_what_it_always_drew() -> None:
             drawn_now.update(repr(text).encode())
         drawn_now.update(repr(int(rng.integers(2**31))).encode())  # the camera draws on
     assert drawn_now.hexdigest()[:16] == "14476be52e2cd680"
+
+
+def test_evenly_drawn_units_are_alike_frequent_and_none_contradicts_another(
+    motion: Motion,
+) -> None:
+    rng = np.random.default_rng(0)
+    shapes = [draw_even(rng) for _ in range(3000)]
+    counts = Counter(unit.rstrip("LR") for shape in shapes for unit in shape.units)
+    assert set(counts) == set(UNITS)
+    compatible = [name for name in UNITS if not any(name in pair for pair in AGAINST)]
+    frequent = [counts[name] for name in compatible]
+    assert max(frequent) < 1.35 * min(frequent)
+    pairs = {frozenset(unit.rstrip("LR") for unit in shape.units) for shape in shapes}
+    assert not any(pair <= names for pair in AGAINST for names in pairs)
+    assert len(pairs) > 300
+    for shape in shapes:
+        for unit in shape.units:
+            name, side = (unit[:-1], unit[-1]) if unit[-1] in "LR" else (unit, "")
+            sides = {key[1] for key in shape.strengths if key[0] == name}
+            assert sides == ({side} if side else {"L", "R"})
+            assert not (side and name in BOTH)
+    recipe = dataclasses.replace(ONLY_MICRO, families=Families(usual=0.0, local=1.0, even=1.0))
+    families = {
+        action.movement.family
+        for actions in drawn(motion, recipe, 3, 20.0)
+        for action in actions
+        if action.movement.kind == "micro"
+    }
+    assert families == {"even"}

@@ -1,0 +1,116 @@
+"""What moved in the hits: units, sides, regions and displacements, on intervals as they were found.
+
+Beside each figure stands the best answer that is the same for every hit. Not from the papers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...specs import SIDES, RecognizerSpec
+from ...units.truth import Moved, moved_in
+from ..unit_metrics import balanced_accuracy, constant_f1, displacement_fit, unit_f1
+from .recordings import SpottingResult
+
+SURE = (0.7, 0.9)  # of the scores between them as many units should have moved
+UNKNOWN = -1
+DIGITS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class MovementResult:
+    """What a recogniser says moved in one hit, and what did. Outputs as of `movement_tensors`."""
+
+    outputs: Mapping[str, NDArray[Any]]
+    truth: Moved
+
+
+def movement_of_hit(
+    result: SpottingResult, truth: int, outputs: Mapping[str, NDArray[Any]], spec: RecognizerSpec
+) -> MovementResult:
+    """The result of the hit on ME `truth`; outputs: of its clip, in a batch of one."""
+    movement = result.recording.micros()[truth]
+    kept = {one.name: outputs[one.name][0].copy() for one in spec.movement_tensors()}
+    return MovementResult(kept, moved_in(dataclasses.asdict(movement)))
+
+
+def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) -> dict[str, Any]:
+    """Figures over all hits whose truth is known; None where there are none.
+
+    `f1` is the mean over the units, each in `units` with the number of its hits; `constant` the
+    mean F1 of telling every unit always. `side`, `unit_side` and `region` are balanced accuracies,
+    of which a constant answer has one over the number of classes. `px`: of whole movements.
+    `sure`: how many units with a score of SURE there are, and the share that moved.
+    """
+    known = [one for one in results if one.truth.units is not None]
+    there = np.array([_present(one.truth, spec) for one in known]).reshape(-1, len(spec.units))
+    scores = np.array([one.outputs["units"] for one in known]).reshape(there.shape)
+    f1 = unit_f1(scores >= spec.unit_floor, there)
+    between = (scores >= SURE[0]) & (scores < SURE[1])
+    sized = [one for one in results if one.truth.px > 0]
+    regions = [one.truth.region for one in results]
+    px = displacement_fit(
+        np.array([float(one.outputs["px"]) for one in sized]),
+        np.array([one.truth.px for one in sized]),
+    )
+    return {
+        "hits": len(results),
+        "known": len(known),
+        "f1": _rounded(np.nanmean(f1) if there.any() else np.nan),
+        "constant": _rounded(constant_f1(there)),
+        "units": {
+            name: {"hits": int(there[:, i].sum()), "f1": _rounded(f1[i])}
+            for i, name in enumerate(spec.units)
+        },
+        "unit_side": _unit_sides(known, spec),
+        "side": _accuracy(results, "side", [one.truth.side for one in results], SIDES),
+        "region": _accuracy(
+            results, "regions", [one.truth.region for one in results], spec.regions
+        ),
+        "px": {"spearman": _rounded(px[0]), "median_error": _rounded(px[1])},
+        "sure": {
+            "count": int(between.sum()),
+            "right": _rounded(there[between].mean() if between.any() else np.nan),
+        },
+    }
+
+
+def _present(truth: Moved, spec: RecognizerSpec) -> list[bool]:
+    return [name in (truth.units or {}) for name in spec.units]
+
+
+def _unit_sides(known: Sequence[MovementResult], spec: RecognizerSpec) -> float | None:
+    """Balanced accuracy of the sides of the units that moved."""
+    found = []
+    truth = []
+    for one in known:
+        for name, (side, _) in (one.truth.units or {}).items():
+            if name in spec.units:
+                row = one.outputs["unit_sides"][spec.units.index(name)]
+                found.append(int(row.argmax()))
+                truth.append(SIDES.index(side))
+    return _rounded(balanced_accuracy(np.array(found, int), np.array(truth, int)))
+
+
+def _accuracy(
+    results: Sequence[MovementResult], output: str, truths: Sequence[str], names: Sequence[str]
+) -> float | None:
+    """Balanced accuracy of one output over the hits whose truth is among `names`."""
+    pairs = [
+        (int(one.outputs[output].argmax()), names.index(truth))
+        for one, truth in zip(results, truths, strict=True)
+        if truth in names
+    ]
+    found, truth = np.array(pairs, int).reshape(-1, 2).T
+    return _rounded(balanced_accuracy(found, truth))
+
+
+def _rounded(value: float | np.floating[Any]) -> float | None:
+    """The figure for a report; None for NaN."""
+    return None if np.isnan(value) else round(float(value), DIGITS)

@@ -1,0 +1,87 @@
+"""What moved in the hits: read as the events are, judged by what the generator knows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from microspot.engines.data.generator.timeline import Movement
+from microspot.engines.evaluation.exams.movement import MovementResult, movement_figures
+from microspot.engines.evaluation.exams.recognition import recognize_hit
+from microspot.engines.evaluation.exams.recordings import Recording, SpottingResult
+from microspot.engines.evaluation.unit_metrics import balanced_accuracy, constant_f1, unit_f1
+from microspot.engines.intervals import Intervals
+from microspot.engines.specs import RecognizerSpec
+from microspot.engines.units.truth import Moved
+from tests import fakes
+
+SPEC = RecognizerSpec(units=("AU4", "AU12"), regions=("brow", "mouth corner"))
+TICK = 33_333_333
+L, R, BOTH = np.eye(3, dtype=np.float32)
+
+
+def said(units: list[float], side: np.ndarray, region: int, px: float) -> dict[str, np.ndarray]:
+    return {
+        "units": np.array(units, np.float32),
+        "unit_sides": np.array([side, side]),
+        "unit_px": np.array([px, px], np.float32),
+        "regions": np.eye(2, dtype=np.float32)[region],
+        "side": side,
+        "px": np.array(px, np.float32),
+    }
+
+
+FROWN = Moved({"AU4": ("both", 1.0)}, "brow", "both", 1.0)
+SMILE = Moved({"AU12": ("L", 2.0)}, "mouth corner", "L", 2.0)
+FREE = Moved(None, "chin", "R", 4.0)
+
+
+def test_figures_are_of_the_hits_whose_truth_is_known() -> None:
+    results = [
+        MovementResult(said([0.9, 0.75], BOTH, 0, 1.0), FROWN),
+        MovementResult(said([0.1, 0.8], R, 1, 3.0), SMILE),
+        MovementResult(said([0.8, 0.8], R, 0, 8.0), FREE),
+    ]
+    found = movement_figures(results, SPEC)
+    assert (found["hits"], found["known"]) == (3, 2)
+    assert found["units"] == {"AU4": {"hits": 1, "f1": 1.0}, "AU12": {"hits": 1, "f1": 0.6667}}
+    assert found["f1"] == pytest.approx(0.8333, abs=1e-4)
+    assert found["constant"] == pytest.approx(2 / 3, abs=1e-4)
+    assert found["unit_side"] == 0.5
+    assert found["side"] == pytest.approx(2 / 3, abs=1e-4)
+    assert found["region"] == 1.0, "there is no head for the chin"
+    assert found["px"] == {"spearman": 1.0, "median_error": 0.5}
+    assert found["sure"] == {"count": 2, "right": 0.5}
+    nothing = movement_figures([], SPEC)
+    assert (nothing["f1"], nothing["side"], nothing["px"]["spearman"]) == (None, None, None)
+
+
+def test_a_hit_is_judged_by_what_moved() -> None:
+    movement = Movement(
+        "micro", 10 * TICK, 14 * TICK, 20 * TICK, ("AU4L", "AU7L"), unit_px=(2.0, 1.0)
+    )
+    movement = dataclasses.replace(movement, peak_px=2.0, region="brow", side="L")
+    times = np.arange(40) * TICK
+    crops = np.zeros((40, 3, fakes.SIDE, fakes.SIDE), np.uint8)
+    result = SpottingResult(
+        Recording("x", times, crops, (movement,)), Intervals.of([10.0], [21.0], [0.9]), ((0, 0),)
+    )
+    engines = fakes.engine_set(moved=True)
+    hit = recognize_hit(result, 0, 0, engines)
+    assert hit.movement is not None
+    assert hit.movement.truth.units == {"AU4": ("L", 2.0), "AU7": ("L", 1.0)}
+    figures = movement_figures([hit.movement], engines.recognizer_spec)
+    assert (figures["f1"], figures["side"], figures["region"]) == (1.0, 1.0, 1.0)
+    assert figures["px"]["median_error"] == 0.0
+    assert recognize_hit(result, 0, 0, fakes.engine_set()).movement is None
+
+
+def test_unit_metrics() -> None:
+    truth = np.array([[1, 0, 0], [1, 1, 0]], bool)
+    found = np.array([[1, 1, 1], [0, 1, 0]], bool)
+    np.testing.assert_allclose(unit_f1(found, truth), [2 / 3, 2 / 3, np.nan])
+    assert constant_f1(truth) == pytest.approx((1 + 2 / 3) / 2)
+    assert balanced_accuracy(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1])) == pytest.approx(5 / 6)
+    assert np.isnan(balanced_accuracy(np.zeros(0, int), np.zeros(0, int)))
