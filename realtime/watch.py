@@ -90,6 +90,7 @@ def follow(records: RecordSource, sinks: Sequence[Sink]) -> Outcome:
             interrupts.append(signal.SIGINT)
             _deliver(records.finish(), working, warnings, errors)
         working.raise_failure()
+    warnings += [shown(sink.remark) for sink in sinks if sink.remark]
     warnings += [str(error) for error in errors]
     if interrupts:
         return Outcome(INTERRUPTED, tuple(warnings))

@@ -76,7 +76,7 @@ def watch(
         typer.Option(
             help="events.jsonl | events.csv | events.db | report.html | overlay.mp4 | events.eaf | "
             "events.boris | events.boris.tsv | events.observer.txt | events.datavyu.csv | "
-            "events.TextGrid; repeatable"
+            "events.TextGrid | https://… | env:NAME; repeatable"
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
@@ -278,12 +278,16 @@ def forget(
     source: Annotated[str, typer.Argument(help="as it was given to watch, or as events name it")],
     db: Annotated[Path, typer.Option(help="database that --out wrote")] = Path("events.db"),
 ) -> None:
-    """Delete all events of a source from a database, for good."""
+    """Delete all events of a source for good: from a database, and what waits for a webhook."""
     from ..sinks.database.erase import forget as erase
+    from ..sinks.network.spool import forget as erase_waiting
     from ..sources.address import names_of
 
-    count = erase(db, names_of(source))
-    typer.echo(f"microspot: {count} events of {redact_uri(source)} are gone from {db}")
+    names = names_of(source)
+    count = erase_waiting(names)
+    if db.exists() or not count:
+        count += erase(db, names)
+    typer.echo(f"microspot: {count} events of {redact_uri(source)} are gone")
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:

@@ -62,8 +62,12 @@ def check_keep(days: float | None, outputs: Sequence[str]) -> None:
     least, most = KEEP_DAYS
     if not least <= days <= most:
         raise UsageError(f"--keep {days:g}: give days, from {least:g} to {most:g}")
-    if not any(Path(output).suffix.lower() == DATABASE for output in outputs):
+    if not any(output.lower().startswith("http") or _is_database(output) for output in outputs):
         raise UsageError(f"--keep deletes events of a database: add --out events{DATABASE}")
+
+
+def _is_database(output: str) -> bool:
+    return Path(output).suffix.lower() == DATABASE
 
 
 def opening_options(

@@ -25,7 +25,7 @@ class Sink:
     whatever happens to the program; tells: whether whoever reads the sink may take a final event
     for stored, so that it is written after all others; note: what the people in front of the camera
     must be told of this sink; notes: the notes of all sinks of the run, which its pictures show
-    (see `announce`).
+    (see `announce`); remark: what a person should know of it once it is closed.
     """
 
     wants_provisional = False
@@ -34,6 +34,7 @@ class Sink:
     tells = False
     note = ""
     notes: tuple[str, ...] = ()
+    remark = ""
 
     def take(self, record: JsonRecord) -> None:
         """Write a JSON-line record of the command, unless it is an event that is not wanted."""

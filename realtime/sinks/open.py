@@ -5,6 +5,7 @@ An existing file is overwritten, except a database, to which a run is added.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from .coding import boris, datavyu, elan, observer, textgrid
 from .coding.coded_run import CodingSink, Document
 from .database.sink import DatabaseSink
 from .html_report import ReportSink
+from .network.webhook import WebhookSink
 from .text_files import CsvSink, JsonLinesSink, LineFile, StandardOutput
 from .video_writer import VideoSink
 from .window import WindowSink
@@ -36,6 +38,9 @@ class SinkOptions:
     provisional: bool = False
     keep_days: float | None = None
     media: Mapping[str, Path] = field(default_factory=dict)
+
+
+WEB = ("http", "https")  # schemes of addresses
 
 
 def _coding(document: Document, uri: str, options: SinkOptions) -> Sink:
@@ -56,6 +61,8 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     ".datavyu.csv": partial(_coding, datavyu.document),
     ".textgrid": partial(_coding, textgrid.document),
     ".html": lambda uri, options: ReportSink(Path(uri)),
+    "http": lambda uri, options: WebhookSink(uri, options.keep_days),
+    "https": lambda uri, options: WebhookSink(uri, options.keep_days),
     "callback": lambda uri, options: CallbackSink(uri, options.provisional),
     "window": lambda uri, options: WindowSink(),
 }
@@ -68,20 +75,35 @@ def open_sink(
     keep_days: float | None = None,
     media: Mapping[str, Path] | None = None,
 ) -> Sink:
-    """Open the sink of `uri`: '-', 'stdout', 'window', a path with an ending in SINKS, a callable.
+    """Open the sink of `uri`.
 
-    See SinkOptions. Raises UsageError for another kind, DataError when the output cannot be opened.
+    It is '-', 'stdout', 'window', a path with an ending in SINKS, an http or https address,
+    env:NAME for one that stands in the environment, or a callable. For the options see SinkOptions.
+    Raises UsageError for another kind, DataError when the output cannot be opened.
     """
     if callable(uri):
         kind = "callback"
     elif uri in ("-", "stdout", "window"):
         kind = uri.replace("stdout", "-")
     else:
-        kind = "" if "://" in uri else _ending(Path(uri).name.lower())
+        uri = _from_environment(uri)
+        scheme, is_address, _ = uri.partition("://")
+        kind = _ending(Path(uri).name.lower())
+        if is_address:
+            kind = scheme.lower() if scheme.lower() in WEB else ""
     if kind not in SINKS:
-        kinds = f"'-' (JSON lines on stdout), 'window' or a path ending in {_endings()}"
+        kinds = (
+            "'-' (JSON lines on stdout), 'window', an https address or a path ending in "
+            f"{_endings()}"
+        )
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
     return SINKS[kind](uri, SinkOptions(provisional, keep_days, media or {}))
+
+
+def _from_environment(uri: str) -> str:
+    """The address that env:NAME stands for; any other text as it is."""
+    variable = uri.removeprefix("env:")
+    return os.environ.get(variable, uri) if variable != uri else uri
 
 
 def _ending(name: str) -> str:

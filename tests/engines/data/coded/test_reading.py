@@ -83,8 +83,8 @@ OBSERVER = """"Date_Time_Absolute_dmy_hmsf";"Time_Relative_hmsf";"Time_Relative_
 "State stop";""
 """
 DATAVYU = """#4
-anna_micro (MATRIX,true,)-label|NOMINAL,apex_ms|NOMINAL,note|NOMINAL
-00:00:01:500,00:00:01:800,(surprise,1633,a\\, b)
+anna_micro (MATRIX,true,)-note|NOMINAL,label|NOMINAL,apex_ms|NOMINAL
+00:00:01:500,00:00:01:800,(a\\, b,surprise,1633)
 speech (MATRIX,true,)-word|NOMINAL
 00:00:01:000,00:00:02:000,(hello)
 anna_macro (MATRIX,true,)-code01|NOMINAL
@@ -177,7 +177,7 @@ def test_a_table_of_ours_is_none_of_them(tmp_path: Path) -> None:
         ("one.boris", '"behaviors_conf"', '"ethogram"', "no project of BORIS"),
         ("one.boris", '[5.75, "anna"', '[5.75, "berta"', "'one' at 3.5 s: .*does not stop"),
         ("log.txt", "State start", "State stop", "line 2: .*stops without a start"),
-        ("sheet.csv", "(surprise", "surprise", "line 3: neither a column nor a cell"),
+        ("sheet.csv", "(a", "a", "line 3: neither a column nor a cell"),
         ("a.EAF", "TIME_VALUE", "NO_VALUE", "has no time|no file of ELAN"),
         ("a.EAF", "<TIER ", "<TIER", "no file of ELAN"),
         ("a.TextGrid", "<exists>\n4", "<exists>\n5", "5 tiers and has 4"),

@@ -168,30 +168,33 @@ def test_a_full_disk_is_a_data_error_and_what_was_written_is_whole(path: Path) -
 
 def test_what_is_forgotten_is_in_no_byte(path: Path, tmp_path: Path) -> None:
     chance = random.Random(3)
-    records = []
-    for _ in range(400):  # pages are split, and rows moved about and replaced
-        source = chance.choice(["garden-cam", "kitchen-cam"])
-        name = f"{source}-{chance.randrange(300)}"
-        detail = "x" * chance.choice([10, 500, 900, 3000, 9000])
-        records.append(event(name, source=source, detail=detail))
+    rest: list[str] = []
     sources = [{"source": "garden-cam"}, {"source": "kitchen-cam"}]
-    gap = next(record for record in RECORDS if record["type"] == "gap")
-    records += [gap | {"source": "garden-cam"}]
     with open_sink(str(path)) as opened:
-        for record in [START | {"sources": sources}, *records]:
-            opened.take(record)
+        opened.take(START | {"sources": sources})
+        for i in range(600):  # rows of many sizes come and go, and SQLite moves them about
+            source = chance.choice(["garden-cam", "kitchen-cam"])
+            name = f"{source}-{chance.getrandbits(60):x}"
+            onset_s = chance.random() * 100
+            detail = "x" * chance.choice([10, 500, 900, 3000, 9000])
+            opened.take(event(name, source=source, onset_s=onset_s, offset_s=200.0, detail=detail))
+            rest.append(name)
+            if i % 30 == 29:
+                chance.shuffle(rest)
+                gone = [(each,) for each in rest[:12]]
+                opened._connection.executemany("DELETE FROM events WHERE id = ?", gone)
+                rest = rest[12:]
+        gap = next(record for record in RECORDS if record["type"] == "gap")
+        opened.take(gap | {"source": "garden-cam"})
+        garden = sum(name.startswith("garden") for name in rest)
         assert set(left(tmp_path, "garden-cam")) == {"events.db", "events.db-wal"}
-        garden, kitchen = (
-            len({record["id"] for record in records[:-1] if record["source"] == source})
-            for source in ("garden-cam", "kitchen-cam")
-        )
         assert forget(path, {"garden-cam"}) == garden
         assert left(tmp_path, "garden-cam") == []
         assert left(tmp_path, "kitchen-cam")
         opened.take(event("later", source="garden-cam"))  # the run goes on, and has its row again
     assert rows(path, "SELECT count(*) FROM sources") == [(2,)]
     assert forget(path, {"garden-cam"}) == 1
-    assert forget(path, {"kitchen-cam"}) == kitchen
+    assert forget(path, {"kitchen-cam"}) == len(rest) - garden
     assert rows(path, "SELECT count(*) FROM runs") == [(0,)]
     assert left(tmp_path, "-cam") == []
 
@@ -224,7 +227,7 @@ def test_the_command_forgets_by_the_address_that_watch_was_given(path: Path) -> 
     address = "rtsp://user:pass@10.0.0.5/live"
     command = [sys.executable, "-m", "microspot.realtime", "forget", address, "--db", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    said = f"microspot: 1 events of rtsp://***@10.0.0.5/live are gone from {path}\n"
+    said = "microspot: 1 events of rtsp://***@10.0.0.5/live are gone\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
     assert rows(path, "SELECT count(*) FROM events") == [(0,)]
 
