@@ -76,7 +76,7 @@ def watch(
         typer.Option(
             help="events.jsonl | events.csv | events.db | report.html | overlay.mp4 | events.eaf | "
             "events.boris | events.boris.tsv | events.observer.txt | events.datavyu.csv | "
-            "events.TextGrid | https://… | env:NAME; repeatable"
+            "events.TextGrid | https://… | env:NAME | ws:HOST:PORT | sse:HOST:PORT; repeatable"
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,

@@ -21,6 +21,7 @@ from .coding import boris, datavyu, elan, observer, textgrid
 from .coding.coded_run import CodingSink, Document
 from .database.sink import DatabaseSink
 from .html_report import ReportSink
+from .network.push import EventStreamSink, WebsocketSink
 from .network.webhook import WebhookSink
 from .text_files import CsvSink, JsonLinesSink, LineFile, StandardOutput
 from .video_writer import VideoSink
@@ -41,6 +42,7 @@ class SinkOptions:
 
 
 WEB = ("http", "https")  # schemes of addresses
+SERVED = ("ws", "sse")  # kinds with an address of this machine
 
 
 def _coding(document: Document, uri: str, options: SinkOptions) -> Sink:
@@ -63,6 +65,8 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     ".html": lambda uri, options: ReportSink(Path(uri)),
     "http": lambda uri, options: WebhookSink(uri, options.keep_days),
     "https": lambda uri, options: WebhookSink(uri, options.keep_days),
+    "ws": lambda uri, options: WebsocketSink(uri),
+    "sse": lambda uri, options: EventStreamSink(uri),
     "callback": lambda uri, options: CallbackSink(uri, options.provisional),
     "window": lambda uri, options: WindowSink(),
 }
@@ -78,8 +82,9 @@ def open_sink(
     """Open the sink of `uri`.
 
     It is '-', 'stdout', 'window', a path with an ending in SINKS, an http or https address,
-    env:NAME for one that stands in the environment, or a callable. For the options see SinkOptions.
-    Raises UsageError for another kind, DataError when the output cannot be opened.
+    ws:HOST:PORT or sse:HOST:PORT of this machine, env:NAME for an address that stands in the
+    environment, or a callable. For the options see SinkOptions. Raises UsageError for another kind,
+    DataError when the output cannot be opened.
     """
     if callable(uri):
         kind = "callback"
@@ -91,9 +96,12 @@ def open_sink(
         kind = _ending(Path(uri).name.lower())
         if is_address:
             kind = scheme.lower() if scheme.lower() in WEB else ""
+        elif uri.partition(":")[0] in SERVED:
+            kind = uri.partition(":")[0]
     if kind not in SINKS:
         kinds = (
-            "'-' (JSON lines on stdout), 'window', an https address or a path ending in "
+            "'-' (JSON lines on stdout), 'window', an https address, ws:HOST:PORT, sse:HOST:PORT "
+            "or a path ending in "
             f"{_endings()}"
         )
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")

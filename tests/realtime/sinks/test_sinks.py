@@ -130,7 +130,7 @@ def test_csv_quotes_and_keeps_undecodable_names(tmp_path: Path) -> None:
 def test_unknown_kinds_are_refused_with_the_known_ones(uri: str) -> None:
     with pytest.raises(
         UsageError,
-        match=r"'window', an https address or a path ending in \.jsonl, \.csv, \.db, .* or \.html",
+        match=r"'window', an https address, .* a path ending in \.jsonl, \.csv, \.db, .* or \.html",
     ):
         open_sink(uri)
 

@@ -1,0 +1,86 @@
+"""Who may listen: programs of this machine, and with a token if one is asked for.
+
+The rule of the page (`demo/access/guard.py`), for servers that only give: the name by which a
+client called us must be one of this machine, since another could be a stranger's that leads here
+(DNS rebinding); a page of another origin is refused. Servers bind to this machine alone; a proxy
+that speaks TLS may stand before them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import UsageError
+
+VARIABLE = "MICROSPOT_PUSH_TOKEN"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+SHORTEST = 16  # bytes of a token
+ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\[\]/]+):(?P<port>\d{1,5})")
+
+
+def parse_address(uri: str) -> tuple[str, int]:
+    """Host and port of `ws:HOST:PORT` and the like; port 0 takes a free one. Raises UsageError."""
+    kind, _, rest = uri.partition(":")
+    found = ADDRESS.fullmatch(rest)
+    if found is None or int(found["port"]) > 65535:
+        raise UsageError(f"--out {uri}: expected {kind}:HOST:PORT, such as {kind}:127.0.0.1:8765")
+    if found["host"].lower() not in LOOPBACK:
+        raise UsageError(
+            f"--out {uri}: events are personal and are served to this machine alone "
+            f"({', '.join(LOOPBACK)}); put a proxy with TLS before it"
+        )
+    return found["host"].lower().strip("[]"), int(found["port"])
+
+
+def read_token() -> str | None:
+    """The token of the environment, or of the file that VARIABLE_FILE names; None without.
+
+    Raises UsageError for a file that cannot be read, and for a token that can be guessed.
+    """
+    text = os.environ.get(VARIABLE, "")
+    file = os.environ.get(f"{VARIABLE}_FILE", "")
+    if file:
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{VARIABLE}_FILE: {file} cannot be read") from error
+    if (text or file) and len(text.encode("utf-8", "surrogateescape")) < SHORTEST:
+        raise UsageError(f"{VARIABLE}: expected {SHORTEST} bytes or more")
+    return text or None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The check of a request to a server on `port`; token: what it must carry, None for nothing."""
+
+    port: int
+    token: str | None = None
+
+    def refusal(
+        self, host: str | None, origin: str | None, authorization: str | None, target: str
+    ) -> tuple[int, str] | None:
+        """Status and words for a request that is refused; None for one that may listen.
+
+        target: path and query; a browser, which cannot set headers, gives the token as `?token=`.
+        """
+        names = {f"{name}:{self.port}" for name in LOOPBACK}
+        if (host or "").lower() not in names:
+            return 421, "call this server by a name of its machine\n"
+        if origin is not None and origin.lower() not in {f"http://{name}" for name in names}:
+            return 403, "pages of other origins may not listen\n"
+        if self.token is not None and not self._is_token(authorization, target):
+            return 401, "a token is needed\n"
+        return None
+
+    def _is_token(self, authorization: str | None, target: str) -> bool:
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(target).query)
+        given = [*query.get("token", ()), (authorization or "").removeprefix("Bearer ")]
+        expected = (self.token or "").encode("utf-8", "surrogateescape")
+        return any(
+            hmac.compare_digest(each.encode("utf-8", "surrogateescape"), expected) for each in given
+        )
