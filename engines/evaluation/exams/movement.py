@@ -49,7 +49,8 @@ def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) ->
     `sure`: how many units with a score of SURE there are, and the share that moved.
     """
     known = [one for one in results if one.truth.units is not None]
-    there = np.array([_present(one.truth, spec) for one in known]).reshape(-1, len(spec.units))
+    present = [_present(one.truth, spec) for one in known]
+    there = np.array(present, bool).reshape(-1, len(spec.units))
     scores = np.array([one.outputs["units"] for one in known]).reshape(there.shape)
     f1 = unit_f1(scores >= spec.unit_floor, there)
     between = (scores >= SURE[0]) & (scores < SURE[1])
@@ -70,9 +71,7 @@ def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) ->
         },
         "unit_side": _unit_sides(known, spec),
         "side": _accuracy(results, "side", [one.truth.side for one in results], SIDES),
-        "region": _accuracy(
-            results, "regions", [one.truth.region for one in results], spec.regions
-        ),
+        "region": _accuracy(results, "regions", regions, spec.regions),
         "px": {"spearman": _rounded(px[0]), "median_error": _rounded(px[1])},
         "sure": {
             "count": int(between.sum()),
