@@ -61,10 +61,10 @@ def test_final_events_have_apex_and_intensity_by_displacement() -> None:
 
 
 def test_labels_and_no_labels_exclude_each_other() -> None:
-    assert wanted_labels(3, False) == 3
-    assert wanted_labels(3, True) is None
+    assert wanted_labels("3", False) == "3"
+    assert wanted_labels("3", True) is None
     with pytest.raises(UsageError, match="leave --labels 5 out"):
-        wanted_labels(5, True)
+        wanted_labels("5", True)
 
 
 @pytest.fixture(scope="module")
