@@ -188,4 +188,5 @@ class HeadStep(nn.Module):
         classes = tuple(F.softmax(head(v), -1) for head in self.network.heads.values())
         if self.network.movement is None:
             return classes
-        return classes + self.network.movement(v, clues).outputs()
+        movement: Movement = self.network.movement(v, clues)
+        return classes + movement.outputs()

@@ -51,9 +51,15 @@ def _export_recognizer(
     """Write one ONNX file for each label set, and the weights; the specs by number of labels."""
     specs = {}
     for count, names in (("3", config["labels3"]), ("5", config["labels5"])):
-        shape = {key: config[key] for key in ("frames", "side", "texture", "energy_floor")}
-        moved = {key: tuple(config[key]) for key in ("units", "regions")}
-        specs[count] = RecognizerSpec(labels=tuple(names), **shape, **moved)
+        specs[count] = RecognizerSpec(
+            frames=config["frames"],
+            side=config["side"],
+            labels=tuple(names),
+            texture=config["texture"],
+            energy_floor=config["energy_floor"],
+            units=tuple(config["units"]),
+            regions=tuple(config["regions"]),
+        )
     network = cmnet_of(specs["3"])
     load_weights(network, weights)
     network.eval()

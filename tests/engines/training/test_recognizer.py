@@ -205,7 +205,7 @@ def test_class_weights_balance_what_is_labelled(toy: Path, tmp_path: Path) -> No
 def test_a_step_minimises_the_losses_times_their_coefficients(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coefficients = {"distillation": 0.3, "tendency": 0.7, "classes": 2.0}
+    coefficients = {"distillation": 0.3, "tendency": 0.7, "classes": 2.0, "movement": 0.4}
     config = settings(toy, tmp_path, coefficients=coefficients, clip_gradient=1e9)
     data = TrainingSet.open(config)
     now = train_module._start(config, TrainingGroup())
@@ -214,13 +214,16 @@ def test_a_step_minimises_the_losses_times_their_coefficients(
     def observed(network: CMNet, batch: Batch, weights: Any, *rest: Any) -> dict[str, Any]:
         assert weights is data.weights
         parts = batch_losses(network, batch, weights, *rest)
-        loss = 0.3 * parts["distillation"] + 0.7 * parts["tendency"] + 2.0 * parts["classes"]
+        loss = 0.3 * parts["distillation"] + 0.7 * parts["tendency"]
+        loss = loss + 2.0 * parts["classes"] + 0.4 * parts["movement"]
         gradients.extend(torch.autograd.grad(loss, list(network.parameters()), retain_graph=True))
         return parts
 
     monkeypatch.setattr(train_module, "batch_losses", observed)
     found = train_module._step(now, data, data.train[:8], config, 0.25)
-    weighted = 0.3 * found["distillation"] + 0.7 * found["tendency"] + 2.0 * found["classes"]
+    weighted = 0.3 * found["distillation"] + 0.7 * found["tendency"]
+    weighted += 2.0 * found["classes"] + 0.4 * found["movement"]
+    assert found["movement"] > 0
     assert found["loss"] == pytest.approx(weighted)
     for parameter, expected in zip(now.network.parameters(), gradients, strict=True):
         torch.testing.assert_close(parameter.grad, expected)
@@ -356,9 +359,12 @@ def test_command_respects_a_time_budget_and_an_old_run(toy: Path, tmp_path: Path
 @pytest.mark.parametrize(
     "changes",
     [
-        {"coefficients": {"distillation": 0.0, "tendency": 0.0, "classes": 1.0}},
+        {
+            "coefficients": dict.fromkeys(("distillation", "tendency", "movement"), 0.0)
+            | {"classes": 1.0}
+        },
         {"magnify": False},
-        {"texture": "face"},
+        {"texture": "face", "units": (), "regions": ()},
         {"strategy": "uniform", "scope": "window", "form": "literal", "bfloat16": True},
     ],
     ids=["classes only", "no ICE", "face only", "other switches"],
