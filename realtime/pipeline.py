@@ -39,6 +39,7 @@ from .records import (
     View,
 )
 from .session import Session
+from .sinks.record_schema import VERSION
 from .source_run import SourceRun
 from .sources.open import Source
 from .spotting.batching import InferenceSteps, run_batched
@@ -166,6 +167,7 @@ class Pipeline:
         recognizer = self.engines.recognizer_spec
         return {
             "type": "start",
+            "schema": VERSION,
             "version": installed_version(),
             "sources": sources,
             "engines": self.engines.name,

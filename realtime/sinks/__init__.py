@@ -1,5 +1,6 @@
 """Sinks: where records and pictures of a run go; `open.open_sink` chooses one by its URI.
 
+record_schema the keys of every record, as JSON Schema
 base          what a sink is: `write` for records, `draw` for frames
 open          from a URI to a sink: the table SINKS
 text_files    JSON lines and CSV tables

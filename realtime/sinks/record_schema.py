@@ -1,0 +1,157 @@
+"""The schema of the records, as JSON Schema, for programs that read JSON lines, a webhook or `ws:`.
+
+The types here say which keys a JSON line has; kinds and states are those of `records`.
+`records.schema.json` beside this module is what `schema` gives:
+
+    python -m microspot.realtime.sinks.record_schema > realtime/sinks/records.schema.json
+
+A key that is added leaves VERSION as it is, since no reader breaks by it; a key that goes or means
+something else raises it. The `start` record names the version.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from ..records import ConnectionState, Status, WarningKind
+
+VERSION = 1
+FILE = Path(__file__).with_name("records.schema.json")
+
+Seconds = Annotated[float, Field(description="stream time, from the source's first frame on")]
+Frame = Annotated[int, Field(ge=0, description="index of a frame of the source, from 0 on")]
+Share = Annotated[float, Field(ge=0, le=1)]
+SourceName = Annotated[str, Field(description="without credentials, printable")]
+Face = Annotated[int, Field(ge=0)]
+
+
+class StartedSource(TypedDict):
+    """A source of a run. fps is what it declares."""
+
+    source: SourceName
+    started_utc: str | None
+    fps: float | None
+
+
+class Start(TypedDict):
+    """A run begins. labels: null where no recognizer is loaded."""
+
+    type: Literal["start"]
+    schema: int
+    version: str
+    sources: list[StartedSource]
+    engines: str
+    digest: str
+    thresholds: dict[str, float]
+    labels: list[str] | None
+    backend: str
+    why: str
+    grid_hz: int
+    latency_ticks: dict[str, int]
+
+
+class Event(TypedDict):
+    """A micro-expression. What only final events have is null in others."""
+
+    type: Literal["event"]
+    id: str
+    source: SourceName
+    face: Face
+    status: Status
+    onset_s: Seconds
+    apex_s: Seconds | None
+    offset_s: Seconds
+    onset_frame: Frame
+    apex_frame: Frame | None
+    offset_frame: Frame
+    score: Share
+    label: str | None
+    label_scores: dict[str, Share] | None
+    intensity: list[float] | None
+    confounders: dict[str, Share] | None
+    emitted_s: Seconds
+
+
+class Gap(TypedDict):
+    """No evidence of a face, or with face null of any."""
+
+    type: Literal["gap"]
+    source: SourceName
+    face: Face | None
+    reason: str
+    start_s: Seconds
+    stop_s: Seconds
+
+
+class Threshold(TypedDict):
+    """Where a face's own threshold stands."""
+
+    type: Literal["threshold"]
+    source: SourceName
+    face: Face
+    at_s: Seconds
+    threshold: Share
+    alarms_per_min: float
+    seen_s: float
+    peaks: int
+    learning: bool
+
+
+class State(TypedDict):
+    """What a live source is doing."""
+
+    type: Literal["state"]
+    source: SourceName
+    state: ConnectionState
+    detail: str
+
+
+class Warned(TypedDict):
+    """What a person should know of a source."""
+
+    type: Literal["warning"]
+    source: SourceName
+    kind: WarningKind
+    detail: str
+
+
+class End(TypedDict):
+    """A source is over. error: why, where it failed."""
+
+    type: Literal["end"]
+    source: SourceName
+    frames: int
+    events: int
+    drops: dict[str, int]
+    rejected: dict[str, int]
+    error: NotRequired[str]
+
+
+LINES = (Start, Event, Gap, Threshold, State, Warned, End)
+Line = Annotated[
+    Start | Event | Gap | Threshold | State | Warned | End, Field(discriminator="type")
+]
+ADAPTER: TypeAdapter[Any] = TypeAdapter(Line)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of one line."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A record of microspot, version {VERSION}",
+        **ADAPTER.json_schema(),
+    }
+
+
+def text() -> str:
+    """The content of FILE."""
+    return json.dumps(schema(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    print(text(), end="")
