@@ -55,8 +55,36 @@ class Start(TypedDict):
     latency_ticks: dict[str, int]
 
 
+Side = Literal["L", "R", "both"]  # of the subject
+SizeClass = Literal["a", "b", "c", "d", "e"]  # by displacement: engines/units/displacement.py
+Pixels = Annotated[float, Field(description="displacement in px of a 160 px crop 19 cm wide")]
+
+
+class MovedUnit(TypedDict):
+    """An action unit that moved. score: the probability that it did."""
+
+    au: str
+    side: Side
+    px: Pixels
+    size: SizeClass
+    score: Share
+
+
+class MovedRegion(TypedDict):
+    """Where the face moved most. score: the probability that it was this region."""
+
+    name: str
+    side: Side
+    px: Pixels
+    size: SizeClass
+    score: Share
+
+
 class Event(TypedDict):
-    """A micro-expression. What only final events have is null in others."""
+    """A micro-expression. What only final events have is null in others.
+
+    The last four keys are there where the weights say what moved.
+    """
 
     type: Literal["event"]
     id: str
@@ -75,6 +103,10 @@ class Event(TypedDict):
     intensity: list[float] | None
     confounders: dict[str, Share] | None
     emitted_s: Seconds
+    action_units: NotRequired[list[MovedUnit]]
+    region: NotRequired[MovedRegion | None]
+    objective_class: NotRequired[str | None]
+    label_by_units: NotRequired[str | None]
 
 
 class Gap(TypedDict):

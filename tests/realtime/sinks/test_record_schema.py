@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, get_type_hints
 
 import pytest
 from pydantic import ValidationError
 
+from microspot.engines.units.findings import ActionUnit, Region
 from microspot.realtime.errors import SourceError
 from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import (
@@ -28,8 +30,14 @@ FINAL = Event(
     "1", "cam", 0, "final", 0, 10**9, 0, 30, 0.5, 2 * 10**9, 5 * 10**8, 15, "surprise",
     {"surprise": 0.8}, (0.1, 1.0), {"blink": 0.2},
 )  # fmt: skip
+MOVED = replace(
+    FINAL,
+    action_units=(ActionUnit("AU12", "L", 1.24, "c", 0.88),),
+    region=Region("mouth corner", "L", 1.24, "c", 0.9),
+)
 RECORDS = [
     FINAL,
+    MOVED,
     Event("2", "cam", 1, "provisional", 0, 10**9, 0, 30, 0.5, 2 * 10**9),
     Gap("cam", None, 0, 10**9, "no face"),
     PersonalState("cam", 0, 10**9, 0.9, 1.0, 10.0, 3, False),
