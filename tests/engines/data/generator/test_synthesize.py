@@ -100,7 +100,8 @@ def test_a_set_on_disk_equals_its_clips(tmp_path: Path, face: FaceAsset) -> None
     assert np.array_equal(crops[entry["start"] : entry["start"] + entry["count"]], clip.crops)
     assert clip.times_ns.tolist() == entry["times_ns"]
     assert [dataclasses.asdict(move) for move in clip.movements] == [
-        move | {"units": tuple(move["units"])} for move in entry["movements"]
+        move | {name: tuple(move[name]) for name in ("units", "levels", "unit_px")}
+        for move in entry["movements"]
     ]
     assert clip.reversible == entry["reversible"]
     assert index["recipe"]["families"]["local"] == TRAINING_RECIPE.families.local
