@@ -42,6 +42,8 @@ def document(run: CodedRun) -> bytes:
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     for source in run.sources:
         _link(header, source)
+    for source in run.sources:
+        ET.SubElement(header, "PROPERTY", NAME="source").text = source.name
     time_order = ET.SubElement(root, "TIME_ORDER")
     tiers = run.tiers()
     slots = iter(_add_time_slots(time_order, itertools.chain.from_iterable(tiers.values())))

@@ -86,9 +86,7 @@ def test_every_output_has_the_clean_name_whoever_made_the_source(tmp_path, name)
     assert any(line["type"] == "event" for line in lines)
     with (tmp_path / "e.csv").open(newline="", encoding="utf-8") as file:
         assert {row["video"] for row in csv.DictReader(file)} == {expected}
-    assert any(
-        expected in tier.get("TIER_ID") for tier in ET.parse(tmp_path / "e.eaf").iter("TIER")
-    )
+    assert [each.text for each in ET.parse(tmp_path / "e.eaf").iter("PROPERTY")] == [expected]
     assert expected in (tmp_path / "e.html").read_text(encoding="utf-8")
     assert (tmp_path / "e.mp4").stat().st_size
 
