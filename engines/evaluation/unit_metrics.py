@@ -47,5 +47,7 @@ def constant_f1(truth: Flags) -> float:
 
     A unit that is always told has an F1 of 2 p / (1 + p), p its share: more than one never told.
     """
+    if not truth.any():
+        return float("nan")
     share = truth.mean(0)[truth.any(0)]
-    return float(np.mean(2 * share / (1 + share))) if len(share) else float("nan")
+    return float(np.mean(2 * share / (1 + share)))
