@@ -174,7 +174,7 @@ COMMANDS = {
     "watch": Watched(
         "realtime",
         f"watch sample {WATCH} --out events.csv --out events.jsonl --out overlay.mp4",
-        ("events.csv", "events.jsonl", "overlay.mp4"),
+        ("events.csv", "events.jsonl", "overlay.mp4", "overlay.mp4.run.json"),
     ),
     "watch-processes": Watched(
         "realtime",
