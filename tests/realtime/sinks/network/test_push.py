@@ -197,6 +197,23 @@ def test_a_listener_that_does_not_read_is_cut_off_and_never_waited_for(
     deaf.close()
 
 
+def test_a_listener_is_cut_off_when_too_many_records_wait_for_it() -> None:
+    shared = broadcast.Broadcast()
+    cuts: list[str] = []
+    slow = shared.join(lambda: cuts.append("slow"))
+    quick = shared.join(lambda: cuts.append("quick"))
+    assert slow is not None
+    assert quick is not None
+    for _ in range(broadcast.WAITING):
+        shared.send(event("a"))
+        quick.queue.get_nowait()
+    assert cuts == []
+    shared.send(event("a"))
+    assert cuts == ["slow"]
+    assert slow.queue.qsize() == broadcast.WAITING
+    assert quick.queue.qsize() == 1
+
+
 def test_there_are_only_so_many_listeners(sink: PushSink, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broadcast, "MOST_LISTENERS", 1)
     first = Client(sink)
