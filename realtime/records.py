@@ -202,7 +202,7 @@ class Event:
         """What the rule makes of the action units; None where the weights do not say them."""
         if self.action_units is None:
             return None
-        return label_of(unit.au for unit in self.action_units)
+        return label_of(unit.name for unit in self.action_units)
 
     def to_json(self) -> dict[str, Any]:
         """The `event` JSON line of the command contract; seconds to the microsecond."""

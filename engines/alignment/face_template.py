@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .affine import Affine
 
 SPAN = 1.04
+MESH_WIDTH_CM = 15.3  # of a mean face, between landmarks 234 and 454
 TOP = -0.39
 # Landmarks that expressions hardly move (no brow, lid, mouth or chin), and their mean places.
 TEMPLATE: dict[int, tuple[float, float]] = {

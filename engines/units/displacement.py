@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from ..alignment.face_template import SPAN
-from ..data.generator.actions import MESH_WIDTH_CM
+from ..alignment.face_template import MESH_WIDTH_CM, SPAN
 
 REFERENCE_PX_PER_CM = 8.4
 # Size classes: the fifths, by ratio, of 0.5 to 2.5 px, the range of the MEs of the examinations.

@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 PX_DIGITS = 2
 SCORE_DIGITS = 4
 
 
 @dataclass(frozen=True)
-class ActionUnit:
-    """One unit that moved.
+class Finding:
+    """One part of the face that moved.
 
-    au: such as "AU12"; side: of SIDES; px: displacement in reference px; size: its class, a to e;
-    score: the probability that it moved.
+    side: of SIDES; px: displacement in reference px; size: its class, a to e; score: the
+    probability that it was this one that moved.
     """
 
-    au: str
-    side: str
-    px: float
-    size: str
-    score: float
-
-    def to_json(self) -> dict[str, Any]:
-        """An entry of `action_units` of an event."""
-        return {
-            "au": self.au,
-            "side": self.side,
-            "px": round(self.px, PX_DIGITS),
-            "size": self.size,
-            "score": round(self.score, SCORE_DIGITS),
-        }
-
-
-@dataclass(frozen=True)
-class Region:
-    """Where the face moved most; fields as of `ActionUnit`, score: that it was this region."""
-
+    KEY: ClassVar[str] = "name"  # of the name in a record
     name: str
     side: str
     px: float
@@ -45,11 +25,21 @@ class Region:
     score: float
 
     def to_json(self) -> dict[str, Any]:
-        """The `region` of an event."""
+        """What a record says of it."""
         return {
-            "name": self.name,
+            self.KEY: self.name,
             "side": self.side,
             "px": round(self.px, PX_DIGITS),
             "size": self.size,
             "score": round(self.score, SCORE_DIGITS),
         }
+
+
+class ActionUnit(Finding):
+    """An action unit, such as "AU12": an entry of `action_units` of an event."""
+
+    KEY = "au"
+
+
+class Region(Finding):
+    """Where the face moved most: the `region` of an event."""

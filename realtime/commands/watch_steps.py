@@ -23,7 +23,7 @@ from ..config import KEEP_DAYS, SECONDS, Settings
 from ..errors import UsageError
 from ..processes.group import ProcessGroup
 from ..sinks.base import Sink
-from ..sinks.open import open_sink
+from ..sinks.open import KEEPING, kind_of, open_sink
 from ..sinks.terminal import LiveTable
 from ..sources.address import parse
 from ..sources.open import Source, open_among_others
@@ -32,7 +32,6 @@ from ..watch import Outcome, follow, watch
 
 LoadEngines = Callable[[], EngineSet]
 BuildSinks = Callable[[], list[Sink]]
-DATABASE = ".db"
 
 
 def check_seconds(seconds: float | None) -> None:
@@ -62,12 +61,8 @@ def check_keep(days: float | None, outputs: Sequence[str]) -> None:
     least, most = KEEP_DAYS
     if not least <= days <= most:
         raise UsageError(f"--keep {days:g}: give days, from {least:g} to {most:g}")
-    if not any(output.lower().startswith("http") or _is_database(output) for output in outputs):
-        raise UsageError(f"--keep deletes events of a database: add --out events{DATABASE}")
-
-
-def _is_database(output: str) -> bool:
-    return Path(output).suffix.lower() == DATABASE
+    if not any(kind_of(output) in KEEPING for output in outputs):
+        raise UsageError("--keep deletes events of a database: add --out events.db")
 
 
 def opening_options(

@@ -42,6 +42,7 @@ class SinkOptions:
 
 
 WEB = ("http", "https")  # schemes of addresses
+KEEPING = (".db", *WEB)  # kinds that keep events on the disk until they are deleted
 SERVED = ("ws", "sse")  # kinds with an address of this machine
 
 
@@ -86,18 +87,9 @@ def open_sink(
     environment, or a callable. For the options see SinkOptions. Raises UsageError for another kind,
     DataError when the output cannot be opened.
     """
-    if callable(uri):
-        kind = "callback"
-    elif uri in ("-", "stdout", "window"):
-        kind = uri.replace("stdout", "-")
-    else:
+    if not callable(uri):
         uri = _from_environment(uri)
-        scheme, is_address, _ = uri.partition("://")
-        kind = _ending(Path(uri).name.lower())
-        if is_address:
-            kind = scheme.lower() if scheme.lower() in WEB else ""
-        elif uri.partition(":")[0] in SERVED:
-            kind = uri.partition(":")[0]
+    kind = kind_of(uri)
     if kind not in SINKS:
         kinds = (
             "'-' (JSON lines on stdout), 'window', an https address, ws:HOST:PORT, sse:HOST:PORT "
@@ -106,6 +98,20 @@ def open_sink(
         )
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
     return SINKS[kind](uri, SinkOptions(provisional, keep_days, media or {}))
+
+
+def kind_of(uri: str | Write) -> str:
+    """Of which kind in SINKS the sink of `uri` would be; "" for none."""
+    if callable(uri):
+        return "callback"
+    if uri in ("-", "stdout", "window"):
+        return uri.replace("stdout", "-")
+    uri = _from_environment(uri)
+    scheme, is_address, _ = uri.partition("://")
+    if is_address:
+        return scheme.lower() if scheme.lower() in WEB else ""
+    first = uri.partition(":")[0]
+    return first if first in SERVED else _ending(Path(uri).name.lower())
 
 
 def _from_environment(uri: str) -> str:

@@ -60,24 +60,25 @@ SizeClass = Literal["a", "b", "c", "d", "e"]  # by displacement: engines/units/d
 Pixels = Annotated[float, Field(description="displacement in px of a 160 px crop 19 cm wide")]
 
 
-class MovedUnit(TypedDict):
-    """An action unit that moved. score: the probability that it did."""
+class Moved(TypedDict):
+    """What every part of the face that moved has. score: the probability that it was this one."""
+
+    side: Side
+    px: Pixels
+    size: SizeClass
+    score: Share
+
+
+class MovedUnit(Moved):
+    """An action unit that moved."""
 
     au: str
-    side: Side
-    px: Pixels
-    size: SizeClass
-    score: Share
 
 
-class MovedRegion(TypedDict):
-    """Where the face moved most. score: the probability that it was this region."""
+class MovedRegion(Moved):
+    """Where the face moved most."""
 
     name: str
-    side: Side
-    px: Pixels
-    size: SizeClass
-    score: Share
 
 
 class Event(TypedDict):

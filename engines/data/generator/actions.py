@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...alignment.face_template import MESH_WIDTH_CM
+
 Field = NDArray[np.float32]
 
-MESH_WIDTH_CM = 15.3  # between landmarks 234 and 454
 EDGE_CM = 0.08  # half width of the step at the mouth line
 EDGE_WIDENS = 0.9  # cm of step per cm beyond the corners: cheeks are not torn
 # Units whose two sides lie on each other: each side is half of the peak.

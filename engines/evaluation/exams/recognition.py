@@ -93,14 +93,6 @@ def _rank_correlation(first: Floats, second: Floats) -> float:
     return float(np.nan_to_num(spearman(first, second)))
 
 
-def recognize(
-    result: SpottingResult, found: int, engines: EngineSet
-) -> tuple[Floats, Floats, Floats]:
-    """Times (N,) in ns, class probabilities (C,) and intensities (N,) of a found interval."""
-    at, out = recognizer_outputs(result, found, engines)
-    return at, out["classes"][0].astype(np.float64), out["intensity"][0].astype(np.float64)
-
-
 def recognizer_outputs(
     result: SpottingResult, found: int, engines: EngineSet
 ) -> tuple[Floats, dict[str, Any]]:

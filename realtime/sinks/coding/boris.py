@@ -14,7 +14,17 @@ from typing import Any
 
 from microspot.engines.data.coded.words import APEX, MICRO
 
-from .coded_run import UNDATED, CodedEvent, CodedRun, CodedSource
+from .coded_run import (
+    POINT,
+    START,
+    STOP,
+    UNDATED,
+    CodedEvent,
+    CodedRun,
+    CodedSource,
+    behavior_of,
+    marks_of,
+)
 from .elan import annotation_value
 
 PROJECT_FORMAT = "7.0"
@@ -41,12 +51,7 @@ COLUMNS = (
     "Image file path",
     "Comment",
 )
-# At one time a state stops, then a point comes, then a state starts.
-STOP = 0
-POINT = 1
-START = 2
-KINDS = ("STOP", "POINT", "START")
-Mark = tuple[int, int, CodedEvent]  # ms, kind, event
+KINDS = {STOP: "STOP", POINT: "POINT", START: "START"}
 
 
 def project(run: CodedRun) -> bytes:
@@ -83,22 +88,9 @@ def table(run: CodedRun) -> bytes:
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(COLUMNS)
     for source in run.sources:
-        for at_ms, kind, event in _marks(run.of(source.name)):
+        for at_ms, kind, event in marks_of(run.of(source.name)):
             writer.writerow(_row(source, at_ms, kind, event))
     return text.getvalue().encode()
-
-
-def _marks(events: list[CodedEvent]) -> list[Mark]:
-    marks: list[Mark] = []
-    for event in events:
-        marks += [(event.onset_ms, START, event), (event.offset_ms, STOP, event)]
-        if event.apex_ms is not None:
-            marks.append((event.apex_ms, POINT, event))
-    return sorted(marks, key=lambda mark: mark[:2])
-
-
-def _name(kind: int, event: CodedEvent) -> str:
-    return f"{event.behavior} {APEX}" if kind == POINT else event.behavior
 
 
 def _modifier(kind: int, event: CodedEvent) -> str:
@@ -138,12 +130,12 @@ def _observation(source: CodedSource, run: CodedRun) -> dict[str, Any]:
         [
             at_ms / 1000,
             event.subject,
-            _name(kind, event),
+            behavior_of(kind, event),
             _modifier(kind, event),
             _comment(kind, event),
             _frame(kind, event),
         ]
-        for at_ms, kind, event in _marks(run.of(source.name))
+        for at_ms, kind, event in marks_of(run.of(source.name))
     ]
     content: dict[str, Any] = {
         "file": [],
@@ -199,7 +191,7 @@ def _row(source: CodedSource, at_ms: int, kind: int, event: CodedEvent) -> list[
         f"{source.seconds:.3f}" if is_file else NOT_AVAILABLE,
         f"{source.fps:.3f}" if known else NOT_AVAILABLE,
         event.subject,
-        _name(kind, event),
+        behavior_of(kind, event),
         "",
         _modifier(kind, event),
         KINDS[kind],

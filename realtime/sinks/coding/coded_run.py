@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from microspot.engines.data.coded.words import MICRO
+from microspot.engines.data.coded.words import APEX, MICRO
 from microspot.engines.text.redaction import printable
 
 from ..atomic_file import replace_file
 from ..base import JsonRecord, Sink
 
+# What a mark says. At one time a state stops, then a point comes, then a state starts.
+STOP = 0
+POINT = 1
+START = 2
 UNDATED = "1970-01-01T00:00:00Z"  # where a format demands a date: a recording's is not known
 
 
@@ -79,6 +83,28 @@ class CodedRun:
 
 
 Document = Callable[[CodedRun], bytes]
+Mark = tuple[int, int, CodedEvent]  # ms, of STOP, POINT and START, event
+
+
+def marks_of(events: list[CodedEvent]) -> list[Mark]:
+    """The starts, stops and apices of events, in the order in which a coder would mark them."""
+    marks: list[Mark] = []
+    for event in events:
+        marks += [(event.onset_ms, START, event), (event.offset_ms, STOP, event)]
+        if event.apex_ms is not None:
+            marks.append((event.apex_ms, POINT, event))
+    return sorted(marks, key=lambda mark: mark[:2])
+
+
+def behavior_of(kind: int, event: CodedEvent) -> str:
+    """The behaviour of a mark: an apex is one of its own."""
+    return f"{event.behavior} {APEX}" if kind == POINT else event.behavior
+
+
+def quoted(text: str) -> str:
+    """A text in quotes, those within doubled, as The Observer XT and Praat have them."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
 
 
 class CodingSink(Sink):

@@ -11,9 +11,18 @@ import codecs
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from microspot.engines.data.coded.words import APEX
-
-from .coded_run import UNDATED, CodedEvent, CodedRun, CodedSource
+from .coded_run import (
+    POINT,
+    START,
+    STOP,
+    UNDATED,
+    CodedEvent,
+    CodedRun,
+    CodedSource,
+    behavior_of,
+    marks_of,
+    quoted,
+)
 from .elan import annotation_value
 
 COLUMNS = (
@@ -35,6 +44,7 @@ COLUMNS = (
     "Comment",
 )
 EVENT_LOG = "microspot"
+TYPES = {STOP: "State stop", POINT: "Point", START: "State start"}
 
 
 def document(run: CodedRun) -> bytes:
@@ -42,28 +52,18 @@ def document(run: CodedRun) -> bytes:
     rows: list[Sequence[str]] = [COLUMNS]
     for source in run.sources:
         began = datetime.fromisoformat(source.started_utc or UNDATED)
-        marks = [mark for event in run.of(source.name) for mark in _marks(event)]
-        for at_ms, _, kind, event in sorted(marks, key=lambda mark: mark[:2]):
+        for at_ms, kind, event in marks_of(run.of(source.name)):
             rows.append(_row(source, began, at_ms, kind, event))
-    text = "".join(f"{','.join(map(_quoted, row))}\r\n" for row in rows)
+    text = "".join(f"{','.join(map(quoted, row))}\r\n" for row in rows)
     return codecs.BOM_UTF16_LE + text.encode("utf-16-le")
 
 
-def _marks(event: CodedEvent) -> list[tuple[int, int, str, CodedEvent]]:
-    """(ms, order of what is at one time, kind, event): a stop comes before a start."""
-    marks = [(event.onset_ms, 2, "State start", event), (event.offset_ms, 0, "State stop", event)]
-    if event.apex_ms is not None:
-        marks.append((event.apex_ms, 1, "Point", event))
-    return marks
-
-
 def _row(
-    source: CodedSource, began: datetime, at_ms: int, kind: str, event: CodedEvent
+    source: CodedSource, began: datetime, at_ms: int, kind: int, event: CodedEvent
 ) -> list[str]:
     now = began.astimezone(UTC) + timedelta(milliseconds=at_ms)
     since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
-    long_ms = event.offset_ms - event.onset_ms if kind == "State start" else 0
-    point = kind == "Point"
+    long_ms = event.offset_ms - event.onset_ms if kind == START else 0
     return [
         f"{now:%d-%m-%Y %H:%M:%S}.{now.microsecond // 1000:03}",
         f"{now:%d-%m-%Y}",
@@ -77,13 +77,8 @@ def _row(
         source.name,
         EVENT_LOG,
         event.subject,
-        f"{event.behavior} {APEX}" if point else event.behavior,
+        behavior_of(kind, event),
         event.label,
-        kind,
-        annotation_value(event.record) if kind == "State start" else "",
+        TYPES[kind],
+        annotation_value(event.record) if kind == START else "",
     ]
-
-
-def _quoted(text: str) -> str:
-    doubled = text.replace('"', '""')
-    return f'"{doubled}"'

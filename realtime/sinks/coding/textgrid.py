@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from microspot.engines.data.coded.words import APEX
 
-from .coded_run import CodedEvent, CodedRun
+from .coded_run import CodedEvent, CodedRun, quoted
 from .elan import annotation_value
 
 
@@ -48,7 +48,7 @@ def _intervals(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
             f"intervals [{number}]:",
             f"    xmin = {_s(start)}",
             f"    xmax = {_s(stop)}",
-            f"    text = {_quoted(text)}",
+            f"    text = {quoted(text)}",
         ]
     return lines
 
@@ -59,7 +59,7 @@ def _points(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
         lines += [
             f"points [{number}]:",
             f"    number = {_s(event.apex_ms or 0)}",
-            f"    mark = {_quoted(APEX)}",
+            f"    mark = {quoted(APEX)}",
         ]
     return lines
 
@@ -67,17 +67,11 @@ def _points(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
 def _head(kind: str, name: str, end_ms: int, size: str) -> list[str]:
     return [
         f'class = "{kind}"',
-        f"name = {_quoted(name)}",
+        f"name = {quoted(name)}",
         f"xmin = {_s(0)}",
         f"xmax = {_s(end_ms)}",
         size,
     ]
-
-
-def _quoted(text: str) -> str:
-    """A text of a TextGrid, in which quotes are doubled."""
-    doubled = text.replace('"', '""')
-    return f'"{doubled}"'
 
 
 def _s(ms: int) -> str:

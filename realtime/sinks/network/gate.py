@@ -9,17 +9,15 @@ that speaks TLS may stand before them.
 from __future__ import annotations
 
 import hmac
-import os
 import re
 import urllib.parse
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...errors import UsageError
 
 VARIABLE = "MICROSPOT_PUSH_TOKEN"
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-SHORTEST = 16  # bytes of a token
+LOOPBACK = ("127.0.0.1", "localhost", "::1")  # names of this machine
+BRACKETED = ("127.0.0.1", "localhost", "[::1]")  # the same as addresses have them
 ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\[\]/]+):(?P<port>\d{1,5})")
 
 
@@ -29,29 +27,12 @@ def parse_address(uri: str) -> tuple[str, int]:
     found = ADDRESS.fullmatch(rest)
     if found is None or int(found["port"]) > 65535:
         raise UsageError(f"--out {uri}: expected {kind}:HOST:PORT, such as {kind}:127.0.0.1:8765")
-    if found["host"].lower() not in LOOPBACK:
+    if found["host"].lower() not in BRACKETED:
         raise UsageError(
             f"--out {uri}: events are personal and are served to this machine alone "
-            f"({', '.join(LOOPBACK)}); put a proxy with TLS before it"
+            f"({', '.join(BRACKETED)}); put a proxy with TLS before it"
         )
     return found["host"].lower().strip("[]"), int(found["port"])
-
-
-def read_token() -> str | None:
-    """The token of the environment, or of the file that VARIABLE_FILE names; None without.
-
-    Raises UsageError for a file that cannot be read, and for a token that can be guessed.
-    """
-    text = os.environ.get(VARIABLE, "")
-    file = os.environ.get(f"{VARIABLE}_FILE", "")
-    if file:
-        try:
-            text = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{VARIABLE}_FILE: {file} cannot be read") from error
-    if (text or file) and len(text.encode("utf-8", "surrogateescape")) < SHORTEST:
-        raise UsageError(f"{VARIABLE}: expected {SHORTEST} bytes or more")
-    return text or None
 
 
 @dataclass(frozen=True)
@@ -59,7 +40,7 @@ class Gate:
     """The check of a request to a server on `port`; token: what it must carry, None for nothing."""
 
     port: int
-    token: str | None = None
+    token: bytes | None = None
 
     def refusal(
         self, host: str | None, origin: str | None, authorization: str | None, target: str
@@ -68,7 +49,7 @@ class Gate:
 
         target: path and query; a browser, which cannot set headers, gives the token as `?token=`.
         """
-        names = {f"{name}:{self.port}" for name in LOOPBACK}
+        names = {f"{name}:{self.port}" for name in BRACKETED}
         if (host or "").lower() not in names:
             return 421, "call this server by a name of its machine\n"
         if origin is not None and origin.lower() not in {f"http://{name}" for name in names}:
@@ -80,7 +61,7 @@ class Gate:
     def _is_token(self, authorization: str | None, target: str) -> bool:
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(target).query)
         given = [*query.get("token", ()), (authorization or "").removeprefix("Bearer ")]
-        expected = (self.token or "").encode("utf-8", "surrogateescape")
         return any(
-            hmac.compare_digest(each.encode("utf-8", "surrogateescape"), expected) for each in given
+            hmac.compare_digest(each.encode("utf-8", "surrogateescape"), self.token or b"")
+            for each in given
         )

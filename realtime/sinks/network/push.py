@@ -19,7 +19,8 @@ from microspot.engines.errors import install
 from ...errors import DataError, UsageError
 from ..base import JsonRecord, Sink
 from .broadcast import Broadcast, Listener, Message
-from .gate import Gate, parse_address, read_token
+from .gate import VARIABLE, Gate, parse_address
+from .secret import read_secret
 
 KEEPALIVE_S = 15.0  # between comments that show an idle event stream to be alive
 PATH = "/events"  # of the event stream
@@ -46,7 +47,7 @@ class PushSink(Sink, ABC):
             raise DataError(f"cannot listen on {uri}: {error.strerror}") from error
         self.port: int = self._socket.getsockname()[1]
         try:
-            self.gate = Gate(self.port, read_token())
+            self.gate = Gate(self.port, read_secret(VARIABLE))
             self._server = self._serve()
         except BaseException:
             self._socket.close()

@@ -11,31 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-from pathlib import Path
-
-from ...errors import UsageError
 
 VARIABLE = "MICROSPOT_WEBHOOK_SECRET"
-SHORTEST = 16  # bytes of a secret
-
-
-def read_secret() -> bytes | None:
-    """The secret of the environment, or of the file that VARIABLE_FILE names; None without.
-
-    Raises UsageError for a file that cannot be read, and for a secret that can be guessed.
-    """
-    text = os.environ.get(VARIABLE, "")
-    file = os.environ.get(f"{VARIABLE}_FILE", "")
-    if file:
-        try:
-            text = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{VARIABLE}_FILE: {file} cannot be read") from error
-    secret = text.encode("utf-8", "surrogateescape")
-    if (text or file) and len(secret) < SHORTEST:
-        raise UsageError(f"{VARIABLE}: expected {SHORTEST} bytes or more")
-    return secret or None
 
 
 def headers(secret: bytes | None, timestamp: int, body: bytes) -> dict[str, str]:

@@ -21,13 +21,14 @@ from ...errors import UsageError
 from ..base import JsonRecord, Sink
 from ..database.keeper import Keeper
 from .delivery import Answer, Delivery
-from .signing import headers, read_secret
+from .gate import LOOPBACK
+from .secret import read_secret
+from .signing import VARIABLE, headers
 from .spool import Spool, Waiting, drop_older
 
 POST_S = 10.0
 CLOSING_S = 5.0  # that the end of a run goes on sending
 REFUSED = (400, 410, 413, 415, 422)
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TOKEN = "MICROSPOT_WEBHOOK_TOKEN"  # in the environment, sent as a bearer token
 
 
@@ -48,7 +49,7 @@ class WebhookSink(Sink):
         self.note = f"sending events to {shown}"
         self.notes = (self.note,)
         self._shown = shown
-        self._secret = read_secret()
+        self._secret = read_secret(VARIABLE)
         self._spool = Spool(address)
         self._keeper: Keeper | None = None
         if keep_days is not None:

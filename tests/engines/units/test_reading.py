@@ -25,13 +25,13 @@ OUTPUTS = {
 
 def test_units_are_told_from_the_floor_on_the_most_probable_first() -> None:
     smile, cheek = read_units(OUTPUTS, SPEC)
-    assert (smile.au, smile.side, smile.score) == ("AU12", "both", pytest.approx(0.9))
-    assert (cheek.au, cheek.side, cheek.score) == ("AU6", "R", 0.5)
+    assert (smile.name, smile.side, smile.score) == ("AU12", "both", pytest.approx(0.9))
+    assert (cheek.name, cheek.side, cheek.score) == ("AU6", "R", 0.5)
     assert smile.px == pytest.approx(reference_px(2, SPEC.side))
     assert smile.size == size_of(smile.px)
     assert read_units(OUTPUTS, SPEC, row=1) == ()
     lower = dataclasses.replace(SPEC, unit_floor=0.4)
-    assert [unit.au for unit in read_units(OUTPUTS, lower, row=1)] == ["AU12"]
+    assert [unit.name for unit in read_units(OUTPUTS, lower, row=1)] == ["AU12"]
     assert smile.to_json() == {
         "au": "AU12",
         "side": "both",

@@ -21,8 +21,8 @@ from microspot.engines.evaluation.exams.heldout import examine_heldout
 from microspot.engines.evaluation.exams.recognition import (
     RecognitionResult,
     recognition_figures,
-    recognize,
     recognize_hit,
+    recognizer_outputs,
 )
 from microspot.engines.evaluation.exams.recordings import (
     Recording,
@@ -113,12 +113,12 @@ def test_a_found_interval_is_recognized_as_in_the_stream(seed: int) -> None:
         "x", np.array([c.captured_ns for c in crops]), np.stack([c.pixels for c in crops])
     )
     result = examine(recording, engines)
-    recognized = [recognize(result, i, engines) for i in range(len(result.found))]
+    recognized = [recognizer_outputs(result, i, engines) for i in range(len(result.found))]
     assert len(finals) > 3
     recognized.sort(key=lambda one: (one[0][0], one[0][-1]))
-    for event, (times, _, intensity) in zip(finals, recognized, strict=True):
+    for event, (times, outputs) in zip(finals, recognized, strict=True):
         assert (event.onset_ns, event.offset_ns) == (times[0], times[-1])
-        np.testing.assert_array_equal(event.intensity, intensity)
+        np.testing.assert_array_equal(event.intensity, outputs["intensity"][0])
 
 
 def test_a_hit_is_judged_against_its_own_truth() -> None:

@@ -16,8 +16,9 @@ from websockets.sync.client import connect
 
 from microspot.engines.errors import DataError, UsageError
 from microspot.realtime.sinks.network import broadcast
-from microspot.realtime.sinks.network.gate import Gate, parse_address, read_token
+from microspot.realtime.sinks.network.gate import VARIABLE, Gate, parse_address
 from microspot.realtime.sinks.network.push import PushSink
+from microspot.realtime.sinks.network.secret import read_secret
 from microspot.realtime.sinks.open import open_sink
 from tests.realtime.sinks.test_sinks import START, event
 
@@ -143,7 +144,7 @@ def test_another_origin_another_name_and_no_token_are_refused(sink: PushSink) ->
     assert status(sink, {"Origin": "http://evil.example"}) == 403
     assert status(sink, {"Origin": "null"}) == 403
     assert status(sink, {"Host": f"evil.example:{sink.port}"}) == 421
-    object.__setattr__(sink.gate, "token", TOKEN)
+    object.__setattr__(sink.gate, "token", TOKEN.encode())
     assert status(sink, {}) == 401
     assert status(sink, {"Authorization": "Bearer wrong"}) == 401
     assert status(sink, {"Authorization": f"Bearer {TOKEN}"}) == welcome
@@ -244,4 +245,4 @@ def test_only_this_machine_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="16 bytes or more"):
         open_sink("ws:127.0.0.1:0")
     monkeypatch.setenv("MICROSPOT_PUSH_TOKEN", TOKEN)
-    assert read_token() == TOKEN
+    assert read_secret(VARIABLE) == TOKEN.encode()

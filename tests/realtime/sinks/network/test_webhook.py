@@ -24,7 +24,8 @@ from microspot.engines.errors import UsageError
 from microspot.realtime.commands.watch_steps import check_keep
 from microspot.realtime.sinks.network import delivery, spool, webhook
 from microspot.realtime.sinks.network.delivery import Answer, Delivery
-from microspot.realtime.sinks.network.signing import read_secret
+from microspot.realtime.sinks.network.secret import read_secret
+from microspot.realtime.sinks.network.signing import VARIABLE
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.watch import follow
 from tests.realtime.sinks.test_sinks import START, event
@@ -299,12 +300,22 @@ def test_an_address_may_stand_in_the_environment(
 def test_a_secret_is_long_and_may_stand_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert read_secret() is None
+    assert read_secret(VARIABLE) is None
     monkeypatch.setenv("MICROSPOT_WEBHOOK_SECRET", "short")
     with pytest.raises(UsageError, match="16 bytes or more"):
-        read_secret()
+        read_secret(VARIABLE)
     monkeypatch.setenv("MICROSPOT_WEBHOOK_SECRET_FILE", str(tmp_path / "secret"))
     with pytest.raises(UsageError, match="cannot be read"):
-        read_secret()
+        read_secret(VARIABLE)
     (tmp_path / "secret").write_text(f"{SECRET}\n")
-    assert read_secret() == SECRET.encode()
+    assert read_secret(VARIABLE) == SECRET.encode()
+
+
+def test_events_that_wait_for_an_address_of_the_environment_may_be_deleted_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOOK", "https://example.invalid/events")
+    check_keep(30, ["env:HOOK"])
+    check_keep(30, ["events.DB"])
+    with pytest.raises(UsageError, match=r"add --out events\.db"):
+        check_keep(30, ["events.csv", "ws:127.0.0.1:0", "httpd.csv"])

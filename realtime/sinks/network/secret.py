@@ -1,0 +1,28 @@
+"""Secrets that a run is given: in the environment, or in a file that the environment names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ...errors import UsageError
+
+SHORTEST = 16  # bytes
+
+
+def read_secret(variable: str) -> bytes | None:
+    """The secret of `variable`, or of the file that `variable`_FILE names; None without.
+
+    Raises UsageError for a file that cannot be read, and for a secret that can be guessed.
+    """
+    text = os.environ.get(variable, "")
+    file = os.environ.get(f"{variable}_FILE", "")
+    if file:
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{variable}_FILE: {file} cannot be read") from error
+    secret = text.encode("utf-8", "surrogateescape")
+    if (text or file) and len(secret) < SHORTEST:
+        raise UsageError(f"{variable}: expected {SHORTEST} bytes or more")
+    return secret or None
