@@ -89,6 +89,9 @@ class Settings(BaseModel):
         90, ge=0, le=1000, description="width below which it is called small"
     )
     faces: int = Field(1, ge=1, le=8, description="faces followed per source")
+    subject: str | None = Field(
+        None, min_length=1, max_length=200, description="who is in front of all cameras of the run"
+    )
     process_cameras: int = Field(
         5,
         ge=1,
@@ -101,6 +104,19 @@ class Settings(BaseModel):
         if self.ring_ticks < self.cluster_ticks + RING_SPARE_TICKS:
             raise ValueError(
                 f"ring_ticks {self.ring_ticks}: expected cluster_ticks + {RING_SPARE_TICKS} or more"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _subject_is_one_face(self) -> Self:
+        if self.subject is None:
+            return self
+        if not self.subject.isprintable() or not self.subject.strip():
+            raise ValueError("subject: give a name of printable characters")
+        if self.faces > 1:
+            raise ValueError(
+                f"subject {self.subject!r} and faces {self.faces}: the number of a face says where "
+                "it is, not whose it is; name a subject where one face is followed"
             )
         return self
 

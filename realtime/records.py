@@ -167,7 +167,8 @@ class Event:
     `confounders` and `apex_*` are None until the event is final. confounders: how probable it is
     that something else moved during the event, by name (`engines.specs.NUISANCES`); None also where
     the weights do not say. action_units, region: what moved; None also where the weights do not
-    say, and then the record has none of what follows from them either.
+    say, and then the record has none of what follows from them either. face: a place in the
+    picture, counted from 0: whose it is, only `subject` says, the name that the run was given.
     """
 
     id: str
@@ -188,6 +189,7 @@ class Event:
     confounders: dict[str, float] | None = None
     action_units: tuple[ActionUnit, ...] | None = None
     region: Region | None = None
+    subject: str | None = None
 
     def __post_init__(self) -> None:
         if self.offset_ns < self.onset_ns:
@@ -214,6 +216,7 @@ class Event:
             "id": self.id,
             "source": self.source,
             "face": self.face,
+            "subject": self.subject,
             "status": self.status,
             "onset_s": _seconds(self.onset_ns),
             "apex_s": _seconds(self.apex_ns),

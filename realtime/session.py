@@ -75,7 +75,7 @@ class Session:
             self._times,
             self._crops,
             self._nuisances,
-            self.settings.label_floor,
+            self.settings,
         )
         self._history: deque[Floats32] = deque(maxlen=capacity)  # scores and best refined score
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)

@@ -50,7 +50,11 @@ AlarmsPerMin = Annotated[
     ),
 ]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings")]
-Faces = Annotated[int | None, typer.Option(help="faces followed per source")]
+Faces = Annotated[
+    int | None,
+    typer.Option(help="faces followed per source; their numbers are places, not people"),
+]
+Subject = Annotated[str | None, typer.Option(help="name of the one person in front of the cameras")]
 ProcessCount = Annotated[
     int | None,
     typer.Option(
@@ -81,6 +85,7 @@ def watch(
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
     faces: Faces = None,
+    subject: Subject = None,
     labels: Labels = "3",
     no_labels: NoLabels = False,
     threshold: Threshold = None,
@@ -121,7 +126,11 @@ def watch(
     from . import watch_steps as steps
 
     settings = Settings.load(
-        config, threshold=threshold, faces=faces, alarms_per_min=alarms_per_min
+        config,
+        threshold=threshold,
+        faces=faces,
+        subject=subject,
+        alarms_per_min=alarms_per_min,
     )
     outputs = list(out or [])
     steps.check_seconds(seconds)

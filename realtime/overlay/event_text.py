@@ -68,6 +68,11 @@ def differs(event: Mapping[str, Any]) -> bool:
     return bool(by_rule) and by_rule in (event["label_scores"] or {}) and by_rule != event["label"]
 
 
+def whose(event: Mapping[str, Any]) -> str:
+    """Whose event it is: the subject's name, else the face's place, such as "face 1"."""
+    return str(event.get("subject") or f"face {int(event['face']) + 1}")
+
+
 def nuisance_words(nuisances: Mapping[str, float]) -> str:
     """What else moves now, all names with their probabilities; "" where the weights do not say."""
     return "   ".join(f"{name} {share:.0%}" for name, share in nuisances.items())

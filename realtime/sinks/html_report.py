@@ -13,7 +13,7 @@ from microspot.engines.text.redaction import printable
 
 from ..gaps import joined
 from ..overlay.draw import CAVEAT
-from ..overlay.event_text import caption, name_and_share, unit_words
+from ..overlay.event_text import caption, name_and_share, unit_words, whose
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
 from .base import JsonRecord, Sink
@@ -33,7 +33,7 @@ STYLE = (
     "th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #8885}"
     "svg{max-width:100%;height:auto}.quiet{opacity:.75}"
 )
-COLUMNS = ("onset", "apex", "offset", "frames", "label", "spotted", "intensity")
+COLUMNS = ("onset", "apex", "offset", "frames", "of", "label", "spotted", "intensity")
 
 
 class ReportSink(Sink):
@@ -149,6 +149,7 @@ def _event_row(event: JsonRecord) -> str:
         "" if event["apex_s"] is None else f"{event['apex_s']:.2f} s",
         f"{event['offset_s']:.2f} s",
         f"{event['onset_frame']} to {event['offset_frame']}",
+        whose(event),
         "; ".join(filter(None, (_named(event), unit_words(event)))),
         f"{event['score']:.2f}",
     ]

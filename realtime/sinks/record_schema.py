@@ -84,6 +84,8 @@ class MovedRegion(Moved):
 class Event(TypedDict):
     """A micro-expression. What only final events have is null in others.
 
+    face: a place in the picture; subject: whose face it is, null where the run was not told.
+
     The last four keys are there where the weights say what moved.
     """
 
@@ -91,6 +93,7 @@ class Event(TypedDict):
     id: str
     source: SourceName
     face: Face
+    subject: str | None
     status: Status
     onset_s: Seconds
     apex_s: Seconds | None

@@ -104,10 +104,10 @@ class JsonLinesSink(Sink):
 class CsvSink(Sink):
     """Final events in the one table format, with inclusive source frames.
 
-    Type is micro, `video` the source's name. A camera knows faces, not people: `subject` is empty
-    for face 0 and the face's number for the others. `fps` is what the `start` record says of the
-    source, empty where it says nothing. Names that a spreadsheet would take for formulas are
-    escaped; `read_table` gives them back.
+    Type is micro, `video` the source's name. A camera knows faces, not people: without a name for
+    the subject, `subject` is empty for face 0 and the face's number for the others. `fps` is what
+    the `start` record says of the source, empty where it says nothing. Names that a spreadsheet
+    would take for formulas are escaped; `read_table` gives them back.
     """
 
     stores = True
@@ -126,7 +126,7 @@ class CsvSink(Sink):
         if record["type"] == "start":
             self._fps = {entry["source"]: entry.get("fps", "") for entry in record["sources"]}
         if record["type"] == "event":
-            subject = record["face"] or ""
+            subject = record["subject"] or record["face"] or ""
             source = record["source"]
             frames = [record[f"{point}_frame"] for point in ("onset", "apex", "offset")]
             fps = self._fps.get(source, "")

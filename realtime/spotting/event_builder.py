@@ -18,6 +18,7 @@ from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import RecognizerSpec
 from microspot.engines.units.reading import read_region, read_units
 
+from ..config import Settings
 from ..records import UNCERTAIN, Event
 from .batching import InferenceRequest, InferenceSteps
 from .nuisance_history import NuisanceHistory
@@ -32,8 +33,8 @@ class EventBuilder:
     """Makes the events of one face of one source, which share its grid and its rings.
 
     times: ring of (captured_ns, source index) by crop; crops: ring of (3, S, S) uint8 by crop;
-    nuisances: what else moved, by tick, up to the last tick of every final decision; label_floor:
-    probability below which the label is uncertain, None for that of the weights.
+    nuisances: what else moved, by tick, up to the last tick of every final decision; settings: for
+    whose face it is, and how probable a label must be.
     """
 
     def __init__(
@@ -45,17 +46,18 @@ class EventBuilder:
         times: Ring,
         crops: Ring,
         nuisances: NuisanceHistory,
-        label_floor: float | None,
+        settings: Settings,
     ) -> None:
         self.engines = engines
         self.source = source
         self.face = face
+        self.subject = settings.subject
         self.boundaries_lost = 0  # final events whose boundary had left the ring
         self._grid = grid
         self._times = times
         self._crops = crops
         self._nuisances = nuisances
-        self._label_floor = label_floor
+        self._label_floor = settings.label_floor
 
     def build(self, decision: Decision, epoch: int) -> InferenceSteps[Event]:
         """The event of a decision; a final one with intensity, apex and, by a recognizer, emotion.
@@ -85,6 +87,7 @@ class EventBuilder:
             id=self._id(decision.key, epoch),
             source=self.source,
             face=self.face,
+            subject=self.subject,
             status=decision.status,
             onset_ns=onset_ns,
             offset_ns=offset_ns,

@@ -176,8 +176,8 @@ def coded(sources: Mapping[str, CodedSource], records: list[JsonRecord]) -> Code
 
 
 def subject_of(record: Mapping[str, object]) -> str:
-    """What a coder calls whom an event is of: `face 1` for the first face."""
-    return f"face {int(str(record['face'])) + 1}"
+    """What a coder calls whom an event is of: the subject's name, else `face 1` for face 0."""
+    return str(record.get("subject") or f"face {int(str(record['face'])) + 1}")
 
 
 def _ms(seconds: float) -> int:

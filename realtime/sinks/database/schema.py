@@ -59,6 +59,10 @@ _EVENTS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX gaps_by_source ON gaps (source, start_s)",
         "CREATE INDEX gaps_by_age ON gaps (recorded_utc)",
     ),
+    (
+        "ALTER TABLE events ADD COLUMN subject TEXT",
+        "CREATE INDEX events_by_subject ON events (subject, onset_s)",
+    ),
 )
 EVENTS = Layout(0x6D73706F, _EVENTS)  # "mspo"
 

@@ -18,6 +18,7 @@ EVENT_COLUMNS = (
     "id",
     "source",
     "face",
+    "subject",
     "onset_s",
     "apex_s",
     "offset_s",

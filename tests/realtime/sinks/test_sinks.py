@@ -31,6 +31,7 @@ def event(name: str = "a", status: str = "final", **other: Any) -> dict[str, Any
         "id": name,
         "source": "cam",
         "face": 0,
+        "subject": None,
         "status": status,
         "onset_s": 1.0,
         "apex_s": 1.1,

@@ -18,7 +18,7 @@ import pytest
 
 from microspot.engines.errors import DataError, UsageError
 from microspot.realtime.commands.watch_steps import check_keep
-from microspot.realtime.sinks.database import keeper, schema, sink
+from microspot.realtime.sinks.database import keeper, schema
 from microspot.realtime.sinks.database.erase import drop_older, forget
 from microspot.realtime.sinks.database.keeper import Keeper
 from microspot.realtime.sinks.database.schema import EVENTS, Layout
@@ -102,17 +102,25 @@ def test_every_commit_is_on_the_disk_and_what_is_deleted_overwritten(path: Path)
     assert settings == ["wal", 2, 1, EVENTS.version]
 
 
-def test_a_file_of_the_first_version_is_brought_up(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as earlier:
-        first = Layout(EVENTS.application_id, EVENTS.migrations[:1])
-        earlier.setattr(sink, "EVENTS", first)
-        fill(open_sink(str(path)), [START, event("a")])
-        assert rows(path, "PRAGMA user_version") == [(1,)]
-    fill(open_sink(str(path)), RECORDS)
+def test_a_file_of_the_first_version_is_brought_up(path: Path) -> None:
+    first = Layout(EVENTS.application_id, EVENTS.migrations[:1])
+    record = event("old")
+    names = ("id", "source", "face", "onset_s", "offset_s", "onset_frame", "offset_frame", "score")
+    columns = ", ".join((*names, "run", "recorded_utc", "record"))
+    with closing(schema.open_database(path, first, create=True)) as connection:
+        connection.execute(
+            f"INSERT INTO events ({columns}) VALUES ({', '.join('?' * 11)})",
+            (*(record[name] for name in names), "r", "2026-01-01T00:00:00Z", "{}"),
+        )
+    assert rows(path, "PRAGMA user_version") == [(1,)]
+    fill(open_sink(str(path)), [*RECORDS, event("b", subject="P07")])
     assert rows(path, "PRAGMA user_version") == [(EVENTS.version,)]
-    assert rows(path, "SELECT (SELECT count(*) FROM events), count(*) FROM gaps") == [(1, 1)]
+    assert rows(path, "SELECT id, subject FROM events ORDER BY id") == [
+        ("a", None),
+        ("b", "P07"),
+        ("old", None),
+    ]
+    assert rows(path, "SELECT count(*) FROM gaps") == [(1,)]
 
 
 def test_a_later_version_and_another_programs_file_are_refused(path: Path, tmp_path: Path) -> None:
