@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..base import JsonRecord
+from .open_events import OpenEvents
 
 BACKLOG = 200  # records that a new listener gets
 WAITING = 256  # records that wait for one that is slow
@@ -42,7 +43,7 @@ class Broadcast:
         self._lock = threading.Condition()
         self._backlog: deque[Message] = deque(maxlen=BACKLOG)
         self._listeners: list[Listener] = []
-        self._open: set[str] = set()  # ids of events that are provisional
+        self._events = OpenEvents()
         self._number = 0
         self._closed = False
 
@@ -50,7 +51,8 @@ class Broadcast:
         """Send a record to all; of an event it says whether it is `new`, an `update`, its `end`."""
         with self._lock:
             if record["type"] == "event":
-                record = record | {"change": self._change(record)}
+                change, _ = self._events.change(record)
+                record = record | {"change": change}
             self._number += 1
             message = Message(self._number, json.dumps(record, allow_nan=False))
             self._backlog.append(message)
@@ -60,14 +62,6 @@ class Broadcast:
                     listener.cut()
                 else:
                     listener.queue.put(message)
-
-    def _change(self, record: JsonRecord) -> str:
-        if record["status"] != "provisional":
-            self._open.discard(record["id"])
-            return "end"
-        change = "update" if record["id"] in self._open else "new"
-        self._open.add(record["id"])
-        return change
 
     def join(self, cut: Callable[[], None], after: int = 0) -> Listener | None:
         """A new listener that has the backlog after a number; None where there are too many."""

@@ -42,9 +42,10 @@ class Delivery:
         self._closing_s = closing_s
         self._wake = threading.Event()
         self._closing = threading.Event()
+        self._hurry = threading.Event()  # ends a pause
         self._deadline_s = 0.0  # after which nothing more is sent, while closing
         self._failure: MicrospotError | None = None
-        self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
@@ -53,10 +54,15 @@ class Delivery:
             raise self._failure
         self._wake.set()
 
+    def retry(self) -> None:
+        """Say that the other side is back: a pause ends now."""
+        self._hurry.set()
+
     def close(self) -> None:
         """Send what waits, for a while at most, and end the thread."""
         self._deadline_s = time.monotonic() + self._closing_s
         self._closing.set()
+        self._hurry.set()
         self._wake.set()
         self._thread.join()
 
@@ -87,7 +93,10 @@ class Delivery:
 
     def _pause(self, seconds: float) -> None:
         """Wait before the next attempt; while the run ends, only as long as at first."""
-        if not self._closing.wait(seconds):
+        if not self._closing.is_set():
+            self._hurry.wait(seconds)
+            self._hurry.clear()
+        if not self._closing.is_set():
             return
         left_s = self._deadline_s - time.monotonic()
         time.sleep(max(0.0, min(FIRST_PAUSE_S, left_s)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import re
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import UsageError
 
@@ -24,23 +24,38 @@ ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\[\]/]+):(?P<port>\d{1,5})"
 def parse_address(uri: str) -> tuple[str, int]:
     """Host and port of `ws:HOST:PORT` and the like; port 0 takes a free one. Raises UsageError."""
     kind, _, rest = uri.partition(":")
-    found = ADDRESS.fullmatch(rest)
-    if found is None or int(found["port"]) > 65535:
+    found = host_and_port(rest)
+    if found is None:
         raise UsageError(f"--out {uri}: expected {kind}:HOST:PORT, such as {kind}:127.0.0.1:8765")
-    if found["host"].lower() not in BRACKETED:
+    host, port = found
+    if host not in BRACKETED:
         raise UsageError(
             f"--out {uri}: events are personal and are served to this machine alone "
             f"({', '.join(BRACKETED)}); put a proxy with TLS before it"
         )
-    return found["host"].lower().strip("[]"), int(found["port"])
+    return host.strip("[]"), port
+
+
+def host_and_port(text: str) -> tuple[str, int] | None:
+    """Host, in lower case and as addresses have it, and port of HOST:PORT; None for another."""
+    found = ADDRESS.fullmatch(text)
+    if found is None or int(found["port"]) > 65535:
+        return None
+    return found["host"].lower(), int(found["port"])
 
 
 @dataclass(frozen=True)
 class Gate:
-    """The check of a request to a server on `port`; token: what it must carry, None for nothing."""
+    """The check of a request to a server on `port`.
+
+    token: what it must carry, None for nothing; hosts: the names by which it may call the server,
+    as addresses have them; scheme: of the server's own pages.
+    """
 
     port: int
-    token: bytes | None = None
+    token: bytes | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = BRACKETED
+    scheme: str = "http"
 
     def refusal(
         self, host: str | None, origin: str | None, authorization: str | None, target: str
@@ -49,10 +64,11 @@ class Gate:
 
         target: path and query; a browser, which cannot set headers, gives the token as `?token=`.
         """
-        names = {f"{name}:{self.port}" for name in BRACKETED}
+        names = {f"{name}:{self.port}" for name in self.hosts}
+        origins = {f"{self.scheme}://{name}" for name in names}
         if (host or "").lower() not in names:
             return 421, "call this server by a name of its machine\n"
-        if origin is not None and origin.lower() not in {f"http://{name}" for name in names}:
+        if origin is not None and origin.lower() not in origins:
             return 403, "pages of other origins may not listen\n"
         if self.token is not None and not self._is_token(authorization, target):
             return 401, "a token is needed\n"

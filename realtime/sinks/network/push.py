@@ -6,7 +6,6 @@ They share the gate and the broadcast, and differ in how a text gets to the clie
 
 from __future__ import annotations
 
-import socket
 import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -16,10 +15,11 @@ from typing import Any
 
 from microspot.engines.errors import install
 
-from ...errors import DataError, UsageError
+from ...errors import UsageError
 from ..base import JsonRecord, Sink
 from .broadcast import Broadcast, Listener, Message
 from .gate import VARIABLE, Gate, parse_address
+from .http_server import answer, cut, listen, on_socket
 from .secret import read_secret
 
 KEEPALIVE_S = 15.0  # between comments that show an idle event stream to be alive
@@ -40,11 +40,7 @@ class PushSink(Sink, ABC):
     def __init__(self, uri: str) -> None:
         host, port = parse_address(uri)
         self.broadcast = Broadcast()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            self._socket = socket.create_server((host, port), family=family)
-        except OSError as error:
-            raise DataError(f"cannot listen on {uri}: {error.strerror}") from error
+        self._socket = listen(uri, host, port)
         self.port: int = self._socket.getsockname()[1]
         try:
             self.gate = Gate(self.port, read_secret(VARIABLE))
@@ -98,7 +94,7 @@ class WebsocketSink(PushSink):
 
     def _talk(self, connection: Any) -> None:
         """Send a client its queue. What it sends is not read: its buffer bounds it."""
-        listener = self.broadcast.join(lambda: _cut(connection.socket))
+        listener = self.broadcast.join(lambda: cut(connection.socket))
         if listener is None:
             connection.close(1013, "too many listeners")
             return
@@ -114,29 +110,10 @@ class EventStreamSink(PushSink):
     """Every record as a server-sent event, whose id lets a client go on where it was."""
 
     def _serve(self) -> Any:
-        sink = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            server_version = "microspot"
-            sys_version = ""
-            timeout = KEEPALIVE_S
-
-            def do_GET(self) -> None:
-                sink.stream(self)
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing: requests may carry the token."""
-
-        server = ThreadingHTTPServer(self._socket.getsockname()[:2], Handler, False)
-        server.socket.close()
-        server.socket = self._socket
-        server.daemon_threads = True
-        return server
+        return on_socket(ThreadingHTTPServer, self._socket, self.stream, KEEPALIVE_S)
 
     def stream(self, client: BaseHTTPRequestHandler) -> None:
         """Answer a client: with a refusal, or with records until it leaves."""
-        client.close_connection = True
         headers = client.headers
         refusal = self.gate.refusal(
             headers.get("Host"), headers.get("Origin"), headers.get("Authorization"), client.path
@@ -147,14 +124,14 @@ class EventStreamSink(PushSink):
         if refusal is None:
             last = headers.get("Last-Event-ID", "")
             after = int(last) if last.isdecimal() and len(last) < 16 else 0
-            listener = self.broadcast.join(lambda: _cut(client.connection), after)
+            listener = self.broadcast.join(lambda: cut(client.connection), after)
             refusal = (503, "too many listeners\n") if listener is None else None
         if refusal is not None or listener is None:
             code, words = refusal or (503, "")
-            _answer(client, code, "text/plain; charset=utf-8", words.encode())
+            answer(client, code, "text/plain; charset=utf-8", words.encode())
             return
         with suppress(OSError):
-            _answer(client, 200, "text/event-stream", None)
+            answer(client, 200, "text/event-stream", None)
             self._send_all(client, listener)
         self.broadcast.leave(listener)
 
@@ -168,23 +145,3 @@ class EventStreamSink(PushSink):
             if message is None:
                 return
             client.wfile.write(f"id: {message.number}\ndata: {message.text}\n\n".encode())
-
-
-def _answer(client: BaseHTTPRequestHandler, code: int, kind: str, body: bytes | None) -> None:
-    """Send the head of an answer, and a body where it has an end."""
-    client.send_response(code)
-    client.send_header("Content-Type", kind)
-    client.send_header("Cache-Control", "no-store")
-    client.send_header("X-Content-Type-Options", "nosniff")
-    client.send_header("Connection", "close")
-    if body is not None:
-        client.send_header("Content-Length", str(len(body)))
-    client.end_headers()
-    if body is not None:
-        client.wfile.write(body)
-
-
-def _cut(connection: socket.socket) -> None:
-    """End a connection whose client does not keep up; who writes to it gets an error."""
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -10,10 +10,11 @@ from ...errors import UsageError
 SHORTEST = 16  # bytes
 
 
-def read_secret(variable: str) -> bytes | None:
+def read_secret(variable: str, shortest: int = SHORTEST) -> bytes | None:
     """The secret of `variable`, or of the file that `variable`_FILE names; None without.
 
-    Raises UsageError for a file that cannot be read, and for a secret that can be guessed.
+    Raises UsageError for a file that cannot be read, and for a secret of fewer than `shortest`
+    bytes, which can be guessed.
     """
     text = os.environ.get(variable, "")
     file = os.environ.get(f"{variable}_FILE", "")
@@ -23,6 +24,6 @@ def read_secret(variable: str) -> bytes | None:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{variable}_FILE: {file} cannot be read") from error
     secret = text.encode("utf-8", "surrogateescape")
-    if (text or file) and len(secret) < SHORTEST:
-        raise UsageError(f"{variable}: expected {SHORTEST} bytes or more")
+    if (text or file) and len(secret) < shortest:
+        raise UsageError(f"{variable}: expected {shortest} bytes or more")
     return secret or None

@@ -1,4 +1,4 @@
-"""Events on their way to a webhook, kept on the disk until the other side has taken them.
+"""Events on their way to another program, kept on the disk until it has taken them.
 
 One file for each address, so that a later run sends what an earlier one could not. It is named by a
 digest, since addresses may hold secrets. Events leave it when they are taken, by `forget` and
@@ -70,9 +70,10 @@ class Spool:
         self._connection = open_database(self.path, SPOOL, create=True)
         self.path.chmod(0o600)
 
-    def add(self, record: JsonRecord) -> None:
-        """Add an event; when this returns it is on the disk."""
-        row = (record["id"], record["source"], now_utc(), json.dumps(record, allow_nan=False))
+    def add(self, event: JsonRecord, message: JsonRecord | None = None) -> None:
+        """Add an event; when this returns it is on the disk. message: what is sent, if not it."""
+        body = json.dumps(message or event, allow_nan=False)
+        row = (event["id"], event["source"], now_utc(), body)
         with self._lock, refusals(self.path):
             self._connection.execute(
                 "INSERT OR IGNORE INTO queue (id, source, recorded_utc, record)"

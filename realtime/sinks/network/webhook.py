@@ -1,9 +1,8 @@
 """Final events POSTed to an address, each one until the other side has taken it.
 
-A `write` that has returned has put the event into the spool on the disk; a thread sends it. What
-the other side answers: any 2xx, taken; 400, 410, 413, 415 or 422, refused for good, which is told
-after the run; anything else, an error or no answer within POST_S, later again. Redirections are not
-followed: they could lead events elsewhere.
+What the other side answers: any 2xx, taken; 400, 410, 413, 415 or 422, refused for good, which is
+told after the run; anything else, an error or no answer within POST_S, later again. Redirections
+are not followed: they could lead events elsewhere.
 """
 
 from __future__ import annotations
@@ -12,27 +11,20 @@ import http.client
 import os
 import ssl
 import time
-import urllib.parse
-from functools import partial
 
-from microspot.engines.text.redaction import redact_uri
-
-from ...errors import UsageError
-from ..base import JsonRecord, Sink
-from ..database.keeper import Keeper
-from .delivery import Answer, Delivery
-from .gate import LOOPBACK
+from .delivery import Answer
+from .destination import check_destination
 from .secret import read_secret
 from .signing import VARIABLE, headers
-from .spool import Spool, Waiting, drop_older
+from .spool import Waiting
+from .spooled import SpooledSink
 
 POST_S = 10.0
-CLOSING_S = 5.0  # that the end of a run goes on sending
 REFUSED = (400, 410, 413, 415, 422)
 TOKEN = "MICROSPOT_WEBHOOK_TOKEN"  # in the environment, sent as a bearer token
 
 
-class WebhookSink(Sink):
+class WebhookSink(SpooledSink):
     """Sends final events to an http or https address.
 
     keep_days: what waits for longer is deleted. Raises UsageError for an address that is none, that
@@ -40,48 +32,10 @@ class WebhookSink(Sink):
     cannot be used.
     """
 
-    stores = True
-
     def __init__(self, address: str, keep_days: float | None = None) -> None:
-        self._address = address
-        self._url = check_address(address)
-        shown = redact_uri(address)
-        self.note = f"sending events to {shown}"
-        self.notes = (self.note,)
-        self._shown = shown
+        self._url = check_destination(address, plain="http", secure="https", password=TOKEN)
         self._secret = read_secret(VARIABLE)
-        self._spool = Spool(address)
-        self._keeper: Keeper | None = None
-        if keep_days is not None:
-            self._keeper = Keeper(partial(drop_older, self._spool.path, keep_days))
-        self._delivery = Delivery(self._spool, self._post, CLOSING_S)
-        self._open = True
-
-    def write(self, record: JsonRecord) -> None:
-        """Put an event into the spool."""
-        if record["type"] != "event":
-            return
-        if self._keeper is not None:
-            self._keeper.raise_failure()
-        self._spool.add(record)
-        self._delivery.wake()
-
-    def close(self) -> None:
-        """Send what waits, for a while at most; the rest waits for the next run."""
-        if not self._open:
-            return
-        self._open = False
-        self._delivery.close()
-        if self._keeper is not None:
-            self._keeper.close()
-        waiting = len(self._spool)
-        self._spool.close()
-        remarks = []
-        if waiting:
-            remarks.append(f"{waiting} events wait for {self._shown}: the next run sends them")
-        if self._delivery.refused:
-            remarks.append(f"{self._shown} refused {self._delivery.refused} events for good")
-        self.remark = "; ".join(remarks)
+        super().__init__(address, keep_days)
 
     def _post(self, waiting: Waiting) -> Answer:
         sent = {
@@ -115,22 +69,3 @@ class WebhookSink(Sink):
     def _target(self) -> str:
         path = self._url.path or "/"
         return f"{path}?{self._url.query}" if self._url.query else path
-
-
-def check_address(address: str) -> urllib.parse.SplitResult:
-    """The parts of an address to which events may go. Raises UsageError."""
-    shown = redact_uri(address)
-    try:
-        url = urllib.parse.urlsplit(address)
-        url.port  # noqa: B018 (raises where it is no number)
-    except ValueError as error:
-        raise UsageError(f"--out {shown}: {error}") from error
-    if not url.hostname:
-        raise UsageError(f"--out {shown}: no host is named")
-    if url.username is not None or url.password is not None:
-        raise UsageError(f"--out {shown}: give the password as {TOKEN} in the environment")
-    if url.scheme == "http" and url.hostname not in LOOPBACK:
-        raise UsageError(
-            f"--out {shown}: events are personal and leave this machine by https alone"
-        )
-    return url

@@ -22,7 +22,7 @@ import pytest
 
 from microspot.engines.errors import UsageError
 from microspot.realtime.commands.watch_steps import check_keep
-from microspot.realtime.sinks.network import delivery, spool, webhook
+from microspot.realtime.sinks.network import delivery, spool, spooled
 from microspot.realtime.sinks.network.delivery import Answer, Delivery
 from microspot.realtime.sinks.network.secret import read_secret
 from microspot.realtime.sinks.network.signing import VARIABLE
@@ -161,7 +161,7 @@ def test_a_lost_answer_brings_the_event_again_under_the_same_id(receiver: Receiv
 def test_a_later_run_sends_what_an_earlier_one_could_not(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "CLOSING_S", 0.05)
+    monkeypatch.setattr(spooled, "CLOSING_S", 0.05)
     port = receiver.port
     address = receiver.address
     receiver.close()
@@ -223,7 +223,7 @@ def test_what_was_taken_is_in_no_byte_of_the_spool(receiver: Receiver, tmp_path:
 def test_what_waits_is_forgotten_and_kept_for_days(
     receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "CLOSING_S", 0.01)
+    monkeypatch.setattr(spooled, "CLOSING_S", 0.01)
     receiver.answers = [503]
     with open_sink(receiver.address) as sink:
         sink.take(event("a", source="garden-cam"))
@@ -250,12 +250,12 @@ def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
     context.load_cert_chain(chain, key)
     receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
     address = f"https://localhost:{receiver.port}/hook"
-    monkeypatch.setattr(webhook, "CLOSING_S", 0.2)
+    monkeypatch.setattr(spooled, "CLOSING_S", 0.2)
     with open_sink(address) as sink:
         sink.take(event("a"))
     assert receiver.requests == []
     monkeypatch.setenv("SSL_CERT_FILE", str(chain))
-    monkeypatch.setattr(webhook, "CLOSING_S", 30)
+    monkeypatch.setattr(spooled, "CLOSING_S", 30)
     with open_sink(address):
         pass
     assert ids(receiver.taken) == ["a"]
