@@ -80,7 +80,8 @@ def watch(
         typer.Option(
             help="events.jsonl | events.csv | events.db | report.html | overlay.mp4 | events.eaf | "
             "events.boris | events.boris.tsv | events.observer.txt | events.datavyu.csv | "
-            "events.TextGrid | https://… | env:NAME | ws:HOST:PORT | sse:HOST:PORT; repeatable"
+            "events.TextGrid | https://… | mqtts://HOST:PORT/PREFIX | env:NAME | ws:HOST:PORT | "
+            "sse:HOST:PORT; repeatable"
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
@@ -109,7 +110,8 @@ def watch(
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="stop after this much stream time")] = None,
     keep: Annotated[
-        float | None, typer.Option(help="days after which events leave a database")
+        float | None,
+        typer.Option(help="days after which events leave a database, or no longer wait to be sent"),
     ] = None,
     provisional: Annotated[
         bool, typer.Option("--provisional", help="print provisional and withdrawn events too")
@@ -287,7 +289,7 @@ def forget(
     source: Annotated[str, typer.Argument(help="as it was given to watch, or as events name it")],
     db: Annotated[Path, typer.Option(help="database that --out wrote")] = Path("events.db"),
 ) -> None:
-    """Delete all events of a source for good: from a database, and what waits for a webhook."""
+    """Delete all events of a source for good: from a database, and what waits to be sent."""
     from ..sinks.database.erase import forget as erase
     from ..sinks.network.spool import forget as erase_waiting
     from ..sources.address import names_of

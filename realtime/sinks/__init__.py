@@ -8,7 +8,8 @@ video_writer  the overlay as an H.264 file
 run_log       who made a recording, when and with what
 window        the overlay in a window
 coding/       files of coding tools: ELAN, BORIS, Observer, Datavyu, Praat
-network/      events sent to a webhook
+network/      events sent to a webhook, or to listeners on this machine
+mqtt/         events to a broker, for Home Assistant too
 database/     events in SQLite, and how they are forgotten
 html_report   a page with everything that was found
 terminal      the live table of `microspot watch`

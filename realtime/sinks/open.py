@@ -21,6 +21,7 @@ from .coding import boris, datavyu, elan, observer, textgrid
 from .coding.coded_run import CodingSink, Document
 from .database.sink import DatabaseSink
 from .html_report import ReportSink
+from .mqtt.sink import MqttSink
 from .network.push import EventStreamSink, WebsocketSink
 from .network.webhook import WebhookSink
 from .text_files import CsvSink, JsonLinesSink, LineFile, StandardOutput
@@ -41,8 +42,8 @@ class SinkOptions:
     media: Mapping[str, Path] = field(default_factory=dict)
 
 
-WEB = ("http", "https")  # schemes of addresses
-KEEPING = (".db", *WEB)  # kinds that keep events on the disk until they are deleted
+ADDRESSES = ("http", "https", "mqtt", "mqtts")  # schemes
+KEEPING = (".db", *ADDRESSES)  # kinds that keep events on the disk until they are deleted
 SERVED = ("ws", "sse")  # kinds with an address of this machine
 
 
@@ -66,6 +67,8 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     ".html": lambda uri, options: ReportSink(Path(uri)),
     "http": lambda uri, options: WebhookSink(uri, options.keep_days),
     "https": lambda uri, options: WebhookSink(uri, options.keep_days),
+    "mqtt": lambda uri, options: MqttSink(uri, options.keep_days),
+    "mqtts": lambda uri, options: MqttSink(uri, options.keep_days),
     "ws": lambda uri, options: WebsocketSink(uri),
     "sse": lambda uri, options: EventStreamSink(uri),
     "callback": lambda uri, options: CallbackSink(uri, options.provisional),
@@ -82,18 +85,18 @@ def open_sink(
 ) -> Sink:
     """Open the sink of `uri`.
 
-    It is '-', 'stdout', 'window', a path with an ending in SINKS, an http or https address,
-    ws:HOST:PORT or sse:HOST:PORT of this machine, env:NAME for an address that stands in the
-    environment, or a callable. For the options see SinkOptions. Raises UsageError for another kind,
-    DataError when the output cannot be opened.
+    It is '-', 'stdout', 'window', a path with an ending in SINKS, an http, https, mqtt or mqtts
+    address, ws:HOST:PORT or sse:HOST:PORT of this machine, env:NAME for an address that stands in
+    the environment, or a callable. For the options see SinkOptions. Raises UsageError for another
+    kind, DataError when the output cannot be opened.
     """
     if not callable(uri):
         uri = _from_environment(uri)
     kind = kind_of(uri)
     if kind not in SINKS:
         kinds = (
-            "'-' (JSON lines on stdout), 'window', an https address, ws:HOST:PORT, sse:HOST:PORT "
-            "or a path ending in "
+            "'-' (JSON lines on stdout), 'window', an https or mqtts address, ws:HOST:PORT, "
+            "sse:HOST:PORT or a path ending in "
             f"{_endings()}"
         )
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
@@ -107,11 +110,13 @@ def kind_of(uri: str | Write) -> str:
     if uri in ("-", "stdout", "window"):
         return uri.replace("stdout", "-")
     uri = _from_environment(uri)
+    first = uri.partition(":")[0]
+    if first in SERVED:
+        return first
     scheme, is_address, _ = uri.partition("://")
     if is_address:
-        return scheme.lower() if scheme.lower() in WEB else ""
-    first = uri.partition(":")[0]
-    return first if first in SERVED else _ending(Path(uri).name.lower())
+        return scheme.lower() if scheme.lower() in ADDRESSES else ""
+    return _ending(Path(uri).name.lower())
 
 
 def _from_environment(uri: str) -> str:

@@ -126,12 +126,12 @@ def test_csv_quotes_and_keeps_undecodable_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["events.txt", "events", "mqtt://host/a.csv", "ftp://host/e.jsonl", "callback://x", ""]
+    "uri", ["events.txt", "events", "amqp://host/a.csv", "ftp://host/e.jsonl", "callback://x", ""]
 )
 def test_unknown_kinds_are_refused_with_the_known_ones(uri: str) -> None:
     with pytest.raises(
         UsageError,
-        match=r"'window', an https address, .* a path ending in \.jsonl, \.csv, \.db, .* or \.html",
+        match=r"'window', an https or mqtts address, .* ending in \.jsonl, \.csv, .* or \.html",
     ):
         open_sink(uri)
 
