@@ -27,7 +27,7 @@ The modules:
     config      every setting, with its default
     watch       from a pipeline to sinks; interruptions, warnings, exit code
     evaluate    the live pipeline on annotated video, scored
-    meter       time per stage, frame rate of a source
+    meter       what a pipeline counts: time per stage, rates, latencies
     cores       one thread of OpenCV while a pipeline is open
     errors      the expected errors and their exit codes
 

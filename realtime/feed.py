@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,11 +34,13 @@ POLL_S = 0.1  # how soon a closing feed notices
 class Sighting:
     """One frame of the source and the faces aligned in it.
 
-    dropped: why the frame was not aligned at all; rejected: why a wanted face was not used;
-    refused: the faces that were found and not used.
+    arrived_ns: when the source gave the frame, on the host's monotonic clock; dropped: why the
+    frame was not aligned at all; rejected: why a wanted face was not used; refused: the faces that
+    were found and not used.
     """
 
     frame: Frame
+    arrived_ns: int
     crops: tuple[Crop, ...] = ()
     dropped: DropCause | None = None
     rejected: str | None = None
@@ -51,6 +54,7 @@ class End:
     error: Exception | None = None
 
 
+Arrival = tuple[Frame, int]  # and its `arrived_ns`
 Item = Sighting | Gap | SourceState | SourceWarning | End
 
 
@@ -80,7 +84,7 @@ class Feed:
         self._aligner = aligner
         self._settings = settings
         self._meter = meter
-        self._decimator: FrameDecimator[Frame] = FrameDecimator(grid_hz)
+        self._decimator: FrameDecimator[Arrival] = FrameDecimator(grid_hz)
         self._segments = SegmentTracker(source.name, Bridge(settings.bridge))
         self._last_ns: int | None = None
         self._shape: tuple[int, ...] | None = None  # of the last frame in this segment
@@ -146,28 +150,28 @@ class Feed:
             if record is None:
                 break
             if isinstance(record, Frame):
-                yield from self._frame(record)
+                yield from self._frame(record, time.monotonic_ns())
             elif isinstance(record, Gap):
                 yield from self._close_segments(record)
             else:
                 yield record
         yield from self._decided(self._decimator.flush())
 
-    def _frame(self, frame: Frame) -> Iterator[Item]:
+    def _frame(self, frame: Frame, arrived_ns: int) -> Iterator[Item]:
         """Check time and size of a frame; hand it to the decimator."""
         before_ns = self._last_ns
         rising = self._rising(frame)
         if isinstance(rising, Gap):
             yield from self._close_segments(rising)
         if not isinstance(rising, Frame):
-            yield Sighting(frame, dropped=DropCause.NOT_RISING)
+            yield Sighting(frame, arrived_ns, dropped=DropCause.NOT_RISING)
             return
         resized = self._resized(rising, before_ns)
         if resized is not None:
             yield from self._close_segments(resized)
         self._shape = frame.image.shape
         self.rate.add(rising.captured_ns)
-        yield from self._decided(self._decimator.push(rising.captured_ns, rising))
+        yield from self._decided(self._decimator.push(rising.captured_ns, (rising, arrived_ns)))
 
     def _rising(self, frame: Frame) -> Frame | Gap | None:
         """The frame on a clock that rises.
@@ -195,15 +199,15 @@ class Feed:
             return None
         return Gap(frame.source, None, before_ns, frame.captured_ns, GapReason.PICTURE_SIZE_CHANGED)
 
-    def _decided(self, decided: list[tuple[Frame, bool]]) -> Iterator[Item]:
+    def _decided(self, decided: list[tuple[Arrival, bool]]) -> Iterator[Item]:
         """Align the frames that the decimator kept; report the others as thinned."""
-        for frame, goes_on in decided:
+        for (frame, arrived_ns), goes_on in decided:
             if goes_on:
-                yield from self._align(frame)
+                yield from self._align(frame, arrived_ns)
             else:
-                yield Sighting(frame, dropped=DropCause.THINNED)
+                yield Sighting(frame, arrived_ns, dropped=DropCause.THINNED)
 
-    def _align(self, frame: Frame) -> Iterator[Item]:
+    def _align(self, frame: Frame, arrived_ns: int) -> Iterator[Item]:
         """Align a frame's faces; report Gaps first, then the sighting."""
         with self._meter.time("align"):
             found = self._aligner(frame.image, frame.captured_ns)
@@ -212,7 +216,7 @@ class Feed:
         gaps = self._segments.see(frame.captured_ns, used, found.rejected)
         yield from gaps
         crops = tuple(crop_of(frame, face) for face in found.faces)
-        yield Sighting(frame, crops, rejected=found.rejected, refused=found.refused)
+        yield Sighting(frame, arrived_ns, crops, rejected=found.rejected, refused=found.refused)
         if not self._segments.last:
             yield from self._decided(self._decimator.anchor(None))
         elif not before - {gap.face for gap in gaps}:

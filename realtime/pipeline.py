@@ -26,7 +26,7 @@ from .config import Settings
 from .cores import one_thread
 from .errors import MicrospotError, UsageError
 from .feed import End, Feed, Item, Sighting
-from .meter import Meter
+from .meter import Figures, Meter
 from .records import (
     Crop,
     DropCause,
@@ -180,6 +180,10 @@ class Pipeline:
             "latency_ticks": latency(self._spec, self.settings.hop),
         }
 
+    def figures(self) -> Figures:
+        """What was counted until now; may be called from any thread."""
+        return Figures(self.meter.histograms(), tuple(run.figures() for run in self._runs))
+
     def _fetch(self) -> list[tuple[SourceRun, Item]]:
         """At most one item of every source that is not over."""
         items = []
@@ -207,12 +211,15 @@ class Pipeline:
                 yield from run.due_states()
                 if item.dropped != DropCause.NOT_RISING:
                     self._show(run, item, (time.perf_counter_ns() - began_ns) / 1e6)
+                run.count_processed(item)
             elif isinstance(item, End):
                 yield from run.unreported_outages()
                 yield self._close(run, item)
             else:
                 if isinstance(item, Gap):
                     run.begin_outage(item)
+                elif isinstance(item, SourceState):
+                    run.count_state(item)
                 yield item
 
     def _limited(self, run: SourceRun, item: Item) -> Item:

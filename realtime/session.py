@@ -87,6 +87,11 @@ class Session:
         return self._grid.ticks
 
     @property
+    def newest_crop(self) -> Crop | None:
+        """The newest crop of the open segment."""
+        return self._last
+
+    @property
     def boundaries_lost(self) -> int:
         """Final events whose boundary had left the ring."""
         return self._builder.boundaries_lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -12,8 +13,18 @@ from microspot.engines.alignment.aligner import Refused, Rejection
 from microspot.engines.specs import SpotterSpec
 
 from .feed import Feed, Sighting
+from .meter import DECISION_S, LATENCY_S, Histogram, Rate, SourceFigures
 from .overlay.event_text import face_small
-from .records import DropCause, Event, Frame, Gap, PersonalState, View
+from .records import (
+    ConnectionState,
+    DropCause,
+    Event,
+    Frame,
+    Gap,
+    PersonalState,
+    SourceState,
+    View,
+)
 from .session import Session
 
 TOLD_EVERY_S = 60.0  # of a face, between two `threshold` records
@@ -26,7 +37,9 @@ class SourceRun:
 
     sessions: by face; drops and rejected: frames by cause; outages: face -> the last Gap of an
     outage that is not over; now_ns: time of the newest frame; told: how many `threshold` records of
-    a face there were.
+    a face there were; gaps: outages by reason; connections: how often a live source was there;
+    state: what it does now; processed: when frames were done with, on the host's clock; latency,
+    decision_delay: as SourceFigures has them.
     """
 
     feed: Feed
@@ -38,6 +51,12 @@ class SourceRun:
     rejected: Counter[str] = field(default_factory=Counter)
     outages: dict[int | None, Gap] = field(default_factory=dict)
     told: Counter[int] = field(default_factory=Counter)
+    gaps: Counter[str] = field(default_factory=Counter)
+    connections: int = 0
+    state: ConnectionState | None = None
+    processed: Rate = field(default_factory=Rate)
+    latency: Histogram = field(default_factory=lambda: Histogram(LATENCY_S))
+    decision_delay: Histogram = field(default_factory=lambda: Histogram(DECISION_S))
     now_ns: int = 0
     over: bool = False
     time_limit_reached: bool = False  # ended by `seconds`, not by the source
@@ -61,7 +80,22 @@ class SourceRun:
 
     def count_final(self, events: Iterable[Event]) -> None:
         """Count the final ones among `events`."""
-        self.events += sum(1 for event in events if event.status == "final")
+        for event in events:
+            if event.status == "final":
+                self.events += 1
+                self.decision_delay.add((event.emitted_ns - event.offset_ns) / 1e9)
+
+    def count_state(self, state: SourceState) -> None:
+        """Note what a live source does; being there again is a reconnection."""
+        self.state = ConnectionState(state.state)
+        self.connections += self.state == ConnectionState.LIVE
+
+    def count_processed(self, sighting: Sighting) -> None:
+        """Count a frame whose round is over."""
+        if sighting.dropped is None:
+            now_ns = time.monotonic_ns()
+            self.processed.add(now_ns)
+            self.latency.add((now_ns - sighting.arrived_ns) / 1e9)
 
     def due_states(self) -> list[PersonalState]:
         """The faces' own thresholds that are told now: after the warm-up, and every minute."""
@@ -80,8 +114,15 @@ class SourceRun:
         faces: list[int | None] = [gap.face]
         if gap.face is None and self.sessions:
             faces = list(self.sessions)
+        if not any(self._goes_on(face, gap) for face in faces):
+            self.gaps[gap.reason] += 1
         for face in faces:
             self.outages[face] = replace(gap, face=face)
+
+    def _goes_on(self, face: int | None, gap: Gap) -> bool:
+        """Whether a Gap is the rest of an outage that was reported before."""
+        before = self.outages.get(face)
+        return before is not None and before.stop_ns >= gap.start_ns
 
     def unreported_outages(self) -> list[Gap]:
         """The rest of every outage that lasts to the end of the source."""
@@ -96,10 +137,37 @@ class SourceRun:
         drops: dict[str, int] = dict(self.drops)
         if not self.time_limit_reached:
             drops |= self.feed.source.drops
-        boundaries_lost = sum(session.boundaries_lost for session in self.sessions.values())
+        boundaries_lost = sum(session.boundaries_lost for session in list(self.sessions.values()))
         if boundaries_lost:
             drops[DropCause.OUT_OF_RING] = boundaries_lost
         return drops
+
+    def figures(self) -> SourceFigures:
+        """What was counted until now; safe from any thread."""
+        away = self.over or self.state in (ConnectionState.CONNECTING, ConnectionState.LOST)
+        return SourceFigures(
+            source=self.feed.source.name,
+            camera_hz=0.0 if away else self.feed.rate.hz,
+            process_hz=0.0 if self.over else self.processed.mean_hz(time.monotonic_ns()),
+            frames=self.frames,
+            events=self.events,
+            drops=self.all_drops(),
+            rejected=dict(self.rejected),
+            gaps=dict(self.gaps),
+            reconnects=max(0, self.connections - 1),
+            latency=self.latency.now(),
+            decision_delay=self.decision_delay.now(),
+            faces=self._faces(),
+        )
+
+    def _faces(self) -> dict[int, tuple[float, float]]:
+        """Quality and width of the faces seen lately."""
+        found = {}
+        for face, session in sorted(self.sessions.copy().items()):
+            crop = session.newest_crop
+            if crop is not None and self.now_ns - session.seen_ns < STALE_NS and not self.over:
+                found[face] = (crop.quality, crop.width_px)
+        return found
 
     def views(self, sighting: Sighting, spec: SpotterSpec, latency_ms: float) -> list[View]:
         """What the overlay draws of the faces seen lately, then of those found but never used."""

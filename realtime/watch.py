@@ -23,6 +23,7 @@ from microspot.engines.text.redaction import shown
 
 from .config import Settings
 from .errors import MicrospotError, SourceError
+from .meter import Figures
 from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import Event, Frame, Gap, PersonalState, SourceState, SourceWarning, View
 from .sinks.base import Sink, announce
@@ -44,6 +45,9 @@ class RecordSource(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """The `start` record."""
+
+    def figures(self) -> Figures:
+        """What was counted until now; may be called from any thread."""
 
     def run(self) -> Iterator[Record]:
         """Every record until all sources have ended."""
@@ -81,6 +85,9 @@ def follow(records: RecordSource, sinks: Sequence[Sink]) -> Outcome:
         for sink in sinks:
             stack.enter_context(sink)
         announce(sinks)
+        for sink in sinks:
+            if sink.measures:
+                sink.observe(records.figures)
         working.write(records.describe())
         working.raise_failure()
         try:

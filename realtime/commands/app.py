@@ -116,6 +116,10 @@ def watch(
     provisional: Annotated[
         bool, typer.Option("--provisional", help="print provisional and withdrawn events too")
     ] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of a page of figures for Prometheus, such as 127.0.0.1:9108"),
+    ] = None,
     processes: ProcessCount = None,
     as_json: Json = False,
 ) -> None:
@@ -149,6 +153,8 @@ def watch(
     opened = open_sources(sources, **opening)
     if show:
         outputs.append("window")
+    if metrics is not None:
+        outputs.append(f"metrics:{metrics}")
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     media = steps.files_of(sources, opened)
     build = partial(steps.build_sinks, outputs, as_json, provisional, keep, media)

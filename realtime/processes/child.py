@@ -27,6 +27,7 @@ from ..records import Frame, View
 from ..sources.open import Source
 
 DRAW_INTERVAL_S = 0.1  # between two drawings of a source
+FIGURES_INTERVAL_S = 1.0  # between two Figures
 NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 OpenSource = Callable[[], Source]
@@ -51,8 +52,8 @@ def run_child(
     """Open the sources, run a pipeline over them and send its records.
 
     The messages through `pipe` are: the `start` record; from the parent, whether to draw; then
-    records and Drawings, or an exception. The run ends with its sources, with the parent's next
-    message, with the pipe, or by SIGTERM; in each case the open segments are ended in order.
+    records, Drawings and Figures, or an exception. The run ends with its sources, with the parent's
+    next message, with the pipe, or by SIGTERM; in each case the open segments are ended in order.
     """
     for number in ENDINGS:
         signal.signal(number, signal.SIG_IGN)  # also where the parent was not in its main thread
@@ -81,13 +82,18 @@ def _run(pipeline: Pipeline, pipe: Connection[Any, Any]) -> None:
         draws = pipe.recv()
     except EOFError:
         return
-    pipeline.draw = DrawingSender(pipe) if draws else None
+    outlet = Outlet(pipe)
+    pipeline.draw = DrawingSender(outlet) if draws else None
     threading.Thread(target=_stop_on_message, args=(pipe, pipeline), daemon=True).start()
+    threading.Thread(target=_send_figures, args=(outlet, pipeline), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: pipeline.stop())
     for record in pipeline.run():
-        if isinstance(record, SourceEnd) and record.error is not None:
-            record = dataclasses.replace(record, error=_picklable(record.error))
-        pipe.send(record)
+        if isinstance(record, SourceEnd):
+            outlet.send(pipeline.figures())
+            if record.error is not None:
+                record = dataclasses.replace(record, error=_picklable(record.error))
+        outlet.send(record)
+    outlet.close()
 
 
 def _picklable(error: Exception) -> Any:
@@ -107,11 +113,39 @@ def _stop_on_message(pipe: Connection[Any, Any], pipeline: Pipeline) -> None:
     pipeline.stop()
 
 
-class DrawingSender:
-    """The `draw` of a child's pipeline: sends a Drawing of every source every DRAW_INTERVAL_S."""
+def _send_figures(outlet: Outlet, pipeline: Pipeline) -> None:
+    """Send what was counted, now and then, until the pipe ends."""
+    with suppress(OSError):
+        while outlet.send(pipeline.figures()):
+            time.sleep(FIGURES_INTERVAL_S)
+
+
+class Outlet:
+    """The sending end of a pipe, for several threads."""
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe = pipe
+        self._lock = threading.Lock()
+        self._open = True
+
+    def send(self, message: object) -> bool:
+        """Send a message whole; False where nothing is sent any more."""
+        with self._lock:
+            if self._open:
+                self._pipe.send(message)
+            return self._open
+
+    def close(self) -> None:
+        """Send nothing more."""
+        with self._lock:
+            self._open = False
+
+
+class DrawingSender:
+    """The `draw` of a child's pipeline: sends a Drawing of every source every DRAW_INTERVAL_S."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
         self._sent_s: dict[str, float] = {}  # by source, when its last drawing was sent
 
     def __call__(self, frame: Frame, views: list[View]) -> None:
@@ -120,4 +154,4 @@ class DrawingSender:
         if now_s - self._sent_s.get(frame.source, -math.inf) >= DRAW_INTERVAL_S:
             self._sent_s[frame.source] = now_s
             without_image = Frame(frame.source, frame.index, frame.captured_ns, NO_IMAGE)
-            self._pipe.send(Drawing(without_image, views))
+            self._outlet.send(Drawing(without_image, views))

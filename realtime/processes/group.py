@@ -31,6 +31,7 @@ from microspot.engines.commands.entry_point import ENDINGS
 
 from ..config import Settings
 from ..errors import EngineError, UsageError
+from ..meter import Figures
 from ..pipeline import Draw, Record, SourceEnd
 from ..records import Event
 from .child import Drawing, LoadEngines, OpenSource, run_child
@@ -54,6 +55,7 @@ class _Child:
         self.final_events = dict.fromkeys(openers, 0)  # by source
         self.provisional: dict[str, Event] = {}  # by id, the events that still need an end
         self.start: dict[str, Any] | None = None  # its `start` record
+        self.figures = Figures()
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
@@ -200,6 +202,10 @@ class ProcessGroup:
                 sources[entry["source"]] = entry
         return starts[0] | {"sources": [sources[name] for name in self._openers]}
 
+    def figures(self) -> Figures:
+        """What all processes together had counted, up to a second ago."""
+        return Figures.joined(child.figures for child in self._children)
+
     def run(self) -> Iterator[Record]:
         """Every record, in the order in which they come, until all sources have ended."""
         for child in self._children:
@@ -219,13 +225,15 @@ class ProcessGroup:
                     yield from self._next(child)
 
     def _next(self, child: _Child) -> Iterator[Record]:
-        """The records that the next message of a child gives; a Drawing is drawn."""
+        """The records that the next message of a child gives; a Drawing is drawn, Figures kept."""
         message = child.receive()
         if message is None:
             yield from child.abandon(child.why_ended())
         elif isinstance(message, Drawing):
             if self.draw is not None:
                 self.draw(message.frame, message.views)
+        elif isinstance(message, Figures):
+            child.figures = message
         else:
             child.count(message)
             yield message

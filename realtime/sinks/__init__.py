@@ -10,6 +10,7 @@ window        the overlay in a window
 coding/       files of coding tools: ELAN, BORIS, Observer, Datavyu, Praat
 network/      events sent to a webhook, or to listeners on this machine
 mqtt/         events to a broker, for Home Assistant too
+metrics/      figures of the run for Prometheus
 database/     events in SQLite, and how they are forgotten
 html_report   a page with everything that was found
 terminal      the live table of `microspot watch`

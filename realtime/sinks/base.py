@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from ..meter import Figures
 from ..records import Frame, View
 
 JsonRecord = dict[str, Any]  # a JSON line of the command
@@ -23,15 +24,17 @@ class Sink:
     A sink of your own overrides `write`, `draw` or both. wants_provisional: whether provisional and
     withdrawn events are written too; stores: whether what `write` has returned from is kept,
     whatever happens to the program; tells: whether whoever reads the sink may take a final event
-    for stored, so that it is written after all others; note: what the people in front of the camera
-    must be told of this sink; notes: the notes of all sinks of the run, which its pictures show
-    (see `announce`); remark: what a person should know of it once it is closed.
+    for stored, so that it is written after all others; measures: whether it wants the
+    figures of the run (see `observe`); note: what the people in front of the camera must be told of
+    this sink; notes: the notes of all sinks of the run, which its pictures show (see `announce`);
+    remark: what a person should know of it once it is closed.
     """
 
     wants_provisional = False
     draws = False
     stores = False
     tells = False
+    measures = False
     note = ""
     notes: tuple[str, ...] = ()
     remark = ""
@@ -47,6 +50,9 @@ class Sink:
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Take a frame and the views of its faces; raises DataError when it cannot be written."""
+
+    def observe(self, figures: Callable[[], Figures]) -> None:
+        """Take what gives the run's figures of now, from any thread; called once, at the start."""
 
     def close(self) -> None:
         """Finish the output; a second call does nothing."""

@@ -21,6 +21,7 @@ from .coding import boris, datavyu, elan, observer, textgrid
 from .coding.coded_run import CodingSink, Document
 from .database.sink import DatabaseSink
 from .html_report import ReportSink
+from .metrics.sink import MetricsSink
 from .mqtt.sink import MqttSink
 from .network.push import EventStreamSink, WebsocketSink
 from .network.webhook import WebhookSink
@@ -44,7 +45,7 @@ class SinkOptions:
 
 ADDRESSES = ("http", "https", "mqtt", "mqtts")  # schemes
 KEEPING = (".db", *ADDRESSES)  # kinds that keep events on the disk until they are deleted
-SERVED = ("ws", "sse")  # kinds with an address of this machine
+SERVED = ("ws", "sse", "metrics")  # kinds with an address of this machine
 
 
 def _coding(document: Document, uri: str, options: SinkOptions) -> Sink:
@@ -71,6 +72,7 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     "mqtts": lambda uri, options: MqttSink(uri, options.keep_days),
     "ws": lambda uri, options: WebsocketSink(uri),
     "sse": lambda uri, options: EventStreamSink(uri),
+    "metrics": lambda uri, options: MetricsSink(uri),
     "callback": lambda uri, options: CallbackSink(uri, options.provisional),
     "window": lambda uri, options: WindowSink(),
 }

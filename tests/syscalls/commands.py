@@ -173,7 +173,8 @@ TRAIN = "--data data --out run --config recipe.toml --threads 1"
 COMMANDS = {
     "watch": Watched(
         "realtime",
-        f"watch sample {WATCH} --out events.csv --out events.jsonl --out overlay.mp4",
+        f"watch sample {WATCH} --out events.csv --out events.jsonl --out overlay.mp4 "
+        "--metrics 127.0.0.1:0",
         ("events.csv", "events.jsonl", "overlay.mp4", "overlay.mp4.run.json"),
     ),
     "watch-processes": Watched(
