@@ -37,21 +37,50 @@ PREFIX = 12  # digits of a digest that a message shows
 Spec = TypeVar("Spec", SpotterSpec, RecognizerSpec)
 
 
+UNIT_SCORES = ("unit_temperatures", "unit_biases", "unit_floor")
+
+
 def set_thresholds(folder: Path, calibration: dict[str, Any]) -> None:
     """Write a calibration, and its t_cpn and t_crn as thresholds, into the manifest of `folder`.
 
     Raises EngineError where the folder holds no weights; DataError where the manifest cannot be
     written, which then stays as it was.
     """
-    Weights.open(folder)  # refuses what is no manifest
+    manifest = _manifest(folder)
+    manifest["spotter"] |= {name: calibration[name] for name in ("t_cpn", "t_crn")}
+    _write(folder, manifest, {"calibration": calibration})
+
+
+def set_unit_scores(folder: Path, calibration: dict[str, Any]) -> None:
+    """Write how scores of action units are told into the manifest of `folder`.
+
+    UNIT_SCORES of the calibration go to every recognizer that tells units, whose heads are one;
+    the rest of it is kept among the metrics. Raises as `set_thresholds`.
+    """
+    manifest = _manifest(folder)
+    told = {name: calibration[name] for name in UNIT_SCORES}
+    for spec in manifest["recognizers"].values():
+        if spec.get("units"):
+            spec |= told
+    found = {name: value for name, value in calibration.items() if name not in told}
+    _write(folder, manifest, {"unit_scores": found})
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder of weights. Raises EngineError where it is none."""
+    Weights.open(folder)
+    manifest: dict[str, Any] = read_json(folder / "manifest.json")
+    return manifest
+
+
+def _write(folder: Path, manifest: dict[str, Any], metrics: dict[str, Any]) -> None:
+    """Write a manifest with more metrics. Raises DataError; the file then stays as it was."""
     path = folder / "manifest.json"
     part = folder / "manifest.json.part"
-    manifest = read_json(path)
-    manifest["spotter"] |= {name: calibration[name] for name in ("t_cpn", "t_crn")}
-    metrics = manifest.get("metrics")
-    if not isinstance(metrics, dict):
-        metrics = {}
-    manifest["metrics"] = metrics | {"calibration": calibration}
+    known = manifest.get("metrics")
+    if not isinstance(known, dict):
+        known = {}
+    manifest["metrics"] = known | metrics
     try:
         part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         os.replace(part, path)

@@ -31,6 +31,9 @@ TEXTURES = ("strength", "direction", "face")
 # Energy (RMS) of a frame's difference or flow below which it is not raised to unit energy: noise
 # alone has 0.04 and 0.09 in the generator's clips. Not from the papers.
 ENERGY_FLOOR = 0.02
+# Least and most of what a unit's logit is divided and raised by; not from the papers.
+TEMPERATURES = (0.05, 20.0)
+BIASES = (-20.0, 20.0)
 SIDES = ("L", "R", "both")  # of the subject, where something moved
 # What looks like an ME and is none; kinds of movements of the generator's clips.
 NUISANCES = ("blink", "speech", "gaze", "turn", "macro")
@@ -99,7 +102,7 @@ class _Spec:
                 raise self._wrong(name, f"at most {MOST} whole numbers from {low} to {high}")
         for name in self.SHARES:
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            if not _within(value, 0, 1):
                 raise self._wrong(name, "a number from 0 to 1")
 
     def _wrong(self, name: str, expected: str) -> EngineError:
@@ -108,6 +111,11 @@ class _Spec:
 
 def _whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _within(value: Any, low: float, high: float) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and low <= value <= high
 
 
 def _is_pair(value: Any) -> bool:
@@ -321,10 +329,22 @@ class RecognizerSpec(_Spec):
     units: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     unit_floor: float = 0.5  # below this probability a unit did not move
+    # of each unit's logit, which is divided by the one and raised by the other; () leaves the
+    # probabilities as they are: engines/units/reading.py
+    unit_temperatures: tuple[float, ...] = ()
+    unit_biases: tuple[float, ...] = ()
 
     NUMBERS: ClassVar = {"frames": (1, 256), "side": (4, 1024)}
     SHARES: ClassVar = ("label_floor", "energy_floor", "unit_floor")
-    ADDED: ClassVar = ("texture", "energy_floor", "units", "regions", "unit_floor")
+    ADDED: ClassVar = (
+        "texture",
+        "energy_floor",
+        "units",
+        "regions",
+        "unit_floor",
+        "unit_temperatures",
+        "unit_biases",
+    )
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -339,6 +359,17 @@ class RecognizerSpec(_Spec):
             raise EngineError(
                 f"units and regions: expected both or neither, got {self.units} and {self.regions}"
             )
+        self._check_unit_scores()
+
+    def _check_unit_scores(self) -> None:
+        """Raise EngineError unless every unit has a temperature and a bias, or none has either."""
+        counts = (len(self.units),) * 2 if self.unit_temperatures or self.unit_biases else (0, 0)
+        limits = (("unit_temperatures", TEMPERATURES), ("unit_biases", BIASES))
+        for (name, (low, high)), count in zip(limits, counts, strict=True):
+            value = getattr(self, name)
+            listed = isinstance(value, tuple) and len(value) == count
+            if not listed or not all(_within(number, low, high) for number in value):
+                raise self._wrong(name, f"{count} numbers from {low:g} to {high:g}")
 
     def _check_names(self, key: str, least: int) -> None:
         """Raise EngineError unless the value is a tuple of so many names that differ."""

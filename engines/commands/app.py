@@ -258,37 +258,52 @@ def calibrate(
         bool, typer.Option("--write", help="into the manifest of the weights")
     ] = False,
     clips: Annotated[int, typer.Option(min=1, max=10_000, help="clips of a minute")] = 120,
+    units: Annotated[
+        bool,
+        typer.Option(
+            "--units", help="scores of action units, at the thresholds that the weights have"
+        ),
+    ] = False,
     workers: Annotated[
         int, typer.Option(min=1, max=MOST_WORKERS, help="processes that render")
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Thresholds on minutes of validation faces with one ME each: the most recall within limits."""
+    """Thresholds on minutes of validation faces with one ME each: the most recall within limits.
+
+    With --units scores of action units that are as often right as they say, on minutes of them too.
+    """
     from ..data.people import parts_for
     from ..evaluation.exams.tuning import calibrate_on_faces
+    from ..evaluation.exams.unit_tuning import calibrate_units
     from ..loading import load_engines
-    from ..manifest import set_thresholds
+    from ..manifest import set_thresholds, set_unit_scores
 
     parts = parts_for(footage or [], "tune", person)
     with load_engines(engines) as loaded:
-        best = calibrate_on_faces(
-            loaded,
-            faces,
-            clips=clips,
-            limits=AlarmLimits(alarms, upper),
-            t_crn=t_crn,
-            footage=parts,
-            workers=workers,
-            progress=_progress,
-        )
-    _print(best, as_json)
-    if write:
-        if not best["within_limits"]:
+        if units:
+            found = calibrate_units(loaded, faces, clips=clips, workers=workers, progress=_progress)
+        else:
+            found = calibrate_on_faces(
+                loaded,
+                faces,
+                clips=clips,
+                limits=AlarmLimits(alarms, upper),
+                t_crn=t_crn,
+                footage=parts,
+                workers=workers,
+                progress=_progress,
+            )
+    _print(found, as_json)
+    if write and units:
+        set_unit_scores(Path(engines), found)
+    elif write:
+        if not found["within_limits"]:
             raise DataError(
                 f"{engines}: not written, for no pair of thresholds keeps the limits; "
                 "train further, or allow more with --alarms and --upper"
             )
-        set_thresholds(Path(engines), best)
+        set_thresholds(Path(engines), found)
 
 
 @app.command()

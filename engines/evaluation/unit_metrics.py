@@ -15,6 +15,7 @@ from .metrics import spearman
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
+SURE = (0.7, 0.9)  # of the scores between them as many units should have moved
 
 
 def unit_f1(found: Flags, truth: Flags) -> Floats:
@@ -40,6 +41,13 @@ def displacement_fit(found: Floats, truth: Floats) -> tuple[float, float]:
         return float("nan"), float("nan")
     error = float(np.median(np.abs(found - truth) / truth))
     return float(np.nan_to_num(spearman(found, truth))), error
+
+
+def sure(scores: Floats, truth: Flags) -> tuple[int, float]:
+    """How many scores (S, U) lie in SURE, and the share of them whose unit moved; NaN for none."""
+    between = (scores >= SURE[0]) & (scores < SURE[1])
+    right = float(truth[between].mean()) if between.any() else float("nan")
+    return int(between.sum()), right
 
 
 def constant_f1(truth: Flags) -> float:

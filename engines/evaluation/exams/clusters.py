@@ -19,6 +19,7 @@ DIGITS = 3
 
 Counts = NDArray[np.float64]  # (..., K): sums that a figure is made of
 Statistic = Callable[[Counts], NDArray[np.float64]]  # (R, K) -> (R,)
+Samples = NDArray[np.int64]  # indices
 Span = list[float] | None
 
 
@@ -34,9 +35,31 @@ def interval(counts: Counts, statistic: Statistic) -> Span:
     """[low, high] of a figure of clusters (C, K); None for fewer than two, or without a figure."""
     if len(counts) < 2:
         return None
+    return _span(statistic(_drawn(len(counts)) @ counts))
+
+
+def interval_of(clusters: Sequence[str], figure: Callable[[Samples], float]) -> Span:
+    """[low, high] of a figure that no sums make, of samples whose clusters (S,) are given.
+
+    figure: of the samples of the drawn clusters, each as often as it is drawn. None for fewer than
+    two clusters, or without a figure.
+    """
+    names, places = np.unique(np.asarray(clusters, str), return_inverse=True)
+    if len(names) < 2:
+        return None
+    samples = np.arange(len(clusters))
+    drawn = _drawn(len(names))[:, places]  # (R, S)
+    return _span(np.array([figure(np.repeat(samples, times)) for times in drawn]))
+
+
+def _drawn(clusters: int) -> NDArray[np.int64]:
+    """(R, C) how often each of C clusters is drawn."""
     rng = np.random.default_rng(SEED)
-    drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
-    found = statistic(drawn @ counts)
+    return rng.multinomial(clusters, np.full(clusters, 1 / clusters), RESAMPLES)
+
+
+def _span(found: NDArray[np.float64]) -> Span:
+    """The interval of a figure's resamples (R,); None where none is known."""
     known = found[np.isfinite(found)]
     if not len(known):
         return None

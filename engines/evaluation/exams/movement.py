@@ -14,21 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...specs import SIDES, RecognizerSpec
+from ...units.reading import unit_scores
 from ...units.truth import Moved, moved_in
-from ..unit_metrics import balanced_accuracy, constant_f1, displacement_fit, unit_f1
+from ..unit_metrics import Flags, balanced_accuracy, constant_f1, displacement_fit, sure, unit_f1
 from .recordings import SpottingResult
 
-SURE = (0.7, 0.9)  # of the scores between them as many units should have moved
 UNKNOWN = -1
 DIGITS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class MovementResult:
-    """What a recogniser says moved in one hit, and what did. Outputs as of `movement_tensors`."""
+    """What a recogniser says moved in one hit, and what did.
+
+    outputs: as of `movement_tensors`. cluster: what figures are resampled by, as of a `Recording`.
+    """
 
     outputs: Mapping[str, NDArray[Any]]
     truth: Moved
+    cluster: str = ""
 
 
 def movement_of_hit(
@@ -37,7 +41,19 @@ def movement_of_hit(
     """The result of the hit on ME `truth`; outputs: of its clip, in a batch of one."""
     movement = result.recording.micros()[truth]
     kept = {one.name: outputs[one.name][0].copy() for one in spec.movement_tensors()}
-    return MovementResult(kept, moved_in(dataclasses.asdict(movement)))
+    moved = moved_in(dataclasses.asdict(movement))
+    return MovementResult(kept, moved, result.recording.cluster)
+
+
+def known_units(
+    results: Sequence[MovementResult], spec: RecognizerSpec
+) -> tuple[list[MovementResult], NDArray[np.floating[Any]], Flags]:
+    """The hits whose units are known, the network's probabilities and the truth of units (S, U)."""
+    known = [one for one in results if one.truth.units is not None]
+    shape = (len(known), len(spec.units))
+    probabilities = np.array([one.outputs["units"] for one in known]).reshape(shape)
+    there = np.array([_present(one.truth, spec) for one in known], bool).reshape(shape)
+    return known, probabilities, there
 
 
 def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) -> dict[str, Any]:
@@ -46,14 +62,13 @@ def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) ->
     `f1` is the mean over the units, each in `units` with the number of its hits; `constant` the
     mean F1 of telling every unit always. `side`, `unit_side` and `region` are balanced accuracies,
     of which a constant answer has one over the number of classes. `px`: of whole movements.
-    `sure`: how many units with a score of SURE there are, and the share that moved.
+    `sure`: how many scores of units lie in `unit_metrics.SURE`, and the share that moved. Scores
+    are those that are told (`units.reading`).
     """
-    known = [one for one in results if one.truth.units is not None]
-    present = [_present(one.truth, spec) for one in known]
-    there = np.array(present, bool).reshape(-1, len(spec.units))
-    scores = np.array([one.outputs["units"] for one in known]).reshape(there.shape)
+    known, probabilities, there = known_units(results, spec)
+    scores = unit_scores(probabilities, spec)
     f1 = unit_f1(scores >= spec.unit_floor, there)
-    between = (scores >= SURE[0]) & (scores < SURE[1])
+    count, right = sure(scores, there)
     sized = [one for one in results if one.truth.px > 0]
     regions = [one.truth.region for one in results]
     px = displacement_fit(
@@ -73,10 +88,7 @@ def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) ->
         "side": _accuracy(results, "side", [one.truth.side for one in results], SIDES),
         "region": _accuracy(results, "regions", regions, spec.regions),
         "px": {"spearman": _rounded(px[0]), "median_error": _rounded(px[1])},
-        "sure": {
-            "count": int(between.sum()),
-            "right": _rounded(there[between].mean() if between.any() else np.nan),
-        },
+        "sure": {"count": count, "right": _rounded(right)},
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from microspot.engines.errors import EngineError
-from microspot.engines.manifest import PACKAGED, Weights, set_thresholds
+from microspot.engines.manifest import PACKAGED, Weights, set_thresholds, set_unit_scores
 from microspot.engines.text.documents import MOST_BYTES, DocumentError, read_json, read_toml
 
 ODD = [
@@ -203,3 +203,19 @@ def test_thresholds_are_written_whole_or_not_at_all(
         set_thresholds(folder, {"t_cpn": 0.75, "t_crn": 0.5})
     assert (folder / "manifest.json").read_bytes() == before
     assert len(list(folder.iterdir())) == 1
+
+
+def test_scores_of_units_are_written_for_the_recognizers_that_tell_units(tmp_path: Path) -> None:
+    five = json.loads((PACKAGED / "manifest.json").read_text())["recognizers"]["5"]
+    five |= {"units": ["AU1", "AU12"], "regions": ["brow"]}
+    folder = changed(tmp_path, ("recognizers", "5"), five)
+    found = {"unit_temperatures": [2.0, 1.5], "unit_biases": [0.5, 0.0], "unit_floor": 0.35}
+    set_unit_scores(folder, found | {"hits": 90})
+    weights = Weights.open(folder)
+    assert weights.recognizers["5"].unit_temperatures == (2.0, 1.5)
+    assert weights.recognizers["5"].unit_biases == (0.5, 0.0)
+    assert weights.recognizers["5"].unit_floor == 0.35
+    assert weights.recognizers["3"].unit_temperatures == ()
+    metrics = json.loads((folder / "manifest.json").read_text())["metrics"]
+    assert metrics["unit_scores"] == {"hits": 90}, "what is told has one home"
+    assert "spotter" in metrics

@@ -9,7 +9,7 @@ import pytest
 
 from microspot.engines.specs import SIDES, RecognizerSpec
 from microspot.engines.units.displacement import SIZE_PX, SIZES, crop_px, reference_px, size_of
-from microspot.engines.units.reading import read_region, read_units
+from microspot.engines.units.reading import read_region, read_units, unit_scores
 
 SPEC = RecognizerSpec(units=("AU1", "AU6", "AU12"), regions=("brow", "mouth corner"))
 L, R, BOTH = np.eye(3, dtype=np.float32)
@@ -39,6 +39,20 @@ def test_units_are_told_from_the_floor_on_the_most_probable_first() -> None:
         "size": smile.size,
         "score": 0.9,
     }
+
+
+def test_scores_are_told_by_temperature_and_bias() -> None:
+    assert unit_scores(OUTPUTS["units"], SPEC) is OUTPUTS["units"], "as the network gives them"
+    warm = dataclasses.replace(SPEC, unit_temperatures=(1, 1, 4), unit_biases=(4.0, 0.0, 0.0))
+    brow, smile, cheek = read_units(OUTPUTS, warm)
+    assert [one.name for one in (brow, smile, cheek)] == ["AU1", "AU12", "AU6"]
+    odds = 0.1 / 0.9 * np.exp(4)
+    assert brow.score == pytest.approx(odds / (1 + odds)), "told only by its bias"
+    assert smile.score == pytest.approx(1 / (1 + (0.1 / 0.9) ** 0.25))
+    assert cheek.score == pytest.approx(0.5)
+    certain = unit_scores(np.array([0.0, 1.0, 1.0]), warm)
+    assert np.isfinite(certain).all()
+    assert 0.9 < certain[2] < 0.99
 
 
 def test_the_region_is_the_most_probable_one() -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from microspot.engines import manifest
 from microspot.engines.commands.app import app
 from microspot.engines.errors import DataError, UsageError
-from microspot.engines.evaluation.exams import tuning
+from microspot.engines.evaluation.exams import tuning, unit_tuning
 from microspot.engines.evaluation.exams.commands import lines
 from microspot.realtime.sources.synthetic_clip import sample_clip
 
@@ -78,3 +78,17 @@ def test_thresholds_beyond_the_limits_are_not_written(
         assert written == []
         assert isinstance(result.exception, DataError)
         assert "not written" in str(result.exception)
+
+
+def test_scores_of_units_are_fitted_and_written_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[object] = []
+    found = {"unit_floor": 0.4}
+    monkeypatch.setattr(unit_tuning, "calibrate_units", lambda *_, **__: found)
+    monkeypatch.setattr(manifest, "set_unit_scores", lambda *given: written.append(given))
+    command = ["calibrate", "--engines", "baseline", "--faces", str(tmp_path), "--units", "--json"]
+    assert json.loads(CliRunner().invoke(app, command).stdout) == found
+    assert written == []
+    CliRunner().invoke(app, [*command, "--write"])
+    assert written == [(Path("baseline"), found)]

@@ -58,6 +58,16 @@ def test_figures_are_of_the_hits_whose_truth_is_known() -> None:
     assert (nothing["f1"], nothing["side"], nothing["px"]["spearman"]) == (None, None, None)
 
 
+def test_figures_are_of_the_scores_that_are_told() -> None:
+    results = [MovementResult(said([0.95, 0.1], BOTH, 0, 1.0), FROWN)] * 3
+    assert movement_figures(results, SPEC)["sure"] == {"count": 0, "right": None}
+    warm = dataclasses.replace(SPEC, unit_temperatures=(2.0, 2.0), unit_biases=(0.0, 3.0))
+    found = movement_figures(results, warm)
+    assert found["sure"] == {"count": 6, "right": 0.5}
+    assert found["units"]["AU12"] == {"hits": 0, "f1": None}
+    assert movement_figures(results, dataclasses.replace(warm, unit_floor=0.9))["f1"] == 0.0
+
+
 def test_a_hit_is_judged_by_what_moved() -> None:
     movement = Movement(
         "micro", 10 * TICK, 14 * TICK, 20 * TICK, ("AU4L", "AU7L"), unit_px=(2.0, 1.0)
