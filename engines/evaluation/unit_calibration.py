@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..specs import BIASES, TEMPERATURES
 from ..units.reading import logits_of, scaled
-from .unit_metrics import Flags, Floats, constant_f1, sure, unit_f1
+from .unit_metrics import Flags, Floats, constant_f1, mean_f1, sure
 
 OWN = 60  # samples in which a unit moved, from which it has a fit of its own
 FLOORS = tuple(round(0.05 * k, 2) for k in range(2, 19))
@@ -90,11 +90,7 @@ def told(probabilities: Floats, fits: Sequence[Fit]) -> Floats:
 
 def best_floor(scores: Floats, truth: Flags) -> float:
     """The floor of FLOORS with the best mean F1 over the units; of equal ones the highest."""
-
-    def mean_f1(floor: float) -> float:
-        return round(float(np.nanmean(unit_f1(scores >= floor, truth))), DIGITS)
-
-    return max(FLOORS, key=lambda floor: (mean_f1(floor), floor))
+    return max(FLOORS, key=lambda floor: (round(mean_f1(scores >= floor, truth), DIGITS), floor))
 
 
 def unit_calibration(
@@ -130,7 +126,7 @@ def unit_calibration(
         "faces": len(faces),
         "moved": moved,
         "own": [name for name, count in moved.items() if count >= OWN],
-        "f1": round(float(np.nanmean(unit_f1(scores >= floor, truth))), DIGITS),
+        "f1": round(mean_f1(scores >= floor, truth), DIGITS),
         "constant": round(constant_f1(truth), DIGITS),
         "before": _sure(probabilities, truth),
         "after": _sure(crossed, truth),

@@ -29,6 +29,11 @@ def unit_f1(found: Flags, truth: Flags) -> Floats:
     return np.where(truth.any(0), f1, np.nan)
 
 
+def mean_f1(found: Flags, truth: Flags) -> float:
+    """The mean F1 of the units that moved in some sample, (S, U) each; NaN where none did."""
+    return float(np.nanmean(unit_f1(found, truth))) if truth.any() else float("nan")
+
+
 def balanced_accuracy(found: Indices, truth: Indices) -> float:
     """Mean recall of the classes that are there, of indices (S,); NaN without any."""
     recalls = [float((found[truth == one] == one).mean()) for one in np.unique(truth)]

@@ -1,14 +1,15 @@
 """What moved in the hits: units, sides, regions and displacements, on intervals as they were found.
 
-Beside each figure stands the best answer that is the same for every hit. Not from the papers.
+Beside each figure stands the best answer that is the same for every hit. Intervals are those of
+`clusters`: by face, or by piece of footage. Not from the papers.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,18 @@ from numpy.typing import NDArray
 from ...specs import SIDES, RecognizerSpec
 from ...units.reading import unit_scores
 from ...units.truth import Moved, moved_in
-from ..unit_metrics import Flags, balanced_accuracy, constant_f1, displacement_fit, sure, unit_f1
+from ..unit_metrics import (
+    Flags,
+    balanced_accuracy,
+    constant_f1,
+    displacement_fit,
+    mean_f1,
+    sure,
+    unit_f1,
+)
+from .clusters import Samples, Span, interval_of
 from .recordings import SpottingResult
 
-UNKNOWN = -1
 DIGITS = 4
 
 
@@ -56,6 +65,21 @@ def known_units(
     return known, probabilities, there
 
 
+class _Figure(NamedTuple):
+    """A figure of samples by their indices, and the samples' clusters."""
+
+    of: Callable[[Samples], float]
+    clusters: list[str]
+
+    @property
+    def value(self) -> float | None:
+        return _rounded(self.of(np.arange(len(self.clusters))))
+
+    @property
+    def interval(self) -> Span:
+        return interval_of(self.clusters, self.of)
+
+
 def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) -> dict[str, Any]:
     """Figures over all hits whose truth is known; None where there are none.
 
@@ -63,32 +87,38 @@ def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) ->
     mean F1 of telling every unit always. `side`, `unit_side` and `region` are balanced accuracies,
     of which a constant answer has one over the number of classes. `px`: of whole movements.
     `sure`: how many scores of units lie in `unit_metrics.SURE`, and the share that moved. Scores
-    are those that are told (`units.reading`).
+    are those that are told (`units.reading`). `intervals` has those of the figures by name.
     """
     known, probabilities, there = known_units(results, spec)
+    clusters = [one.cluster for one in known]
     scores = unit_scores(probabilities, spec)
-    f1 = unit_f1(scores >= spec.unit_floor, there)
-    count, right = sure(scores, there)
-    sized = [one for one in results if one.truth.px > 0]
+    told = scores >= spec.unit_floor
+    sides = [one.truth.side for one in results]
     regions = [one.truth.region for one in results]
-    px = displacement_fit(
-        np.array([float(one.outputs["px"]) for one in sized]),
-        np.array([one.truth.px for one in sized]),
-    )
+    figures = {
+        "f1": _Figure(lambda rows: mean_f1(told[rows], there[rows]), clusters),
+        "unit_side": _unit_sides(known, spec),
+        "side": _accuracy(results, "side", sides, SIDES),
+        "region": _accuracy(results, "regions", regions, spec.regions),
+        "px_spearman": _displacements(results, 0),
+        "px_median_error": _displacements(results, 1),
+        "sure": _Figure(lambda rows: sure(scores[rows], there[rows])[1], clusters),
+    }
+    values = {name: figure.value for name, figure in figures.items()}
     return {
         "hits": len(results),
         "known": len(known),
-        "f1": _rounded(np.nanmean(f1) if there.any() else np.nan),
+        "f1": values["f1"],
         "constant": _rounded(constant_f1(there)),
         "units": {
-            name: {"hits": int(there[:, i].sum()), "f1": _rounded(f1[i])}
-            for i, name in enumerate(spec.units)
+            name: _unit(told[:, [i]], there[:, [i]], clusters) for i, name in enumerate(spec.units)
         },
-        "unit_side": _unit_sides(known, spec),
-        "side": _accuracy(results, "side", [one.truth.side for one in results], SIDES),
-        "region": _accuracy(results, "regions", regions, spec.regions),
-        "px": {"spearman": _rounded(px[0]), "median_error": _rounded(px[1])},
-        "sure": {"count": count, "right": _rounded(right)},
+        "unit_side": values["unit_side"],
+        "side": values["side"],
+        "region": values["region"],
+        "px": {"spearman": values["px_spearman"], "median_error": values["px_median_error"]},
+        "sure": {"count": sure(scores, there)[0], "right": values["sure"]},
+        "intervals": {name: figure.interval for name, figure in figures.items()},
     }
 
 
@@ -96,30 +126,53 @@ def _present(truth: Moved, spec: RecognizerSpec) -> list[bool]:
     return [name in (truth.units or {}) for name in spec.units]
 
 
-def _unit_sides(known: Sequence[MovementResult], spec: RecognizerSpec) -> float | None:
+def _unit(told: Flags, there: Flags, clusters: list[str]) -> dict[str, Any]:
+    """Hits with one unit (S, 1), its F1 and the interval of that."""
+    figure = _Figure(lambda rows: float(unit_f1(told[rows], there[rows])[0]), clusters)
+    return {"hits": int(there.sum()), "f1": figure.value, "interval": figure.interval}
+
+
+def _unit_sides(known: Sequence[MovementResult], spec: RecognizerSpec) -> _Figure:
     """Balanced accuracy of the sides of the units that moved."""
     found = []
-    truth = []
     for one in known:
         for name, (side, _) in (one.truth.units or {}).items():
             if name in spec.units:
                 row = one.outputs["unit_sides"][spec.units.index(name)]
-                found.append(int(row.argmax()))
-                truth.append(SIDES.index(side))
-    return _rounded(balanced_accuracy(np.array(found, int), np.array(truth, int)))
+                found.append((int(row.argmax()), SIDES.index(side), one.cluster))
+    return _balanced(found)
 
 
 def _accuracy(
     results: Sequence[MovementResult], output: str, truths: Sequence[str], names: Sequence[str]
-) -> float | None:
+) -> _Figure:
     """Balanced accuracy of one output over the hits whose truth is among `names`."""
-    pairs = [
-        (int(one.outputs[output].argmax()), names.index(truth))
-        for one, truth in zip(results, truths, strict=True)
-        if truth in names
-    ]
-    found, truth = np.array(pairs, int).reshape(-1, 2).T
-    return _rounded(balanced_accuracy(found, truth))
+    return _balanced(
+        [
+            (int(one.outputs[output].argmax()), names.index(truth), one.cluster)
+            for one, truth in zip(results, truths, strict=True)
+            if truth in names
+        ]
+    )
+
+
+def _balanced(answers: Sequence[tuple[int, int, str]]) -> _Figure:
+    """Balanced accuracy of answers: what is found, what is true, and the cluster."""
+    found = np.array([answer[0] for answer in answers], int)
+    truth = np.array([answer[1] for answer in answers], int)
+    clusters = [answer[2] for answer in answers]
+    return _Figure(lambda rows: balanced_accuracy(found[rows], truth[rows]), clusters)
+
+
+def _displacements(results: Sequence[MovementResult], which: int) -> _Figure:
+    """Rank correlation (0) or median relative error (1) of whole movements' displacements."""
+    sized = [one for one in results if one.truth.px > 0]
+    found = np.array([float(one.outputs["px"]) for one in sized])
+    truth = np.array([one.truth.px for one in sized])
+    return _Figure(
+        lambda rows: displacement_fit(found[rows], truth[rows])[which],
+        [one.cluster for one in sized],
+    )
 
 
 def _rounded(value: float | np.floating[Any]) -> float | None:

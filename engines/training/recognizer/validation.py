@@ -13,7 +13,7 @@ from torch import Tensor
 from ...clips import SECOND_NS
 from ...data.generator.truth import level_at
 from ...evaluation.metrics import spearman, uf1_uar
-from ...evaluation.unit_metrics import balanced_accuracy, displacement_fit, unit_f1
+from ...evaluation.unit_metrics import balanced_accuracy, displacement_fit, mean_f1
 from ...networks.cmnet import CMNet, Exchange
 from ...networks.movement_heads import Movement
 from .. import losses
@@ -99,12 +99,11 @@ def movement_figures(batches: list[tuple[Movement, MovedBatch]]) -> dict[str, fl
     true = joined([moved for _, moved in batches])
     known = true.known
     there = true.units[known].numpy() > 0
-    f1 = unit_f1((found.units[known] >= 0).numpy(), there)  # a probability of a half
     moved = true.unit_sides >= 0
     sized = true.px > 0
     rank, error = displacement_fit(found.log_px[sized].exp().numpy(), true.px[sized].numpy())
     return {
-        "unit_f1": float(np.nanmean(f1)) if there.any() else math.nan,
+        "unit_f1": mean_f1((found.units[known] >= 0).numpy(), there),  # a probability of a half
         "unit_side": _accuracy(found.unit_sides[moved], true.unit_sides[moved]),
         "region": _accuracy(found.regions[true.regions >= 0], true.regions[true.regions >= 0]),
         "side": _accuracy(found.side[true.side >= 0], true.side[true.side >= 0]),

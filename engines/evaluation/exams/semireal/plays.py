@@ -7,7 +7,7 @@ Not from the papers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from ....data.footage import Footage
 from ....data.generator.motion import strengths_at
 from ....data.generator.timeline import Action
 from ....runtime.engine import EngineSet
+from ..movement import MovementResult, movement_of_hit
+from ..recognition import recognizer_outputs
 from ..recordings import Recording, SpottingResult
-from ..segments import examine_segments
+from ..segments import examine_segments, segments
 from .warp import Warp
 
 BEFORE_S = 2.0  # of footage before an ME, where there is as much: beyond the longest lag
@@ -34,7 +36,8 @@ class Play:
     """One ME in one piece of footage.
 
     part: of the face (brow, mouth, upper or other). course_px: how far a slow course under it
-    moves over the longest lag, reference px. results: of the segments of the piece.
+    moves over the longest lag, reference px. results: of the segments of the piece. moved: what
+    the recogniser says moved in the hits, () where the weights do not say.
     """
 
     person: str
@@ -42,6 +45,7 @@ class Play:
     part: str
     course_px: float
     results: tuple[SpottingResult, ...]
+    moved: tuple[MovementResult, ...] = ()
 
     @property
     def hit(self) -> bool:
@@ -109,6 +113,25 @@ def played(
 def spotted(recording: Recording, engines: EngineSet) -> tuple[SpottingResult, ...]:
     """The results of the piece's segments; an ME in no segment counts as missed."""
     return tuple(examine_segments(recording, engines))
+
+
+def told(
+    recording: Recording, results: Sequence[SpottingResult], engines: EngineSet
+) -> tuple[MovementResult, ...]:
+    """What the recogniser says moved in the hits of a piece; () where the weights do not say.
+
+    results: of `spotted`.
+    """
+    spec = engines.recognizer_spec
+    if spec is None or not spec.units or any(result.lost for result in results):
+        return ()
+    found = []
+    for part, result in zip(segments(recording), results, strict=True):
+        seen = replace(result, recording=part)  # with its pixels
+        for index, truth in result.hits:
+            _, outputs = recognizer_outputs(seen, index, engines)
+            found.append(movement_of_hit(seen, truth, outputs, spec))
+    return tuple(found)
 
 
 def _piece(footage: Footage, onset_ns: int, offset_ns: int) -> tuple[int, int]:

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....specs import RecognizerSpec
+from ....units.reading import unit_scores
+from ...unit_metrics import mean_f1
 from ..clusters import Counts, Statistic, by_cluster, interval, ratio
+from ..movement import known_units, movement_figures
 from ..report import report
 from .plays import Play
 
@@ -44,6 +48,26 @@ def row_report(plays: Sequence[Play], room_s: Mapping[str, float], side: int) ->
             "persons": _persons(seen, room_s)
         }
     return found
+
+
+def row_movement(plays: Sequence[Play], spec: RecognizerSpec) -> dict[str, Any]:
+    """`movement_figures` of the hits of the people who count, and their mean F1 by person.
+
+    `f1_by_person`: over the units that moved in hits of his; None where none is known. `f1_mean`:
+    the mean over the persons, so that nobody with many hits decides.
+    """
+    counted = [play for play in plays if not play.seen_before]
+    by_person: dict[str, float | None] = {}
+    for person in sorted({play.person for play in counted}):
+        own = [one for play in counted if play.person == person for one in play.moved]
+        _, probabilities, there = known_units(own, spec)
+        f1 = mean_f1(unit_scores(probabilities, spec) >= spec.unit_floor, there)
+        by_person[person] = None if np.isnan(f1) else round(f1, 3)
+    known = [f1 for f1 in by_person.values() if f1 is not None]
+    return movement_figures([one for play in counted for one in play.moved], spec) | {
+        "f1_by_person": by_person,
+        "f1_mean": round(float(np.mean(known)), 3) if known else None,
+    }
 
 
 def _unaligned(play: Play) -> bool:

@@ -24,9 +24,9 @@ from .. import SEED
 from ..mesh_annotation import annotate
 from ..recordings import Say, silent
 from .planning import Stage, planned
-from .plays import Play, played, spotted
+from .plays import Play, played, spotted, told
 from .room import Span, allotted, spans_of
-from .row_report import row_report
+from .row_report import row_movement, row_report
 from .shapes import Family
 from .warp import Warp
 
@@ -85,8 +85,16 @@ def examine_semireal(
     reports = []
     for row, family in wanted:
         about = {"row": row, "family": family.name, "sham": options.sham}
-        reports.append(about | row_report(plays[row, family.name], _by_name(room[row]), side))
+        of_row = plays[row, family.name]
+        report = row_report(of_row, _by_name(room[row]), side)
+        reports.append(about | report | _movement(of_row, engines))
     return reports
+
+
+def _movement(plays: Sequence[Play], engines: EngineSet) -> dict[str, Any]:
+    """What moved in the hits, where the weights say it."""
+    spec = engines.recognizer_spec
+    return {"movement": row_movement(plays, spec)} if spec is not None and spec.units else {}
 
 
 def _families(row: str, families: Sequence[Family]) -> Sequence[Family]:
@@ -192,7 +200,8 @@ def _plays(
         for part, course_px, actions in plays:
             recording = played(stage.footage, warp, actions, stage.person, sham)
             results = spotted(recording, engines)
-            found.append(Play(stage.person, stage.seen_before, part, course_px, results))
+            moved = told(recording, results, engines)
+            found.append(Play(stage.person, stage.seen_before, part, course_px, results, moved))
     return found
 
 

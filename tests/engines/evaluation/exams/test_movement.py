@@ -46,7 +46,11 @@ def test_figures_are_of_the_hits_whose_truth_is_known() -> None:
     ]
     found = movement_figures(results, SPEC)
     assert (found["hits"], found["known"]) == (3, 2)
-    assert found["units"] == {"AU4": {"hits": 1, "f1": 1.0}, "AU12": {"hits": 1, "f1": 0.6667}}
+    assert found["units"] == {
+        "AU4": {"hits": 1, "f1": 1.0, "interval": None},
+        "AU12": {"hits": 1, "f1": 0.6667, "interval": None},
+    }
+    assert set(found["intervals"].values()) == {None}, "of one cluster"
     assert found["f1"] == pytest.approx(0.8333, abs=1e-4)
     assert found["constant"] == pytest.approx(2 / 3, abs=1e-4)
     assert found["unit_side"] == 0.5
@@ -64,8 +68,24 @@ def test_figures_are_of_the_scores_that_are_told() -> None:
     warm = dataclasses.replace(SPEC, unit_temperatures=(2.0, 2.0), unit_biases=(0.0, 3.0))
     found = movement_figures(results, warm)
     assert found["sure"] == {"count": 6, "right": 0.5}
-    assert found["units"]["AU12"] == {"hits": 0, "f1": None}
+    assert found["units"]["AU12"] == {"hits": 0, "f1": None, "interval": None}
     assert movement_figures(results, dataclasses.replace(warm, unit_floor=0.9))["f1"] == 0.0
+
+
+def test_intervals_are_those_of_other_faces() -> None:
+    """Of two faces one is told rightly in each hit, the other wrongly."""
+    right = MovementResult(said([0.9, 0.1], BOTH, 0, 1.0), FROWN, "right")
+    wrong = MovementResult(said([0.1, 0.75], R, 1, 3.0), FROWN, "wrong")
+    two = movement_figures([right, wrong] * 5, SPEC)
+    assert (two["f1"], two["units"]["AU4"]["hits"]) == (0.6667, 10)
+    wide = {"f1", "unit_side", "side", "region"}
+    assert all(two["intervals"][name] == [0.0, 1.0] for name in wide)
+    assert two["units"]["AU4"]["interval"] == [0.0, 1.0]
+    assert two["intervals"]["px_median_error"] == [0.0, 2.0]
+    assert two["intervals"]["sure"] == [0.0, 0.0], "known where the wrong one is drawn"
+    faces = [dataclasses.replace(one, cluster=str(i)) for i, one in enumerate([right, wrong] * 20)]
+    many = movement_figures(faces, SPEC)["intervals"]
+    assert 0.3 < many["side"][0] < 0.5 < many["side"][1] < 0.7
 
 
 def test_a_hit_is_judged_by_what_moved() -> None:
@@ -82,6 +102,7 @@ def test_a_hit_is_judged_by_what_moved() -> None:
     hit = recognize_hit(result, 0, 0, engines)
     assert hit.movement is not None
     assert hit.movement.truth.units == {"AU4": ("L", 2.0), "AU7": ("L", 1.0)}
+    assert hit.movement.cluster == "x"
     figures = movement_figures([hit.movement], engines.recognizer_spec)
     assert (figures["f1"], figures["side"], figures["region"]) == (1.0, 1.0, 1.0)
     assert figures["px"]["median_error"] == 0.0

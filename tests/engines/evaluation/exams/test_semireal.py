@@ -18,12 +18,13 @@ from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.data.people import parts_for
 from microspot.engines.errors import UsageError
 from microspot.engines.evaluation.exams.mesh_annotation import annotate
+from microspot.engines.evaluation.exams.movement import MovementResult
 from microspot.engines.evaluation.exams.semireal import plays as plays_module
 from microspot.engines.evaluation.exams.semireal import rows, whole_clips
 from microspot.engines.evaluation.exams.semireal.planning import COURSES_PX
 from microspot.engines.evaluation.exams.semireal.plays import Play, played, spotted
 from microspot.engines.evaluation.exams.semireal.room import Span, allotted, place
-from microspot.engines.evaluation.exams.semireal.row_report import row_report
+from microspot.engines.evaluation.exams.semireal.row_report import row_movement, row_report
 from microspot.engines.evaluation.exams.semireal.rows import PlayOptions, examine_semireal
 from microspot.engines.evaluation.exams.semireal.shapes import (
     LAG_S,
@@ -42,10 +43,15 @@ from microspot.engines.evaluation.exams.semireal.whole_clips import (
     warped,
 )
 from microspot.engines.loading import load_engines
+from microspot.engines.runtime.engine import EngineSet, FunctionEngine
+from microspot.engines.specs import RecognizerSpec
 from microspot.engines.units.displacement import crop_px
+from microspot.engines.units.truth import Moved
 from microspot.realtime.sources.synthetic_clip import sample_clip
+from tests import fakes
 
 SAMPLE = sample_clip()
+CLIP = np.zeros((1, 11, 3, 112, 112), np.uint8)
 BROWS = {("AU1", "L"): 1.0, ("AU1", "R"): 1.0, ("AU2", "L"): 1.0, ("AU2", "R"): 1.0}
 
 
@@ -261,6 +267,48 @@ def test_the_rows(quiet: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen["seen_before"]["truths"] == 1
     assert seen["seen_before"]["persons"]["webcam-man"]["truths"] == 1
     assert len(lines) > 2
+
+
+def telling(engines: EngineSet) -> EngineSet:
+    """The baseline with the fake recogniser, which says AU4 and AU7 of the left brow."""
+    spec = RecognizerSpec(side=engines.spotter.side, units=fakes.UNITS, regions=fakes.REGIONS)
+    recognizer = FunctionEngine(fakes.recognize_and_tell, *spec.tensors()["recognizer"])
+    return replace(engines, recognizer=recognizer, recognizer_spec=spec)
+
+
+def test_rows_say_what_moved_in_hits_where_the_weights_do(
+    quiet: Footage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "read_footage", lambda *_, **__: quiet)
+    new = [(path, replace(part, seen_before=False)) for path, part in parts_for([SAMPLE], "exam")]
+    loose = load()
+    loose = replace(loose, spotter=replace(loose.spotter, t_cpn=0.1, t_crn=0.1))
+    options = PlayOptions(places=4, seed=1)
+    asked = {"rows": ("quiet",), "families": [UsualFamily()], "options": options}
+    (found,) = examine_semireal(telling(loose), new, **asked)
+    moved = found["movement"]
+    assert moved["hits"] == round(found["recall"] * found["truths"]) > 2
+    assert set(moved["f1_by_person"]) == {"webcam-man"}
+    assert moved["f1_mean"] == moved["f1_by_person"]["webcam-man"]
+    assert set(moved["units"]) == set(fakes.UNITS)
+    assert "movement" not in examine_semireal(loose, new, **asked)[0]
+
+
+def test_the_mean_over_persons_counts_each_person_once() -> None:
+    spec = telling(load()).recognizer_spec
+    outputs = {name: array[0] for name, array in fakes.recognize_and_tell(CLIP).items()}
+    frown = Moved({"AU4": ("L", 2.0), "AU7": ("L", 1.0)}, "brow", "L", 2.0)
+    smile = Moved({"AU12": ("L", 2.0)}, "mouth corner", "L", 2.0)
+    said = [("a", frown, False)] * 3 + [("b", smile, False), ("c", smile, True)]
+    plays = []
+    for person, truth, seen in said:
+        moved = (MovementResult(outputs, truth, person),)
+        plays.append(Play(person, seen, "brow", 0.0, (), moved))
+    found = row_movement([*plays, Play("d", False, "brow", 0.0, ())], spec)
+    assert found["f1_by_person"] == {"a": 1.0, "b": 0.0, "d": None}
+    assert found["f1_mean"] == 0.5
+    assert found["hits"] == 4
+    assert found["intervals"]["region"] == [0.0, 1.0]
 
 
 def test_another_row_is_refused() -> None:
