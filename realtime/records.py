@@ -169,6 +169,8 @@ class Event:
     the weights do not say. action_units, region: what moved; None also where the weights do not
     say, and then the record has none of what follows from them either. face: a place in the
     picture, counted from 0: whose it is, only `subject` says, the name that the run was given.
+    flow: where each block of the crop went from onset to apex
+    (`engines.alignment.displacement.block_flow`), for pictures; it is in no record.
     """
 
     id: str
@@ -190,6 +192,7 @@ class Event:
     action_units: tuple[ActionUnit, ...] | None = None
     region: Region | None = None
     subject: str | None = None
+    flow: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.offset_ns < self.onset_ns:
@@ -301,7 +304,8 @@ class View:
     note: why the face is not used now, or what keeps it from being seen well; "" for neither;
     personal: the threshold of its own that the face has, None where it has none;
     nuisances: what else moves at the newest tick that is scored, by name; empty where the weights
-    do not say.
+    do not say;
+    affine, crop_side: of the newest crop, as of a Crop; None and 0 without any.
     """
 
     source: str
@@ -320,3 +324,5 @@ class View:
     note: str = ""
     personal: PersonalState | None = None
     nuisances: dict[str, float] = field(default_factory=dict)
+    affine: NDArray[np.float64] | None = None
+    crop_side: int = 0

@@ -240,6 +240,8 @@ class Session:
             note=note or self._small_face_note(),
             personal=self.personal_state(),
             nuisances=self._nuisances.newest(),
+            affine=crop.affine if crop else None,
+            crop_side=self.spec.side,
         )
 
     def personal_state(self) -> PersonalState | None:

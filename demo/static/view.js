@@ -26,6 +26,7 @@ export class View {
     this.hint = find(".ms-hint");
     this.status = find(".ms-status");
     this.badge = find(".ms-badge");
+    this.arrows = find("[data-set=arrows]");
     this.list = find(".ms-events");
     this.empty = find(".ms-empty");
     this.facts = {};
@@ -103,6 +104,7 @@ export class View {
     const seen = ns - face.now_ns < 5e8;
     if (seen) this.thumbs.keep(index, image, outline);
     const named = this.events.sorted().filter((e) => ns / 1e9 - e.offset_s < NAMED_S).at(-1);
+    if (seen && named) this.moved(face, scale, named);
     if (seen) this.outline(outline, named);
     this.timeline.take(face.now_ns, face.columns);
     if (named) this.say(named.caption);
@@ -120,6 +122,31 @@ export class View {
     if (this.picture.width === width && this.picture.height === height) return;
     this.picture.width = width;
     this.picture.height = height;
+  }
+
+  // Where the event moved, and on request how far each part of the face went.
+  moved({ region, arrows }, scale, named) {
+    this.pen.lineWidth = Math.max(1.5, this.picture.width / 400);
+    this.pen.strokeStyle = this.color(named);
+    for (const polygon of region) {
+      this.pen.beginPath();
+      for (const [x, y] of polygon) this.pen.lineTo(x * scale, y * scale);
+      this.pen.closePath();
+      this.pen.stroke();
+    }
+    if (!this.arrows.checked) return;
+    this.pen.strokeStyle = "#ffffff";
+    for (const [x, y, u, v] of arrows.map((arrow) => arrow.map((px) => px * scale))) {
+      const turn = Math.atan2(v - y, u - x), head = 0.3 * Math.hypot(u - x, v - y);
+      this.pen.beginPath();
+      this.pen.moveTo(x, y);
+      this.pen.lineTo(u, v);
+      for (const side of [-0.5, 0.5]) {
+        this.pen.moveTo(u, v);
+        this.pen.lineTo(u - head * Math.cos(turn + side), v - head * Math.sin(turn + side));
+      }
+      this.pen.stroke();
+    }
   }
 
   outline(points, named) {

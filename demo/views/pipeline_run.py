@@ -17,7 +17,7 @@ from microspot.engines.runtime.engine import EngineSet
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import MicrospotError
 from microspot.realtime.overlay.cards import RATE_TOLERANCE
-from microspot.realtime.overlay.event_text import caption, confounder_words, unit_words
+from microspot.realtime.overlay.event_text import caption, confounder_words, movement_words
 from microspot.realtime.records import Frame, View
 from microspot.realtime.sinks.base import Sink
 from microspot.realtime.sources.open import Source
@@ -72,7 +72,7 @@ class PageSink(Sink):
         if record["type"] == "start":
             record = record | self._spec
         elif record["type"] == "event":
-            beside = filter(None, (unit_words(record), confounder_words(record)))
+            beside = filter(None, (movement_words(record), confounder_words(record)))
             record = record | {"caption": caption(record), "beside": ", ".join(beside)}
         self._send(record)
 

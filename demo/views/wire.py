@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from microspot.realtime.errors import DataError
 from microspot.realtime.overlay.event_text import nuisance_words, threshold_words
+from microspot.realtime.overlay.movement import arrows, region_outlines, shown_event
 from microspot.realtime.records import Pixels, View
 from microspot.realtime.sources.images.image_headers import JPEG_START, jpeg_size
 
@@ -118,13 +119,17 @@ def pack_picture(header: dict[str, Any], image: Pixels, limits: Limits) -> bytes
 def face_overlay(view: View, columns: int) -> dict[str, Any]:
     """What a page draws of one face now.
 
-    Outline (frame px), quality, note, the words on a threshold of its own ("" for none) and on what
-    else moves ("" where the weights do not say), latency, and the newest score columns: `columns`
-    of the result is base64 of (n, M + 1) bytes, oldest first: the window scores, then the refined
-    score, as 0..254, 255 where there is none. The last column stands at `now_ns`, one per tick
-    before it.
+    Outline (frame px), of the newest event the `region` as polygons and the `arrows` as x, y, x, y
+    (frame px, see `overlay.movement`), quality, note, the words on a threshold of its own ("" for
+    none) and on what else moves ("" where the weights do not say), latency, and the newest score
+    columns: `columns` of the result is base64 of (n, M + 1) bytes, oldest first: the window scores,
+    then the refined score, as 0..254, 255 where there is none. The last column stands at `now_ns`,
+    one per tick before it.
     """
     table = np.concatenate([view.scores[:, -columns:], view.refined[None, -columns:]])  # (M + 1, n)
+    event = shown_event(view, view.now_ns)
+    region = region_outlines(view, event) if event else []
+    ways = arrows(view, event) if event else np.empty(0)
     outline = view.outline[np.isfinite(view.outline).all(axis=1)]
     return {
         "face": view.face,
@@ -135,6 +140,8 @@ def face_overlay(view: View, columns: int) -> dict[str, Any]:
         "threshold": threshold_words(view.personal) if view.personal else "",
         "moves": nuisance_words(view.nuisances),
         "outline": outline.round(1).tolist(),
+        "region": [polygon.round(1).tolist() for polygon in region],
+        "arrows": ways.reshape(-1, 4).round(1).tolist(),
         "columns": base64.b64encode(_levels(table.T).tobytes()).decode(),
     }
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ..specs import LUMA
 
 SIDE = 112  # px to which crops are brought, so that the numbers do not depend on the weights
-BLOCK = 8  # px: a grid of 14 x 14 means
+BLOCK = 8  # px: a grid of BLOCKS x BLOCKS means
+BLOCKS = SIDE // BLOCK
 STRONGEST = 0.05  # share of blocks that decide
 PATCH_STRIDE = 4  # px between the patches that the flow follows
 
@@ -32,6 +33,14 @@ def displacement(clip: NDArray[np.uint8]) -> NDArray[np.float32]:
     for crop in clip[1:]:
         moved.append(_strongest(flow.calc(onset, _grey(crop), None)))
     return np.array(moved, np.float32)
+
+
+def block_flow(onset: NDArray[np.uint8], apex: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(BLOCKS, BLOCKS, 2) where each block of a crop goes from onset to apex, (3, S, S) RGB each.
+
+    Px of a crop of 112 px, right and down; what all of the crop shares is taken off.
+    """
+    return _blocks(_dense_flow().calc(_grey(onset), _grey(apex), None))
 
 
 def relative(moved: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,10 +71,14 @@ def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return grey
 
 
+def _blocks(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean flow of every block, less the flow of all: (112, 112, 2) -> (BLOCKS, BLOCKS, 2)."""
+    blocks = flow.reshape(BLOCKS, BLOCK, BLOCKS, BLOCK, 2).mean((1, 3))
+    return np.asarray(blocks - np.median(blocks, axis=(0, 1)), np.float32)
+
+
 def _strongest(flow: NDArray[np.float32]) -> float:
-    """Mean length of the block flows that are longest, less the flow of all: (112, 112, 2)."""
-    per_side = SIDE // BLOCK
-    blocks = flow.reshape(per_side, BLOCK, per_side, BLOCK, 2).mean((1, 3)).reshape(-1, 2)
-    lengths = np.linalg.norm(blocks - np.median(blocks, axis=0), axis=1)
+    """Mean length of the block flows that are longest: (112, 112, 2)."""
+    lengths = np.linalg.norm(_blocks(flow), axis=-1).ravel()
     count = int(len(lengths) * STRONGEST)
     return float(np.sort(lengths)[-count:].mean())

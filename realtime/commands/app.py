@@ -85,6 +85,9 @@ def watch(
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
+    arrows: Annotated[
+        bool, typer.Option("--arrows", help="pictures show how far each part of the face moved")
+    ] = False,
     faces: Faces = None,
     subject: Subject = None,
     labels: Labels = "3",
@@ -155,9 +158,10 @@ def watch(
         outputs.append("window")
     if metrics is not None:
         outputs.append(f"metrics:{metrics}")
+    steps.check_arrows(arrows, outputs)
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     media = steps.files_of(sources, opened)
-    build = partial(steps.build_sinks, outputs, as_json, provisional, keep, media)
+    build = partial(steps.build_sinks, outputs, as_json, provisional, keep, media, arrows)
     count = process_count(
         len(opened),
         settings,

@@ -1,7 +1,7 @@
 """What `microspot watch` does once its options are read.
 
 check_seconds, check_outputs,
-check_keep                        refuse what cannot be meant
+check_keep, check_arrows          refuse what cannot be meant
 opening_options                   how its sources are opened
 files_of                          which sources documents may link to
 build_sinks                       where records and pictures go
@@ -23,7 +23,7 @@ from ..config import KEEP_DAYS, SECONDS, Settings
 from ..errors import UsageError
 from ..processes.group import ProcessGroup
 from ..sinks.base import Sink
-from ..sinks.open import KEEPING, kind_of, open_sink
+from ..sinks.open import KEEPING, PICTURES, kind_of, open_sink
 from ..sinks.terminal import LiveTable
 from ..sources.address import parse
 from ..sources.open import Source, open_among_others
@@ -63,6 +63,12 @@ def check_keep(days: float | None, outputs: Sequence[str]) -> None:
         raise UsageError(f"--keep {days:g}: give days, from {least:g} to {most:g}")
     if not any(kind_of(output) in KEEPING for output in outputs):
         raise UsageError("--keep deletes events of a database: add --out events.db")
+
+
+def check_arrows(arrows: bool, outputs: Sequence[str]) -> None:
+    """Raise UsageError where nothing draws."""
+    if arrows and not any(kind_of(output) in PICTURES for output in outputs):
+        raise UsageError("--arrows draws in pictures: add --show or --out overlay.mp4")
 
 
 def opening_options(
@@ -114,6 +120,7 @@ def build_sinks(
     provisional: bool,
     keep_days: float | None,
     media: Mapping[str, Path],
+    arrows: bool = False,
 ) -> list[Sink]:
     """Standard output, as JSON lines or the live table of a terminal, and every output named."""
     standard_output: Sink
@@ -121,7 +128,9 @@ def build_sinks(
         standard_output = open_sink("-", provisional=provisional)
     else:
         standard_output = LiveTable()
-    others = [open_sink(output, keep_days=keep_days, media=media) for output in outputs]
+    others = [
+        open_sink(output, keep_days=keep_days, media=media, arrows=arrows) for output in outputs
+    ]
     return [standard_output, *others]
 
 

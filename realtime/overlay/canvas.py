@@ -19,6 +19,7 @@ from ..records import Pixels
 
 Color = tuple[int, int, int]  # B, G, R
 DIGIT_EM = 0.58  # width of a digit as a share of the font size
+ARROW_HEAD = 0.3  # share of an arrow
 SHIFT = 4  # binary places of a pixel that OpenCV's anti-aliased lines accept
 
 
@@ -108,6 +109,12 @@ class Canvas:
             return
         stroke = self._stroke(width)
         cv2.polylines(self.image, [self._fixed(path)], closed, color, stroke, cv2.LINE_AA, SHIFT)
+
+    def arrow(self, begin: ArrayLike, end: ArrayLike, color: Color, width: float = 1) -> None:
+        """An arrow from one point to another."""
+        first, last = (tuple(at) for at in self._fixed(np.array([begin, end], float)).tolist())
+        stroke = self._stroke(width)
+        cv2.arrowedLine(self.image, first, last, color, stroke, cv2.LINE_AA, SHIFT, ARROW_HEAD)
 
     def fill(self, points: ArrayLike, color: Color) -> None:
         """A filled polygon."""

@@ -15,9 +15,11 @@ from .event_text import (
     confounder_words,
     name_and_share,
     nuisance_words,
+    region_words,
     threshold_words,
     unit_words,
 )
+from .movement import current_events
 from .palette import DIM, INK, LABELS, LANE, RULE, WARN, event_color, mixed
 
 RATE_TOLERANCE = 0.1  # a measured rate that differs by more from the trained one is marked
@@ -25,13 +27,7 @@ MARGIN = 16.0  # points around panels
 FULL_CARD = 400.0  # points of height from which a card has all its parts
 NUISANCE_ROOM = 17.0  # points of height for the line that says what else moves
 CURVE_CARD = 220.0  # points of height from which it has the intensity curve
-
-
-def current_events(view: View) -> list[Event]:
-    """The view's events by onset: the newest record of each id, without what was withdrawn."""
-    newest = {event.id: event for event in view.events}
-    current = [event for event in newest.values() if event.status != "withdrawn"]
-    return sorted(current, key=lambda event: event.onset_ns)
+MOVED_ROOM = 17.0  # points of height for each line that says what moved
 
 
 def name_and_percent(event: Event) -> tuple[str, str]:
@@ -52,10 +48,14 @@ def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) 
         canvas.text(x1, top + 26, f"face {view.face + 1}", INK, 12, bold=True, align=1)
     events = current_events(view)
     finals = [event for event in events if event.status == "final"]
+    moved = _moved(events[-1]) if events and area.height >= CURVE_CARD else []
     if events:
         _newest_event(canvas, x0, x1, top + 58, events[-1], now_ns, view.note)
     else:
         _no_event(canvas, x0, x1, top + 58, view.note)
+    for words in moved:
+        canvas.text(x0, top + 103, words, INK, 12, width=x1 - x0)
+        top += MOVED_ROOM
     if area.height >= FULL_CARD:
         bottom = top + 100
         if finals and finals[-1].label_scores:
@@ -103,9 +103,13 @@ def _newest_event(
     record = event.to_json()
     if words := confounder_words(record):
         details = f"with {words}; {details}"
-    if words := unit_words(record):
-        details = f"{words}; {details}"
     _second_line(canvas, x0, x1, y, note, details)
+
+
+def _moved(event: Event) -> list[str]:
+    """The lines that say what moved in an event; none where nothing is known."""
+    record = event.to_json()
+    return [words for words in (region_words(record), unit_words(record)) if words]
 
 
 def _second_line(canvas: Canvas, x0: float, x1: float, y: float, note: str, otherwise: str) -> None:

@@ -9,22 +9,26 @@ video keeps its size while faces come and go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Pixels, View
 from .canvas import Canvas, Color, Rectangle
-from .cards import MARGIN, card, current_events
+from .cards import MARGIN, card
 from .event_text import caption
+from .movement import arrows as arrows_of
+from .movement import region_outlines, shown_event
 from .palette import DIM, INK, LANE, PANEL, SHADOW, WARN, event_color
 from .timeline import timelines
 
 CAVEAT = "Synthetic-trained weights: not evidence of emotion"
 MAX_FACES = 4  # cards and timelines; further faces are counted
 STALE_S = 0.5  # a face not seen for so long has no outline
-CAPTION_S = 2.0  # how long after its offset an event is named beside the face
+
+Placed = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 # Points.
 VIDEO_HEIGHT = 480.0
@@ -45,12 +49,14 @@ def draw(
     now_ns: int | None = None,
     notes: Sequence[str] = (),
     caveat: str = CAVEAT,
+    arrows: bool = False,
 ) -> Pixels:
     """A new HxWx3 BGR picture of `image` (HxWx3 BGR, unchanged) and of what is known of its faces.
 
     now_ns: stream time of `image`, by default the newest view's; notes: what the people filmed must
-    know, such as "recording to overlay.mp4"; caveat: what a label does not prove. Height and width
-    of the picture are even.
+    know, such as "recording to overlay.mp4"; caveat: what a label does not prove; arrows: whether
+    the newest event shows how far each part of the face moved (`movement`). Height and width of the
+    picture are even.
     """
     times_ns = [view.now_ns for view in views]
     now = max([0 if now_ns is None else now_ns, *times_ns])
@@ -63,7 +69,7 @@ def draw(
     height = VIDEO_HEIGHT + TIMELINE_HEIGHT
     canvas = Canvas(width, height, unit, PANEL)
     shown = views[:MAX_FACES]
-    _video(canvas, stage, image, scale, shown, now)
+    _video(canvas, stage, image, scale, shown, now, arrows)
     _notes(canvas, notes)
     _cards(canvas, stage.x1, shown, now)
     timelines(canvas, Rectangle(0, VIDEO_HEIGHT, width, height), shown, now)
@@ -98,6 +104,7 @@ def _video(
     scale: float,
     views: Sequence[View],
     now_ns: int,
+    arrows: bool,
 ) -> None:
     """The image in the middle of the stage, its faces outlined and their newest events named."""
     height = image.shape[0] * scale
@@ -107,30 +114,47 @@ def _video(
     if x0 > 0 or y0 > 0:
         canvas.box(stage.x0, stage.y0, stage.x1, stage.y1, (0, 0, 0))
     canvas.paste(x0, y0, x0 + width, y0 + height, image)
+
+    def placed(points: NDArray[Any]) -> NDArray[np.float64]:
+        """Frame px (..., 2) in points of the stage."""
+        return np.asarray((points * scale + (x0, y0)).clip((0, 0), (stage.x1, stage.y1)))
+
     for view in views:
         known = view.outline[np.isfinite(view.outline).all(axis=1)]
         if len(known) and now_ns - view.now_ns <= STALE_S * 1e9:
-            outline = (known * scale + (x0, y0)).clip((0, 0), (stage.x1, stage.y1))
-            _face(canvas, outline, view, now_ns, named=len(views) > 1)
+            _moved(canvas, view, now_ns, placed, arrows)
+            _face(canvas, placed(known), view, now_ns, named=len(views) > 1)
+
+
+def _moved(canvas: Canvas, view: View, now_ns: int, placed: Placed, arrows: bool) -> None:
+    """Where the newest event moved, and how far; placed: from frame px to points."""
+    event = shown_event(view, now_ns)
+    if event is None:
+        return
+    for polygon in region_outlines(view, event):
+        canvas.line(placed(polygon) + 1, SHADOW, 1, closed=True)
+        canvas.line(placed(polygon), event_color(event), 1.5, closed=True)
+    for begin, end in placed(arrows_of(view, event)) if arrows else ():
+        canvas.arrow(begin, end, INK, 1.2)
 
 
 def _face(
     canvas: Canvas, outline: NDArray[np.float64], view: View, now_ns: int, named: bool
 ) -> None:
     """One face: its outline in points, and a tag with its number, newest event and note."""
-    fresh = [event for event in current_events(view) if now_ns - event.offset_ns <= CAPTION_S * 1e9]
-    color = event_color(fresh[-1]) if fresh else INK
+    newest = shown_event(view, now_ns)
+    color = event_color(newest) if newest else INK
     canvas.line(outline + 1, SHADOW, 1, closed=True)
     canvas.line(outline, color, 1.5, closed=True)
     words = []
     if named:
         words.append(str(view.face + 1))
-    if fresh:
-        words.append(caption(fresh[-1].to_json()))
+    if newest:
+        words.append(caption(newest.to_json()))
     if view.note:
         words.append(view.note)
     if words:
-        text_color = WARN if view.note and not fresh else color
+        text_color = WARN if view.note and not newest else color
         _tag(canvas, "  ".join(words), text_color, outline)
 
 

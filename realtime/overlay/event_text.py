@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from microspot.engines.running_neutral import WARM_UP_S
+from microspot.engines.units.places import PLACES
 
 from ..records import PersonalState
 
 CONFOUNDED = 0.5  # probability from which a person is told what else moved
 NAMELESS = "micro-expression"  # without a recognizer
 PROVISIONAL = "provisional"
+SIDE_WORDS = {"L": "left", "R": "right", "both": "both sides"}  # of the subject
 
 
 def name_and_share(event: Mapping[str, Any]) -> tuple[str, float]:
@@ -45,18 +47,38 @@ def confounder_words(event: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {share:.0%}" for share, name in sorted(likely, reverse=True))
 
 
+def movement_words(event: Mapping[str, Any]) -> str:
+    """What moved in an event: the region, then the units; "" where nothing is known."""
+    return "; ".join(filter(None, (region_words(event), unit_words(event))))
+
+
+def region_words(event: Mapping[str, Any]) -> str:
+    """Where the face moved most, such as "mouth corner, left"; "" where the event does not say.
+
+    Of a region on the midline that moved on both sides the name alone.
+    """
+    region = event.get("region")
+    if not region:
+        return ""
+    name = region["name"]
+    place = PLACES.get(name)
+    if region["side"] == "both" and place is not None and not place.paired:
+        return str(name)
+    return f"{name}, {SIDE_WORDS[region['side']]}"
+
+
 def unit_words(event: Mapping[str, Any]) -> str:
-    """What moved, such as "AU12 L 1.2 px (c) 88%", and a label by rule that differs.
+    """What moved, such as "AU12 left, 1.2 px (c) 88%", and a label by rule that differs.
 
     "" where the weights do not say what moved, or nothing did.
     """
     found = []
     for unit in event.get("action_units") or []:
         size = f"{unit['px']:.1f} px ({unit['size']})"
-        found.append(f"{unit['au']} {unit['side']} {size} {unit['score']:.0%}")
+        found.append(f"{unit['au']} {SIDE_WORDS[unit['side']]}, {size} {unit['score']:.0%}")
     if differs(event):
         found.append(f"by rule {event['label_by_units']}")
-    return ", ".join(found)
+    return "; ".join(found)
 
 
 def differs(event: Mapping[str, Any]) -> bool:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ..records import Event, View
 from .canvas import Canvas, Rectangle
-from .cards import MARGIN, current_events
+from .cards import MARGIN
 from .event_text import caption
+from .movement import current_events
 from .palette import BEST_SCORE, DIM, INK, LANE, RULE, event_color
 
 SHOWN_S = 8.0  # seconds shown

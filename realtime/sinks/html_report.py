@@ -13,7 +13,7 @@ from microspot.engines.text.redaction import printable
 
 from ..gaps import joined
 from ..overlay.draw import CAVEAT
-from ..overlay.event_text import caption, name_and_share, unit_words, whose
+from ..overlay.event_text import caption, movement_words, name_and_share, whose
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
 from .base import JsonRecord, Sink
@@ -150,7 +150,7 @@ def _event_row(event: JsonRecord) -> str:
         f"{event['offset_s']:.2f} s",
         f"{event['onset_frame']} to {event['offset_frame']}",
         whose(event),
-        "; ".join(filter(None, (_named(event), unit_words(event)))),
+        "; ".join(filter(None, (_named(event), movement_words(event)))),
         f"{event['score']:.2f}",
     ]
     cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)

@@ -35,17 +35,20 @@ class SinkOptions:
     """How a sink was asked to open.
 
     provisional: whether provisional events are wanted; keep_days: after which stored events are
-    deleted, None for never; media: files of the sources, by name, to which documents link.
+    deleted, None for never; media: files of the sources, by name, to which documents link; arrows:
+    whether pictures show how far each part of the face moved.
     """
 
     provisional: bool = False
     keep_days: float | None = None
     media: Mapping[str, Path] = field(default_factory=dict)
+    arrows: bool = False
 
 
 ADDRESSES = ("http", "https", "mqtt", "mqtts")  # schemes
 KEEPING = (".db", *ADDRESSES)  # kinds that keep events on the disk until they are deleted
 SERVED = ("ws", "sse", "metrics")  # kinds with an address of this machine
+PICTURES = (".mp4", "window")  # kinds that draw
 
 
 def _coding(document: Document, uri: str, options: SinkOptions) -> Sink:
@@ -58,7 +61,7 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     ".jsonl": lambda uri, options: JsonLinesSink(LineFile(Path(uri)), options.provisional),
     ".csv": lambda uri, options: CsvSink(Path(uri)),
     ".db": lambda uri, options: DatabaseSink(Path(uri), options.keep_days),
-    ".mp4": lambda uri, options: VideoSink(Path(uri)),
+    ".mp4": lambda uri, options: VideoSink(Path(uri), options.arrows),
     ".eaf": partial(_coding, elan.document),
     ".boris": partial(_coding, boris.project),
     ".boris.tsv": partial(_coding, boris.table),
@@ -74,7 +77,7 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     "sse": lambda uri, options: EventStreamSink(uri),
     "metrics": lambda uri, options: MetricsSink(uri),
     "callback": lambda uri, options: CallbackSink(uri, options.provisional),
-    "window": lambda uri, options: WindowSink(),
+    "window": lambda uri, options: WindowSink(options.arrows),
 }
 
 
@@ -84,6 +87,7 @@ def open_sink(
     provisional: bool = False,
     keep_days: float | None = None,
     media: Mapping[str, Path] | None = None,
+    arrows: bool = False,
 ) -> Sink:
     """Open the sink of `uri`.
 
@@ -102,7 +106,7 @@ def open_sink(
             f"{_endings()}"
         )
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
-    return SINKS[kind](uri, SinkOptions(provisional, keep_days, media or {}))
+    return SINKS[kind](uri, SinkOptions(provisional, keep_days, media or {}, arrows))
 
 
 def kind_of(uri: str | Write) -> str:

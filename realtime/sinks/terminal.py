@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ..overlay.cards import RATE_TOLERANCE
 from ..overlay.draw import CAVEAT
-from ..overlay.event_text import name_and_share, threshold_words, whose
+from ..overlay.event_text import movement_words, name_and_share, threshold_words, whose
 from ..records import Frame, View
 from .base import Sink
 
@@ -191,11 +191,14 @@ def _detail(row: _SourceRow) -> str:
 
 
 def _event_cells(event: dict[str, Any]) -> list[Text]:
-    """An event in five cells: when, how long, what, how sure, where."""
+    """An event in cells: when, how long, what, how sure, where; what moved, where it says so."""
     final = event["status"] == "final"
     name, share = name_and_share(event)
     length = 1000 * (event["offset_s"] - event["onset_s"])
     where = f"{event['source']}, {whose(event)}"
     cells = [f"{event['onset_s']:.2f} s", f"{length:.0f} ms", name, f"{share:.0%}", where]
     styles = ["", "", "bold", "bold", "dim"] if final else ["yellow"] * len(cells)
+    if moved := movement_words(event):
+        cells.append(moved)
+        styles.append("")
     return [Text(cell, style) for cell, style in zip(cells, styles, strict=True)]

@@ -189,7 +189,8 @@ class VideoSink(Sink):
 
     draws = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, arrows: bool = False) -> None:
+        self._arrows = arrows
         self._log = RunLog(path)
         self._writer = VideoWriter(path)
         self.note = f"recording to {printable(path.name)}"
@@ -207,7 +208,9 @@ class VideoSink(Sink):
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Append the overlay of a frame."""
-        image = draw.draw(frame.image, views, now_ns=frame.captured_ns, notes=self.notes)
+        image = draw.draw(
+            frame.image, views, now_ns=frame.captured_ns, notes=self.notes, arrows=self._arrows
+        )
         self._writer.write(image, frame.captured_ns)
 
     def close(self) -> None:

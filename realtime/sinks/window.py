@@ -29,12 +29,15 @@ class WindowSink(Sink):
 
     draws = True
 
-    def __init__(self) -> None:
+    def __init__(self, arrows: bool = False) -> None:
+        self._arrows = arrows
         self._display = Display()
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Show the overlay of a frame; raises KeyboardInterrupt when the window was closed."""
-        image = draw.draw(frame.image, views, now_ns=frame.captured_ns, notes=self.notes)
+        image = draw.draw(
+            frame.image, views, now_ns=frame.captured_ns, notes=self.notes, arrows=self._arrows
+        )
         self._display.show(printable(f"microspot: {frame.source}"), image)
         if self._display.closed:
             raise KeyboardInterrupt

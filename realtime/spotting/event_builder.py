@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from microspot.engines.alignment.displacement import displacement, relative
+from microspot.engines.alignment.displacement import block_flow, displacement, relative
 from microspot.engines.clips import nearest_frames
 from microspot.engines.intervals import rounded
 from microspot.engines.runtime.engine import EngineSet
@@ -107,7 +107,7 @@ class EventBuilder:
         probabilities = out["classes"][0]
         best = int(probabilities.argmax())
         label_floor = spec.label_floor if self._label_floor is None else self._label_floor
-        named = self._peaked(event, times_ns, indices, out["intensity"][0])
+        named = self._peaked(event, times_ns, indices, clip, out["intensity"][0])
         if spec.units:
             units = read_units(out, spec)
             named = replace(named, action_units=units, region=read_region(out, spec))
@@ -122,7 +122,7 @@ class EventBuilder:
     def _measured(self, event: Event) -> Event:
         """The event with the displacement of the face as its intensity, relative to its peak."""
         times_ns, indices, clip = self._clip(event, PLAIN_FRAMES)
-        return self._peaked(event, times_ns, indices, relative(displacement(clip)))
+        return self._peaked(event, times_ns, indices, clip, relative(displacement(clip)))
 
     def _clip(
         self, event: Event, length: int
@@ -140,15 +140,17 @@ class EventBuilder:
         event: Event,
         times_ns: NDArray[np.float64],
         indices: NDArray[np.int64],
+        clip: NDArray[np.uint8],
         intensity: NDArray[np.float32],
     ) -> Event:
-        """The event with its intensity (N,), whose peak is the apex."""
+        """The event with its intensity (N,), whose peak is the apex, and the flow until then."""
         peak = int(intensity.argmax())
         return replace(
             event,
             apex_ns=rounded(times_ns[peak]),
             apex_frame=self._source_frames(indices[peak : peak + 1])[0],
             intensity=tuple(float(value) for value in intensity),
+            flow=block_flow(clip[0], clip[peak]),
         )
 
     def _nearest(self, times_ns: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:

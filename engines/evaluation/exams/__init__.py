@@ -13,6 +13,7 @@ personal         a threshold of each face's own against one for all
 aligner          the real aligner's jitter, beside what the generator assumes
 stays_out        the family of movements that no training may see
 tuning           thresholds on validation faces, silent on footage for tuning
+unit_tuning      scores of action units, fitted on validation faces
 rendering        synthetic clips rendered during an examination
 recordings       Recording and SpottingResult
 segments         recordings cut where the stream would see a Gap

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from microspot.engines.data.coded.words import MICRO
 
-from ...overlay.event_text import name_and_share, unit_words
+from ...overlay.event_text import movement_words, name_and_share
 from ..base import JsonRecord
 from .coded_run import UNDATED, CodedEvent, CodedRun, CodedSource
 
@@ -75,7 +75,7 @@ def document(run: CodedRun) -> bytes:
 def annotation_value(event: JsonRecord) -> str:
     """What an annotation says: the label, its probability, the spotting score, what moved."""
     name, share = name_and_share(event)
-    moved = unit_words(event)
+    moved = movement_words(event)
     spotted = f"spotted {event['score']:.2f}" + (f", {moved}" if moved else "")
     if event["label"] is None:
         return f"{name}, {spotted}"

@@ -18,10 +18,14 @@ from microspot.demo.views.wire import (
     read_frame,
     read_text,
 )
+from microspot.engines.alignment.displacement import BLOCKS
+from microspot.engines.units.findings import Region
 from microspot.realtime.errors import DataError
+from microspot.realtime.overlay.movement import ARROW_SCALE
 from microspot.realtime.records import PersonalState, View
 from microspot.realtime.sources.images.image_headers import jpeg_size
 from tests.demo.serving import GREY, frame, jpeg
+from tests.realtime.overlay.test_overlay import event, view
 
 LIMITS = Limits()
 HUGE_HEADER = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 65_000, 65_000) + bytes(20)
@@ -99,7 +103,7 @@ def test_a_wide_picture_is_made_smaller_and_says_how_wide_it_was():
 
 def test_a_view_becomes_columns_of_bytes():
     scores = np.array([[0.0, 0.5, np.nan], [1.0, np.nan, np.nan]], np.float32)
-    view = View(
+    shown = View(
         source="x",
         face=0,
         now_ns=5,
@@ -116,14 +120,31 @@ def test_a_view_becomes_columns_of_bytes():
         thresholds=(0.5, 0.5),
         personal=PersonalState("x", 0, 5, 0.931, 0.2, 250.0, 3, learning=False),
     )
-    seen = face_overlay(view, columns=2)
+    seen = face_overlay(shown, columns=2)
     columns = np.frombuffer(base64.b64decode(seen["columns"]), np.uint8).reshape(-1, 3)
     assert columns.tolist() == [[127, NO_SCORE, 64], [NO_SCORE, NO_SCORE, NO_SCORE]]
     assert seen["outline"] == [[1.0, 2.0]]
     assert seen["note"] == "face small: 62 px"
     assert seen["threshold"] == "threshold 0.93 for 0.2 alarms/min, 4 min seen"
-    assert face_overlay(replace(view, personal=None), columns=2)["threshold"] == ""
+    assert face_overlay(replace(shown, personal=None), columns=2)["threshold"] == ""
+    assert (seen["region"], seen["arrows"]) == ([], []), "nothing is known to have moved"
     assert seen["moves"] == ""
-    moving = replace(view, nuisances={"blink": 0.804, "turn": 0.0})
+    moving = replace(shown, nuisances={"blink": 0.804, "turn": 0.0})
     assert face_overlay(moving, columns=2)["moves"] == "blink 80%   turn 0%"
     assert json.loads(json.dumps(seen)) == seen
+
+
+def test_a_view_says_where_its_newest_event_moved():
+    region = Region("mouth corner", "both", 1.0, "c", 0.9)
+    flow = np.zeros((BLOCKS, BLOCKS, 2), np.float32)
+    flow[3, 9] = 1.0, 0.0
+    moved = event("a", onset_s=19.0, region=region, flow=flow)
+    shown = view(events=(moved,), affine=np.eye(2, 3), crop_side=112)
+    seen = face_overlay(shown, columns=2)
+    assert [np.shape(polygon)[1] for polygon in seen["region"]] == [2, 2]
+    ((x, y, u, v),) = seen["arrows"]
+    assert (y, v) == (3 * 8 + 3.5, 3 * 8 + 3.5)
+    assert (x, u) == (9 * 8 + 3.5, 9 * 8 + 3.5 + ARROW_SCALE)
+    assert json.loads(json.dumps(seen)) == seen
+    old = replace(shown, events=(event("a", onset_s=15.0, region=region, flow=flow),))
+    assert face_overlay(old, columns=2)["region"] == []

@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from microspot.engines.alignment.displacement import displacement, relative
+from microspot.engines.alignment.displacement import (
+    BLOCKS,
+    SIDE,
+    block_flow,
+    displacement,
+    relative,
+)
 
 LEVELS = (0.0, 0.5, 1.2, 2.0, 1.4, 0.6, 0.1)  # px, highest at 3
 
@@ -50,6 +56,21 @@ def test_what_the_whole_face_does_is_not_counted() -> None:
     assert still.max() < 0.5
     assert swaying[1:].max() < 0.5  # the patch was up at the onset already
     assert displacement(np.stack([moved(picture, up, 3 * up) for up in (0, 1, 2)]))[2] > 1
+
+
+@pytest.mark.parametrize("side", [64, 112])
+def test_the_flow_of_blocks_is_that_of_the_part_that_moves(side: int) -> None:
+    """The patch moves up by 2 px of 112 while the whole picture shifts by 3."""
+    picture = face(side)
+    share = side / SIDE
+    found = block_flow(moved(picture, 0), moved(picture, 2 * share, 3 * share))
+    assert found.shape == (BLOCKS, BLOCKS, 2)
+    lengths = np.linalg.norm(found, axis=-1)
+    row, column = np.unravel_index(lengths.argmax(), lengths.shape)
+    assert (row, column) in {(4, 6), (4, 7)}, "of 14: a third from the top, in the middle"
+    assert found[row, column, 1] == pytest.approx(-2, abs=0.6)
+    assert abs(found[row, column, 0]) < 0.6
+    assert np.median(lengths) < 0.3
 
 
 def test_relative_to_the_peak() -> None:

@@ -57,6 +57,7 @@ def only_line(text, *words):
         (["watch", "sample", "--seconds", "nan"], 2, ["--seconds"]),  # not a number
         # A video shows one source.
         (["watch", "a.mp4", "b.mp4", "--out", "o.mp4"], 2, ["one source"]),
+        (["watch", "sample", "--arrows"], 2, ["--out overlay.mp4"]),  # nothing draws
         (["evaluate", "sample"], 2, ["--truth"]),  # no truth known
         (["watch", "sample", "--config", "missing.toml"], 2, ["missing.toml"]),
     ],

@@ -10,8 +10,9 @@ import pytest
 
 from microspot.engines.specs import NUISANCES
 from microspot.realtime.overlay import draw
-from microspot.realtime.overlay.cards import current_events, name_and_percent
+from microspot.realtime.overlay.cards import name_and_percent
 from microspot.realtime.overlay.event_text import confounder_words, nuisance_words, threshold_words
+from microspot.realtime.overlay.movement import current_events
 from microspot.realtime.overlay.palette import LABELS, PENDING, WARN, event_color
 from microspot.realtime.records import Event, PersonalState, View
 

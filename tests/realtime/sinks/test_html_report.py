@@ -130,6 +130,17 @@ def test_an_event_without_a_recognizer_is_reported_too():
     assert "micro-expression" in page([START, plain])
 
 
+def test_what_moved_stands_beside_the_name_where_the_event_says_it():
+    unit = {"au": "AU12", "side": "L", "px": 1.2, "size": "c", "score": 0.88}
+    region = {"name": "mouth corner", "side": "L", "px": 1.2, "size": "c", "score": 0.9}
+    row = page([START, event(action_units=[unit], region=region)])
+    said = "mouth corner, left; AU12 left, 1.2 px (c) 88%"
+    assert f"<td>negative 90%; {said}</td>" in row
+    assert "<td>negative 90%</td>" in page([START, event()])
+    nameless = page([START, event(label=None, label_scores=None, action_units=[], region=region)])
+    assert "<td>micro-expression; mouth corner, left</td>" in nameless
+
+
 def test_a_run_that_never_began_has_no_report(tmp_path):
     with ReportSink(tmp_path / "report.html"):
         pass

@@ -65,10 +65,10 @@ def view(measured_hz: float) -> View:
     )
 
 
-def text(table: LiveTable, color: bool = False) -> str:
+def text(table: LiveTable, color: bool = False, width: int = 80) -> str:
     out = io.StringIO()
     system = "standard" if color else None
-    console = Console(file=out, width=80, force_terminal=color, color_system=system)
+    console = Console(file=out, width=width, force_terminal=color, color_system=system)
     console.print(table.render())
     return out.getvalue()
 
@@ -113,6 +113,18 @@ def test_sources_and_events_are_shown() -> None:
         assert words in shown
     assert "cam [red]1[/red]" in shown  # a name is never markup
     assert "provisional" not in shown
+
+
+def test_what_moved_stands_in_its_events_line() -> None:
+    table = LiveTable(Console(file=io.StringIO(), width=160))
+    table.write(START)
+    table.write(event("a"))
+    before = text(table, width=160)
+    region = {"name": "mouth corner", "side": "L", "px": 1.2, "size": "c", "score": 0.9}
+    table.write(event("b", action_units=[], region=region))
+    (line,) = (line for line in text(table, width=160).splitlines() if "mouth corner, left" in line)
+    assert line.lstrip().startswith("12.00 s")
+    assert "mouth" not in before
 
 
 def test_withdrawn_events_go_and_old_ones_scroll_off() -> None:

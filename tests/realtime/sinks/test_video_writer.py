@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from microspot.engines.errors import DataError, UsageError
+from microspot.realtime.overlay import draw
 from microspot.realtime.records import Frame
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.sinks.video_writer import VideoWriter
@@ -45,6 +46,22 @@ def test_mp4_keeps_count_times_and_brightness(tmp_path: Path) -> None:
     assert images[0].shape == (48, 64, 3)
     for frame, image in zip(given, images, strict=True):
         assert abs(float(image[:46, :62].mean()) - frame.image[0, 0, 0]) < 3
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_arrows_are_drawn_where_they_are_asked_for(
+    asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[bool] = []
+
+    def picture(image: np.ndarray, _: object, *, arrows: bool, **__: object) -> np.ndarray:
+        drawn.append(arrows)
+        return image
+
+    monkeypatch.setattr(draw, "draw", picture)
+    with open_sink(str(tmp_path / "v.mp4"), arrows=asked) as sink:
+        sink.draw(frames(1)[0], [])
+    assert drawn == [asked]
 
 
 def test_mp4_is_h264_that_browsers_play(tmp_path: Path) -> None:

@@ -47,8 +47,17 @@ def test_pressing_q_in_the_window_ends_the_run(monkeypatch: pytest.MonkeyPatch) 
     )
     first = Frame("cam", 0, 0, np.zeros((48, 64, 3), np.uint8))
     second = Frame("cam", 1, 33_333_333, first.image)
-    with open_sink("window") as sink:
+    drawn: list[bool] = []
+    real = window.draw.draw
+
+    def drawing(*given: object, arrows: bool, **options: object) -> np.ndarray:
+        drawn.append(arrows)
+        return real(*given, arrows=arrows, **options)
+
+    monkeypatch.setattr(window.draw, "draw", drawing)
+    with open_sink("window", arrows=True) as sink:
         sink.draw(first, [])
         with pytest.raises(KeyboardInterrupt):
             sink.draw(second, [])
     assert [title for title, _ in shown] == ["microspot: cam"] * 2
+    assert drawn == [True, True]

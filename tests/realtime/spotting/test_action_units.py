@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from microspot.engines.alignment.displacement import BLOCKS
 from microspot.engines.units.displacement import reference_px, size_of
 from microspot.realtime.overlay.event_text import caption, differs, unit_words
 from microspot.realtime.records import Event
@@ -45,9 +46,18 @@ def test_a_final_event_says_what_moved() -> None:
         assert record["label"] == "positive"
         assert differs(record)
         words = unit_words(record)
-        assert words.startswith(f"AU4 L {px[0]:.1f} px ({size_of(px[0])}) 80%, AU7 L ")
-        assert words.endswith(", by rule negative")
+        assert words.startswith(f"AU4 left, {px[0]:.1f} px ({size_of(px[0])}) 80%; AU7 left, ")
+        assert words.endswith("; by rule negative")
         assert caption(record) == "positive 70%"
+
+
+def test_a_final_event_keeps_where_the_crop_went_for_pictures() -> None:
+    for event in events(moved=False):
+        if event.status == "final":
+            assert event.flow.shape == (BLOCKS, BLOCKS, 2)
+            assert "flow" not in event.to_json()
+        else:
+            assert event.flow is None
 
 
 def test_without_heads_nothing_is_said_of_it() -> None:

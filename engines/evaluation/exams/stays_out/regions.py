@@ -9,6 +9,7 @@ import numpy as np
 from ....data.generator.actions import Field, Geometry
 from ....data.generator.basis import dense
 from ....data.generator.timeline import Source
+from ....units.places import PLACES
 from .registration import Floats
 
 TAPER = 1.7  # times the reach: where a region ends; it is whole up to its reach
@@ -34,13 +35,18 @@ class Region:
     speech: bool = True
 
 
+def _region(name: str, mouth: bool) -> Region:
+    place = PLACES[name]
+    return Region(name, place.points, place.across, place.down, mouth)
+
+
 REGIONS = (
-    Region("brow", {"L": (336, 285, 296, 334), "R": (107, 55, 66, 105)}, 2.0, 1.3, False, False),
-    Region("eye", {"L": (374, 386, 263), "R": (145, 159, 33)}, 1.5, 0.9, False),
-    Region("nose-cheek", {"L": (358, 423, 425), "R": (129, 203, 205)}, 1.5, 1.5, False),
-    Region("mouth corner", {"L": (291, 287), "R": (61, 57)}, 1.4, 1.2, True),
-    Region("lips", {"": (13, 14, 0, 17)}, 1.9, 1.0, True),
-    Region("chin", {"": (199, 200, 18)}, 2.0, 1.1, True),
+    _region("brow", mouth=False),
+    _region("eye", mouth=False),
+    _region("nose-cheek", mouth=False),
+    _region("mouth corner", mouth=True),
+    _region("lips", mouth=True),
+    _region("chin", mouth=True),
 )
 
 
