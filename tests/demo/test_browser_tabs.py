@@ -18,6 +18,24 @@ BADGE = """(hz) => {
   view.measure(hz, 1, 1);
   return [view.badge.dataset.level, view.badge.innerText];
 }"""
+# What is drawn of one region and one arrow in a picture of twice the frame's size, as the columns
+# and rows that it spans.
+MOVED = """(asked) => {
+  view.arrows.checked = asked;
+  view.resize(view.picture.width + 2, 100);
+  const polygon = [[10, 10], [20, 10], [20, 20], [10, 20]];
+  view.moved({ region: [polygon], arrows: [[5, 30, 25, 30]] }, 2, { status: "final", label: "" });
+  const { width, height } = view.picture, seen = [];
+  const { data } = view.pen.getImageData(0, 0, width, height);
+  for (let i = 3; i < data.length; i += 4) {
+    if (data[i]) seen.push([((i - 3) / 4) % width, Math.floor((i - 3) / 4 / width)]);
+  }
+  const span = (axis) => {
+    const at = seen.map((pixel) => pixel[axis]);
+    return [Math.min(...at), Math.max(...at)];
+  };
+  return [...span(0), ...span(1)];
+}"""
 # The video at its beginning and paused; window.went is where it goes next. An earlier seek may end
 # late: 0 is no move.
 REWOUND = """new Promise((done) => {
@@ -100,6 +118,16 @@ def test_the_badge_says_when_the_rate_is_too_low_or_gone(url, browser, open_page
     assert page.evaluate("view.badge.hidden")
 
 
+def test_the_region_that_moved_is_outlined_and_arrows_only_where_the_box_is_ticked(
+    url, browser, open_page
+):
+    page = open_page(browser, url)
+    page.evaluate(VIEW)
+    assert not page.evaluate("view.arrows.checked")
+    assert page.evaluate(MOVED, False) == pytest.approx([20, 40, 20, 40], abs=2)
+    assert page.evaluate(MOVED, True) == pytest.approx([10, 50, 20, 65], abs=4)
+
+
 def test_everything_can_be_reached_by_keyboard_and_has_a_name(url, browser, open_page):
     page = open_page(browser, url)
     nameless = page.evaluate(
@@ -110,14 +138,14 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(url, browser, open
     )
     assert nameless == []
     reached = set()
-    for _ in range(12):
+    for _ in range(13):
         page.keyboard.press("Tab")
         reached.add(
             page.evaluate(
                 "document.activeElement.dataset.do ?? document.activeElement.dataset.set ?? ''"
             )
         )
-    assert {"start", "camera", "mirror", "threshold"} <= reached
+    assert {"start", "camera", "mirror", "arrows", "threshold"} <= reached
     page.get_by_role("tab", name="Analyse").click()
     assert (
         page.locator(".ms-table th[scope=col]").count() == page.locator(".ms-table th").count() == 6
