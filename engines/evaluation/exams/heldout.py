@@ -132,8 +132,7 @@ def _summary(column: Column, side: int) -> dict[str, Any]:
         if one.recognizer_spec is not None:
             labels = one.recognizer_spec.labels
             figures = recognition_figures(recognized, labels)
-            if one.recognizer_spec.units:
-                moved = [hit.movement for hit in recognized if hit.movement is not None]
-                figures["movement"] = movement_figures(moved, one.recognizer_spec)
+            moved = [hit.movement for hit in recognized if hit.movement is not None]
+            figures["movement"] = movement_figures(moved, one.recognizer_spec)
             summary["recognition"][str(len(labels))] = figures
     return summary

@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...alignment.displacement import block_flow
 from ...specs import SIDES, RecognizerSpec
+from ...units.flow_region import FlowRegion, region_of_flow
+from ...units.places import PLACES
 from ...units.reading import unit_scores
 from ...units.truth import Moved, moved_in
 from ..unit_metrics import (
@@ -37,21 +40,29 @@ class MovementResult:
     """What a recogniser says moved in one hit, and what did.
 
     outputs: as of `movement_tensors`. cluster: what figures are resampled by, as of a `Recording`.
+    by_flow: what the optical flow says, from the clip's first crop to that of the most intensity.
     """
 
     outputs: Mapping[str, NDArray[Any]]
     truth: Moved
+    by_flow: FlowRegion
     cluster: str = ""
 
 
 def movement_of_hit(
-    result: SpottingResult, truth: int, outputs: Mapping[str, NDArray[Any]], spec: RecognizerSpec
+    result: SpottingResult,
+    truth: int,
+    clip: NDArray[np.uint8],
+    outputs: Mapping[str, NDArray[Any]],
+    spec: RecognizerSpec,
 ) -> MovementResult:
-    """The result of the hit on ME `truth`; outputs: of its clip, in a batch of one."""
+    """The result of the hit on ME `truth`; outputs: of its clip (N, 3, S, S), in a batch of one."""
     movement = result.recording.micros()[truth]
     kept = {one.name: outputs[one.name][0].copy() for one in spec.movement_tensors()}
     moved = moved_in(dataclasses.asdict(movement))
-    return MovementResult(kept, moved, result.recording.cluster)
+    apex = int(outputs["intensity"][0].argmax())
+    by_flow = region_of_flow(block_flow(clip[0], clip[apex]))
+    return MovementResult(kept, moved, by_flow, result.recording.cluster)
 
 
 def known_units(
@@ -88,25 +99,29 @@ def movement_figures(results: Sequence[MovementResult], spec: RecognizerSpec) ->
     of which a constant answer has one over the number of classes. `px`: of whole movements.
     `sure`: how many scores of units lie in `unit_metrics.SURE`, and the share that moved. Scores
     are those that are told (`units.reading`). `intervals` has those of the figures by name.
+    `by_flow` has what the optical flow alone says of regions and sides (`units.flow_region`), and
+    is all that there is of weights that do not say what moved.
     """
+    found = {"hits": len(results), "by_flow": _by_flow(results)}
+    if not spec.units:
+        return found
     known, probabilities, there = known_units(results, spec)
     clusters = [one.cluster for one in known]
     scores = unit_scores(probabilities, spec)
     told = scores >= spec.unit_floor
-    sides = [one.truth.side for one in results]
-    regions = [one.truth.region for one in results]
     figures = {
         "f1": _Figure(lambda rows: mean_f1(told[rows], there[rows]), clusters),
         "unit_side": _unit_sides(known, spec),
-        "side": _accuracy(results, "side", sides, SIDES),
-        "region": _accuracy(results, "regions", regions, spec.regions),
+        "side": _sides([_best(one, "side", SIDES) for one in results], results),
+        "region": _regions(
+            [_best(one, "regions", spec.regions) for one in results], results, spec.regions
+        ),
         "px_spearman": _displacements(results, 0),
         "px_median_error": _displacements(results, 1),
         "sure": _Figure(lambda rows: sure(scores[rows], there[rows])[1], clusters),
     }
     values = {name: figure.value for name, figure in figures.items()}
-    return {
-        "hits": len(results),
+    return found | {
         "known": len(known),
         "f1": values["f1"],
         "constant": _rounded(constant_f1(there)),
@@ -143,15 +158,40 @@ def _unit_sides(known: Sequence[MovementResult], spec: RecognizerSpec) -> _Figur
     return _balanced(found)
 
 
-def _accuracy(
-    results: Sequence[MovementResult], output: str, truths: Sequence[str], names: Sequence[str]
+def _by_flow(results: Sequence[MovementResult]) -> dict[str, Any]:
+    """Balanced accuracies of region and side by the optical flow, and their intervals."""
+    figures = {
+        "region": _regions([one.by_flow.name for one in results], results, tuple(PLACES)),
+        "side": _sides([one.by_flow.side for one in results], results),
+    }
+    values: dict[str, Any] = {name: figure.value for name, figure in figures.items()}
+    return values | {"intervals": {name: figure.interval for name, figure in figures.items()}}
+
+
+def _best(one: MovementResult, output: str, names: Sequence[str]) -> str:
+    return names[int(one.outputs[output].argmax())]
+
+
+def _regions(
+    told: Sequence[str], results: Sequence[MovementResult], names: Sequence[str]
 ) -> _Figure:
-    """Balanced accuracy of one output over the hits whose truth is among `names`."""
+    """Balanced accuracy of the regions told in the hits whose region is among `names`."""
     return _balanced(
         [
-            (int(one.outputs[output].argmax()), names.index(truth), one.cluster)
-            for one, truth in zip(results, truths, strict=True)
-            if truth in names
+            (names.index(region), names.index(one.truth.region), one.cluster)
+            for region, one in zip(told, results, strict=True)
+            if one.truth.region in names
+        ]
+    )
+
+
+def _sides(told: Sequence[str], results: Sequence[MovementResult]) -> _Figure:
+    """Balanced accuracy of the sides told in the hits whose side is known."""
+    return _balanced(
+        [
+            (SIDES.index(side), SIDES.index(one.truth.side), one.cluster)
+            for side, one in zip(told, results, strict=True)
+            if one.truth.side in SIDES
         ]
     )
 

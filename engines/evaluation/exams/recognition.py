@@ -35,7 +35,7 @@ class RecognitionResult:
     apex_error: |peak - apex| as a share of the found interval's length. true: rank correlation with
     the movement's true course, None where it is not kept. triangle: spearman, apex_error and true
     of a triangular curve, which rises to the middle of the interval and falls again. movement: what
-    moved, None where the weights do not say.
+    moved.
     """
 
     truth: int | None
@@ -60,12 +60,11 @@ def recognize_hit(
     assert engines.recognizer_spec is not None
     labels = engines.recognizer_spec.labels
     movement = result.recording.micros()[truth]
-    at, out = recognizer_outputs(result, found, engines)
+    at, clip = clip_of(result, found, engines)
+    out = engines.engine("recognizer")(clip=clip[None])
     probabilities = out["classes"][0].astype(np.float64)
     curve = out["intensity"][0].astype(np.float64)
-    moved: MovementResult | None = None
-    if engines.recognizer_spec.units:
-        moved = movement_of_hit(result, truth, out, engines.recognizer_spec)
+    moved = movement_of_hit(result, truth, clip, out, engines.recognizer_spec)
     mu = np.interp(at, (movement.onset_ns, movement.apex_ns, movement.offset_ns), (EPS, 1.0, EPS))
     label = movement.label(len(labels))
     length = max(at[-1] - at[0], 1.0)
@@ -93,10 +92,10 @@ def _rank_correlation(first: Floats, second: Floats) -> float:
     return float(np.nan_to_num(spearman(first, second)))
 
 
-def recognizer_outputs(
+def clip_of(
     result: SpottingResult, found: int, engines: EngineSet
-) -> tuple[Floats, dict[str, Any]]:
-    """Times (N,) in ns of a found interval, and the recogniser's outputs for it by name.
+) -> tuple[Floats, NDArray[np.uint8]]:
+    """Times (N,) in ns of a found interval, and the recogniser's clip (N, 3, S, S) of it.
 
     As in the stream (realtime/session.py): of the crops that it keeps, those nearest to N even
     positions are taken.
@@ -107,7 +106,7 @@ def recognizer_outputs(
     at = positions(result, found, engines.recognizer_spec.frames, grid_hz)
     kept = thin(recording.times_ns, grid_hz)
     clip = recording.crops[kept[nearest_frames(recording.times_ns[kept], at)]]
-    return at, engines.engine("recognizer")(clip=np.ascontiguousarray(clip)[None])
+    return at, np.ascontiguousarray(clip)
 
 
 def positions(result: SpottingResult, found: int, frames: int, grid_hz: int) -> Floats:

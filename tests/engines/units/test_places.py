@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import av
 import numpy as np
 import pytest
 
-from microspot.engines.alignment.aligner import MediaPipeAligner
 from microspot.engines.alignment.face_template import MESH_WIDTH_CM, face_to_crop, template_px
+from microspot.engines.data.faces import FaceAsset
 from microspot.engines.data.generator.sites import MOUTH, REGION_OF, REGIONS
 from microspot.engines.units.places import PLACES, block_places, outlines
-from microspot.realtime.sources.synthetic_clip import NEUTRAL_FRAME, SAMPLE_HZ, sample_clip
 
 SIDE = 112
 NEAR_CM = 0.6  # a face differs from the mean one
@@ -22,16 +20,8 @@ def test_every_region_of_the_generator_has_a_place() -> None:
     assert {name for name, place in PLACES.items() if not place.paired} < set(MOUTH)
 
 
-def test_the_middles_are_those_of_the_points_on_a_face() -> None:
-    with av.open(str(sample_clip())) as file:
-        file.seek(int(NEUTRAL_FRAME / SAMPLE_HZ * av.time_base))
-        image = next(
-            frame.to_ndarray(format="bgr24")
-            for frame in file.decode(video=0)
-            if frame.time >= NEUTRAL_FRAME / SAMPLE_HZ - 1e-6
-        )
-    with MediaPipeAligner() as aligner:
-        (mesh,) = aligner.landmarks(image)
+def test_the_middles_are_those_of_the_points_on_a_face(face: FaceAsset) -> None:
+    mesh = face.landmarks
     crop = face_to_crop(mesh, SIDE).apply(mesh[:, :2])
     px_per_cm = np.ptp(template_px(np.array([[0, 0], [1 / MESH_WIDTH_CM, 0]]), SIDE)[:, 0])
     for name, place in PLACES.items():

@@ -21,7 +21,7 @@ from ....data.generator.motion import strengths_at
 from ....data.generator.timeline import Action
 from ....runtime.engine import EngineSet
 from ..movement import MovementResult, movement_of_hit
-from ..recognition import recognizer_outputs
+from ..recognition import clip_of
 from ..recordings import Recording, SpottingResult
 from ..segments import examine_segments, segments
 from .warp import Warp
@@ -129,8 +129,9 @@ def told(
     for part, result in zip(segments(recording), results, strict=True):
         seen = replace(result, recording=part)  # with its pixels
         for index, truth in result.hits:
-            _, outputs = recognizer_outputs(seen, index, engines)
-            found.append(movement_of_hit(seen, truth, outputs, spec))
+            _, clip = clip_of(seen, index, engines)
+            outputs = engines.engine("recognizer")(clip=clip[None])
+            found.append(movement_of_hit(seen, truth, clip, outputs, spec))
     return tuple(found)
 
 

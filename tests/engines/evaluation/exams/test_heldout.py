@@ -20,9 +20,9 @@ from microspot.engines.errors import DataError, UsageError
 from microspot.engines.evaluation.exams.heldout import examine_heldout
 from microspot.engines.evaluation.exams.recognition import (
     RecognitionResult,
+    clip_of,
     recognition_figures,
     recognize_hit,
-    recognizer_outputs,
 )
 from microspot.engines.evaluation.exams.recordings import (
     Recording,
@@ -113,7 +113,10 @@ def test_a_found_interval_is_recognized_as_in_the_stream(seed: int) -> None:
         "x", np.array([c.captured_ns for c in crops]), np.stack([c.pixels for c in crops])
     )
     result = examine(recording, engines)
-    recognized = [recognizer_outputs(result, i, engines) for i in range(len(result.found))]
+    recognized = []
+    for i in range(len(result.found)):
+        times, clip = clip_of(result, i, engines)
+        recognized.append((times, engines.engine("recognizer")(clip=clip[None])))
     assert len(finals) > 3
     recognized.sort(key=lambda one: (one[0][0], one[0][-1]))
     for event, (times, outputs) in zip(finals, recognized, strict=True):
@@ -246,6 +249,7 @@ def test_all_columns_see_the_same_clips_and_a_shared_spotter_spots_once(faces: P
     hits = round(loose["recall"] * loose["truths"])
     assert {figures["hits"] for figures in loose["recognition"].values()} == {hits}
     assert tight["recognition"] == {}
+    assert {"hits", "by_flow"} == set(loose["recognition"]["3"]["movement"]), "without heads"
 
 
 def test_the_family_that_stays_out_takes_the_place_of_the_usual_mes(faces: Path) -> None:

@@ -46,6 +46,7 @@ from microspot.engines.loading import load_engines
 from microspot.engines.runtime.engine import EngineSet, FunctionEngine
 from microspot.engines.specs import RecognizerSpec
 from microspot.engines.units.displacement import crop_px
+from microspot.engines.units.flow_region import FlowRegion
 from microspot.engines.units.truth import Moved
 from microspot.realtime.sources.synthetic_clip import sample_clip
 from tests import fakes
@@ -302,7 +303,7 @@ def test_the_mean_over_persons_counts_each_person_once() -> None:
     said = [("a", frown, False)] * 3 + [("b", smile, False), ("c", smile, True)]
     plays = []
     for person, truth, seen in said:
-        moved = (MovementResult(outputs, truth, person),)
+        moved = (MovementResult(outputs, truth, FlowRegion("brow", "L"), person),)
         plays.append(Play(person, seen, "brow", 0.0, (), moved))
     found = row_movement([*plays, Play("d", False, "brow", 0.0, ())], spec)
     assert found["f1_by_person"] == {"a": 1.0, "b": 0.0, "d": None}
