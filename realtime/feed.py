@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from microspot.engines.alignment.aligner import Aligner, Face, Refused
 from microspot.engines.alignment.bridge import Bridge
@@ -184,7 +184,7 @@ class Feed:
             self._backwards = 0
             if self._shift_ns == 0:
                 return frame
-            return Frame(frame.source, frame.index, captured_ns, frame.image)
+            return replace(frame, captured_ns=captured_ns)
         self._backwards += 1
         if self._backwards < self._settings.clock_reset_frames:
             return None

@@ -32,10 +32,12 @@ from .records import (
     DropCause,
     Event,
     Frame,
+    FrameTime,
     Gap,
     PersonalState,
     SourceState,
     SourceWarning,
+    TickScores,
     View,
 )
 from .session import Session
@@ -70,7 +72,9 @@ class SourceEnd:
     face_seen: bool = False
 
 
-Record = Event | Gap | PersonalState | SourceState | SourceWarning | SourceEnd
+# What `run` gives for every frame where `wants_frames` is set.
+FrameRecord = FrameTime | TickScores
+Record = Event | Gap | PersonalState | SourceState | SourceWarning | SourceEnd | FrameRecord
 
 
 def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
@@ -83,8 +87,9 @@ class Pipeline:
 
     Records come in the order of decision. While the pipeline is open OpenCV uses one thread.
     aligner: makes the aligner of each source; draw: called with every frame and the views of its
-    faces; seconds: stream time after which every source ends. Raises UsageError for sources of
-    equal names.
+    faces; seconds: stream time after which every source ends. Where `wants_frames` is set before
+    `run`, every frame gives a FrameTime and every decided tick of a face TickScores, before the
+    events that they bring. Raises UsageError for sources of equal names.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class Pipeline:
         self.engines = engines
         self.meter = Meter()
         self.draw = draw
+        self.wants_frames = False
         self._engine = self.meter.wrap(engines.engine)
         self._limit_ns = None if seconds is None else int(seconds * 1e9)
         self._ready = threading.Event()
@@ -177,6 +183,7 @@ class Pipeline:
             "backend": self.engines.backend,
             "why": self.engines.backend_reason,
             "grid_hz": self.engines.spotter.grid_hz,
+            "windows": list(self._spec.windows),
             "latency_ticks": latency(self._spec, self.settings.hop),
         }
 
@@ -203,7 +210,9 @@ class Pipeline:
             for session_steps in self._steps(run, item):
                 owners.append(run)
                 steps.append(session_steps)
-        for run, events in zip(owners, run_batched(steps, self._engine), strict=True):
+        found = run_batched(steps, self._engine)
+        yield from self._frame_records(items)
+        for run, events in zip(owners, found, strict=True):
             run.count_final(events)
             yield from events
         for run, item in items:
@@ -221,6 +230,12 @@ class Pipeline:
                 elif isinstance(item, SourceState):
                     run.count_state(item)
                 yield item
+
+    def _frame_records(self, items: list[tuple[SourceRun, Item]]) -> Iterator[FrameRecord]:
+        """Times of frames and scores of ticks, if they are wanted."""
+        if self.wants_frames:
+            for run, item in items:
+                yield from run.frame_records(item)
 
     def _limited(self, run: SourceRun, item: Item) -> Item:
         """The item, or End where its frame lies beyond the time limit."""

@@ -8,6 +8,7 @@ source's frames from 0.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -80,12 +81,17 @@ def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One image of a source. `image` is HxWx3 BGR."""
+    """One image of a source. `image` is HxWx3 BGR.
+
+    host_ns: when it was taken, on the host's monotonic clock (`time.monotonic_ns`); None where the
+    source has no such time, as a file that is not played in real time.
+    """
 
     source: str
     index: int
     captured_ns: int
     image: Pixels
+    host_ns: int | None = None
 
     def __post_init__(self) -> None:
         _expect("Frame.image", self.image, np.uint8, (None, None, 3))
@@ -291,6 +297,89 @@ class PersonalState:
             "seen_s": round(self.seen_s, 3),
             "peaks": self.peaks,
             "learning": self.learning,
+        }
+
+
+@dataclass(frozen=True)
+class FrameTime:
+    """When a frame was taken: its stream time, and that on the host's monotonic clock.
+
+    Of a source without a time on the host's clock `host_ns` goes on from its first frame.
+    """
+
+    source: str
+    index: int
+    captured_ns: int
+    host_ns: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The `frame` record, which only sinks with `wants_frames` get."""
+        return {
+            "type": "frame",
+            "source": self.source,
+            "frame": self.index,
+            "at_s": _seconds(self.captured_ns),
+            "host_s": _seconds(self.host_ns),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class TickScores:
+    """The scores of one face at one tick.
+
+    at_ns: when the frame of the tick was taken, or the tick's own time between two frames;
+    scores (M,): probabilities of the windows whose last tick it is, refined: the best refined score
+    of these, NaN where there is none; quality: of the face, 0 to 1.
+    """
+
+    source: str
+    face: int
+    at_ns: int
+    scores: NDArray[np.float32]
+    refined: float
+    quality: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The `scores` record, which only sinks with `wants_frames` get; null where no score is."""
+        return {
+            "type": "scores",
+            "source": self.source,
+            "face": self.face,
+            "at_s": _seconds(self.at_ns),
+            "scores": [_score(value) for value in self.scores.tolist()],
+            "refined": _score(self.refined),
+            "quality": _score(self.quality),
+        }
+
+
+def _score(value: float) -> float | None:
+    """A score rounded for a record, None for NaN."""
+    return None if math.isnan(value) else round(value, 4)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A stimulus marker at a time of a source's stream.
+
+    name: of the stream of markers that it came in; value: what was sent; frame: index of the frame
+    nearest in time.
+    """
+
+    source: str
+    name: str
+    value: str
+    at_ns: int
+    frame: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The `marker` JSON line of the command contract."""
+        return {
+            "type": "marker",
+            "source": self.source,
+            "name": self.name,
+            "value": self.value,
+            "at_s": _seconds(self.at_ns),
+            "frame": self.frame,
         }
 
 

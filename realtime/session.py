@@ -20,7 +20,7 @@ from microspot.engines.text.redaction import printable
 
 from .config import Settings
 from .overlay.event_text import face_small
-from .records import Crop, Event, PersonalState, Pixels, View
+from .records import Crop, Event, PersonalState, Pixels, TickScores, View
 from .spotting.batching import InferenceRequest, InferenceSteps, run_batched
 from .spotting.event_builder import EventBuilder
 from .spotting.gil_copy import concatenate
@@ -78,6 +78,7 @@ class Session:
             self.settings,
         )
         self._history: deque[Floats32] = deque(maxlen=capacity)  # scores and best refined score
+        self._scored: deque[TickScores] = deque(maxlen=capacity)  # not taken yet
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self.reset()
 
@@ -118,6 +119,7 @@ class Session:
         self._nuisances.clear()
         self._history.clear()
         self._pending: list[Floats32] = []  # features of ticks that are not scored yet
+        self._undecided: deque[tuple[int, float]] = deque()  # time and quality of such ticks
         self._previous: Floats32 | None = None  # feature of the crop before
         self._last: Crop | None = None
         self._decided_ticks = 0  # ticks whose windows have been decided
@@ -127,7 +129,7 @@ class Session:
         placements = self._grid.place(crop.captured_ns)  # raises before anything is stored
         self._store(crop)
         feature = yield from self._encode()
-        self._place(feature, placements)
+        self._place(feature, placements, crop)
         scored = len(self._pending) - len(self._pending) % self.settings.hop
         return (yield from self._score(scored))
 
@@ -166,7 +168,7 @@ class Session:
         concatenate([self._crops[index] for index in indices], out=self._encoder_input[0])
         return self._encoder_input
 
-    def _place(self, feature: Floats32, placements: list[Placement]) -> None:
+    def _place(self, feature: Floats32, placements: list[Placement], crop: Crop) -> None:
         """The features of the ticks that the newest crop decides, interpolated in time."""
         previous = feature if self._previous is None else self._previous
         for placement in placements:
@@ -174,6 +176,9 @@ class Session:
             column = feature if weight == 1 else (1 - weight) * previous + weight * feature
             self._features.append(column)
             self._pending.append(column)
+            is_crop = weight == 1
+            at_ns = crop.captured_ns if is_crop else self._grid.time(placement.tick)
+            self._undecided.append((at_ns, crop.quality))
         self._previous = feature
 
     def _score(self, ticks: int) -> InferenceSteps[list[Event]]:
@@ -197,6 +202,7 @@ class Session:
                 ending_here = self._personal.admit(ending_here, scores.values[:, column])
                 best = max((candidate.score for candidate in ending_here), default=np.nan)
                 self._history.append(np.append(scores.values[:, column], np.float32(best)))
+                self._keep_scores()
                 self._decided_ticks = end + 1
             events += yield from self._announce(self._nms.push(end, ending_here))
         return events
@@ -209,6 +215,19 @@ class Session:
             events.append(event)
             self._keep_for_view(event)
         return events
+
+    def _keep_scores(self) -> None:
+        """Keep the newest column of the history, with its time, for who takes it."""
+        at_ns, quality = self._undecided.popleft()
+        column = self._history[-1]
+        taken = TickScores(self.source, self.face, at_ns, column[:-1], float(column[-1]), quality)
+        self._scored.append(taken)
+
+    def take_scores(self) -> list[TickScores]:
+        """The scores of the ticks decided since the last call, at most `ring_ticks`, in order."""
+        taken = list(self._scored)
+        self._scored.clear()
+        return taken
 
     def _keep_for_view(self, event: Event) -> None:
         kept = [other for other in self._events if other.id != event.id]

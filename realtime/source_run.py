@@ -12,7 +12,7 @@ import numpy as np
 from microspot.engines.alignment.aligner import Refused, Rejection
 from microspot.engines.specs import SpotterSpec
 
-from .feed import Feed, Sighting
+from .feed import Feed, Item, Sighting
 from .meter import DECISION_S, LATENCY_S, Histogram, Rate, SourceFigures
 from .overlay.event_text import face_small
 from .records import (
@@ -20,9 +20,11 @@ from .records import (
     DropCause,
     Event,
     Frame,
+    FrameTime,
     Gap,
     PersonalState,
     SourceState,
+    TickScores,
     View,
 )
 from .session import Session
@@ -39,7 +41,8 @@ class SourceRun:
     outage that is not over; now_ns: time of the newest frame; told: how many `threshold` records of
     a face there were; gaps: outages by reason; connections: how often a live source was there;
     state: what it does now; processed: when frames were done with, on the host's clock; latency,
-    decision_delay: as SourceFigures has them.
+    decision_delay: as SourceFigures has them; began_ns: the host's time of stream time 0 where the
+    source gives no host times.
     """
 
     feed: Feed
@@ -57,6 +60,7 @@ class SourceRun:
     processed: Rate = field(default_factory=Rate)
     latency: Histogram = field(default_factory=lambda: Histogram(LATENCY_S))
     decision_delay: Histogram = field(default_factory=lambda: Histogram(DECISION_S))
+    began_ns: int | None = None
     now_ns: int = 0
     over: bool = False
     time_limit_reached: bool = False  # ended by `seconds`, not by the source
@@ -96,6 +100,23 @@ class SourceRun:
             now_ns = time.monotonic_ns()
             self.processed.add(now_ns)
             self.latency.add((now_ns - sighting.arrived_ns) / 1e9)
+
+    def frame_records(self, item: Item) -> list[FrameTime | TickScores]:
+        """The time of an item's frame, then the scores decided since the last call, by face."""
+        records: list[FrameTime | TickScores] = []
+        if isinstance(item, Sighting) and item.dropped != DropCause.NOT_RISING:
+            records.append(self._frame_time(item.frame))
+        for _, session in sorted(self.sessions.items()):
+            records += session.take_scores()
+        return records
+
+    def _frame_time(self, frame: Frame) -> FrameTime:
+        host_ns = frame.host_ns
+        if host_ns is None:
+            if self.began_ns is None:
+                self.began_ns = time.monotonic_ns() - frame.captured_ns
+            host_ns = self.began_ns + frame.captured_ns
+        return FrameTime(frame.source, frame.index, frame.captured_ns, host_ns)
 
     def due_states(self) -> list[PersonalState]:
         """The faces' own thresholds that are told now: after the warm-up, and every minute."""

@@ -24,8 +24,20 @@ from microspot.engines.text.redaction import shown
 from .config import Settings
 from .errors import MicrospotError, SourceError
 from .meter import Figures
+from .markers.placement import MarkerInput, MarkerPlacement
 from .pipeline import Draw, Pipeline, Record, SourceEnd
-from .records import Event, Frame, Gap, PersonalState, SourceState, SourceWarning, View
+from .records import (
+    Event,
+    Frame,
+    FrameTime,
+    Gap,
+    Marker,
+    PersonalState,
+    SourceState,
+    SourceWarning,
+    TickScores,
+    View,
+)
 from .sinks.base import Sink, announce
 from .sources.open import Source
 
@@ -42,6 +54,7 @@ class RecordSource(Protocol):
     """What gives records: a Pipeline or a ProcessGroup."""
 
     draw: Draw | None
+    wants_frames: bool
 
     def describe(self) -> dict[str, Any]:
         """The `start` record."""
@@ -66,24 +79,32 @@ def watch(
     settings: Settings,
     *,
     seconds: float | None = None,
+    markers: MarkerInput | None = None,
 ) -> Outcome:
     """Run until every source ends or an interruption; write every record to the sinks.
 
-    seconds: stream time after which every source ends. Raises what the first sink to fail raised.
+    seconds: stream time after which every source ends; markers: where stimulus markers come from
+    (`markers.open.open_markers`), closed by this. Raises what the first sink to fail raised.
     """
     with Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
-        return follow(pipeline, sinks)
+        return follow(pipeline, sinks, markers)
 
 
-def follow(records: RecordSource, sinks: Sequence[Sink]) -> Outcome:
+def follow(
+    records: RecordSource, sinks: Sequence[Sink], markers: MarkerInput | None = None
+) -> Outcome:
     """The same as `watch` for a Pipeline or a ProcessGroup that is open already."""
     working = _WorkingSinks(sinks, records.stop)
     records.draw = working.draw if any(sink.draws for sink in sinks) else None
+    records.wants_frames = markers is not None or any(sink.wants_frames for sink in sinks)
+    placed = MarkerPlacement(markers)
     warnings: list[str] = []
     errors: list[MicrospotError] = []
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
+        if markers is not None:
+            stack.enter_context(markers)
         announce(sinks)
         for sink in sinks:
             if sink.measures:
@@ -92,12 +113,14 @@ def follow(records: RecordSource, sinks: Sequence[Sink]) -> Outcome:
         working.raise_failure()
         try:
             with _interrupts(records.stop) as interrupts:
-                _deliver(records.run(), working, warnings, errors)
+                _deliver(placed.among(records.run()), working, warnings, errors)
         except KeyboardInterrupt:  # a window was closed
             interrupts.append(signal.SIGINT)
-            _deliver(records.finish(), working, warnings, errors)
+            _deliver(placed.among(records.finish()), working, warnings, errors)
         working.raise_failure()
     warnings += [shown(sink.remark) for sink in sinks if sink.remark]
+    if markers is not None and markers.remark:
+        warnings.append(shown(markers.remark))
     warnings += [str(error) for error in errors]
     if interrupts:
         return Outcome(INTERRUPTED, tuple(warnings))
@@ -175,7 +198,7 @@ def _interrupts(stop: Callable[[], None]) -> Iterator[list[int]]:
 
 
 def _deliver(
-    records: Iterable[Record],
+    records: Iterable[Record | Marker],
     sinks: _WorkingSinks,
     warnings: list[str],
     errors: list[MicrospotError],
@@ -204,9 +227,9 @@ def _no_face_warning(end: SourceEnd) -> str:
     )
 
 
-def to_json(record: Record) -> dict[str, Any]:
+def to_json(record: Record | Marker) -> dict[str, Any]:
     """The JSON line of a record of the command contract, key `type` first."""
-    if isinstance(record, Event | PersonalState):
+    if isinstance(record, Event | PersonalState | FrameTime | TickScores | Marker):
         return record.to_json()
     if isinstance(record, Gap):
         return {

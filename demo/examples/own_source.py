@@ -34,7 +34,7 @@ class Mirrored:
         for frame in self.source:
             if isinstance(frame, Frame):
                 image = frame.image[:, ::-1].copy()  # HxWx3 uint8 BGR
-                yield Frame(self.name, frame.index, frame.captured_ns, image)
+                yield Frame(self.name, frame.index, frame.captured_ns, image, frame.host_ns)
 
     def close(self) -> None:
         """End the iteration; may come from another thread."""

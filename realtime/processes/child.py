@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,13 @@ class Drawing:
     views: list[View]
 
 
+class Wishes(NamedTuple):
+    """What the parent wants besides events: drawings, and records of every frame."""
+
+    draws: bool
+    frames: bool
+
+
 def run_child(
     pipe: Connection[Any, Any],
     openers: dict[str, OpenSource],
@@ -51,9 +58,9 @@ def run_child(
 ) -> None:
     """Open the sources, run a pipeline over them and send its records.
 
-    The messages through `pipe` are: the `start` record; from the parent, whether to draw; then
-    records, Drawings and Figures, or an exception. The run ends with its sources, with the parent's
-    next message, with the pipe, or by SIGTERM; in each case the open segments are ended in order.
+    The messages through `pipe` are: the `start` record; from the parent, its Wishes; then records,
+    Drawings and Figures, or an exception. The run ends with its sources, with the parent's next
+    message, with the pipe, or by SIGTERM; in each case the open segments are ended in order.
     """
     for number in ENDINGS:
         signal.signal(number, signal.SIG_IGN)  # also where the parent was not in its main thread
@@ -79,11 +86,12 @@ def _opened(openers: dict[str, OpenSource]) -> list[Source]:
 
 def _run(pipeline: Pipeline, pipe: Connection[Any, Any]) -> None:
     try:
-        draws = pipe.recv()
+        wishes = pipe.recv()
     except EOFError:
         return
     outlet = Outlet(pipe)
-    pipeline.draw = DrawingSender(outlet) if draws else None
+    pipeline.draw = DrawingSender(outlet) if wishes.draws else None
+    pipeline.wants_frames = wishes.frames
     threading.Thread(target=_stop_on_message, args=(pipe, pipeline), daemon=True).start()
     threading.Thread(target=_send_figures, args=(outlet, pipeline), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: pipeline.stop())

@@ -34,7 +34,7 @@ from ..errors import EngineError, UsageError
 from ..meter import Figures
 from ..pipeline import Draw, Record, SourceEnd
 from ..records import Event
-from .child import Drawing, LoadEngines, OpenSource, run_child
+from .child import Drawing, LoadEngines, OpenSource, Wishes, run_child
 
 POLL_S = 0.1  # how soon a request to stop is passed on
 STOP_S = 10.0  # for all records to come after it
@@ -74,10 +74,10 @@ class _Child:
             raise message
         return message
 
-    def send(self, draws: bool | None) -> None:
-        """Send whether to draw; the second message, whatever it is, ends the run."""
+    def send(self, wishes: Wishes | None) -> None:
+        """Send what is wanted; the second message, whatever it is, ends the run."""
         with suppress(OSError):  # the child has ended, and `receive` says so
-            self.pipe.send(draws)
+            self.pipe.send(wishes)
 
     def why_ended(self) -> str:
         """How its process ended, in words."""
@@ -135,6 +135,7 @@ class ProcessGroup:
                 f"{len(openers)} sources in {count} processes: expected at least one of either"
             )
         self.draw: Draw | None = None
+        self.wants_frames = False
         self._openers = dict(openers)
         self._load_engines = load_engines
         self._settings = settings or Settings()
@@ -209,7 +210,7 @@ class ProcessGroup:
     def run(self) -> Iterator[Record]:
         """Every record, in the order in which they come, until all sources have ended."""
         for child in self._children:
-            child.send(self.draw is not None)
+            child.send(Wishes(self.draw is not None, self.wants_frames))
         deadline_s = math.inf
         while running := [child for child in self._children if child.open_sources]:
             if self._stopping and deadline_s == math.inf:

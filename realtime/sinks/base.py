@@ -16,21 +16,24 @@ from ..records import Frame, View
 
 JsonRecord = dict[str, Any]  # a JSON line of the command
 Write = Callable[[JsonRecord], None]
+OF_FRAMES = ("frame", "scores")  # records that come with every frame
 
 
 class Sink:
     """A context manager for the records of a run and, where `draws` is true, its frames.
 
     A sink of your own overrides `write`, `draw` or both. wants_provisional: whether provisional and
-    withdrawn events are written too; stores: whether what `write` has returned from is kept,
-    whatever happens to the program; tells: whether whoever reads the sink may take a final event
-    for stored, so that it is written after all others; measures: whether it wants the
-    figures of the run (see `observe`); note: what the people in front of the camera must be told of
-    this sink; notes: the notes of all sinks of the run, which its pictures show (see `announce`);
-    remark: what a person should know of it once it is closed.
+    withdrawn events are written too; wants_frames: whether `frame` and `scores` records are, which
+    come with every frame; stores: whether what `write` has returned from is kept, whatever happens
+    to the program; tells: whether whoever reads the sink may take a final event for stored, so that
+    it is written after all others; measures: whether it wants the figures of the run (see
+    `observe`); note: what the people in front of the camera must be told of this sink; notes: the
+    notes of all sinks of the run, which its pictures show (see `announce`); remark: what a person
+    should know of it once it is closed.
     """
 
     wants_provisional = False
+    wants_frames = False
     draws = False
     stores = False
     tells = False
@@ -40,8 +43,10 @@ class Sink:
     remark = ""
 
     def take(self, record: JsonRecord) -> None:
-        """Write a JSON-line record of the command, unless it is an event that is not wanted."""
+        """Write a JSON-line record of the command, unless it is one that is not wanted."""
         if record["type"] == "event" and record["status"] != "final" and not self.wants_provisional:
+            return
+        if record["type"] in OF_FRAMES and not self.wants_frames:
             return
         self.write(record)
 

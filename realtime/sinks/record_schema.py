@@ -52,6 +52,7 @@ class Start(TypedDict):
     backend: str
     why: str
     grid_hz: int
+    windows: Annotated[list[int], Field(description="window lengths of the scores, in ticks")]
     latency_ticks: dict[str, int]
 
 
@@ -138,6 +139,42 @@ class Threshold(TypedDict):
     learning: bool
 
 
+class Marker(TypedDict):
+    """A stimulus marker. name: of its stream; frame: nearest in time.
+
+    at_s is negative before the first frame.
+    """
+
+    type: Literal["marker"]
+    source: SourceName
+    name: str
+    value: str
+    at_s: Seconds
+    frame: Frame
+
+
+class FrameTime(TypedDict):
+    """When a frame was taken; for sinks that ask, in no output. host_s: on the host's clock."""
+
+    type: Literal["frame"]
+    source: SourceName
+    frame: Frame
+    at_s: Seconds
+    host_s: float
+
+
+class TickScores(TypedDict):
+    """Scores of a face at one tick, by window length; for sinks that ask, in no output."""
+
+    type: Literal["scores"]
+    source: SourceName
+    face: Face
+    at_s: Seconds
+    scores: list[Share | None]
+    refined: Share | None
+    quality: float | None
+
+
 class State(TypedDict):
     """What a live source is doing."""
 
@@ -168,9 +205,10 @@ class End(TypedDict):
     error: NotRequired[str]
 
 
-LINES = (Start, Event, Gap, Threshold, State, Warned, End)
+LINES = (Start, Event, Gap, Threshold, Marker, FrameTime, TickScores, State, Warned, End)
 Line = Annotated[
-    Start | Event | Gap | Threshold | State | Warned | End, Field(discriminator="type")
+    Start | Event | Gap | Threshold | Marker | FrameTime | TickScores | State | Warned | End,
+    Field(discriminator="type"),
 ]
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Line)
 

@@ -309,8 +309,9 @@ class LiveSource:
         self._last_ns = at_ns
         self._lost = False
         self._overload = False
+        taken_ns = None if recording else host_ns
         if recording and self._pace_recording:
-            self._pacer.wait(at_ns)
-        yield Frame(self.name, self._next_index - 1, at_ns, image)
+            taken_ns = self._pacer.wait(at_ns)
+        yield Frame(self.name, self._next_index - 1, at_ns, image, taken_ns)
         if warning := self._check.add(at_ns):
             yield SourceWarning(self.name, WarningKind.RATE, warning)

@@ -7,7 +7,7 @@ import time
 
 from microspot.engines.clips import SECOND_NS
 
-LATE_S = 1.0  # playback that falls this far behind continues from now instead of hurrying
+LATE_NS = SECOND_NS  # playback that falls so far behind continues from now instead of hurrying
 
 
 class Pacer:
@@ -15,14 +15,17 @@ class Pacer:
 
     def __init__(self, closed: threading.Event) -> None:
         self._closed = closed
-        self._start_s: float | None = None  # monotonic s of the recording's zero
+        self._start_ns: int | None = None  # monotonic ns of the recording's zero
 
-    def wait(self, at_ns: int) -> None:
-        """Sleep until the frame of stream time `at_ns` is due."""
-        at_s = at_ns / SECOND_NS
-        now_s = time.monotonic()
-        due_s = now_s if self._start_s is None else self._start_s + at_s
-        if now_s - due_s > LATE_S:
-            due_s = now_s
-        self._closed.wait(max(0.0, due_s - now_s))
-        self._start_s = due_s - at_s
+    def wait(self, at_ns: int) -> int:
+        """Sleep until the frame of stream time `at_ns` is due; returns when that is.
+
+        In ns of the host's monotonic clock.
+        """
+        now_ns = time.monotonic_ns()
+        due_ns = now_ns if self._start_ns is None else self._start_ns + at_ns
+        if now_ns - due_ns > LATE_NS:
+            due_ns = now_ns
+        self._closed.wait(max(0, due_ns - now_ns) / SECOND_NS)
+        self._start_ns = due_ns - at_ns
+        return due_ns

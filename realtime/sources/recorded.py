@@ -67,9 +67,8 @@ class RecordedSource(ABC):
             if first_ns is None:
                 first_ns = decoded.at_ns
             at_ns = decoded.at_ns - first_ns
-            if self.pace:
-                pacer.wait(at_ns)
-            yield Frame(self.name, index, at_ns, decoded.image)
+            host_ns = pacer.wait(at_ns) if self.pace else None
+            yield Frame(self.name, index, at_ns, decoded.image, host_ns)
             if warning := check.add(at_ns):
                 yield SourceWarning(self.name, WarningKind.RATE, warning)
         if self._closed.is_set():

@@ -26,7 +26,7 @@ from microspot.realtime.processes import plan
 from microspot.realtime.processes.child import DrawingSender
 from microspot.realtime.processes.group import ProcessGroup
 from microspot.realtime.processes.plan import process_count
-from microspot.realtime.records import Event, Frame
+from microspot.realtime.records import Event, Frame, FrameTime, TickScores
 from microspot.realtime.sources.open import open_among_others, open_source
 from microspot.realtime.watch import to_json
 from tests.children import children_of
@@ -143,6 +143,17 @@ def test_every_source_gives_the_records_it_gives_in_one_process(clips):
         assert as_written(found[name]) == as_written(expected[name])
     (lost,) = found["nowhere"]
     assert str(lost.error) == str(expected["nowhere"][0].error)
+
+
+def test_times_and_scores_of_every_frame_leave_their_process(clips):
+    with ProcessGroup(opened(clips), LOAD, count=2, seconds=1) as group:
+        group.wants_frames = True
+        found = by_source(group.run())
+    assert set(found) == set(clips)
+    for records in found.values():
+        times = [record for record in records if isinstance(record, FrameTime)]
+        assert [record.index for record in times] == list(range(records[-1].frames))
+        assert sum(isinstance(record, TickScores) for record in records) > HZ / 2
 
 
 def test_a_run_that_is_stopped_ends_every_source(clips):

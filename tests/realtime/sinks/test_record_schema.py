@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -15,10 +16,13 @@ from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import (
     ConnectionState,
     Event,
+    FrameTime,
     Gap,
+    Marker,
     PersonalState,
     SourceState,
     SourceWarning,
+    TickScores,
     WarningKind,
 )
 from microspot.realtime.sinks.record_schema import ADAPTER, FILE, LINES, VERSION, text
@@ -41,6 +45,9 @@ RECORDS = [
     Event("2", "cam", 1, "provisional", 0, 10**9, 0, 30, 0.5, 2 * 10**9),
     Gap("cam", None, 0, 10**9, "no face"),
     PersonalState("cam", 0, 10**9, 0.9, 1.0, 10.0, 3, False),
+    Marker("cam", "stimuli", "flash", -(10**9), 0),
+    FrameTime("cam", 30, 10**9, 10**15),
+    TickScores("cam", 0, 10**9, np.array([np.nan, 0.5], np.float32), np.nan, 0.9),
     *(SourceState("cam", state, "") for state in ConnectionState),
     *(SourceWarning("cam", kind, "") for kind in WarningKind),
     SourceEnd("cam", 30, 1, {"overload": 2}, None, {"no face": 3}),

@@ -52,8 +52,13 @@ def test_camera_that_does_not_exist_is_an_error() -> None:
 
 
 def test_camera_gives_its_frames_in_time() -> None:
+    began_ns = time.monotonic_ns()
     with open_source("0", fps=HZ, size=(64, 48), options=injected(steady)) as source:
         records = until(iter(source), lambda r: isinstance(r, Frame) and r.index == 60)
+    taken_ns = [frame.host_ns or 0 for frame in frames(records)]
+    assert began_ns < taken_ns[0] < taken_ns[-1] < time.monotonic_ns()
+    zeros = {at - frame.captured_ns for at, frame in zip(taken_ns, frames(records), strict=True)}
+    assert len(zeros) == 1
     assert [read_number(f.image) for f in frames(records)] == list(range(61))
     seconds = frames(records)[-1].captured_ns / 1e9
     assert 0.55 < seconds < 1.5
