@@ -15,10 +15,11 @@ from pathlib import Path
 from ..errors import DataError
 from .tables import number, read_rows
 
-__all__ = ["REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
+__all__ = ["MARKER", "REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
 
 REQUIRED = ("subject", "video", "onset", "apex", "offset", "type", "label")
 TYPES = ("micro", "macro")
+MARKER = "marker"  # the type of a row that is a stimulus, and no interval of a face
 WHOLE = re.compile(r"[+-]?\d+([.,]0?)?")  # as spreadsheets write whole numbers
 
 
@@ -44,8 +45,12 @@ class Interval:
 
 
 def read_table(path: Path) -> list[Interval]:
-    """Read a table; DataError names the file, the line and what is wrong there."""
-    return [_interval(path, line, row) for line, row in read_rows(path, REQUIRED)]
+    """Read a table; DataError names the file, the line and what is wrong there.
+
+    Rows of stimulus markers are left out.
+    """
+    rows = read_rows(path, REQUIRED)
+    return [_interval(path, line, row) for line, row in rows if row["type"].strip() != MARKER]
 
 
 def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:

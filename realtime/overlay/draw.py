@@ -50,13 +50,14 @@ def draw(
     notes: Sequence[str] = (),
     caveat: str = CAVEAT,
     arrows: bool = False,
+    markers: Sequence[tuple[int, str]] = (),
 ) -> Pixels:
     """A new HxWx3 BGR picture of `image` (HxWx3 BGR, unchanged) and of what is known of its faces.
 
     now_ns: stream time of `image`, by default the newest view's; notes: what the people filmed must
     know, such as "recording to overlay.mp4"; caveat: what a label does not prove; arrows: whether
-    the newest event shows how far each part of the face moved (`movement`). Height and width of the
-    picture are even.
+    the newest event shows how far each part of the face moved (`movement`); markers: stream times
+    in ns and texts of stimulus markers. Height and width of the picture are even.
     """
     times_ns = [view.now_ns for view in views]
     now = max([0 if now_ns is None else now_ns, *times_ns])
@@ -72,7 +73,7 @@ def draw(
     _video(canvas, stage, image, scale, shown, now, arrows)
     _notes(canvas, notes)
     _cards(canvas, stage.x1, shown, now)
-    timelines(canvas, Rectangle(0, VIDEO_HEIGHT, width, height), shown, now)
+    timelines(canvas, Rectangle(0, VIDEO_HEIGHT, width, height), shown, now, markers)
     footer = _footer(len(views) - len(shown), caveat)
     canvas.text(width - MARGIN, height - 8, footer, DIM, 11, align=1)
     return canvas.image

@@ -16,6 +16,7 @@ DIM: Color = (170, 160, 152)
 INK: Color = (242, 238, 234)
 PENDING: Color = (66, 228, 240)  # yellow
 WARN: Color = (0, 159, 230)  # orange
+MARKER: Color = (200, 170, 240)  # of stimulus markers; light red
 SHADOW: Color = (20, 16, 14)
 BEST_SCORE: Color = (205, 198, 192)
 # By a label's place in the label set.

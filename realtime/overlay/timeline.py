@@ -2,7 +2,7 @@
 
 A row shows the best score as a line with the refined scores as dots, the scores of the window
 lengths as a heat strip, and the intervals. Scores stand at the last tick of their window. Rows that
-are too low leave the line out.
+are too low leave the line out. Stimulus markers are lines through all rows.
 """
 
 from __future__ import annotations
@@ -20,19 +20,29 @@ from .canvas import Canvas, Rectangle
 from .cards import MARGIN
 from .event_text import caption
 from .movement import current_events
-from .palette import BEST_SCORE, DIM, INK, LANE, RULE, event_color
+from .palette import BEST_SCORE, DIM, INK, LANE, MARKER, RULE, event_color
 
 SHOWN_S = 8.0  # seconds shown
 GUTTER = 92.0  # points left of the rows
 AXIS = 40.0  # points below the rows
 CURVE_ROW = 80.0  # points of height from which a row has the line
+MARKER_TEXT = 24.0  # points to the next marker from which a marker has its text
 LANE_GAP = 5.0  # points between the parts of a row
 # Share of cividis at score 0; the rest is the lane's own colour, so that low scores stay quiet.
 HEAT_MIN_SHARE = 0.35
 
 
-def timelines(canvas: Canvas, area: Rectangle, views: Sequence[View], now_ns: int) -> None:
-    """Draw the last SHOWN_S seconds of every face, one row each, above a common axis."""
+def timelines(
+    canvas: Canvas,
+    area: Rectangle,
+    views: Sequence[View],
+    now_ns: int,
+    markers: Sequence[tuple[int, str]] = (),
+) -> None:
+    """Draw the last SHOWN_S seconds of every face, one row each, above a common axis.
+
+    markers: stream times in ns and texts.
+    """
     left = area.x0 + GUTTER
     right = area.x1 - MARGIN
     bottom = area.y1 - AXIS
@@ -42,6 +52,7 @@ def timelines(canvas: Canvas, area: Rectangle, views: Sequence[View], now_ns: in
         top = area.y0 + height * i / rows + 8
         row = Rectangle(left, top, right, area.y0 + height * (i + 1) / rows)
         _TimelineRow(canvas, row, now_ns).draw(views[i] if views else None, named=len(views) > 1)
+    _draw_markers(canvas, Rectangle(left, area.y0 + 8, right, bottom), now_ns, markers)
     for second in range(0, int(SHOWN_S) + 1, 2):
         x = right - (right - left) * second / SHOWN_S
         align = 0.5
@@ -51,6 +62,23 @@ def timelines(canvas: Canvas, area: Rectangle, views: Sequence[View], now_ns: in
             align = 0.0
         text = f"-{second} s" if second else "now"
         canvas.text(x, bottom + 13, text, DIM, 11, align=align)
+
+
+def _draw_markers(
+    canvas: Canvas, rows: Rectangle, now_ns: int, markers: Sequence[tuple[int, str]]
+) -> None:
+    """A line for each marker that is shown, its text to the right of it."""
+    ends = [rows.x1, *(_marker_x(rows, now_ns, at_ns) for at_ns, _ in reversed(markers))]
+    for (at_ns, text), end in zip(reversed(markers), ends, strict=False):
+        x = _marker_x(rows, now_ns, at_ns)
+        if rows.x0 <= x <= rows.x1:
+            canvas.rule(x, rows.y0, rows.y1, MARKER)
+            if end - x > MARKER_TEXT:
+                canvas.text(x + 4, rows.y0 + 11, text, MARKER, 11, width=end - x - 6)
+
+
+def _marker_x(rows: Rectangle, now_ns: int, at_ns: int) -> float:
+    return rows.x1 - (now_ns - at_ns) / (SHOWN_S * 1e9) * rows.width
 
 
 class _TimelineRow:

@@ -65,13 +65,15 @@ def page(records: list[JsonRecord]) -> str:
     """The report of a run's JSON-line records, of which events are final ones only."""
     start = next(record for record in records if record["type"] == "start")
     events = [record for record in records if record["type"] == "event"]
+    markers = [r for r in records if r["type"] == "marker" and r["at_s"] >= 0]
     gaps = joined(_gap(record) for record in records if record["type"] == "gap")
     frames = sum(record["frames"] for record in records if record["type"] == "end")
     names = ", ".join(source["source"] for source in start["sources"])
     title = html.escape(printable(names))
     event_ends_s = [event["emitted_s"] for event in events]
     gap_ends_s = [gap.stop_ns / 1e9 for gap in gaps]
-    end_s = max([1.0, *event_ends_s, *gap_ends_s])
+    marker_times_s = [marker["at_s"] for marker in markers]
+    end_s = max([1.0, *event_ends_s, *gap_ends_s, *marker_times_s])
     found = _count(len(events), "micro-expression")
     weights = html.escape(start["engines"])
     backend = html.escape(start["backend"])
@@ -81,8 +83,9 @@ def page(records: list[JsonRecord]) -> str:
         f"<title>microspot: {title}</title><style>{STYLE}</style><h1>{title}</h1>",
         f"<p>{found} in {frames} frames. Weights {weights}, backend {backend}, ",
         f"{start['grid_hz']} Hz.</p>",
-        _timeline(events, gaps, end_s),
+        _timeline(events, gaps, markers, end_s),
         _event_table(events),
+        _marker_list(markers),
         _gap_list(gaps),
         f"<p class=quiet>{CAVEAT}. Ask the person before you show this to others.</p></html>\n",
     ]
@@ -103,8 +106,10 @@ def css_color(event: JsonRecord) -> str:
     return COLORS[labels.index(event["label"]) % len(COLORS)]
 
 
-def _timeline(events: list[JsonRecord], gaps: list[Gap], end_s: float) -> str:
-    """An SVG of all gaps and events from 0 to `end_s` seconds."""
+def _timeline(
+    events: list[JsonRecord], gaps: list[Gap], markers: list[JsonRecord], end_s: float
+) -> str:
+    """An SVG of all gaps, events and markers from 0 to `end_s` seconds."""
 
     def bar(start_s: float, stop_s: float, fill: str, title: str, opacity: float) -> str:
         x = TIMELINE_WIDTH * start_s / end_s
@@ -123,6 +128,13 @@ def _timeline(events: list[JsonRecord], gaps: list[Gap], end_s: float) -> str:
         title = f"{name} at {event['onset_s']:.2f} s"
         bars.append(bar(event["onset_s"], event["offset_s"], css_color(event), title, 1))
     axis_y = TIMELINE_HEIGHT - 18
+    for marker in markers:
+        x = TIMELINE_WIDTH * marker["at_s"] / end_s
+        title = html.escape(f"marker {marker['value']} at {marker['at_s']:.2f} s")
+        bars.append(
+            f'<line x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{axis_y}" stroke="currentColor" '
+            f'stroke-width="1.5" stroke-dasharray="3 2"><title>{title}</title></line>'
+        )
     text = f'y="{TIMELINE_HEIGHT - 3}" font-size="12" fill="currentColor"'
     return (
         f'<svg viewBox="0 0 {TIMELINE_WIDTH} {TIMELINE_HEIGHT}" role="img" '
@@ -179,6 +191,14 @@ def _intensity_curve(event: JsonRecord) -> str:
         f'<polyline points="{" ".join(points)}" fill="none" stroke="{css_color(event)}" '
         'stroke-width="2"/></svg>'
     )
+
+
+def _marker_list(markers: list[JsonRecord]) -> str:
+    """A list of the stimulus markers; nothing without markers."""
+    if not markers:
+        return ""
+    items = [f"<li>{m['at_s']:.3f} s: {html.escape(m['value'])}</li>" for m in markers]
+    return f"<h2>Markers</h2><ul>{''.join(items)}</ul>"
 
 
 def _gap_list(gaps: list[Gap]) -> str:

@@ -170,7 +170,7 @@ class LiveTable(Sink):
 
 
 def _update_state(row: _SourceRow, record: dict[str, Any]) -> None:
-    """Take state and detail from a `state`, `warning`, `gap` or `end` record."""
+    """Take state and detail from a `state`, `warning`, `gap`, `marker` or `end` record."""
     if record["type"] == "state":
         row.state = record["state"]
         row.detail = record["detail"]
@@ -179,6 +179,8 @@ def _update_state(row: _SourceRow, record: dict[str, Any]) -> None:
         row.detail = record["detail"]
     elif record["type"] == "gap":
         row.detail = f"gap: {record['reason']}"
+    elif record["type"] == "marker":
+        row.detail = f"marker: {record['value']}"
     elif record["type"] == "end":
         drops = [f"{count} dropped: {cause}" for cause, count in record["drops"].items()]
         row.state = "ended"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from microspot.engines.data.annotations import MARKER
 from microspot.engines.data.tables import escaped
 
 from ..errors import DataError
@@ -102,12 +103,13 @@ class JsonLinesSink(Sink):
 
 
 class CsvSink(Sink):
-    """Final events in the one table format, with inclusive source frames.
+    """Final events and markers in the one table format, with inclusive source frames.
 
-    Type is micro, `video` the source's name. A camera knows faces, not people: without a name for
-    the subject, `subject` is empty for face 0 and the face's number for the others. `fps` is what
-    the `start` record says of the source, empty where it says nothing. Names that a spreadsheet
-    would take for formulas are escaped; `read_table` gives them back.
+    Type is micro or marker (a row of one frame, whose label is what was sent; none for a marker
+    from before the first frame), `video` the source's name. A camera knows faces, not people:
+    without a name for the subject, `subject` is empty for face 0 and the face's number for the
+    others. `fps` is what the `start` record says of the source, empty where it says nothing. Names
+    that a spreadsheet would take for formulas are escaped; `read_table` gives them back.
     """
 
     stores = True
@@ -122,7 +124,7 @@ class CsvSink(Sink):
             raise
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append a row where the record is an event."""
+        """Append a row where the record is an event or a marker."""
         if record["type"] == "start":
             self._fps = {entry["source"]: entry.get("fps", "") for entry in record["sources"]}
         if record["type"] == "event":
@@ -132,6 +134,10 @@ class CsvSink(Sink):
             fps = self._fps.get(source, "")
             values = [subject, source, *frames, "micro", record["label"], record["score"], fps]
             self._row(values)
+        if record["type"] == "marker" and record["at_s"] >= 0:
+            source = record["source"]
+            frames = [record["frame"]] * 3
+            self._row(["", source, *frames, MARKER, record["value"], "", self._fps.get(source, "")])
 
     def _row(self, values: Sequence[Any]) -> None:
         text = io.StringIO()

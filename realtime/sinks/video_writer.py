@@ -30,6 +30,7 @@ from ..errors import DataError, UsageError
 from ..overlay import draw
 from ..records import Frame, Pixels, View
 from .base import Sink, reason
+from .recent_markers import RecentMarkers
 from .run_log import RunLog
 
 TIME_BASE = Fraction(1, 90_000)  # the clock of MPEG; divides 24, 25, 30, 50 and 60 Hz
@@ -193,6 +194,7 @@ class VideoSink(Sink):
         self._arrows = arrows
         self._log = RunLog(path)
         self._writer = VideoWriter(path)
+        self._markers = RecentMarkers()
         self.note = f"recording to {printable(path.name)}"
         self.notes = (self.note,)
 
@@ -205,11 +207,17 @@ class VideoSink(Sink):
                 f"{name} shows one source, not {count}; name one source, or leave {name} out"
             )
         self._log.take(record)
+        self._markers.take(record)
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Append the overlay of a frame."""
         image = draw.draw(
-            frame.image, views, now_ns=frame.captured_ns, notes=self.notes, arrows=self._arrows
+            frame.image,
+            views,
+            now_ns=frame.captured_ns,
+            notes=self.notes,
+            arrows=self._arrows,
+            markers=self._markers.of(frame.source),
         )
         self._writer.write(image, frame.captured_ns)
 

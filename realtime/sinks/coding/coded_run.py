@@ -57,11 +57,24 @@ class CodedEvent:
 
 
 @dataclass(frozen=True)
+class CodedMarker:
+    """A stimulus marker. at_ms: stream time."""
+
+    source: str
+    at_ms: int
+    value: str
+
+
+@dataclass(frozen=True)
 class CodedRun:
-    """The sources of a run, and its events in order of source, subject and onset."""
+    """The sources of a run, and its events in order of source, subject and onset.
+
+    markers: in order of source and time.
+    """
 
     sources: tuple[CodedSource, ...] = ()
     events: tuple[CodedEvent, ...] = ()
+    markers: tuple[CodedMarker, ...] = ()
 
     def of(self, source: str) -> list[CodedEvent]:
         """The events of a source."""
@@ -123,10 +136,15 @@ class CodingSink(Sink):
         self._media = dict(media or {})
         self._sources: dict[str, CodedSource] = {}
         self._events: list[JsonRecord] = []
+        self._markers: list[CodedMarker] = []
         self._save()
 
     def write(self, record: JsonRecord) -> None:
-        """Keep sources, events and lengths; save the file with what is new."""
+        """Keep sources, events, markers and lengths; save the file with what is new.
+
+        A marker waits for what is next saved: there may be many, and the file is written whole. One
+        from before the first frame is left out.
+        """
         if record["type"] == "start":
             for entry in record["sources"]:
                 name = entry["source"]
@@ -136,6 +154,11 @@ class CodingSink(Sink):
         elif record["type"] == "event":
             self._events.append(record)
             self._lengthen(record["source"], record["emitted_s"])
+        elif record["type"] == "marker":
+            if record["at_s"] >= 0:
+                source = printable(record["source"])
+                self._markers.append(CodedMarker(source, _ms(record["at_s"]), record["value"]))
+            return
         elif record["type"] == "end":
             fps = self._source(record["source"]).fps
             self._lengthen(record["source"], record["frames"] / fps if fps else 0.0)
@@ -152,7 +175,9 @@ class CodingSink(Sink):
         self._sources[name] = replace(source, seconds=longer)
 
     def _save(self) -> None:
-        replace_file(self._path, self._document(coded(self._sources, self._events)))
+        run = coded(self._sources, self._events)
+        markers = sorted(self._markers, key=lambda marker: (marker.source, marker.at_ms))
+        replace_file(self._path, self._document(replace(run, markers=tuple(markers))))
 
 
 def coded(sources: Mapping[str, CodedSource], records: list[JsonRecord]) -> CodedRun:

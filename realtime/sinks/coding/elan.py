@@ -1,8 +1,9 @@
 """Events as an ELAN annotation file (.eaf), the format in which behaviour researchers code video.
 
 A tier for each subject, further ones for events that overlap. Each final event is an annotation: an
-interval in ms of the source's stream time, its value the label and how sure it is. The video is
-linked, where it is a file, by its path and by its place beside the document.
+interval in ms of the source's stream time, its value the label and how sure it is. Stimulus markers
+have a tier of their own; ELAN knows no points, so each lasts MARKER_MS, or until the next one. The
+video is linked, where it is a file, by its path and by its place beside the document.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from microspot.engines.data.coded.words import MICRO
 
 from ...overlay.event_text import movement_words, name_and_share
 from ..base import JsonRecord
-from .coded_run import UNDATED, CodedEvent, CodedRun, CodedSource
+from .coded_run import UNDATED, CodedMarker, CodedRun, CodedSource
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 MIME_TYPES = {
@@ -25,6 +26,9 @@ MIME_TYPES = {
     ".mov": "video/quicktime",
 }
 OTHER_MIME = "unknown"  # as ELAN writes it
+MARKERS = "markers"  # tier and type of the stimulus markers
+MARKER_MS = 100
+Span = tuple[int, int, str]  # start and stop in ms, value
 
 
 def document(run: CodedRun) -> bytes:
@@ -45,13 +49,12 @@ def document(run: CodedRun) -> bytes:
     for source in run.sources:
         ET.SubElement(header, "PROPERTY", NAME="source").text = source.name
     time_order = ET.SubElement(root, "TIME_ORDER")
-    tiers = run.tiers()
-    slots = iter(_add_time_slots(time_order, itertools.chain.from_iterable(tiers.values())))
+    tiers = _tiers(run)
+    slots = iter(_add_time_slots(time_order, [span for _, spans in tiers for span in spans]))
     numbers = itertools.count(1)
-    for name, events in tiers.items():
-        tier = ET.SubElement(root, "TIER", LINGUISTIC_TYPE_REF=MICRO, TIER_ID=name)
-        for event in events:
-            tier.set("PARTICIPANT", event.subject)
+    for attributes, spans in tiers:
+        tier = ET.SubElement(root, "TIER", attributes)
+        for _, _, value in spans:
             start, stop = next(slots)
             annotation = ET.SubElement(
                 ET.SubElement(tier, "ANNOTATION"),
@@ -60,16 +63,47 @@ def document(run: CodedRun) -> bytes:
                 TIME_SLOT_REF1=start,
                 TIME_SLOT_REF2=stop,
             )
-            ET.SubElement(annotation, "ANNOTATION_VALUE").text = annotation_value(event.record)
-    ET.SubElement(
-        root,
-        "LINGUISTIC_TYPE",
-        LINGUISTIC_TYPE_ID=MICRO,
-        TIME_ALIGNABLE="true",
-        GRAPHIC_REFERENCES="false",
-    )
+            ET.SubElement(annotation, "ANNOTATION_VALUE").text = value
+    for kind in [MICRO, MARKERS] if run.markers else [MICRO]:
+        ET.SubElement(
+            root,
+            "LINGUISTIC_TYPE",
+            LINGUISTIC_TYPE_ID=kind,
+            TIME_ALIGNABLE="true",
+            GRAPHIC_REFERENCES="false",
+        )
     ET.indent(root)
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + bytes(ET.tostring(root, "utf-8"))
+
+
+def _tiers(run: CodedRun) -> list[tuple[dict[str, str], list[Span]]]:
+    """The attributes and annotations of every tier: events, then a source's markers."""
+    tiers = []
+    for name, events in run.tiers().items():
+        attributes = {"LINGUISTIC_TYPE_REF": MICRO, "TIER_ID": name}
+        if events:
+            attributes["PARTICIPANT"] = events[-1].subject
+        spans = [(e.onset_ms, e.offset_ms, annotation_value(e.record)) for e in events]
+        tiers.append((attributes, spans))
+    for source, markers in itertools.groupby(run.markers, key=lambda marker: marker.source):
+        name = MARKERS if len(run.sources) == 1 else f"{source} {MARKERS}"
+        attributes = {"LINGUISTIC_TYPE_REF": MARKERS, "TIER_ID": name}
+        tiers.append((attributes, _marker_spans(list(markers))))
+    return tiers
+
+
+def _marker_spans(markers: list[CodedMarker]) -> list[Span]:
+    """Annotations of markers in order of time; those of one ms, which may not overlap, are one."""
+    values: dict[int, str] = {}
+    for marker in markers:
+        before = values.get(marker.at_ms)
+        values[marker.at_ms] = marker.value if before is None else f"{before}; {marker.value}"
+    starts = list(values)
+    ends = [*starts[1:], starts[-1] + MARKER_MS]
+    return [
+        (start, min(start + MARKER_MS, end), values[start])
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def annotation_value(event: JsonRecord) -> str:
@@ -95,17 +129,16 @@ def _link(header: ET.Element, source: CodedSource) -> None:
     )
 
 
-def _add_time_slots(time_order: ET.Element, events: Iterable[CodedEvent]) -> list[tuple[str, str]]:
-    """Add two time slots for each event, in order of time as the format demands; their names.
+def _add_time_slots(time_order: ET.Element, spans: Iterable[Span]) -> list[tuple[str, str]]:
+    """Add two time slots for each span, in order of time as the format demands; their names.
 
     No slot is shared, so that moving one annotation moves no other.
     """
-    spans = [(event.onset_ms, event.offset_ms) for event in events]
-    ends: list[tuple[int, int, int]] = []  # ms, place of the event, 0 for its start or 1
-    for place, (start, stop) in enumerate(spans):
+    ends: list[tuple[int, int, int]] = []  # ms, place of the span, 0 for its start or 1
+    for place, (start, stop, _) in enumerate(spans):
         ends += [(start, place, 0), (stop, place, 1)]
     names: dict[tuple[int, int], str] = {}
     for number, (ms, place, side) in enumerate(sorted(ends), 1):
         names[place, side] = f"ts{number}"
         ET.SubElement(time_order, "TIME_SLOT", TIME_SLOT_ID=f"ts{number}", TIME_VALUE=str(ms))
-    return [(names[place, 0], names[place, 1]) for place in range(len(spans))]
+    return [(names[place, 0], names[place, 1]) for place in range(len(ends) // 2)]
