@@ -34,7 +34,8 @@ The modules:
     sources/    cameras, streams, files, image folders, the synthetic sample
     spotting/   from the crops of a face to decided intervals
     overlay/    the picture that a person watches
-    sinks/      JSON lines, CSV, ELAN, HTML, video, window, live table
+    markers/    stimulus markers from other programs, among the records
+    sinks/      JSON lines, CSV, ELAN, HTML, video, window, live table, LSL
     processes/  many cameras over several processes
     bench/      time per stage beside its yardsticks
     commands/   the command line `microspot`
@@ -49,8 +50,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Settings
+    from .markers.open import open_markers
     from .pipeline import Pipeline, SourceEnd
-    from .records import Crop, Event, Frame, Gap, PersonalState, SourceState, SourceWarning, View
+    from .records import (
+        Crop,
+        Event,
+        Frame,
+        Gap,
+        Marker,
+        PersonalState,
+        SourceState,
+        SourceWarning,
+        View,
+    )
     from .session import Session
     from .sinks.base import Sink
     from .sinks.open import open_sink
@@ -61,6 +73,7 @@ __all__ = [
     "Event",
     "Frame",
     "Gap",
+    "Marker",
     "PersonalState",
     "Pipeline",
     "Session",
@@ -70,18 +83,21 @@ __all__ = [
     "SourceState",
     "SourceWarning",
     "View",
+    "open_markers",
     "open_sink",
     "open_source",
     "open_sources",
 ]
 _HOMES = {
     "config": ("Settings",),
+    "markers.open": ("open_markers",),
     "pipeline": ("Pipeline", "SourceEnd"),
     "records": (
         "Crop",
         "Event",
         "Frame",
         "Gap",
+        "Marker",
         "PersonalState",
         "SourceState",
         "SourceWarning",

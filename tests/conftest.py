@@ -1,6 +1,7 @@
 """What all tests share: the code of this checkout, signals as at a terminal, no time limit."""
 
 import importlib.util
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
-    """Refuse to judge another copy of microspot than that of this checkout."""
+    """Refuse to judge another copy of microspot than that of this checkout; keep LSL at home."""
+    os.environ["LSLAPICFG"] = str(ROOT / "tests" / "lsl_api.cfg")
     found = importlib.util.find_spec("microspot")
     spec = importlib.util.find_spec("microspot.engines") if found else None
     if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != ROOT:

@@ -81,8 +81,11 @@ def watch(
             help="events.jsonl | events.csv | events.db | report.html | overlay.mp4 | events.eaf | "
             "events.boris | events.boris.tsv | events.observer.txt | events.datavyu.csv | "
             "events.TextGrid | https://… | mqtts://HOST:PORT/PREFIX | env:NAME | ws:HOST:PORT | "
-            "sse:HOST:PORT; repeatable"
+            "sse:HOST:PORT | lsl:NAME; repeatable"
         ),
+    ] = None,
+    markers: Annotated[
+        str | None, typer.Option(help="lsl:NAME: stimulus markers, placed on the frames' time axis")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a window")] = False,
     arrows: Annotated[
@@ -154,6 +157,7 @@ def watch(
         open_timeout=open_timeout,
     )
     opened = open_sources(sources, **opening)
+    steps.check_markers(markers, opened)
     if show:
         outputs.append("window")
     if metrics is not None:
@@ -162,6 +166,7 @@ def watch(
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     media = steps.files_of(sources, opened)
     build = partial(steps.build_sinks, outputs, as_json, provisional, keep, media, arrows)
+    open_input = partial(steps.open_input, markers)
     count = process_count(
         len(opened),
         settings,
@@ -171,11 +176,12 @@ def watch(
         pictures="window" in outputs,
     )
     if count > 1:
+        openers = steps.openers_of(sources, opened, opening)
         outcome = steps.watch_in_processes(
-            sources, opened, opening, load, build, settings, count, seconds
+            openers, load, build, settings, count, seconds, open_input
         )
     else:
-        outcome = steps.watch_here(opened, load, build, settings, seconds)
+        outcome = steps.watch_here(opened, load, build, settings, seconds, open_input)
     for line in outcome.warnings:
         typer.echo(f"microspot: {line}", err=True)
     raise typer.Exit(outcome.code)

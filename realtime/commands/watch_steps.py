@@ -1,10 +1,13 @@
 """What `microspot watch` does once its options are read.
 
 check_seconds, check_outputs,
-check_keep, check_arrows          refuse what cannot be meant
+check_keep, check_arrows,
+check_markers                     refuse what cannot be meant
 opening_options                   how its sources are opened
 files_of                          which sources documents may link to
 build_sinks                       where records and pictures go
+open_input                        where stimulus markers come from
+openers_of                        how processes open their sources
 watch_here or watch_in_processes  the run itself
 """
 
@@ -21,17 +24,21 @@ from microspot.engines.runtime.engine import EngineSet
 
 from ..config import KEEP_DAYS, SECONDS, Settings
 from ..errors import UsageError
+from ..markers.open import open_markers
+from ..markers.placement import MarkerInput
+from ..processes.child import OpenSource
 from ..processes.group import ProcessGroup
 from ..sinks.base import Sink
 from ..sinks.open import KEEPING, PICTURES, kind_of, open_sink
 from ..sinks.terminal import LiveTable
 from ..sources.address import parse
-from ..sources.open import Source, open_among_others
+from ..sources.open import Source, UnopenedSource, open_among_others
 from ..sources.options import SourceOptions
 from ..watch import Outcome, follow, watch
 
 LoadEngines = Callable[[], EngineSet]
 BuildSinks = Callable[[], list[Sink]]
+OpenInput = Callable[[], MarkerInput | None]
 
 
 def check_seconds(seconds: float | None) -> None:
@@ -69,6 +76,16 @@ def check_arrows(arrows: bool, outputs: Sequence[str]) -> None:
     """Raise UsageError where nothing draws."""
     if arrows and not any(kind_of(output) in PICTURES for output in outputs):
         raise UsageError("--arrows draws in pictures: add --show or --out overlay.mp4")
+
+
+def check_markers(uri: str | None, opened: Sequence[Source]) -> None:
+    """Raise UsageError where a source has no time of its own on which a marker could lie."""
+    readable = [source for source in opened if not isinstance(source, UnopenedSource)]
+    untimed = [source.name for source in readable if not source.pace]
+    if uri is not None and untimed:
+        raise UsageError(
+            f"--markers {uri}: {untimed[0]} is played faster than it was recorded; add --pace"
+        )
 
 
 def opening_options(
@@ -134,36 +151,47 @@ def build_sinks(
     return [standard_output, *others]
 
 
+def open_input(markers: str | None) -> MarkerInput | None:
+    """Where stimulus markers come from, None where none are asked for."""
+    return None if markers is None else open_markers(markers)
+
+
 def watch_here(
     opened: Sequence[Source],
     load: LoadEngines,
     build: BuildSinks,
     settings: Settings,
     seconds: float | None,
+    markers: OpenInput,
 ) -> Outcome:
     """Run the sources in this process. Sinks are opened when the engines are loaded."""
     with load() as engines:
-        return watch(opened, engines, build(), settings, seconds=seconds)
+        return watch(opened, engines, build(), settings, seconds=seconds, markers=markers())
+
+
+def openers_of(
+    uris: Sequence[str], opened: Sequence[Source], opening: dict[str, Any]
+) -> dict[str, OpenSource]:
+    """By name, what opens each source again in a process of its own; `opened` are closed.
+
+    uris: what they were opened from, with the options `opening`.
+    """
+    openers = {}
+    for uri, source in zip(uris, opened, strict=True):
+        source.close()
+        openers[source.name] = partial(open_among_others, uri, **opening)
+    return openers
 
 
 def watch_in_processes(
-    uris: Sequence[str],
-    opened: Sequence[Source],
-    opening: dict[str, Any],
+    openers: dict[str, OpenSource],
     load: LoadEngines,
     build: BuildSinks,
     settings: Settings,
     count: int,
     seconds: float | None,
+    markers: OpenInput,
 ) -> Outcome:
-    """Divide the sources among `count` processes, each of which opens its own again.
-
-    uris: what `opened` was opened from, with the options `opening`. Sinks are opened when every
-    process is ready.
-    """
-    opens = {}
-    for uri, source in zip(uris, opened, strict=True):
-        source.close()
-        opens[source.name] = partial(open_among_others, uri, **opening)
-    with ProcessGroup(opens, load, settings, count, seconds=seconds) as group:
-        return follow(group, build())
+    """Divide the sources among `count` processes. Sinks are opened when every one is ready."""
+    with ProcessGroup(openers, load, settings, count, seconds=seconds) as group:
+        return follow(group, build(), markers())

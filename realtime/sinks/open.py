@@ -21,6 +21,7 @@ from .coding import boris, datavyu, elan, observer, textgrid
 from .coding.coded_run import CodingSink, Document
 from .database.sink import DatabaseSink
 from .html_report import ReportSink
+from .lsl.sink import LslSink
 from .metrics.sink import MetricsSink
 from .mqtt.sink import MqttSink
 from .network.push import EventStreamSink, WebsocketSink
@@ -47,7 +48,8 @@ class SinkOptions:
 
 ADDRESSES = ("http", "https", "mqtt", "mqtts")  # schemes
 KEEPING = (".db", *ADDRESSES)  # kinds that keep events on the disk until they are deleted
-SERVED = ("ws", "sse", "metrics")  # kinds with an address of this machine
+# kinds with an address of this machine, or a name in the lab
+SERVED = ("ws", "sse", "metrics", "lsl")
 PICTURES = (".mp4", "window")  # kinds that draw
 
 
@@ -76,6 +78,7 @@ SINKS: dict[str, Callable[[Any, SinkOptions], Sink]] = {
     "ws": lambda uri, options: WebsocketSink(uri),
     "sse": lambda uri, options: EventStreamSink(uri),
     "metrics": lambda uri, options: MetricsSink(uri),
+    "lsl": lambda uri, options: LslSink(uri),
     "callback": lambda uri, options: CallbackSink(uri, options.provisional),
     "window": lambda uri, options: WindowSink(options.arrows),
 }
@@ -92,8 +95,8 @@ def open_sink(
     """Open the sink of `uri`.
 
     It is '-', 'stdout', 'window', a path with an ending in SINKS, an http, https, mqtt or mqtts
-    address, ws:HOST:PORT or sse:HOST:PORT of this machine, env:NAME for an address that stands in
-    the environment, or a callable. For the options see SinkOptions. Raises UsageError for another
+    address, ws:HOST:PORT or sse:HOST:PORT of this machine, lsl:NAME, env:NAME for an address that
+    stands in the environment, or a callable. For the options see SinkOptions. Raises UsageError for another
     kind, DataError when the output cannot be opened.
     """
     if not callable(uri):
@@ -102,7 +105,7 @@ def open_sink(
     if kind not in SINKS:
         kinds = (
             "'-' (JSON lines on stdout), 'window', an https or mqtts address, ws:HOST:PORT, "
-            "sse:HOST:PORT or a path ending in "
+            "sse:HOST:PORT, lsl:NAME or a path ending in "
             f"{_endings()}"
         )
         raise UsageError(f"--out {redact_uri(str(uri))}: expected {kinds}")
