@@ -2,18 +2,21 @@
 
 import ast
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from microspot.realtime.markers.open import open_markers
 from microspot.realtime.records import Frame
 from microspot.realtime.sources.open import open_source
+from tests import lsl
 from tests.clips import write_clip
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "demo" / "examples"
-NAMES = ("count_events", "own_engine", "own_sink", "own_source")
+NAMES = ("count_events", "own_engine", "own_sink", "own_source", "psychopy_markers")
 SECONDS, HZ = 6, 30
 ONSETS = (67, 138)  # of the sample's micro-expressions in its first 6 s, as spotted
 MOST_LINES = 40
@@ -28,10 +31,46 @@ def clip(tmp_path_factory):
         return write_clip(path, itertools.islice(frames, SECONDS * HZ), HZ)
 
 
-def run(name, folder, *arguments):
+PSYCHOPY = """
+import time
+
+class Window:
+    def __init__(self):
+        self.calls = []
+
+    def callOnFlip(self, function, *arguments):
+        self.calls.append((function, arguments))
+
+    def flip(self):
+        for function, arguments in self.calls:
+            function(*arguments)
+        self.calls = []
+
+    def close(self):
+        assert not self.calls
+
+class TextStim:
+    def __init__(self, window, text):
+        assert isinstance(window, Window)
+
+    def draw(self):
+        pass
+
+wait = time.sleep
+"""
+
+
+def run(name, folder, *arguments, **environment):
     """Lines of stdout of an example."""
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=240)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=240,
+        env=os.environ | environment,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -77,3 +116,20 @@ def test_own_engine_names_the_half_that_moved(clip, tmp_path):
     lines = [line.split(" ", 2) for line in run("own_engine", tmp_path, clip)]
     assert near([onset for onset, *_ in lines], ONSETS)
     assert all(rest.startswith(("upper half {", "lower half {")) for *_, rest in lines)
+
+
+def test_psychopy_markers_reach_a_run(tmp_path):
+    """PsychoPy is too large to install here: in its place stand the six calls that are used."""
+    (tmp_path / "psychopy").mkdir()
+    for module in ("__init__", "core", "visual"):
+        (tmp_path / "psychopy" / f"{module}.py").write_text(PSYCHOPY)
+    name = lsl.unique("psychopy")
+    lsl.required("pylsl")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    with open_markers(f"lsl:{name}") as markers:
+        run("psychopy_markers", tmp_path, name, PYTHONPATH=path)
+        came = markers.take()
+    words = ("holiday", "spider", "table")
+    assert [each.value for each in came] == [t for w in words for t in (f"show {w}", "hide")]
+    times_s = [each.host_ns / 1e9 for each in came]
+    assert all(b - a >= 0.99 for a, b in itertools.pairwise(times_s))
