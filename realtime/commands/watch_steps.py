@@ -176,7 +176,7 @@ def openers_of(
 
     uris: what they were opened from, with the options `opening`.
     """
-    openers = {}
+    openers: dict[str, OpenSource] = {}
     for uri, source in zip(uris, opened, strict=True):
         source.close()
         openers[source.name] = partial(open_among_others, uri, **opening)

@@ -67,7 +67,7 @@ class LslClock:
             lsl_s = pylsl.local_clock()
             after_ns = time.monotonic_ns()
             offsets.append(lsl_s - (before_ns + after_ns) / 2e9)
-        self.offset_s = statistics.median(offsets)
+        self.offset_s: float = statistics.median(offsets)
 
     def stamp(self, host_s: float) -> float:
         """LSL's time of a time of the host's clock, both in s."""

@@ -47,10 +47,11 @@ def test_pauses_of_no_whole_ticks_do_not_add_up() -> None:
     rng = np.random.default_rng(0)
     segments = []
     start = 100.0
-    for _ in range(80):
+    for number in range(80):
         segments.append((start, 10))
-        # Always a bit more than whole ticks: what is rounded away each time would add up.
-        start += 9 / HZ + (int(rng.integers(20, 60)) + 0.4) / HZ
+        # A bit more than whole ticks, later a bit less: what is rounded each time would add up.
+        odd = 0.4 if number < 40 else -0.4
+        start += 9 / HZ + (int(rng.integers(20, 60)) + odd) / HZ
     pushed = play(scores, samples, segments)
     assert np.all(np.diff(samples.times) > 0)
     known = ~np.isnan(np.array(samples.values)[:, 0])
