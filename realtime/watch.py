@@ -23,8 +23,8 @@ from microspot.engines.text.redaction import shown
 
 from .config import Settings
 from .errors import MicrospotError, SourceError
-from .meter import Figures
 from .markers.placement import MarkerInput, MarkerPlacement
+from .meter import Figures
 from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import (
     Event,

@@ -96,8 +96,8 @@ def open_sink(
 
     It is '-', 'stdout', 'window', a path with an ending in SINKS, an http, https, mqtt or mqtts
     address, ws:HOST:PORT or sse:HOST:PORT of this machine, lsl:NAME, env:NAME for an address that
-    stands in the environment, or a callable. For the options see SinkOptions. Raises UsageError for another
-    kind, DataError when the output cannot be opened.
+    stands in the environment, or a callable. For the options see SinkOptions. Raises UsageError
+    for another kind, DataError when the output cannot be opened.
     """
     if not callable(uri):
         uri = _from_environment(uri)
