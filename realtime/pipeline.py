@@ -87,9 +87,10 @@ class Pipeline:
 
     Records come in the order of decision. While the pipeline is open OpenCV uses one thread.
     aligner: makes the aligner of each source; draw: called with every frame and the views of its
-    faces; seconds: stream time after which every source ends. Where `wants_frames` is set before
-    `run`, every frame gives a FrameTime and every decided tick of a face TickScores, before the
-    events that they bring. Raises UsageError for sources of equal names.
+    faces; seconds: stream time after which every source ends. between_rounds: called before each
+    round, at least every IDLE_S while a live source gives nothing. Where `wants_frames` is set
+    before `run`, every frame gives a FrameTime and every decided tick of a face TickScores, before
+    the events that they bring. Raises UsageError for sources of equal names.
     """
 
     def __init__(
@@ -107,6 +108,8 @@ class Pipeline:
         self.meter = Meter()
         self.draw = draw
         self.wants_frames = False
+        self.between_rounds = nothing
+        self._retuned: Settings | None = None
         self._engine = self.meter.wrap(engines.engine)
         self._limit_ns = None if seconds is None else int(seconds * 1e9)
         self._ready = threading.Event()
@@ -144,6 +147,8 @@ class Pipeline:
             if self._stopping:
                 yield from self.finish()
                 return
+            self.between_rounds()
+            self._take_retuned()
             self._ready.clear()
             items = self._fetch()
             if not items:
@@ -156,6 +161,27 @@ class Pipeline:
         Every open segment ends then.
         """
         self._stopping = True
+
+    def retune(self, settings: Settings) -> None:
+        """Go on with other thresholds from the next round on; may be called from any thread.
+
+        What else differs in the settings is for sources and faces that come later. Raises
+        UsageError where they do not go with the weights.
+        """
+        settings.spotter(self.engines.spotter)
+        self._retuned = settings
+
+    def _take_retuned(self) -> None:
+        """Give new settings to every session."""
+        settings = self._retuned
+        if settings is None:
+            return
+        self._retuned = None
+        self.settings = settings
+        self._spec = settings.spotter(self.engines.spotter)
+        for run in self._runs:
+            for session in run.sessions.values():
+                session.retune(settings)
 
     def finish(self) -> Iterator[Record]:
         """After an interruption: end every open segment, so that nothing already seen is lost."""
@@ -289,6 +315,10 @@ class Pipeline:
             rejected=dict(run.rejected),
             face_seen=run.faces_seen > 0,
         )
+
+
+def nothing() -> None:
+    """What is done between rounds where nobody asked for anything."""
 
 
 def _make_names_printable(sources: Sequence[Source]) -> None:

@@ -41,6 +41,7 @@ class WarningKind(StrEnum):
     PICTURE_SIZE = "picture size"  # the camera gives another size than it was asked for
     FILES = "files"  # files of a folder were left out
     LENGTH = "length"  # only the beginning was looked at
+    SETTINGS = "settings"  # they were read anew while the run went on
 
 
 class GapReason(StrEnum):

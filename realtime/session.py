@@ -124,6 +124,16 @@ class Session:
         self._last: Crop | None = None
         self._decided_ticks = 0  # ticks whose windows have been decided
 
+    def retune(self, settings: Settings) -> None:
+        """Take other thresholds, from the next tick on; the open segment goes on."""
+        self.settings = settings
+        self.spec = settings.spotter(self.engines.spotter)
+        self._personal.retune(self.spec)
+        passing = self._personal.passing
+        self._refinement.spec = passing
+        self._nms.spec = passing
+        self._builder.label_floor = settings.label_floor
+
     def push_steps(self, crop: Crop) -> InferenceSteps[list[Event]]:
         """`push` as steps."""
         placements = self._grid.place(crop.captured_ns)  # raises before anything is stored

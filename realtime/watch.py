@@ -37,9 +37,12 @@ from .records import (
     SourceWarning,
     TickScores,
     View,
+    WarningKind,
 )
 from .sinks.base import Sink, announce
 from .sources.open import Source
+from .supervision.reload import Reload, has_terminal
+from .supervision.service_manager import ServiceManager
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Outcome:
 class RecordSource(Protocol):
     """What gives records: a Pipeline or a ProcessGroup."""
 
+    settings: Settings
     draw: Draw | None
+    between_rounds: Callable[[], None]
     wants_frames: bool
 
     def describe(self) -> dict[str, Any]:
@@ -64,6 +69,9 @@ class RecordSource(Protocol):
 
     def run(self) -> Iterator[Record]:
         """Every record until all sources have ended."""
+
+    def retune(self, settings: Settings) -> None:
+        """Go on with other thresholds from the next round on."""
 
     def stop(self) -> None:
         """End after the current round; may be called from a signal handler."""
@@ -80,18 +88,23 @@ def watch(
     *,
     seconds: float | None = None,
     markers: MarkerInput | None = None,
+    reload: Reload | None = None,
 ) -> Outcome:
     """Run until every source ends or an interruption; write every record to the sinks.
 
     seconds: stream time after which every source ends; markers: where stimulus markers come from
-    (`markers.open.open_markers`), closed by this. Raises what the first sink to fail raised.
+    (`markers.open.open_markers`), closed by this; reload: gives settings anew, None for never.
+    Raises what the first sink to fail raised.
     """
     with Pipeline(sources, engines, settings, seconds=seconds) as pipeline:
-        return follow(pipeline, sinks, markers)
+        return follow(pipeline, sinks, markers, reload)
 
 
 def follow(
-    records: RecordSource, sinks: Sequence[Sink], markers: MarkerInput | None = None
+    records: RecordSource,
+    sinks: Sequence[Sink],
+    markers: MarkerInput | None = None,
+    reload: Reload | None = None,
 ) -> Outcome:
     """The same as `watch` for a Pipeline or a ProcessGroup that is open already."""
     working = _WorkingSinks(sinks, records.stop)
@@ -109,10 +122,14 @@ def follow(
         for sink in sinks:
             if sink.measures:
                 sink.observe(records.figures)
-        working.write(records.describe())
-        working.raise_failure()
+        start = records.describe()
+        names = [entry["source"] for entry in start["sources"]]
         try:
-            with _interrupts(records.stop) as interrupts:
+            with _interrupts(records.stop, reload) as interrupts:
+                working.write(start)
+                working.raise_failure()
+                manager = stack.enter_context(ServiceManager())
+                records.between_rounds = partial(_tend, records, working, names, manager, reload)
                 _deliver(placed.among(records.run()), working, warnings, errors)
         except KeyboardInterrupt:  # a window was closed
             interrupts.append(signal.SIGINT)
@@ -152,6 +169,16 @@ class _WorkingSinks:
             if sink.draws:
                 self._try(sink, partial(sink.draw, frame, views))
 
+    def reload(self) -> list[str]:
+        """Let every sink read its credentials anew; what a person should know of it."""
+        said = []
+        for sink in self._working:
+            try:
+                sink.reload()
+            except MicrospotError as error:
+                said.append(f"credentials stay as they were: {error}")
+        return said
+
     def raise_failure(self) -> None:
         """Raise what the first sink to fail raised, if one did."""
         if self._failure is not None:
@@ -167,26 +194,50 @@ class _WorkingSinks:
             self._stop()
 
 
+def _tend(
+    records: RecordSource,
+    sinks: _WorkingSinks,
+    sources: Sequence[str],
+    manager: ServiceManager,
+    reload: Reload | None,
+) -> None:
+    """What is done between rounds: a sign of life, and settings anew where they are asked for."""
+    manager.alive()
+    if reload is None or not reload.due():
+        return
+    settings, said = reload.read(records.settings)
+    records.retune(settings)
+    words = "; ".join([said, *sinks.reload()])
+    for source in sources:
+        sinks.write(to_json(SourceWarning(source, WarningKind.SETTINGS, words)))
+
+
 @contextmanager
-def _interrupts(stop: Callable[[], None]) -> Iterator[list[int]]:
+def _interrupts(stop: Callable[[], None], reload: Reload | None) -> Iterator[list[int]]:
     """The first interruption ends the run after its round, so that nothing decided is lost.
 
     A second one raises KeyboardInterrupt at once. Interruptions are ctrl-C, a supervisor's SIGTERM
-    and, unless it is ignored (nohup), the SIGHUP of a terminal that closes. Yields the signals
-    received, oldest first.
+    and, unless it is ignored (nohup), the SIGHUP of a terminal that closes; where there is none,
+    SIGHUP asks `reload`. Yields the signals received, oldest first.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
 
+    reloads = reload is not None and not has_terminal()
+
     def handle(number: int, _: object) -> None:
+        if number == signal.SIGHUP and reload is not None and reloads:
+            reload.ask()
+            return
         if received:
             raise KeyboardInterrupt
         received.append(number)
         stop()
 
-    numbers = [n for n in ENDINGS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN and not reloads
+    numbers = [n for n in ENDINGS if not (n == signal.SIGHUP and ignored)]
     before = {number: signal.signal(number, handle) for number in numbers}
     if interrupted():  # while modules loaded; native code may have swallowed the signal
         signal.raise_signal(signal.SIGINT)

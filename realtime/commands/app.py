@@ -135,15 +135,19 @@ def watch(
     from ..config import Settings
     from ..processes.plan import process_count
     from ..sources.open import open_sources
+    from ..supervision.reload import Reload
     from . import watch_steps as steps
 
-    settings = Settings.load(
+    load_settings = partial(
+        Settings.load,
         config,
         threshold=threshold,
         faces=faces,
         subject=subject,
         alarms_per_min=alarms_per_min,
     )
+    settings = load_settings()
+    reload = Reload(load_settings, () if config is None else (config,))
     outputs = list(out or [])
     steps.check_seconds(seconds)
     steps.check_outputs(sources, outputs)
@@ -178,10 +182,10 @@ def watch(
     if count > 1:
         openers = steps.openers_of(sources, opened, opening)
         outcome = steps.watch_in_processes(
-            openers, load, build, settings, count, seconds, open_input
+            openers, load, build, settings, count, seconds, open_input, reload
         )
     else:
-        outcome = steps.watch_here(opened, load, build, settings, seconds, open_input)
+        outcome = steps.watch_here(opened, load, build, settings, seconds, open_input, reload)
     for line in outcome.warnings:
         typer.echo(f"microspot: {line}", err=True)
     raise typer.Exit(outcome.code)

@@ -34,6 +34,7 @@ from ..sinks.terminal import LiveTable
 from ..sources.address import parse
 from ..sources.open import Source, UnopenedSource, open_among_others
 from ..sources.options import SourceOptions
+from ..supervision.reload import Reload
 from ..watch import Outcome, follow, watch
 
 LoadEngines = Callable[[], EngineSet]
@@ -163,10 +164,14 @@ def watch_here(
     settings: Settings,
     seconds: float | None,
     markers: OpenInput,
+    reload: Reload,
 ) -> Outcome:
     """Run the sources in this process. Sinks are opened when the engines are loaded."""
     with load() as engines:
-        return watch(opened, engines, build(), settings, seconds=seconds, markers=markers())
+        sinks = build()
+        return watch(
+            opened, engines, sinks, settings, seconds=seconds, markers=markers(), reload=reload
+        )
 
 
 def openers_of(
@@ -191,7 +196,8 @@ def watch_in_processes(
     count: int,
     seconds: float | None,
     markers: OpenInput,
+    reload: Reload,
 ) -> Outcome:
     """Divide the sources among `count` processes. Sinks are opened when every one is ready."""
     with ProcessGroup(openers, load, settings, count, seconds=seconds) as group:
-        return follow(group, build(), markers())
+        return follow(group, build(), markers(), reload)

@@ -59,8 +59,9 @@ def run_child(
     """Open the sources, run a pipeline over them and send its records.
 
     The messages through `pipe` are: the `start` record; from the parent, its Wishes; then records,
-    Drawings and Figures, or an exception. The run ends with its sources, with the parent's next
-    message, with the pipe, or by SIGTERM; in each case the open segments are ended in order.
+    Drawings and Figures, or an exception; from the parent, new Settings. The run ends with its
+    sources, with another message of the parent, with the pipe, or by SIGTERM; in each case the open
+    segments are ended in order.
     """
     for number in ENDINGS:
         signal.signal(number, signal.SIG_IGN)  # also where the parent was not in its main thread
@@ -92,7 +93,7 @@ def _run(pipeline: Pipeline, pipe: Connection[Any, Any]) -> None:
     outlet = Outlet(pipe)
     pipeline.draw = DrawingSender(outlet) if wishes.draws else None
     pipeline.wants_frames = wishes.frames
-    threading.Thread(target=_stop_on_message, args=(pipe, pipeline), daemon=True).start()
+    threading.Thread(target=_obey, args=(pipe, pipeline), daemon=True).start()
     threading.Thread(target=_send_figures, args=(outlet, pipeline), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: pipeline.stop())
     for record in pipeline.run():
@@ -114,10 +115,11 @@ def _picklable(error: Exception) -> Any:
     return sent
 
 
-def _stop_on_message(pipe: Connection[Any, Any], pipeline: Pipeline) -> None:
-    """Stop at the parent's next message, and when the pipe ends."""
+def _obey(pipe: Connection[Any, Any], pipeline: Pipeline) -> None:
+    """Take new settings from the parent; stop at any other message, and when the pipe ends."""
     with suppress(EOFError, OSError):
-        pipe.recv()
+        while isinstance(message := pipe.recv(), Settings):
+            pipeline.retune(message)
     pipeline.stop()
 
 

@@ -32,7 +32,7 @@ from microspot.engines.commands.entry_point import ENDINGS
 from ..config import Settings
 from ..errors import EngineError, UsageError
 from ..meter import Figures
-from ..pipeline import Draw, Record, SourceEnd
+from ..pipeline import Draw, Record, SourceEnd, nothing
 from ..records import Event
 from .child import Drawing, LoadEngines, OpenSource, Wishes, run_child
 
@@ -74,10 +74,10 @@ class _Child:
             raise message
         return message
 
-    def send(self, wishes: Wishes | None) -> None:
-        """Send what is wanted; the second message, whatever it is, ends the run."""
+    def send(self, message: Wishes | Settings | None) -> None:
+        """Send what is wanted, then settings that change; None ends the run."""
         with suppress(OSError):  # the child has ended, and `receive` says so
-            self.pipe.send(wishes)
+            self.pipe.send(message)
 
     def why_ended(self) -> str:
         """How its process ended, in words."""
@@ -136,9 +136,10 @@ class ProcessGroup:
             )
         self.draw: Draw | None = None
         self.wants_frames = False
+        self.between_rounds = nothing
         self._openers = dict(openers)
         self._load_engines = load_engines
-        self._settings = settings or Settings()
+        self.settings = settings or Settings()
         self._seconds = seconds
         self._count = min(count, len(openers))
         self._children: list[_Child] = []
@@ -159,7 +160,7 @@ class ProcessGroup:
         with _uninterrupted():
             for i in range(self._count):
                 share = {name: self._openers[name] for name in names[i :: self._count]}
-                child = _Child(share, self._load_engines, self._settings, self._seconds)
+                child = _Child(share, self._load_engines, self.settings, self._seconds)
                 self._children.append(child)
 
     def _await_starts(self) -> None:
@@ -213,6 +214,7 @@ class ProcessGroup:
             child.send(Wishes(self.draw is not None, self.wants_frames))
         deadline_s = math.inf
         while running := [child for child in self._children if child.open_sources]:
+            self.between_rounds()
             if self._stopping and deadline_s == math.inf:
                 deadline_s = time.monotonic() + STOP_S
                 for child in running:
@@ -242,6 +244,12 @@ class ProcessGroup:
     def stop(self) -> None:
         """End after the current rounds; may be called from a signal handler."""
         self._stopping = True
+
+    def retune(self, settings: Settings) -> None:
+        """Go on with other thresholds, in every process, from its next round on."""
+        self.settings = settings
+        for child in self._children:
+            child.send(settings)
 
     def finish(self) -> Iterator[Record]:
         """Ends of what has not ended.

@@ -59,6 +59,9 @@ class Sink:
     def observe(self, figures: Callable[[], Figures]) -> None:
         """Take what gives the run's figures of now, from any thread; called once, at the start."""
 
+    def reload(self) -> None:
+        """Read credentials anew; raises UsageError where they cannot be, and the old ones stay."""
+
     def close(self) -> None:
         """Finish the output; a second call does nothing."""
 

@@ -57,7 +57,7 @@ class EventBuilder:
         self._times = times
         self._crops = crops
         self._nuisances = nuisances
-        self._label_floor = settings.label_floor
+        self.label_floor = settings.label_floor
 
     def build(self, decision: Decision, epoch: int) -> InferenceSteps[Event]:
         """The event of a decision; a final one with intensity, apex and, by a recognizer, emotion.
@@ -106,7 +106,7 @@ class EventBuilder:
         out = yield InferenceRequest("recognizer", {"clip": clip[None]})
         probabilities = out["classes"][0]
         best = int(probabilities.argmax())
-        label_floor = spec.label_floor if self._label_floor is None else self._label_floor
+        label_floor = spec.label_floor if self.label_floor is None else self.label_floor
         named = self._peaked(event, times_ns, indices, clip, out["intensity"][0])
         if spec.units:
             units = read_units(out, spec)

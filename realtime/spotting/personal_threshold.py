@@ -44,14 +44,18 @@ class PersonalThreshold:
     def __init__(
         self, spec: SpotterSpec, per_min: float | None, neutral: Neutral | None = None
     ) -> None:
-        self.spec = spec
-        self.passing = spec if per_min is None else lowered(spec)
         self.per_min = per_min
+        self.retune(spec)
         self.neutral = neutral or Neutral()
         self._newest = self.neutral.ticks - 1
         # best margins up to the newest tick; the one in the middle may be a peak
         self._recent: deque[float] = deque(maxlen=2 * spec.max_ticks + 1)
         self.end_segment()
+
+    def retune(self, spec: SpotterSpec) -> None:
+        """Count the shift from other thresholds; what is known of the face stays."""
+        self.spec = spec
+        self.passing = spec if self.per_min is None else lowered(spec)
 
     def admit(self, candidates: list[Candidate], proposed: NDArray[np.float32]) -> list[Candidate]:
         """Those of the candidates of the next tick that pass; every tick, in order.

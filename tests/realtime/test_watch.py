@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError
 from microspot.realtime.pipeline import SourceEnd
 from microspot.realtime.records import Event, Frame, SourceState
@@ -21,9 +22,12 @@ class FakeRecords:
     """A state, a second one unless it was stopped, then the event that was open."""
 
     draw: Any = None
+    wants_frames = False
+    settings = Settings()
 
     def __init__(self) -> None:
         self.stopped = False
+        self.between_rounds: Callable[[], None] = lambda: None
 
     def describe(self) -> dict[str, Any]:
         return {"type": "start", "sources": []}

@@ -12,6 +12,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -76,6 +77,13 @@ class MetricsSink(Sink):
     def observe(self, figures: Callable[[], Figures]) -> None:
         """Serve these figures."""
         self._figures = figures
+
+    def reload(self) -> None:
+        """Ask for the token as it is now; where one was needed it stays needed."""
+        token = read_secret(TOKEN)
+        if token is None and self.gate.token is not None:
+            raise UsageError(f"{TOKEN} is gone")
+        self.gate = replace(self.gate, token=token)
 
     def close(self) -> None:
         """Stop serving."""

@@ -64,7 +64,7 @@ class Broker:
         self._client = Client(CallbackAPIVersion.VERSION2, f"microspot-{secrets.token_hex(6)}")
         self._client.will_set(available, OFFLINE, qos=1, retain=True)
         self._client.reconnect_delay_set(1, LONGEST_PAUSE_S)
-        self._log_in()
+        self.log_in()
         if url.scheme == "mqtts":
             self._client.tls_set_context(ssl.create_default_context())
         self._client.on_connect = self._connected
@@ -74,7 +74,11 @@ class Broker:
             url.hostname or "", url.port or PORTS[url.scheme], keepalive=KEEPALIVE_S
         )
 
-    def _log_in(self) -> None:
+    def log_in(self) -> None:
+        """Take user and password from the environment, for the next connection.
+
+        Raises UsageError for a password without a user.
+        """
         user = os.environ.get(USER)
         password = read_secret(PASSWORD, shortest=1)
         if password is not None and not user:

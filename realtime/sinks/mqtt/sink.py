@@ -69,6 +69,10 @@ class MqttSink(SpooledSink):
         elif kind == "event":
             self._tell(record)
 
+    def reload(self) -> None:
+        """Log in with the user and password as they are now, when next connected."""
+        self._broker.log_in()
+
     def close(self) -> None:
         """Send what waits, for a while at most, and leave; the rest waits for the next run."""
         if not self._open:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty
 from typing import Any
@@ -52,6 +53,13 @@ class PushSink(Sink, ABC):
         self.notes = (self.note,)
         self._thread = threading.Thread(target=self._server.serve_forever, name="push", daemon=True)
         self._thread.start()
+
+    def reload(self) -> None:
+        """Ask new listeners for the token as it is now; where one was needed it stays needed."""
+        token = read_secret(VARIABLE)
+        if token is None and self.gate.token is not None:
+            raise UsageError(f"{VARIABLE} is gone")
+        self.gate = replace(self.gate, token=token)
 
     @abstractmethod
     def _serve(self) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...errors import UsageError
 
 SHORTEST = 16  # bytes
+FILE = "_FILE"  # ends the name of a variable that names a file
 
 
 def read_secret(variable: str, shortest: int = SHORTEST) -> bytes | None:
@@ -17,7 +18,7 @@ def read_secret(variable: str, shortest: int = SHORTEST) -> bytes | None:
     bytes, which can be guessed.
     """
     text = os.environ.get(variable, "")
-    file = os.environ.get(f"{variable}_FILE", "")
+    file = os.environ.get(f"{variable}{FILE}", "")
     if file:
         try:
             text = Path(file).read_text(encoding="utf-8").strip()

@@ -37,6 +37,10 @@ class WebhookSink(SpooledSink):
         self._secret = read_secret(VARIABLE)
         super().__init__(address, keep_days)
 
+    def reload(self) -> None:
+        """Sign with the secret as it is now."""
+        self._secret = read_secret(VARIABLE)
+
     def _post(self, waiting: Waiting) -> Answer:
         sent = {
             "Content-Type": "application/json",

@@ -1,10 +1,13 @@
 """The commands as a user types them: exit codes, one line on stderr, JSON lines on stdout."""
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 import tomllib
 from pathlib import Path
@@ -92,11 +95,23 @@ def test_an_interruption_ends_open_segments_and_gives_code_130(tmp_path, number)
     report = tmp_path / "report.html"
     command = [sys.executable, "-m", "microspot.realtime", "watch", "sample", "--pace"]
     command += ["--engines", "baseline", "--json", "--out", str(report)]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A terminal of its own: without one SIGHUP reads the settings anew.
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
     assert json.loads(running.stdout.readline())["type"] == "start"
     time.sleep(2)
     running.send_signal(number)
     out, err = running.communicate(timeout=60)
+    os.close(ours)
     assert running.returncode == 130, err
     assert "Traceback" not in err
     assert json.loads(out.splitlines()[-1])["type"] == "end"
