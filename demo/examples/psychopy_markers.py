@@ -19,7 +19,8 @@ if __name__ == "__main__":
     info = StreamInfo(name, "Markers", 1, 0, "string", f"psychopy {name}")
     outlet = StreamOutlet(info)
     window = visual.Window()
-    core.wait(PAUSE_S)  # for microspot and the recorder to find the stream
+    outlet.wait_for_consumers(60)  # until microspot or the recorder has found the stream
+    core.wait(PAUSE_S)
     for word in WORDS:
         visual.TextStim(window, word).draw()
         window.callOnFlip(outlet.push_sample, [f"show {word}"])  # stamped as the screen changes
