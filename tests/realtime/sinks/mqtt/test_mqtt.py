@@ -229,6 +229,20 @@ def test_what_waits_is_sent_as_soon_as_the_broker_is_back(
         wait_for(lambda: not len(sink._spool))
 
 
+def test_an_event_waits_on_the_disk_until_the_broker_has_taken_it(
+    broker: Mosquitto, listener: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "ANSWER_S", 0.1)
+    with opened(broker) as sink:
+        wait_for(lambda: sink._broker.up)
+        with broker.hanging():
+            sink.take(event("a"))
+            time.sleep(1)
+            assert len(sink._spool) == 1
+        wait_for(lambda: not len(sink._spool))
+    assert "a" in ids(finals(listener))
+
+
 def test_a_broker_that_is_killed_again_and_again_loses_nothing(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
