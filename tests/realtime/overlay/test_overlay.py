@@ -161,7 +161,9 @@ def test_what_else_moves_is_drawn_in_words() -> None:
 
 
 def test_a_likely_confounder_stands_beside_its_event() -> None:
-    with_blink = event(confounders={"speech": 0.5, "blink": 0.93, "gaze": 0.49})
+    shares = {"speech": 0.5, "blink": 0.93, "gaze": 0.49, "macro": 0.99}
+    with_blink = event(confounders=shares)
+    assert nuisance_words(shares) == "speech 50%   blink 93%   gaze 49%"
     assert confounder_words(vars(with_blink)) == "blink 93%, speech 50%"
     assert confounder_words(vars(event())) == ""
     assert confounder_words({"status": "final"}) == "", "a record of earlier versions"
