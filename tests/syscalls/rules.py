@@ -23,12 +23,13 @@ COMPILED = "__pycache__"  # modules, and Numba's functions
 # What Gradio makes in its own folder when it is first imported: its interface, and a salt for names
 # of cached files.
 GRADIO = re.compile(r"/site-packages/gradio/(hash_seed\.txt|components/\w+\.pyi)$")
-DNS_HEADER = 12  # bytes before the name that is asked for
+DNS_HEADERS = (12, 14)  # bytes before the name that is asked for, by UDP and by TCP
+LONGEST_LABEL = 63  # bytes between two dots of a name
 
 _ADDRESS = re.compile(r'port=htons\((\d+)\)[^"}]*?(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]+)"')
 _SOCKET = re.compile(r'sun_path=@?"((?:[^"\\]|\\.)*)"')
 _SENT = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_LABELS = re.compile(rb"(?:[\x01-\x3f][\w-]+)+\x00")
+_LABEL = re.compile(rb"[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,22 @@ def names_asked(calls: Iterable[Call]) -> list[str]:
     sent = {
         text for call in calls if call.name in NETWORK for text in _SENT.findall(call.arguments)
     }
-    messages = [unescape(text).encode(errors="surrogateescape")[DNS_HEADER:] for text in sent]
-    names = {name for message in messages for name in _LABELS.findall(message)}
-    return sorted({".".join(re.findall(r"[\w-]+", name.decode())) for name in names})
+    messages = [unescape(text).encode(errors="surrogateescape") for text in sent]
+    asked = {_name_at(message, start) for message in messages for start in DNS_HEADERS}
+    return sorted(asked - {""})
+
+
+def _name_at(message: bytes, start: int) -> str:
+    """The name in a message from `start` on, each label after its length; "" where there is none."""
+    labels: list[bytes] = []
+    while start < len(message) and message[start]:
+        length = message[start]
+        label = message[start + 1 : start + 1 + length]
+        if not length == len(label) <= LONGEST_LABEL or not _LABEL.fullmatch(label):
+            return ""
+        labels.append(label)
+        start += 1 + length
+    return b".".join(labels).decode() if start < len(message) else ""
 
 
 def _on_loopback(address: str) -> bool:

@@ -215,6 +215,13 @@ def test_names_that_were_asked_for_are_told() -> None:
     assert rules.names_asked([Call("sendto", sent, "50")]) == ["mobile.example.org"]
 
 
+@pytest.mark.timeout(20)
+def test_a_long_message_is_soon_read() -> None:
+    """A pattern for names tried every way to part a picture that the page had sent."""
+    digits = f'7, "{"0" * 100_000}", 100000'
+    assert rules.names_asked([Call("sendto", digits, "100000")]) == []
+
+
 def test_every_watched_package_has_a_lower_bound() -> None:
     wanted = requirements()
     assert [lowest(wanted[name]).partition("==")[0] for name in PACKAGES] == list(PACKAGES)
