@@ -70,7 +70,7 @@ def names_asked(calls: Iterable[Call]) -> list[str]:
 
 
 def _name_at(message: bytes, start: int) -> str:
-    """The name in a message from `start` on, each label after its length; "" where there is none."""
+    """The name in a message from `start` on, each label after its length; "" if none is."""
     labels: list[bytes] = []
     while start < len(message) and message[start]:
         length = message[start]
