@@ -112,8 +112,8 @@ def events_of(path):
 
 
 def spans_of(texts):
-    """(onset, offset) in s of list entries such as "at 8.97 s, 267 ms long"."""
-    numbers = (re.findall(r"[\d.]+", text) for text in texts)
+    """(onset, offset) in s of list entries such as "at 8.97 s, 267 ms long, with blink 93%"."""
+    numbers = (re.findall(r"[\d.]+", text)[:2] for text in texts)
     return sorted((float(at), float(at) + float(long) / 1000) for at, long in numbers)
 
 

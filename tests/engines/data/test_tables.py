@@ -130,6 +130,7 @@ def test_no_name_becomes_a_formula_and_every_name_comes_back(tmp_path: Path, nam
             "type": "event",
             "status": "final",
             "face": 0,
+            "subject": None,
             "source": name,
             "onset_frame": 3,
             "apex_frame": 5,

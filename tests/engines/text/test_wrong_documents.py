@@ -34,6 +34,7 @@ ODD = [
     {"a": 1},
 ]
 LONG = [1] * 33
+FLOORS = ("energy_floor", "unit_floor")
 
 
 def leaves() -> list[tuple[str, ...]]:
@@ -65,13 +66,16 @@ def fits(keys: tuple[str, ...], value: Any) -> bool:
     """Odd values that are right somewhere: no lags or recognizer, shares, names, true for 1."""
     if keys == ("format",):
         return value is True
-    if value == []:
-        return keys[-1] in ("lags_ns", "temporal_kernels")
+    name = keys[-1]
+    if value == []:  # lags_ns not: surroundings need lags
+        return name in ("surround_ns", "temporal_kernels", "nuisance", "units", "regions")
     if value == {}:
         return keys in (("recognizers",), ("files",))
-    return (keys[-1] in ("t_cpn", "t_crn", "t_nms", "label_floor") and value == 0.5) or (
-        keys[-1] == "labels" and value == ["x"]
-    )
+    if value is True:
+        return name in ("parallax", "certainty")
+    if value == 0.5:
+        return name in ("t_cpn", "t_crn", "t_nms", "ridge", "label_floor", *FLOORS)
+    return name == "labels" and value == ["x"]
 
 
 @pytest.mark.parametrize("keys", leaves(), ids=".".join)

@@ -35,13 +35,13 @@ class Region:
     speech: bool = True
 
 
-def _region(name: str, mouth: bool) -> Region:
+def _region(name: str, *, mouth: bool, speech: bool = True) -> Region:
     place = PLACES[name]
-    return Region(name, place.points, place.across, place.down, mouth)
+    return Region(name, place.points, place.across, place.down, mouth, speech)
 
 
 REGIONS = (
-    _region("brow", mouth=False),
+    _region("brow", mouth=False, speech=False),
     _region("eye", mouth=False),
     _region("nose-cheek", mouth=False),
     _region("mouth corner", mouth=True),
