@@ -120,8 +120,7 @@ def follow(
             stack.enter_context(markers)
         announce(sinks)
         for sink in sinks:
-            if sink.measures:
-                sink.observe(records.figures)
+            sink.observe(records.figures)
         start = records.describe()
         names = [entry["source"] for entry in start["sources"]]
         try:

@@ -78,6 +78,12 @@ def synthesize(
         float,
         typer.Option(min=0, max=1, help="share of the MEs whose action units are drawn evenly"),
     ] = 0.0,
+    micros_per_min: Annotated[
+        float | None,
+        typer.Option(
+            "--mes-per-min", min=0, max=120, help="MEs asked for, as far as there is room"
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=1, max=MOST_WORKERS, help="processes")
     ] = os.cpu_count() or 1,
@@ -88,12 +94,14 @@ def synthesize(
     from ..data.generator.synthesize import BACKGROUND_CLIPS, TRAINING_RECIPE, SetOptions
     from ..data.generator.synthesize import synthesize as run
 
-    families = replace(TRAINING_RECIPE.families, even=even_units)
+    recipe = replace(TRAINING_RECIPE, families=replace(TRAINING_RECIPE.families, even=even_units))
+    if micros_per_min is not None:
+        recipe = replace(recipe, micro_per_min=micros_per_min)
     options = SetOptions(
         clips,
         seconds,
         seed,
-        recipe=replace(TRAINING_RECIPE, families=families),
+        recipe=recipe,
         basis=basis,
         backgrounds=backgrounds,
         background_share=BACKGROUND_CLIPS if background_share is None else background_share,

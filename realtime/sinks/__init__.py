@@ -3,12 +3,14 @@
 record_schema the keys of every record, as JSON Schema
 base          what a sink is: `write` for records, `draw` for frames
 open          from a URI to a sink: the table SINKS
+picture_sink  what sinks that paint the overlay have in common
 text_files    JSON lines and CSV tables
 video_writer  the overlay as an H.264 file
 run_log       who made a recording, when and with what
 window        the overlay in a window
 coding/       files of coding tools: ELAN, BORIS, Observer, Datavyu, Praat
 network/      events sent to a webhook, or to listeners on this machine
+lsl/          events, scores and times of frames as LSL streams
 mqtt/         events to a broker, for Home Assistant too
 metrics/      figures of the run for Prometheus
 database/     events in SQLite, and how they are forgotten

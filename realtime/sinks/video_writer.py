@@ -27,10 +27,9 @@ from av.video.stream import VideoStream
 from microspot.engines.text.redaction import printable
 
 from ..errors import DataError, UsageError
-from ..overlay import draw
 from ..records import Frame, Pixels, View
-from .base import Sink, reason
-from .recent_markers import RecentMarkers
+from .base import reason
+from .picture_sink import PictureSink
 from .run_log import RunLog
 
 TIME_BASE = Fraction(1, 90_000)  # the clock of MPEG; divides 24, 25, 30, 50 and 60 Hz
@@ -182,19 +181,16 @@ def _fitted(image: Pixels, width: int, height: int) -> Pixels:
     return out
 
 
-class VideoSink(Sink):
+class VideoSink(PictureSink):
     """The overlay as an H.264 file with the frames' own times; one source per file.
 
     Beside it lies the log of the recording (see `run_log`).
     """
 
-    draws = True
-
     def __init__(self, path: Path, arrows: bool = False) -> None:
-        self._arrows = arrows
+        super().__init__(arrows)
         self._log = RunLog(path)
         self._writer = VideoWriter(path)
-        self._markers = RecentMarkers()
         self.note = f"recording to {printable(path.name)}"
         self.notes = (self.note,)
 
@@ -207,19 +203,11 @@ class VideoSink(Sink):
                 f"{name} shows one source, not {count}; name one source, or leave {name} out"
             )
         self._log.take(record)
-        self._markers.take(record)
+        super().write(record)
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Append the overlay of a frame."""
-        image = draw.draw(
-            frame.image,
-            views,
-            now_ns=frame.captured_ns,
-            notes=self.notes,
-            arrows=self._arrows,
-            markers=self._markers.of(frame.source),
-        )
-        self._writer.write(image, frame.captured_ns)
+        self._writer.write(self.picture(frame, views), frame.captured_ns)
 
     def close(self) -> None:
         """Finish the file; without a frame there is neither file nor log."""

@@ -12,44 +12,28 @@ import cv2
 from microspot.engines.text.redaction import printable
 
 from ..errors import UsageError
-from ..overlay import draw
 from ..records import Frame, Pixels, View
-from .base import JsonRecord, Sink
-from .recent_markers import RecentMarkers
+from .picture_sink import PictureSink
 
 PROBE = "import cv2; cv2.namedWindow('microspot'); cv2.destroyAllWindows()"
 PROBE_S = 20  # time a display has to answer
 CLOSING_KEYS = (ord("q"), 27)  # q and Escape
 
 
-class WindowSink(Sink):
+class WindowSink(PictureSink):
     """The overlay in a window per source. Raises UsageError without a display.
 
     q, Escape or closing the window ends the run as ctrl-C does: `draw` raises KeyboardInterrupt.
     """
 
-    draws = True
-
     def __init__(self, arrows: bool = False) -> None:
-        self._arrows = arrows
+        super().__init__(arrows)
         self._display = Display()
-        self._markers = RecentMarkers()
-
-    def write(self, record: JsonRecord) -> None:
-        """Keep the markers, which the next frames show."""
-        self._markers.take(record)
 
     def draw(self, frame: Frame, views: Sequence[View]) -> None:
         """Show the overlay of a frame; raises KeyboardInterrupt when the window was closed."""
-        image = draw.draw(
-            frame.image,
-            views,
-            now_ns=frame.captured_ns,
-            notes=self.notes,
-            arrows=self._arrows,
-            markers=self._markers.of(frame.source),
-        )
-        self._display.show(printable(f"microspot: {frame.source}"), image)
+        title = printable(f"microspot: {frame.source}")
+        self._display.show(title, self.picture(frame, views))
         if self._display.closed:
             raise KeyboardInterrupt
 

@@ -80,10 +80,7 @@ class Reload:
         later = sorted(set(changed) - set(live))
         if later:
             said += f"; {', '.join(later)} change with the next start"
-        try:
-            return Settings(**(now.model_dump() | live)), said
-        except ValueError as error:  # the new ones do not go with those that stay
-            return now, f"settings stay as they were: {error}"
+        return now.model_copy(update=live), said
 
     def _states(self) -> tuple[Any, ...]:
         return tuple(_state(path) for path in self._files)

@@ -11,6 +11,7 @@ import pytest
 
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError
+from microspot.realtime.meter import Figures
 from microspot.realtime.pipeline import SourceEnd
 from microspot.realtime.records import Event, Frame, SourceState
 from microspot.realtime.sinks.base import Sink
@@ -40,6 +41,9 @@ class FakeRecords:
             yield SourceState("cam", "never reached")
         yield Event("1", "cam", 0, "final", 0, 1, 0, 1, 0.5, 2)
         yield SourceEnd("cam", 2, 1, {}, face_seen=True)
+
+    def figures(self) -> Figures:
+        return Figures()
 
     def stop(self) -> None:
         self.stopped = True

@@ -23,7 +23,7 @@ from ...meter import Figures
 from ..base import Sink
 from ..network.gate import BRACKETED, Gate, host_and_port
 from ..network.http_server import answer, cut, listen, on_socket
-from ..network.secret import read_secret
+from ..network.secret import read_anew, read_secret
 from .families import FiguresCollector
 
 TOKEN = "MICROSPOT_METRICS_TOKEN"
@@ -42,8 +42,6 @@ class MetricsSink(Sink):
     port: where it listens. Raises UsageError where prometheus-client is missing, or for an address
     beyond this machine without a token and TLS; DataError where the port is taken.
     """
-
-    measures = True
 
     def __init__(self, uri: str) -> None:
         try:
@@ -80,10 +78,7 @@ class MetricsSink(Sink):
 
     def reload(self) -> None:
         """Ask for the token as it is now; where one was needed it stays needed."""
-        token = read_secret(TOKEN)
-        if token is None and self.gate.token is not None:
-            raise UsageError(f"{TOKEN} is gone")
-        self.gate = replace(self.gate, token=token)
+        self.gate = replace(self.gate, token=read_anew(TOKEN, self.gate.token))
 
     def close(self) -> None:
         """Stop serving."""

@@ -21,7 +21,7 @@ from ..base import JsonRecord, Sink
 from .broadcast import Broadcast, Listener, Message
 from .gate import VARIABLE, Gate, parse_address
 from .http_server import answer, cut, listen, on_socket
-from .secret import read_secret
+from .secret import read_anew, read_secret
 
 KEEPALIVE_S = 15.0  # between comments that show an idle event stream to be alive
 PATH = "/events"  # of the event stream
@@ -56,10 +56,7 @@ class PushSink(Sink, ABC):
 
     def reload(self) -> None:
         """Ask new listeners for the token as it is now; where one was needed it stays needed."""
-        token = read_secret(VARIABLE)
-        if token is None and self.gate.token is not None:
-            raise UsageError(f"{VARIABLE} is gone")
-        self.gate = replace(self.gate, token=token)
+        self.gate = replace(self.gate, token=read_anew(VARIABLE, self.gate.token))
 
     @abstractmethod
     def _serve(self) -> Any:

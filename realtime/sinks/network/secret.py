@@ -23,8 +23,19 @@ def read_secret(variable: str, shortest: int = SHORTEST) -> bytes | None:
         try:
             text = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{variable}_FILE: {file} cannot be read") from error
+            raise UsageError(f"{variable}{FILE}: {file} cannot be read") from error
     secret = text.encode("utf-8", "surrogateescape")
     if (text or file) and len(secret) < shortest:
         raise UsageError(f"{variable}: expected {shortest} bytes or more")
     return secret or None
+
+
+def read_anew(variable: str, before: bytes | None) -> bytes | None:
+    """The secret as it is now, while a run goes on; where there was one before there stays one.
+
+    Raises UsageError as `read_secret`, and where the secret is gone.
+    """
+    secret = read_secret(variable)
+    if secret is None and before is not None:
+        raise UsageError(f"{variable} is gone")
+    return secret

@@ -14,7 +14,7 @@ import time
 
 from .delivery import Answer
 from .destination import check_destination
-from .secret import read_secret
+from .secret import read_anew, read_secret
 from .signing import VARIABLE, headers
 from .spool import Waiting
 from .spooled import SpooledSink
@@ -38,8 +38,8 @@ class WebhookSink(SpooledSink):
         super().__init__(address, keep_days)
 
     def reload(self) -> None:
-        """Sign with the secret as it is now."""
-        self._secret = read_secret(VARIABLE)
+        """Sign with the secret as it is now; what was signed is never sent unsigned."""
+        self._secret = read_anew(VARIABLE, self._secret)
 
     def _post(self, waiting: Waiting) -> Answer:
         sent = {

@@ -7,7 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from microspot.engines.commands.app import app
+from microspot.engines.data.generator import synthesize
+from microspot.engines.data.generator.synthesize import SetOptions
+from microspot.engines.data.generator.timeline import Recipe
 from tests.clips import write_still
 
 LOADS = """
@@ -81,3 +86,20 @@ def test_short_rows_of_labels_are_malformed_data(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 5
     assert "line 3: the row ends before column 'pred'" in done.stderr
+
+
+def test_synthesize_asks_for_as_many_mes_and_even_units_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes: list[Recipe] = []
+
+    def made(faces: Path, out: Path, options: SetOptions, *_: object) -> None:
+        recipes.append(options.recipe)
+
+    monkeypatch.setattr(synthesize, "synthesize", made)
+    given = ["synthesize", "--faces", str(tmp_path), "--out", str(tmp_path)]
+    for more in ([], ["--even-units", "0.5", "--mes-per-min", "60"]):
+        assert CliRunner().invoke(app, [*given, *more]).exit_code == 0
+    usual, told = recipes
+    assert usual == synthesize.TRAINING_RECIPE
+    assert (told.families.even, told.micro_per_min) == (0.5, 60.0)

@@ -25,7 +25,7 @@ from microspot.realtime.pipeline import SourceEnd
 from microspot.realtime.records import Frame, FrameTime, Marker
 from microspot.realtime.sinks import window
 from microspot.realtime.sinks.open import open_sink
-from microspot.realtime.sinks.recent_markers import RecentMarkers
+from microspot.realtime.sinks.picture_sink import PictureSink
 from microspot.realtime.sinks.terminal import LiveTable
 from microspot.realtime.sources.open import open_sources
 from tests import lsl
@@ -181,12 +181,12 @@ def test_a_report_has_markers_on_its_time_axis(tmp_path: Path) -> None:
 
 def test_the_overlay_shows_the_markers_of_its_last_seconds() -> None:
     image = np.zeros((480, 640, 3), np.uint8)
-    kept = RecentMarkers()
+    kept = PictureSink()
     for record in RECORDS:
         kept.take(record)
     expected = [(-0.2, "early"), (1.5, "<flash> 1"), (1.5, "tone"), (1.54, "late")]
-    assert kept.of("cam") == [(round(at_s * 1e9), text) for at_s, text in expected]
-    assert kept.of("other") == []
+    assert kept.markers("cam") == [(round(at_s * 1e9), text) for at_s, text in expected]
+    assert kept.markers("other") == []
     without = draw(image, [], now_ns=3_500_000_000)
     shown = draw(image, [], now_ns=3_500_000_000, markers=[(1_500_000_000, "flash")])
     changed = np.flatnonzero((shown != without).any(axis=2).sum(axis=0) > 100)  # the line

@@ -248,6 +248,7 @@ def test_those_that_are_too_many_are_turned_away_and_the_others_served(
         for _ in range(2):
             stack.enter_context(socket.create_connection(("127.0.0.1", made.port), 60))
         assert ask(made)[0] == 200, "nobody waits for those that say nothing"
+        wait_for_places(made, 1)  # the request that was answered has left
         stack.enter_context(socket.create_connection(("127.0.0.1", made.port), 60))
         wait_for_places(made, 0)
         with socket.create_connection(("127.0.0.1", made.port), 60) as fourth:

@@ -139,6 +139,23 @@ def test_final_events_come_as_json_with_their_id_and_signature(
     assert headers["X-Microspot-Signature"] == f"sha256={expected}"
 
 
+def test_events_are_never_unsigned_once_they_were_signed(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    monkeypatch.setenv(f"{VARIABLE}_FILE", str(file))
+    with open_sink(receiver.address) as sink:
+        monkeypatch.delenv(f"{VARIABLE}_FILE")
+        with pytest.raises(UsageError, match=f"{VARIABLE} is gone"):
+            sink.reload()
+        sink.take(event("a"))
+    ((headers, body, _),) = receiver.requests
+    signed = f"{headers['X-Microspot-Timestamp']}.".encode() + body
+    expected = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    assert headers["X-Microspot-Signature"] == f"sha256={expected}"
+
+
 def test_events_wait_while_the_other_side_is_away_and_come_in_order(receiver: Receiver) -> None:
     receiver.answers = [503, 500, 404, 302, 429, 200]
     with open_sink(receiver.address) as sink:
