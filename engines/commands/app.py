@@ -156,7 +156,7 @@ def train(
         bool, typer.Option("--resume", help="go on from the last checkpoint")
     ] = False,
     weights: Annotated[
-        Path | None, typer.Option(help="weights to begin with (spotter.safetensors)")
+        Path | None, typer.Option(help="weights to begin with: a run's .safetensors")
     ] = None,
 ) -> None:
     """Train one network; progress, checkpoints and a log in OUT."""
@@ -174,11 +174,17 @@ def train(
             weights=weights,
         )
     elif network == "recognizer":
-        if weights is not None:
-            raise UsageError("--weights is for the spotter only: leave it out")
         from ..training.recognizer.train import run as train_recognizer
 
-        train_recognizer(data, out, config=config, minutes=minutes, threads=threads, resume=resume)
+        train_recognizer(
+            data,
+            out,
+            config=config,
+            minutes=minutes,
+            threads=threads,
+            resume=resume,
+            weights=weights,
+        )
     else:
         raise UsageError(f"train {network!r}: choose spotter or recognizer")
 

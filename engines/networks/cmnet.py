@@ -89,7 +89,7 @@ class CMNet(nn.Module):
         u, s, h = self.magnified(frames, exchange)
         v = self.last_state(u)
         logits = {name: head(v) for name, head in self.heads.items()}
-        movement = None if self.movement is None else self.movement(v, h)
+        movement = None if self.movement is None else self.movement(v, u, h)
         return Recognition(logits, s, h, movement)
 
     def magnified(
@@ -188,5 +188,5 @@ class HeadStep(nn.Module):
         classes = tuple(F.softmax(head(v), -1) for head in self.network.heads.values())
         if self.network.movement is None:
             return classes
-        movement: Movement = self.network.movement(v, clues)
+        movement: Movement = self.network.movement(v, product, clues)
         return classes + movement.outputs()

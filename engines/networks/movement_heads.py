@@ -1,9 +1,9 @@
 """What moved: action units with side and displacement, and the region, beside CMNet's labels.
 
-Units, sides and region are read from v, the LSTM's last state, as the labels are. Displacements are
-also read from the intensity clues h, each at its highest over the clip: s cannot tell them, since
-it rises to about 1 in every clip [S2 C16, C19], and with texture "direction" nothing else knows how
-far anything moved. Not from the papers.
+All are read from v, the LSTM's last state, as the labels are, and past the LSTM from the magnified
+texture u, its mean over the clip, and from the intensity clues h, each at its highest: s cannot
+tell displacements, since it rises to about 1 in every clip [S2 C16, C19], and with texture
+"direction" nothing else knows how far anything moved. Not from the papers.
 
 Shape letters: B clips, N frames, D width, U units, G regions.
 """
@@ -42,25 +42,27 @@ class Movement(NamedTuple):
 
 
 class MovementHeads(nn.Module):
-    """The heads, on a state v and on clues of `width`; clues: False without ICE."""
+    """The heads, on a state, textures and clues of `width`; clues: False without ICE."""
 
     def __init__(self, width: int, units: int, regions: int, clues: bool = True) -> None:
         super().__init__()
-        self.units = nn.Linear(width, units)
-        self.unit_sides = nn.Linear(width, units * len(SIDES))
-        self.regions = nn.Linear(width, regions)
-        self.side = nn.Linear(width, len(SIDES))
-        self.px = nn.Linear(2 * width if clues else width, units + 1)
+        seen = 3 * width if clues else 2 * width
+        self.units = nn.Linear(seen, units)
+        self.unit_sides = nn.Linear(seen, units * len(SIDES))
+        self.regions = nn.Linear(seen, regions)
+        self.side = nn.Linear(seen, len(SIDES))
+        self.px = nn.Linear(seen, units + 1)
 
-    def forward(self, v: Tensor, h: Tensor | None) -> Movement:
-        """What moved: v (B, D), h (B, N, D) or None without ICE."""
-        size = v if h is None else torch.cat([v, h.amax(1)], -1)
-        log_px = self.px(size)  # (B, U + 1)
+    def forward(self, v: Tensor, u: Tensor, h: Tensor | None) -> Movement:
+        """What moved: v (B, D), u and h (B, N, D); h is None without ICE."""
+        parts = [v, u.mean(1)] if h is None else [v, u.mean(1), h.amax(1)]
+        seen = torch.cat(parts, -1)
+        log_px = self.px(seen)  # (B, U + 1)
         return Movement(
-            units=self.units(v),
-            unit_sides=self.unit_sides(v).unflatten(-1, (-1, len(SIDES))),
+            units=self.units(seen),
+            unit_sides=self.unit_sides(seen).unflatten(-1, (-1, len(SIDES))),
             unit_log_px=log_px[:, 1:],
-            regions=self.regions(v),
-            side=self.side(v),
+            regions=self.regions(seen),
+            side=self.side(seen),
             log_px=log_px[:, 0],
         )

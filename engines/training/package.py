@@ -36,7 +36,7 @@ def package(spotter: Path, recognizer: Path, out: Path) -> None:
     for path in out.iterdir():
         # safetensors makes files for their owner alone; weights are for everybody who installs them
         path.chmod(0o644)
-    progress = {key: recognition[key] for key in ("step", "minutes")}
+    progress = {key: recognition[key] for key in ("step", "minutes", "began_with")}
     training = {
         "spotter": spotting["training"],
         "recognizer": _without_paths(config) | progress,

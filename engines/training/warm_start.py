@@ -2,9 +2,9 @@
 
 A larger network computes at first what the smaller one did: its new filters are fresh, and the
 weights that read them start at zero, as in Chen, Goodfellow and Shlens, Net2Net (ICLR 2016). So do
-those that read further channels of the flow, which come after the others. Nuisance heads that the
-smaller one lacks are fresh. Another grid, parallax or ridge is an approximate start. Not from the
-papers.
+those that read further channels of the flow, which come after the others. Nuisance heads, and heads
+that say what moved, are fresh where the smaller one has others. Another grid, parallax or ridge is
+an approximate start. Not from the papers.
 
 What the weights' lags, surroundings and heads are, no tensor says: it is read from the run's
 `spotter.json` or from the `manifest.json` beside them. Without either, lags and surroundings are
@@ -31,6 +31,7 @@ from ..specs import SpotterSpec
 from .finer_grid import is_of_even_grid, refined
 
 NUISANCE = "nuisance."  # the heads' names begin so
+MOVEMENT = "movement."  # and those of the heads that say what moved
 INPUTS = "encoder.convs.0.weight"  # (channels, inputs, rows, columns)
 NORM_GAINS = re.compile(r"encoder\.norms\.\d+\.weight")
 
@@ -44,9 +45,7 @@ def digest_of(path: Path) -> str:
 
 
 def _no_weights(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"{path} holds no weights to start from ({error}); name a run's spotter.safetensors"
-    )
+    return DataError(f"{path} holds no weights to start from ({error}); name a run's .safetensors")
 
 
 def warm_start(network: nn.Module, path: Path) -> list[int]:
@@ -67,6 +66,7 @@ def warm_start(network: nn.Module, path: Path) -> list[int]:
             _check_channels(network.spec, spec, path)
             given = _with_heads_by_name(network, given, spec)
         given = _as_inputs_of(network, given, path)
+    given = _with_movement_heads(given, own)
     fresh = {name for name in own if name.startswith(NUISANCE)} - set(given)
     given |= {name: own[name] for name in fresh}
     odd = sorted(set(own) ^ set(given))
@@ -132,6 +132,15 @@ def _with_heads_by_name(
                 rows[i] = given[key][spec.nuisance.index(name)]
         mapped[key] = rows
     return mapped
+
+
+def _with_movement_heads(given: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The given weights with fresh heads of what moved where theirs tell other units apart."""
+    heads = {name: tensor for name, tensor in own.items() if name.startswith(MOVEMENT)}
+    theirs = {name: tensor for name, tensor in given.items() if name.startswith(MOVEMENT)}
+    if {n: t.shape for n, t in heads.items()} == {n: t.shape for n, t in theirs.items()}:
+        return given
+    return {name: tensor for name, tensor in given.items() if name not in theirs} | heads
 
 
 def _as_inputs_of(network: MESNet, given: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Training of CMNet: three losses, both label sets on one trunk.
 
-train       the run: epochs, checkpoints, log
+train       the run: epochs and log
+checkpoint  how it begins, what is kept of it, and how it goes on
 data        recognizer.toml, samples and batches
 movement    what its heads learn that say what moved
 positives   the anchors, taken otherwise

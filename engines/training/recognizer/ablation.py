@@ -13,8 +13,9 @@ from ...networks.cmnet import Exchange
 from ...networks.weights import load_weights
 from ...specs import TEXTURES
 from ..losses import SCOPES, STRATEGIES
+from .checkpoint import network_of
 from .data import AUGMENTATIONS, VALIDATION, RecognizerConfig, read_samples
-from .train import network_of, train
+from .train import train
 from .validation import CURVES, constant, shuffled, validate
 
 BASE_RECOGNIZER = "recognizer-shipped"

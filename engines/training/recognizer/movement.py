@@ -92,12 +92,14 @@ def _index(names: Sequence[str], name: str) -> int:
 def movement_loss(found: Movement, truth: MovedBatch) -> Tensor:
     """The mean of six losses, each over what is known; what nobody knows costs nothing.
 
-    Binary cross-entropy of units, so that their outputs are probabilities; cross-entropy of the
-    units' sides, of region and side; Smooth L1 of the logarithms of displacements.
+    Binary cross-entropy of units, so that their outputs are probabilities, all units of a clip
+    added up; cross-entropy of the units' sides, of region and side; Smooth L1 of the logarithms of
+    displacements.
     """
     known = truth.known
+    entropy = _mean(F.binary_cross_entropy_with_logits, found.units[known], truth.units[known])
     parts = [
-        _mean(F.binary_cross_entropy_with_logits, found.units[known], truth.units[known]),
+        entropy * truth.units.shape[1],
         _classes(found.unit_sides.flatten(0, 1), truth.unit_sides.flatten()),
         _sizes(found.unit_log_px, truth.unit_px),
         _classes(found.regions, truth.regions),

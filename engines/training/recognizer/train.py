@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,16 +18,14 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import DataError, UsageError
-from ...networks.cmnet import CMNet
 from ...networks.weights import save_weights
 from .. import losses
 from ..crops import Crops
 from ..distributed import TrainingGroup, denormals_as_zero
+from .checkpoint import RunState, checkpoint_of, save, start
 from .data import PARTS, TRAIN, VALIDATION, RecognizerConfig, Sample, make_batch, read_samples
 from .step import batch_losses, class_weights, draw_shares
 from .validation import FIGURES, validate
@@ -36,22 +33,9 @@ from .validation import FIGURES, validate
 COLUMNS = ("epoch", "step", "loss", *PARTS, "samples_per_s", *FIGURES)
 PROGRESS_STEPS = 50
 SEED_STRIDE = 1_000_003  # keeps the seeds of neighbouring runs apart
-# settings that may change when a run is resumed
-FREE = ("data", "out", "threads", "device", "checkpoint_minutes")
 
 
 # ---- the run
-
-
-@dataclass
-class RunState:
-    """What a checkpoint holds (network, optimiser, steps and seconds done), and the group."""
-
-    network: CMNet
-    optimiser: torch.optim.Adam
-    group: TrainingGroup
-    step: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,21 +76,27 @@ def run(
     minutes: float | None = None,
     threads: int | None = None,
     resume: bool = False,
+    weights: Path | None = None,
 ) -> dict[str, float]:
     """Train as the command `train recognizer` does.
 
-    Raises UsageError where OUT holds a run that `resume` does not ask for.
+    weights: what a warm start begins with. Raises UsageError where OUT holds a run that `resume`
+    does not ask for, and for `weights` where there is one.
     """
+    if resume and weights is not None:
+        raise UsageError(
+            "--resume goes on with a run and --weights begins one: leave one of them out"
+        )
     with TrainingGroup.joined() as group:
         changes: dict[str, Any] = {"device": str(group.device)}
         if threads is not None:
             changes["threads"] = threads
         settings = RecognizerConfig.read(data, out, config, **changes)
-        if _checkpoint(settings).exists() and not resume:
+        if checkpoint_of(settings).exists() and not resume:
             raise UsageError(
                 f"{out} holds a run: add --resume to go on with it, or choose another folder"
             )
-        return train(settings, minutes=minutes, group=group)
+        return train(settings, minutes=minutes, group=group, weights=weights)
 
 
 @denormals_as_zero()
@@ -116,6 +106,7 @@ def train(
     minutes: float | None = None,
     say: Callable[[str], None] = print,
     group: TrainingGroup | None = None,
+    weights: Path | None = None,
 ) -> dict[str, float]:
     """Train, or go on from the checkpoint in `config.out`; returns the last validation.
 
@@ -128,7 +119,7 @@ def train(
     """
     torch.set_num_threads(config.threads)
     Path(config.out).mkdir(parents=True, exist_ok=True)
-    now = _start(config, group or TrainingGroup())
+    now = start(config, group or TrainingGroup(), weights)
     data = TrainingSet.open(config)
     is_main_process = now.group.is_main_process
     per_epoch = math.ceil(len(data.train) / (config.batch * now.group.size))
@@ -169,7 +160,7 @@ def _validate_and_save(
         metrics = validate(now.network, data.crops, data.validation, config)
     if over or epoch.is_integer():
         _log(Path(config.out) / "recognizer.csv", row | metrics, say)
-    _save(now, config)
+    save(now, config)
     if over:
         _finish(now, metrics, config)
     return metrics
@@ -209,7 +200,7 @@ def _epoch(
             saved = time.monotonic()
             group.average_statistics(now.network)
             if group.is_main_process:
-                _save(now, config)
+                save(now, config)
     count = now.step - first
     speed = count * together / (now.seconds - before)
     return {name: value / count for name, value in sums.items()} | {"samples_per_s": speed}
@@ -264,76 +255,6 @@ def _schedule(step: int, warmup: int, share: float) -> float:
 # ---- files
 
 
-def _checkpoint(config: RecognizerConfig) -> Path:
-    return Path(config.out) / "recognizer-checkpoint.safetensors"
-
-
-def _settings(config: RecognizerConfig) -> dict[str, Any]:
-    """The settings that must stay when a run is resumed, as JSON would read them back."""
-    settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    return {name: value for name, value in settings.items() if name not in FREE}
-
-
-def network_of(config: RecognizerConfig) -> CMNet:
-    """The network that a configuration trains, with fresh weights."""
-    return CMNet(
-        config.side,
-        classes=(len(config.labels3), len(config.labels5)),
-        magnify=config.magnify,
-        texture=config.texture,
-        floor=config.energy_floor,
-        moved=(len(config.units), len(config.regions)),
-    )
-
-
-def _start(config: RecognizerConfig, group: TrainingGroup) -> RunState:
-    """A new run, or the one that the checkpoint holds."""
-    torch.manual_seed(config.seed)
-    network = network_of(config)
-    network.to(config.device)
-    # a quarter faster on a CPU
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters(), config.rate, weight_decay=config.decay)
-    now = RunState(network, optimiser, group)
-    path = _checkpoint(config)
-    if not path.exists():
-        return now
-    with safe_open(path, "pt", device=config.device) as file:
-        state = json.loads(file.metadata()["run"])
-        # safe_open is no mapping, whatever its method is called
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    odd = [k for k, v in _settings(config).items() if state["settings"].get(k) != v]
-    if odd:
-        raise UsageError(
-            f"{path} was trained with another {', '.join(odd)}: choose another output folder"
-        )
-    weights: dict[str, Tensor] = {}
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        kind, rest = name.split(".", 1)
-        if kind == "net":
-            weights[rest] = tensor
-        else:
-            index, key = rest.split(".")
-            moments.setdefault(int(index), {})[key] = tensor
-    network.load_state_dict(weights)
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    now.step = state["step"]
-    now.seconds = state["seconds"]
-    return now
-
-
-def _save(now: RunState, config: RecognizerConfig) -> None:
-    """Replace the checkpoint in one move: a killed process leaves the old one or the new one."""
-    tensors = {f"net.{k}": v.contiguous() for k, v in now.network.state_dict().items()}
-    for index, moments in now.optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{k}": v.contiguous() for k, v in moments.items()}
-    state = {"step": now.step, "seconds": now.seconds, "settings": _settings(config)}
-    path = _checkpoint(config)
-    save_file(tensors, path.with_suffix(".new"), {"run": json.dumps(state)})
-    os.replace(path.with_suffix(".new"), path)
-
-
 def _finish(now: RunState, metrics: dict[str, float], config: RecognizerConfig) -> None:
     """Write the weights of the last step and recognizer.json."""
     out = Path(config.out)
@@ -341,6 +262,7 @@ def _finish(now: RunState, metrics: dict[str, float], config: RecognizerConfig) 
     report = {
         "step": now.step,
         "minutes": round(now.seconds / 60, 1),
+        "began_with": now.began_with,
         "metrics": metrics,
         "config": asdict(config),
     }

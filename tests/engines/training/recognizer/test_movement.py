@@ -89,6 +89,20 @@ def test_what_nobody_knows_costs_nothing(field: str, counts: tuple[bool, ...]) -
         assert (other != loss) == does, row
 
 
+def test_every_unit_of_a_clip_costs_as_much_whatever_their_number() -> None:
+    found = random_movement()
+    wrong = moved_like(found, "units", 0)
+    change = 6 * (movement_loss(wrong, truth()) - movement_loss(found, truth()))
+    there = truth().units[0]
+
+    def cost(logits: torch.Tensor) -> torch.Tensor:
+        probability = logits.sigmoid()
+        return -(there * probability.log() + (1 - there) * (1 - probability).log()).sum()
+
+    known = 2  # clips whose units are known
+    torch.testing.assert_close(change, (cost(wrong.units[0]) - cost(found.units[0])) / known)
+
+
 def test_a_right_answer_costs_nothing_and_nothing_known_has_a_gradient_of_zero() -> None:
     sure = Movement(
         units=40 * truth().units - 20,
@@ -148,7 +162,7 @@ def test_figures_are_of_what_is_known() -> None:
     assert all(math.isnan(value) for value in none.values())
 
 
-def test_displacement_is_read_from_the_clues_and_no_label_is() -> None:
+def test_what_moved_is_read_from_state_product_and_clues() -> None:
     """s rises to 1 in every clip; with texture direction only h knows how far anything moved."""
     torch.manual_seed(0)
     network = CMNet(SIDE, SMALL, texture="direction", moved=(3, 2)).eval()
@@ -157,12 +171,16 @@ def test_displacement_is_read_from_the_clues_and_no_label_is() -> None:
     u, _, h = network.magnified(frames)
     v = network.last_state(u)
     assert h is not None
-    found = network.movement(v, h)
-    other = network.movement(v, 2 * h)
-    assert not torch.allclose(found.log_px, other.log_px)
-    assert not torch.allclose(found.unit_log_px, other.unit_log_px)
-    for name in ("units", "unit_sides", "regions", "side"):
-        assert torch.equal(getattr(found, name), getattr(other, name))
+    found = network.movement(v, u, h)
+    for other in (
+        network.movement(2 * v, u, h),
+        network.movement(v, 2 * u, h),
+        network.movement(v, u, 2 * h),
+    ):
+        for name, part in found._asdict().items():
+            assert not torch.allclose(part, getattr(other, name)), name
+    late = network.movement(v, u.flip(1), h.flip(1))
+    torch.testing.assert_close(late, found)  # only the state knows the order of the frames
     without = CMNet(SIDE, SMALL, magnify=False, moved=(3, 2))
     assert without(clip).movement.outputs()[0].shape == (2, 3)
     probabilities = found.outputs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from microspot.engines.data.generator.truth import LEVEL_NS, LEVELS
 from microspot.engines.errors import DataError, UsageError
 from microspot.engines.networks.cmnet import CMNet
 from microspot.engines.training.distributed import TrainingGroup
+from microspot.engines.training.recognizer import checkpoint
 from microspot.engines.training.recognizer import train as train_module
+from microspot.engines.training.recognizer.checkpoint import network_of
 from microspot.engines.training.recognizer.data import (
     Batch,
     RecognizerConfig,
@@ -30,7 +33,6 @@ from microspot.engines.training.recognizer.step import batch_losses, class_weigh
 from microspot.engines.training.recognizer.train import (
     Budget,
     TrainingSet,
-    network_of,
     run,
     train,
 )
@@ -208,7 +210,7 @@ def test_a_step_minimises_the_losses_times_their_coefficients(
     coefficients = {"distillation": 0.3, "tendency": 0.7, "classes": 2.0, "movement": 0.4}
     config = settings(toy, tmp_path, coefficients=coefficients, clip_gradient=1e9)
     data = TrainingSet.open(config)
-    now = train_module._start(config, TrainingGroup())
+    now = checkpoint.start(config, TrainingGroup())
     gradients: list[torch.Tensor] = []
 
     def observed(network: CMNet, batch: Batch, weights: Any, *rest: Any) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def test_each_step_knows_the_share_of_the_run_that_is_done(
     monkeypatch.setattr(train_module, "batch_losses", observed)
     train(settings(toy, tmp_path, epochs=1), say=lambda line: None)
     assert shares == pytest.approx([0, 1 / 3, 2 / 3])
-    run_state = train_module._start(settings(toy, tmp_path / "new"), TrainingGroup())
+    run_state = checkpoint.start(settings(toy, tmp_path / "new"), TrainingGroup())
     run_state.seconds = 45.0
     assert Budget(steps=100, minutes=1.0).share(run_state) == pytest.approx(0.75)
 
@@ -332,11 +334,40 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(toy: Path, tmp_path: Pat
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_a_run_begins_with_the_weights_it_is_given(toy: Path, tmp_path: Path) -> None:
+    old = settings(toy, tmp_path / "old", epochs=1, texture="strength")
+    train(old, say=lambda line: None)
+    given = tmp_path / "old" / "recognizer.safetensors"
+    heads: dict[str, Any] = {"units": ("AU1", "AU12"), "regions": ("brow", "chin")}
+    more = settings(toy, tmp_path / "new", epochs=1, **heads)
+    fresh = checkpoint.start(more, TrainingGroup()).network.state_dict()
+    begun = checkpoint.start(more, TrainingGroup(), given)
+    kept = load_file(given)
+    for name, tensor in begun.network.state_dict().items():
+        expected = fresh[name] if name.startswith("movement.") else kept[name]
+        assert torch.equal(tensor, expected), name
+    digest = hashlib.sha256(given.read_bytes()).hexdigest()
+    assert begun.began_with == digest
+    train(more, 1, say=lambda line: None, weights=given)
+    train(more, say=lambda line: None)  # goes on, and still knows what it began with
+    report = json.loads((tmp_path / "new" / "recognizer.json").read_text())
+    assert report["began_with"] == digest
+    same = settings(toy, tmp_path / "same", epochs=1, **heads)
+    trained = tmp_path / "new" / "recognizer.safetensors"
+    kept = load_file(trained)
+    for name, tensor in (
+        checkpoint.start(same, TrainingGroup(), trained).network.state_dict().items()
+    ):
+        assert torch.equal(tensor, kept[name]), name
+    with pytest.raises(UsageError, match="leave one of them out"):
+        run(toy, tmp_path / "new", resume=True, weights=given)
+
+
 def test_checkpoints_are_written_within_an_epoch(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    monkeypatch.setattr(train_module, "_save", lambda now, config: written.append(now.step))
+    monkeypatch.setattr(train_module, "save", lambda now, config: written.append(now.step))
     train(settings(toy, tmp_path, epochs=1, checkpoint_minutes=0.0), say=lambda line: None)
     assert written == [1, 2, 3], "each step but the last, and the end of the epoch"
 
