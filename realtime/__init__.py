@@ -37,6 +37,7 @@ The modules:
     markers/    stimulus markers from other programs, among the records
     sinks/      JSON lines, CSV, ELAN, HTML, video, window, live table, LSL
     processes/  many cameras over several processes
+    analyze/    recordings one after the other, a folder of results for each
     bench/      time per stage beside its yardsticks
     commands/   the command line `microspot`
     sample/     the sample clip

@@ -1,4 +1,4 @@
-"""Command `microspot`: watch, evaluate, bench, consent, forget.
+"""Command `microspot`: watch, analyze, evaluate, bench, consent, forget.
 
 An error is one line and an exit code; --debug adds the traceback.
 """
@@ -14,10 +14,24 @@ import typer
 
 from microspot.engines.commands.entry_point import run_command, version_option
 from microspot.engines.evaluation.metrics import HIT_IOU
-from microspot.engines.running_neutral import RATES
 from microspot.engines.text.redaction import redact_uri
 
 from ..errors import UsageError
+from .analyze import analyze
+from .options import (
+    AlarmsPerMin,
+    Backend,
+    Config,
+    Engines,
+    Faces,
+    Json,
+    Labels,
+    NoLabels,
+    ProcessCount,
+    Sources,
+    Subject,
+    Threshold,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -25,44 +39,6 @@ app = typer.Typer(
     help="Spot micro-expressions live: from a camera, stream or file to onset, apex, offset and "
     "emotion.",
 )
-
-Sources = Annotated[
-    list[str],
-    typer.Argument(
-        help="0 | /dev/video0 | rtsp://… | http(s)://… | env:NAME | clip.mp4 | frames/ | "
-        "sample[:synthetic[:SEED]]; a number is a camera unless a file or folder here is called so"
-    ),
-]
-Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")]
-Backend = Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")]
-Labels = Annotated[
-    str, typer.Option(help="3 | 5 | units: emotion classes, or action units without an emotion")
-]
-NoLabels = Annotated[
-    bool, typer.Option("--no-labels", help="movement only: no emotion class is computed")
-]
-Threshold = Annotated[float | None, typer.Option(help="T_CRN, 0 to 1; default from the weights")]
-AlarmsPerMin = Annotated[
-    float | None,
-    typer.Option(
-        help="alarms a minute, true ones too, that a threshold of each face's own aims at, "
-        f"{RATES[0]:g} to {RATES[1]:g}; default: one threshold for all faces"
-    ),
-]
-Config = Annotated[Path | None, typer.Option(help="TOML file of settings")]
-Faces = Annotated[
-    int | None,
-    typer.Option(help="faces followed per source; their numbers are places, not people"),
-]
-Subject = Annotated[str | None, typer.Option(help="name of the one person in front of the cameras")]
-ProcessCount = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="processes that share the cameras; default: by the number of cameras and cores",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout")]
 
 
 @app.callback()
@@ -189,6 +165,9 @@ def watch(
     for line in outcome.warnings:
         typer.echo(f"microspot: {line}", err=True)
     raise typer.Exit(outcome.code)
+
+
+app.command()(analyze)
 
 
 @app.command()

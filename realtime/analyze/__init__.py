@@ -1,0 +1,10 @@
+"""Recordings analysed one after the other: `microspot analyze VIDEO... --out DIR`.
+
+run            all videos, by all cores, going on where an earlier run ended
+videos         which videos a command names, and what their folders are called
+one_video      one video: the live pipeline, and what is written of it
+scores_file    the scores of every tick as arrays
+progress_note  how far a video has come, for whoever waits
+final_overlay  the overlay in which events stand on their own frames
+index_page     a page over all videos
+"""

@@ -1,0 +1,222 @@
+"""One video: the pipeline that runs live, and what is written of it.
+
+Everything goes into a folder beside the final one, which is renamed when it is whole: a run that
+was killed leaves no half results.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from microspot.engines.commands.entry_point import INTERRUPTED
+from microspot.engines.commands.version import installed_version
+from microspot.engines.runtime.engine import EngineSet
+
+from ..config import Settings
+from ..errors import DataError, SourceError
+from ..gaps import joined
+from ..pipeline import Pipeline, Record
+from ..records import Event, Gap
+from ..sinks.atomic_file import replace_file
+from ..sinks.base import Sink, reason
+from ..sinks.open import open_sink
+from ..sources.address import parse
+from ..sources.open import Source, open_source
+from ..watch import follow
+from .final_overlay import FinalOverlaySink, longest_wait_ns
+from .progress_note import ProgressNote
+from .scores_file import ScoresFile
+from .videos import Video, state_of
+
+SUMMARY = "analysis.json"
+SCORES = "scores.npz"
+REPORT = "report.html"
+OVERLAY = "overlay.mp4"
+DOCUMENTS = ("events.jsonl", "events.csv", "events.eaf", "events.boris", REPORT)
+PART = ".part"  # ends the name of a folder that is not whole
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of one video.
+
+    out: the folder of all results; fps: of folders of images; overlay: whether its frames are
+    stored too, in a video; arrows: as of a VideoSink.
+    """
+
+    video: Video
+    out: Path
+    settings: Settings
+    fps: float | None = None
+    overlay: bool = False
+    arrows: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the results lie."""
+        return self.out / self.video.folder
+
+    @property
+    def part(self) -> Path:
+        """Where they are made."""
+        return self.out / f".{self.video.folder}{PART}"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found in one video.
+
+    events: how many MEs; seconds: its length; seen_s: for how long a face was seen; unseen_s: for
+    how long the gaps lasted; warnings: what a person should know.
+    """
+
+    video: str
+    folder: str
+    group: str
+    events: int
+    frames: int
+    seconds: float
+    seen_s: float
+    unseen_s: float
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The analysis that a summary holds."""
+        return cls(**(values | {"warnings": tuple(values["warnings"])}))
+
+
+class RunInterruptedError(Exception):
+    """A signal ended the run: nothing is kept of this video."""
+
+
+def earlier_analysis(job: Job, engines: EngineSet) -> Analysis | None:
+    """The analysis of an earlier run; None where video, settings or weights are others now."""
+    try:
+        summary = json.loads((job.folder / SUMMARY).read_text(encoding="utf-8"))
+        if summary["made_from"] == _made_from(job, engines):
+            return Analysis.from_json(summary["analysis"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # there is none, or it is of another version
+    return None
+
+
+def analyze_video(job: Job, engines: EngineSet) -> Analysis:
+    """Analyse a video, and put all files of it into its folder.
+
+    Raises SourceError where it cannot be read, DataError where the results cannot be written,
+    RunInterruptedError after a signal.
+    """
+    made_from = _made_from(job, engines)
+    try:
+        _remove(job.part)
+        job.part.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"cannot write {job.part}: {reason(error)}") from error
+    try:
+        analysis = _run(job, engines)
+        summary = {"made_from": made_from, "analysis": asdict(analysis)}
+        replace_file(job.part / SUMMARY, json.dumps(summary, indent=1).encode() + b"\n")
+        _remove(job.folder)
+        job.part.rename(job.folder)
+    except OSError as error:
+        raise DataError(f"cannot write {job.folder}: {reason(error)}") from error
+    finally:
+        with suppress(OSError):
+            _remove(job.part)
+    return analysis
+
+
+class _TellingPipeline(Pipeline):
+    """A pipeline that keeps its gaps, and tells `overlay` of final events."""
+
+    overlay: FinalOverlaySink | None = None
+
+    def run(self) -> Iterator[Record]:
+        """Every record."""
+        self.outages: list[Gap] = []
+        for record in super().run():
+            if isinstance(record, Gap):
+                self.outages.append(record)
+            if isinstance(record, Event) and record.status == "final" and self.overlay is not None:
+                self.overlay.know(record)
+            yield record
+
+
+def _run(job: Job, engines: EngineSet) -> Analysis:
+    source = open_source(job.video.uri, fps=job.fps)
+    scores = ScoresFile(job.part / SCORES)
+    end = _End()
+    sinks: list[Sink] = [scores, end, ProgressNote(job.part)]
+    media = _media(job, source)
+    sinks += [open_sink(str(job.part / name), media=media) for name in DOCUMENTS]
+    with _TellingPipeline([source], engines, job.settings) as pipeline:
+        if job.overlay:
+            wait_ns = longest_wait_ns(engines.spotter, job.settings)
+            pipeline.overlay = FinalOverlaySink(job.part / OVERLAY, wait_ns, job.arrows)
+            sinks.append(pipeline.overlay)
+        outcome = follow(pipeline, sinks)
+    if outcome.code == INTERRUPTED:
+        raise RunInterruptedError
+    if outcome.code:
+        raise SourceError(outcome.warnings[-1])
+    unseen_ns = sum(gap.stop_ns - gap.start_ns for gap in joined(pipeline.outages))
+    return Analysis(
+        video=source.name,
+        folder=job.video.folder,
+        group=job.video.group,
+        events=end.record["events"],
+        frames=end.record["frames"],
+        seconds=scores.end_s,
+        seen_s=round(scores.seen_s, 3),
+        unseen_s=round(unseen_ns / 1e9, 3),
+        warnings=outcome.warnings,
+    )
+
+
+class _End(Sink):
+    """Keeps the `end` record."""
+
+    def __init__(self) -> None:
+        self.record: dict[str, Any] = {}
+
+    def write(self, record: dict[str, Any]) -> None:
+        if record["type"] == "end":
+            self.record = record
+
+
+def _media(job: Job, source: Source) -> dict[str, Path]:
+    """The file that documents link to, where the source is one."""
+    address = parse(job.video.uri)
+    return {source.name: Path(address.target)} if address.kind == "file" else {}
+
+
+def _made_from(job: Job, engines: EngineSet) -> dict[str, Any]:
+    """What decides the results: where it is the same, they are."""
+    recognizer = engines.recognizer_spec
+    made_from = {
+        "version": installed_version(),
+        "uri": parse(job.video.uri).name,
+        "file": state_of(job.video),
+        "fps": job.fps,
+        "overlay": job.overlay,
+        "arrows": job.arrows,
+        "settings": job.settings.model_dump(mode="json"),
+        "engines": engines.digest,
+        "backend": engines.backend,
+        "labels": list(recognizer.labels) if recognizer and engines.emotions else None,
+    }
+    kept: dict[str, Any] = json.loads(json.dumps(made_from))
+    return kept
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,173 @@
+"""Many videos: by all cores, going on where an earlier run ended, and a page over all of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+
+from microspot.engines.alignment.landmarker import available_cores
+from microspot.engines.runtime.engine import EngineSet
+
+from ..config import Settings
+from ..errors import DataError, MicrospotError, SourceError
+from ..sinks.atomic_file import replace_file
+from ..sinks.base import reason
+from ..sources.open import open_source
+from ..sources.video_file import VideoFile
+from .index_page import page
+from .one_video import Analysis, Job, RunInterruptedError, analyze_video, earlier_analysis
+from .progress_note import noted_s
+from .videos import find_videos
+
+INDEX = "index.html"
+LOOK_S = 0.5  # between two looks at how far the videos have come
+LEAST_SECONDS = 1.0  # that a video of unknown length counts for
+
+LoadEngines = Callable[[], EngineSet]
+Progress = Callable[[float, float], None]  # seconds of video done, and in all
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """How videos are analysed.
+
+    fps, overlay, arrows: as of a Job; workers: processes, None for as many as there are cores.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    fps: float | None = None
+    overlay: bool = False
+    arrows: bool = False
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Analyses in the order of the videos, and by name the errors of those that failed."""
+
+    analyses: tuple[Analysis, ...]
+    errors: dict[str, MicrospotError]
+    index: Path
+
+
+def analyze(
+    uris: Sequence[str],
+    out: Path,
+    load: LoadEngines,
+    options: AnalyzeOptions | None = None,
+    *,
+    progress: Progress = lambda done, total: None,
+    say: Say = lambda line: None,
+) -> Results:
+    """Analyse recordings; one folder in `out` for each, and a page over all, `index.html`.
+
+    uris: files, folders of images, folders of videos and samples. load: loads the engines; it must
+    be picklable where several processes work. What an earlier run of the same settings has done is
+    kept. A video that fails does not keep the others from being analysed. Raises UsageError for
+    sources that never end, DataError where `out` cannot be written, KeyboardInterrupt after a
+    signal.
+    """
+    options = options or AnalyzeOptions()
+    jobs = [
+        Job(video, out, options.settings, options.fps, options.overlay, options.arrows)
+        for video in find_videos(uris)
+    ]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {reason(error)}") from error
+    with load() as engines:
+        earlier = {job: earlier_analysis(job, engines) for job in jobs}
+    found = {job: analysis for job, analysis in earlier.items() if analysis is not None}
+    errors: dict[str, MicrospotError] = {}
+    if found:
+        say(f"{len(found)} of {len(jobs)} are analysed already")
+    wanted = [job for job in jobs if job not in found]
+    for job, done in _done(wanted, load, options.workers or available_cores(), progress):
+        if isinstance(done, Analysis):
+            found[job] = done
+        else:
+            errors[job.video.uri] = done
+            say(f"{job.video.uri}: {done}")
+    index = out / INDEX
+    analyses = tuple(found[job] for job in jobs if job in found)
+    replace_file(index, page(analyses).encode("utf-8", "backslashreplace"))
+    return Results(analyses, errors, index)
+
+
+def _done(
+    jobs: Sequence[Job], load: LoadEngines, workers: int, progress: Progress
+) -> Iterator[tuple[Job, Analysis | MicrospotError]]:
+    """The jobs as they are done, with what came of them."""
+    lengths = {job: _length_s(job) for job in jobs}
+    total = sum(lengths.values())
+    finished = 0.0
+    # A process for each worker even where it is one: this one shows how far it has come.
+    context = multiprocessing.get_context("spawn")
+    workers = max(1, min(workers, len(jobs)))
+    executor = ProcessPoolExecutor(workers, context, _end_with_parent)
+    waiting = deque(jobs)
+    futures: dict[Future[Analysis], Job] = {}
+    try:
+        while waiting or futures:
+            # no more than there are workers: what is handed over is analysed even after a signal
+            while waiting and len(futures) < workers:
+                job = waiting.popleft()
+                futures[executor.submit(_analyze, job, load)] = job
+            ready, _ = wait(futures, LOOK_S, FIRST_COMPLETED)
+            for future in ready:
+                job = futures.pop(future)
+                finished += lengths[job]
+                yield job, _outcome(future)
+            under_way = sum(min(noted_s(job.part), lengths[job]) for job in futures.values())
+            progress(finished + under_way, total)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _outcome(future: Future[Analysis]) -> Analysis | MicrospotError:
+    try:
+        return future.result()
+    except MicrospotError as error:
+        return error
+    except RunInterruptedError:
+        raise KeyboardInterrupt from None
+
+
+def _analyze(job: Job, load: LoadEngines) -> Analysis:
+    """In a process of its own: analyse one video."""
+    with load() as engines:
+        return analyze_video(job, engines)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that began it is gone: nobody waits for its results."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait_for([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _length_s(job: Job) -> float:
+    """How long a video is said to be; LEAST_SECONDS where nothing says it."""
+    with suppress(SourceError), open_source(job.video.uri, fps=job.fps) as source:
+        if isinstance(source, VideoFile):
+            return max(source.duration_s, LEAST_SECONDS)
+        files = getattr(source, "files", ())
+        return max(len(files) / (source.rate_hz or 1.0), LEAST_SECONDS)
+    return LEAST_SECONDS

@@ -1,0 +1,99 @@
+"""Which videos `analyze` is given, and what the folders of their results are called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from microspot.engines.data.footage import VIDEOS
+
+from ..errors import UsageError
+from ..sources.address import parse
+
+KINDS = ("file", "folder", "sample")  # of sources that end
+
+
+@dataclass(frozen=True)
+class Video:
+    """One recording.
+
+    uri: as `open_source` takes it; folder: the name of its results' folder; group: the name of the
+    folder that it lies in, "" where it lies in none.
+    """
+
+    uri: str
+    folder: str
+    group: str = ""
+
+
+def find_videos(uris: Sequence[str]) -> list[Video]:
+    """The videos of files, folders of images, folders of videos and samples, in order.
+
+    A folder that holds videos, at any depth, stands for them. Raises UsageError for a source that
+    never ends and where there is nothing.
+    """
+    found = [each for uri in uris for each in _expanded(uri)]
+    if not found:
+        raise UsageError(f"no video ({' '.join(VIDEOS)}) in {', '.join(uris)}")
+    names: set[str] = set()
+    videos = []
+    for uri in dict.fromkeys(found):
+        name = _free(_folder_name(uri), names)
+        names.add(name.casefold())  # some file systems do not tell cases apart
+        videos.append(Video(uri, name, Path(uri).absolute().parent.name if _on_disk(uri) else ""))
+    return videos
+
+
+def state_of(video: Video) -> dict[str, int]:
+    """Size in bytes and time of the last change (ns) of a file, or of a folder's files together.
+
+    Empty for what is no file. By these it is told whether a video is the one of an earlier run.
+    """
+    if not _on_disk(video.uri):
+        return {}
+    path = Path(video.uri)
+    files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    stats = [file.stat() for file in files]
+    return {
+        "files": len(stats),
+        "bytes": sum(stat.st_size for stat in stats),
+        "changed_ns": max((stat.st_mtime_ns for stat in stats), default=0),
+    }
+
+
+def _expanded(uri: str) -> Iterable[str]:
+    """The videos in a folder of videos; any other source that ends, itself."""
+    kind = parse(uri).kind
+    if kind not in KINDS:
+        raise UsageError(f"analyze {uri}: give recordings; `microspot watch` is for what is live")
+    if not os.path.isdir(uri):
+        return [uri]
+    inside = sorted(
+        path
+        for path in Path(uri).rglob("*")
+        if path.suffix.lower() in VIDEOS and path.is_file() and not path.name.startswith(".")
+    )
+    return [str(path) for path in inside] or [uri]
+
+
+def _on_disk(uri: str) -> bool:
+    return parse(uri).kind in ("file", "folder") and os.path.exists(uri)
+
+
+def _folder_name(uri: str) -> str:
+    """What a file system takes as a name, on any system."""
+    name = Path(uri).name if _on_disk(uri) else uri
+    kept = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name).strip(". ")
+    return kept or "video"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken."""
+    number = 2
+    free = name
+    while free.casefold() in taken:
+        free = f"{name}-{number}"
+        number += 1
+    return free

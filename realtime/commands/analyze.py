@@ -1,0 +1,94 @@
+"""Command `microspot analyze`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import (
+    AlarmsPerMin,
+    Backend,
+    Config,
+    Engines,
+    Faces,
+    Json,
+    Labels,
+    NoLabels,
+    Subject,
+    Threshold,
+)
+
+
+def analyze(
+    videos: Annotated[
+        list[str], typer.Argument(help="clip.mp4 | frames/ | folder of videos | sample")
+    ],
+    out: Annotated[Path, typer.Option(help="folder of the results")],
+    engines: Engines = None,
+    backend: Backend = "auto",
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="overlay.mp4 too, which stores the frames")
+    ] = False,
+    arrows: Annotated[
+        bool, typer.Option("--arrows", help="overlays show how far each part of the face moved")
+    ] = False,
+    faces: Faces = None,
+    subject: Subject = None,
+    labels: Labels = "3",
+    no_labels: NoLabels = False,
+    threshold: Threshold = None,
+    alarms_per_min: AlarmsPerMin = None,
+    config: Config = None,
+    fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="processes; default: one for each core")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Analyse recordings: events, scores and a report for each, and a page over all of them.
+
+    Goes on where an earlier run ended. With --json a line for each video goes to stdout.
+    """
+    from dataclasses import asdict
+
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from microspot.engines.loading import load_engines, wanted_labels
+
+    from ..analyze.run import AnalyzeOptions
+    from ..analyze.run import analyze as run
+    from ..config import Settings
+    from ..errors import UsageError
+
+    if arrows and not overlay:
+        raise UsageError("--arrows draws in overlays: add --overlay")
+    settings = Settings.load(
+        config, threshold=threshold, faces=faces, subject=subject, alarms_per_min=alarms_per_min
+    )
+    load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
+    options = AnalyzeOptions(settings, fps, overlay, arrows, workers)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("analysing", total=None)
+        results = run(
+            videos,
+            out,
+            load,
+            options,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            say=lambda line: typer.echo(f"microspot: {line}", err=True),
+        )
+    for analysis in results.analyses:
+        for warning in analysis.warnings:
+            typer.echo(f"microspot: {warning}", err=True)
+        if as_json:
+            typer.echo(json.dumps(asdict(analysis)))
+    if not as_json:
+        events = sum(analysis.events for analysis in results.analyses)
+        typer.echo(f"{events} events in {len(results.analyses)} videos: {results.index}")
+    raise typer.Exit(max((error.exit_code for error in results.errors.values()), default=0))

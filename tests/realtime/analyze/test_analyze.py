@@ -1,0 +1,173 @@
+"""`microspot analyze`: the events of `watch`, folders that are whole, runs that go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from microspot.realtime.analyze.one_video import DOCUMENTS, SCORES, SUMMARY
+from microspot.realtime.records import Frame
+from microspot.realtime.sources.open import open_source
+from tests.clips import write_clip, write_still
+
+COMMAND = (sys.executable, "-m", "microspot.realtime")
+SECONDS = 9.0  # of the sample, in which the first events are
+WHOLE = {*DOCUMENTS, SCORES, SUMMARY}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginning of a synthetic sample as a file."""
+
+    def images() -> Iterator[object]:
+        with open_source("sample:synthetic:7") as source:
+            for record in source:
+                if isinstance(record, Frame):
+                    if record.captured_ns > SECONDS * 1e9:
+                        return
+                    yield record.image
+
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", images())
+
+
+def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def events_of(lines: str) -> list[dict[str, object]]:
+    return [record for record in map(json.loads, lines.splitlines()) if record["type"] == "event"]
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two videos, the second a wall."""
+    folder = tmp_path_factory.mktemp("videos")
+    shutil.copy2(clip, folder / "a.mp4")
+    write_still(folder / "wall.mp4", frames=40, value=90)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def analysed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "deep" / "results"
+    done = run("analyze", folder, "--out", out, "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["video"], line["group"]) for line in lines] == [
+        ("a.mp4", folder.name),
+        ("wall.mp4", folder.name),
+    ]
+    assert lines[0]["events"] >= 2
+    assert lines[0]["seconds"] == pytest.approx(SECONDS, abs=0.1)
+    assert lines[0]["seen_s"] == pytest.approx(SECONDS, abs=0.3)
+    assert (lines[1]["events"], lines[1]["seen_s"]) == (0, 0)
+    assert "no face was used" in done.stderr
+    return out
+
+
+def test_every_video_has_its_folder_and_the_events_of_watch(folder: Path, analysed: Path) -> None:
+    assert {path.name for path in analysed.iterdir()} == {"a.mp4", "wall.mp4", "index.html"}
+    for name in ("a.mp4", "wall.mp4"):
+        assert {path.name for path in (analysed / name).iterdir()} == WHOLE
+    watched = events_of(run("watch", folder / "a.mp4", "--json").stdout)
+    assert events_of((analysed / "a.mp4" / "events.jsonl").read_text()) == watched
+
+
+def test_a_second_run_does_only_what_has_changed(folder: Path, analysed: Path) -> None:
+    before = files_of(analysed)
+    kept = (analysed / "a.mp4" / SUMMARY).stat().st_ino
+    shutil.rmtree(analysed / "wall.mp4")
+    done = run("analyze", folder, "--out", analysed)
+    assert "1 of 2 are analysed already" in done.stderr
+    assert files_of(analysed) == before
+    assert (analysed / "a.mp4" / SUMMARY).stat().st_ino == kept
+    run("analyze", folder / "wall.mp4", "--out", analysed, "--threshold", "0.9")
+    changed = json.loads((analysed / "wall.mp4" / SUMMARY).read_text())
+    assert changed["made_from"]["settings"]["threshold"] == 0.9
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
+    folder: Path, analysed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [*COMMAND, "analyze", str(folder), "--out", str(out), "--workers", "1"],
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        until = time.monotonic() + 120
+        while not (out / ".a.mp4.part" / "events.jsonl").exists():
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (out / "a.mp4").exists()
+    run("analyze", folder, "--out", out)
+    again = files_of(out)
+    fresh = tmp_path / "fresh"
+    run("analyze", folder, "--out", fresh)
+    assert again == files_of(fresh)
+
+
+def test_an_interrupted_run_keeps_no_half_video(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [*COMMAND, "analyze", str(folder), "--out", str(out), "--workers", "1"],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        until = time.monotonic() + 120
+        while not (out / ".a.mp4.part" / "events.jsonl").exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert b"Traceback" not in said, said
+    assert list(out.iterdir()) == []
+
+
+def test_a_video_that_cannot_be_read_keeps_no_other_from_it(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    done = run("analyze", broken, folder / "wall.mp4", "--out", tmp_path / "out", code=3)
+    assert str(broken) in done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"wall.mp4", "index.html"}
+
+
+def test_wrong_use_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cases = (
+        (("analyze", "0", "--out", tmp_path), 2, "microspot watch"),
+        (("analyze", folder, "--out", tmp_path, "--arrows"), 2, "--overlay"),
+        (("analyze", folder, "--out", tmp_path / "file"), 5, "cannot write"),
+    )
+    for arguments, code, words in cases:
+        said = run(*arguments, code=code).stderr
+        assert words in said
+        assert len(said.splitlines()) == 1, said
+
+
+def test_frames_are_stored_where_they_are_asked_for(folder: Path, tmp_path: Path) -> None:
+    run("analyze", folder / "wall.mp4", "--out", tmp_path / "out", "--overlay")
+    names = {path.name for path in (tmp_path / "out" / "wall.mp4").iterdir()}
+    assert names == WHOLE | {"overlay.mp4", "overlay.mp4.run.json"}
+    with open_source(str(tmp_path / "out" / "wall.mp4" / "overlay.mp4")) as source:
+        assert sum(isinstance(record, Frame) for record in source) == 40

@@ -1,0 +1,200 @@
+"""The parts of `analyze`: which videos, arrays of scores, the delayed overlay, the page of all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from microspot.realtime.analyze.final_overlay import FinalOverlaySink, longest_wait_ns
+from microspot.realtime.analyze.index_page import page
+from microspot.realtime.analyze.one_video import Analysis
+from microspot.realtime.analyze.scores_file import ScoresFile
+from microspot.realtime.analyze.videos import find_videos, state_of
+from microspot.realtime.config import Settings
+from microspot.realtime.errors import DataError, UsageError
+from microspot.realtime.overlay import draw as draw_module
+from microspot.realtime.pipeline import latency
+from microspot.realtime.records import Event, Frame, View
+from tests import fakes
+
+TICK_NS = 33_333_333
+START = {"type": "start", "windows": [7, 9], "grid_hz": 30, "sources": [{"source": "clip"}]}
+
+
+def test_folders_stand_for_the_videos_in_them(tmp_path: Path) -> None:
+    names = ("b/two.mp4", "b/deep/one.MKV", "b/notes.txt", "b/._two.mp4", "c/TWO.mp4")
+    for name in (*names, "frames/1.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    given = [str(tmp_path / name) for name in ("b", "c/TWO.mp4", "b/two.mp4", "frames")]
+    found = find_videos([*given, "sample:synthetic:7"])
+    assert [(Path(v.uri).name, v.folder, v.group) for v in found] == [
+        ("one.MKV", "one.MKV", "deep"),
+        ("two.mp4", "two.mp4", "b"),
+        ("TWO.mp4", "TWO.mp4-2", "c"),
+        ("frames", "frames", tmp_path.name),
+        ("sample:synthetic:7", "sample_synthetic_7", ""),
+    ]
+
+
+@pytest.mark.parametrize("uri", ["0", "/dev/video0", "rtsp://camera/1", "https://a.example/v.mp4"])
+def test_what_is_live_is_refused(uri: str) -> None:
+    with pytest.raises(UsageError, match="microspot watch"):
+        find_videos([uri])
+
+
+def test_a_video_that_changes_has_another_state(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"1")
+    (video,) = find_videos([str(path)])
+    before = state_of(video)
+    path.write_bytes(b"12")
+    assert state_of(video) != before
+    (sample,) = find_videos(["sample"])
+    assert state_of(sample) == {}
+
+
+def scores_record(tick: int, face: int = 0, refined: float | None = None) -> dict[str, Any]:
+    return {
+        "type": "scores",
+        "source": "clip",
+        "face": face,
+        "at_s": tick / 30,
+        "scores": [None, 0.25],
+        "refined": refined,
+        "quality": 0.5,
+    }
+
+
+def test_scores_are_kept_as_arrays_with_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.npz", "b.npz"):
+        with ScoresFile(tmp_path / name) as sink:
+            sink.take(START)
+            sink.take(scores_record(0, refined=0.75))
+            sink.take(scores_record(0, face=1))
+            sink.take(scores_record(1))
+            sink.take({"type": "frame", "source": "clip", "frame": 1, "at_s": 0.04, "host_s": 0.0})
+        assert sink.seen_s == pytest.approx(2 / 30)
+        assert sink.end_s == 0.04
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as found:
+        kept = {name: found[name].tolist() for name in found.files}
+    nan = float("nan")
+    expected = {
+        "times_s": [0, 0, 1 / 30],
+        "face": [0, 1, 0],
+        "scores": [[nan, 0.25]] * 3,
+        "refined": [0.75, nan, nan],
+        "quality": [0.5] * 3,
+        "windows": [7, 9],
+        "grid_hz": 30,
+    }
+    assert list(kept) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(kept[name], values, name)
+
+
+def test_a_video_without_a_face_has_empty_scores(tmp_path: Path) -> None:
+    with ScoresFile(tmp_path / "a.npz") as sink:
+        sink.take(START)
+    assert sink.seen_s == 0
+    with np.load(tmp_path / "a.npz") as found:
+        assert found["scores"].shape == (0, 2)
+    with pytest.raises(DataError, match="cannot write"):
+        ScoresFile(tmp_path / "missing" / "a.npz").close()
+
+
+def view(now_ns: int) -> View:
+    return View(
+        source="clip",
+        face=0,
+        now_ns=now_ns,
+        grid_hz=30,
+        measured_hz=30.0,
+        windows=(7,),
+        scores=np.zeros((1, 1), np.float32),
+        refined=np.zeros(1, np.float32),
+        events=(),
+        outline=np.zeros((0, 2), np.float32),
+        quality=1.0,
+        latency_ms=1.0,
+        thresholds=(0.5, 0.5),
+    )
+
+
+def event(name: str, first: int, last: int, face: int = 0) -> Event:
+    times = first * TICK_NS, last * TICK_NS
+    return Event(name, "clip", face, "final", *times, first, last, 0.9, last * TICK_NS)
+
+
+def test_events_stand_on_their_own_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, list[str], int]] = []
+
+    def record(image: Any, views: list[View], **given: Any) -> Any:
+        (one,) = views
+        drawn.append((given["now_ns"] // TICK_NS, [e.id for e in one.events], int(image.mean())))
+        return image
+
+    monkeypatch.setattr(draw_module, "draw", record)
+    wait = 20
+    with FinalOverlaySink(tmp_path / "o.mp4", wait * TICK_NS) as sink:
+        for tick in range(60):
+            if tick == 28:
+                sink.know(event("first", 10, 18))
+                sink.know(event("another face", 10, 18, face=1))
+            image = np.full((32, 32, 3), 2 * tick, np.uint8)
+            sink.draw(Frame("clip", tick, tick * TICK_NS, image), [view(tick * TICK_NS)])
+            assert len(drawn) == max(0, tick - wait)
+        sink.know(event("last", 55, 58))
+    assert [tick for tick, _, _ in drawn] == list(range(60))
+    for tick, names, grey in drawn:
+        assert names == ["first"] * (tick >= 10) + ["last"] * (tick >= 55), tick
+        assert grey == pytest.approx(2 * tick, abs=2), "its own image"
+
+
+def test_events_leave_a_long_video(tmp_path: Path) -> None:
+    with FinalOverlaySink(tmp_path / "o.mp4", TICK_NS) as sink:
+        for tick in range(0, 1200, 10):
+            sink.know(event(f"e{tick}", tick, tick + 5))
+            image = np.zeros((32, 32, 3), np.uint8)
+            sink.draw(Frame("clip", tick, tick * TICK_NS, image), [view(tick * TICK_NS)])
+            assert len(sink._events) < 40
+            assert len(sink._waiting) < 4
+
+
+def test_no_event_comes_later_than_a_frame_waits() -> None:
+    spec = fakes.spec()
+    settings = Settings(cluster_ticks=120)
+    wait_ticks = longest_wait_ns(spec, settings) * spec.grid_hz / 1e9
+    assert wait_ticks == pytest.approx(120 + latency(spec, settings.hop)["final"], abs=0.01)
+
+
+def analysis(video: str, group: str, events: int, seen_s: float) -> Analysis:
+    return Analysis(video, video.replace(" ", "_"), group, events, 900, 3723.0, seen_s, 0.0)
+
+
+def test_the_page_has_a_row_for_each_video_and_totals_by_folder() -> None:
+    found = page(
+        [
+            analysis("a <1>.mp4", "left", 3, 90.0),
+            analysis("b.mp4", "left", 1, 30.0),
+            analysis("c.mp4", "right", 0, 0.0),
+        ]
+    )
+    assert "<h1>3 videos</h1><p>4 micro-expressions in 3:06:09." in found
+    assert '<a href="a_%3C1%3E.mp4/report.html">a &lt;1&gt;.mp4</a>' in found
+    assert '<td data-key="2.0">2.0</td>' in found, "3 in a minute and a half"
+    assert '<td data-key="0.0">0%</td><td data-key="0">0</td><td data-key=""></td>' in found
+    totals = found.partition("<h2>By folder</h2>")[2]
+    rows = re.findall(r"<tr>((?:<td>[^<]*</td>)+)</tr>", totals)
+    assert [re.findall(r"<td>([^<]*)</td>", row) for row in rows] == [
+        ["left", "2", "2:04:06", "4", "2.0"],
+        ["right", "1", "1:02:03", "0", ""],
+    ]
+    assert "By folder" not in page([analysis("a.mp4", "left", 3, 90.0)])
+    assert "http" not in found, "it loads nothing"
