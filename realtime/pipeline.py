@@ -88,9 +88,10 @@ class Pipeline:
     Records come in the order of decision. While the pipeline is open OpenCV uses one thread.
     aligner: makes the aligner of each source; draw: called with every frame and the views of its
     faces; seconds: stream time after which every source ends. between_rounds: called before each
-    round, at least every IDLE_S while a live source gives nothing. Where `wants_frames` is set
-    before `run`, every frame gives a FrameTime and every decided tick of a face TickScores, before
-    the events that they bring. Raises UsageError for sources of equal names.
+    round, at least every IDLE_S while a live source gives nothing. While `wants_frames` is set,
+    every frame gives a FrameTime and every decided tick of a face TickScores, before the events
+    that they bring; what was decided before it was set is not told. Raises UsageError for sources
+    of equal names.
     """
 
     def __init__(
@@ -259,9 +260,8 @@ class Pipeline:
 
     def _frame_records(self, items: list[tuple[SourceRun, Item]]) -> Iterator[FrameRecord]:
         """Times of frames and scores of ticks, if they are wanted."""
-        if self.wants_frames:
-            for run, item in items:
-                yield from run.frame_records(item)
+        for run, item in items:
+            yield from run.frame_records(item) if self.wants_frames else run.forget_scores()
 
     def _limited(self, run: SourceRun, item: Item) -> Item:
         """The item, or End where its frame lies beyond the time limit."""

@@ -239,6 +239,10 @@ class Session:
         self._scored.clear()
         return taken
 
+    def forget_scores(self) -> None:
+        """Give no scores of the ticks decided until now."""
+        self._scored.clear()
+
     def _keep_for_view(self, event: Event) -> None:
         kept = [other for other in self._events if other.id != event.id]
         if event.status != "withdrawn":

@@ -110,6 +110,12 @@ class SourceRun:
             records += session.take_scores()
         return records
 
+    def forget_scores(self) -> tuple[()]:
+        """Forget the scores decided since the last call: nobody wants them. Gives no record."""
+        for session in self.sessions.values():
+            session.forget_scores()
+        return ()
+
     def _frame_time(self, frame: Frame) -> FrameTime:
         host_ns = frame.host_ns
         if host_ns is None:

@@ -109,7 +109,7 @@ def follow(
     """The same as `watch` for a Pipeline or a ProcessGroup that is open already."""
     working = _WorkingSinks(sinks, records.stop)
     records.draw = working.draw if any(sink.draws for sink in sinks) else None
-    records.wants_frames = markers is not None or any(sink.wants_frames for sink in sinks)
+    records.wants_frames = markers is not None or working.want_frames()
     placed = MarkerPlacement(markers)
     warnings: list[str] = []
     errors: list[MicrospotError] = []
@@ -128,7 +128,9 @@ def follow(
                 working.write(start)
                 working.raise_failure()
                 manager = stack.enter_context(ServiceManager())
-                records.between_rounds = partial(_tend, records, working, names, manager, reload)
+                records.between_rounds = partial(
+                    _tend, records, working, names, markers, manager, reload
+                )
                 _deliver(placed.among(records.run()), working, warnings, errors)
         except KeyboardInterrupt:  # a window was closed
             interrupts.append(signal.SIGINT)
@@ -168,6 +170,10 @@ class _WorkingSinks:
             if sink.draws:
                 self._try(sink, partial(sink.draw, frame, views))
 
+    def want_frames(self) -> bool:
+        """Whether a sink wants the records of every frame now."""
+        return any(sink.wants_frames for sink in self._working)
+
     def reload(self) -> list[str]:
         """Let every sink read its credentials anew; what a person should know of it."""
         said = []
@@ -197,11 +203,16 @@ def _tend(
     records: RecordSource,
     sinks: _WorkingSinks,
     sources: Sequence[str],
+    markers: MarkerInput | None,
     manager: ServiceManager,
     reload: Reload | None,
 ) -> None:
-    """What is done between rounds: a sign of life, and settings anew where they are asked for."""
+    """What is done between rounds: a sign of life, records of frames only while they are wanted.
+
+    Settings are read anew where that is asked for.
+    """
     manager.alive()
+    records.wants_frames = markers is not None or sinks.want_frames()
     if reload is None or not reload.due():
         return
     settings, said = reload.read(records.settings)

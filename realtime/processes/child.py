@@ -59,7 +59,8 @@ def run_child(
     """Open the sources, run a pipeline over them and send its records.
 
     The messages through `pipe` are: the `start` record; from the parent, its Wishes; then records,
-    Drawings and Figures, or an exception; from the parent, new Settings. The run ends with its
+    Drawings and Figures, or an exception; from the parent, new Settings, and new Wishes of what
+    frames give. The run ends with its
     sources, with another message of the parent, with the pipe, or by SIGTERM; in each case the open
     segments are ended in order.
     """
@@ -116,10 +117,16 @@ def _picklable(error: Exception) -> Any:
 
 
 def _obey(pipe: Connection[Any, Any], pipeline: Pipeline) -> None:
-    """Take new settings from the parent; stop at any other message, and when the pipe ends."""
+    """Take new settings and wishes from the parent.
+
+    Stop at any other message, and when the pipe ends.
+    """
     with suppress(EOFError, OSError):
-        while isinstance(message := pipe.recv(), Settings):
-            pipeline.retune(message)
+        while isinstance(message := pipe.recv(), Settings | Wishes):
+            if isinstance(message, Wishes):
+                pipeline.wants_frames = message.frames
+            else:
+                pipeline.retune(message)
     pipeline.stop()
 
 

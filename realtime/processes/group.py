@@ -135,7 +135,8 @@ class ProcessGroup:
                 f"{len(openers)} sources in {count} processes: expected at least one of either"
             )
         self.draw: Draw | None = None
-        self.wants_frames = False
+        self._wants_frames = False
+        self._running = False
         self.between_rounds = nothing
         self._openers = dict(openers)
         self._load_engines = load_engines
@@ -204,14 +205,30 @@ class ProcessGroup:
                 sources[entry["source"]] = entry
         return starts[0] | {"sources": [sources[name] for name in self._openers]}
 
+    @property
+    def wants_frames(self) -> bool:
+        """Whether records of every frame are wanted, from now on."""
+        return self._wants_frames
+
+    @wants_frames.setter
+    def wants_frames(self, wanted: bool) -> None:
+        changed = wanted != self._wants_frames
+        self._wants_frames = wanted
+        if changed and self._running:
+            self._send_wishes()
+
+    def _send_wishes(self) -> None:
+        for child in self._children:
+            child.send(Wishes(self.draw is not None, self._wants_frames))
+
     def figures(self) -> Figures:
         """What all processes together had counted, up to a second ago."""
         return Figures.joined(child.figures for child in self._children)
 
     def run(self) -> Iterator[Record]:
         """Every record, in the order in which they come, until all sources have ended."""
-        for child in self._children:
-            child.send(Wishes(self.draw is not None, self.wants_frames))
+        self._send_wishes()
+        self._running = True
         deadline_s = math.inf
         while running := [child for child in self._children if child.open_sources]:
             self.between_rounds()

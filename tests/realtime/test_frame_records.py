@@ -144,3 +144,26 @@ def test_a_file_that_is_paced_has_the_times_at_which_it_is_played(tmp_path) -> N
         # Where the machine stalls for more than a second, it is played on from then.
         steps = np.diff(taken_ns) - np.diff([frame.captured_ns for frame in frames])
         assert steps.min() >= 0
+
+
+def test_who_asks_amid_a_run_gets_what_comes_from_then_on_and_nothing_from_before() -> None:
+    source = Times([k * STEP for k in range(90)])
+    engines = fakes.engine_set(side=8)
+    asked_ns = []
+    with Pipeline([source], engines, aligner=lambda *_: Faces(lambda ns: {0})) as pipeline:
+
+        def between_rounds() -> None:
+            newest = pipeline._runs[0].now_ns
+            pipeline.wants_frames = 30 * STEP <= newest < 60 * STEP
+            if pipeline.wants_frames:
+                asked_ns.append(newest)
+
+        pipeline.between_rounds = between_rounds
+        found = list(pipeline.run())
+    frames = [record.index for record in found if isinstance(record, FrameTime)]
+    scored = [record.at_ns for record in found if isinstance(record, TickScores)]
+    assert frames == list(range(31, 61))
+    delay = fakes.spec().radius * STEP
+    assert min(scored) > asked_ns[0] - delay
+    assert max(scored) <= 60 * STEP
+    assert len(scored) == pytest.approx(30, abs=1)

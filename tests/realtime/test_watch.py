@@ -114,3 +114,28 @@ def test_an_interruption_lets_the_round_end(number: signal.Signals) -> None:
         signal.signal(number, before)
     assert outcome.code == 130
     assert [record["type"] for record in kept] == ["start", "state", "event", "end"]
+
+
+class Asking(FakeRecords):
+    """Rounds, before each of which a sink changes its mind; keeps what the run was told of it."""
+
+    def __init__(self, sink: Sink, minds: list[bool]) -> None:
+        super().__init__()
+        self.sink = sink
+        self.minds = minds
+        self.told: list[bool] = []
+
+    def run(self) -> Iterator[Any]:
+        for mind in self.minds:
+            self.sink.wants_frames = mind
+            self.between_rounds()
+            self.told.append(self.wants_frames)
+        yield from super().run()
+
+
+def test_records_of_frames_are_wanted_only_while_a_sink_wants_them() -> None:
+    sink = Sink()
+    minds = [False, True, True, False, True]
+    records = Asking(sink, minds)
+    follow(records, [Sink(), sink])
+    assert records.told == minds

@@ -156,6 +156,27 @@ def test_times_and_scores_of_every_frame_leave_their_process(clips):
         assert sum(isinstance(record, TickScores) for record in records) > HZ / 2
 
 
+def test_processes_that_run_already_are_told_when_records_of_frames_are_wanted(clips):
+    with ProcessGroup(endless(clips), LOAD, count=2) as group:
+        seen = set()
+        quiet = [0]  # rounds since the last record of a frame
+        until = time.monotonic() + 120
+
+        def between_rounds():
+            quiet[0] += 1
+            group.wants_frames = seen != set(clips)
+            if quiet[0] > 20 and seen:
+                group.stop()
+            assert time.monotonic() < until
+
+        group.between_rounds = between_rounds
+        for record in group.run():
+            if isinstance(record, FrameTime | TickScores):
+                seen.add(record.source)
+                quiet[0] = 0
+    assert seen == set(clips)
+
+
 def test_a_run_that_is_stopped_ends_every_source(clips):
     with ProcessGroup(endless(clips), LOAD, count=2) as group:
         drawn = {}
