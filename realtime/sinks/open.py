@@ -48,7 +48,7 @@ class SinkOptions:
 
 ADDRESSES = ("http", "https", "mqtt", "mqtts")  # schemes
 KEEPING = (".db", *ADDRESSES)  # kinds that keep events on the disk until they are deleted
-# kinds with an address of this machine, or a name in the lab
+# kinds with an address to listen on, or a name in the lab
 SERVED = ("ws", "sse", "metrics", "lsl")
 PICTURES = (".mp4", "window")  # kinds that draw
 
@@ -95,7 +95,7 @@ def open_sink(
     """Open the sink of `uri`.
 
     It is '-', 'stdout', 'window', a path with an ending in SINKS, an http, https, mqtt or mqtts
-    address, ws:HOST:PORT or sse:HOST:PORT of this machine, lsl:NAME, env:NAME for an address that
+    address, ws:HOST:PORT or sse:HOST:PORT to listen on, lsl:NAME, env:NAME for an address that
     stands in the environment, or a callable. For the options see SinkOptions. Raises UsageError
     for another kind, DataError when the output cannot be opened.
     """

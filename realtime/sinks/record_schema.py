@@ -164,7 +164,7 @@ class FrameTime(TypedDict):
 
 
 class TickScores(TypedDict):
-    """Scores of a face at one tick, by window length; for sinks that ask, in no output."""
+    """Scores of a face at one tick, by window length; for sinks and listeners that ask."""
 
     type: Literal["scores"]
     source: SourceName

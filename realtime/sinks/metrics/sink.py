@@ -7,29 +7,23 @@ seconds, and there are only so many at once.
 
 from __future__ import annotations
 
-import os
-import ssl
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 from microspot.engines.errors import install
 
 from ...errors import UsageError
 from ...meter import Figures
 from ..base import Sink
-from ..network.gate import BRACKETED, Gate, host_and_port
-from ..network.http_server import answer, cut, listen, on_socket
-from ..network.secret import read_anew, read_secret
+from ..network.entrance import Needs, open_entrance
+from ..network.http_server import answer, on_socket
+from ..network.secret import read_anew
 from .families import FiguresCollector
 
-TOKEN = "MICROSPOT_METRICS_TOKEN"
-CERTIFICATE = "MICROSPOT_METRICS_CERT"  # file of a certificate, and those that signed it
-KEY = "MICROSPOT_METRICS_KEY"  # file of its key
-WILDCARDS = ("0.0.0.0", "[::]")
+NEEDS = Needs("MICROSPOT_METRICS_TOKEN", "MICROSPOT_METRICS_CERT", "MICROSPOT_METRICS_KEY")
+FORM = "HOST:PORT, such as 127.0.0.1:9108"
 PATH = "/metrics"
 REQUEST_S = 5.0  # from connecting to the end of the answer
 MOST_REQUESTS = 8  # at once
@@ -49,23 +43,19 @@ class MetricsSink(Sink):
         except ImportError as error:
             raise UsageError(f"--metrics needs prometheus-client: {install('metrics')}") from error
         shown = uri.removeprefix("metrics:")
-        host, port = _host_and_port(shown)
-        local = host in BRACKETED
-        token = read_secret(TOKEN)
-        context = _tls()
-        if not local and (token is None or context is None):
-            raise UsageError(
-                f"--metrics {shown}: beyond this machine (127.0.0.1) it needs {TOKEN}, and TLS by "
-                f"{CERTIFICATE} and {KEY}, in the environment"
-            )
+        entrance = open_entrance(f"--metrics {shown}", shown, FORM, NEEDS)
         self._figures: Callable[[], Figures] = Figures
-        listening = listen(shown, host.strip("[]"), port)
-        self.port: int = listening.getsockname()[1]
-        hosts = BRACKETED if local else (host,)
-        self.gate = Gate(self.port, token, hosts, "http" if context is None else "https")
-        self._server = on_socket(_Server, listening, self._reply, REQUEST_S)
-        self._server.context = context
-        self.note = f"serving figures on port {self.port}" + (" of this machine" if local else "")
+        self.gate = entrance.gate
+        self.port: int = self.gate.port
+        self._server = on_socket(
+            entrance.socket,
+            entrance.context,
+            self._reply,
+            timeout_s=REQUEST_S,
+            most=MOST_REQUESTS,
+            request_s=REQUEST_S,
+        )
+        self.note = f"serving figures on {entrance.where}"
         self.notes = (self.note,)
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="metrics", daemon=True
@@ -78,7 +68,7 @@ class MetricsSink(Sink):
 
     def reload(self) -> None:
         """Ask for the token as it is now; where one was needed it stays needed."""
-        self.gate = replace(self.gate, token=read_anew(TOKEN, self.gate.token))
+        self.gate = replace(self.gate, token=read_anew(NEEDS.token, self.gate.token))
 
     def close(self) -> None:
         """Stop serving."""
@@ -109,69 +99,3 @@ class MetricsSink(Sink):
         registry.register(FiguresCollector(self._figures))
         encode, kind = choose_encoder(accept)
         return kind, encode(registry)
-
-
-class _Server(ThreadingHTTPServer):
-    """Each request in a thread, cut off after REQUEST_S; those that are too many at once."""
-
-    daemon_threads = True
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.context: ssl.SSLContext | None = None
-        self._places = threading.BoundedSemaphore(MOST_REQUESTS)
-
-    def get_request(self) -> tuple[Any, Any]:
-        """The next connection. Its own thread shakes hands for TLS."""
-        connection, caller = super().get_request()
-        if self.context is not None:
-            connection = self.context.wrap_socket(
-                connection, server_side=True, do_handshake_on_connect=False
-            )
-        return connection, caller
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin a thread, unless there are too many."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, within REQUEST_S."""
-        timer = threading.Timer(REQUEST_S, cut, [request])
-        timer.daemon = True
-        timer.start()
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            timer.cancel()
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that is cut off or gone."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    """Host and port to listen on. Raises UsageError."""
-    found = host_and_port(text)
-    if found is None:
-        raise UsageError(f"--metrics {text}: expected HOST:PORT, such as 127.0.0.1:9108")
-    if found[0] in WILDCARDS:
-        raise UsageError(f"--metrics {text}: give the address by which Prometheus calls us")
-    return found
-
-
-def _tls() -> ssl.SSLContext | None:
-    """TLS with the certificate that the environment names; None without. Raises UsageError."""
-    certificate = os.environ.get(CERTIFICATE)
-    if not certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, os.environ.get(KEY), password="")  # asks nobody
-    except OSError as error:
-        raise UsageError(f"{CERTIFICATE}, {KEY}: no certificate and key can be read") from error
-    return context

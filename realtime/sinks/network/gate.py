@@ -1,47 +1,18 @@
-"""Who may listen: programs of this machine, and with a token if one is asked for.
+"""Who may come in: who calls the server by its name, and with a token if one is asked for.
 
 The rule of the page (`demo/access/guard.py`), for servers that only give: the name by which a
-client called us must be one of this machine, since another could be a stranger's that leads here
-(DNS rebinding); a page of another origin is refused. Servers bind to this machine alone; a proxy
-that speaks TLS may stand before them.
+client called us must be one that the server has, since another could be a stranger's that leads
+here (DNS rebinding); a page of another origin is refused. Where servers listen: `entrance`.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 import urllib.parse
 from dataclasses import dataclass, field
 
-from ...errors import UsageError
-
-VARIABLE = "MICROSPOT_PUSH_TOKEN"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")  # names of this machine
 BRACKETED = ("127.0.0.1", "localhost", "[::1]")  # the same as addresses have them
-ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\[\]/]+):(?P<port>\d{1,5})")
-
-
-def parse_address(uri: str) -> tuple[str, int]:
-    """Host and port of `ws:HOST:PORT` and the like; port 0 takes a free one. Raises UsageError."""
-    kind, _, rest = uri.partition(":")
-    found = host_and_port(rest)
-    if found is None:
-        raise UsageError(f"--out {uri}: expected {kind}:HOST:PORT, such as {kind}:127.0.0.1:8765")
-    host, port = found
-    if host not in BRACKETED:
-        raise UsageError(
-            f"--out {uri}: events are personal and are served to this machine alone "
-            f"({', '.join(BRACKETED)}); put a proxy with TLS before it"
-        )
-    return host.strip("[]"), port
-
-
-def host_and_port(text: str) -> tuple[str, int] | None:
-    """Host, in lower case and as addresses have it, and port of HOST:PORT; None for another."""
-    found = ADDRESS.fullmatch(text)
-    if found is None or int(found["port"]) > 65535:
-        return None
-    return found["host"].lower(), int(found["port"])
 
 
 @dataclass(frozen=True)

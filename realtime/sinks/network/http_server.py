@@ -1,16 +1,17 @@
-"""What our HTTP servers share: a socket, a server that keeps quiet, an answer."""
+"""What our HTTP servers share: a socket, a server that keeps quiet and is bounded, an answer."""
 
 from __future__ import annotations
 
 import socket
+import ssl
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TypeVar
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from ...errors import DataError
-
-Server = TypeVar("Server", bound=HTTPServer)
 
 
 def listen(uri: str, host: str, port: int) -> socket.socket:
@@ -22,15 +23,75 @@ def listen(uri: str, host: str, port: int) -> socket.socket:
         raise DataError(f"cannot listen on {uri}: {error.strerror}") from error
 
 
+class BoundedServer(ThreadingHTTPServer):
+    """Each request in a thread of its own, so many at once; those beyond are turned away.
+
+    context: of TLS, None without; most: requests at once; request_s: from connecting until a client
+    is cut off, unless `stay` was called.
+    """
+
+    daemon_threads = True
+    context: ssl.SSLContext | None
+    request_s: float
+
+    def bound(self, context: ssl.SSLContext | None, most: int, request_s: float) -> None:
+        """Set the bounds."""
+        self.context = context
+        self.request_s = request_s
+        self._places = threading.BoundedSemaphore(most)
+        self._timer = threading.local()  # of the request that a thread answers
+
+    def get_request(self) -> tuple[Any, Any]:
+        """The next connection. Its own thread shakes hands for TLS."""
+        connection, caller = super().get_request()
+        if self.context is not None:
+            connection = self.context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, caller
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin a thread, unless there are too many."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, in time."""
+        timer = threading.Timer(self.request_s, cut, [request])
+        timer.daemon = True
+        timer.start()
+        self._timer.of_request = timer
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            timer.cancel()
+            self._places.release()
+
+    def stay(self) -> None:
+        """Let the client of this thread stay for as long as its answer takes."""
+        self._timer.of_request.cancel()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that is cut off or gone."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 def on_socket(
-    kind: type[Server],
     listening: socket.socket,
+    context: ssl.SSLContext | None,
     reply: Callable[[BaseHTTPRequestHandler], None],
+    *,
     timeout_s: float,
-) -> Server:
+    most: int,
+    request_s: float,
+) -> BoundedServer:
     """A server on a socket that listens; `reply` answers its requests.
 
-    timeout_s: for each read and write. It looks up no name, as a server that binds itself does.
+    timeout_s: for each read and write; for the rest see BoundedServer. It looks up no name, as a
+    server that binds itself does.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -46,9 +107,10 @@ def on_socket(
         def log_message(self, *_: object) -> None:
             """Say nothing: requests may carry the token."""
 
-    server = kind(listening.getsockname()[:2], Handler, False)
+    server = BoundedServer(listening.getsockname()[:2], Handler, False)
     server.socket.close()
     server.socket = listening
+    server.bound(context, most, request_s)
     return server
 
 

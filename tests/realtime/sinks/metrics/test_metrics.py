@@ -44,6 +44,7 @@ from microspot.realtime.records import Event, Frame, Gap, SourceState
 from microspot.realtime.sinks.metrics import sink as sink_module
 from microspot.realtime.sinks.metrics.families import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
 from microspot.realtime.sinks.metrics.sink import MetricsSink
+from microspot.realtime.sinks.network import entrance
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.source_run import SourceRun
 from microspot.realtime.watch import follow
@@ -193,7 +194,7 @@ def test_beyond_this_machine_a_token_and_tls_are_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain, key = certificate(tmp_path)
-    monkeypatch.setattr(sink_module, "BRACKETED", ())  # so that the loopback is beyond it
+    monkeypatch.setattr(entrance, "BRACKETED", ())  # so that the loopback is beyond it
     with pytest.raises(UsageError, match="it needs MICROSPOT_METRICS_TOKEN, and TLS"):
         opened("127.0.0.1:0")
     monkeypatch.setenv("MICROSPOT_METRICS_TOKEN", TOKEN)
@@ -205,7 +206,7 @@ def test_beyond_this_machine_a_token_and_tls_are_needed(
     monkeypatch.setenv("MICROSPOT_METRICS_CERT", str(chain))
     monkeypatch.setenv("MICROSPOT_METRICS_KEY", str(key))
     for wildcard in ("0.0.0.0:0", "[::]:0"):
-        with pytest.raises(UsageError, match="by which Prometheus calls us"):
+        with pytest.raises(UsageError, match="by which clients call this machine"):
             opened(wildcard)
     monkeypatch.delenv("MICROSPOT_METRICS_TOKEN")
     with pytest.raises(UsageError, match="it needs MICROSPOT_METRICS_TOKEN"):

@@ -1,0 +1,163 @@
+"""Scores go to listeners that ask for them, beside events, and take no event's place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from microspot.realtime.sinks.network import broadcast
+from microspot.realtime.sinks.network.broadcast import Broadcast, Listener
+from microspot.realtime.sinks.network.push import PushSink
+from microspot.realtime.sinks.open import open_sink
+from tests.realtime.sinks.lsl.test_sink import frame, scores
+from tests.realtime.sinks.network.test_push import (  # noqa: F401 (a fixture)
+    Client,
+    sink,
+    status,
+)
+from tests.realtime.sinks.test_sinks import START, event
+
+ASKED = "?scores=1"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def joined(sink: PushSink, count: int) -> None:  # noqa: F811
+    wait_until(lambda: len(sink.broadcast._listeners) == count)
+
+
+def names(records: list[dict[str, Any]]) -> list[str]:
+    """What came: the id of an event, the tick of scores."""
+    return [
+        record["id"] if record["type"] == "event" else f"tick {round(record['at_s'] * 30)}"
+        for record in records
+    ]
+
+
+def test_who_asks_gets_scores_between_events_and_nobody_else_does(
+    sink: PushSink,  # noqa: F811
+) -> None:
+    asking = Client(sink, query=ASKED)
+    joined(sink, 1)
+    silent = Client(sink)
+    other = Client(sink, query="?scores=0")
+    joined(sink, 3)
+    for record in (scores(0), frame(1), event("a"), scores(1), event("b")):
+        sink.take(record)
+    assert names(asking.wait(4)) == ["tick 0", "a", "tick 1", "b"]
+    assert asking.records[0] == scores(0)
+    for client in (silent, other):
+        assert names(client.wait(2)) == ["a", "b"]
+
+
+def test_scores_are_wanted_only_while_somebody_asks(sink: PushSink) -> None:  # noqa: F811
+    assert not sink.wants_frames
+    Client(sink)
+    joined(sink, 1)
+    assert not sink.wants_frames
+    asking = Client(sink, query=ASKED)
+    joined(sink, 2)
+    assert sink.wants_frames
+    assert asking.records == []
+
+
+def test_scores_are_not_wanted_any_more_once_who_asked_has_left() -> None:
+    shared = Broadcast()
+    listener = shared.join(lambda: None, wants_scores=True)
+    assert listener is not None
+    assert shared.wants_scores
+    shared.leave(listener)
+    assert not shared.wants_scores
+
+
+def test_another_wish_than_one_or_none_is_refused(sink: PushSink) -> None:  # noqa: F811
+    welcome = 101 if "Websocket" in type(sink).__name__ else 200
+    assert status(sink, {}, "/events?scores=0") == welcome
+    for value in ("2", "yes", "", "1&scores=x"):
+        assert status(sink, {}, f"/events?scores={value}") == 400
+    foreign = {"Origin": "http://evil.example"}
+    for value in ("1", "x"):
+        assert status(sink, foreign, f"/events?scores={value}") == 403
+
+
+def test_who_comes_later_gets_the_start_and_the_newest_events_whatever_scores_there_were(
+    sink: PushSink,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asking = Client(sink, query=ASKED)
+    joined(sink, 1)
+    sink.take(START)
+    for i in range(broadcast.BACKLOG + 5):
+        sink.take(event(f"e{i}"))
+    for i in range(broadcast.BACKLOG):
+        sink.take(scores(i))
+    asking.wait(2 * broadcast.BACKLOG + 6)
+    late = Client(sink)
+    records = late.wait(broadcast.BACKLOG + 1)
+    assert records[0] == START
+    assert names(records[1:]) == [f"e{i}" for i in range(5, broadcast.BACKLOG + 5)]
+
+
+def test_an_event_stream_goes_on_after_the_last_event_and_not_after_a_score() -> None:
+    with open_sink("sse:127.0.0.1:0") as opened:
+        assert isinstance(opened, PushSink)
+        client = Client(opened, query=ASKED)
+        joined(opened, 1)
+        for i in range(3):
+            opened.take(event(f"e{i}"))
+            opened.take(scores(i))
+        client.wait(6)
+        assert client.numbers == [1, 2, 3]
+        again = Client(opened, last=2, query=ASKED)
+        assert names(again.wait(1)) == ["e2"]
+
+
+def waiting(listener: Listener) -> list[str]:
+    """Everything that waits for a listener."""
+    messages = [listener.queue.get_nowait() for _ in range(listener.queue.qsize())]
+    return [message.text for message in messages if message is not None]
+
+
+def test_who_does_not_keep_up_with_scores_is_cut_off_with_every_event_in_its_queue() -> None:
+    shared = Broadcast()
+    cuts: list[str] = []
+    asking = shared.join(lambda: cuts.append("asking"), wants_scores=True)
+    other = shared.join(lambda: cuts.append("other"))
+    assert asking is not None
+    assert other is not None
+    count = 0
+    for i in range(broadcast.WAITING + broadcast.WAITING_SCORES):
+        if i % 30 == 0:
+            shared.send(event(f"e{i}"))
+            count += 1
+        else:
+            shared.send(scores(i))
+    assert cuts == []
+    assert shared.wants_scores
+    shared.send(scores(0))
+    assert cuts == ["asking"]
+    assert not shared.wants_scores
+    texts = waiting(asking)
+    assert len(texts) == broadcast.WAITING + broadcast.WAITING_SCORES
+    assert sum('"event"' in text for text in texts) == count
+    assert len(waiting(other)) == count
+
+
+def test_events_alone_are_not_given_more_room_than_before() -> None:
+    shared = Broadcast()
+    cuts: list[str] = []
+    assert shared.join(lambda: cuts.append("slow")) is not None
+    for i in range(broadcast.WAITING):
+        shared.send(scores(i))
+        shared.send(event("a"))
+    assert cuts == []
+    shared.send(event("a"))
+    assert cuts == ["slow"]
