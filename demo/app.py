@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from fastapi import FastAPI, WebSocket
-from fastapi.responses import FileResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -22,6 +22,7 @@ from microspot.realtime.errors import MicrospotError
 from .access.binding import Binding
 from .access.guard import Guard
 from .access.logins import Logins
+from .fragments import fragment
 from .limits import Limits
 from .views.admission_queue import AdmissionQueue
 from .views.analyse import AnalyseSession, Results
@@ -109,6 +110,10 @@ def _add_routes(
     @app.websocket("/demo/analyse")
     async def analyse(socket: WebSocket) -> None:
         await AnalyseSession(socket, limits, setup, admission, results).run()
+
+    @app.get("/demo/overlay")
+    async def overlay() -> Response:
+        return HTMLResponse(fragment("overlay"))
 
     @app.get("/demo/result/{token}/{name}")
     async def result(token: str, name: str) -> Response:

@@ -1,4 +1,4 @@
-"""Pieces of HTML that make up the page and the login, kept in static/fragments/."""
+"""Pieces of HTML that make up the page, the login and the overlay, kept in static/fragments/."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 A shared run lasts while someone looks; recordings start again at their end. Pictures may be skipped
 for a slow page (at most two are on their way), events never. Pages choose by number among the
-sources named at start.
+sources named at start. The overlay for streams (static/overlay.js) takes no pictures, and of the
+events only those that come while it looks.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class SharedRun:
         self._status: dict[str, Any] | None = None
         self._events: deque[dict[str, Any]] = deque(maxlen=channel.limits.remembered)
         self._failed = False
+        self._pictured = 0  # viewers that want pictures
         self._linger_timer: asyncio.TimerHandle | None = None
         self.ending = False
         self.task = asyncio.get_running_loop().create_task(self._run())
@@ -111,14 +113,16 @@ class SharedRun:
         if self._linger_timer is not None:
             self._linger_timer.cancel()
         self._viewers.add(viewer)
+        self._pictured += viewer.wants_pictures
         if self._status:
             viewer.send(self._status)
-        for event in self._events:
+        for event in self._events if viewer.wants_pictures else ():
             viewer.send(event)
         try:
             await asyncio.shield(self.task)
         finally:
             self._viewers.discard(viewer)
+            self._pictured -= viewer.wants_pictures
             if not self._viewers:
                 self._end_later()
 
@@ -154,7 +158,7 @@ class SharedRun:
         rate = Rate()
         count = itertools.count(1)
 
-        def draw(frame: Frame, views: Sequence[View]) -> dict[str, Any]:
+        def draw(frame: Frame, views: Sequence[View]) -> dict[str, Any] | None:
             return self._draw(frame, views, rate, count)
 
         run = PipelineRun(channel.setup, channel.open, self._publish, draw, names=channel.paths)
@@ -162,15 +166,18 @@ class SharedRun:
 
     def _draw(
         self, frame: Frame, views: Sequence[View], rate: Rate, count: Iterator[int]
-    ) -> dict[str, Any]:
-        """The picture is packed once for all viewers."""
+    ) -> dict[str, Any] | None:
+        """The picture is packed once for all viewers, if there is one who wants it."""
         limits = self._channel.limits
         rate.add(frame.captured_ns)
+        scored = next(count)
+        if not self._pictured:
+            return None
         header = {
             "type": "frame",
             "index": frame.index,
             "ns": frame.captured_ns,
-            "scored": next(count),
+            "scored": scored,
             "hz": round(rate.hz, 2),
             "faces": [face_overlay(view, limits.columns) for view in views],
         }
@@ -199,6 +206,7 @@ class CameraSession(PageSession):
         super().__init__(socket, limits)
         self._channels = channels
         self._chosen = socket.query_params.get("source", "")
+        self.wants_pictures = socket.query_params.get("pictures") != "0"
         self._on_the_way = 0  # pictures sent that the page has not drawn yet
         self._newest: bytes | None = None  # a picture to send once one of those is drawn
 
@@ -232,6 +240,8 @@ class CameraSession(PageSession):
 
         A picture that waits is replaced by a newer one.
         """
+        if not self.wants_pictures:
+            return
         if self._on_the_way < self.limits.in_flight:
             self._on_the_way += 1
             self.send(picture)

@@ -15,6 +15,7 @@ OWN_PATHS = (
     "/demo/static/live.js",
     "/demo/result/token/report.html",
     "/demo/model-card",
+    "/demo/overlay",
     "/demo/nothing",
 )
 GRADIO_SHUT = (

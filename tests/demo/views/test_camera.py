@@ -10,7 +10,7 @@ import pytest
 
 from microspot.demo.limits import Limits
 from microspot.demo.views import camera as camera_module
-from microspot.demo.views.wire import HEADER_LENGTH
+from microspot.demo.views.wire import HEADER_LENGTH, pack_picture
 from microspot.realtime.sources.push import PushSource
 from tests.clips import write_still
 from tests.demo.serving import (
@@ -133,6 +133,65 @@ def test_a_slow_page_has_two_pictures_on_the_way_and_loses_no_record(wall):
         until(page, "start")
         _, before = until(page, "end")  # without a word from the page
         assert sum(isinstance(message, bytes) for message in before) == 2
+
+
+def test_an_overlay_is_sent_no_picture_and_none_is_made_for_it_alone(wall, monkeypatch):
+    packed = []
+
+    def counted(header, image, limits):
+        packed.append(header["index"])
+        return pack_picture(header, image, limits)
+
+    monkeypatch.setattr(camera_module, "pack_picture", counted)
+    with (
+        serving(sources=[wall]) as port,
+        connect_page(port, "camera?source=0&pictures=0") as overlay,
+    ):
+        until(overlay, "start")
+        _, before = until(overlay, "end")
+        assert all(isinstance(message, dict) for message in before)
+        assert packed == []
+        with connect_page(port, "camera?source=0") as page:
+            assert next(pictures(page))["scored"] == packed[0] + 1  # all were counted
+            drop_connection(page)
+        _, before = until(overlay, "end")
+        assert all(isinstance(message, dict) for message in before)
+
+
+class Scripted:
+    """A run of one event, and of a note once that is asked for."""
+
+    def __init__(self, setup, source, send, draw, names):
+        self.send = send
+        self.noted = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        scripted.append(self)
+
+    async def run(self):
+        self.send({"type": "start"})
+        self.send({"type": "event", "status": "final"})
+        await self.noted.wait()
+        self.send({"type": "note"})
+        await asyncio.Event().wait()
+
+
+scripted = []
+
+
+def test_an_overlay_that_comes_late_is_sent_no_event_of_before(wall, monkeypatch):
+    monkeypatch.setattr(camera_module, "PipelineRun", Scripted)
+    with serving(sources=[wall]) as port, connect_page(port, "camera?source=0") as first:
+        until(first, "event")
+        with (
+            connect_page(port, "camera?source=0&pictures=0") as overlay,
+            connect_page(port, "camera?source=0") as page,
+        ):
+            until(overlay, "start")
+            until(page, "start")
+            run = scripted.pop()
+            run.loop.call_soon_threadsafe(run.noted.set)
+            assert until(overlay, "note")[1] == []
+            assert [message["type"] for message in until(page, "note")[1]] == ["event"]
 
 
 def test_a_picture_held_for_a_slow_page_is_forgotten_when_a_new_run_starts():
