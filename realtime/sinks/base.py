@@ -82,6 +82,14 @@ def announce(sinks: Sequence[Sink]) -> None:
         sink.notes = tuple(s.note for s in sinks if s.note)
 
 
+def is_marker_in_recording(record: JsonRecord) -> bool:
+    """Whether a record is a stimulus marker from after the first frame.
+
+    Files with a time axis of their own leave the others out: their times are negative there.
+    """
+    return bool(record["type"] == "marker" and record["at_s"] >= 0)
+
+
 def reason(error: OSError) -> str:
     """What a person is told about an output that failed."""
     if isinstance(error, FileNotFoundError):

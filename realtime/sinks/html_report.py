@@ -16,7 +16,7 @@ from ..overlay.draw import CAVEAT
 from ..overlay.event_text import caption, movement_words, name_and_share, whose
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
-from .base import JsonRecord, Sink
+from .base import JsonRecord, Sink, is_marker_in_recording
 
 TIMELINE_WIDTH = 900  # of the drawings, in CSS pixels
 TIMELINE_HEIGHT = 56
@@ -65,7 +65,7 @@ def page(records: list[JsonRecord]) -> str:
     """The report of a run's JSON-line records, of which events are final ones only."""
     start = next(record for record in records if record["type"] == "start")
     events = [record for record in records if record["type"] == "event"]
-    markers = [r for r in records if r["type"] == "marker" and r["at_s"] >= 0]
+    markers = [record for record in records if is_marker_in_recording(record)]
     gaps = joined(_gap(record) for record in records if record["type"] == "gap")
     frames = sum(record["frames"] for record in records if record["type"] == "end")
     names = ", ".join(source["source"] for source in start["sources"])

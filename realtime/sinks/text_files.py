@@ -16,7 +16,7 @@ from microspot.engines.data.annotations import MARKER
 from microspot.engines.data.tables import escaped
 
 from ..errors import DataError
-from .base import Sink, reason
+from .base import Sink, is_marker_in_recording, reason
 
 CSV_COLUMNS = ("subject", "video", "onset", "apex", "offset", "type", "label", "score", "fps")
 
@@ -134,7 +134,7 @@ class CsvSink(Sink):
             fps = self._fps.get(source, "")
             values = [subject, source, *frames, "micro", record["label"], record["score"], fps]
             self._row(values)
-        if record["type"] == "marker" and record["at_s"] >= 0:
+        if is_marker_in_recording(record):
             source = record["source"]
             frames = [record["frame"]] * 3
             self._row(["", source, *frames, MARKER, record["value"], "", self._fps.get(source, "")])
