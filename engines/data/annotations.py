@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from .coded.words import MARKER
 from .tables import number, read_rows
 
 __all__ = ["MARKER", "REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
 
 REQUIRED = ("subject", "video", "onset", "apex", "offset", "type", "label")
 TYPES = ("micro", "macro")
-MARKER = "marker"  # the type of a row that is a stimulus, and no interval of a face
 WHOLE = re.compile(r"[+-]?\d+([.,]0?)?")  # as spreadsheets write whole numbers
 
 

@@ -2,7 +2,7 @@
 
 A column's line is `NAME (MATRIX,true,)-label|NOMINAL,apex_ms|NOMINAL`; a cell's
 `00:00:01:500,00:00:01:800,(surprise,1633)`. The codes that count are `label` (or the first one, if
-none is called so) and `apex_ms`.
+none is called so) and `apex_ms`. A column of stimulus markers, known by its codes, is passed over.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from .pairing import CodedInterval
-from .words import kind_of, label_of
+from .words import MARKER_CODES, MARKERS, kind_of, label_of
 
 _COLUMN = re.compile(r"(?P<name>.+?) \((?P<type>\w+),\w+,.*?\)-(?P<codes>.*)")
 _CLOCK = r"(\d{2,}):(\d{2}):(\d{2}):(\d{3})"
@@ -42,8 +42,9 @@ def parse(path: Path, text: str) -> list[CodedInterval]:
                 intervals.append(_interval(where, subject, kind, codes, cell))
         elif column is not None:
             subject = _subject(column["name"])
-            kind = kind_of(column["name"])
             codes = [code.partition("|")[0] for code in column["codes"].split(",")]
+            stimuli = column["name"].endswith(MARKERS) and codes == list(MARKER_CODES)
+            kind = None if stimuli else kind_of(column["name"])
         else:
             raise DataError(f"{where}: neither a column nor a cell of Datavyu")
     return sorted(intervals, key=lambda each: (each.onset_s, each.offset_s))

@@ -1,4 +1,7 @@
-"""ELAN annotation files, read by pympi. A tier counts by its name or by its type's."""
+"""ELAN annotation files, read by pympi. A tier counts by its name or by its type's.
+
+ELAN knows no points: an apex is where an annotation of a tier of apices begins.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 
 from ...errors import DataError, UsageError, install
 from ..tables import check_size
-from .pairing import CodedInterval
-from .words import kind_of, label_of
+from .pairing import Apex, CodedInterval, with_apices
+from .words import MARKERS, is_apex, kind_of, label_of
 
 
 def read(path: Path) -> list[CodedInterval]:
@@ -19,17 +22,25 @@ def read(path: Path) -> list[CodedInterval]:
     names = {urllib.parse.unquote(url).rpartition("/")[2] for url in media} - {""}
     video = names.pop() if len(names) == 1 else ""
     intervals = []
+    apices = []
     for tier, (_, _, attributes, _) in document.tiers.items():
-        kind = kind_of(tier) or kind_of(attributes.get("LINGUISTIC_TYPE_REF", ""))
-        if kind is None:
+        type_ = attributes.get("LINGUISTIC_TYPE_REF", "")
+        marks_apices = is_apex(type_) or (is_apex(tier) and kind_of(type_) is None)
+        kind = kind_of(tier) or kind_of(type_)
+        stimuli = type_ == MARKERS and tier.endswith(MARKERS)
+        if stimuli or not (marks_apices or kind):
             continue
         subject = attributes.get("PARTICIPANT", "")
         for start_ms, stop_ms, value, *_ in document.get_annotation_data_for_tier(tier):
             if start_ms is None or stop_ms is None:
                 raise DataError(f"tier {tier!r}: an annotation has no time")
-            span = (start_ms / 1000, stop_ms / 1000)
-            intervals.append(CodedInterval(video, subject, kind, *span, label_of(value)))
-    return sorted(intervals, key=lambda each: (each.onset_s, each.offset_s))
+            if marks_apices:
+                apices.append(Apex(video, subject, tier, start_ms / 1000))
+            elif kind:
+                span = (start_ms / 1000, stop_ms / 1000)
+                coded = CodedInterval(video, subject, kind, *span, label_of(value))
+                intervals.append((tier, coded))
+    return with_apices(intervals, apices)
 
 
 def _document(path: Path) -> Any:

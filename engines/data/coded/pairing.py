@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ...errors import DataError
-from .words import is_apex, kind_of
+from .words import APEX, is_apex, kind_of
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,35 @@ class Mark:
     where: str = ""
 
 
+@dataclass(frozen=True)
+class Apex:
+    """An apex, in s. behavior: what the behaviour or tier is called that marks it."""
+
+    video: str
+    subject: str
+    behavior: str
+    at_s: float
+
+    @property
+    def kind(self) -> str | None:
+        """Of which kind of expression it says that it is."""
+        return kind_of(self.behavior)
+
+
 def paired(marks: Iterable[Mark]) -> list[CodedInterval]:
     """Intervals of the micro- and macro-expressions among `marks`, with their apices.
 
     A behaviour of a subject that starts again before it has stopped is an error, as is one without
     an end: DataError.
     """
-    intervals: list[CodedInterval] = []
-    apices: list[Mark] = []
+    intervals: list[tuple[str, CodedInterval]] = []
+    apices: list[Apex] = []
     running: dict[tuple[str, str, str, str | None], Mark] = {}
     for mark in marks:
         kind = kind_of(mark.behavior)
         if mark.status == "point":
             if is_apex(mark.behavior):
-                apices.append(mark)
+                apices.append(Apex(mark.video, mark.subject, mark.behavior, mark.at_s))
             continue
         if kind is None:
             continue
@@ -76,23 +91,33 @@ def paired(marks: Iterable[Mark]) -> list[CodedInterval]:
         if start is None:
             raise DataError(f"{mark.where}: {mark.behavior!r} stops without a start")
         interval = (mark.video, mark.subject, kind, start.at_s, mark.at_s, mark.label)
-        intervals.append(CodedInterval(*interval))
+        intervals.append((mark.behavior, CodedInterval(*interval)))
     for start in running.values():
         raise DataError(f"{start.where}: {start.behavior!r} starts and does not stop")
-    return with_apices(intervals, [(mark.video, mark.subject, mark.at_s) for mark in apices])
+    return with_apices(intervals, apices)
 
 
 def with_apices(
-    intervals: Iterable[CodedInterval], apices: list[tuple[str, str, float]]
+    intervals: Iterable[tuple[str, CodedInterval]], apices: Iterable[Apex]
 ) -> list[CodedInterval]:
-    """The intervals by onset, each with the first apex (video, subject, seconds) within it."""
+    """The intervals by onset, each with the first of its apices; with the name of its behaviour.
+
+    An apex is of an interval of its video and subject in which it lies. One that is called as a
+    behaviour is with "apex" after it (`micro-expression 2 apex`) is of that behaviour alone, one
+    that is called micro or macro of that kind.
+    """
+    coded = sorted(intervals, key=lambda each: (each[1].video, each[1].onset_s, each[1].offset_s))
+    behaviors = {behavior.lower() for behavior, _ in coded}
+
+    def of(behavior: str, interval: CodedInterval, apex: Apex) -> bool:
+        own = apex.behavior.lower().removesuffix(APEX).strip()
+        named = own == behavior.lower() if own in behaviors else apex.kind in (None, interval.kind)
+        same = (apex.video, apex.subject) == (interval.video, interval.subject)
+        return named and same and interval.onset_s <= apex.at_s <= interval.offset_s
+
+    peaks = list(apices)
     found = []
-    for interval in sorted(intervals, key=lambda each: (each.video, each.onset_s, each.offset_s)):
-        within = (
-            at_s
-            for video, subject, at_s in apices
-            if (video, subject) == (interval.video, interval.subject)
-            and interval.onset_s <= at_s <= interval.offset_s
-        )
+    for behavior, interval in coded:
+        within = (apex.at_s for apex in peaks if of(behavior, interval, apex))
         found.append(replace(interval, apex_s=next(within, None)))
     return found

@@ -1,4 +1,7 @@
-"""Praat TextGrids, read by praatio: interval tiers by their name, apices from point tiers."""
+"""Praat TextGrids, read by praatio: interval tiers by their name, apices from tiers called so.
+
+Other tiers of points, such as those of stimulus markers, code no interval.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,29 @@ from typing import Any
 
 from ...errors import DataError, UsageError, install
 from ..tables import read_text
-from .pairing import CodedInterval, with_apices
+from .pairing import Apex, CodedInterval, with_apices
 from .words import is_apex, kind_of, label_of
 
+INTERVALS = "IntervalTier"  # as praatio calls them
 _TIERS = re.compile(r"<exists>\s*(?:size\s*=\s*)?(\d+)")  # how many, in the long and short form
 
 
 def read(path: Path) -> list[CodedInterval]:
     """The intervals of all tiers that code expressions. Raises DataError."""
     intervals = []
-    apices: list[tuple[str, str, float]] = []
+    apices = []
     for tier in _grid(path).tiers:
         kind = kind_of(tier.name)
         if kind is None:
             continue
-        subject = tier.name.partition(kind)[0].strip()
-        for entry in tier.entries:
-            if is_apex(tier.name):
-                apices.append(("", subject, float(entry[0])))
-            else:
-                start_s, stop_s, text = entry
-                intervals.append(CodedInterval("", subject, kind, start_s, stop_s, label_of(text)))
+        place = tier.name.lower().rfind(kind)  # what is before it may be named anyhow
+        subject = tier.name[:place].strip()
+        if is_apex(tier.name[place:]):
+            apices += [Apex("", subject, tier.name, float(entry[0])) for entry in tier.entries]
+        elif tier.tierType == INTERVALS:
+            for start_s, stop_s, text in tier.entries:
+                coded = CodedInterval("", subject, kind, start_s, stop_s, label_of(text))
+                intervals.append((tier.name, coded))
     return with_apices(intervals, apices)
 
 

@@ -6,6 +6,10 @@ import re
 
 MICRO = "micro-expression"
 APEX = "apex"
+MARKER = "marker"  # a stimulus: a behaviour, and a type of rows, that is no interval of a face
+MARKERS = "markers"  # the tier or column of stimuli, and its type
+# Codes of a marker's cell: the stream that it came in, and what was sent.
+MARKER_CODES = ("stream", "value")
 KINDS = ("micro", "macro")  # a behaviour or tier is of the one that its name holds
 # What follows a label in an annotation: a number, or the rest after a comma.
 _AFTER_LABEL = re.compile(r"[\s:=]*[\d.]+\s*%?\s*$")

@@ -1,8 +1,10 @@
 """Events as a BORIS project (.boris), and as the table of events that BORIS exports (.tsv).
 
 BORIS imports no table of events, so a project is the way into it: an observation for each source,
-an ethogram with a state for the event and a point for its apex, the label as a modifier. A state
-begins and ends by the same entry, in turn, for each subject; times are seconds.
+an ethogram with a state for the event and points for its apex and for stimulus markers. The label,
+and what a marker says, is a modifier, less the signs that mean something to BORIS there; the
+comment has a marker's stream and text as they are. A state begins and ends by the same entry, in
+turn, for each subject; times are seconds.
 """
 
 from __future__ import annotations
@@ -10,22 +12,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
-from microspot.engines.data.coded.words import APEX, MICRO
+from microspot.engines.data.coded.words import APEX, MARKER, MICRO
 
-from .coded_run import (
-    POINT,
-    START,
-    STOP,
-    UNDATED,
-    CodedEvent,
-    CodedRun,
-    CodedSource,
-    behavior_of,
-    marks_of,
-)
-from .elan import annotation_value
+from .coded_run import UNDATED, CodedRun, CodedSource
+from .marks import POINT, START, STOP, Mark, marks_of
 
 PROJECT_FORMAT = "7.0"
 NOT_AVAILABLE = "NA"
@@ -52,16 +45,20 @@ COLUMNS = (
     "Comment",
 )
 KINDS = {STOP: "STOP", POINT: "POINT", START: "START"}
+SIGNS = re.compile(r"[|,()]")  # part sets of modifiers, modifiers, and a modifier from its key
 
 
 def project(run: CodedRun) -> bytes:
     """The project of a run, as JSON."""
     behaviors = sorted({event.behavior for event in run.events} | {MICRO})
     subjects = sorted({event.subject for event in run.events})
-    labels = sorted({event.label for event in run.events} - {""})
+    labels = sorted({_modifier(event.label) for event in run.events} - {""})
+    stimuli = sorted({_modifier(marker.value) for marker in run.markers} - {""})
     dates = [source.started_utc for source in run.sources if source.started_utc]
-    states = [_behavior("State event", name, labels) for name in behaviors]
-    points = [_behavior("Point event", f"{name} {APEX}", []) for name in behaviors]
+    ethogram = [_behavior("State event", name, "label", labels) for name in behaviors]
+    ethogram += [_behavior("Point event", f"{name} {APEX}", "label", labels) for name in behaviors]
+    if run.markers:
+        ethogram.append(_behavior("Point event", MARKER, "value", stimuli))
     content = {
         "time_format": "hh:mm:ss",
         "project_date": _date(dates[0] if dates else None),
@@ -71,7 +68,7 @@ def project(run: CodedRun) -> bytes:
         "subjects_conf": {
             str(i): {"key": "", "name": name, "description": ""} for i, name in enumerate(subjects)
         },
-        "behaviors_conf": {str(i): each for i, each in enumerate([*states, *points])},
+        "behaviors_conf": {str(i): each for i, each in enumerate(ethogram)},
         "behavioral_categories": [],
         "independent_variables": {},
         "coding_map": {},
@@ -88,17 +85,13 @@ def table(run: CodedRun) -> bytes:
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(COLUMNS)
     for source in run.sources:
-        for at_ms, kind, event in marks_of(run.of(source.name)):
-            writer.writerow(_row(source, at_ms, kind, event))
+        writer.writerows(_row(source, mark) for mark in marks_of(run, source.name))
     return text.getvalue().encode()
 
 
-def _modifier(kind: int, event: CodedEvent) -> str:
-    return "" if kind == POINT else event.label
-
-
-def _comment(kind: int, event: CodedEvent) -> str:
-    return annotation_value(event.record) if kind == START else ""
+def _modifier(text: str) -> str:
+    """A text as a modifier of one set."""
+    return SIGNS.sub("_", text).strip()
 
 
 def _date(utc: str | None) -> str:
@@ -106,11 +99,11 @@ def _date(utc: str | None) -> str:
     return (utc or UNDATED).partition("+")[0].rstrip("Z").partition(".")[0]
 
 
-def _behavior(kind: str, code: str, labels: list[str]) -> dict[str, Any]:
-    """An entry of the ethogram; labels: values that its modifier may take."""
+def _behavior(kind: str, code: str, modifier: str, values: list[str]) -> dict[str, Any]:
+    """An entry of the ethogram; modifier: the name of its set, which may take `values`."""
     modifiers = {}
-    if labels:
-        modifiers["0"] = {"name": "label", "description": "", "type": 0, "values": labels}
+    if values:
+        modifiers["0"] = {"name": modifier, "description": "", "type": 0, "values": values}
     return {
         "type": kind,
         "key": "",
@@ -128,14 +121,14 @@ def _observation(source: CodedSource, run: CodedRun) -> dict[str, Any]:
     """An observation: of a media file where the source is one, else a live one."""
     events = [
         [
-            at_ms / 1000,
-            event.subject,
-            behavior_of(kind, event),
-            _modifier(kind, event),
-            _comment(kind, event),
-            _frame(kind, event),
+            mark.at_ms / 1000,
+            mark.subject,
+            mark.behavior,
+            _modifier(mark.modifier),
+            mark.comment,
+            mark.frame,
         ]
-        for at_ms, kind, event in marks_of(run.of(source.name))
+        for mark in marks_of(run, source.name)
     ]
     content: dict[str, Any] = {
         "file": [],
@@ -169,14 +162,7 @@ def _observation(source: CodedSource, run: CodedRun) -> dict[str, Any]:
     }
 
 
-def _frame(kind: int, event: CodedEvent) -> int:
-    """Index of a frame, from 0 on as BORIS counts."""
-    name = {START: "onset", POINT: "apex", STOP: "offset"}[kind]
-    frame: int = event.record[f"{name}_frame"]
-    return frame
-
-
-def _row(source: CodedSource, at_ms: int, kind: int, event: CodedEvent) -> list[str]:
+def _row(source: CodedSource, mark: Mark) -> list[str]:
     is_file = source.media is not None
     media = source.media.name if source.media is not None else NOT_AVAILABLE
     known = is_file and source.fps is not None
@@ -190,14 +176,14 @@ def _row(source: CodedSource, at_ms: int, kind: int, event: CodedEvent) -> list[
         "0.0",
         f"{source.seconds:.3f}" if is_file else NOT_AVAILABLE,
         f"{source.fps:.3f}" if known else NOT_AVAILABLE,
-        event.subject,
-        behavior_of(kind, event),
+        mark.subject,
+        mark.behavior,
         "",
-        _modifier(kind, event),
-        KINDS[kind],
-        f"{at_ms / 1000:.3f}",
+        _modifier(mark.modifier),
+        KINDS[mark.kind],
+        f"{mark.at_ms / 1000:.3f}",
         media,
-        str(_frame(kind, event)),
+        str(mark.frame),
         NOT_AVAILABLE,
-        _comment(kind, event),
+        mark.comment,
     ]

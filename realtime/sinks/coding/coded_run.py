@@ -6,20 +6,16 @@ anew, whole, with every event, so that it can be opened whatever happens to the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from microspot.engines.data.coded.words import APEX, MICRO
+from microspot.engines.data.coded.words import MARKERS, MICRO
 from microspot.engines.text.redaction import printable
 
 from ..atomic_file import replace_file
-from ..base import JsonRecord, Sink
+from ..base import JsonRecord, Sink, is_marker_in_recording
 
-# What a mark says. At one time a state stops, then a point comes, then a state starts.
-STOP = 0
-POINT = 1
-START = 2
 UNDATED = "1970-01-01T00:00:00Z"  # where a format demands a date: a recording's is not known
 
 
@@ -58,10 +54,12 @@ class CodedEvent:
 
 @dataclass(frozen=True)
 class CodedMarker:
-    """A stimulus marker. at_ms: stream time."""
+    """A stimulus marker. at_ms: stream time; frame: nearest in time; name: of its stream."""
 
     source: str
     at_ms: int
+    frame: int
+    name: str
     value: str
 
 
@@ -94,24 +92,25 @@ class CodedRun:
             tiers.setdefault(name, []).append(event)
         return tiers or {f"{subject_of({'face': 0})} {MICRO}": []}
 
+    def marker_tiers(self) -> dict[str, list[CodedMarker]]:
+        """The markers of each source that has some, by the name of their tier; by time."""
+        tiers: dict[str, list[CodedMarker]] = {}
+        for marker in self.markers:
+            name = MARKERS if len(self.sources) == 1 else f"{marker.source} {MARKERS}"
+            tiers.setdefault(name, []).append(marker)
+        return tiers
+
 
 Document = Callable[[CodedRun], bytes]
-Mark = tuple[int, int, CodedEvent]  # ms, of STOP, POINT and START, event
 
 
-def marks_of(events: list[CodedEvent]) -> list[Mark]:
-    """The starts, stops and apices of events, in the order in which a coder would mark them."""
-    marks: list[Mark] = []
-    for event in events:
-        marks += [(event.onset_ms, START, event), (event.offset_ms, STOP, event)]
-        if event.apex_ms is not None:
-            marks.append((event.apex_ms, POINT, event))
-    return sorted(marks, key=lambda mark: mark[:2])
-
-
-def behavior_of(kind: int, event: CodedEvent) -> str:
-    """The behaviour of a mark: an apex is one of its own."""
-    return f"{event.behavior} {APEX}" if kind == POINT else event.behavior
+def values_by_ms(markers: Iterable[CodedMarker]) -> dict[int, str]:
+    """What markers say, by ms, for formats in which no two may be at one time: those are joined."""
+    values: dict[int, str] = {}
+    for marker in markers:
+        before = values.get(marker.at_ms)
+        values[marker.at_ms] = marker.value if before is None else f"{before}; {marker.value}"
+    return values
 
 
 def quoted(text: str) -> str:
@@ -154,10 +153,8 @@ class CodingSink(Sink):
         elif record["type"] == "event":
             self._events.append(record)
             self._lengthen(record["source"], record["emitted_s"])
-        elif record["type"] == "marker":
-            if record["at_s"] >= 0:
-                source = printable(record["source"])
-                self._markers.append(CodedMarker(source, _ms(record["at_s"]), record["value"]))
+        elif is_marker_in_recording(record):
+            self._markers.append(_marker(record))
             return
         elif record["type"] == "end":
             fps = self._source(record["source"]).fps
@@ -198,6 +195,11 @@ def coded(sources: Mapping[str, CodedSource], records: list[JsonRecord]) -> Code
         events.append(CodedEvent(source, subject, behavior, onset, apex, offset, record))
     shown = tuple(replace(each, name=printable(each.name)) for each in sources.values())
     return CodedRun(shown, tuple(events))
+
+
+def _marker(record: JsonRecord) -> CodedMarker:
+    source, name, value = (printable(record[key]) for key in ("source", "name", "value"))
+    return CodedMarker(source, _ms(record["at_s"]), record["frame"], name, value)
 
 
 def subject_of(record: Mapping[str, object]) -> str:

@@ -1,9 +1,11 @@
 """Events as an ELAN annotation file (.eaf), the format in which behaviour researchers code video.
 
 A tier for each subject, further ones for events that overlap. Each final event is an annotation: an
-interval in ms of the source's stream time, its value the label and how sure it is. Stimulus markers
-have a tier of their own; ELAN knows no points, so each lasts MARKER_MS, or until the next one. The
-video is linked, where it is a file, by its path and by its place beside the document.
+interval in ms of the source's stream time, its value the label and how sure it is. Apices and
+stimulus markers have tiers of their own; ELAN knows no points, so each is where its annotation
+begins, which lasts APEX_MS or MARKER_MS, or until the next one. No such tier depends on another:
+one within the events' could hold no apex that is an offset. The video is linked, where it is a
+file, by its path and by its place beside the document.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ import itertools
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
-from microspot.engines.data.coded.words import MICRO
+from microspot.engines.data.coded.words import APEX, MARKERS, MICRO
 
 from ...overlay.event_text import movement_words, name_and_share
 from ..base import JsonRecord
-from .coded_run import UNDATED, CodedMarker, CodedRun, CodedSource
+from .coded_run import UNDATED, CodedRun, CodedSource, values_by_ms
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 MIME_TYPES = {
@@ -26,7 +28,7 @@ MIME_TYPES = {
     ".mov": "video/quicktime",
 }
 OTHER_MIME = "unknown"  # as ELAN writes it
-MARKERS = "markers"  # tier and type of the stimulus markers
+APEX_MS = 40  # a frame of 25 Hz: seen, and seldom longer than what is left of the event
 MARKER_MS = 100
 Span = tuple[int, int, str]  # start and stop in ms, value
 
@@ -64,7 +66,7 @@ def document(run: CodedRun) -> bytes:
                 TIME_SLOT_REF2=stop,
             )
             ET.SubElement(annotation, "ANNOTATION_VALUE").text = value
-    for kind in [MICRO, MARKERS] if run.markers else [MICRO]:
+    for kind in dict.fromkeys([MICRO, *(tier["LINGUISTIC_TYPE_REF"] for tier, _ in tiers)]):
         ET.SubElement(
             root,
             "LINGUISTIC_TYPE",
@@ -77,31 +79,28 @@ def document(run: CodedRun) -> bytes:
 
 
 def _tiers(run: CodedRun) -> list[tuple[dict[str, str], list[Span]]]:
-    """The attributes and annotations of every tier: events, then a source's markers."""
+    """The attributes and annotations of every tier: events, their apices, a source's markers."""
     tiers = []
     for name, events in run.tiers().items():
-        attributes = {"LINGUISTIC_TYPE_REF": MICRO, "TIER_ID": name}
-        if events:
-            attributes["PARTICIPANT"] = events[-1].subject
+        whose = {"PARTICIPANT": events[-1].subject} if events else {}
         spans = [(e.onset_ms, e.offset_ms, annotation_value(e.record)) for e in events]
-        tiers.append((attributes, spans))
-    for source, markers in itertools.groupby(run.markers, key=lambda marker: marker.source):
-        name = MARKERS if len(run.sources) == 1 else f"{source} {MARKERS}"
+        tiers.append(({"LINGUISTIC_TYPE_REF": MICRO, "TIER_ID": name} | whose, spans))
+        peaks = {event.apex_ms: APEX for event in events if event.apex_ms is not None}
+        if peaks:
+            attributes = {"LINGUISTIC_TYPE_REF": APEX, "TIER_ID": f"{name} {APEX}"} | whose
+            tiers.append((attributes, _point_spans(peaks, APEX_MS)))
+    for name, markers in run.marker_tiers().items():
         attributes = {"LINGUISTIC_TYPE_REF": MARKERS, "TIER_ID": name}
-        tiers.append((attributes, _marker_spans(list(markers))))
+        tiers.append((attributes, _point_spans(values_by_ms(markers), MARKER_MS)))
     return tiers
 
 
-def _marker_spans(markers: list[CodedMarker]) -> list[Span]:
-    """Annotations of markers in order of time; those of one ms, which may not overlap, are one."""
-    values: dict[int, str] = {}
-    for marker in markers:
-        before = values.get(marker.at_ms)
-        values[marker.at_ms] = marker.value if before is None else f"{before}; {marker.value}"
-    starts = list(values)
-    ends = [*starts[1:], starts[-1] + MARKER_MS]
+def _point_spans(points: dict[int, str], longest_ms: int) -> list[Span]:
+    """Annotations of points, given by ms in order of time, that do not overlap."""
+    starts = list(points)
+    ends = [*starts[1:], starts[-1] + longest_ms]
     return [
-        (start, min(start + MARKER_MS, end), values[start])
+        (start, min(start + longest_ms, end), points[start])
         for start, end in zip(starts, ends, strict=True)
     ]
 

@@ -1,8 +1,9 @@
 """Events as the event log that The Observer XT exports as text.
 
 UTF-16 with a byte-order mark, commas, every cell in quotes. A state has two rows, `State start`
-with its duration and `State stop`; the apex is a `Point`. Absolute times count from the start of
-the source, or from 1970 where that is not known.
+with its duration and `State stop`; the apex is a `Point`, and so is a stimulus marker, its modifier
+what it says. Absolute times count from the start of the source, or from 1970 where that is not
+known.
 """
 
 from __future__ import annotations
@@ -11,19 +12,8 @@ import codecs
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from .coded_run import (
-    POINT,
-    START,
-    STOP,
-    UNDATED,
-    CodedEvent,
-    CodedRun,
-    CodedSource,
-    behavior_of,
-    marks_of,
-    quoted,
-)
-from .elan import annotation_value
+from .coded_run import UNDATED, CodedRun, CodedSource, quoted
+from .marks import POINT, START, STOP, Mark, marks_of
 
 COLUMNS = (
     "Date_Time_Absolute_dmy_hmsf",
@@ -52,18 +42,15 @@ def document(run: CodedRun) -> bytes:
     rows: list[Sequence[str]] = [COLUMNS]
     for source in run.sources:
         began = datetime.fromisoformat(source.started_utc or UNDATED)
-        for at_ms, kind, event in marks_of(run.of(source.name)):
-            rows.append(_row(source, began, at_ms, kind, event))
+        rows += [_row(source, began, mark) for mark in marks_of(run, source.name)]
     text = "".join(f"{','.join(map(quoted, row))}\r\n" for row in rows)
     return codecs.BOM_UTF16_LE + text.encode("utf-16-le")
 
 
-def _row(
-    source: CodedSource, began: datetime, at_ms: int, kind: int, event: CodedEvent
-) -> list[str]:
+def _row(source: CodedSource, began: datetime, mark: Mark) -> list[str]:
+    at_ms = mark.at_ms
     now = began.astimezone(UTC) + timedelta(milliseconds=at_ms)
     since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
-    long_ms = event.offset_ms - event.onset_ms if kind == START else 0
     return [
         f"{now:%d-%m-%Y %H:%M:%S}.{now.microsecond // 1000:03}",
         f"{now:%d-%m-%Y}",
@@ -73,12 +60,12 @@ def _row(
         f"{since:%H:%M:%S}",
         f"{at_ms % 1000:03}",
         f"{at_ms / 1000:.3f}",
-        f"{long_ms / 1000:.3f}",
+        f"{mark.lasts_ms / 1000:.3f}",
         source.name,
         EVENT_LOG,
-        event.subject,
-        behavior_of(kind, event),
-        event.label,
-        TYPES[kind],
-        annotation_value(event.record) if kind == START else "",
+        mark.subject,
+        mark.behavior,
+        mark.modifier,
+        TYPES[mark.kind],
+        mark.comment,
     ]

@@ -1,13 +1,14 @@
-"""Events as a Praat TextGrid in its long form: intervals without gaps, apices as points.
+"""Events as a Praat TextGrid in its long form: intervals without gaps; apices, markers as points.
 
-A tier holds intervals of all the time, those between events with an empty text. Times are seconds.
+A tier holds intervals of all the time, those between events with an empty text. No two points of
+a tier may be at one time: stimulus markers of one ms are one point. Times are seconds.
 """
 
 from __future__ import annotations
 
 from microspot.engines.data.coded.words import APEX
 
-from .coded_run import CodedEvent, CodedRun, quoted
+from .coded_run import CodedEvent, CodedRun, quoted, values_by_ms
 from .elan import annotation_value
 
 
@@ -17,13 +18,16 @@ def document(run: CodedRun) -> bytes:
         [1000]
         + [round(1000 * source.seconds) for source in run.sources]
         + [event.offset_ms for event in run.events]
+        + [marker.at_ms for marker in run.markers]
     )
     tiers: list[list[str]] = []
     for name, events in run.tiers().items():
         tiers.append(_intervals(name, events, end_ms))
-        peaks = [event for event in events if event.apex_ms is not None]
+        peaks = {event.apex_ms: APEX for event in events if event.apex_ms is not None}
         if peaks:
             tiers.append(_points(f"{name} {APEX}", peaks, end_ms))
+    for name, markers in run.marker_tiers().items():
+        tiers.append(_points(name, values_by_ms(markers), end_ms))
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', ""]
     lines += [f"xmin = {_s(0)}", f"xmax = {_s(end_ms)}", "tiers? <exists>"]
     lines += [f"size = {len(tiers)}", "item []:"]
@@ -53,13 +57,14 @@ def _intervals(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
     return lines
 
 
-def _points(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
-    lines = _head("TextTier", name, end_ms, f"points: size = {len(events)}")
-    for number, event in enumerate(events, 1):
+def _points(name: str, marks: dict[int, str], end_ms: int) -> list[str]:
+    """A point tier; marks: texts by ms, in order of time."""
+    lines = _head("TextTier", name, end_ms, f"points: size = {len(marks)}")
+    for number, (at_ms, text) in enumerate(marks.items(), 1):
         lines += [
             f"points [{number}]:",
-            f"    number = {_s(event.apex_ms or 0)}",
-            f"    mark = {quoted(APEX)}",
+            f"    number = {_s(at_ms)}",
+            f"    mark = {quoted(text)}",
         ]
     return lines
 

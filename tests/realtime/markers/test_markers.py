@@ -168,7 +168,7 @@ def test_an_elan_file_has_a_tier_of_markers(tmp_path: Path) -> None:
     ]
     assert found == [(1500, 1540, "<flash> 1; tone"), (1540, 1640, "late")]
     kinds = {each.get("LINGUISTIC_TYPE_ID") for each in root.iter("LINGUISTIC_TYPE")}
-    assert kinds == {"micro-expression", "markers"}
+    assert kinds == {"micro-expression", "apex", "markers"}
 
 
 def test_a_report_has_markers_on_its_time_axis(tmp_path: Path) -> None:

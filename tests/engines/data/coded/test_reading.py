@@ -11,7 +11,7 @@ import pytest
 from praatio import textgrid
 from praatio.utilities.constants import Interval, Point
 
-from microspot.engines.data.coded.pairing import CodedInterval
+from microspot.engines.data.coded.pairing import Apex, CodedInterval, with_apices
 from microspot.engines.data.coded.reading import read_coded
 from microspot.engines.data.coded.words import kind_of, label_of
 from microspot.engines.errors import DataError
@@ -99,6 +99,8 @@ def eaf(path: Path) -> None:
     document.add_tier("anna micro", part="anna")
     document.add_tier("long ones", "macro", part="anna")
     document.add_tier("speech")
+    document.add_tier("peaks of anna (apex)", part="anna")
+    document.add_annotation("peaks of anna (apex)", 1633, 1700, "")
     document.add_annotation("anna micro", 1500, 1800, "surprise 0.8")
     document.add_annotation("long ones", 4000, 6250, "")
     document.add_annotation("speech", 1000, 2000, "hello")
@@ -111,6 +113,7 @@ def grid(path: Path) -> None:
     made.addTier(textgrid.IntervalTier("anna micro", micro, 0, 10))
     made.addTier(textgrid.PointTier("anna micro apex", [Point(1.633, "apex")], 0, 10))
     made.addTier(textgrid.IntervalTier("anna macro", [Interval(4, 6.25, "macro")], 0, 10))
+    made.addTier(textgrid.PointTier("anna micro, unsure", [Point(1.6, "?")], 0, 10))
     made.addTier(textgrid.IntervalTier("speech", [Interval(1, 2, "hello")], 0, 10))
     made.save(str(path), format="short_textgrid", includeBlankSpaces=True)
 
@@ -139,7 +142,7 @@ def made(folder: Path, name: str) -> Path:
         ("one.boris", True, True),
         ("log.txt", True, True),
         ("sheet.csv", False, True),
-        ("a.EAF", True, False),
+        ("a.EAF", True, True),
         ("a.TextGrid", False, True),
     ],
 )
@@ -154,6 +157,72 @@ def test_expressions_are_found_and_other_behaviour_is_not(
         assert found.video == ("clip.mp4" if knows_video else "")
     assert micro.apex_s == (pytest.approx(MICRO.apex_s) if knows_apex else None)
     assert macro.apex_s is None
+
+
+@pytest.mark.parametrize(
+    ("called", "expected"),
+    [
+        pytest.param("apex", [1.2, 1.2], id="of whatever it lies in"),
+        pytest.param("Micro APEX", [1.2, None], id="of the behaviour before its name"),
+        pytest.param("apex of a macro", [None, 1.2], id="of a kind"),
+        pytest.param("apex, micro", [1.2, None], id="of the other kind"),
+    ],
+)
+def test_whose_an_apex_is(called: str, expected: list[float | None]) -> None:
+    """A long expression begins after a short one, and an apex lies in both."""
+    coded = [("micro", 1.0, 1.5), ("macro", 1.1, 2.0)]
+    intervals = [
+        (name, CodedInterval("v", "anna", name, start_s, stop_s)) for name, start_s, stop_s in coded
+    ]
+    apices = [Apex("v", "berta", called, 1.15), Apex("w", "anna", called, 1.15)]
+    apices += [Apex("v", "anna", called, at_s) for at_s in (0.9, 1.2, 1.3)]
+    found = with_apices(intervals, apices)
+    assert [each.apex_s for each in found] == expected
+
+
+def test_tiers_of_elan_count_by_their_type_before_their_name(tmp_path: Path) -> None:
+    document = pympi.Eaf()
+    document.add_linguistic_type("micro")
+    document.add_linguistic_type("apex")
+    document.add_linguistic_type("markers")
+    for tier, kind, start in (
+        ("onset to apex", "micro", 100),
+        ("micro 1", "apex", 120),
+        ("micro markers", "markers", 100),
+        ("markers of micro", "markers", 400),
+        ("markers", "micro", 600),
+    ):
+        document.add_tier(tier, kind)
+        document.add_annotation(tier, start, start + 100, "")
+    document.to_file(str(tmp_path / "a.eaf"))
+    found = read_coded(tmp_path / "a.eaf") or []
+    assert [(each.onset_s, each.apex_s) for each in found] == [
+        (0.1, 0.12),
+        (0.4, None),
+        (0.6, None),
+    ]
+
+
+def test_a_column_of_datavyu_is_of_markers_by_name_and_codes(tmp_path: Path) -> None:
+    cases = [
+        ("micro_markers", "stream|NOMINAL,value|NOMINAL", 0),
+        ("micro_markers", "label|NOMINAL,note|NOMINAL", 1),
+        ("markers_of_micro", "stream|NOMINAL,value|NOMINAL", 1),
+    ]
+    path = tmp_path / "a.csv"
+    for name, codes, count in cases:
+        cell = "00:00:01:500,00:00:01:500,(surprise,b)"
+        path.write_text(f"#4\n{name} (MATRIX,true,)-{codes}\n{cell}\n")
+        assert len(read_coded(path) or []) == count
+
+
+def test_apices_of_praat_may_be_intervals_and_subjects_are_named_anyhow(tmp_path: Path) -> None:
+    made = textgrid.Textgrid()
+    made.addTier(textgrid.IntervalTier("apex Micro", [Interval(1.5, 1.8, "surprise")], 0, 10))
+    made.addTier(textgrid.IntervalTier("apex Micro apex", [Interval(1.6, 1.7, "x")], 0, 10))
+    made.save(str(tmp_path / "a.TextGrid"), format="long_textgrid", includeBlankSpaces=True)
+    expected = CodedInterval("", "apex", "micro", 1.5, 1.8, "surprise", 1.6)
+    assert read_coded(tmp_path / "a.TextGrid") == [expected]
 
 
 def test_a_table_of_ours_is_none_of_them(tmp_path: Path) -> None:
@@ -180,7 +249,7 @@ def test_a_table_of_ours_is_none_of_them(tmp_path: Path) -> None:
         ("sheet.csv", "(a", "a", "line 3: neither a column nor a cell"),
         ("a.EAF", "TIME_VALUE", "NO_VALUE", "has no time|no file of ELAN"),
         ("a.EAF", "<TIER ", "<TIER", "no file of ELAN"),
-        ("a.TextGrid", "<exists>\n4", "<exists>\n5", "5 tiers and has 4"),
+        ("a.TextGrid", "<exists>\n5", "<exists>\n6", "6 tiers and has 5"),
         ("a.TextGrid", "1.633", "soon", "no TextGrid"),
     ],
 )

@@ -12,6 +12,7 @@ import pympi
 import pytest
 from praatio import textgrid
 
+from microspot.engines.data.coded.pairing import CodedInterval
 from microspot.engines.data.coded.reading import read_coded
 from microspot.realtime import evaluate as module
 from microspot.realtime.commands.watch_steps import files_of
@@ -63,25 +64,38 @@ def written(folder: Path, name: str, records: list[dict[str, Any]]) -> Path:
     return path
 
 
+def times_of(coded: CodedInterval) -> tuple[float, float | None, float]:
+    return coded.onset_s, coded.apex_s, coded.offset_s
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
     found = read_coded(written(tmp_path, name, [START, *EVENTS, END]))
     assert found is not None
-    apices = name != "e.eaf"
-    rows = {
-        (
-            each.subject[-1],
-            each.onset_s,
-            each.apex_s if apices else None,
-            each.offset_s,
-            each.label,
-        )
-        for each in found
-    }
-    assert rows == {row if apices else (*row[:2], None, *row[3:]) for row in EXPECTED}
+    rows = {(each.subject[-1], *times_of(each), each.label) for each in found}
+    assert rows == EXPECTED
     assert {each.kind for each in found} == {"micro"}
     named = name not in ("e.datavyu.csv", "E.TextGrid")
     assert {each.video for each in found} == {SOURCE if named else ""}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_apices_at_the_ends_of_events_and_within_others_are_kept(tmp_path: Path, name: str) -> None:
+    """Events of one subject overlap, and an apex of the first lies in both, before the second's."""
+    coded = [(1.0, 1.25, 1.3), (1.2, 1.3, 1.5), (1.28, 1.28, 1.6), (2.0, 2.02, 2.02)]
+    events = [at(a, apex_s=b, offset_s=c) for a, b, c in coded]
+    events += [at(3.0), at(3.05, apex_s=None, apex_frame=None)]  # it has none of its own
+    found = read_coded(written(tmp_path, name, [START, *events, END])) or []
+    assert [times_of(each) for each in found] == [*coded, (3.0, 3.1, 3.3), (3.05, None, 3.35)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_sources_say_nothing_of_what_is_coded(tmp_path: Path, name: str) -> None:
+    names = ("apex micro.mp4", "micro apex.mp4", "macro markers")
+    three = START | {"sources": [{"source": each} for each in names]}
+    events = [at(1.0, source=each) for each in names]
+    found = read_coded(written(tmp_path, name, [three, *events])) or []
+    assert [(*times_of(each), each.kind) for each in found] == [(1.0, 1.1, 1.3, "micro")] * 3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,14 +120,30 @@ def test_elan_links_the_video_and_names_its_tiers_alike(tmp_path: Path) -> None:
     assert link["MEDIA_URL"] == (tmp_path / SOURCE).as_uri()
     assert link["RELATIVE_MEDIA_URL"] == f"./{SOURCE}"
     assert link["MIME_TYPE"] == "video/mp4"
-    assert set(document.get_tier_names()) == {
-        "face 1 micro-expression",
-        "face 1 micro-expression 2",
-        "face 2 micro-expression",
-    }
+    names = {f"face {n} micro-expression" for n in ("1", "2")} | {"face 1 micro-expression 2"}
+    assert set(document.get_tier_names()) == names | {f"{name} apex" for name in names}
     two = START | {"sources": [{"source": SOURCE}, {"source": "b"}]}
     document = pympi.Eaf(str(written(tmp_path, "e.eaf", [two, EVENTS[0]])))
-    assert list(document.get_tier_names()) == [f"{SOURCE} face 1 micro-expression"]
+    tier = f"{SOURCE} face 1 micro-expression"
+    assert list(document.get_tier_names()) == [tier, f"{tier} apex"]
+
+
+def test_an_apex_in_elan_is_an_annotation_of_a_type_of_its_own(tmp_path: Path) -> None:
+    """Types are the same in every file, so that a template of them fits; no tier depends on one."""
+    last = at(1.31, apex_s=1.32, offset_s=1.33)  # its apex comes 20 ms after that of the first
+    path = written(tmp_path, "e.eaf", [START, at(1.0, apex_s=1.3), last, END])
+    document = pympi.Eaf(str(path))
+    name = "face 1 micro-expression apex"
+    attributes = document.get_parameters_for_tier(name)
+    assert attributes["LINGUISTIC_TYPE_REF"] == "apex"
+    assert attributes["PARTICIPANT"] == "face 1"
+    assert "PARENT_REF" not in attributes
+    found = sorted(document.get_annotation_data_for_tier(name))
+    assert found == [(1300, 1320, "apex"), (1320, 1360, "apex")]
+    types = document.get_linguistic_type_names()
+    assert set(types) == {"micro-expression", "apex"}
+    for each in types:
+        assert "CONSTRAINTS" not in document.get_parameters_for_linguistic_type(each)
 
 
 def test_a_textgrid_covers_all_the_time(tmp_path: Path) -> None:
