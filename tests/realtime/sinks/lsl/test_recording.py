@@ -30,6 +30,7 @@ LATE = 9  # frames by which the camera's are late
 DROPPED = {40, 41, 95, 130}
 MARKED = (33, 70, 121)
 FRAME_S = 1 / HZ
+SYNCHRONY_S = 0.002  # by which two streams of one clock may differ in a recording
 
 
 class Camera:
@@ -168,7 +169,9 @@ def test_events_lie_at_their_onsets_and_end_once(experiment: SimpleNamespace) ->
     stream = experiment.aligned["events"]
     events = [json.loads(text) for (text,) in stream["time_series"]]
     for event, at_s in zip(events, stream["time_stamps"], strict=True):
-        assert abs(at_s - frames[event["onset_frame"]]) < FRAME_S
+        # Where frames were dropped, or came late under load, the nearest one is further than one.
+        nearest_s = min(abs(at_s - frame_s) for frame_s in frames.values())
+        assert abs(at_s - frames[event["onset_frame"]]) <= nearest_s + SYNCHRONY_S
     assert {event["status"] for event in events} >= {"provisional", "final"}
     assert events == [record for record in experiment.records if record["type"] == "event"]
     provisional = {event["id"] for event in events if event["status"] == "provisional"}
@@ -192,7 +195,9 @@ def test_scores_come_at_the_grids_rate_with_names_and_units(experiment: SimpleNa
     assert values.shape[0] == pytest.approx(SECONDS * HZ, abs=2)
     assert np.nanmax(values[:, :5]) > 0.5
     assert np.isfinite(values[:, 5]).any()
-    assert values[:, 6] == pytest.approx(0.75)
+    seen = np.isfinite(values[:, 6])  # a machine under load may hold frames back: a gap
+    assert values[seen, 6] == pytest.approx(0.75)
+    assert seen.mean() > 0.5
     # What a reader makes of the times by the nominal rate is where the frames were.
     times = np.array(sorted(at_frames(experiment).values()))
     nearest = np.abs(stream["time_stamps"][:, None] - times).min(axis=1)

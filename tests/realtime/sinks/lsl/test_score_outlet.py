@@ -94,3 +94,13 @@ def test_a_long_pause_is_left_out() -> None:
     scores, samples = outlet()
     play(scores, samples, [(10.0, 30), (12.0 + MOST_FILLED_S, 30)])
     assert len(samples.times) == 60
+
+
+def test_a_pause_after_a_long_one_is_filled_again() -> None:
+    scores, samples = outlet()
+    later = 12.0 + MOST_FILLED_S
+    pushed = play(scores, samples, [(10.0, 30), (later, 30), (later + 2.0, 30)])
+    assert len(samples.times) == 120
+    assert np.isnan(samples.values[60:90]).all()
+    assert samples.times[30] == pushed[30]
+    assert np.diff(samples.times[30:]) == pytest.approx(1 / HZ, abs=1e-6)

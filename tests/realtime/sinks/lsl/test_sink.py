@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from microspot.engines.errors import UsageError
 from microspot.realtime.sinks.base import Sink, announce
+from microspot.realtime.sinks.lsl import sink as module
 from microspot.realtime.sinks.lsl.clock import LslClock
+from microspot.realtime.sinks.lsl.sink import LslSink
 from microspot.realtime.sinks.open import kind_of, open_sink
 from tests import lsl
 from tests.realtime.sinks.test_sinks import event
@@ -97,7 +100,91 @@ def test_samples_come_with_their_own_times_even_those_sent_late() -> None:
     assert late == pytest.approx([1.0, 25 / 30, 0.5, 0.5, 0.5], abs=1e-3)
     assert samples[0][0] == [30.0]
     assert [json.loads(text) for (text,), _ in samples[2:]] == life
-    assert samples[1][0][1:5] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    nan = math.nan
+    expected = [nan, 0.1, 0.2, 0.3, 0.4, nan, 0.8]
+    assert samples[1][0] == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_stream_says_of_what_it_is_and_is_found_again_after_a_new_start() -> None:
+    pylsl = lsl.required("pylsl")
+    name = lsl.unique("again")
+    told = []
+    for _ in range(2):
+        with open_sink(f"lsl:{name}") as sink:
+            for record in (START, frame(0), frame(0, "second"), scores(0, "second", 1)):
+                sink.take(record)
+            (info,) = pylsl.resolve_byprop("name", f"{name}-scores-2-face2", timeout=60)
+            inlet = pylsl.StreamInlet(info)
+            described = inlet.info(60).desc()
+            values = {key: described.child_value(key) for key in ("manufacturer", "source", "face")}
+            streams = pylsl.resolve_bypred(f"starts-with(name, '{name}')", 6, 60)
+            told.append((values, {info.name(): info.source_id() for info in streams}))
+            del inlet
+    assert told[0] == told[1]
+    values, identities = told[0]
+    assert values == {"manufacturer": "microspot", "source": "second", "face": "1"}
+    assert len(set(identities.values())) == len(identities) == 6
+
+
+def test_a_reader_gets_the_last_sample_and_goes_on_with_the_next_run() -> None:
+    pylsl = lsl.required("pylsl")
+    name = lsl.unique("next")
+    sink = open_sink(f"lsl:{name}")
+    sink.take(START)
+    (info,) = pylsl.resolve_byprop("name", f"{name}-frames", timeout=60)
+    inlet = pylsl.StreamInlet(info)
+    inlet.open_stream(60)
+    sink.take(frame(1))
+    sink.close()
+    assert inlet.pull_sample(60)[0] == [1.0]
+    with open_sink(f"lsl:{name}") as again:
+        again.take(START)
+        until = time.monotonic() + 60
+        found: list[float] | None = None
+        while found is None and time.monotonic() < until:  # what is sent before it is back is lost
+            again.take(frame(2))
+            found, _ = inlet.pull_sample(0.1)
+    assert found == [2.0]
+
+
+def test_streams_are_there_while_readers_get_the_last_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lsl.required("pylsl")
+    sink = open_sink(f"lsl:{lsl.unique('ending')}")
+    assert isinstance(sink, LslSink)
+    paused = []
+
+    def pause(seconds: float) -> None:
+        streams = [sink._events, *sink._frames.values(), *sink._scores.values()]
+        paused.append((seconds, len([each for each in streams if each is not None])))
+
+    monkeypatch.setattr(module.time, "sleep", pause)
+    sink.close()
+    assert paused == []  # no run has begun: nobody waits for anything
+    sink.take(START)
+    sink.close()
+    sink.close()
+    assert paused == [(module.DELIVER_S, 5)]
+
+
+def test_a_source_without_a_face_sends_no_scores_of_another() -> None:
+    pylsl = lsl.required("pylsl")
+    name = lsl.unique("idle")
+    with open_sink(f"lsl:{name}") as sink:
+        sink.take(START)
+        inlets = []
+        for kind in ("scores", "scores-2"):
+            (info,) = pylsl.resolve_byprop("name", f"{name}-{kind}", timeout=60)
+            inlets.append(pylsl.StreamInlet(info))
+            inlets[-1].open_stream(60)
+        sink.take(frame(0))
+        for index in range(30 * 4):
+            sink.take(frame(index, "second"))
+        values, at_s = inlets[1].pull_sample(60)
+        assert all(map(math.isnan, values))
+        assert at_s - LslClock(pylsl).offset_s == pytest.approx(100.0, abs=1e-3)
+        assert inlets[0].pull_sample(1.0) == (None, None)
 
 
 def test_a_frame_costs_little() -> None:
