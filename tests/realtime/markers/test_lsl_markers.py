@@ -68,14 +68,15 @@ def test_a_sender_that_comes_late_ends_and_comes_again_is_found(
 
 
 def test_only_the_stream_of_that_name_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONNECT_S", 60.0)
+    monkeypatch.setattr(module, "CONNECT_S", 2.0)  # for the other one to be found
     name = lsl.unique("mine")
-    other, mine = outlet(f"{name}-2", "other"), outlet(name, "mine")
+    other = outlet(f"{name}-2", "other")
     with LslMarkers(f"lsl:{name}") as given:
+        assert not other.have_consumers()
         other.push_sample(["other"])
+        mine = outlet(name, "mine")
         pushed(mine, "mine")
         assert first(given).value == "mine"
-    assert not other.have_consumers()
 
 
 def test_times_and_texts_that_are_none_are_taken_as_they_can_be(
