@@ -180,6 +180,13 @@ def test_whose_an_apex_is(called: str, expected: list[float | None]) -> None:
     assert [each.apex_s for each in found] == expected
 
 
+def test_an_apex_that_is_called_as_a_behaviour_is_of_it_alone() -> None:
+    coded = [("Micro 1", 1.0, 1.5), ("Micro 2", 1.1, 2.0)]
+    intervals = [(name, CodedInterval("", "", "micro", *span)) for name, *span in coded]
+    apices = [Apex("", "", "Micro 2 Apex", 1.2), Apex("", "", "micro 1 apex", 1.3)]
+    assert [each.apex_s for each in with_apices(intervals, apices)] == [1.3, 1.2]
+
+
 def test_tiers_of_elan_count_by_their_type_before_their_name(tmp_path: Path) -> None:
     document = pympi.Eaf()
     document.add_linguistic_type("micro")
