@@ -55,14 +55,21 @@ class DataError(MicrospotError):
 
 # What MediaPipe and OpenCV ask of the system.
 LIBRARIES = "apt install libegl1 libgles2 libgl1 libglib2.0-0"
+# What an error says of a library that a system lacks, and where it comes from.
+MISSING = {
+    r"\.so\b": f"on Debian or Ubuntu: {LIBRARIES}",
+    "DLL load failed": "install Microsoft's Visual C++ Redistributable and, on Windows N, its "
+    "Media Feature Pack",
+}
 
 
 def missing_library(error: Exception) -> EngineError | None:
     """The EngineError for a shared library that cannot be loaded; None for another `error`."""
-    if isinstance(error, ImportError | OSError) and re.search(r"\.so\b", str(error)):
-        return EngineError(
-            f"a system library cannot be loaded ({error}); on Debian or Ubuntu: {LIBRARIES}"
-        )
+    if not isinstance(error, ImportError | OSError):
+        return None
+    for sign, advice in MISSING.items():
+        if re.search(sign, str(error)):
+            return EngineError(f"a system library cannot be loaded ({error}); {advice}")
     return None
 
 

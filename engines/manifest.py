@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import re
 import reprlib
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any, Self, TypeVar
 
 from .errors import DataError, EngineError
 from .specs import RecognizerSpec, SpotterSpec
+from .system.replacement import replace
 from .text.documents import DocumentError, read_json
 
 FORMAT = 2  # of what is written
@@ -83,7 +83,7 @@ def _write(folder: Path, manifest: dict[str, Any], metrics: dict[str, Any]) -> N
     manifest["metrics"] = known | metrics
     try:
         part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise DataError(f"cannot write {path}: {error.strerror}") from error

@@ -26,12 +26,14 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def one_core() -> Iterator[None]:
     """Pin this thread, and those it starts, to one core, where the system can."""
-    if not hasattr(os, "sched_setaffinity"):
+    ask = getattr(os, "sched_getaffinity", None)
+    pin = getattr(os, "sched_setaffinity", None)
+    if ask is None or pin is None:
         yield
         return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
+    before = ask(0)
+    pin(0, {min(before)})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        pin(0, before)

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from microspot.engines.commands.entry_point import ENDINGS, INTERRUPTED, interrupted
+from microspot.engines.commands.entry_point import INTERRUPTED, interrupted
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.system.signals import ENDINGS, HANGUP
 from microspot.engines.text.redaction import shown
 
 from .config import Settings
@@ -226,9 +227,9 @@ def _tend(
 def _interrupts(stop: Callable[[], None], reload: Reload | None) -> Iterator[list[int]]:
     """The first interruption ends the run after its round, so that nothing decided is lost.
 
-    A second one raises KeyboardInterrupt at once. Interruptions are ctrl-C, a supervisor's SIGTERM
-    and, unless it is ignored (nohup), the SIGHUP of a terminal that closes; where there is none,
-    SIGHUP asks `reload`. Yields the signals received, oldest first.
+    A second one raises KeyboardInterrupt at once. Interruptions are ctrl-C (on Windows ctrl-Break,
+    too), a supervisor's SIGTERM and, unless it is ignored (nohup), the SIGHUP of a terminal that
+    closes; where there is none, SIGHUP asks `reload`. Yields the signals received, oldest first.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -238,7 +239,7 @@ def _interrupts(stop: Callable[[], None], reload: Reload | None) -> Iterator[lis
     reloads = reload is not None and not has_terminal()
 
     def handle(number: int, _: object) -> None:
-        if number == signal.SIGHUP and reload is not None and reloads:
+        if number == HANGUP and reload is not None and reloads:
             reload.ask()
             return
         if received:
@@ -246,8 +247,7 @@ def _interrupts(stop: Callable[[], None], reload: Reload | None) -> Iterator[lis
         received.append(number)
         stop()
 
-    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN and not reloads
-    numbers = [n for n in ENDINGS if not (n == signal.SIGHUP and ignored)]
+    numbers = [n for n in ENDINGS if n != HANGUP or reloads or not _is_ignored(n)]
     before = {number: signal.signal(number, handle) for number in numbers}
     if interrupted():  # while modules loaded; native code may have swallowed the signal
         signal.raise_signal(signal.SIGINT)
@@ -256,6 +256,10 @@ def _interrupts(stop: Callable[[], None], reload: Reload | None) -> Iterator[lis
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_ignored(number: int) -> bool:
+    return signal.getsignal(number) == signal.SIG_IGN
 
 
 def _deliver(

@@ -6,12 +6,13 @@ The bounds that uvicorn and its websocket library keep themselves are set here.
 from __future__ import annotations
 
 import logging
-import resource
 import socket
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from microspot.engines.system.processes import open_files_limit
+from microspot.engines.system.sockets import own_port
 from microspot.realtime.errors import UsageError
 
 from ..access.binding import Binding
@@ -39,7 +40,7 @@ def listen(binding: Binding) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in binding.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    own_port(listener)
     try:
         listener.bind((binding.host, binding.port))
         listener.listen(BACKLOG)
@@ -57,8 +58,10 @@ def server(application: ASGIApp, limits: Limits, tls: tuple[Path, Path] | None =
     Raises UsageError for a certificate that cannot be used.
     """
     chain, key = tls or (None, None)
-    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    max_connections = min(limits.connections, open_files // FILES_PER_CONNECTION)
+    open_files = open_files_limit()
+    max_connections = limits.connections
+    if open_files is not None:
+        max_connections = min(limits.connections, open_files // FILES_PER_CONNECTION)
     config = Config(
         application,
         log_config=None,

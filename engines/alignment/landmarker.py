@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import weakref
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError, missing_library
+from ..system.processes import available_cores
 from .affine import Affine
 from .registration import Pixels
 
@@ -96,13 +96,6 @@ def _release_task(task: _Task) -> None:
         if not task.users:
             _tasks.remove(task)
             task.landmarker.close()
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _open(faces: int) -> tuple[Any, Any]:

@@ -14,13 +14,12 @@ from types import FrameType
 from typing import Any
 
 from ..errors import DataError, MicrospotError, UsageError, missing_library
+from ..system.signals import ENDINGS
 from ..telemetry import switch_off
 from ..tensorrt.cache import cache_folder
 from ..text.redaction import redact, redact_uri, shown
 from .version import installed_version
 
-# From ctrl-C, a supervisor, and a terminal that closes.
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130  # exit code
 # Errors of a write, whose exceptions have no file name.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -167,7 +166,7 @@ def _open_what_is_closed() -> bool:
                 os.close(nowhere)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (lives as long as the process)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (stays open)
     return closed
 
 

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, EngineError, missing_library
+from ..system.processes import user_number
+from ..system.replacement import replace
 from .builder import INSTALL
 
 FORMAT = 1
@@ -115,7 +117,7 @@ class Entry:
             aside = self.folder / f"{PARITY}{ASIDE}"
             aside.touch(mode=0o600)
             aside.write_text(text, encoding="utf-8")
-            os.replace(aside, self.folder / PARITY)
+            replace(aside, self.folder / PARITY)
 
 
 @dataclass(frozen=True)
@@ -229,11 +231,12 @@ def _examine(folder: Path, fields: Fields | None) -> tuple[Entry | None, str]:
 
 def _refuse_foreign(folder: Path) -> None:
     """Raise EngineError where another user owns the folder or a file of it, or may write to it."""
-    if sys.platform == "win32":  # profile folders are private there, and st_uid says nothing
+    user = user_number()
+    if user is None:  # Windows: profile folders are private there, and st_uid says nothing
         return
     for path in (folder, *(path for path in folder.iterdir() if path.suffix != ASIDE)):
         status = path.stat()
-        if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        if status.st_uid != user or status.st_mode & 0o022:
             raise EngineError(
                 f"{path} can be written by others: an engine from there is not loaded; remove it"
             )
@@ -257,7 +260,7 @@ def _write(folder: Path, fields: Fields, files: Mapping[str, bytes]) -> Entry:
                 (aside / name).chmod(0o600)
             if folder.exists():
                 shutil.rmtree(folder)
-            os.replace(aside, folder)
+            replace(aside, folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise

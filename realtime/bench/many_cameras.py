@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from microspot.engines.clips import SECOND_NS
 from microspot.engines.loading import load_engines
+from microspot.engines.system.processes import peak_memory_mb
 
 from ..config import Settings
 from ..errors import EngineError
@@ -25,7 +26,6 @@ from ..processes.plan import process_count
 from ..records import Frame, SourceRecord
 from ..sources.open import open_source
 from .common_start import CommonStart
-from .report import peak_memory_mb
 
 # Cameras play the same clip this far apart: what is costly in it does not come to all at once.
 OFFSET_S = 7.0
@@ -47,7 +47,7 @@ class CameraReport:
     process: int
     cpu_s: float
     seconds: float
-    memory_mb: float
+    memory_mb: float | None
 
 
 class PacedClip:
@@ -180,6 +180,12 @@ def _run(group: ProcessGroup) -> int:
     return frames
 
 
+def _sum(memory_mb: list[float | None]) -> float | None:
+    """What all processes hold together; None where the system does not tell."""
+    told = [mb for mb in memory_mb if mb is not None]
+    return round(sum(told), 1) if len(told) == len(memory_mb) else None
+
+
 def _next_report(reports: Queue[CameraReport]) -> CameraReport:
     try:
         return reports.get(timeout=REPORT_S)
@@ -194,7 +200,7 @@ def _summary(reports: list[CameraReport], frames: int) -> dict[str, Any]:
     }
     cpu_s = sum(report.cpu_s for report in last_of_process.values())
     wall_s = max(report.seconds for report in reports)
-    memory_mb = sum(report.memory_mb for report in last_of_process.values())
+    memory_mb = [report.memory_mb for report in last_of_process.values()]
     late_ms = [ms for report in reports for ms in report.late_ms]
     longest_ms = max(late_ms, default=0.0)
     return {
@@ -203,5 +209,5 @@ def _summary(reports: list[CameraReport], frames: int) -> dict[str, Any]:
         "dropped": len([ms for ms in late_ms if ms > DROPPED_MS]),
         "cores_busy": round(cpu_s / wall_s, 2),
         "cpu_ms_per_frame": round(1e3 * cpu_s / max(frames, 1), 2),
-        "memory_mb": round(peak_memory_mb() + memory_mb, 1),
+        "memory_mb": _sum([peak_memory_mb(), *memory_mb]),
     }

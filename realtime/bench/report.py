@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import platform
-import resource
 import sys
-from pathlib import Path
 from typing import Any
 
 from microspot.engines.alignment.aligner import MediaPipeAligner
@@ -15,6 +12,8 @@ from microspot.engines.evaluation.crop_jitter import measure
 from microspot.engines.evaluation.roofline import Peak, measure_peak
 from microspot.engines.loading import load_engines
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.system.processes import peak_memory_mb
+from microspot.engines.system.processor import processor
 from microspot.engines.tensorrt.plans import EVERY_WHEEL
 
 from ..cores import one_core, one_thread
@@ -111,12 +110,6 @@ def _parts(uri: str, engines: EngineSet, folder: str | None, peak: Peak) -> dict
     }
 
 
-def peak_memory_mb() -> float:
-    """The most memory that this process ever held."""
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # macOS counts bytes, Linux KiB
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
-
-
 def machine(engines: EngineSet, peak: Peak) -> dict[str, Any]:
     """The machine, backend and versions that the figures belong to."""
     return {
@@ -131,16 +124,6 @@ def machine(engines: EngineSet, peak: Peak) -> dict[str, Any]:
         "weights": engines.digest[:12],
         "versions": _versions(),
     }
-
-
-def processor() -> str:
-    """The name of the processor, as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    for line in lines:
-        if "model name" in line:
-            return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _versions() -> dict[str, str]:

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from microspot.engines.commands.entry_point import ENDINGS
 from microspot.engines.errors import missing_library
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.system.signals import ENDINGS
 
 from ..config import Settings
 from ..errors import DataError, EngineError, MicrospotError, SourceError, UsageError

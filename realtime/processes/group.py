@@ -27,7 +27,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any, Self
 
-from microspot.engines.commands.entry_point import ENDINGS
+from microspot.engines.system.signals import ENDINGS
 
 from ..config import Settings
 from ..errors import EngineError, UsageError

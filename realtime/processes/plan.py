@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from microspot.engines.alignment.landmarker import available_cores
 from microspot.engines.loading import CPU, choose_backend
+from microspot.engines.system.processes import available_cores
 
 from ..config import Settings
 from ..errors import UsageError

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from microspot.engines.system.replacement import replace
+
 from ..errors import DataError
 from .base import reason
 
@@ -37,11 +39,13 @@ def _replace(path: Path, content: bytes | None) -> None:
             return
         part = path.with_name(_shortened(path.name) + PART)
         try:
-            part.write_bytes(b"" if content is None else content)
-            if content is not None:
-                with part.open("rb") as file:
+            with part.open("wb") as file:  # Windows syncs only what is open for writing
+                file.write(content or b"")
+                file.flush()
+                if content is not None:
                     os.fsync(file.fileno())  # else a crash could leave the new name without content
-                os.replace(part, path)
+            if content is not None:
+                replace(part, path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

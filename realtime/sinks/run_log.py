@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from microspot.engines.system.processes import user_number
 
 from .atomic_file import check_writable, replace_file
 from .base import JsonRecord
@@ -57,8 +58,9 @@ def user() -> str:
     """The name of the user who runs this, or the number where the system knows no name."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
+    except (KeyError, OSError, ImportError):  # ImportError: of `pwd`, which Windows lacks
+        number = user_number()
+        return "user unknown" if number is None else f"user {number}"
 
 
 def now_utc() -> str:

@@ -20,6 +20,8 @@ from .base import Sink, is_marker_in_recording, reason
 
 CSV_COLUMNS = ("subject", "video", "onset", "apex", "offset", "type", "label", "score", "fps")
 
+SYNC = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have fsync alone
+
 
 class LineFile:
     """A text file written line by line, unbuffered; a line that fails half-way is removed again.
@@ -48,7 +50,7 @@ class LineFile:
                 written = self._file.write(unwritten)
                 unwritten = unwritten[written:]
             if self._on_disk:
-                os.fdatasync(self._file.fileno())
+                SYNC(self._file.fileno())
         except OSError as error:
             if self._file.seekable() and self.path.is_file():
                 self._file.truncate(self._size)

@@ -87,9 +87,15 @@ class Reload:
 
 
 def has_terminal() -> bool:
-    """Whether a terminal controls this process, whose closing sends SIGHUP."""
+    """Whether a terminal controls this process, whose closing sends SIGHUP.
+
+    Windows, which has no SIGHUP, has no such terminal either.
+    """
+    name = getattr(os, "ctermid", None)
+    if name is None:
+        return False
     try:
-        os.close(os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY))
+        os.close(os.open(name(), os.O_RDONLY | getattr(os, "O_NOCTTY", 0)))
     except OSError:
         return False
     return True

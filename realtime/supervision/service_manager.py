@@ -45,9 +45,10 @@ class ServiceManager:
             self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
-        if not self._address:
+        family = getattr(socket, "AF_UNIX", None)
+        if not self._address or family is None:
             return
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.sendto(message.encode(), self._address)
 

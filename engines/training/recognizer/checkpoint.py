@@ -6,7 +6,6 @@ They are safetensors and JSON: nothing is unpickled.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from ...errors import UsageError
 from ...networks.cmnet import CMNet
+from ...system.replacement import replace
 from ..distributed import TrainingGroup
 from ..warm_start import digest_of, warm_start
 from .data import RecognizerConfig
@@ -122,4 +122,4 @@ def save(now: RunState, config: RecognizerConfig) -> None:
     }
     path = checkpoint_of(config)
     save_file(tensors, path.with_suffix(".new"), {"run": json.dumps(state)})
-    os.replace(path.with_suffix(".new"), path)
+    replace(path.with_suffix(".new"), path)

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import DataError
+from ...system.replacement import replace
 from .config import SpotterTraining
 
 # Keys of a configuration on which no step depends.
@@ -64,7 +65,7 @@ def save_checkpoint(
         }
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, {"progress": json.dumps(dataclasses.asdict(progress))})
-    partial.replace(path)
+    replace(partial, path)
 
 
 def recorded(config: SpotterTraining) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ...specs import LUMA, SpotterSpec
+from ...system.processes import is_running
+from ...system.replacement import replace
 from ..crops import Crops, Indices, Pixels
 
 WHITE = 65535  # of uint16: a step is a 257th of a grey level
@@ -189,7 +191,7 @@ def make_caches(crops: Crops, say: Callable[[str], None]) -> None:
                 old.unlink(missing_ok=True)
             say(f"{path.parent.name}: making {path.name}, which speeds up training")
             _write(part, partial)
-            partial.replace(path)
+            replace(partial, path)
         except OSError as error:
             with contextlib.suppress(OSError):
                 partial.unlink()
@@ -205,12 +207,9 @@ def _left_behind(folder: Path) -> list[Path]:
 def _is_running(process: str) -> bool:
     """Whether a process of that number runs here."""
     try:
-        os.kill(int(process), 0)
-    except (ValueError, OverflowError, ProcessLookupError):
+        return is_running(int(process))
+    except (ValueError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def _write(crops: Pixels, path: Path) -> None:

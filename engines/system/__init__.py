@@ -1,0 +1,12 @@
+"""What differs between Linux, macOS and Windows, each thing in one place.
+
+Where it can be, a name is looked for and not a system: so what runs where a name is missing can be
+run on Linux, with the name taken away (`tests/portability`). Which libraries each system has wheels
+of, and what has been run where, says README.md.
+
+signals        the signals that end a command
+replacement    a file or folder moved over another, also while somebody reads that
+processes      whether a process runs; its peak memory, open files, cores and user
+processor      the name of the processor
+sockets        a port that is ours alone
+"""
