@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -24,6 +23,7 @@ from .config import Settings
 from .gaps import SegmentTracker
 from .meter import Meter, Rate
 from .records import Crop, DropCause, Frame, Gap, GapReason, SourceState, SourceWarning
+from .sources.capture.host_clock import host_time_ns
 from .sources.open import Source
 from .spotting.frame_decimator import FrameDecimator
 
@@ -34,7 +34,7 @@ POLL_S = 0.1  # how soon a closing feed notices
 class Sighting:
     """One frame of the source and the faces aligned in it.
 
-    arrived_ns: when the source gave the frame, on the host's monotonic clock; dropped: why the
+    arrived_ns: when the source gave the frame, on the host's clock; dropped: why the
     frame was not aligned at all; rejected: why a wanted face was not used; refused: the faces that
     were found and not used.
     """
@@ -150,7 +150,7 @@ class Feed:
             if record is None:
                 break
             if isinstance(record, Frame):
-                yield from self._frame(record, time.monotonic_ns())
+                yield from self._frame(record, host_time_ns())
             elif isinstance(record, Gap):
                 yield from self._close_segments(record)
             else:

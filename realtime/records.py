@@ -84,8 +84,9 @@ def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None
 class Frame:
     """One image of a source. `image` is HxWx3 BGR.
 
-    host_ns: when it was taken, on the host's monotonic clock (`time.monotonic_ns`); None where the
-    source has no such time, as a file that is not played in real time.
+    host_ns: when it was taken, on the host's clock (`time.perf_counter_ns`, which on Linux and
+    macOS is `time.monotonic_ns`); None where the source has no such time, as a file that is not
+    played in real time.
     """
 
     source: str
@@ -303,7 +304,7 @@ class PersonalState:
 
 @dataclass(frozen=True)
 class FrameTime:
-    """When a frame was taken: its stream time, and that on the host's monotonic clock.
+    """When a frame was taken: its stream time, and that on the host's clock.
 
     Of a source without a time on the host's clock `host_ns` goes on from its first frame.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from .records import (
     View,
 )
 from .session import Session
+from .sources.capture.host_clock import host_time_ns
 
 TOLD_EVERY_S = 60.0  # of a face, between two `threshold` records
 STALE_NS = 2_000_000_000  # a face not seen for longer is no longer drawn
@@ -97,7 +97,7 @@ class SourceRun:
     def count_processed(self, sighting: Sighting) -> None:
         """Count a frame whose round is over."""
         if sighting.dropped is None:
-            now_ns = time.monotonic_ns()
+            now_ns = host_time_ns()
             self.processed.add(now_ns)
             self.latency.add((now_ns - sighting.arrived_ns) / 1e9)
 
@@ -120,7 +120,7 @@ class SourceRun:
         host_ns = frame.host_ns
         if host_ns is None:
             if self.began_ns is None:
-                self.began_ns = time.monotonic_ns() - frame.captured_ns
+                self.began_ns = host_time_ns() - frame.captured_ns
             host_ns = self.began_ns + frame.captured_ns
         return FrameTime(frame.source, frame.index, frame.captured_ns, host_ns)
 
@@ -175,7 +175,7 @@ class SourceRun:
         return SourceFigures(
             source=self.feed.source.name,
             camera_hz=0.0 if away else self.feed.rate.hz,
-            process_hz=0.0 if self.over else self.processed.mean_hz(time.monotonic_ns()),
+            process_hz=0.0 if self.over else self.processed.mean_hz(host_time_ns()),
             frames=self.frames,
             events=self.events,
             drops=self.all_drops(),

@@ -1,14 +1,13 @@
-"""Command `microspot`: watch, analyze, evaluate, bench, consent, forget.
+"""Command `microspot`: watch, analyze, evaluate, bench, cameras, consent, forget.
 
 An error is one line and an exit code; --debug adds the traceback.
 """
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,6 +31,7 @@ from .options import (
     Subject,
     Threshold,
 )
+from .reports import print_cameras, print_report
 
 app = typer.Typer(
     add_completion=False,
@@ -220,7 +220,7 @@ def evaluate(
             fps=fps,
             file_numbers=file_numbers,
         )
-    _print(report, as_json)
+    print_report(report, as_json)
     if report.get("labels_left_out") and loaded.recognizer_spec:
         unknown = ", ".join(repr(label) for label in report["labels_left_out"])
         known = ", ".join(loaded.recognizer_spec.labels)
@@ -262,14 +262,25 @@ def bench(
 
     if cameras is not None:
         found = measure_cameras(source, cameras, seconds, engines, backend, processes)
-        _print(found, as_json)
+        print_report(found, as_json)
         return
     if processes is not None:
         raise UsageError("--processes divides the cameras of --cameras: give --cameras too")
     report = run(source, engines, backend)
     if out is not None:
         report["files"] = [str(path) for path in write_files(report, out)]
-    _print(report, as_json)
+    print_report(report, as_json)
+
+
+@app.command()
+def cameras(as_json: Json = False) -> None:
+    """List the cameras of this machine: number, name, and what each says that it gives.
+
+    Each is opened for it, and no picture is taken.
+    """
+    from ..sources.cameras import list_cameras
+
+    print_cameras(list_cameras(), as_json)
 
 
 @app.command()
@@ -298,24 +309,6 @@ def forget(
     if db.exists() or not count:
         count += erase(db, names)
     typer.echo(f"microspot: {count} events of {redact_uri(source)} are gone")
-
-
-def _print(report: dict[str, Any], as_json: bool) -> None:
-    """Print a report as one JSON object, or as a table of measures."""
-    if as_json:
-        typer.echo(json.dumps(report))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from ..bench.csv_and_plot import flat
-
-    table = Table("measure", "value", box=None)
-    for name, value in flat(report):
-        # As Text: brackets in the name of a file are no markup.
-        table.add_row(Text(name), Text(str(value)))
-    Console().print(table)
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ from microspot.engines.running_neutral import RATES
 Sources = Annotated[
     list[str],
     typer.Argument(
-        help="0 | /dev/video0 | rtsp://… | http(s)://… | env:NAME | clip.mp4 | frames/ | "
-        "sample[:synthetic[:SEED]]; a number is a camera unless a file or folder here is called so"
+        help="0 | /dev/video0 | camera:NAME | rtsp://… | http(s)://… | env:NAME | clip.mp4 | "
+        "frames/ | sample[:synthetic[:SEED]]; a number is a camera unless a file or folder here "
+        "is called so"
     ),
 ]
 Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import queue
 import threading
-import time
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from microspot.engines.text.redaction import printable
 
 from ..sinks.lsl.clock import LslClock, load_library, stream_name
+from ..sources.capture.host_clock import host_time_ns
 from .placement import Stimulus
 
 CONNECT_S = 2.0  # that a run waits for a stream that is there already
@@ -88,7 +88,7 @@ class LslMarkers:
 
     def _keep(self, values: Any, lsl_s: float) -> None:
         known = math.isfinite(lsl_s)
-        host_ns = self._clock.host_ns(lsl_s) if known else time.monotonic_ns()
+        host_ns = self._clock.host_ns(lsl_s) if known else host_time_ns()
         try:
             self._queue.put_nowait(Stimulus(self._name, text_of(values), host_ns))
         except queue.Full:

@@ -3,6 +3,7 @@
 open            `open_source(uri)`, and the choice of all kinds of sources
 options         limits and time-outs that all of them share
 address         what a source is called, without secrets
+cameras         which cameras there are, by name, and what they give
 live            a camera or stream that is lost and found again; read by capture/
 arrival_clock   when a live frame was taken, by the camera's times and the arrivals
 timeouts        how long a live source may be silent, and the pauses between reconnects

@@ -25,6 +25,7 @@ from microspot.engines.text.redaction import (
 )
 
 from ..errors import UsageError
+from .capture.device import BY_NAME
 
 __all__ = ["Address", "names_of", "parse", "redact"]
 
@@ -58,8 +59,9 @@ def parse(uri: str) -> Address:
     """The address behind a SOURCE of the command line. Opens nothing.
 
     A number is a camera unless a file or folder is called so: data sets number their folders, and a
-    camera has a path too. Raises UsageError for a scheme that is not known, an `env:NAME` that is
-    not set, an empty or impossible URI.
+    camera has a path or a name too. A file whose own name begins as `camera:NAME` does is given as
+    ./camera:NAME. Raises UsageError for a scheme that is not known, an `env:NAME` that is not set,
+    an empty or impossible URI.
     """
     if not uri:
         raise UsageError(
@@ -71,6 +73,8 @@ def parse(uri: str) -> Address:
         return _from_environment(uri)
     if uri == "sample" or uri.startswith("sample:"):
         return _sample(uri)
+    if uri.startswith(BY_NAME):
+        return _named_camera(uri)
     if _is_camera(uri):
         return Address("camera", uri, uri)
     scheme, found, _ = uri.partition("://")
@@ -120,6 +124,12 @@ def _on_disk(uri: str) -> Address:
     # os.path.isdir, unlike Path.is_dir, raises no error for a path too long or forbidden.
     kind = "folder" if os.path.isdir(uri) else "file"
     return Address(kind, uri, name if os.path.exists(uri) else redact(name))
+
+
+def _named_camera(uri: str) -> Address:
+    if not uri.removeprefix(BY_NAME).strip():
+        raise UsageError(f"source {uri}: name a camera, as `microspot cameras` lists them")
+    return Address("camera", uri, printable(uri))
 
 
 def _from_environment(uri: str) -> Address:

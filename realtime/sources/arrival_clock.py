@@ -1,4 +1,4 @@
-"""When a live frame was taken: the camera's own times on the host's monotonic clock.
+"""When a live frame was taken: the camera's own times on the host's clock.
 
 Arrival times jitter with network and decoder; the camera's times do not, but they start anywhere
 and drift. Arrival minus camera time is an offset plus a delay that is never negative, so the least

@@ -3,7 +3,7 @@
 A read can hang for good (cv2 and PyAV alike, measured: still blocked after 45 s), so a process that
 can be killed reads, and its silence is watched. End of stream is a loss like any other. After the
 first success a lost source is tried again without end. Stream time goes on across reconnects by the
-host's monotonic clock; `epoch` tells connections apart.
+host's clock; `epoch` tells connections apart.
 
 An outage gives a Gap as soon as it is certain, which ends every segment, and another for the rest
 with the first frame that is back: together they cover it, from frame to frame.
@@ -38,6 +38,7 @@ from ..records import (
 from .address import Address, password_advice
 from .arrival_clock import ArrivalClock, PlaylistClock
 from .capture.client import CaptureClient, CaptureError
+from .capture.host_clock import host_time_ns
 from .capture.worker import ENDED
 from .options import SourceOptions
 from .pacing import Pacer
@@ -140,7 +141,7 @@ class LiveSource:
     def _report_loss(self, why: str) -> Iterator[SourceRecord]:
         """The outage is certain: a Gap from the last frame to now; the next frame completes it."""
         start_ns = self._last_ns
-        now_ns = time.monotonic_ns() - (self._zero_ns or 0)
+        now_ns = host_time_ns() - (self._zero_ns or 0)
         if self._playlist_clock is not None:
             now_ns = start_ns  # segments that come late hold frames taken before now
         self._last_ns = max(now_ns, start_ns + LEAST_GAP_NS)
@@ -190,6 +191,7 @@ class LiveSource:
             "fps": self.rate_hz,
             "size": self._size,
             "camera": options.camera,
+            "camera_list": options.camera_list,
             "open_s": options.open_s,
             "settle_ns": int(options.settle_s * SECOND_NS),
             "unread_frames": options.unread_frames,

@@ -9,6 +9,7 @@ read by a process of their own. `SOURCES` below is the whole choice.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from microspot.engines.text.redaction import printable
 from ..errors import SourceError, UsageError
 from ..records import SourceRecord
 from .address import Address, is_number, parse
+from .capture.device import BY_NAME
 from .images.image_folder import ImageFolder
 from .live import LiveSource
 from .options import FPS, SourceOptions
@@ -138,8 +140,8 @@ def open_source(
 ) -> Source:
     """The source behind `uri`.
 
-    That is 0, /dev/video0, rtsp://…, http(s)://…, env:NAME, clip.mp4, frames/, sample or
-    sample:synthetic[:SEED].
+    That is 0, /dev/video0, camera:NAME, rtsp://…, http(s)://…, env:NAME, clip.mp4, frames/, sample
+    or sample:synthetic[:SEED].
 
     fps: asked of a camera, or the rate of an image folder (30). size: (width, height) asked of a
     camera. pace: recordings play in real time. wait: keep trying a live source that cannot be
@@ -160,8 +162,15 @@ def open_source(
         if not is_number(uri):
             raise
         raise SourceError(
-            f"{error}; for the camera of this number give /dev/video{uri.lstrip('0') or 0}"
+            f"{error}; for the camera of this number give {_other_name(uri)}"
         ) from error
+
+
+def _other_name(number: str) -> str:
+    """What opens the camera of a number where a file or folder here is called so."""
+    if sys.platform == "linux":
+        return f"/dev/video{number.lstrip('0') or 0}"
+    return f"{BY_NAME}NAME, as `microspot cameras` lists it"
 
 
 def _check(request: OpenRequest) -> None:

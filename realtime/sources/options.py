@@ -20,8 +20,10 @@ class SourceOptions:
     """Limits and time-outs, in pixels, seconds, bytes and counts as named.
 
     `camera` replaces OpenCV's capture in the worker: "module:function", called as f(target, fps,
-    size), returns an object with read() -> (ok, HxWx3 uint8 BGR image) and release(). Tests and
-    unusual cameras use it.
+    size), returns an object with read() -> (ok, HxWx3 uint8 BGR image) and release(); get(property)
+    and set(property, value), as OpenCV has them, where it says what it gives. `camera_list`
+    replaces the system's list of cameras likewise: f() returns (number, name, backend) of each.
+    Tests and unusual cameras use them.
     """
 
     # Files and folders.
@@ -62,6 +64,7 @@ class SourceOptions:
 
     rtsp_transport: str = "auto"  # a key of capture.worker.TRANSPORTS
     camera: str | None = None
+    camera_list: str | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

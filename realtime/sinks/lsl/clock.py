@@ -1,7 +1,7 @@
-"""pylsl, and the host's monotonic clock on LSL's clock.
+"""pylsl, and the host's clock on LSL's clock.
 
 Everything that is sent is stamped with the time at which a camera took it. That time is on the
-host's monotonic clock, which on Linux is LSL's own; elsewhere the two differ by a constant. The
+host's clock, which on Linux is LSL's own; elsewhere the two differ by a constant. The
 constant is measured once, at the start: the median of PAIRS readings of both clocks.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 from microspot.engines.errors import install
 
 from ...errors import UsageError
+from ...sources.capture.host_clock import host_time_ns
 
 PAIRS = 11
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]{0,63}")  # quoted in the queries of recorders
@@ -58,14 +58,14 @@ def stream_name(uri: str, option: str) -> str:
 
 
 class LslClock:
-    """Times of the host's monotonic clock (ns) as LSL's (s), and back."""
+    """Times of the host's clock (ns) as LSL's (s), and back."""
 
     def __init__(self, pylsl: Any) -> None:
         offsets = []
         for _ in range(PAIRS):
-            before_ns = time.monotonic_ns()
+            before_ns = host_time_ns()
             lsl_s = pylsl.local_clock()
-            after_ns = time.monotonic_ns()
+            after_ns = host_time_ns()
             offsets.append(lsl_s - (before_ns + after_ns) / 2e9)
         self.offset_s: float = statistics.median(offsets)
 

@@ -88,7 +88,7 @@ class Outbox:
                 self._write(LENGTH.pack(len(text)) + text)
                 if image is not None:
                     self._write(memoryview(image).cast("B"))
-            except BrokenPipeError:  # the parent is gone; the thread `watch` ends the capture
+            except OSError:  # the parent is gone; the thread `watch` ends the capture
                 return
 
     def _write(self, data: bytes | memoryview) -> None:

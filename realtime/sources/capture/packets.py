@@ -9,18 +9,19 @@ ahead of its time is worked off. An analysis slower than the camera falls behind
 all that waits is dropped, and what comes up to the next key frame, since no frame between can be
 decoded.
 
-This module imports nothing of this project, so that the worker stays light. Nothing here is from
-the papers.
+Of this project this module imports the clock alone, so that the worker stays light. Nothing here is
+from the papers.
 """
 
 from __future__ import annotations
 
 import collections
 import threading
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
+
+from .host_clock import host_time_ns
 
 # As engines.clips.SECOND_NS, which the worker does not load; a test compares the two.
 SECOND_NS = 1_000_000_000
@@ -103,7 +104,7 @@ class LivePackets:
     def _read(self) -> None:
         try:
             for packet in self._source:
-                self._add(packet, time.monotonic_ns())
+                self._add(packet, host_time_ns())
                 if self._closed:
                     return
         except Exception as error:  # raised in the thread that iterates
@@ -175,7 +176,7 @@ class RecordedPackets:
 
     def __iter__(self) -> Iterator[ArrivedPacket]:
         for packet in self._source:
-            yield ArrivedPacket(packet, time.monotonic_ns())
+            yield ArrivedPacket(packet, host_time_ns())
 
     def close(self) -> None:
         """Do nothing: nothing is held."""

@@ -2,12 +2,14 @@
 
 A read of a camera can hang for good, and only killing the process ends that.
 
-The parent runs this file by path. Of this project it loads only `outbox`, `packets` and
-`engines.data.decoding` with the one module that this imports (no networks, no weights): a worker is
-up in a fraction of a second and holds little memory. One JSON line, the configuration, comes in on
-descriptor 0 (never in the arguments: the target may hold a password, and anyone may list
-arguments); messages go out on descriptor 1 (see `outbox`). When descriptor 0 ends, the parent is
-gone or wants the worker to end.
+The parent runs this file by path. Of this project it loads only `outbox`, `packets`, `device`,
+`host_clock` and `engines.data.decoding` with the one module that this imports (no networks, no
+weights): a worker is up in a fraction of a second and holds little memory. One JSON line, the
+configuration, comes in on descriptor 0 (never in the arguments: the target may hold a password, and
+anyone may list arguments); messages go out on descriptor 1 (see `outbox`). When descriptor 0 ends,
+the parent is gone or wants the worker to end. Both are moved at once to others: what libraries
+print must not break into the messages, and on Windows libraries that look at descriptor 0 while
+they are loaded, as numpy's do, would wait for what reads it.
 
 A camera never waits for the parent. Its frames queue up here; when the queue is full a whole
 segment is dropped, until the queue is empty again, and the next frame's message says how many and
@@ -43,6 +45,7 @@ OVERLOAD = "overload"
 UNREAD = "unread"
 DAMAGED = "damaged"
 ENDED = "the stream ended"
+IGNORED = ("SIGTERM", "SIGBREAK")  # signals; SIGBREAK, ctrl-Break, is of Windows
 UNTIMED = ("mpjpeg", "mjpeg")  # demuxers whose times are invented from a nominal rate
 # Demuxers that give a segment of seconds at a time; a live one has no duration.
 PLAYLISTS = ("hls", "dash")
@@ -72,11 +75,11 @@ class Captured(NamedTuple):
 
 
 def camera(config: dict[str, Any]) -> Generator[Captured, None, None]:
-    """Frames of a local camera, by index or device path.
+    """Frames of a local camera, by index, device path or name.
 
     Raises OSError when it cannot be opened or stops giving frames.
     """
-    device = _device(config)
+    device = _sibling(config, "device").open_device(config)
     try:
         failures = 0  # in a row
         while failures < config["unread_frames"]:
@@ -91,30 +94,6 @@ def camera(config: dict[str, Any]) -> Generator[Captured, None, None]:
         raise OSError(f"camera {config['target']} stopped giving frames")
     finally:
         device.release()
-
-
-def _device(config: dict[str, Any]) -> Any:
-    """The camera, opened: OpenCV's, or that of a function named by the options."""
-    target = config["target"]
-    fps = config["fps"]
-    size = config["size"]
-    if config["camera"]:
-        module, _, name = config["camera"].partition(":")
-        return getattr(importlib.import_module(module), name)(target, fps, size)
-    import cv2
-
-    backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
-    device = cv2.VideoCapture(int(target) if target.isdecimal() else target, backend)
-    if not device.isOpened():
-        raise OSError(
-            f"camera {target} cannot be opened: is it plugged in, and may this user read it?"
-        )
-    if size:
-        device.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
-        device.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
-    if fps:
-        device.set(cv2.CAP_PROP_FPS, fps)
-    return device
 
 
 def stream(config: dict[str, Any], put: PutMessage) -> Generator[Captured, None, None]:
@@ -220,12 +199,20 @@ def _recording_s(container: Any, video: Any) -> float | None:
 
 def run(config: dict[str, Any], outbox: Outbox, stop: threading.Event) -> str:
     """Capture until told to stop; returns why it ended."""
-    opencv = config["kind"] == "camera" and not config["camera"]
+    kind = config["kind"]
     try:
-        importlib.import_module("cv2" if opencv else "microspot.engines.data.decoding")
+        if kind == "stream":
+            importlib.import_module("microspot.engines.data.decoding")
+        elif not config["camera"]:
+            _sibling(config, "device").load_opencv()
         outbox.put({"type": "ready"})
+        if kind not in ("camera", "stream"):
+            answer = _sibling(config, "device").ANSWERS[kind](config)
+            outbox.put({"type": "answer", "answer": answer})
+            return "answered"
         with contextlib.closing(_source(config, outbox.put)) as source:
-            return _forward(source, outbox, stop)
+            now_ns = _sibling(config, "host_clock").host_time_ns
+            return _forward(source, outbox, stop, now_ns)
     except Exception as error:  # whatever it is, the parent hears of it and decides
         return _explanation(error)
 
@@ -247,8 +234,13 @@ def _explanation(error: Exception) -> str:
     return f"{error}" or kind
 
 
-def _forward(source: Iterator[Captured], outbox: Outbox, stop: threading.Event) -> str:
-    """Put what is captured into the outbox; returns why it ended."""
+def _forward(
+    source: Iterator[Captured],
+    outbox: Outbox,
+    stop: threading.Event,
+    now_ns: Callable[[], int],
+) -> str:
+    """Put what is captured into the outbox; returns why it ended. now_ns: the host's clock."""
     index = -1
     put_s = time.monotonic()
     for captured in source:
@@ -256,6 +248,8 @@ def _forward(source: Iterator[Captured], outbox: Outbox, stop: threading.Event) 
             return "stopped"
         if captured.image is not None:
             index += 1
+            if captured.at_ns is None:
+                captured = captured._replace(at_ns=now_ns())
             outbox.put(_header(captured, index), _contiguous(captured.image))
             put_s = time.monotonic()
             continue
@@ -271,12 +265,11 @@ def _forward(source: Iterator[Captured], outbox: Outbox, stop: threading.Event) 
 
 def _header(captured: Captured, index: int) -> dict[str, Any]:
     height, width = captured.image.shape[:2]
-    at_ns = time.monotonic_ns() if captured.at_ns is None else captured.at_ns
     return {
         "type": "frame",
         "height": height,
         "width": width,
-        "at_ns": at_ns,
+        "at_ns": captured.at_ns,
         "pts_ns": captured.pts_ns,
         "index": index,
     }
@@ -304,9 +297,16 @@ def _line(descriptor: int) -> bytes:
     return bytes(data)
 
 
-def _watch(stop: threading.Event) -> None:
-    """Wait for the end of descriptor 0, then leave: in good order, or after a while in any."""
-    while os.read(0, 1):
+def _moved(descriptor: int, instead: int) -> int:
+    """A copy of `descriptor`, which from now on is what `instead` is."""
+    copy = os.dup(descriptor)
+    os.dup2(instead, descriptor)
+    return copy
+
+
+def _watch(descriptor: int, stop: threading.Event) -> None:
+    """Wait for the end of a descriptor, then leave: in good order, or after a while in any."""
+    while os.read(descriptor, 1):
         pass
     stop.set()
     time.sleep(GRACE_S)
@@ -321,18 +321,22 @@ def _sibling(config: dict[str, Any], name: str) -> Any:
 def main() -> None:
     """Run the worker until its source or its parent ends."""
     # A supervisor signals all processes: the parent ends this worker in its turn.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    config = json.loads(_line(0))
+    for name in IGNORED:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    told = _moved(0, os.open(os.devnull, os.O_RDONLY))
+    out = _moved(1, 2)
+    config = json.loads(_line(told))
     sys.path[:] = config["path"]
-    out = os.dup(1)
-    os.dup2(2, 1)  # libraries that print must not break into the messages
     stop = threading.Event()
-    threading.Thread(target=_watch, args=(stop,), name="watch", daemon=True).start()
+    threading.Thread(target=_watch, args=(told, stop), name="watch", daemon=True).start()
     outbox = _sibling(config, "outbox").Outbox(
-        out, config["queue_ns"], config["queue_bytes"], waits=config["kind"] == "stream"
+        out, config["queue_ns"], config["queue_bytes"], waits=config["kind"] != "camera"
     )
-    outbox.put({"type": "end", "detail": run(config, outbox, stop)})
-    outbox.close()
+    detail = run(config, outbox, stop)
+    if not stop.is_set():  # else nobody reads any more
+        outbox.put({"type": "end", "detail": detail})
+        outbox.close()
     os._exit(0)  # other threads sit in reads that never return
 
 
