@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+if sys.platform == "win32":
+    from . import windows
+
 CPUINFO = Path("/proc/cpuinfo")
-REGISTRY = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
 SYSCTL = ("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string")
 ANSWER_S = 5.0
 
@@ -22,7 +24,7 @@ def _told() -> str:
     """The name by the way of this system; empty where that leads nowhere."""
     try:
         if sys.platform == "win32":
-            return _of_registry()
+            return windows.processor()
         if sys.platform == "darwin":
             answer = subprocess.run(SYSCTL, capture_output=True, timeout=ANSWER_S, check=True)
             return answer.stdout.decode(errors="replace").strip()
@@ -37,11 +39,3 @@ def _of_cpuinfo(text: str) -> str:
         if "model name" in line:
             return line.split(":")[1].strip()
     return ""
-
-
-def _of_registry() -> str:
-    assert sys.platform == "win32"
-    import winreg
-
-    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, REGISTRY) as key:
-        return str(winreg.QueryValueEx(key, "ProcessorNameString")[0]).strip()
