@@ -30,6 +30,7 @@ DRAIN_BYTES = 1 << 16
 APART = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
     subprocess, "CREATE_NO_WINDOW", 0
 )
+WORKER = Path(__file__).with_name("worker.py")
 DIED = "the capture worker died"
 
 Message = tuple[dict[str, Any], Pixels | None]
@@ -50,7 +51,7 @@ class CaptureClient:
         self._bytes = 0  # read until now
         self._closed = False
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
+            [sys.executable, "-P", str(WORKER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
