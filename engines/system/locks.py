@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 LOCK = "in-use"  # the file that Windows locks
+FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 def _module(name: str) -> Any:
@@ -34,7 +35,7 @@ def hold(folder: Path, *, new: bool) -> int:
     it is no folder or a link to one, and where the system or its file system has no locks.
     """
     if fcntl is not None:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        handle = os.open(folder, os.O_RDONLY | FOLDER)
         return _locked(handle, lambda: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB))
     if msvcrt is not None:
         handle = os.open(folder / LOCK, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)

@@ -62,9 +62,9 @@ def list_cameras(options: SourceOptions | None = None) -> list[ListedCamera]:
 
 def _with_modes(camera: Camera, options: SourceOptions) -> ListedCamera:
     first = BACKENDS.get(sys.platform, OTHER_BACKENDS)[0]
-    number = camera.index if camera.backend == first else None
+    number = camera.number if camera.backend == first else None
     try:
-        told = _ask("modes", options, target=str(camera.index), backend=camera.backend)
+        told = _ask("modes", options, target=str(camera.number), backend=camera.backend)
     except CaptureError as error:
         return ListedCamera(number, camera.name, camera.backend, (), str(error))
     modes = tuple(Mode(*entry) for entry in told)

@@ -104,12 +104,12 @@ def test_no_camera_is_an_error_of_its_source() -> None:
 )
 def test_a_camera_is_chosen_by_its_name(name: str, number: int) -> None:
     found = find(name, device.list_cameras({"camera_list": f"{HERE}:connected"}))
-    assert found.index == number
+    assert found.number == number
 
 
 def test_a_name_that_is_a_part_of_another_is_chosen_all_the_same() -> None:
     others = [Camera(0, "Cam", "CAP_V4L2"), Camera(1, "Cam 2", "CAP_V4L2")]
-    assert find("cam", others).index == 0
+    assert find("cam", others).number == 0
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ SLOW_TRANSFORMS = "OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS"
 class Camera(NamedTuple):
     """A camera: its number in the list of `backend` (of OpenCV), and its name."""
 
-    index: int
+    number: int
     name: str
     backend: str
 
@@ -149,7 +149,7 @@ def open_device(config: dict[str, Any]) -> Any:
     backend = config.get("backend") or BACKENDS.get(sys.platform, OTHER_BACKENDS)[0]
     if target.startswith(BY_NAME):
         camera = find(target.removeprefix(BY_NAME), list_cameras(config))
-        target = str(camera.index)
+        target = str(camera.number)
         backend = camera.backend
     fps = config["fps"]
     size = config["size"]

@@ -27,7 +27,7 @@ from microspot.realtime.sources.capture import worker as capture_worker
 from microspot.realtime.sources.live import LiveSource
 from microspot.realtime.sources.open import open_source
 from tests import fake_cameras
-from tests.children import children_of
+from tests.children import TOLD, children_of
 from tests.fake_cameras import HZ, FakeCamera, broken, dead, dropping, dying, hanging, steady
 from tests.realtime.sources.live_helpers import (
     QUICK,
@@ -135,6 +135,7 @@ def test_close_from_another_thread_ends_the_iteration() -> None:
     assert list(source) == []
 
 
+@pytest.mark.skipif(not TOLD, reason="the system does not tell the children of a process")
 def test_abandoned_iteration_ends_the_worker() -> None:
     source = open_source("0", options=injected(steady))
     stream = iter(source)
@@ -144,6 +145,7 @@ def test_abandoned_iteration_ends_the_worker() -> None:
     source.close()
 
 
+@pytest.mark.skipif(not TOLD, reason="the system does not tell the children of a process")
 def test_killed_worker_is_replaced() -> None:
     before = children_of(os.getpid())
     with open_source("0", options=injected(steady)) as source:
