@@ -168,9 +168,8 @@ def open_source(
 
 def _other_name(number: str) -> str:
     """What opens the camera of a number where a file or folder here is called so."""
-    if sys.platform == "linux":
-        return f"/dev/video{number.lstrip('0') or 0}"
-    return f"{BY_NAME}NAME, as `microspot cameras` lists it"
+    paths = {"linux": f"/dev/video{number.lstrip('0') or 0}"}
+    return paths.get(sys.platform, f"{BY_NAME}NAME, as `microspot cameras` lists it")
 
 
 def _check(request: OpenRequest) -> None:

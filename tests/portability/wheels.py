@@ -9,6 +9,7 @@ package; the dependencies of dependencies are not looked at, but for those in IN
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -23,6 +24,7 @@ SYSTEMS = {  # as uv calls them
     "macOS arm64": "aarch64-apple-darwin",
     "macOS Intel": "x86_64-apple-darwin",
 }
+OLDEST_MACOS = "14.0"  # whose wheels count
 INDIRECT = {"pyobjc-framework-AVFoundation": "cv2-enumerate-cameras on macOS"}
 # Extras whose packages are listed; those of NVIDIA are in engines/tensorrt/README.md.
 EXTRAS = ("demo", "coding", "mqtt", "metrics", "lsl", "train")
@@ -52,7 +54,13 @@ def chosen(wanted: list[str], system: str, python: str) -> dict[str, str]:
     ]  # fmt: skip
     left = wanted
     while True:
-        done = subprocess.run(command, input="\n".join(left), capture_output=True, text=True)
+        done = subprocess.run(
+            command,
+            input="\n".join(left),
+            capture_output=True,
+            text=True,
+            env=os.environ | {"MACOSX_DEPLOYMENT_TARGET": OLDEST_MACOS},
+        )
         if done.returncode == 0:
             pins = [line.split("==") for line in done.stdout.splitlines() if "==" in line]
             return {name_of(name): version for name, version in pins}

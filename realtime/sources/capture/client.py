@@ -25,13 +25,11 @@ from .worker import GRACE_S
 SLICE_S = 0.1  # past a deadline, bytes that keep coming so often are still waited for,
 LATE_S = 2.0  # but no longer than this
 HEADER_BYTES = 1 << 16
-DRAIN_BYTES = 1 << 16
 # On Windows: out of reach of ctrl-C, and without a window of its own. On POSIX a session does that.
 APART = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
     subprocess, "CREATE_NO_WINDOW", 0
 )
 WORKER = Path(__file__).with_name("worker.py")
-DIED = "the capture worker died"
 
 Message = tuple[dict[str, Any], Pixels | None]
 
@@ -97,9 +95,10 @@ class CaptureClient:
         return message
 
     def _read_all(self) -> None:
-        """Hand over every message; when none will follow, say why, and read on for nothing.
+        """Hand over every message; when none will follow, say why.
 
-        A worker is never left waiting for its parent to read: it could not leave.
+        Closing the pipe is for this thread alone: a worker that writes to it then stops waiting,
+        and on Windows no other thread could close what this one reads.
         """
         failure = "closed"
         try:
@@ -112,12 +111,7 @@ class CaptureClient:
         with self._change:
             self._failure = failure
             self._change.notify_all()
-        nowhere = bytearray(DRAIN_BYTES)
-        try:
-            while self._read_some(memoryview(nowhere)):
-                pass
-        finally:
-            self._out.close()
+        self._out.close()
 
     def _hand_over(self, message: Message) -> bool:
         """Wait until a message is received; whether to go on."""
@@ -152,19 +146,11 @@ class CaptureClient:
     def _fill(self, left: memoryview) -> None:
         """Fill `left` with what the worker sends; raises CaptureError where it has ended."""
         while left:
-            count = self._read_some(left)
+            count: int = self._out.readinto(left)  # type: ignore[attr-defined]
             if not count:
-                raise CaptureError(DIED)
+                raise CaptureError("the capture worker died")
+            self._bytes += count
             left = left[count:]
-
-    def _read_some(self, room: memoryview) -> int:
-        """Read what is there into `room`; the number of bytes, 0 where the worker has ended."""
-        try:
-            count: int = self._out.readinto(room)  # type: ignore[attr-defined]
-        except OSError:
-            return 0
-        self._bytes += count
-        return count
 
     def close(self, grace_s: float = GRACE_S) -> None:
         """Ask the worker to leave, kill it if it has not within `grace_s`. Idempotent."""

@@ -96,14 +96,14 @@ DRIP = """
 send(message({"type": "ready"}))
 for byte in message({"type": "end"}):
     send(bytes([byte]))
-    time.sleep(0.02)
+    time.sleep(0.2)
 """
 
 
 def test_what_is_under_way_at_the_deadline_is_read(
     started: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "SLICE_S", 5.0)
+    monkeypatch.setattr(client, "SLICE_S", 2.0)  # less than the message takes
     monkeypatch.setattr(client, "LATE_S", PATIENCE_S)
     with started(DRIP) as worker:
         worker.receive(soon())
@@ -113,9 +113,10 @@ def test_what_is_under_way_at_the_deadline_is_read(
 def test_what_never_ends_is_not_waited_for(
     started: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "LATE_S", 0.3)
-    code = 'send(message({"type": "ready"}))\nsend(struct.pack(">I", 60000))\n'
-    with started(code + "while True:\n    send(b' ')\n    time.sleep(0.001)") as worker:
+    monkeypatch.setattr(client, "SLICE_S", 2.0)  # in which something comes, however late
+    monkeypatch.setattr(client, "LATE_S", 1.0)
+    code = 'send(message({"type": "ready"}))\nsend(struct.pack(">I", 1000))\n'
+    with started(code + "for _ in range(1000):\n    send(b' ')\n    time.sleep(0.01)") as worker:
         worker.receive(soon())
         with pytest.raises(TimeoutError):
             worker.receive(time.monotonic())
@@ -170,7 +171,8 @@ def config(camera: str, target: str = "0") -> dict[str, Any]:
 def test_a_worker_that_nobody_reads_leaves_in_good_order(tmp_path: Path) -> None:
     worker = CaptureClient(config("flood", str(tmp_path / "note")), 10**6)
     worker.receive(soon())
-    worker.receive(soon())
+    while worker._message is None:
+        time.sleep(0.01)
     worker.close(PATIENCE_S)
     assert worker._process.returncode == 0
     assert not worker._thread.is_alive()
