@@ -102,7 +102,7 @@ def test_every_format_stays_valid(run: tuple[Path, list[dict[str, Any]]]) -> Non
     assert row.label is None
     assert row.onset < row.apex < row.offset
     values = ET.parse(folder / "events.eaf").findall(".//ANNOTATION_VALUE")
-    assert [value.text.partition(",")[0] for value in values] == ["micro-expression"]
+    assert [value.text.partition(",")[0] for value in values] == ["micro-expression", "apex"]
     assert "micro-expression" in (folder / "report.html").read_text()
     with av.open(str(folder / "overlay.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 120

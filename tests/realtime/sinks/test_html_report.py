@@ -71,14 +71,21 @@ def test_elan_has_every_final_event_in_order_of_time(tmp_path):
         (times[annotation.get("TIME_SLOT_REF1")], times[annotation.get("TIME_SLOT_REF2")])
         for annotation in annotations
     ]
-    assert spans == [(1000, 1300), (2000, 2300), (1200, 1500), (1300, 1600)]
+    assert spans == [
+        *((1000, 1300), (2000, 2300), (1100, 1140), (2100, 2140)),
+        *((1200, 1500), (1300, 1340)),
+        *((1300, 1600), (1400, 1440)),
+    ]
     values = {annotation.findtext("ANNOTATION_VALUE") for annotation in annotations}
-    assert values == {"negative 0.90, spotted 0.80"}
+    assert values == {"negative 0.90, spotted 0.80", "apex"}
     tiers = {tier.get("TIER_ID"): len(tier) for tier in root.iter("TIER")}
     assert tiers == {
         "face 1 micro-expression": 2,
+        "face 1 micro-expression apex": 2,
         "face 1 micro-expression 2": 1,  # it overlaps
+        "face 1 micro-expression 2 apex": 1,
         "face 2 micro-expression": 1,
+        "face 2 micro-expression apex": 1,
     }
     # No time is shared, so that moving one annotation moves no other.
     assert len(times) == 2 * len(annotations)
