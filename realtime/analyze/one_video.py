@@ -17,6 +17,7 @@ from typing import Any, Self
 from microspot.engines.commands.entry_point import INTERRUPTED
 from microspot.engines.commands.version import installed_version
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.system.replacement import replace
 
 from ..config import Settings
 from ..errors import DataError, SourceError
@@ -124,7 +125,7 @@ def analyze_video(job: Job, engines: EngineSet) -> Analysis:
         summary = {"made_from": made_from, "analysis": asdict(analysis)}
         replace_file(job.part / SUMMARY, json.dumps(summary, indent=1).encode() + b"\n")
         _remove(job.folder)
-        job.part.rename(job.folder)
+        replace(job.part, job.folder)
     except OSError as error:
         raise DataError(f"cannot write {job.folder}: {reason(error)}") from error
     finally:

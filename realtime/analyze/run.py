@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
-from microspot.engines.alignment.landmarker import available_cores
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.system.locks import hold
+from microspot.engines.system.processes import available_cores
 
 from ..config import Settings
 from ..errors import DataError, MicrospotError, SourceError
@@ -29,6 +31,7 @@ from .videos import find_videos
 
 INDEX = "index.html"
 LOOK_S = 0.5  # between two looks at how far the videos have come
+LOCKED = (errno.EAGAIN, errno.EACCES)  # errors of a lock that somebody else holds
 LEAST_SECONDS = 1.0  # that a video of unknown length counts for
 
 LoadEngines = Callable[[], EngineSet]
@@ -81,10 +84,34 @@ def analyze(
         Job(video, out, options.settings, options.fps, options.overlay, options.arrows)
         for video in find_videos(uris)
     ]
+    with ExitStack() as stack:
+        _hold(out, stack)
+        return _analyze_all(jobs, out, load, options.workers, progress, say)
+
+
+def _hold(out: Path, stack: ExitStack) -> None:
+    """Make the folder, and lock it for as long as `stack` is open: no other run may write there."""
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot write {out}: {reason(error)}") from error
+    try:
+        stack.callback(os.close, hold(out, new=new))
+    except OSError as error:
+        if error.errno in LOCKED:
+            raise DataError(f"cannot write {out}: another run does") from error
+        # a file system without locks
+
+
+def _analyze_all(
+    jobs: Sequence[Job],
+    out: Path,
+    load: LoadEngines,
+    workers: int | None,
+    progress: Progress,
+    say: Say,
+) -> Results:
     with load() as engines:
         earlier = {job: earlier_analysis(job, engines) for job in jobs}
     found = {job: analysis for job, analysis in earlier.items() if analysis is not None}
@@ -92,7 +119,7 @@ def analyze(
     if found:
         say(f"{len(found)} of {len(jobs)} are analysed already")
     wanted = [job for job in jobs if job not in found]
-    for job, done in _done(wanted, load, options.workers or available_cores(), progress):
+    for job, done in _done(wanted, load, workers or available_cores(), progress):
         if isinstance(done, Analysis):
             found[job] = done
         else:

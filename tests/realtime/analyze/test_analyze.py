@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from microspot.engines.system.locks import hold
 from microspot.realtime.analyze.one_video import DOCUMENTS, SCORES, SUMMARY
 from microspot.realtime.records import Frame
 from microspot.realtime.sources.open import open_source
@@ -158,11 +159,14 @@ def test_wrong_use_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
         (("analyze", "0", "--out", tmp_path), 2, "microspot watch"),
         (("analyze", folder, "--out", tmp_path, "--arrows"), 2, "--overlay"),
         (("analyze", folder, "--out", tmp_path / "file"), 5, "cannot write"),
+        (("analyze", folder, "--out", tmp_path), 5, "another run"),
     )
+    held = hold(tmp_path, new=False)
     for arguments, code, words in cases:
         said = run(*arguments, code=code).stderr
         assert words in said
         assert len(said.splitlines()) == 1, said
+    os.close(held)
 
 
 def test_frames_are_stored_where_they_are_asked_for(folder: Path, tmp_path: Path) -> None:
