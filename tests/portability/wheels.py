@@ -19,13 +19,13 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 PYTHONS = ("3.11", "3.12")
 SYSTEMS = {  # as uv calls them
-    "Linux": "x86_64-manylinux_2_28",
-    "Windows": "x86_64-pc-windows-msvc",
-    "ARM Mac": "aarch64-apple-darwin",
-    "Intel Mac": "x86_64-apple-darwin",
+    "Linux x86-64": "x86_64-manylinux_2_28",
+    "Windows x64": "x86_64-pc-windows-msvc",
+    "macOS arm64": "aarch64-apple-darwin",
+    "macOS Intel": "x86_64-apple-darwin",
 }
 OLDEST_MACOS = "14.0"  # whose wheels count
-INDIRECT = {"pyobjc-framework-AVFoundation": "cameras, Mac"}
+INDIRECT = {"pyobjc-framework-AVFoundation": "cv2-enumerate-cameras on macOS"}
 # Extras whose packages are listed; those of NVIDIA are in engines/tensorrt/README.md.
 EXTRAS = ("demo", "coding", "mqtt", "metrics", "lsl", "train")
 WITHOUT_WHEEL = re.compile(r"Because (?:only |all versions of )?([A-Za-z0-9_.-]+)")
@@ -72,17 +72,19 @@ def chosen(wanted: list[str], system: str, python: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table: the version for each Python, once where all have the same."""
     asked = requirements()
-    columns = [(system, python) for system in SYSTEMS for python in PYTHONS]
-    found = {(system, python): chosen(list(asked), system, python) for system, python in columns}
-    print(
-        "|package|for|", "|".join(f"{system} {python}" for system, python in columns), "|", sep=""
-    )
-    print("|---|---|" + "---|" * len(columns))
+    print("| package | for |", " | ".join(SYSTEMS), "|")
+    print("|---|---|" + "---|" * len(SYSTEMS))
+    found = {
+        system: [chosen(list(asked), system, python) for python in PYTHONS] for system in SYSTEMS
+    }
     for requirement, why in asked.items():
-        cells = [found[column].get(name_of(requirement), "**none**") for column in columns]
-        print(f"|{requirement.replace('|', '')}|{why}|", "|".join(cells), "|", sep="")
+        cells = []
+        for system in SYSTEMS:
+            told = [versions.get(name_of(requirement), "**none**") for versions in found[system]]
+            cells.append(", ".join(dict.fromkeys(told)))
+        print(f"| {requirement} | {why} |", " | ".join(cells), "|")
 
 
 if __name__ == "__main__":

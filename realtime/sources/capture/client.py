@@ -18,6 +18,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from microspot.engines.system.pipes import widen
+
 from ...records import Pixels
 from .outbox import LENGTH
 from .worker import GRACE_S
@@ -25,6 +27,7 @@ from .worker import GRACE_S
 SLICE_S = 0.1  # past a deadline, bytes that keep coming so often are still waited for,
 LATE_S = 2.0  # but no longer than this
 HEADER_BYTES = 1 << 16
+PIPE_BYTES = 1 << 20  # as much as Linux gives to any user; a frame of 640x480 has 0.9 MB
 # On Windows: out of reach of ctrl-C, and without a window of its own. On POSIX a session does that.
 APART = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
     subprocess, "CREATE_NO_WINDOW", 0
@@ -61,6 +64,7 @@ class CaptureClient:
         assert self._process.stdout is not None
         self._in = self._process.stdin
         self._out = self._process.stdout
+        widen(self._out.fileno(), PIPE_BYTES)
         self._thread = threading.Thread(target=self._read_all, name="capture", daemon=True)
         self._thread.start()
         try:

@@ -14,7 +14,7 @@ import sys
 MODULES = {"fcntl", "resource", "pwd", "grp"}
 NAMES = {
     os: (
-        "set_blocking", "getuid", "geteuid", "fork", "forkpty", "register_at_fork", "fdatasync",
+        "set_blocking", "getuid", "geteuid", "fork", "forkpty", "fdatasync",
         "posix_fallocate", "ctermid", "O_NOFOLLOW", "O_DIRECTORY", "O_NOCTTY",
         *(name for name in dir(os) if name.startswith("sched_")),
     ),
