@@ -17,10 +17,13 @@ from microspot.engines.data.annotations import Interval
 from microspot.engines.data.coded.pairing import CodedInterval
 from microspot.engines.evaluation.metrics import (
     HIT_IOU,
+    RULES,
     match,
     recognition_report,
     spotting_report,
 )
+from microspot.engines.evaluation.metrics.delays import delay_report
+from microspot.engines.evaluation.metrics.report import FRAMES, POOLED
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.text.redaction import printable, redact_uri
 
@@ -62,6 +65,7 @@ def evaluate(
     report = {
         "rule": rule,
         "iou": iou,
+        "protocol": {"counts": RULES[rule], "frames": FRAMES, "pooling": POOLED},
         "engines": engines.name,
         "sources": [printable(redact_uri(uri)) for uri in uris],
     }
@@ -154,12 +158,13 @@ class _Pooled:
         )
         return figures | {
             "decision_delay_s": self.decision_delay_s(),
+            "decision_delay": delay_report(self.delays_s),
             "no_evidence": _time_without_evidence(self.outages),
         }
 
     def decision_delay_s(self) -> float | None:
         """Median time from an event's offset to its decision; None without events."""
-        return round(float(np.median(self.delays_s)), 3) if self.delays_s else None
+        return float(np.median(self.delays_s)) if self.delays_s else None
 
 
 def observe(source: Source, engines: EngineSet, settings: Settings) -> Observed:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, UsageError, install
+from ..evaluation.exams.clusters import RESAMPLES
 from ..evaluation.exams.commands import Person, exam
 from ..evaluation.metrics import HIT_IOU
 from ..evaluation.rates import OPERATING_POINT, AlarmLimits
@@ -332,27 +336,51 @@ def score(
     ] = None,
     rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
     iou: Annotated[float, typer.Option(help="least IoU of a hit")] = HIT_IOU,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="with --labels: a,b,c whose mean is taken, absent ones counting 0"),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, max=10**6, help="for intervals over subjects; 0: none")
+    ] = RESAMPLES,
     as_json: Json = False,
 ) -> None:
     """Score tables of intervals (spotting, STRS) or of labels (UF1, UAR, accuracy, confusion)."""
     from ..data.annotations import read_rows, read_table
-    from ..evaluation.metrics import label_report, recognition_report, spotting_report
+    from ..evaluation.metrics import score_labels, score_tables
+    from ..evaluation.metrics.printing import lines
 
+    if classes is not None and labels is None:
+        raise UsageError("--classes is for --labels: leave it out")
     if labels is not None:
         rows = [row for _, row in read_rows(labels, ("fold", "true", "pred"))]
-        report = label_report([r["true"] for r in rows], [r["pred"] for r in rows])
-        report.pop("macro_precision")
+        names = [name.strip() for name in classes.split(",")] if classes else None
+        true, said, folds = ([row[key] for row in rows] for key in ("true", "pred", "fold"))
+        report = score_labels(true, said, folds, names)
     elif truth is not None and pred is not None:
-        true = read_table(truth)
-        found = read_table(pred)
-        minutes = _minutes(videos) if videos else None
-        report = {"rule": rule, "iou": iou}
-        report |= spotting_report(true, found, rule=rule, iou=iou, minutes=minutes)
-        report |= {"decision_delay_s": None} | recognition_report(true, found, iou)
-        _compare_labels(_labels(true), _labels(found))
+        with _no_garbage_collection():
+            truths = read_table(truth)
+            found = read_table(pred)
+            minutes = _minutes(videos, {row.video for row in (*truths, *found)}) if videos else None
+            report = score_tables(
+                truths, found, rule=rule, iou=iou, minutes=minutes, resamples=resamples
+            )
+            _compare_labels(_labels(truths), _labels(found))
     else:
         raise UsageError("score needs --truth and --pred, or --labels")
-    _print(report, as_json)
+    typer.echo(json.dumps(report) if as_json else "\n".join(lines(report)))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A million rows live until the end: to look for garbage among them takes seconds."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _labels(rows: list[Interval]) -> set[str]:
@@ -368,7 +396,8 @@ def _compare_labels(truth: set[str], found: set[str]) -> None:
         )
 
 
-def _minutes(path: Path) -> float:
+def _minutes(path: Path, scored: set[str]) -> float:
+    """Length of all videos of a table, which must list those that are scored. Raises DataError."""
     from ..data.annotations import read_rows
 
     rows = read_rows(path, ("video", "fps", "frames"))
@@ -378,6 +407,9 @@ def _minutes(path: Path) -> float:
         raise DataError(f"{path}: frames and fps must be numbers, fps above 0 ({error})") from error
     if not all(0 <= length < math.inf for length in seconds):
         raise DataError(f"{path}: frames and fps must be finite, fps above 0")
+    unlisted = sorted(scored - {row["video"] for _, row in rows})
+    if unlisted:
+        raise DataError(f"{path}: video {unlisted[0]!r} is missing: list all that are scored")
     return sum(seconds) / 60
 
 

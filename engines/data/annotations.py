@@ -1,20 +1,23 @@
 """The one table format of true and spotted intervals.
 
-    subject,video,onset,apex,offset,type,label,score,fps
+    subject,video,onset,apex,offset,type,label,score,fps,units
 
-Frames are inclusive source frames; type is micro or macro; `score` and `fps` may be missing. Text
-keys stay text.
+Frames are inclusive source frames; type is micro or macro; `score`, `fps` and `units` (action
+units, see `unit_cells`) may be missing. Text keys stay text.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
 from .coded.words import MARKER
-from .tables import number, read_rows
+from .tables import number, read_columns, read_rows
+from .unit_cells import Units, parse_units
 
 __all__ = ["MARKER", "REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
 
@@ -23,9 +26,12 @@ TYPES = ("micro", "macro")
 WHOLE = re.compile(r"[+-]?\d+([.,]0?)?")  # as spreadsheets write whole numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Interval:
-    """One row. `apex` and `label` may be None; onset <= offset, both inclusive."""
+    """One row. `apex` and `label` may be None; onset <= offset, both inclusive.
+
+    units: action units and their scores; None where they are not coded, empty where none moved.
+    """
 
     subject: str
     video: str
@@ -36,6 +42,7 @@ class Interval:
     label: str | None = None
     score: float | None = None
     fps: float | None = None
+    units: Units | None = None
 
     def __post_init__(self) -> None:
         if self.offset < self.onset:
@@ -49,8 +56,50 @@ def read_table(path: Path) -> list[Interval]:
 
     Rows of stimulus markers are left out.
     """
+    columns = read_columns(path, REQUIRED)
+    quick = None if columns is None else _plain_rows(columns)
+    if quick is not None:
+        return quick
     rows = read_rows(path, REQUIRED)
     return [_interval(path, line, row) for line, row in rows if row["type"].strip() != MARKER]
+
+
+def _plain_rows(columns: dict[str, Sequence[str]]) -> list[Interval] | None:
+    """The rows of a table whose cells are all plain, a million in seconds; None for another one.
+
+    What is not plain (a decimal comma, a marker, an error) is left to `_interval`, row by row.
+    """
+    if "_" in "".join([*columns["onset"], *columns["apex"], *columns["offset"]]):
+        return None  # int() would read 1_000
+    empty: Sequence[str] = [""] * len(columns["onset"])
+    try:
+        return list(
+            map(
+                Interval,
+                columns["subject"],
+                columns["video"],
+                map(int, columns["onset"]),
+                [int(text) if text else None for text in columns["apex"]],
+                map(int, columns["offset"]),
+                columns["type"],
+                [text or None for text in columns["label"]],
+                map(_finite, columns.get("score", empty)),
+                map(_finite, columns.get("fps", empty)),
+                [parse_units(text) if text else None for text in columns.get("units", empty)],
+            )
+        )
+    except (ValueError, DataError):
+        return None
+
+
+def _finite(text: str) -> float | None:
+    """The number of a cell, None for an empty one. Raises ValueError for any other text."""
+    if not text:
+        return None
+    value = float(text)
+    if "_" in text or not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
@@ -86,6 +135,7 @@ def _interval(path: Path, line: int, row: dict[str, str]) -> Interval:
             label=row["label"] or None,
             score=given("score"),
             fps=given("fps"),
+            units=parse_units(row.get("units") or ""),
         )
     except DataError as error:
         raise DataError(f"{path} line {line}: {error}") from error

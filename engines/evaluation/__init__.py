@@ -1,6 +1,6 @@
 """How spotters, recognisers and aligners are measured.
 
-metrics      spotting F1 by named rules, UF1, UAR, STRS, rank correlation; HIT_IOU
+metrics/     spotting F1 by named rules, UF1, UAR, STRS, average precision, intervals; HIT_IOU
 unit_metrics  action units, sides and displacements
 calibration  thresholds by one rule for every engine set
 unit_calibration  scores of action units that are as often right as they say

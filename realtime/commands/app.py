@@ -203,6 +203,7 @@ def evaluate(
 
     sample:synthetic knows its truth; other sources need --truth.
     """
+    from microspot.engines.evaluation.metrics.printing import rounded
     from microspot.engines.loading import load_engines, wanted_labels
 
     from ..config import Settings
@@ -220,7 +221,7 @@ def evaluate(
             fps=fps,
             file_numbers=file_numbers,
         )
-    print_report(report, as_json)
+    print_report(report if as_json else rounded(report), as_json)
     if report.get("labels_left_out") and loaded.recognizer_spec:
         unknown = ", ".join(repr(label) for label in report["labels_left_out"])
         known = ", ".join(loaded.recognizer_spec.labels)
