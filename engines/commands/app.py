@@ -22,6 +22,7 @@ from ..evaluation.exams.commands import Person, exam
 from ..evaluation.metrics import HIT_IOU
 from ..evaluation.rates import OPERATING_POINT, AlarmLimits
 from ..tensorrt.commands import COMMANDS
+from .datasets import datasets
 from .entry_point import run_command, version_option
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ app = typer.Typer(
     help="Make, check and score the engines of microspot.",
 )
 app.add_typer(exam, name="exam")
+app.add_typer(datasets, name="annotations")
 for name, command in COMMANDS.items():
     app.command(name)(command)
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]

@@ -38,3 +38,16 @@ def parse_units(text: str) -> Units | None:
         number = int(unit["number"])
         scores[number] = max(score, scores.get(number, 0.0))
     return tuple((f"AU{number}", scores[number]) for number in sorted(scores))
+
+
+def facs_units(text: str) -> Units | None:
+    """The units of a cell as coders of data sets write it; None for what cannot be read.
+
+    Between units stand +, commas of either width, slashes or semicolons; some stand at the end.
+    """
+    parts = [part.strip() for part in re.split(r"[+,，;；、/]", text) if part.strip()]
+    numbers = [_UNIT.fullmatch(part) for part in parts]
+    if not parts or any(unit is None or unit["score"] for unit in numbers):
+        return None
+    found = sorted({int(unit["number"]) for unit in numbers if unit})
+    return tuple((f"AU{number}", 1.0) for number in found)

@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataError
-from .coded.words import MARKER
-from .tables import number, read_columns, read_rows
-from .unit_cells import Units, parse_units
-
-__all__ = ["MARKER", "REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
+from ...errors import DataError
+from ..coded.words import MARKER
+from ..tables import number, read_columns, read_rows
+from ..unit_cells import Units, parse_units
 
 REQUIRED = ("subject", "video", "onset", "apex", "offset", "type", "label")
 TYPES = ("micro", "macro")
