@@ -117,6 +117,9 @@ def test_only_labels_that_both_know_are_compared(
     assert report["no_evidence"] == {"outages": 1, "seconds": 0.5}  # two records of one outage
     assert (report["micro"]["f1"], report["uf1"]) == (1.0, 1.0)
     assert report["labels_left_out"] == {"joy": 1}
+    assert report["protocol"]["counts"].startswith("each truth and each spotted interval")
+    assert report["decision_delay"]["count"] == 2
+    assert report["decision_delay"]["p50"] == report["decision_delay_s"]
 
 
 class Known:

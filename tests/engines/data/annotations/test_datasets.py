@@ -112,6 +112,8 @@ def test_samm_lv(tmp_path: Path) -> None:
             ["006", "006_1_2", 1, 5562, 5581, 5607, 46, "1/2", "12", "Happiness", 1, None],
             ["007", "007_2_2", 1, 1900, 1920, 1960, 61, "1/2", "4", "Fear", 1, None],
             ["007", "007_2_2", 1, 1500, 1520, 1560, 61, "1/2", "4", "Anger", 1, None],
+            ["007", "007_2_9", 1, 1000, 1020, 1060, 61, "1/2", "4", "Fear", 1, None],
+            ["007", "007_2_9", 1, 1200, 1220, 1260, 61, "1/2", "4", "Anger", 1, None],
         ],
     )
     found = read_dataset("samm-lv", tmp_path)
@@ -125,7 +127,7 @@ def test_samm_lv(tmp_path: Path) -> None:
     ]
     assert found.numbering == FROM_0
     assert notes(found) == [(12, "Onset", "0", None), (13, "Onset", "100.2", "100")]
-    assert any("007_2_9: 1 and 0 micro" in remark for remark in found.remarks)
+    assert any("007_2_9: 1 and 2 micro" in remark for remark in found.remarks)
 
 
 def test_samm_lv_with_its_header_in_row_1_and_without_emotions(tmp_path: Path) -> None:
@@ -193,6 +195,10 @@ def test_the_updated_table_of_casme_ii_is_mended_where_it_says_nothing(tmp_path:
     assert [found.intervals[n].apex for n in (29, 35, 60)] == [279, 60, 78], "35 is not empty"
     assert found.intervals[60].offset == 91
     assert len(found.notes) == 3
+    other = {"Sheet1": [CASME_II_HEADER, *rows]}
+    write_book(tmp_path / "other" / "CASME2-coding-20140508.xlsx", other)
+    untouched = read_dataset("casme-ii", tmp_path / "other")
+    assert untouched.intervals[29].apex is None, "what is known of one table is not of another"
 
 
 A_TYPES = [
