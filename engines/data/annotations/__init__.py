@@ -8,7 +8,8 @@ quirks    what is odd about each data set, in one place
 report    counts, for `annotations report`
 """
 
+from ..coded.words import MARKER
 from ..tables import read_rows
-from .table import MARKER, REQUIRED, TYPES, Interval, read_table
+from .table import REQUIRED, TYPES, Interval, read_table
 
 __all__ = ["MARKER", "REQUIRED", "TYPES", "Interval", "read_rows", "read_table"]
