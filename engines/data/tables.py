@@ -62,18 +62,22 @@ def read_columns(path: Path, required: Sequence[str]) -> dict[str, Sequence[str]
     body = text.partition("\n")[2] if announced else text
     if MARK in body:
         return None  # some cell may be escaped
-    try:
-        delimiter = announced or _delimiter(text, required)
-        names, *rows = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter)
-    except (csv.Error, ValueError):
+    body = body.replace("\r\n", "\n").removesuffix("\n")
+    if '"' in body or "\r" in body:
+        return None  # a cell may hold a delimiter, or the end of a line
+    delimiter = announced or _delimiter(text, required)
+    header, _, rest = body.partition("\n")
+    names = _names(header.split(delimiter))
+    if len(set(names)) < len(names) or not set(required) <= set(names):
         return None
-    names = _names(names)
-    whole = len(set(names)) == len(names) and set(required) <= set(names)
-    if not whole or not all(len(row) == len(names) and any(row) for row in rows):
+    lines = rest.split("\n") if rest else []
+    cuts = len(names) - 1
+    if max(map(len, lines), default=0) > csv.field_size_limit():
         return None
-    if not rows:
-        return {name: [] for name in names}
-    return dict(zip(names, zip(*rows, strict=True), strict=True))
+    if delimiter * cuts in lines or any(line.count(delimiter) != cuts for line in lines):
+        return None
+    cells = rest.replace("\n", delimiter).split(delimiter) if rest else []
+    return {name: cells[place :: len(names)] for place, name in enumerate(names)}
 
 
 def _announced(text: str) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +69,11 @@ def _plain_rows(columns: dict[str, Sequence[str]]) -> list[Interval] | None:
     """
     if "_" in "".join([*columns["onset"], *columns["apex"], *columns["offset"]]):
         return None  # int() would read 1_000
-    empty: Sequence[str] = [""] * len(columns["onset"])
+    empty = [None] * len(columns["onset"])
+
+    def numbers(name: str) -> Iterable[float | None]:
+        return map(_finite, columns[name]) if name in columns else empty
+
     try:
         return list(
             map(
@@ -81,9 +85,9 @@ def _plain_rows(columns: dict[str, Sequence[str]]) -> list[Interval] | None:
                 map(int, columns["offset"]),
                 columns["type"],
                 [text or None for text in columns["label"]],
-                map(_finite, columns.get("score", empty)),
-                map(_finite, columns.get("fps", empty)),
-                [parse_units(text) if text else None for text in columns.get("units", empty)],
+                numbers("score"),
+                numbers("fps"),
+                map(parse_units, columns["units"]) if "units" in columns else empty,
             )
         )
     except (ValueError, DataError):

@@ -79,7 +79,9 @@ def columns(
     onset = _ints([row.onset for row in rows])
     offset = _ints([row.offset for row in rows])
     score = np.array([np.nan if row.score is None else row.score for row in rows], np.float64)
-    said = [f"{row.label or ''} {row.units}" for row in rows]
+    said = [row.label or "" for row in rows]
+    if any(row.units for row in rows):
+        said = [f"{row.label or ''} {row.units}" for row in rows]
     places = {text: place for place, text in enumerate(sorted(set(said)))}
     label = _ints([places[text] for text in said])
     apex = _ints([-MOST_FRAME if row.apex is None else row.apex for row in rows])

@@ -8,14 +8,15 @@ from functools import cache
 import numpy as np
 
 from ...data.annotations import TYPES, Interval
-from .candidates import Candidates, Ints, candidates, columns, group_key
+from .candidates import Candidates, Floats, Ints, candidates, columns, group_key
 from .matching import check_rule, hits
 
 
 class Comparison:
     """True and spotted intervals of all videos, and the pairs of them that overlap.
 
-    lowest_iou: no figure asks for less. Raises DataError as `candidates.group_key` does.
+    lowest_iou: no figure asks for less. named: whether every row has a subject. Raises DataError as
+    `candidates.group_key` does.
     """
 
     def __init__(
@@ -29,7 +30,10 @@ class Comparison:
         self.spotted = columns(found, key, codes)
         self._candidates = candidates(self.true, self.spotted, lowest_iou)
         self.hits = cache(self._hits)
+        self.counts: dict[tuple[str, float], Floats] = {}  # of each subject, once they are made
         self.subjects = cache(self._subjects)
+        self.kinds = cache(self._kinds)
+        self.named = all(row.subject for rows in (truth, found) for row in rows)
 
     def candidates(self, iou: float) -> Candidates:
         """All pairs that reach an IoU."""
@@ -46,7 +50,7 @@ class Comparison:
         places = zip(chosen.truth.tolist(), chosen.found.tolist(), strict=True)
         return [(self.truth[t], self.found[f]) for t, f in places]
 
-    def kinds(self) -> tuple[Ints, Ints]:
+    def _kinds(self) -> tuple[Ints, Ints]:
         """Places in TYPES of all true rows (T,) and of all spotted rows (F,)."""
         place = {name: code for code, name in enumerate(TYPES)}
         true, spotted = (
@@ -73,9 +77,8 @@ class Comparison:
     def videos(self) -> dict[str, int]:
         """How many videos have truth, how many spotted intervals, and how many one alone."""
         tables = (self.truth, self.found)
-        by_subject = all(row.subject for rows in tables for row in rows)
         true, spotted = (
-            {(row.subject if by_subject else "", row.video) for row in rows} for rows in tables
+            {(row.subject if self.named else "", row.video) for row in rows} for rows in tables
         )
         return {
             "with_truth": len(true),

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import DataError, UsageError
 
 Counts = NDArray[np.float64]
+Cells = NDArray[np.int64]
 
 
 def uf1_uar(confusion: ArrayLike) -> tuple[float, float]:
@@ -60,10 +61,7 @@ def _share(part: Counts, whole: Counts) -> Counts:
 
 def confusion_of(truth: Sequence[str], predicted: Sequence[str], names: Sequence[str]) -> Counts:
     """(C, C) counts of labels, rows truths; `names` are the classes."""
-    place = {name: number for number, name in enumerate(names)}
-    true = np.array([place[name] for name in truth], np.int64)
-    said = np.array([place[name] for name in predicted], np.int64)
-    counts = np.bincount(true * len(names) + said, minlength=len(names) ** 2)
+    counts = np.bincount(_cells(truth, predicted, names), minlength=len(names) ** 2)
     return counts.reshape(len(names), len(names)).astype(np.float64)
 
 
@@ -137,9 +135,17 @@ def by_fold(
     truth: Sequence[str], predicted: Sequence[str], folds: Sequence[str], names: Sequence[str]
 ) -> Counts:
     """(folds, C, C) confusions of each fold, in the order of their names."""
-    rows: dict[str, tuple[list[str], list[str]]] = {}
-    for fold, true, said in zip(folds, truth, predicted, strict=True):
-        own = rows.setdefault(fold, ([], []))
-        own[0].append(true)
-        own[1].append(said)
-    return np.array([confusion_of(*rows[fold], names) for fold in sorted(rows)])
+    place = {fold: number for number, fold in enumerate(sorted(set(folds)))}
+    cells = _cells(truth, predicted, names)
+    size = len(names) ** 2
+    fold = np.array([place[name] for name in folds], np.int64)
+    counts = np.bincount(fold * size + cells, minlength=len(place) * size)
+    return counts.reshape(len(place), len(names), len(names)).astype(np.float64)
+
+
+def _cells(truth: Sequence[str], predicted: Sequence[str], names: Sequence[str]) -> Cells:
+    """(N,) the cell of a flat confusion matrix that each pair of labels is counted in."""
+    place = {name: number for number, name in enumerate(names)}
+    true = np.array([place[name] for name in truth], np.int64)
+    said = np.array([place[name] for name in predicted], np.int64)
+    return np.asarray(true * len(names) + said, np.int64)

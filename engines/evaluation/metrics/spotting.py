@@ -67,6 +67,9 @@ def spotting(
 
 def by_subject(compared: Comparison, rule: str, iou: float) -> NDArray[np.float64]:
     """(S, types, 3) tp, fp and fn of each subject and type; one row where none has a subject."""
+    known = compared.counts.get((rule, iou))
+    if known is not None:
+        return known
     hits = compared.hits(rule, iou)
     of_truth, of_found = compared.subjects()
     if not of_truth and not of_found:
@@ -86,6 +89,7 @@ def by_subject(compared: Comparison, rule: str, iou: float) -> NDArray[np.float6
         else:
             fp = subjects.count(found, spotted) - tp
         counts[:, place] = np.stack([tp, fp, subjects.count(truth, true) - tp], 1)
+    compared.counts[rule, iou] = counts
     return counts
 
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...data.annotations import Interval
 from ..exams.clusters import RESAMPLES
@@ -47,14 +48,13 @@ def recognition(compared: Comparison, iou: float, resamples: int = RESAMPLES) ->
     """`recognition_report` of what is compared, with intervals over subjects."""
     hits = compared.hits(RULE, iou)
     of_truth, _ = compared.subjects()
-    pairs = [
-        (compared.truth[t], compared.found[f], of_truth[t] if of_truth else "")
-        for t, f in zip(hits.truth.tolist(), hits.found.tolist(), strict=True)
-    ]
-    labelled = [(t.label, f.label, who) for t, f, who in pairs if t.label and f.label]
+    places = list(zip(hits.truth.tolist(), hits.found.tolist(), strict=True))
+    labelled = [(t, f) for t, f in places if compared.truth[t].label and compared.found[f].label]
     if not labelled:
         return dict.fromkeys(KEYS)
-    true, said, who = (list(column) for column in zip(*labelled, strict=True))
+    true = [compared.truth[t].label or "" for t, _ in labelled]
+    said = [compared.found[f].label or "" for _, f in labelled]
+    who = [of_truth[t] if of_truth else "" for t, _ in labelled]
     report = label_report(true, said, who if of_truth else None)
     spotted = by_subject(compared, RULE, iou)[:, MICRO]
     f1 = figures(spotted.sum(0))["f1"]
@@ -110,15 +110,9 @@ def official_strs(
 
 def official(compared: Comparison, iou: float) -> dict[str, Any]:
     """`official_strs` of what is compared."""
-    truth = [place for place, row in enumerate(compared.truth) if row.type == "micro"]
-    found = [place for place, row in enumerate(compared.found) if row.type == "micro"]
-    named = all(row.subject for rows in (compared.truth, compared.found) for row in rows)
-
-    def video(row: Interval) -> tuple[str, str]:
-        return (row.subject if named else "", row.video)  # else subjects are not told apart
-
-    with_truth = {video(compared.truth[place]) for place in truth}
-    who = {video(compared.found[place])[0] for place in found}
+    kind_of_truth, kind_of_found = compared.kinds()
+    truth, found = kind_of_truth == MICRO, kind_of_found == MICRO
+    in_video = np.isin(compared.spotted.group, compared.true.group[truth])
     pairs = compared.candidates(iou)
     order = np.lexsort((pairs.found, pairs.truth))
     takers = np.full(len(compared.truth), -1)
@@ -126,16 +120,27 @@ def official(compared: Comparison, iou: float) -> dict[str, Any]:
     takers[hit] = pairs.found[order][first]  # of several, the first in the table
     took = np.zeros(len(compared.found), bool)
     took[takers[takers >= 0]] = True
-    told = [place for place in truth if takers[place] >= 0]
-    alarms = sum(not took[f] and video(compared.found[f]) in with_truth for f in found)
-    missed = sum(takers[t] < 0 and video(compared.truth[t])[0] in who for t in truth)
-    spot = figures(np.array([len(told), alarms, missed], np.float64))
+    told = np.flatnonzero(truth & (takers >= 0)).tolist()
+    alarms = found & in_video & ~took
+    missed = truth & (takers < 0) & _of_told_subjects(compared, found)
+    spot = figures(np.array([len(told), alarms.sum(), missed.sum()], np.float64))
     labels = _script(
         [(compared.truth[t].label, compared.found[takers[t]].label) for t in told],
-        sorted({compared.truth[t].label or "" for t in truth} - {""}),
+        sorted({compared.truth[t].label or "" for t in np.flatnonzero(truth).tolist()} - {""}),
     )
     score = None if labels["f1"] is None else spot["f1"] * labels["f1"]
     return {"strs": score, "spotting": spot, "labels": labels}
+
+
+def _of_told_subjects(compared: Comparison, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which true rows (T,) are of a subject that some of the spotted rows `found` (F,) are of.
+
+    Without subjects in every row, subjects are not told apart.
+    """
+    if not compared.named:
+        return np.full(len(compared.truth), found.any())
+    who = {compared.found[place].subject for place in np.flatnonzero(found).tolist()}
+    return np.array([row.subject in who for row in compared.truth], bool)
 
 
 def _script(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from microspot.engines.data.annotations import Interval, read_table
-from microspot.engines.data.tables import escaped, plain
+from microspot.engines.data.tables import escaped, plain, read_columns
 from microspot.engines.errors import DataError
 from microspot.realtime.sinks.text_files import CsvSink
 
@@ -159,6 +159,16 @@ def test_a_frame_is_a_whole_number_written_as_one(tmp_path: Path, text: str) -> 
     path.write_text(f'subject,video,onset,apex,offset,type,label\n1,a,"{text}",,2000,micro,x\n')
     with pytest.raises(DataError, match="expected a whole number: a frame"):
         read_table(path)
+
+
+@pytest.mark.parametrize("more", ["", ",,,,,,,\r\n", "a,b\r\n", "'=a,v,1,,2,micro,,\r\n"])
+def test_columns_are_those_of_a_table_without_any_odd_row(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes((text() + more).encode())
+    columns = read_columns(path, HEADER)
+    assert (columns is None) == bool(more)
+    if columns is not None:
+        assert [list(row) for row in zip(*columns.values(), strict=True)] == ROWS
 
 
 def test_a_tab_may_be_announced(tmp_path: Path) -> None:

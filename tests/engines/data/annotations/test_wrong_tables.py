@@ -42,7 +42,7 @@ def test_a_folder_that_is_not_there_and_one_without_the_table(tmp_path: Path) ->
     assert message.startswith(f"{tmp_path} has no table casme.xlsx or")
     (tmp_path / "1" / "2" / "3").mkdir(parents=True)
     (tmp_path / "1" / "2" / "3" / "casme.xlsx").touch()
-    said(lambda: read_dataset("casme", tmp_path))
+    assert "has no table" in said(lambda: read_dataset("casme", tmp_path)), "three folders deep"
     with pytest.raises(UsageError, match="choose one of casme, casme-ii"):
         read_dataset("casme3", tmp_path)
 
@@ -126,12 +126,14 @@ def test_absolute_numbers_are_not_taken_for_relative_ones(tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\xd0\xcf\x11\xe0 broken", b"a,b"])
 def test_what_is_no_workbook(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "casme.xlsx").write_bytes(content)
-    assert "cannot be read as a workbook" in said(lambda: read_dataset("casme", tmp_path))
+    message = said(lambda: read_dataset("casme", tmp_path))
+    assert "cannot be read as a workbook" in message
+    assert ("XLRDError" in message) == content.startswith(b"\xd0"), "the content says what it is"
 
 
 def test_a_file_that_excel_has_open_is_not_the_table(tmp_path: Path) -> None:
-    (tmp_path / "~$casme.xlsx").write_bytes(b"x")
-    assert "has no table" in said(lambda: read_dataset("casme", tmp_path))
+    (tmp_path / "~$code_final.xlsx").write_bytes(b"x")
+    assert "has no table" in said(lambda: read_dataset("cas-me-2", tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from .tables import row
 SUBJECTS = [f"s{i}" for i in range(10)]
 # Each subject has two truths; half of the subjects are hit twice, the others never.
 TRUTH = [row(100 * k, 100 * k + 9, "ab"[k], subject=s, video=s) for s in SUBJECTS for k in range(2)]
-FOUND = [r for r in TRUTH if int(r.subject[1:]) < 5]
+FOUND = [r for r in TRUTH if int(r.subject[1:]) >= 5]
 
 
 def test_an_interval_is_the_quantiles_of_drawing_whole_subjects():
@@ -34,6 +34,12 @@ def test_labels_and_strs_have_intervals_over_all_subjects():
     assert intervals["uf1"] == [1.0, 1.0]
     low, high = intervals["strs"]  # the F1 of 2 and of 8 hits of 10
     assert (low, high) == (pytest.approx(1 / 3), pytest.approx(16 / 18))
+
+
+def test_labels_are_of_the_subject_that_was_hit():
+    truth = [row(0, 9, "a", subject=who, video=who) for who in ("missed", "seen")]
+    ends = score_tables(truth, truth[1:])["recognition"]["intervals"]
+    assert ends["strs"] == [0.0, 1.0], "one of them twice, or the other"
 
 
 def test_a_table_has_one_interval():
@@ -67,7 +73,7 @@ def test_spotted_rows_without_a_subject_are_of_their_videos_subject():
 
 
 def test_false_alarms_a_minute_have_the_exact_interval_of_a_rate():
-    report = score_tables(TRUTH, [*FOUND, row(500, 509, subject="s0", video="s0")], minutes=4.0)
+    report = score_tables(TRUTH, [*FOUND, row(500, 509, subject="s5", video="s5")], minutes=4.0)
     assert report["micro"]["false_alarms_per_min"] == 0.25
     expected = [end / 4 for end in poisson_interval(1)]
     assert report["micro"]["intervals"]["false_alarms_per_min"] == expected

@@ -18,11 +18,13 @@ HEADER = "subject,video,onset,apex,offset,type,label,score\n"
 
 @pytest.fixture
 def tables(tmp_path):
-    truth = "s,v,0,,9,micro,a,\ns,v,30,,39,micro,b,\nt,w,5,,14,micro,a,\n"
+    truth = "s,v,0,,9,micro,a,\ns,v,30,,39,micro,b,\nt,w,5,,14,micro,a,\nt,x,5,,14,micro,a,\n"
     found = "s,v,0,,9,micro,a,0.9\ns,v,60,,69,micro,b,0.5\nt,quiet,5,,14,micro,a,0.4\n"
     (tmp_path / "t.csv").write_text(HEADER + truth)
     (tmp_path / "p.csv").write_text(HEADER + found)
-    (tmp_path / "v.csv").write_text("video,fps,frames\nv,30,900\nw,30,900\nquiet,30,900\n")
+    (tmp_path / "v.csv").write_text(
+        "video,fps,frames\nv,30,900\nw,30,900\nx,30,900\nquiet,30,900\n"
+    )
     return tmp_path
 
 
@@ -33,10 +35,10 @@ def score(folder, *options):
 
 def test_json_has_full_precision_and_people_four_digits(tables):
     report = json.loads(score(tables, "--json").stdout)
-    assert report["micro"]["f1"] == 2 * (1 / 3) * (1 / 3) / (2 / 3)
-    assert report["micro"]["recall"] == 1 / 3
+    assert report["micro"]["f1"] == 2 * (1 / 3) * (1 / 4) / (1 / 3 + 1 / 4)
+    assert (report["micro"]["precision"], report["micro"]["recall"]) == (1 / 3, 1 / 4)
     lines = score(tables).stdout
-    assert "micro.recall                         0.3333\n" in lines
+    assert "micro.precision                      0.3333\n" in lines
     assert "0.33333" not in lines
 
 
@@ -44,16 +46,16 @@ def test_json_has_full_precision_and_people_four_digits(tables):
 def test_every_figure_prints_with_its_protocol(tables, rule):
     options = ("--rule", rule, "--iou", "0.4", "--videos", str(tables / "v.csv"))
     protocol = json.loads(score(tables, *options, "--json").stdout)["protocol"]
-    assert (protocol["rule"], protocol["iou"], protocol["minutes"]) == (rule, 0.4, 1.5)
+    assert (protocol["rule"], protocol["iou"], protocol["minutes"]) == (rule, 0.4, 2.0)
     assert protocol["counts"] == RULES[rule]
     assert protocol["videos"] == {
-        "with_truth": 2, "with_spotted": 2, "truth_alone": 1, "spotted_alone": 1
+        "with_truth": 3, "with_spotted": 2, "truth_alone": 2, "spotted_alone": 1
     }  # fmt: skip
     assert f"protocol.counts                      {RULES[rule]}\n" in score(tables, *options).stdout
 
 
 def test_a_video_that_is_not_listed_would_make_the_rate_wrong(tables):
-    (tables / "v.csv").write_text("video,fps,frames\nv,30,900\nw,30,900\n")
+    (tables / "v.csv").write_text("video,fps,frames\nv,30,900\nw,30,900\nx,30,900\n")
     result = score(tables, "--videos", str(tables / "v.csv"))
     assert isinstance(result.exception, DataError)
     assert "'quiet' is missing" in str(result.exception)
@@ -97,19 +99,21 @@ def test_options_that_do_not_fit_are_refused(tables):
         "'=s,v,0,,9,micro,a,\n",
         ",,,,,,,\ns,v,0,,9,micro,a,\n",
         '"s,1","a""b",0,,9,micro,a,"0,5"\n',
+        's,"v",0,,9,micro,"a",0.5\n',
+        "s,v,0,,9,micro,a,\n,,,,,,,\n",
     ],
 )
 def test_plain_tables_and_others_are_read_alike(tmp_path, monkeypatch, rows):
-    from microspot.engines.data import annotations
+    from microspot.engines.data.annotations import table
 
     path = tmp_path / "t.csv"
     path.write_text(HEADER + rows)
     quick = read_table(path)
-    monkeypatch.setattr(annotations, "read_columns", lambda *_: None)
+    monkeypatch.setattr(table, "read_columns", lambda *_: None)
     assert quick == read_table(path)
 
 
-@pytest.mark.parametrize("cell", ["1_0", "x", "", "1e3", "١_٠"])
+@pytest.mark.parametrize("cell", ["0_1", "x", "", "1e3", "١_٠"])
 def test_what_is_no_frame_is_refused_by_its_line(tmp_path, cell):
     path = tmp_path / "t.csv"
     path.write_text(HEADER + f"s,v,0,,9,micro,a,\ns,v,{cell},,9,micro,a,\n")

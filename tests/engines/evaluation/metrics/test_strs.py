@@ -83,6 +83,11 @@ def test_the_first_in_the_table_takes_the_truth_officially():
     assert first["strs"] < second["strs"] == pytest.approx(0.8)
 
 
+def test_what_the_script_calls_uar_is_the_mean_precision():
+    told = official_strs([row(0, 9, "a"), row(10, 19, "b")], [row(0, 19, "a")])["labels"]
+    assert (told["precision"], told["recall"], told["uar"]) == (0.25, 0.5, 0.25)
+
+
 def test_macro_rows_and_rows_without_labels_are_left_out():
     truth = [row(0, 9, "a"), row(30, 39, "b"), row(60, 99, "a", kind="macro"), row(200, 209)]
     found = [row(0, 9, "a"), row(30, 39, "b"), row(300, 399, "a", kind="macro"), row(200, 209)]
@@ -93,4 +98,6 @@ def test_macro_rows_and_rows_without_labels_are_left_out():
 def test_a_table_without_subjects_has_an_official_score_too():
     truth = [row(0, 9, "a", subject=""), row(30, 39, "b", subject="")]
     assert official_strs(truth, truth)["strs"] == 1.0
+    missed = official_strs([*truth, row(0, 9, "a", subject="", video="w")], truth)
+    assert missed["spotting"]["fn"] == 1, "whose it is, is not known"
     assert official_strs([], [])["strs"] is None

@@ -23,7 +23,7 @@ from .tables import row
         ("AU4+AU12", (("AU4", 1.0), ("AU12", 1.0))),
         ("AU12:0.25+4:.5", (("AU4", 0.5), ("AU12", 0.25))),
         ("L12+R12C+t4", (("AU4", 1.0), ("AU12", 1.0))),  # sides and intensities are read over
-        ("AU12:0.2+R12:0.7", (("AU12", 0.7),)),
+        ("R12:0.7+AU12:0.2", (("AU12", 0.7),)),
     ],
 )
 def test_cells(cell, units):
@@ -63,6 +63,13 @@ def test_units_of_hits_by_hand():
     }  # fmt: skip
     assert report["mean_auc"] == pytest.approx(2 / 3)
     assert score_tables(truth, [row(0, 9)])["action_units"] is None
+
+
+def test_of_rows_that_differ_in_units_alone_the_order_decides_nothing():
+    truth = [row(0, 9, units=parse_units("AU4"))]
+    found = [row(0, 9, units=parse_units(cell)) for cell in ("AU4", "AU12")]
+    one, other = (score_tables(truth, rows)["action_units"] for rows in (found, found[::-1]))
+    assert one == other
 
 
 def test_a_unit_in_every_hit_has_no_auc():
