@@ -369,7 +369,9 @@ class RecognizerSpec(_Spec):
             value = getattr(self, name)
             listed = isinstance(value, tuple) and len(value) == count
             if not listed or not all(_within(number, low, high) for number in value):
-                raise self._wrong(name, f"{count} numbers from {low:g} to {high:g}")
+                raise self._wrong(
+                    name, f"{count} numbers from {low:g} to {high:g}, as many as units"
+                )
 
     def _check_names(self, key: str, least: int) -> None:
         """Raise EngineError unless the value is a tuple of so many names that differ."""

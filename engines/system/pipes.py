@@ -7,10 +7,11 @@ from contextlib import suppress
 
 
 def widen(descriptor: int, size: int) -> None:
-    """Let a pipe hold `size` bytes where the system has that; on Linux it is 64 KiB unasked.
+    """Let a pipe hold `size` bytes, or more, where the system has that.
 
-    Nothing is said where it cannot be had: a narrow pipe is only slower.
+    On Linux it holds 64 KiB unasked. Nothing is said where more cannot be had: it is only slower.
     """
     with suppress(ImportError, AttributeError, OSError):
         fcntl = importlib.import_module("fcntl")
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
+        if fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ) < size:
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)

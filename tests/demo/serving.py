@@ -21,6 +21,7 @@ from microspot.demo.limits import Limits
 from microspot.demo.server.serve import listen, server
 from microspot.demo.views.pipeline_run import THREAD, PipelineSetup
 from microspot.realtime.config import Settings
+from microspot.realtime.overlay.event_text import caption, confounder_words, movement_words
 from tests.fakes import engine_set
 
 GREY = np.full((48, 64, 3), 90, np.uint8)
@@ -164,3 +165,9 @@ def frame(seq, captured_us, data=None):
 
 def send_json(socket, **message):
     socket.send(json.dumps(message))
+
+
+def worded(event):
+    """The message of an event's record: with its words, as the page shows them."""
+    beside = [words for words in (movement_words(event), confounder_words(event)) if words]
+    return event | {"caption": caption(event), "beside": ", ".join(beside)}

@@ -81,7 +81,10 @@ MOVED = {"units": ("AU1",), "regions": ("brow",)}
         ({"regions": "brow"}, "regions: expected 0 to 32 names"),
         ({"unit_floor": 2}, "unit_floor: expected a number from 0 to 1"),
         ({"unit_biases": (0.0,)}, "unit_biases: expected 0 numbers"),
-        (MOVED | {"unit_biases": (0.0,)}, "unit_temperatures: expected 1 numbers from 0.05 to 20"),
+        (
+            MOVED | {"unit_biases": (0.0,)},
+            "unit_temperatures: expected 1 numbers from 0.05 to 20, as many as units",
+        ),
         (MOVED | {"unit_temperatures": (0.0,), "unit_biases": (0.0,)}, "unit_temperatures: exp"),
         (MOVED | {"unit_temperatures": (1.0,), "unit_biases": (True,)}, "unit_biases: expected 1"),
         ({"labels": ()}, "labels: expected 1 to 32 names"),

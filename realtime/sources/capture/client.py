@@ -27,7 +27,9 @@ from .worker import GRACE_S
 SLICE_S = 0.1  # past a deadline, bytes that keep coming so often are still waited for,
 LATE_S = 2.0  # but no longer than this
 HEADER_BYTES = 1 << 16
-PIPE_BYTES = 1 << 20  # as much as Linux gives to any user; a frame of 640x480 has 0.9 MB
+# The pipe is made to hold this much of a frame, and never more than one, since frames in it are in
+# no queue that could overflow. With 1 MiB a frame cost no less (256 KiB stay in a core's cache).
+PIPE_BYTES = 1 << 18
 # On Windows: out of reach of ctrl-C, and without a window of its own. On POSIX a session does that.
 APART = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
     subprocess, "CREATE_NO_WINDOW", 0
@@ -51,6 +53,7 @@ class CaptureClient:
         self._failure = ""  # why no message comes after it
         self._bytes = 0  # read until now
         self._closed = False
+        self._widened = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(WORKER)],
             stdin=subprocess.PIPE,
@@ -64,7 +67,6 @@ class CaptureClient:
         assert self._process.stdout is not None
         self._in = self._process.stdin
         self._out = self._process.stdout
-        widen(self._out.fileno(), PIPE_BYTES)
         self._thread = threading.Thread(target=self._read_all, name="capture", daemon=True)
         self._thread.start()
         try:
@@ -139,6 +141,9 @@ class CaptureClient:
                 f"frames of {width}x{height}, expected at most {self._max_pixels} pixels"
             )
         image = np.empty((height, width, 3), np.uint8)
+        if not self._widened:
+            widen(self._out.fileno(), min(image.nbytes, PIPE_BYTES))
+            self._widened = True
         self._fill(image.data.cast("B"))
         return header, image
 

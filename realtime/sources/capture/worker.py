@@ -333,10 +333,8 @@ def main() -> None:
     outbox = _sibling(config, "outbox").Outbox(
         out, config["queue_ns"], config["queue_bytes"], waits=config["kind"] != "camera"
     )
-    detail = run(config, outbox, stop)
-    if not stop.is_set():  # else nobody reads any more
-        outbox.put({"type": "end", "detail": detail})
-        outbox.close()
+    outbox.put({"type": "end", "detail": run(config, outbox, stop)})
+    outbox.close()
     os._exit(0)  # other threads sit in reads that never return
 
 

@@ -17,12 +17,20 @@ import pytest
 
 from microspot.demo.views import analyse as analyse_module
 from microspot.engines.loading import load_engines
-from microspot.realtime.overlay.event_text import caption, confounder_words
 from microspot.realtime.pipeline import Pipeline
 from microspot.realtime.records import Event, Frame
 from microspot.realtime.sources.open import open_source
 from tests.clips import write_clip, write_still
-from tests.demo.serving import ask, connect_page, messages, send_json, serving, until, wait_for
+from tests.demo.serving import (
+    ask,
+    connect_page,
+    messages,
+    send_json,
+    serving,
+    until,
+    wait_for,
+    worded,
+)
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
 
@@ -65,10 +73,7 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
             upload(page, clip.read_bytes())
             done, before = until(page, "done")
             seen = [m for m in before if m["type"] == "event" and m["status"] == "final"]
-            assert seen == [
-                event | {"caption": caption(event), "beside": confounder_words(event)}
-                for event in expected
-            ]
+            assert seen == [worded(event) for event in expected]
             assert before[-1]["type"] in ("end", "note")
             assert [m for m in before if m["type"] == "frame"][-1]["share"] > 0.8
             (folder,) = folders()

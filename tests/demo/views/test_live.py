@@ -13,7 +13,6 @@ from microspot.demo.limits import Limits
 from microspot.demo.views.wire import decode
 from microspot.engines.loading import load_engines
 from microspot.realtime.errors import EngineError
-from microspot.realtime.overlay.event_text import caption, confounder_words
 from microspot.realtime.pipeline import Pipeline
 from microspot.realtime.records import Event, Frame
 from microspot.realtime.sources.open import open_source
@@ -28,6 +27,7 @@ from tests.demo.serving import (
     send_json,
     serving,
     until,
+    worded,
 )
 from tests.fakes import engine_set
 
@@ -89,10 +89,7 @@ def test_the_page_sees_the_events_of_its_frames(pictures):
     expected = [e.to_json() for e in whole(pictures)]
     assert expected
     live = {"id": None, "emitted_s": None}  # they depend on when the source began
-    worded = [
-        event | {"caption": caption(event), "beside": confounder_words(event)} for event in expected
-    ]
-    assert [event | live for event in found] == [event | live for event in worded]
+    assert [event | live for event in found] == [worded(event) | live for event in expected]
     assert answered == sorted(answered)
 
 

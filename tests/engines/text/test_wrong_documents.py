@@ -68,14 +68,14 @@ def fits(keys: tuple[str, ...], value: Any) -> bool:
         return value is True
     name = keys[-1]
     if value == []:  # lags_ns not: surroundings need lags
-        return name in ("surround_ns", "temporal_kernels", "nuisance", "units", "regions")
+        return name in ("surround_ns", "temporal_kernels", "nuisance")
     if value == {}:
         return keys in (("recognizers",), ("files",))
     if value is True:
         return name in ("parallax", "certainty")
     if value == 0.5:
         return name in ("t_cpn", "t_crn", "t_nms", "ridge", "label_floor", *FLOORS)
-    return name == "labels" and value == ["x"]
+    return name in ("labels", "regions") and value == ["x"]
 
 
 @pytest.mark.parametrize("keys", leaves(), ids=".".join)
@@ -209,10 +209,15 @@ def test_thresholds_are_written_whole_or_not_at_all(
     assert len(list(folder.iterdir())) == 1
 
 
+MOVED = ("units", "regions", "unit_temperatures", "unit_biases")
+
+
 def test_scores_of_units_are_written_for_the_recognizers_that_tell_units(tmp_path: Path) -> None:
-    five = json.loads((PACKAGED / "manifest.json").read_text())["recognizers"]["5"]
-    five |= {"units": ["AU1", "AU12"], "regions": ["brow"]}
-    folder = changed(tmp_path, ("recognizers", "5"), five)
+    both = json.loads((PACKAGED / "manifest.json").read_text())["recognizers"]
+    for recognizer in both.values():
+        recognizer |= {name: [] for name in MOVED}
+    both["5"] |= {"units": ["AU1", "AU12"], "regions": ["brow"]}
+    folder = changed(tmp_path, ("recognizers",), both)
     found = {"unit_temperatures": [2.0, 1.5], "unit_biases": [0.5, 0.0], "unit_floor": 0.35}
     set_unit_scores(folder, found | {"hits": 90})
     weights = Weights.open(folder)

@@ -346,7 +346,7 @@ def test_a_larger_network_begins_with_what_a_smaller_one_computes(
         warm_start(small, tmp_path / "large.safetensors")
     with pytest.raises(DataError, match="is of another network"):
         warm_start(small.encoder, tmp_path / "small.safetensors")
-    with pytest.raises(DataError, match=r"name a run's spotter.safetensors"):
+    with pytest.raises(DataError, match=r"name a run's .safetensors"):
         warm_start(small, tmp_path / "none.safetensors")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from microspot.realtime.errors import DataError
+from microspot.realtime.sinks import atomic_file
 from microspot.realtime.sinks.coding.coded_run import CodingSink
 from microspot.realtime.sinks.coding.elan import document
 from microspot.realtime.sinks.html_report import ReportSink, page
@@ -178,7 +179,7 @@ def test_a_page_that_fails_keeps_the_old_one_and_leaves_nothing_beside_it(
     sink = kind(path)
     sink.write(START)
     before = path.read_bytes()
-    monkeypatch.setattr(Path, "write_bytes", half_written)
+    monkeypatch.setattr(atomic_file.os, "fsync", full)
     with pytest.raises(DataError, match=r"cannot write .*page: No space left"):
         write_and_close(sink)  # ELAN fails at the event, the report at the end
     assert path.read_bytes() == before
@@ -191,10 +192,9 @@ def write_and_close(sink):
     sink.close()
 
 
-def half_written(path, content):
-    """Write half and fail, as on a disk that fills up."""
-    with path.open("wb") as file:
-        file.write(content[: len(content) // 2])
+def full(descriptor):
+    """Fail once something is written, as a disk that fills up."""
+    assert os.fstat(descriptor).st_size > 0
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from microspot.engines.errors import UsageError
+from microspot.realtime.overlay import draw as draw_module
 from microspot.realtime.records import Frame
 from microspot.realtime.sinks import window
 from microspot.realtime.sinks.open import open_sink
@@ -48,13 +49,13 @@ def test_pressing_q_in_the_window_ends_the_run(monkeypatch: pytest.MonkeyPatch) 
     first = Frame("cam", 0, 0, np.zeros((48, 64, 3), np.uint8))
     second = Frame("cam", 1, 33_333_333, first.image)
     drawn: list[bool] = []
-    real = window.draw.draw
+    real = draw_module.draw
 
     def drawing(*given: object, arrows: bool, **options: object) -> np.ndarray:
         drawn.append(arrows)
         return real(*given, arrows=arrows, **options)
 
-    monkeypatch.setattr(window.draw, "draw", drawing)
+    monkeypatch.setattr(draw_module, "draw", drawing)
     with open_sink("window", arrows=True) as sink:
         sink.draw(first, [])
         with pytest.raises(KeyboardInterrupt):

@@ -266,9 +266,9 @@ def test_evaluate_names_its_sources_without_secrets(monkeypatch):
 
 
 def test_a_table_shows_names_with_brackets_as_they_are(capsys):
-    from microspot.realtime.commands.app import _print
+    from microspot.realtime.commands.reports import print_report
 
-    _print({"sources": ["clip[/b][bold].mp4"]}, as_json=False)
+    print_report({"sources": ["clip[/b][bold].mp4"]}, as_json=False)
     assert "clip[/b][bold].mp4" in capsys.readouterr().out
 
 

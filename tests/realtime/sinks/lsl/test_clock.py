@@ -21,7 +21,7 @@ class Clocks:
         self._delays = iter(delays)
         self._now_ns = 7_000_000_000
 
-    def monotonic_ns(self) -> int:
+    def host_time_ns(self) -> int:
         return self._now_ns
 
     def local_clock(self) -> float:
@@ -42,7 +42,7 @@ def test_times_go_to_lsl_s_clock_and_back(
     delays: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clocks = Clocks(delays)
-    monkeypatch.setattr(clock.time, "monotonic_ns", clocks.monotonic_ns)
+    monkeypatch.setattr(clock, "host_time_ns", clocks.host_time_ns)
     made = LslClock(clocks)
     monkeypatch.undo()
     assert made.stamp(5.0) == pytest.approx(5.0 + AHEAD_S, abs=1e-6)
