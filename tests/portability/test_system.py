@@ -29,7 +29,7 @@ entry_point._end_as_by_ctrl_c()
 try:
     signal.raise_signal(signal.SIGUSR1)
 except KeyboardInterrupt:
-    print("ended")
+    print("ended", flush=True)
 """
 
 

@@ -107,9 +107,12 @@ def open_database(path: Path, layout: Layout, *, create: bool) -> sqlite3.Connec
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of the statements within, or none of them."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """All of the statements within, or none of them, on one state of the database.
+
+    kind: DEFERRED lets others write until the first statement does; what is read stays the same.
+    """
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
     except BaseException:
@@ -127,11 +130,12 @@ def _why(error: OSError, create: bool) -> str:
 
 def _check_owner(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
     """Raise DataError for another program's database, or a later microspot's."""
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    with transaction(connection, "DEFERRED"):  # else another run may make them between the reads
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
     if tables and owner != layout.application_id:
         raise DataError(f"{path} is the database of another program: choose another file")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > layout.version:
         raise DataError(
             f"{path} is of version {version}, written by a later microspot: "

@@ -93,6 +93,31 @@ def test_two_runs_write_one_file(path: Path) -> None:
     assert rows(path, "SELECT count(*) FROM events") == [(80,)]
 
 
+def test_a_file_that_another_run_makes_meanwhile_is_ours(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make() -> None:
+        schema.open_database(path, EVENTS, create=True).close()
+
+    others: list[threading.Thread] = []
+
+    class Interrupted(sqlite3.Connection):
+        """Another run begins between the first reads."""
+
+        def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+            if "sqlite_master" in sql and not others:
+                others.append(threading.Thread(target=make))
+                others[0].start()
+                others[0].join(0.5)  # it has to wait where all reads are of one state
+            return super().execute(sql, *given)
+
+    connect = partial(sqlite3.connect, factory=Interrupted)
+    monkeypatch.setattr(schema.sqlite3, "connect", connect)
+    make()
+    others[0].join()
+    assert rows(path, "SELECT count(*) FROM events") == [(0,)]
+
+
 def test_every_commit_is_on_the_disk_and_what_is_deleted_overwritten(path: Path) -> None:
     with closing(schema.open_database(path, EVENTS, create=True)) as connection:
         settings = [
