@@ -262,7 +262,13 @@ def test_importing_switches_nothing_and_commands_switch_all_off() -> None:
 
 def test_no_file_and_no_stream_is_unpickled() -> None:
     """Nothing that people feed it; records of child processes are, over their own pipe."""
-    with_children = {"realtime.processes", "realtime.bench", "engines.data", "engines.evaluation"}
+    with_children = {
+        "realtime.analyze",
+        "realtime.bench",
+        "realtime.processes",
+        "engines.data",
+        "engines.evaluation",
+    }
     for name, path in sources().items():
         names = {other.split(".")[0] for other in imported(path)}
         assert not names & {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}, path
