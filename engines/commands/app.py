@@ -167,32 +167,21 @@ def train(
 ) -> None:
     """Train one network; progress, checkpoints and a log in OUT."""
     _need("torch", "train")
-    if network == "spotter":
-        from ..training.spotter.train import run as train_spotter
-
-        train_spotter(
-            data,
-            out,
-            config=config,
-            minutes=minutes,
-            threads=threads,
-            resume=resume,
-            weights=weights,
-        )
-    elif network == "recognizer":
-        from ..training.recognizer.train import run as train_recognizer
-
-        train_recognizer(
-            data,
-            out,
-            config=config,
-            minutes=minutes,
-            threads=threads,
-            resume=resume,
-            weights=weights,
-        )
-    else:
+    if network not in ("spotter", "recognizer"):
         raise UsageError(f"train {network!r}: choose spotter or recognizer")
+    from ..training.recognizer.train import run as train_recognizer
+    from ..training.spotter.train import run as train_spotter
+
+    train_network = train_spotter if network == "spotter" else train_recognizer
+    train_network(
+        data,
+        out,
+        config=config,
+        minutes=minutes,
+        threads=threads,
+        resume=resume,
+        weights=weights,
+    )
 
 
 @app.command()

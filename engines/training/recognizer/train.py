@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import DataError, UsageError
+from ...errors import DataError
 from ...networks.weights import save_weights
 from .. import losses
 from ..crops import Crops
 from ..distributed import TrainingGroup, denormals_as_zero
+from ..run_folder import check_start
 from .checkpoint import RunState, checkpoint_of, save, start
 from .data import PARTS, TRAIN, VALIDATION, RecognizerConfig, Sample, make_batch, read_samples
 from .step import batch_losses, class_weights, draw_shares
@@ -83,19 +84,12 @@ def run(
     weights: what a warm start begins with. Raises UsageError where OUT holds a run that `resume`
     does not ask for, and for `weights` where there is one.
     """
-    if resume and weights is not None:
-        raise UsageError(
-            "--resume goes on with a run and --weights begins one: leave one of them out"
-        )
     with TrainingGroup.joined() as group:
         changes: dict[str, Any] = {"device": str(group.device)}
         if threads is not None:
             changes["threads"] = threads
         settings = RecognizerConfig.read(data, out, config, **changes)
-        if checkpoint_of(settings).exists() and not resume:
-            raise UsageError(
-                f"{out} holds a run: add --resume to go on with it, or choose another folder"
-            )
+        check_start(checkpoint_of(settings), resume=resume, weights=weights)
         return train(settings, minutes=minutes, group=group, weights=weights)
 
 

@@ -29,12 +29,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import EngineError, UsageError
+from ...errors import EngineError
 from ...networks.mesnet import ClipClassifier, MESNet
 from ...networks.weights import save_weights
 from ...specs import SpotterSpec
 from ..distributed import TrainingGroup, denormals_as_zero
 from ..losses import total
+from ..run_folder import check_start
 from ..warm_start import digest_of, warm_start
 from .checkpoint import Progress, load_checkpoint, read_progress, recorded, save_checkpoint
 from .config import DEFAULT, SpotterTraining, load_config
@@ -386,14 +387,7 @@ def run(
     Raises UsageError where OUT holds a run that `resume` does not ask for, and for `resume` with
     `weights`.
     """
-    if resume and weights is not None:
-        raise UsageError(
-            "--resume goes on with a run and --weights begins one: leave one of them out"
-        )
-    if (out / CHECKPOINT).exists() and not resume:
-        raise UsageError(
-            f"{out} holds a run: add --resume to go on with it, or choose another folder"
-        )
+    check_start(out / CHECKPOINT, resume=resume, weights=weights)
     chosen = load_config(config or DEFAULT)
     with TrainingGroup.joined() as group:
         torch.set_num_threads(threads or max(1, chosen.threads // group.size))

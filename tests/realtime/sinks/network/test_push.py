@@ -185,6 +185,13 @@ def test_a_listener_that_does_not_read_is_cut_off_and_never_waited_for(
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     deaf.sendall(f"GET /events HTTP/1.1\r\n{head}\r\n".encode())
     client_joined(sink)
+    send_until_cut_off(sink)
+    assert ended(deaf)
+    deaf.close()
+
+
+def send_until_cut_off(sink: PushSink) -> None:
+    """Large events, until nobody listens any more; none of them may wait for who does not read."""
     big = event("big", detail="x" * 200_000)
     longest = 0.0
     for _ in range(2000):
@@ -196,8 +203,6 @@ def test_a_listener_that_does_not_read_is_cut_off_and_never_waited_for(
         time.sleep(0.001)
     assert not sink.broadcast._listeners
     assert longest < 1
-    assert ended(deaf)
-    deaf.close()
 
 
 def ended(deaf: socket.socket) -> bool:
