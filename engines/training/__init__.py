@@ -6,6 +6,7 @@ crops        sets of clips on disk, read as one
 distributed  several processes that train as one (torchrun)
 run_folder   whether a run may begin in a folder, or go on
 warm_start   start with the weights of a network of the same layers, as large or smaller
+dead_channels  channels that do nothing, which a warm start replaces
 spotter/     MESNet: configuration, data, stages, validation
 recognizer/  CMNet: configuration, data, one step, the run, validation
 ablation     short runs with one switch changed each, in one table

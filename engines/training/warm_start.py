@@ -28,6 +28,7 @@ from ..networks.grid import FineGrid
 from ..networks.mesnet import MESNet
 from ..networks.motion import FlowOptions
 from ..specs import SpotterSpec
+from .dead_channels import without_dead_channels
 from .finer_grid import is_of_even_grid, refined
 
 NUISANCE = "nuisance."  # the heads' names begin so
@@ -51,7 +52,7 @@ def _no_weights(path: Path, error: Exception) -> DataError:
 def warm_start(network: nn.Module, path: Path) -> list[int]:
     """Put the weights of a safetensors file into `network`.
 
-    Returns how many channels of each layer of the encoder the file has.
+    Returns how many channels of each layer of the encoder go on as the file has them.
 
     Raises DataError where the layers are others or larger, or see other lags or surroundings.
     """
@@ -65,7 +66,7 @@ def warm_start(network: nn.Module, path: Path) -> list[int]:
         if spec is not None:
             _check_channels(network.spec, spec, path)
             given = _with_heads_by_name(network, given, spec)
-        given = _as_inputs_of(network, given, path)
+        given = without_dead_channels(_as_inputs_of(network, given, path))
     given = _with_movement_heads(given, own)
     fresh = {name for name in own if name.startswith(NUISANCE)} - set(given)
     given |= {name: own[name] for name in fresh}

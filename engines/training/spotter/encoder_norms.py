@@ -17,14 +17,13 @@ from torch import Tensor, nn
 
 from ...networks.mesnet import MESNet
 from ...networks.spatial import SpatialEncoder
+from ..dead_channels import DEAD_SHARE
 from ..distributed import TrainingGroup
 from .config import SpotterTraining
 from .data import TrainingClip, collate, draw
 from .frames import Frames
 
 FACES_AT_ONCE = 32
-# A channel whose effect is this share of the median one of its layer does nothing.
-DEAD_SHARE = 1e-3
 STREAM = 2  # of the random numbers, beside those of the two stages
 
 

@@ -57,6 +57,33 @@ def test_more_to_see_or_to_say_starts_equal(tmp_path: Path, changes: dict[str, o
         assert large.nuisance.last.weight.any(), "fresh heads, or they would never learn"
 
 
+@torch.no_grad()
+def test_a_channel_that_does_nothing_makes_place_for_one_that_learns(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    given = MESNet(SPEC).eval()
+    for norm in given.encoder.norms:  # of trained weights
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.normal_()
+    silent = [[3], [0, 47], [5, 17]]
+    for i, rows in enumerate(silent):
+        given.encoder.norms[i].weight[rows] = 0
+        given.encoder.norms[i].bias[rows] = -0.1
+        given.encoder.convs[i + 1].weight[:, rows] = 0
+    unread = 9  # but active: whoever never reads it does not miss it
+    given.encoder.convs[3].weight[:, unread] = 0
+    save_weights(given, tmp_path / "given.safetensors")
+    anew = MESNet(SPEC).eval()
+    assert warm_start(anew, tmp_path / "given.safetensors") == [31, 46, 93, 16]
+    for ours, theirs in zip(outputs(anew), outputs(given), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    for i, fresh in enumerate((1, 2, 3)):
+        assert anew.encoder.convs[i].weight[-fresh:].flatten(1).any(1).all()
+        assert anew.encoder.norms[i].weight[-fresh:].all()
+        assert not anew.encoder.convs[i + 1].weight[:, -fresh:].flatten(2)[:4].any()
+
+
 def test_weights_that_read_other_channels_are_refused(tmp_path: Path) -> None:
     _, certain = started(tmp_path, certainty=True)
     save_weights(certain, tmp_path / "certain.safetensors")
