@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .output import Json
+
 datasets = typer.Typer(help="Read the tables of data sets of micro-expressions.")
 Name = Annotated[str, typer.Option(help="casme-ii, cas-me-2, samm-lv, …: a wrong one lists all")]
 Data = Annotated[Path, typer.Option(help="folder with the tables of the data set, or the table")]
@@ -17,7 +19,7 @@ Data = Annotated[Path, typer.Option(help="folder with the tables of the data set
 def report(
     dataset: Name,
     data: Data,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+    as_json: Json = False,
 ) -> None:
     """Count subjects, videos, types and classes; list every row repaired or left out, and why."""
     from ..data.annotations.datasets import read_dataset

@@ -45,4 +45,4 @@ def dead(given: dict[str, Tensor], layer: int) -> Tensor:
     read = given[f"encoder.convs.{layer + 1}.weight"].transpose(0, 1).flatten(1)
     strength = gain.abs() * torch.linalg.vector_norm(filters, dim=1) + shift.clamp(min=0)
     effect = strength * torch.linalg.vector_norm(read, dim=1)
-    return effect <= DEAD_SHARE * effect.median()
+    return torch.le(effect, DEAD_SHARE * effect.median())
