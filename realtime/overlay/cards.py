@@ -17,7 +17,7 @@ from .event_text import (
     nuisance_words,
     region_words,
     threshold_words,
-    unit_words,
+    unit_parts,
 )
 from .movement import current_events
 from .palette import DIM, INK, LABELS, LANE, RULE, WARN, event_color, mixed
@@ -28,6 +28,7 @@ FULL_CARD = 400.0  # points of height from which a card has all its parts
 NUISANCE_ROOM = 17.0  # points of height for the line that says what else moves
 CURVE_CARD = 220.0  # points of height from which it has the intensity curve
 MOVED_ROOM = 17.0  # points of height for each line that says what moved
+UNIT_LINES = 3  # of them at most, for action units, on a full card; on a smaller one 1
 
 
 def name_and_percent(event: Event) -> tuple[str, str]:
@@ -48,7 +49,10 @@ def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) 
         canvas.text(x1, top + 26, f"face {view.face + 1}", INK, 12, bold=True, align=1)
     events = current_events(view)
     finals = [event for event in events if event.status == "final"]
-    moved = _moved(events[-1]) if events and area.height >= CURVE_CARD else []
+    moved: list[str] = []
+    if events and area.height >= CURVE_CARD:
+        lines = UNIT_LINES if area.height >= FULL_CARD else 1
+        moved = _moved(canvas, events[-1], x1 - x0, lines)
     if events:
         _newest_event(canvas, x0, x1, top + 58, events[-1], now_ns, view.note)
     else:
@@ -106,10 +110,21 @@ def _newest_event(
     _second_line(canvas, x0, x1, y, note, details)
 
 
-def _moved(event: Event) -> list[str]:
-    """The lines that say what moved in an event; none where nothing is known."""
+def _moved(canvas: Canvas, event: Event, width: float, lines: int) -> list[str]:
+    """What moved in an event: a line for the region, if it is known, and `lines` at most for units.
+
+    The last line takes what is left, so that drawing cuts it.
+    """
     record = event.to_json()
-    return [words for words in (region_words(record), unit_words(record)) if words]
+    rows: list[str] = []
+    for part in unit_parts(record):
+        longer = f"{rows[-1]}; {part}" if rows else part
+        if rows and (len(rows) == lines or canvas.width(longer, 12) <= width):
+            rows[-1] = longer
+        else:
+            rows.append(part)
+    region = region_words(record)
+    return [region, *rows] if region else rows
 
 
 def _second_line(canvas: Canvas, x0: float, x1: float, y: float, note: str, otherwise: str) -> None:

@@ -75,13 +75,18 @@ def unit_words(event: Mapping[str, Any]) -> str:
 
     "" where the weights do not say what moved, or nothing did.
     """
+    return "; ".join(unit_parts(event))
+
+
+def unit_parts(event: Mapping[str, Any]) -> list[str]:
+    """The parts of `unit_words`: one for each action unit, and one for a label by rule."""
     found = []
     for unit in event.get("action_units") or []:
         size = f"{unit['px']:.1f} px ({unit['size']})"
         found.append(f"{unit['au']} {SIDE_WORDS[unit['side']]}, {size} {unit['score']:.0%}")
     if differs(event):
         found.append(f"by rule {event['label_by_units']}")
-    return "; ".join(found)
+    return found
 
 
 def differs(event: Mapping[str, Any]) -> bool:

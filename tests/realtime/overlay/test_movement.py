@@ -124,6 +124,15 @@ def test_cards_say_what_moved_in_lines_of_their_own_where_there_is_room() -> Non
         assert (pictures[0] != pictures[1]).any() == (faces < 4)
 
 
+def test_a_full_card_shows_every_action_unit() -> None:
+    pictures = []
+    for last in ("AU1", "AU4"):
+        units = (*UNITS, ActionUnit(last, "R", 0.7, "b", 0.55))
+        shown = replace(moved(), action_units=units)
+        pictures.append(draw.draw(image(), [seen(shown, None)])[:, 640:])
+    assert (pictures[0] != pictures[1]).any()
+
+
 @pytest.mark.parametrize(
     ("region", "words"),
     [
