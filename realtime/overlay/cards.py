@@ -49,10 +49,7 @@ def card(canvas: Canvas, area: Rectangle, view: View, now_ns: int, named: bool) 
         canvas.text(x1, top + 26, f"face {view.face + 1}", INK, 12, bold=True, align=1)
     events = current_events(view)
     finals = [event for event in events if event.status == "final"]
-    moved: list[str] = []
-    if events and area.height >= CURVE_CARD:
-        lines = UNIT_LINES if area.height >= FULL_CARD else 1
-        moved = _moved(canvas, events[-1], x1 - x0, lines)
+    moved = _moved(canvas, events[-1], area) if events else []
     if events:
         _newest_event(canvas, x0, x1, top + 58, events[-1], now_ns, view.note)
     else:
@@ -110,12 +107,16 @@ def _newest_event(
     _second_line(canvas, x0, x1, y, note, details)
 
 
-def _moved(canvas: Canvas, event: Event, width: float, lines: int) -> list[str]:
-    """What moved in an event: a line for the region, if it is known, and `lines` at most for units.
+def _moved(canvas: Canvas, event: Event, area: Rectangle) -> list[str]:
+    """The lines of a card that say what moved: the region, if it is known, then the action units.
 
-    The last line takes what is left, so that drawing cuts it.
+    None on a card without room. The last line takes what is left, so that drawing cuts it.
     """
+    if area.height < CURVE_CARD:
+        return []
     record = event.to_json()
+    width = area.width - 2 * MARGIN
+    lines = UNIT_LINES if area.height >= FULL_CARD else 1
     rows: list[str] = []
     for part in unit_parts(record):
         longer = f"{rows[-1]}; {part}" if rows else part
