@@ -6,8 +6,9 @@ of, and what has been run where, says README.md.
 
 signals        the signals that end a command
 replacement    a file or folder moved over another, also while somebody reads that
+folders        where caches and what must not be lost lie
 locks          a lock on a folder
-pipes          a pipe that holds more
+pipes          a pipe that holds more; whether a pipe's reader has left
 processes      whether a process runs; its peak memory, open files, cores and user
 processor      the name of the processor
 windows        what Windows itself tells

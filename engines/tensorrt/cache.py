@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, EngineError, missing_library
+from ..system.folders import cache_home
 from ..system.processes import user_number
 from ..system.replacement import replace
 from .builder import INSTALL
@@ -50,13 +50,7 @@ Say = Callable[[str], None]
 
 def cache_folder() -> Path:
     """$MICROSPOT_CACHE, else the user's cache folder as the system has it."""
-    if VARIABLE in os.environ:
-        return Path(os.environ[VARIABLE])
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "microspot"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "microspot"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "microspot"
+    return Path(os.environ[VARIABLE]) if VARIABLE in os.environ else cache_home()
 
 
 def key_of(fields: Fields) -> str:

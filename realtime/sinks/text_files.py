@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from typing import IO, Any
 
 from microspot.engines.data.annotations import MARKER
 from microspot.engines.data.tables import escaped
+from microspot.engines.system.pipes import reader_left
 
 from ..errors import DataError
 from .base import Sink, is_marker_in_recording, reason
@@ -75,9 +77,9 @@ class StandardOutput:
         try:
             self._stream.write(line)
             self._stream.flush()
-        except BrokenPipeError:  # the reader left: `entry_point.run_command` ends with code 0
-            raise
         except OSError as error:
+            if reader_left(error):  # `entry_point.run_command` ends with code 0
+                raise BrokenPipeError(errno.EPIPE, "the reader has left") from error
             # The unwritten rest stays in Python's buffer and would fail again as Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             raise DataError(f"cannot write standard output: {reason(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,13 +14,21 @@ from typing import Any
 import pytest
 
 from microspot.engines.errors import missing_library
-from microspot.engines.system import locks, processes, processor, replacement
+from microspot.engines.system import folders, locks, processes, processor, replacement
 from microspot.engines.system.signals import ENDINGS, HANGUP
 from microspot.realtime.errors import DataError
 from microspot.realtime.sinks import atomic_file
+from microspot.realtime.sinks.text_files import StandardOutput
 from microspot.realtime.supervision import reload
 from tests.portability.stripped_child import run
 
+READERS = [
+    ("linux", errno.EPIPE, True),
+    ("linux", errno.EINVAL, False),
+    ("win32", errno.EINVAL, True),
+    ("win32", errno.EPIPE, True),
+    ("win32", errno.ENOSPC, False),
+]
 WITH_BREAK = """
 import signal
 signal.SIGBREAK = signal.SIGUSR1
@@ -89,6 +98,46 @@ def test_a_folder_that_is_forbidden_is_told_at_once(
 
 def test_ctrl_break_ends_a_command_as_ctrl_c_does() -> None:
     assert run("-c", WITH_BREAK).stdout == "ended\n"
+
+
+@pytest.mark.parametrize(
+    ("system", "cache", "state"),
+    [
+        ("linux", ".cache/microspot", ".local/state/microspot"),
+        ("darwin", "Library/Caches/microspot", "Library/Application Support/microspot"),
+        ("win32", "AppData/Local/microspot/cache", "AppData/Local/microspot/state"),
+    ],
+)
+def test_folders_are_where_the_system_has_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, cache: str, state: str
+) -> None:
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(sys, "platform", system)
+    assert folders.cache_home() == tmp_path / cache
+    assert folders.state_home() == tmp_path / state
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    moved = {"linux": "elsewhere/microspot", "win32": "local/microspot/state"}
+    assert folders.state_home() == tmp_path / moved.get(system, state)
+
+
+@pytest.mark.parametrize(("system", "code", "left"), READERS)
+def test_a_reader_that_leaves_is_no_failure_on_any_system(
+    monkeypatch: pytest.MonkeyPatch, system: str, code: int, left: bool
+) -> None:
+    class Closed:
+        def write(self, line: str) -> None:
+            raise OSError(code, "refused")
+
+        def fileno(self) -> int:
+            return os.open(os.devnull, os.O_WRONLY)
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError if left else DataError):
+        StandardOutput().append("an event\n")
 
 
 def test_hangups_are_endings_where_there_are_any() -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
+
+from microspot.engines.system.folders import state_home
 
 from ...errors import DataError
 from ..base import JsonRecord
@@ -42,16 +43,10 @@ class Waiting(NamedTuple):
     body: bytes
 
 
-def folder() -> Path:
-    """Where spools lie: XDG_STATE_HOME, by default ~/.local/state."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "microspot"
-
-
 def path_of(address: str) -> Path:
     """The spool of an address."""
     digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()
-    return folder() / f"{digest[:16]}{ENDING}"
+    return state_home() / f"{digest[:16]}{ENDING}"
 
 
 class Spool:
@@ -117,8 +112,8 @@ def forget(names: set[str]) -> int:
 
 
 def _spools() -> Iterator[Path]:
-    if folder().is_dir():
-        yield from sorted(folder().glob(f"*{ENDING}"))
+    if state_home().is_dir():
+        yield from sorted(state_home().glob(f"*{ENDING}"))
 
 
 def _erase(path: Path, condition: str, values: list[str], always: bool) -> Erased:
