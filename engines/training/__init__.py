@@ -3,6 +3,7 @@
 losses       every loss of both papers, as pure functions
 targets      label assignment of MESNet: which window is an ME, where its boundaries lie
 crops        sets of clips on disk, read as one
+half_precision  bfloat16, where the processor has it
 distributed  several processes that train as one (torchrun)
 run_folder   whether a run may begin in a folder, or go on
 warm_start   start with the weights of a network of the same layers, as large or smaller

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...networks.cmnet import CMNet, Recognition
 from ...networks.movement_heads import Movement
 from .. import losses
+from ..half_precision import in_bfloat16
 from .data import HEADS, Batch, RecognizerConfig, Sample
 from .movement import even_shares, movement_loss
 from .positives import positive_clips
@@ -57,7 +58,7 @@ def batch_losses(
     """
     with torch.no_grad():
         frames = network.channels(batch.clips)
-    with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bfloat16):
+    with in_bfloat16(torch.device(config.device).type, config.bfloat16):
         found = network.recognise(frames)
     active = {name for name, value in config.coefficients.items() if value}
     parts = {"classes": _classes(found, batch, weights)}
@@ -97,6 +98,6 @@ def _distillation(
     negatives = negatives & (indices[:, :, None] != indices[:, None, :])
     with torch.no_grad():
         frames = network.channels(positive_clips(clips, config, random))
-    with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bfloat16):
+    with in_bfloat16(torch.device(config.device).type, config.bfloat16):
         positive = network.clues(frames)
     return losses.intensity_distillation(h[:count].float(), positive.float(), negatives, config.tau)

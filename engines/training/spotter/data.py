@@ -34,6 +34,7 @@ from ...errors import DataError
 from ...networks.mesnet import SpatialEncoder
 from ...specs import SpotterSpec
 from ..crops import Crops, Indices, read_sets
+from ..half_precision import in_bfloat16
 from ..targets import Truths
 from .frames import Augmentation, Frames, as_light, augment
 from .nuisance import Spans, reversed_spans, spans_by_kind, tick_labels
@@ -289,7 +290,7 @@ def encode_frames(encoder: SpatialEncoder, batch: Batch, bfloat16: bool, current
     # norms that learn need all frames at once
     whole = encoder.training or inputs.device.type != "cpu"
     size = len(inputs) if whole else ENCODED_AT_ONCE
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=bfloat16):
+    with in_bfloat16(inputs.device.type, bfloat16):
         features = torch.cat([encoder.features(part) for part in torch.split(inputs, size)])
     return features.float()
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...clips import window_mask
 from ...networks.mesnet import MESNet
+from ..half_precision import in_bfloat16
 from ..losses import cpn_loss, crn_loss
 from ..targets import IGNORED, POSITIVE, Samples, proposal_labels, refiner_samples
 from .config import SpotterTraining
@@ -48,7 +49,7 @@ def joint_losses(
     with torch.set_grad_enabled(phase == "joint"):
         frames = encode_frames(network.encoder, batch, config.bfloat16, batch.current)
     features, valid = tick_features(frames, batch)  # (B, L, N), (B, N)
-    with torch.autocast(features.device.type, torch.bfloat16, enabled=config.bfloat16):
+    with in_bfloat16(features.device.type, config.bfloat16):
         logits, nuisance = network.proposed(features, valid)
     logits = logits.float()  # (B, M, N)
     labels = np.full(logits.shape, IGNORED, np.int8)
@@ -85,7 +86,7 @@ def refine_loss(
     start = joined([s.start for s in samples])
     stop = joined([s.stop for s in samples])
     clips = resample_batch(features, row, start, stop, network.spec.refine_length)
-    with torch.autocast(features.device.type, torch.bfloat16, enabled=config.bfloat16):
+    with in_bfloat16(features.device.type, config.bfloat16):
         classes, offsets = network.refiner(clips)
     return crn_loss(
         classes.float(),
