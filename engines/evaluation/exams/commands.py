@@ -235,6 +235,7 @@ def everything(
         bool, typer.Option(help="a tenth of each: to see that all runs, not to measure")
     ] = False,
     seed: Seed = SEED,
+    workers: Workers = 1,
     as_json: Json = False,
 ) -> None:
     """The whole table: held-out faces, real video in rows, alarms, rates, sizes and bitrates."""
@@ -243,7 +244,7 @@ def everything(
 
     parts = parts_for(_files(videos), "exam")
     with load_engines(engines) as loaded:
-        table = Table(loaded, faces, parts, seed, small, out, _progress)
+        table = Table(loaded, faces, parts, seed, small, out, _progress, workers)
         _print(examine_all(table, only or (), _progress), as_json)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...data.generator.timeline import Families
 from ...data.people import ClipPart
 from ...errors import DataError, UsageError
 from ...runtime.engine import EngineSet
@@ -16,13 +17,19 @@ from .alarms.examination import examine_alarms
 from .cameras.sweep import examine_sweep, plan_of
 from .heldout import examine_heldout
 from .recordings import Say, silent
-from .rendering import ClipPlan
+from .rendering import EXAM_RECIPE, ClipPlan
 from .semireal.rows import PLACES, PlayOptions, examine_semireal
 from .semireal.shapes import Family, StaysOut, UsualFamily
 from .stays_out.family import StaysOutFamily, measure_family
 
 SMALL = 10  # what a small table is a part of
 HELDOUT_CLIPS = 60
+UNIT_CLIPS = 120  # that give most units 60 hits
+UNIT_MES_PER_MIN = 8.0
+# MEs whose units are drawn evenly, alone and in combinations; and single units as fields that no
+# basis has, each within 30 degrees of the unit's own direction.
+EVEN_UNITS = Families(even=1.0)
+NEW_SHAPES = Families(usual=0.0, local=1.0, free=0.0)
 COMPOSITE_MIN = 20.0
 
 Report = dict[str, Any]
@@ -33,7 +40,8 @@ class Table:
     """What is examined, and where each report is kept.
 
     faces: folder of portraits. clips: the examined videos. small: a tenth of each, to try it out.
-    out: a folder for a JSON file of each examination, or None. say: where progress goes.
+    out: a folder for a JSON file of each examination, or None. say: where progress goes. workers:
+    processes that render clips of faces.
     """
 
     engines: EngineSet
@@ -43,6 +51,7 @@ class Table:
     small: bool = False
     out: Path | None = None
     say: Say = silent
+    workers: int = 1
 
     def part(self, count: int) -> int:
         """A count, or a tenth of it in a small table."""
@@ -57,13 +66,23 @@ class Table:
 def heldout(table: Table, say: Say) -> Report:
     """Minutes of test faces, usual family."""
     plan = ClipPlan(table.part(HELDOUT_CLIPS), seed=table.seed)
-    return examine_heldout([table.engines], table.faces, plan, progress=say)
+    return _on_faces(table, plan, say)
 
 
 def heldout_stays_out(table: Table, say: Say) -> Report:
     """Minutes of test faces, the family that stays out."""
     plan = ClipPlan(table.part(HELDOUT_CLIPS), seed=table.seed, family=table.family)
-    return examine_heldout([table.engines], table.faces, plan, progress=say)
+    return _on_faces(table, plan, say)
+
+
+def units(table: Table, say: Say, families: Families) -> Report:
+    """Minutes of test faces with more MEs, whose units are known: what is told of the hits."""
+    recipe = replace(EXAM_RECIPE, families=families, micro_per_min=UNIT_MES_PER_MIN)
+    return _on_faces(table, ClipPlan(table.part(UNIT_CLIPS), seed=table.seed, recipe=recipe), say)
+
+
+def _on_faces(table: Table, plan: ClipPlan, say: Say) -> Report:
+    return examine_heldout([table.engines], table.faces, plan, workers=table.workers, progress=say)
 
 
 def semireal(table: Table, say: Say, rows: Sequence[str], sham: bool = False) -> Report:
@@ -103,6 +122,8 @@ def sweep(table: Table, say: Say, axis: str) -> Report:
 EXAMS: dict[str, Callable[[Table, Say], Report]] = {
     "heldout": heldout,
     "heldout-stays-out": heldout_stays_out,
+    "units": lambda table, say: units(table, say, EVEN_UNITS),
+    "units-new-shapes": lambda table, say: units(table, say, NEW_SHAPES),
     "semireal-quiet": lambda table, say: semireal(table, say, ("quiet",)),
     "semireal-upper": lambda table, say: semireal(table, say, ("upper",)),
     "semireal-slow": lambda table, say: semireal(table, say, ("slow",)),

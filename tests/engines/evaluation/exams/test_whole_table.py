@@ -53,7 +53,11 @@ def test_every_examination_of_the_table_is_called_by_its_own_amount(
     monkeypatch.setattr(whole_table, "measure_family", lambda *_: family)
     examine_all(table(tmp_path, small=True))
     heldout = [args[2] for args, _ in asked["examine_heldout"]]  # type: ignore[index, misc]
-    assert [(plan.clips, plan.family) for plan in heldout] == [(6, None), (6, family)]
+    assert [(plan.clips, plan.family) for plan in heldout[:2]] == [(6, None), (6, family)]
+    of_units = [(plan.clips, plan.recipe.micro_per_min, plan.split) for plan in heldout[2:]]
+    assert of_units == [(12, 8.0, "test")] * 2
+    even, new = (plan.recipe.families for plan in heldout[2:])
+    assert (even.even, new.usual, new.measured, new.local, new.free) == (1.0, 0.0, 0.0, 1.0, 0.0)
     rows = [options for _, options in asked["examine_semireal"]]  # type: ignore[misc]
     played = [
         (row["rows"], len(row["families"]), row["options"].places, row["options"].sham)
@@ -69,7 +73,7 @@ def test_every_examination_of_the_table_is_called_by_its_own_amount(
     axes = [options["axis"] for _, options in asked["examine_sweep"]]  # type: ignore[misc]
     assert axes == ["rate", "size", "bitrate"]
     assert len(asked["examine_alarms"]) == 1
-    assert len(EXAMS) == 10
+    assert len(EXAMS) == 12
 
 
 def test_another_name_is_refused(tmp_path: Path) -> None:
