@@ -1,5 +1,5 @@
-// The Analyse tab: a video is sent in pieces, its events come back; the results are files for as
-// long as this page is open.
+// The Analyse tab: videos are sent in pieces, one video after the other; their events come back, and
+// their results are files for as long as this page is open.
 
 import { Events, curve, length, tint } from "./events.js";
 import { address, connect, waiting } from "./socket.js";
@@ -10,17 +10,103 @@ const WORDS = {
   "events.eaf": "ELAN (.eaf)", "report.html": "Report (HTML)",
 };
 const BEFORE_S = 0.5; // a jump shows a little of what comes before
+const SAMPLE = { name: "sample" };
 
 export function mount(root) {
-  const analyse = new Analyse(root);
-  window.microspot = { ...window.microspot, analyse: analyse.timeline };
+  window.microspot = { ...window.microspot, analyse: new Tab(root.querySelector(".ms-tab")) };
 }
 
-class Analyse {
+// The videos that were chosen: one at a time is analysed, one is shown.
+class Tab {
   constructor(root) {
     const find = (name) => root.querySelector(name);
+    this.root = root;
+    this.template = find("template");
+    this.list = find(".ms-videos");
+    this.analyses = [];
     this.file = find("[data-set=file]");
-    this.cancel = find("[data-do=cancel]");
+    this.file.onchange = () => {
+      this.add([...this.file.files]);
+      this.file.value = "";
+    };
+    find("[data-do=sample]").onclick = () => this.add([SAMPLE]);
+    const threshold = find("[data-set=threshold]");
+    threshold.oninput = () => {
+      this.threshold = Number(threshold.value);
+      threshold.nextElementSibling.textContent = this.threshold.toFixed(2);
+    };
+    this.threshold = null; // until somebody chooses one
+    this.takeDrops();
+    addEventListener("pagehide", () => this.analyses.forEach((analysis) => analysis.end("")));
+  }
+
+  // Files may be dropped anywhere on the page while this tab is the one that is open.
+  takeDrops() {
+    const ours = (event) => this.root.checkVisibility() && event.dataTransfer.types.includes("Files");
+    document.addEventListener("dragover", (event) => {
+      if (!ours(event)) return;
+      event.preventDefault();
+      this.root.dataset.drop = "";
+    });
+    const leave = () => delete this.root.dataset.drop;
+    document.addEventListener("dragleave", (event) => event.relatedTarget ?? leave());
+    document.addEventListener("drop", (event) => {
+      leave();
+      if (!ours(event)) return;
+      event.preventDefault();
+      this.add([...event.dataTransfer.files]);
+    });
+  }
+
+  get timeline() { return this.shown?.timeline; }
+
+  add(uploads) {
+    const added = uploads.map((upload) => new Analysis(this, upload));
+    if (!added.length) return;
+    this.analyses.push(...added);
+    this.show(added[0]);
+    this.next();
+  }
+
+  // Begin with the next video unless one is under way.
+  next() {
+    if (!this.analyses.some(({ state }) => state === "running")) {
+      this.analyses.find(({ state }) => state === "waiting")?.start();
+    }
+    this.refresh();
+  }
+
+  show(analysis) {
+    this.shown = analysis;
+    for (const each of this.analyses) each.root.hidden = each !== analysis;
+    this.refresh();
+  }
+
+  // The list of videos, where there are several.
+  refresh() {
+    this.list.hidden = this.analyses.length < 2;
+    this.list.replaceChildren(...this.analyses.map((analysis) => {
+      const item = document.createElement("li"), button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `${analysis.upload.name}: ${analysis.words}`;
+      button.ariaPressed = String(analysis === this.shown);
+      button.onclick = () => this.show(analysis);
+      item.append(button);
+      return item;
+    }));
+  }
+}
+
+// One video: its upload, its progress, its results.
+class Analysis {
+  constructor(tab, upload) {
+    this.tab = tab;
+    this.upload = upload;
+    this.state = "waiting"; // then running, then done or ended
+    this.words = "waiting";
+    this.root = tab.template.content.firstElementChild.cloneNode(true);
+    tab.root.append(this.root);
+    const find = (name) => this.root.querySelector(name);
     this.note = find(".ms-note");
     this.progress = find(".ms-progress");
     this.result = find(".ms-result");
@@ -28,49 +114,34 @@ class Analyse {
     this.rows = find(".ms-table tbody");
     this.downloads = find(".ms-downloads");
     this.status = find(".ms-status");
-    this.threshold = find("[data-set=threshold]");
-    this.timeline = new Timeline(find(".ms-timeline"), null);
     this.events = new Events();
-    this.file.onchange = () => this.file.files[0] && this.start(this.file.files[0]);
-    this.cancel.onclick = () => this.stop("Cancelled.");
-    this.threshold.oninput = () => {
-      const value = Number(this.threshold.value);
-      this.threshold.nextElementSibling.textContent = value.toFixed(2);
-      this.chosen = true;
-    };
+    this.timeline = new Timeline(find(".ms-timeline"), null);
+    find("[data-do=cancel]").onclick = () => this.end("Cancelled.");
     find(".ms-timeline").onclick = ({ clientX }) => {
       this.jump(this.timeline.at(clientX)?.onset_s ?? this.timeline.time(clientX));
     };
-    addEventListener("pagehide", () => this.stop(""));
   }
 
-  start(file) {
-    this.stop("");
-    this.events.clear();
-    this.timeline.clear();
-    this.rows.replaceChildren();
-    this.downloads.replaceChildren();
-    this.status.textContent = "";
+  start() {
+    this.state = "running";
+    this.step("Uploading", 0);
+    this.socket = connect("analyse", {
+      message: (message) => this.receive(message),
+      closed: (why) => this.state !== "ended" && this.end(why),
+    });
+  }
+
+  // Whatever there is goes with the connection.
+  end(why) {
+    this.state = "ended";
+    this.words = why === "Cancelled." ? "cancelled" : "no results";
+    this.socket?.close();
+    this.progress.hidden = true;
     this.video.hidden = true;
     this.video.removeAttribute("src");
-    this.result.hidden = true;
-    this.cancel.hidden = this.progress.hidden = false;
-    this.upload = file;
-    this.step("Uploading", 0);
-    const socket = connect("analyse", {
-      message: (message) => this.receive(message),
-      closed: (why) => this.socket === socket && this.stop(why),
-    });
-    this.socket = socket;
-  }
-
-  stop(why) {
-    const { socket } = this;
-    this.socket = null;
-    socket?.close();
-    this.progress.hidden = this.cancel.hidden = true;
-    this.file.value = "";
+    this.downloads.replaceChildren();
     this.say(why);
+    this.tab.next();
   }
 
   say(words) { this.note.hidden = !words; this.note.textContent = words; }
@@ -80,6 +151,11 @@ class Analyse {
     const bar = this.progress.querySelector("progress");
     if (share === null) bar.removeAttribute("value");
     else bar.value = share;
+    const percent = share ? ` ${Math.round(100 * share)} %` : "";
+    if (this.words !== words.toLowerCase() + percent) {
+      this.words = words.toLowerCase() + percent;
+      this.tab.refresh();
+    }
   }
 
   async receive(message) {
@@ -95,14 +171,14 @@ class Analyse {
 
   offer() {
     this.say("");
-    const { name, size } = this.upload;
-    const threshold = this.chosen ? Number(this.threshold.value) : null;
-    this.socket.sendJson({ type: "upload", name, size, threshold });
+    const { name, size } = this.upload, { threshold } = this.tab;
+    if (this.upload === SAMPLE) this.socket.sendJson({ type: "sample", threshold });
+    else this.socket.sendJson({ type: "upload", name, size, threshold });
   }
 
   async piece({ from, upto, share }) {
     this.step("Uploading", share);
-    this.socket?.send(await this.upload.slice(from, upto).arrayBuffer());
+    this.socket.send(await this.upload.slice(from, upto).arrayBuffer());
   }
 
   begin(spec) {
@@ -151,9 +227,11 @@ class Analyse {
 
   done(files) {
     const stem = this.upload.name.replace(/\.[^.]*$/, "");
-    this.progress.hidden = this.cancel.hidden = true;
+    this.state = "done";
+    this.progress.hidden = true;
     this.table();
     if (!this.rows.children.length) this.status.textContent = "No micro-expression found";
+    this.words = this.status.textContent;
     this.video.hidden = !files["overlay.mp4"];
     if (files["overlay.mp4"]) this.video.src = address(files["overlay.mp4"]);
     for (const [name, url] of Object.entries(files)) {
@@ -163,6 +241,7 @@ class Analyse {
       link.textContent = WORDS[name] ?? name;
       this.downloads.append(link);
     }
+    this.tab.next();
   }
 
   jump(seconds) {

@@ -1,4 +1,4 @@
-"""Analyse: an uploaded video through the same pipeline; its results are files.
+"""Analyse: an uploaded video, or a sample, through the same pipeline; its results are files.
 
 The upload comes in pieces over the page's websocket, each asked for (`more`), so that its size is
 bounded before it is sent and everything ends with the page. It is opened as every file is (demuxer
@@ -24,6 +24,7 @@ from microspot.realtime.errors import DataError, UsageError
 from microspot.realtime.records import Frame, SourceRecord, SourceWarning, View, WarningKind
 from microspot.realtime.sinks.base import Sink, reason
 from microspot.realtime.sinks.open import open_sink
+from microspot.realtime.sources.open import Source, open_source
 from microspot.realtime.sources.options import SourceOptions
 from microspot.realtime.sources.video_file import VideoFile
 
@@ -36,6 +37,7 @@ from .wire import face_overlay, number
 
 FILES = ("overlay.mp4", "events.csv", "events.jsonl", "events.eaf", "report.html")
 UPLOAD = "upload"
+SAMPLE = "sample:synthetic:7"  # for whoever has no video at hand; what moves is known to be there
 NAME_LENGTH = 80
 
 
@@ -90,7 +92,7 @@ class Upload(VideoFile):
 
 
 class AnalyseSession(PageSession):
-    """One page that uploads one video."""
+    """One video that a page uploads, or the sample."""
 
     def __init__(
         self,
@@ -104,9 +106,9 @@ class AnalyseSession(PageSession):
         self._setup = setup
         self._admission = admission
         self._results = results
-        self._complete = asyncio.Event()  # set when the whole upload is here
+        self._complete = asyncio.Event()  # set when the whole upload is here, or none is needed
         self._folder: Path | None = None  # None until admitted
-        self._name = ""
+        self._name = ""  # "" until the page has chosen
         self._size = 0  # bytes of the upload; 0 until it is announced
         self._received = 0  # bytes of it
         self._duration_s = 0.0
@@ -157,7 +159,11 @@ class AnalyseSession(PageSession):
         self._failed |= message["type"] == "error"
         self.send(message)
 
-    def _open(self, upload: Path) -> Upload:
+    def _open(self, upload: Path) -> Source:
+        if not self._size:
+            sample = open_source(SAMPLE)
+            self._duration_s = SourceOptions().synthetic_s
+            return sample
         options = SourceOptions(
             max_pixels=self.limits.upload_pixels, max_seconds=self.limits.upload_seconds
         )
@@ -182,24 +188,31 @@ class AnalyseSession(PageSession):
         }
 
     async def receive_text(self, message: dict[str, Any]) -> None:
-        """Take `upload`: name, size in bytes, and the threshold if not the weights' own."""
-        if message["type"] != "upload":
+        """Take `upload` (name, size in bytes) or `sample`, and a threshold if not the weights'."""
+        if message["type"] not in ("upload", "sample"):
             return await super().receive_text(message)
-        if self._folder is None or self._size:
+        if self._folder is None or self._name:
             raise UsageError("one video at a time: choose it again")
+        self._take_threshold(message)
+        if message["type"] == "sample":
+            self._name = SAMPLE
+            self._complete.set()
+            return None
         size = int(number(message, "size", 0, float(1 << 53)))
         if not size:
             raise UsageError("the file is empty: choose a video")
         if size > self.limits.upload_bytes:
             most = megabytes(self.limits.upload_bytes)
             raise UsageError(f"the file has {megabytes(size)}: at most {most}; cut it")
+        self._name = _shown_name(message.get("name"))
+        self._size = size
+        return self._ask_for_more()
+
+    def _take_threshold(self, message: dict[str, Any]) -> None:
         if message.get("threshold") is not None:
             threshold = number(message, "threshold", 0, 1)
             settings = self._setup.settings.model_copy(update={"threshold": threshold})
             self._setup = replace(self._setup, settings=settings)
-        self._name = _shown_name(message.get("name"))
-        self._size = size
-        return self._ask_for_more()
 
     async def receive_bytes(self, data: bytes) -> None:
         """Take the next piece of the upload."""

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.clips import write_clip
+from tests.demo.conftest import SLOW_MS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes
 BEFORE_S = 0.5  # a jump shows a little of what comes before
@@ -49,6 +50,18 @@ REWOUND = """new Promise((done) => {
   video.currentTime = 0;
 })"""
 
+# How many tabs are ready for files that are dragged over the page; they are dropped then.
+DROP = """(names) => {
+  const data = new DataTransfer();
+  names.forEach((name) => data.items.add(new File([new Uint8Array([0])], name)));
+  const send = (kind) => document.dispatchEvent(
+    new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+  send("dragover");
+  const ready = document.querySelectorAll("[data-drop]").length;
+  send("drop");
+  return ready;
+}"""
+
 
 @pytest.fixture(scope="module")
 def browser(launch):
@@ -79,7 +92,10 @@ def test_a_click_on_the_table_or_the_timeline_goes_to_the_event(
     page.wait_for_function("document.querySelector('.ms-video').readyState >= 2")
     onset = float(page.locator(".ms-table tbody td").nth(1).inner_text().split()[0])
     assert onset > 2 * BEFORE_S  # to go there is to move
-    on_event = {"x": page.evaluate(f"window.microspot.analyse.x({onset} * 1e9)") + 2, "y": 150}
+    on_event = {
+        "x": page.evaluate(f"window.microspot.analyse.timeline.x({onset} * 1e9)") + 2,
+        "y": 150,
+    }
     timeline = page.locator("[role=tabpanel]:visible .ms-timeline")
     for place, where in ((page.locator(".ms-table button").first, None), (timeline, on_event)):
         page.evaluate(REWOUND)
@@ -88,12 +104,55 @@ def test_a_click_on_the_table_or_the_timeline_goes_to_the_event(
         assert page.evaluate("window.went") == pytest.approx(onset - BEFORE_S, abs=ROUNDED_S)
 
 
+def test_a_sample_is_there_for_whoever_has_no_video(url, browser, open_page):
+    page = open_page(browser, url, "Analyse")
+    assert page.locator(".ms-analysis").count() == 0
+    page.get_by_role("button", name="Try a sample").click()
+    page.wait_for_selector(".ms-downloads a")
+    assert page.locator(".ms-table tbody tr").count() > 5
+    assert page.locator(".ms-videos").is_hidden()
+
+
+def test_several_videos_are_analysed_one_after_the_other_and_each_can_be_shown(
+    url, browser, open_page, film, tmp_path
+):
+    images = film("sample:synthetic:7", 4)
+    clips = [write_clip(tmp_path / f"{name}.mp4", images) for name in ("first", "second")]
+    page = open_page(browser, url, "Analyse")
+    page.set_input_files("input[type=file]", [str(clip) for clip in clips])
+    videos = page.locator(".ms-videos button")
+    page.wait_for_function(
+        "document.querySelectorAll('.ms-downloads a').length === 10", timeout=SLOW_MS
+    )
+    assert [name.partition(":")[0] for name in videos.all_inner_texts()] == [
+        "first.mp4",
+        "second.mp4",
+    ]
+    assert all("micro-expression" in words for words in videos.all_inner_texts())
+    downloads = page.locator(".ms-analysis:visible .ms-downloads a").first
+    assert downloads.get_attribute("download").startswith("first-")
+    videos.nth(1).click()
+    assert downloads.get_attribute("download").startswith("second-")
+
+
+def test_files_are_taken_wherever_they_are_dropped(url, browser, open_page):
+    page = open_page(browser, url, "Analyse")
+    assert page.evaluate(DROP, ["no.mp4", "neither.mp4"]) == 1
+    for name in ("no.mp4", "neither.mp4"):
+        page.get_by_role("button", name=f"{name}: no results").wait_for()
+    assert page.locator(".ms-note:not([hidden])").count() == 2
+    assert page.locator("[data-drop]").count() == 0
+    page.get_by_role("tab", name="Live").click()
+    assert page.evaluate(DROP, ["elsewhere.mp4"]) == 0
+    assert page.locator(".ms-videos button").count() == 2
+
+
 def test_what_is_no_video_is_said_on_the_page(url, browser, open_page, tmp_path):
     page = open_page(browser, url, "Analyse")
     for name, data in (("holiday.mp4", b"#EXTM3U\nfile:///etc/passwd\n"), ("empty.mp4", b"")):
         (tmp_path / name).write_bytes(data)
         page.set_input_files("input[type=file]", str(tmp_path / name))
-        note = page.locator("[role=tabpanel]:visible [role=alert]")
+        note = page.locator("[role=tabpanel]:visible .ms-analysis:visible [role=alert]")
         note.wait_for()
         assert note.inner_text().startswith(("holiday.mp4: not a video", "the file is empty"))
 
@@ -147,6 +206,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(url, browser, open
         )
     assert {"start", "camera", "mirror", "arrows", "threshold"} <= reached
     page.get_by_role("tab", name="Analyse").click()
+    page.get_by_role("button", name="Try a sample").click()
     assert (
         page.locator(".ms-table th[scope=col]").count() == page.locator(".ms-table th").count() == 6
     )

@@ -99,6 +99,22 @@ def test_the_results_are_those_of_the_file_and_go_with_the_page(clip, folders):
         assert ask(port, path)[0] == 404
 
 
+def test_the_sample_needs_no_upload_and_has_results(folders):
+    with serving(load_engines) as port:
+        with connect_page(port, "analyse") as page:
+            until(page, "ready")
+            send_json(page, type="sample", threshold=0.95)
+            done, before = until(page, "done")
+            start = next(m for m in before if m["type"] == "start")
+            assert start["t_crn"] == 0.95
+            assert any(m["type"] == "event" and m["status"] == "final" for m in before)
+            assert [m for m in before if m["type"] == "frame"][-1]["share"] > 0.9
+            assert ask(port, f"/demo/{done['files']['overlay.mp4']}")[0] == 200
+            send_json(page, type="sample")
+            assert "one video at a time" in until(page, "error")[0]["message"]
+        wait_for(lambda: not folders())
+
+
 REFUSED = [
     (PLAYLIST, "holiday.mp4", "not a video that can be read"),
     (b"hello, I am a text", "film.mp4", "not a video that can be read"),
