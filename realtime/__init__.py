@@ -38,6 +38,7 @@ The modules:
     sinks/      JSON lines, CSV, ELAN, HTML, video, window, live table, LSL
     processes/  many cameras over several processes
     analyze/    recordings one after the other, a folder of results for each
+    datasets/   licensed data sets through the same path as analyze, and scored
     bench/      time per stage beside its yardsticks
     commands/   the command line `microspot`
     sample/     the sample clip

@@ -106,11 +106,21 @@ def _recognition(
     wanted: list[Interval], found: list[Interval], iou: float, labels: Sequence[str]
 ) -> dict[str, Any]:
     """Figures of recognition; truth with a label that is not among `labels` is left out."""
+    named, left_out = known_labels(wanted, labels)
+    return recognition_report(named, found, iou) | left_out
+
+
+def known_labels(
+    wanted: Sequence[Interval], labels: Sequence[str]
+) -> tuple[list[Interval], dict[str, Any]]:
+    """The rows without the labels that are not among `labels`, and how often that is so.
+
+    `labels_left_out` counts them by name, `unlabelled` the rows that had none.
+    """
     unknown = Counter(row.label for row in wanted if row.label and row.label not in labels)
     named = [replace(row, label=None) if row.label in unknown else row for row in wanted]
     unlabelled = sum(row.label is None for row in wanted)
-    left_out = {"labels_left_out": dict(unknown), "unlabelled": unlabelled}
-    return recognition_report(named, found, iou) | left_out
+    return named, {"labels_left_out": dict(unknown), "unlabelled": unlabelled}
 
 
 @dataclass(eq=False)
@@ -159,7 +169,7 @@ class _Pooled:
         return figures | {
             "decision_delay_s": self.decision_delay_s(),
             "decision_delay": delay_report(self.delays_s),
-            "no_evidence": _time_without_evidence(self.outages),
+            "no_evidence": time_without_evidence(self.outages),
         }
 
     def decision_delay_s(self) -> float | None:
@@ -189,7 +199,7 @@ def observe(source: Source, engines: EngineSet, settings: Settings) -> Observed:
     return observed
 
 
-def _time_without_evidence(outages: Sequence[Gap]) -> dict[str, float]:
+def time_without_evidence(outages: Sequence[Gap]) -> dict[str, float]:
     """For how long faces were not used: micro-expressions in these times cannot be found."""
     total_ns = sum(gap.stop_ns - gap.start_ns for gap in outages)
     return {"outages": len(outages), "seconds": round(total_ns / 1e9, 3)}

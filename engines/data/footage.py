@@ -22,6 +22,7 @@ from ..errors import DataError
 from .decoding import VideoTrack, open_video
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".mpg", ".webm")  # what a folder is searched for
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")  # of folders of frames
 MAX_PIXELS = 8192 * 4320  # of a frame: one 8K frame
 MAX_SECONDS = 600.0  # of video read at once
 MAX_FRAME_BYTES = 1 << 30  # of frames kept in memory at once

@@ -39,7 +39,8 @@ SUMMARY = "analysis.json"
 SCORES = "scores.npz"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
-DOCUMENTS = ("events.jsonl", "events.csv", "events.eaf", "events.boris", REPORT)
+EVENTS = "events.jsonl"
+DOCUMENTS = (EVENTS, "events.csv", "events.eaf", "events.boris", REPORT)
 PART = ".part"  # ends the name of a folder that is not whole
 
 

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
@@ -84,27 +84,32 @@ def analyze(
         Job(video, out, options.settings, options.fps, options.overlay, options.arrows)
         for video in find_videos(uris)
     ]
-    with ExitStack() as stack:
-        _hold(out, stack)
-        return _analyze_all(jobs, out, load, options.workers, progress, say)
+    with held(out):
+        return analyze_jobs(jobs, out, load, options.workers, progress, say)
 
 
-def _hold(out: Path, stack: ExitStack) -> None:
-    """Make the folder, and lock it for as long as `stack` is open: no other run may write there."""
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Make a folder of results, and lock it until the block ends: no other run may write there.
+
+    Raises DataError where it cannot be made, and where another run writes there.
+    """
     new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot write {out}: {reason(error)}") from error
-    try:
-        stack.callback(os.close, hold(out, new=new))
-    except OSError as error:
-        if error.errno in LOCKED:
-            raise DataError(f"cannot write {out}: another run does") from error
-        # a file system without locks
+    with ExitStack() as stack:
+        try:
+            stack.callback(os.close, hold(out, new=new))
+        except OSError as error:
+            if error.errno in LOCKED:
+                raise DataError(f"cannot write {out}: another run does") from error
+            # a file system without locks
+        yield
 
 
-def _analyze_all(
+def analyze_jobs(
     jobs: Sequence[Job],
     out: Path,
     load: LoadEngines,
@@ -112,6 +117,7 @@ def _analyze_all(
     progress: Progress,
     say: Say,
 ) -> Results:
+    """`analyze` of videos that are known, in a folder that is `held`."""
     with load() as engines:
         earlier = {job: earlier_analysis(job, engines) for job in jobs}
     found = {job: analysis for job, analysis in earlier.items() if analysis is not None}

@@ -40,7 +40,7 @@ def find_videos(uris: Sequence[str]) -> list[Video]:
     names: set[str] = set()
     videos = []
     for uri in dict.fromkeys(found):
-        name = _free(_folder_name(uri), names)
+        name = free_name(_folder_name(uri), names)
         names.add(name.casefold())  # some file systems do not tell cases apart
         videos.append(Video(uri, name, Path(uri).absolute().parent.name if _on_disk(uri) else ""))
     return videos
@@ -83,13 +83,17 @@ def _on_disk(uri: str) -> bool:
 
 
 def _folder_name(uri: str) -> str:
-    """What a file system takes as a name, on any system."""
-    name = Path(uri).name if _on_disk(uri) else uri
+    """What the folder of a video's results is called."""
+    return safe_name(Path(uri).name if _on_disk(uri) else uri)
+
+
+def safe_name(name: str) -> str:
+    """The name with what some file system does not take as a folder's replaced by "_"."""
     kept = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name).strip(". ")
     return kept or "video"
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
     """The name, with a number behind it where it is taken."""
     number = 2
     free = name

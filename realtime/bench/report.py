@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import sys
 from typing import Any
 
 from microspot.engines.alignment.aligner import MediaPipeAligner
+from microspot.engines.commands.version import package_versions
 from microspot.engines.evaluation.crop_jitter import measure
 from microspot.engines.evaluation.roofline import Peak, measure_peak
 from microspot.engines.loading import load_engines
@@ -122,15 +122,5 @@ def machine(engines: EngineSet, peak: Peak) -> dict[str, Any]:
         "precision": engines.precision,
         "engines": engines.name,
         "weights": engines.digest[:12],
-        "versions": _versions(),
+        "versions": package_versions(PACKAGES),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # a checkout that is not installed, or an extra left out
-    return found

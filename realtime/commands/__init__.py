@@ -3,5 +3,7 @@
 app          the commands
 options      options that several have
 analyze      `microspot analyze`
+evaluate     `microspot evaluate`
+reports      what is printed: measures, cameras, progress
 watch_steps  what `microspot watch` does, step by step
 """

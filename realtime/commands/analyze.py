@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,9 @@ from .options import (
     NoLabels,
     Subject,
     Threshold,
+    Workers,
 )
+from .reports import progress_bar, say
 
 
 def analyze(
@@ -45,9 +46,7 @@ def analyze(
     alarms_per_min: AlarmsPerMin = None,
     config: Config = None,
     fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="processes; default: one for each core")
-    ] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Analyse recordings: events, scores and a report for each, and a page over all of them.
@@ -55,8 +54,6 @@ def analyze(
     Goes on where an earlier run ended. With --json a line for each video goes to stdout.
     """
     from dataclasses import asdict
-
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from microspot.engines.loading import load_engines, wanted_labels
 
@@ -72,20 +69,11 @@ def analyze(
     )
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     options = AnalyzeOptions(settings, fps, overlay, arrows, workers)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("analysing", total=None)
-        results = run(
-            videos,
-            out,
-            load,
-            options,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-            say=lambda line: typer.echo(f"microspot: {line}", err=True),
-        )
+    with progress_bar() as progress:
+        results = run(videos, out, load, options, progress=progress, say=say)
     for analysis in results.analyses:
         for warning in analysis.warnings:
-            typer.echo(f"microspot: {warning}", err=True)
+            say(warning)
         if as_json:
             typer.echo(json.dumps(asdict(analysis)))
     if not as_json:

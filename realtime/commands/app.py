@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 
 from microspot.engines.commands.entry_point import run_command, version_option
-from microspot.engines.evaluation.metrics import HIT_IOU
 from microspot.engines.text.redaction import redact_uri
 
 from ..errors import UsageError
 from .analyze import analyze
+from .evaluate import evaluate
 from .options import (
     AlarmsPerMin,
     Backend,
@@ -168,69 +168,7 @@ def watch(
 
 
 app.command()(analyze)
-
-
-@app.command()
-def evaluate(
-    sources: Sources,
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            help="table of true intervals (subject,video,onset,apex,offset,type,label), or a file "
-            "of ELAN, BORIS, Observer XT, Datavyu or Praat"
-        ),
-    ] = None,
-    engines: Engines = None,
-    backend: Backend = "auto",
-    labels: Labels = "3",
-    no_labels: NoLabels = False,
-    threshold: Threshold = None,
-    alarms_per_min: AlarmsPerMin = None,
-    config: Config = None,
-    rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
-    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = HIT_IOU,
-    fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
-    file_numbers: Annotated[
-        bool,
-        typer.Option(
-            "--file-numbers",
-            help="the truth uses the numbers in the names of images, not places counted from 0",
-        ),
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Run the live pipeline over annotated video and score its events.
-
-    sample:synthetic knows its truth; other sources need --truth.
-    """
-    from microspot.engines.evaluation.metrics.printing import rounded
-    from microspot.engines.loading import load_engines, wanted_labels
-
-    from ..config import Settings
-    from ..evaluate import evaluate as run
-
-    settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
-    with load_engines(engines, backend, wanted_labels(labels, no_labels)) as loaded:
-        report = run(
-            sources,
-            loaded,
-            settings,
-            truth=truth,
-            rule=rule,
-            iou=iou,
-            fps=fps,
-            file_numbers=file_numbers,
-        )
-    print_report(report if as_json else rounded(report), as_json)
-    if report.get("labels_left_out") and loaded.recognizer_spec:
-        unknown = ", ".join(repr(label) for label in report["labels_left_out"])
-        known = ", ".join(loaded.recognizer_spec.labels)
-        other = 5 if len(loaded.recognizer_spec.labels) == 3 else 3
-        typer.echo(
-            f"microspot: truth labels {unknown} are not among those of this engine ({known}): "
-            f"they count for spotting alone; map them to these, or try --labels {other}",
-            err=True,
-        )
+app.command()(evaluate)
 
 
 @app.command()

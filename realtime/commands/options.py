@@ -9,14 +9,13 @@ import typer
 
 from microspot.engines.running_neutral import RATES
 
-Sources = Annotated[
-    list[str],
-    typer.Argument(
-        help="0 | /dev/video0 | camera:NAME | rtsp://… | http(s)://… | env:NAME | clip.mp4 | "
-        "frames/ | sample[:synthetic[:SEED]]; a number is a camera unless a file or folder here "
-        "is called so"
-    ),
-]
+SOURCES = typer.Argument(
+    help="0 | /dev/video0 | camera:NAME | rtsp://… | http(s)://… | env:NAME | clip.mp4 | "
+    "frames/ | sample[:synthetic[:SEED]]; a number is a camera unless a file or folder here "
+    "is called so"
+)
+Sources = Annotated[list[str], SOURCES]
+AnySources = Annotated[list[str] | None, SOURCES]
 Engines = Annotated[str | None, typer.Option(help="folder of weights, or 'baseline'")]
 Backend = Annotated[str, typer.Option(help="auto | onnx | tensorrt | rtx | torch")]
 Labels = Annotated[
@@ -45,5 +44,8 @@ ProcessCount = Annotated[
         min=1,
         help="processes that share the cameras; default: by the number of cameras and cores",
     ),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=256, help="processes; default: one for each core")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout")]

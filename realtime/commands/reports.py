@@ -1,9 +1,11 @@
-"""Reports on standard output: of measures, and of cameras."""
+"""Reports on standard output, of measures and of cameras; progress on standard error."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -64,3 +66,21 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
         # As Text: brackets in the name of a file are no markup.
         table.add_row(Text(name), Text(str(value)))
     Console().print(table)
+
+
+def say(line: str) -> None:
+    """A line for people on standard error."""
+    typer.echo(f"microspot: {line}", err=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float, float], None]]:
+    """A bar on standard error, where that is a terminal; told seconds of video done and in all."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("analysing", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -7,7 +7,7 @@ nearest in time.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +61,7 @@ def counted_from_0(source: Source, rows: list[Interval], file_numbers: bool) -> 
     """
     if not file_numbers:
         return rows
-    places = _file_numbers(source)
+    places = numbers_of_files(source)
     if not places:
         raise UsageError(
             f"{source.name}: --file-numbers needs a folder of images whose names end in different "
@@ -74,10 +74,10 @@ def counted_from_0(source: Source, rows: list[Interval], file_numbers: bool) -> 
                     f"{source.name}: the truth names frame {number}, but no image has that "
                     f"number: they go from {min(places)} to {max(places)}"
                 )
-    return [_renumbered(row, places) for row in rows]
+    return [renumbered(row, places) for row in rows]
 
 
-def _renumbered(row: Interval, places: dict[int, int]) -> Interval:
+def renumbered(row: Interval, places: Mapping[int, int]) -> Interval:
     """A row whose frames are numbers of files, with the places of these files instead."""
     return replace(
         row,
@@ -87,7 +87,7 @@ def _renumbered(row: Interval, places: dict[int, int]) -> Interval:
     )
 
 
-def _file_numbers(source: Source) -> dict[int, int]:
+def numbers_of_files(source: Source) -> dict[int, int]:
     """Places of a folder's images by the numbers in which their names end.
 
     Empty unless every image has a number of its own.
@@ -112,7 +112,7 @@ def within(source: Source, rows: list[Interval], frames: int) -> list[Interval]:
         return rows
     first = min(row.onset for row in outside)
     last = max(row.offset for row in outside)
-    places = _file_numbers(source)
+    places = numbers_of_files(source)
     advice = "the first frame is 0"
     if places and all(row.onset in places and row.offset in places for row in rows):
         advice = (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
 from ..tables import escaped
 from .result import Annotations
-from .table import REQUIRED
+from .table import REQUIRED, Interval
 
 COLUMNS = (*REQUIRED, "score", "fps", "units")
 
@@ -63,16 +64,20 @@ def _place(note: dict[str, Any]) -> str:
     return f"{place}: {change}: {note['reason']}"
 
 
+def table_rows(intervals: Iterable[Interval]) -> Iterator[list[str]]:
+    """The cells of a table of our own format, its header first."""
+    yield list(COLUMNS)
+    for row in intervals:
+        units = None if row.units is None else "+".join(name for name, _ in row.units)
+        cells = [row.subject, row.video, row.onset, row.apex, row.offset, row.type]
+        cells += [row.label, row.score, row.fps, "none" if units == "" else units]
+        yield ["" if cell is None else escaped(str(cell)) for cell in cells]
+
+
 def write_table(found: Annotations, path: Path) -> None:
     """The intervals as a table of our own format. Raises DataError where it cannot be written."""
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for row in found.intervals:
-                units = None if row.units is None else "+".join(name for name, _ in row.units)
-                cells = [row.subject, row.video, row.onset, row.apex, row.offset, row.type]
-                cells += [row.label, None, row.fps, "none" if units == "" else units]
-                writer.writerow(["" if cell is None else escaped(str(cell)) for cell in cells])
+            csv.writer(file, lineterminator="\n").writerows(table_rows(found.intervals))
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from error

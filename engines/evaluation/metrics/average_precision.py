@@ -7,6 +7,7 @@ Precision at a recall is the best one at this recall or a higher one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from .comparison import Comparison
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 
-def average_precision(compared: Comparison) -> dict[str, Any] | None:
+def average_precision(compared: Comparison, emits: Sequence[str] = TYPES) -> dict[str, Any] | None:
     """For micro and macro: the figure at each of IOUS, and their mean.
 
-    Null where some spotted interval has no score, or none is there; a type without truth is null.
-    It knows only what the table holds: with a threshold of the spotter behind it, the figure is of
-    the part of the curve above that threshold.
+    Null where some spotted interval has no score, or none is there; a type is null without truth,
+    and where the spotter does not emit it. It knows only what the table holds: with a threshold of
+    the spotter behind it, the figure is of the part of the curve above that threshold.
     """
     score = compared.spotted.score
     if not len(score) or np.isnan(score).any():
@@ -36,7 +37,7 @@ def average_precision(compared: Comparison) -> dict[str, Any] | None:
         truths = int((kind_of_truth == place).sum())
         own = kind_of_found == place
         at = {iou: _area(score[own], hit[own], truths) for iou, hit in hits.items()}
-        if not truths:
+        if not truths or kind not in emits:
             report[kind] = None
             continue
         figures: dict[str, Any] = {str(iou): figure for iou, figure in at.items()}

@@ -49,7 +49,7 @@ def score_tables(
     report: dict[str, Any] = {"rule": rule, "iou": iou}
     report["protocol"] = _protocol(compared, rule, iou, minutes, resamples)
     report |= spotting(compared, rule, iou, minutes, emits, resamples)
-    report["average_precision"] = average_precision(compared)
+    report["average_precision"] = average_precision(compared, emits)
     report["decision_delay_s"] = None  # a table does not know it
     told = recognition(compared, iou, resamples)
     report |= {name: told.get(name) for name in KEYS}

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microspot.engines.clips import SECOND_NS
+from microspot.engines.data.footage import IMAGES
 
 from ...errors import SourceError, UsageError
 from ...records import Pixels, SourceRecord, SourceWarning, WarningKind
 from ..options import FPS, SourceOptions
 from ..recorded import DecodedFrame, RecordedSource
 from .image_headers import image_size, why_refused
-from .image_series import IMAGES, frames_of
+from .image_series import frames_of
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras use of 16
 DEPTH_SAMPLES = 8  # images, evenly over the folder, that show how many bits are used

@@ -11,9 +11,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from microspot.engines.data.footage import IMAGES
+
 from ...errors import SourceError
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 DIGITS = re.compile(r"(\d+)")
 
 # What the names of one series have in common: the stem with # for numbers, and the suffix.

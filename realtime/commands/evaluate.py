@@ -1,0 +1,161 @@
+"""Command `microspot evaluate`: annotated video, or a whole data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from microspot.engines.evaluation.metrics import HIT_IOU
+
+from ..errors import UsageError
+from .options import (
+    AlarmsPerMin,
+    AnySources,
+    Backend,
+    Config,
+    Engines,
+    Json,
+    Labels,
+    NoLabels,
+    Threshold,
+    Workers,
+)
+from .reports import print_report, progress_bar, say
+
+
+def evaluate(
+    sources: AnySources = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="table of true intervals (subject,video,onset,apex,offset,type,label), or a file "
+            "of ELAN, BORIS, Observer XT, Datavyu or Praat"
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="folder of a data set, or its table; with --dataset")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="casme-ii, cas-me-2, samm-lv, …: a wrong one lists all")
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="folder of the data set's recordings; default: --data")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of the data set's results, where a killed run goes on"),
+    ] = None,
+    workers: Workers = None,
+    engines: Engines = None,
+    backend: Backend = "auto",
+    labels: Labels = "3",
+    no_labels: NoLabels = False,
+    threshold: Threshold = None,
+    alarms_per_min: AlarmsPerMin = None,
+    config: Config = None,
+    rule: Annotated[str, typer.Option(help="matching rule")] = "one_to_one",
+    iou: Annotated[float, typer.Option(help="least IoU of a hit")] = HIT_IOU,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="rate of folders of images (30, or what is known of the data set)"),
+    ] = None,
+    file_numbers: Annotated[
+        bool,
+        typer.Option(
+            "--file-numbers",
+            help="the truth uses the numbers in the names of images, not places counted from 0",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the live pipeline over annotated video and score its events.
+
+    sample:synthetic knows its truth; other sources need --truth. With --data and --dataset it is a
+    whole data set, read as its authors left it.
+    """
+    from microspot.engines.loading import load_engines, wanted_labels
+
+    from ..config import Settings
+
+    settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
+    load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
+    scored = {"rule": rule, "iou": iou, "fps": fps}
+    if data is None and dataset is None:
+        _check_alone(sources, {"--videos": videos, "--out": out, "--workers": workers})
+        scored |= {"truth": truth, "file_numbers": file_numbers}
+        _evaluate_sources(list(sources or []), load, settings, scored, as_json)
+        return
+    if data is None or dataset is None:
+        raise UsageError("--data and --dataset go together: the folder, and which data set it is")
+    if sources or truth or file_numbers:
+        raise UsageError("--data brings its own videos and truth: leave sources and --truth out")
+    scored |= {"videos": videos, "workers": workers}
+    _evaluate_dataset(dataset, data, out, load, settings, scored, as_json)
+
+
+def _check_alone(sources: list[str] | None, options: dict[str, Any]) -> None:
+    """Raise UsageError without sources, and for options of data sets beside them."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} is of a data set: give --data and --dataset too")
+    if not sources:
+        raise UsageError("nothing to evaluate: give a source, or --data and --dataset")
+
+
+def _evaluate_sources(
+    sources: list[str], load: Any, settings: Any, scored: dict[str, Any], as_json: bool
+) -> None:
+    from ..evaluate import evaluate as run
+
+    with load() as loaded:
+        report = run(sources, loaded, settings, **scored)
+        known = loaded.recognizer_spec.labels if loaded.recognizer_spec else ()
+    _print(report, known, as_json)
+
+
+def _evaluate_dataset(
+    name: str,
+    data: Path,
+    out: Path | None,
+    load: Any,
+    settings: Any,
+    scored: dict[str, Any],
+    as_json: bool,
+) -> None:
+    from ..datasets.run import DatasetOptions, evaluate_dataset
+
+    options = DatasetOptions(settings, **scored)
+    with _folder(out) as folder, progress_bar() as progress:
+        found = evaluate_dataset(name, data, folder, load, options, progress=progress, say=say)
+    _print(found.report, found.report["engines"]["labels"] or (), as_json)
+    raise typer.Exit(max((error.exit_code for error in found.errors), default=0))
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """The folder of the results; without one that was asked for, nothing is kept."""
+    if out is not None:
+        yield out
+        return
+    with TemporaryDirectory(prefix="microspot-") as kept_until_the_end:
+        yield Path(kept_until_the_end)
+
+
+def _print(report: dict[str, Any], known: Sequence[str], as_json: bool) -> None:
+    """Print a report; say which labels of the truth the engine does not know."""
+    from microspot.engines.evaluation.metrics.printing import rounded
+
+    print_report(report if as_json else rounded(report), as_json)
+    if report.get("labels_left_out") and known:
+        unknown = ", ".join(repr(label) for label in report["labels_left_out"])
+        other = 5 if len(known) == 3 else 3
+        say(
+            f"truth labels {unknown} are not among those of this engine ({', '.join(known)}): "
+            f"they count for spotting alone; map them to these, or try --labels {other}"
+        )

@@ -1,0 +1,7 @@
+"""Licensed data sets, run and scored: `microspot evaluate --data DIR --dataset NAME`.
+
+run     every recording through the live pipeline, as `analyze` runs it, and the figures of all
+stored  what `analyze` wrote of a recording, read back
+truth   rows of a data set's table in frames counted from 0
+report  the figures with their protocol, and the files of a result folder
+"""
