@@ -90,8 +90,9 @@ class Pipeline:
     faces; seconds: stream time after which every source ends. between_rounds: called before each
     round, at least every IDLE_S while a live source gives nothing. While `wants_frames` is set,
     every frame gives a FrameTime and every decided tick of a face TickScores, before the events
-    that they bring; what was decided before it was set is not told. Raises UsageError for sources
-    of equal names.
+    that they bring; what was decided before it was set is not told. kept_thresholds: T_CPN and
+    T_CRN below those of the run; TickScores then hold all windows that pass them. Raises UsageError
+    for sources of equal names.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Pipeline:
         self.meter = Meter()
         self.draw = draw
         self.wants_frames = False
+        self.kept_thresholds: tuple[float, float] | None = None
         self.between_rounds = nothing
         self._retuned: Settings | None = None
         self._engine = self.meter.wrap(engines.engine)
@@ -287,7 +289,10 @@ class Pipeline:
     def _session(self, run: SourceRun, crop: Crop) -> Session:
         """The session of a crop's face, made where the face is new."""
         if crop.face not in run.sessions:
-            run.sessions[crop.face] = Session(self.engines, crop.source, crop.face, self.settings)
+            new = Session(self.engines, crop.source, crop.face, self.settings)
+            if self.kept_thresholds is not None:
+                new.keep_windows(*self.kept_thresholds)
+            run.sessions[crop.face] = new
         session = run.sessions[crop.face]
         if not session.ticks:  # a new segment; a live source that reconnected has a new epoch
             session.epoch = run.feed.source.epoch

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from microspot.engines.intervals import Candidate
 from microspot.engines.units.findings import ActionUnit, Region
 from microspot.engines.units.labels import RuleLabel, label_of
 
@@ -325,13 +326,27 @@ class FrameTime:
         }
 
 
+@dataclass(frozen=True)
+class KeptTick:
+    """What thresholds that are chosen later need of a tick; it is in no JSON line.
+
+    tick: of its segment, counted from 0; frame: index of the captured frame that is nearest in
+    time; windows: those that end at it and pass lower thresholds, refined.
+    """
+
+    tick: int
+    frame: int
+    windows: tuple[Candidate, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class TickScores:
     """The scores of one face at one tick.
 
     at_ns: when the frame of the tick was taken, or the tick's own time between two frames;
     scores (M,): probabilities of the windows whose last tick it is, refined: the best refined score
-    of these, NaN where there is none; quality: of the face, 0 to 1.
+    of these, NaN where there is none; quality: of the face, 0 to 1; kept: what is kept of the tick
+    for thresholds that are chosen later, None where nothing is.
     """
 
     source: str
@@ -340,6 +355,7 @@ class TickScores:
     scores: NDArray[np.float32]
     refined: float
     quality: float
+    kept: KeptTick | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The `scores` record, which only sinks with `wants_frames` get; null where no score is."""

@@ -11,16 +11,18 @@ the steps of this session alone, the pipeline runs those of many sessions in sha
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microspot.engines.intervals import Candidate
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.text.redaction import printable
 
 from .config import Settings
 from .overlay.event_text import face_small
-from .records import Crop, Event, PersonalState, Pixels, TickScores, View
+from .records import Crop, Event, KeptTick, PersonalState, Pixels, TickScores, View
 from .spotting.batching import InferenceRequest, InferenceSteps, run_batched
 from .spotting.event_builder import EventBuilder
 from .spotting.gil_copy import concatenate
@@ -66,6 +68,7 @@ class Session:
         self._personal = PersonalThreshold(self.spec, self.settings.alarms_per_min)
         passing = self._personal.passing
         self._refinement = Refinement(passing, self._features, self.settings.refine)
+        self._kept: Refinement | None = None
         self._nms = StreamingNms(passing, self.settings.cluster_ticks)
         self._builder = EventBuilder(
             engines,
@@ -123,6 +126,16 @@ class Session:
         self._previous: Floats32 | None = None  # feature of the crop before
         self._last: Crop | None = None
         self._decided_ticks = 0  # ticks whose windows have been decided
+
+    def keep_windows(self, t_cpn: float, t_crn: float) -> None:
+        """Give with the scores of a tick all windows that pass these lower thresholds, refined.
+
+        Events do not depend on it.
+        """
+        lower = replace(
+            self.spec, t_cpn=min(t_cpn, self.spec.t_cpn), t_crn=min(t_crn, self.spec.t_crn)
+        )
+        self._kept = Refinement(lower, self._features, self.settings.refine)
 
     def retune(self, settings: Settings) -> None:
         """Take other thresholds, from the next tick on; the open segment goes on."""
@@ -204,6 +217,7 @@ class Session:
         """Refine the windows that pass T_CPN; let candidates compete, tick by tick."""
         self._nuisances.append(scores)
         candidates = yield from self._refinement.candidates(scores)
+        kept = {} if self._kept is None else (yield from self._kept.candidates(scores))
         events: list[Event] = []
         for column in range(scores.values.shape[1]):
             end = scores.first + column
@@ -212,7 +226,7 @@ class Session:
                 ending_here = self._personal.admit(ending_here, scores.values[:, column])
                 best = max((candidate.score for candidate in ending_here), default=np.nan)
                 self._history.append(np.append(scores.values[:, column], np.float32(best)))
-                self._keep_scores()
+                self._keep_scores(end, kept.get(end, []))
                 self._decided_ticks = end + 1
             events += yield from self._announce(self._nms.push(end, ending_here))
         return events
@@ -226,12 +240,17 @@ class Session:
             self._keep_for_view(event)
         return events
 
-    def _keep_scores(self) -> None:
+    def _keep_scores(self, tick: int, windows: list[Candidate]) -> None:
         """Keep the newest column of the history, with its time, for who takes it."""
         at_ns, quality = self._undecided.popleft()
         column = self._history[-1]
-        taken = TickScores(self.source, self.face, at_ns, column[:-1], float(column[-1]), quality)
-        self._scored.append(taken)
+        kept = None
+        if self._kept is not None:
+            kept = KeptTick(tick, self._builder.frame_at(tick), tuple(windows))
+        best = float(column[-1])
+        self._scored.append(
+            TickScores(self.source, self.face, at_ns, column[:-1], best, quality, kept)
+        )
 
     def take_scores(self) -> list[TickScores]:
         """The scores of the ticks decided since the last call, at most `ring_ticks`, in order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,22 +92,44 @@ def clip_features(
     return np.asarray(ticks.T, np.float32)
 
 
+class Counts(NamedTuple):
+    """What a clip has at some thresholds: MEs found, intervals spotted, MEs there, ticks."""
+
+    hits: int
+    spotted: int
+    truths: int
+    ticks: int
+
+
+Count = Callable[[Scored, SpotterSpec], Counts]
+
+
+def counts_at(clip: Scored, spec: SpotterSpec) -> Counts:
+    """The counts of one clip at the thresholds of `spec`."""
+    truth = (clip.start, clip.stop)
+    spotted = spotted_at(clip, spec)
+    kept = spotted[judged(spotted, truth, clip.doubtful)]
+    hits = len(one_to_one(overlaps(kept, truth), HIT_IOU))
+    return Counts(hits, len(kept), len(clip.start), clip.scores.shape[1])
+
+
 def best_thresholds(
     scored: Sequence[Scored],
     spec: SpotterSpec,
     limits: AlarmLimits | None = None,
     allowed: Callable[[Sequence[SpotterSpec]], Sequence[SpotterSpec]] = lambda trials: trials,
+    count: Count = counts_at,
 ) -> dict[str, Any]:
     """The report of the best thresholds: t_cpn, t_crn and what `report_at` gives for them.
 
     Best is the best F1, or with `limits` the most recall within them. Ties go to fewer false
     alarms; where nothing keeps the limits, the fewest false alarms win. `allowed` says which of the
-    trials may be taken at all; where it allows none, the strictest is.
+    trials may be taken at all; where it allows none, the strictest is. count: as of `report_at`.
     """
     trials = [
         replace(spec, t_cpn=t_cpn, t_crn=t_crn) for t_cpn in T_CPN_GRID for t_crn in T_CRN_GRID
     ]
-    found = [report_at(scored, trial) for trial in allowed(trials) or trials[-1:]]
+    found = [report_at(scored, trial, count) for trial in allowed(trials) or trials[-1:]]
     if limits is None:
         return max(found, key=lambda report: (report["f1"], -report["false_alarms_per_min"]))
     quiet = [
@@ -158,36 +180,33 @@ def judged(found: Intervals, micros: Spans, doubtful: Spans) -> NDArray[np.int64
     return np.array([i for i in range(len(found)) if i in hits or not fits[i]], np.int64)
 
 
-def report_at(scored: Sequence[Scored], spec: SpotterSpec) -> dict[str, Any]:
+def report_at(
+    scored: Sequence[Scored], spec: SpotterSpec, count: Count = counts_at
+) -> dict[str, Any]:
     """The figures of all clips together at the thresholds of `spec`.
 
     Keys: t_cpn, t_crn, f1, precision, recall, false_alarms_per_min, false_alarms_high (the upper
-    end of its exact 95 % interval), truths, minutes, clips.
+    end of its exact 95 % interval), truths, minutes, clips. count: `counts_at`, or what remembers
+    its answers where clips are counted more than once. Clips without a tick have no false alarms.
     """
-    hits = 0
-    spotted = 0
-    truths = 0
-    ticks = 0
-    for clip in scored:
-        truth = (clip.start, clip.stop)
-        spotted_here = spotted_at(clip, spec)
-        kept = spotted_here[judged(spotted_here, truth, clip.doubtful)]
-        hits += len(one_to_one(overlaps(kept, truth), HIT_IOU))
-        spotted += len(kept)
-        truths += len(clip.start)
-        ticks += clip.scores.shape[1]
+    counts = [count(clip, spec) for clip in scored]
+    hits = sum(each.hits for each in counts)
+    spotted = sum(each.spotted for each in counts)
+    truths = sum(each.truths for each in counts)
+    ticks = sum(each.ticks for each in counts)
     precision = hits / spotted if spotted else 0.0
     recall = hits / truths if truths else 0.0
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     minutes = ticks / spec.grid_hz / 60
+    alarms_high = poisson_interval(spotted - hits)[1]
     return {
         "t_cpn": spec.t_cpn,
         "t_crn": spec.t_crn,
         "f1": round(f1, 4),
         "precision": round(precision, 4),
         "recall": round(recall, 4),
-        "false_alarms_per_min": round((spotted - hits) / minutes, 3),
-        "false_alarms_high": round(poisson_interval(spotted - hits)[1] / minutes, 3),
+        "false_alarms_per_min": round((spotted - hits) / minutes, 3) if ticks else 0.0,
+        "false_alarms_high": round(alarms_high / minutes, 3) if ticks else 0.0,
         "truths": truths,
         "minutes": round(minutes, 2),
         "clips": len(scored),

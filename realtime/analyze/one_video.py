@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from microspot.engines.commands.entry_point import INTERRUPTED
 from microspot.engines.commands.version import installed_version
+from microspot.engines.evaluation.stored_scores import KEPT_T_CPN, KEPT_T_CRN, write_scores
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.replacement import replace
 
@@ -31,12 +32,14 @@ from ..sources.address import parse
 from ..sources.open import Source, open_source
 from ..watch import follow
 from .final_overlay import FinalOverlaySink, longest_wait_ns
+from .kept_scores import KeptScores
 from .progress_note import ProgressNote
 from .scores_file import ScoresFile
 from .videos import Video, state_of
 
 SUMMARY = "analysis.json"
 SCORES = "scores.npz"
+KEPT = "kept_scores.npz"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 EVENTS = "events.jsonl"
@@ -49,7 +52,8 @@ class Job:
     """What is asked of one video.
 
     out: the folder of all results; fps: of folders of images; overlay: whether its frames are
-    stored too, in a video; arrows: as of a VideoSink.
+    stored too, in a video; arrows: as of a VideoSink; kept: whether the windows are kept that pass
+    low thresholds, for others that are chosen later.
     """
 
     video: Video
@@ -58,6 +62,7 @@ class Job:
     fps: float | None = None
     overlay: bool = False
     arrows: bool = False
+    kept: bool = False
 
     @property
     def folder(self) -> Path:
@@ -136,9 +141,15 @@ def analyze_video(job: Job, engines: EngineSet) -> Analysis:
 
 
 class _TellingPipeline(Pipeline):
-    """A pipeline that keeps its gaps, and tells `overlay` of final events."""
+    """A pipeline that keeps its gaps, and tells `overlay` of final events, `kept` of scores."""
 
     overlay: FinalOverlaySink | None = None
+    kept: KeptScores | None = None
+
+    def keep_scores(self) -> None:
+        """Keep what thresholds that are chosen later need."""
+        self.kept_thresholds = (KEPT_T_CPN, KEPT_T_CRN)
+        self.kept = KeptScores(self.engines.spotter.grid_hz)
 
     def run(self) -> Iterator[Record]:
         """Every record."""
@@ -146,6 +157,8 @@ class _TellingPipeline(Pipeline):
         for record in super().run():
             if isinstance(record, Gap):
                 self.outages.append(record)
+            if self.kept is not None:
+                self.kept.take(record)
             if isinstance(record, Event) and record.status == "final" and self.overlay is not None:
                 self.overlay.know(record)
             yield record
@@ -163,11 +176,15 @@ def _run(job: Job, engines: EngineSet) -> Analysis:
             wait_ns = longest_wait_ns(engines.spotter, job.settings)
             pipeline.overlay = FinalOverlaySink(job.part / OVERLAY, wait_ns, job.arrows)
             sinks.append(pipeline.overlay)
+        if job.kept:
+            pipeline.keep_scores()
         outcome = follow(pipeline, sinks)
     if outcome.code == INTERRUPTED:
         raise RunInterruptedError
     if outcome.code:
         raise SourceError(outcome.warnings[-1])
+    if pipeline.kept is not None:
+        write_scores(job.part / KEPT, pipeline.kept.video())
     unseen_ns = sum(gap.stop_ns - gap.start_ns for gap in joined(pipeline.outages))
     return Analysis(
         video=source.name,
@@ -209,6 +226,7 @@ def _made_from(job: Job, engines: EngineSet) -> dict[str, Any]:
         "fps": job.fps,
         "overlay": job.overlay,
         "arrows": job.arrows,
+        "kept": job.kept,
         "settings": job.settings.model_dump(mode="json"),
         "engines": engines.digest,
         "backend": engines.backend,

@@ -51,6 +51,10 @@ def evaluate(
         Path | None,
         typer.Option(help="folder of the data set's results, where a killed run goes on"),
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="zero-shot (default) | loso-thresholds: chosen on the other subjects"),
+    ] = None,
     workers: Workers = None,
     engines: Engines = None,
     backend: Backend = "auto",
@@ -87,7 +91,8 @@ def evaluate(
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     scored = {"rule": rule, "iou": iou, "fps": fps}
     if data is None and dataset is None:
-        _check_alone(sources, {"--videos": videos, "--out": out, "--workers": workers})
+        of_sets = {"--videos": videos, "--out": out, "--protocol": protocol, "--workers": workers}
+        _check_alone(sources, of_sets)
         scored |= {"truth": truth, "file_numbers": file_numbers}
         _evaluate_sources(list(sources or []), load, settings, scored, as_json)
         return
@@ -96,6 +101,8 @@ def evaluate(
     if sources or truth or file_numbers:
         raise UsageError("--data brings its own videos and truth: leave sources and --truth out")
     scored |= {"videos": videos, "workers": workers}
+    if protocol is not None:
+        scored["protocol"] = protocol
     _evaluate_dataset(dataset, data, out, load, settings, scored, as_json)
 
 

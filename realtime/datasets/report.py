@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,61 +14,41 @@ import numpy as np
 from microspot.engines.commands.version import package_versions
 from microspot.engines.data.annotations import Interval
 from microspot.engines.data.annotations.report import table_rows
-from microspot.engines.data.annotations.result import Annotations
-from microspot.engines.data.layouts import Recordings
 from microspot.engines.data.three_classes import CLASSES, in_three_classes
+from microspot.engines.evaluation.metrics.average_precision import IOUS, average_precision
+from microspot.engines.evaluation.metrics.comparison import Comparison
 from microspot.engines.evaluation.metrics.delays import delay_report
 from microspot.engines.evaluation.metrics.report import score_tables
+from microspot.engines.evaluation.stored_scores import KEPT_T_CPN, KEPT_T_CRN
 from microspot.engines.runtime.engine import EngineSet
 
 from ..config import Settings
 from ..evaluate import known_labels, time_without_evidence
 from ..pipeline import THRESHOLDS
 from ..sinks.atomic_file import replace_file
-from .stored import Stored, minutes
-from .truth import LeftOut
+from .compared import Compared
+from .protocols import Found
 
-REPORT = "evaluation.json"
+REPORT = "evaluation.{}.json"  # of each protocol
 TRUTH = "truth.csv"
-PREDICTIONS = "predictions.csv"
+PREDICTIONS = "predictions.{}.csv"
+EMITS = ("micro",)
 PACKAGES = ("microspot", "mediapipe", "onnxruntime", "opencv-contrib-python", "av", "numpy")
-ZERO_SHOT = "zero-shot"
-PROTOCOLS = {
-    ZERO_SHOT: "weights and thresholds as they were given, none chosen on this data set",
-}
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A data set as it was run.
-
-    truth: of the recordings that were run, in frames counted from 0; left_out: of the table's rows
-    what their recordings do not have; failed: recordings that cannot be read, with the reason.
-    """
-
-    annotations: Annotations
-    recordings: Recordings
-    stored: Sequence[Stored]
-    truth: Sequence[Interval]
-    left_out: Sequence[LeftOut]
-    failed: dict[str, str]
-
-    def predictions(self, fps: float | None) -> list[Interval]:
-        """The events of all recordings as rows of the table format."""
-        return [row for each in self.stored for row in each.intervals(fps)]
+EVERYTHING = f"; spotted at T_CPN {KEPT_T_CPN} and T_CRN {KEPT_T_CRN}, whatever the protocol chose"
 
 
 def figures(
     compared: Compared,
-    predictions: Sequence[Interval],
+    found: Found,
     engines: EngineSet,
     settings: Settings,
     rule: str,
     iou: float,
 ) -> dict[str, Any]:
-    """What `score` prints of truth and predictions, and what they were made from and by.
+    """What `score` prints of truth and intervals, and what they were made from and by.
 
-    Raises UsageError for a wrong rule or IoU.
+    The average precision is of what is found at low thresholds. Raises UsageError for a wrong rule
+    or IoU.
     """
     truth = list(compared.truth)
     labels: dict[str, Any] = {}
@@ -78,20 +57,23 @@ def figures(
         if set(names) == set(CLASSES):
             truth = in_three_classes(compared.annotations.dataset, truth)
         truth, labels = known_labels(truth, names)
-    spotted = score_tables(
-        truth, predictions, rule=rule, iou=iou, minutes=minutes(compared.stored), emits=("micro",)
+    scored = score_tables(
+        truth, found.intervals, rule=rule, iou=iou, minutes=compared.minutes(), emits=EMITS
     )
+    everything = Comparison(truth, found.everything, min(IOUS))
+    scored["average_precision"] = average_precision(everything, EMITS)
+    scored["protocol"]["average_precision"] += EVERYTHING
+    delays_s = found.delays_s
     gaps = [gap for each in compared.stored for gap in each.gaps]
-    delays_s = [delay for each in compared.stored for delay in each.delays_s()]
     return {
         "dataset": compared.annotations.dataset,
-        "evaluation": {"name": ZERO_SHOT, "means": PROTOCOLS[ZERO_SHOT]},
+        "evaluation": found.protocol,
         "tables": [Path(file).name for file in compared.annotations.files],
         "versions": package_versions(PACKAGES),
         "engines": _engines(engines, settings),
         "settings": settings.model_dump(mode="json"),
-        "videos": videos(compared),
-        **spotted,
+        "videos": compared.videos(),
+        **scored,
         **labels,
         "decision_delay_s": float(np.median(delays_s)) if delays_s else None,
         "decision_delay": delay_report(delays_s),
@@ -117,29 +99,14 @@ def _engines(engines: EngineSet, settings: Settings) -> dict[str, Any]:
     }
 
 
-def videos(compared: Compared) -> dict[str, Any]:
-    """Which recordings the figures are of, and of which rows of the table they are not."""
-    rows = compared.annotations.intervals
-    ran = {(each.recording.subject, each.recording.video) for each in compared.stored}
-    named = {(row.subject, row.video) for row in rows}
-    return {
-        "in_table": len(named),
-        "run": len(ran),
-        "without_rows": len(ran - named),
-        "subjects": len({subject for subject, _ in ran}),
-        "missing": [video for _, video in compared.recordings.missing],
-        "unreadable": compared.failed,
-        "rows_of_these": sum((row.subject, row.video) not in ran for row in rows),
-        "rows_left_out": [each.to_json() for each in compared.left_out],
-    }
-
-
 def write_results(
-    out: Path, report: dict[str, Any], truth: Sequence[Interval], predictions: Sequence[Interval]
+    out: Path, report: dict[str, Any], truth: Sequence[Interval], found: Sequence[Interval]
 ) -> None:
     """Write report and both tables, the same bytes for the same values. Raises DataError."""
-    replace_file(out / REPORT, json.dumps(report, indent=1).encode() + b"\n")
-    for name, rows in ((TRUTH, truth), (PREDICTIONS, predictions)):
+    protocol = report["evaluation"]["name"]
+    data = json.dumps(report, indent=1).encode() + b"\n"
+    replace_file(out / REPORT.format(protocol), data)
+    for name, rows in ((TRUTH, truth), (PREDICTIONS.format(protocol), found)):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(table_rows(rows))
         replace_file(out / name, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -20,7 +20,9 @@ from ..analyze.videos import Video, free_name, safe_name
 from ..config import Settings
 from ..errors import DataError, MicrospotError, SourceError, UsageError
 from ..sources.options import FPS
-from .report import Compared, figures, write_results
+from .compared import Compared
+from .protocols import ZERO_SHOT, check_protocol, find
+from .report import figures, write_results
 from .stored import read_stored
 from .truth import LeftOut, truth_of
 
@@ -31,7 +33,7 @@ class DatasetOptions:
 
     videos: folder of the recordings, None where they lie beside the tables; fps: of folders of
     images, None for what the reader says; workers: processes, None for as many as there are cores;
-    rule, iou: of a hit.
+    rule, iou: of a hit; protocol: of PROTOCOLS, says what may be chosen on the data set.
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class DatasetOptions:
     workers: int | None = None
     rule: str = "one_to_one"
     iou: float = HIT_IOU
+    protocol: str = ZERO_SHOT
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,11 @@ def evaluate_dataset(
 
     load: loads the engines; it must be picklable. What an earlier run of the same settings has done
     is kept. A recording that is missing or cannot be read is left out with its rows, and is an
-    error of the evaluation; the others are scored. Raises UsageError for an unknown data set, rule
-    or IoU and where no rate is known, DataError for tables that cannot be read, where no recording
-    is there and where `out` cannot be written, SourceError where no recording can be read.
+    error of the evaluation; the others are scored. Raises UsageError for an unknown data set, rule,
+    IoU or protocol and where no rate is known, DataError for tables that cannot be read, where no
+    recording is there and where `out` cannot be written, SourceError where none can be read.
     """
+    check_protocol(options.protocol, options.settings)
     match([], [], options.rule, options.iou)  # refuses a wrong rule before any video runs
     annotations = read_dataset(name, data)
     fps = _fps(annotations) if options.fps is None else options.fps
@@ -80,12 +84,11 @@ def evaluate_dataset(
     with held(out):
         results = analyze_jobs(list(jobs), out, load, options.workers, progress, say)
         compared = _compared(annotations, recordings, jobs, results, out, fps)
-        predictions = compared.predictions(fps)
         with load() as engines:
-            report = figures(
-                compared, predictions, engines, options.settings, options.rule, options.iou
-            )
-        write_results(out, report, compared.truth, predictions)
+            spec = options.settings.spotter(engines.spotter)
+            found = find(options.protocol, compared, spec)
+            report = figures(compared, found, engines, options.settings, options.rule, options.iou)
+        write_results(out, report, compared.truth, found.intervals)
     not_scored = _not_scored(compared)
     for error in not_scored:
         say(str(error))
@@ -115,7 +118,8 @@ def _jobs(
         name = free_name(safe_name(recording.video), taken)
         taken.add(name.casefold())
         video = Video(str(recording.path.absolute()), name, recording.subject)
-        jobs[Job(video, out, settings, fps if recording.path.is_dir() else None)] = recording
+        rate = fps if recording.path.is_dir() else None
+        jobs[Job(video, out, settings, rate, kept=True)] = recording
     return jobs
 
 
@@ -150,7 +154,7 @@ def _compared(
         rows, outside = truth_of(each, own, annotations.numbering, rate)
         truth += rows
         left_out += outside
-    return Compared(annotations, recordings, stored, truth, left_out, failed)
+    return Compared(annotations, recordings, stored, truth, left_out, failed, fps)
 
 
 def _not_scored(compared: Compared) -> list[MicrospotError]:

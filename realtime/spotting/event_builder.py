@@ -74,6 +74,10 @@ class EventBuilder:
             return self._measured(event)
         return (yield from self._recognized(event))
 
+    def frame_at(self, tick: int) -> int:
+        """The source index of the captured crop that is nearest to a tick, within the ring."""
+        return self._source_frames(self._nearest(np.array([self._grid.time(tick)])))[0]
+
     def _timed(self, decision: Decision, epoch: int) -> Event:
         """The event in time: its interval is rounded to whole ticks here, and nowhere else."""
         candidate = decision.candidate

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from microspot.engines.data.annotations import Interval
 from microspot.engines.data.annotations.datasets import READERS
 from microspot.engines.data.annotations.result import FILE_NUMBERS, FROM_0
 from microspot.engines.data.layouts import Recording
+from microspot.engines.evaluation.stored_scores import KEPT_T_CRN, read_scores
 from microspot.engines.loading import load_engines
-from microspot.realtime.analyze.one_video import SUMMARY, Analysis
+from microspot.realtime.analyze.one_video import KEPT, SUMMARY, Analysis
 from microspot.realtime.config import Settings
+from microspot.realtime.datasets.protocols import LOSO_THRESHOLDS, ZERO_SHOT
 from microspot.realtime.datasets.report import PREDICTIONS, REPORT, TRUTH
 from microspot.realtime.datasets.run import DatasetOptions, evaluate_dataset
 from microspot.realtime.datasets.stored import Stored
@@ -25,7 +29,9 @@ from microspot.realtime.datasets.truth import truth_of
 
 from .stand_in import FACE_S, WALL, write_data_set, write_table, write_wall
 
-OURS = {TRUTH, PREDICTIONS, REPORT, "index.html"}
+TABLE = PREDICTIONS.format(ZERO_SHOT)
+RESULT = REPORT.format(ZERO_SHOT)
+OURS = {TRUTH, TABLE, RESULT, "index.html"}
 VIDEOS = ("15_0401", "16_0101", "16_0502")
 
 
@@ -86,16 +92,62 @@ def test_results_are_of_analyze_with_the_tables_that_score_reads(
 ) -> None:
     out, report, _ = evaluated
     assert {path.name for path in out.iterdir()} == OURS | set(VIDEOS)
-    assert json.loads((out / REPORT).read_text()) == report
+    assert json.loads((out / RESULT).read_text()) == report
     watched = microspot("watch", data / "rawpic/s15/15_0401anger1", "--json").stdout
     lines = (out / "15_0401" / "events.jsonl").read_text()
     assert [line for line in lines.splitlines() if '"event"' in line] == [
         line for line in watched.splitlines() if '"event"' in line
     ]
-    tables = ("--truth", out / TRUTH, "--pred", out / PREDICTIONS)
+    tables = ("--truth", out / TRUTH, "--pred", out / TABLE)
     scored = json.loads(microspot("score", *tables, "--json", module="engines").stdout)
     assert {name: scored["micro"][name] for name in ("tp", "fp", "fn")} == {
         name: report["micro"][name] for name in ("tp", "fp", "fn")
+    }
+
+
+def test_shipped_thresholds_on_the_stored_scores_give_the_events(
+    evaluated: tuple[Path, Any, str],
+) -> None:
+    out, report, _ = evaluated
+    thresholds = report["engines"]["thresholds"]
+    with load_engines() as engines:
+        spec = replace(engines.spotter, **thresholds)
+    stored = read_scores(out / "15_0401" / KEPT)
+    lines = (out / TABLE).read_text().splitlines()[1:]
+    onsets = [int(line.split(",")[2]) for line in lines]
+    offsets = [int(line.split(",")[4]) for line in lines]
+    found = stored.found_at(spec)
+    assert [(onset, offset) for onset, offset, _ in found] == list(
+        zip(onsets, offsets, strict=True)
+    )
+    refined = [window.score for segment in stored.segments for window in segment.windows]
+    assert KEPT_T_CRN <= min(refined) < thresholds["t_crn"], "windows below the thresholds too"
+    assert report["average_precision"]["micro"]["0.5"] == pytest.approx(2 / 3)
+    assert "T_CRN 0.05" in report["protocol"]["average_precision"]
+
+
+def test_thresholds_chosen_in_folds_need_no_other_run(
+    data: Path, evaluated: tuple[Path, Any, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "again"
+    shutil.copytree(evaluated[0], out)
+    said: list[str] = []
+    options = DatasetOptions(Settings(), protocol=LOSO_THRESHOLDS)
+    found = evaluate_dataset("cas-me-2", data, out, load_engines, options, say=said.append)
+    assert any("3 of 4 are analysed already" in line for line in said)
+    report = found.report
+    folds = report["evaluation"]["folds"]
+    assert [fold["test"] for fold in folds] == [["cas-me-2/s15"], ["cas-me-2/s16"]]
+    assert [fold["truths"] for fold in folds] == [1, 2], "of the other subject"
+    assert folds[1]["f1"] == 1.0
+    assert report["micro"]["fn"] + report["micro"]["tp"] == 3
+    assert report["average_precision"] == evaluated[1]["average_precision"]
+    assert (report["uf1"], report["decision_delay"]) == (None, None)
+    assert {path.name for path in out.iterdir()} == {
+        *OURS,
+        *VIDEOS,
+        REPORT.format(LOSO_THRESHOLDS),
+        PREDICTIONS.format(LOSO_THRESHOLDS),
     }
 
 
@@ -118,7 +170,7 @@ def test_a_run_that_ended_early_goes_on_to_the_same_bytes(
     )
     with pytest.raises(KilledError):
         run(progress=end_after_the_first)
-    assert not (tmp_path / REPORT).exists()
+    assert not (tmp_path / RESULT).exists()
     kept = first.stat().st_ino
     run(say=said.append)
     assert any("are analysed already" in line for line in said)
@@ -153,7 +205,7 @@ def test_frames_that_are_numbers_of_files_and_another_rate(tmp_path: Path) -> No
 def test_rows_that_a_recording_lacks_are_left_out_one_by_one(tmp_path: Path) -> None:
     folder = write_wall(tmp_path / "clip", frames=6, first=10)
     analysis = Analysis("clip", "clip", "s1", 0, 6, 0.2, 0.0, 0.0)
-    stored = Stored(Recording("s1", "clip", folder), analysis, (), (), 6)
+    stored = Stored(Recording("s1", "clip", folder), analysis, tmp_path, (), (), 6)
 
     def rows(*frames: tuple[int, int, int]) -> list[Interval]:
         return [Interval("s1", "clip", on, apex, off, "micro") for on, apex, off in frames]
@@ -182,6 +234,8 @@ def test_wrong_use_is_one_line_with_its_code(tmp_path: Path) -> None:
         (("--data", tables, "--dataset", "casme-9"), 2, ", ".join(READERS)),
         ((*of_set, "--rule", "best"), 2, "best"),
         ((*of_set, "--fps", "0"), 2, "--fps 0"),
+        ((*of_set, "--protocol", "loso"), 2, "zero-shot, loso-thresholds"),
+        ((*of_set, "--protocol", LOSO_THRESHOLDS, "--threshold", "0.5"), 2, "leave --threshold"),
         (("--data", empty, "--dataset", "cas-me-2"), 5, "code_final"),
         (of_set, 5, "holds no recording of cas-me-2"),
         ((*of_set, "--videos", tmp_path / "none"), 5, "--videos"),
