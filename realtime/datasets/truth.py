@@ -16,7 +16,7 @@ from .stored import Stored
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A true interval that its recording does not have, as the table numbers its frames."""
+    """A true interval that its recording does not have; frames as its reader counts them."""
 
     subject: str
     video: str
