@@ -75,12 +75,30 @@ def say(line: str) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[float, float], None]]:
-    """A bar on standard error, where that is a terminal; told seconds of video done and in all."""
+    """How far a run has come, on standard error; told seconds of video done and in all.
+
+    A bar on a terminal, elsewhere a line for each tenth.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    if not sys.stderr.isatty():
+        yield _Tenths().tell
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("analysing", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Tenths:
+    """Says each tenth that was reached, once."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def tell(self, done: float, total: float) -> None:
+        reached = int(10 * done / total) if total else 0
+        if reached > self._told:
+            self._told = reached
+            say(f"{10 * reached} % analysed")
