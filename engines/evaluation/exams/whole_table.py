@@ -24,7 +24,7 @@ from .stays_out.family import StaysOutFamily, measure_family
 
 SMALL = 10  # what a small table is a part of
 HELDOUT_CLIPS = 60
-UNIT_CLIPS = 120  # that give most units 60 hits
+UNIT_CLIPS = 120
 UNIT_MES_PER_MIN = 8.0
 # MEs whose units are drawn evenly, alone and in combinations; and single units as fields that no
 # basis has, each within 30 degrees of the unit's own direction.
