@@ -18,6 +18,7 @@ It knows faces, but no camera, thread or clock.
     doctor        what is installed, what runs, what is missing
 
     alignment/    BGR image -> steady face crops with quality
+    magnification/  small movements made large, in pictures for people
     networks/     MESNet (spotter) and CMNet (recognizer) in torch
     runtime/      the engine protocol, ONNX Runtime and torch behind it
     tensorrt/     engines built for and run on an NVIDIA GPU

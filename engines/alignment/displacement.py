@@ -27,7 +27,7 @@ def displacement(clip: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     The first value is 0.
     """
-    flow = _dense_flow()
+    flow = dense_flow()
     onset = _grey(clip[0])
     moved = [0.0]
     for crop in clip[1:]:
@@ -40,7 +40,7 @@ def block_flow(onset: NDArray[np.uint8], apex: NDArray[np.uint8]) -> NDArray[np.
 
     Px of a crop of 112 px, right and down; what all of the crop shares is taken off.
     """
-    return _blocks(_dense_flow().calc(_grey(onset), _grey(apex), None))
+    return _blocks(dense_flow().calc(_grey(onset), _grey(apex), None))
 
 
 def relative(moved: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -49,7 +49,7 @@ def relative(moved: NDArray[np.float32]) -> NDArray[np.float32]:
     return moved / np.float32(peak) if peak > 0 else np.zeros_like(moved)
 
 
-def _dense_flow() -> cv2.DISOpticalFlow:
+def dense_flow() -> cv2.DISOpticalFlow:
     """DIS at full resolution and without its smoothing.
 
     Its preset FAST sees a third of a local movement of 2 px, this one all but 3 % of it, in 1.8 ms
