@@ -17,6 +17,7 @@ from typing import Any, Self
 from microspot.engines.commands.entry_point import INTERRUPTED
 from microspot.engines.commands.version import installed_version
 from microspot.engines.evaluation.stored_scores import KEPT_T_CPN, KEPT_T_CRN, write_scores
+from microspot.engines.magnification.magnify import Magnification
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.replacement import replace
 
@@ -27,12 +28,14 @@ from ..pipeline import Pipeline, Record
 from ..records import Event, Gap
 from ..sinks.atomic_file import replace_file
 from ..sinks.base import Sink, reason
+from ..sinks.html_report import ReportSink
 from ..sinks.open import open_sink
 from ..sources.address import parse
 from ..sources.open import Source, open_source
 from ..watch import follow
 from .final_overlay import FinalOverlaySink, longest_wait_ns
 from .kept_scores import KeptScores
+from .pictured_report import PicturedReport
 from .progress_note import ProgressNote
 from .scores_file import ScoresFile
 from .videos import Video, state_of
@@ -44,6 +47,7 @@ REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 EVENTS = "events.jsonl"
 DOCUMENTS = (EVENTS, "events.csv", "events.eaf", "events.boris", REPORT)
+TABLES = ("events.jsonl", "events.csv", "events.eaf", "events.boris")
 PART = ".part"  # ends the name of a folder that is not whole
 
 
@@ -54,6 +58,8 @@ class Job:
     out: the folder of all results; fps: of folders of images; overlay: whether its frames are
     stored too, in a video; arrows: as of a VideoSink; kept: whether the windows are kept that pass
     low thresholds, for others that are chosen later.
+    stored too, in a video; arrows: as of a VideoSink; stills: how the pictures of events are
+    magnified, None for a report without any.
     """
 
     video: Video
@@ -63,6 +69,7 @@ class Job:
     overlay: bool = False
     arrows: bool = False
     kept: bool = False
+    stills: Magnification | None = None
 
     @property
     def folder(self) -> Path:
@@ -170,10 +177,14 @@ def _run(job: Job, engines: EngineSet) -> Analysis:
     end = _End()
     sinks: list[Sink] = [scores, end, ProgressNote(job.part)]
     media = _media(job, source)
-    sinks += [open_sink(str(job.part / name), media=media) for name in DOCUMENTS]
+    sinks += [open_sink(str(job.part / name), media=media) for name in TABLES]
+    wait_ns = longest_wait_ns(engines.spotter, job.settings)
+    if job.stills is None:
+        sinks.append(ReportSink(job.part / REPORT))
+    else:
+        sinks.append(PicturedReport(job.part / REPORT, wait_ns, job.stills))
     with _TellingPipeline([source], engines, job.settings) as pipeline:
         if job.overlay:
-            wait_ns = longest_wait_ns(engines.spotter, job.settings)
             pipeline.overlay = FinalOverlaySink(job.part / OVERLAY, wait_ns, job.arrows)
             sinks.append(pipeline.overlay)
         if job.kept:
@@ -227,6 +238,7 @@ def _made_from(job: Job, engines: EngineSet) -> dict[str, Any]:
         "overlay": job.overlay,
         "arrows": job.arrows,
         "kept": job.kept,
+        "stills": None if job.stills is None else asdict(job.stills),
         "settings": job.settings.model_dump(mode="json"),
         "engines": engines.digest,
         "backend": engines.backend,

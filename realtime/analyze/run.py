@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
+from microspot.engines.magnification.magnify import Magnification
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.locks import hold
 from microspot.engines.system.processes import available_cores
@@ -43,7 +44,8 @@ Say = Callable[[str], None]
 class AnalyzeOptions:
     """How videos are analysed.
 
-    fps, overlay, arrows: as of a Job; workers: processes, None for as many as there are cores.
+    fps, overlay, arrows, stills: as of a Job; workers: processes, None for as many as there are
+    cores.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -51,6 +53,7 @@ class AnalyzeOptions:
     overlay: bool = False
     arrows: bool = False
     workers: int | None = None
+    stills: Magnification | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,15 @@ def analyze(
     """
     options = options or AnalyzeOptions()
     jobs = [
-        Job(video, out, options.settings, options.fps, options.overlay, options.arrows)
+        Job(
+            video,
+            out,
+            options.settings,
+            options.fps,
+            options.overlay,
+            options.arrows,
+            options.stills,
+        )
         for video in find_videos(uris)
     ]
     with held(out):

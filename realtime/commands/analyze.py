@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from .options import (
 )
 from .reports import progress_bar, say
 
+if TYPE_CHECKING:
+    from microspot.engines.magnification.magnify import Magnification
+
 
 def analyze(
     videos: Annotated[
@@ -38,6 +41,18 @@ def analyze(
     arrows: Annotated[
         bool, typer.Option("--arrows", help="overlays show how far each part of the face moved")
     ] = False,
+    stills: Annotated[
+        bool,
+        typer.Option(
+            "--stills", help="the report shows each event's face, and stores its pictures"
+        ),
+    ] = False,
+    magnify: Annotated[
+        float | None, typer.Option(help="how much --stills enlarges movements, 2 to 8 (6)")
+    ] = None,
+    magnify_by: Annotated[
+        str | None, typer.Option(help="lagrangian (movement) | eulerian (grey levels, to compare)")
+    ] = None,
     faces: Faces = None,
     subject: Subject = None,
     labels: Labels = "3",
@@ -64,6 +79,9 @@ def analyze(
 
     if arrows and not overlay:
         raise UsageError("--arrows draws in overlays: add --overlay")
+    if not stills and (magnify, magnify_by) != (None, None):
+        raise UsageError("--magnify and --magnify-by enlarge what --stills shows: add --stills")
+    magnification = _magnification(magnify, magnify_by) if stills else None
     settings = Settings.load(
         config, threshold=threshold, faces=faces, subject=subject, alarms_per_min=alarms_per_min
     )
@@ -71,6 +89,18 @@ def analyze(
     options = AnalyzeOptions(settings, fps, overlay, arrows, workers)
     with progress_bar() as progress:
         results = run(videos, out, load, options, progress=progress, say=say)
+    options = AnalyzeOptions(settings, fps, overlay, arrows, workers, magnification)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("analysing", total=None)
+        results = run(
+            videos,
+            out,
+            load,
+            options,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            say=lambda line: typer.echo(f"microspot: {line}", err=True),
+        )
     for analysis in results.analyses:
         for warning in analysis.warnings:
             say(warning)
@@ -80,3 +110,17 @@ def analyze(
         events = sum(analysis.events for analysis in results.analyses)
         typer.echo(f"{events} events in {len(results.analyses)} videos: {results.index}")
     raise typer.Exit(max((error.exit_code for error in results.errors.values()), default=0))
+
+
+def _magnification(gain: float | None, way: str | None) -> Magnification:
+    """What the options say, the defaults elsewhere; raises UsageError for what there is not."""
+    from microspot.engines.magnification.magnify import Magnification
+
+    from ..errors import UsageError
+
+    gain = Magnification.gain if gain is None else gain
+    way = Magnification.way if way is None else way
+    try:
+        return Magnification(gain, way)
+    except ValueError as error:
+        raise UsageError(f"--magnify: {error}") from error

@@ -43,6 +43,12 @@ def caption(event: Mapping[str, Any]) -> str:
     return f"{name} {share:.0%}"
 
 
+def described(event: Mapping[str, Any]) -> str:
+    """What an event is called, with its probability where it has a label, and what moved."""
+    name = name_and_share(event)[0] if event["label"] is None else caption(event)
+    return "; ".join(filter(None, (name, movement_words(event))))
+
+
 def confounder_words(event: Mapping[str, Any]) -> str:
     """What else moved during an event, such as "blink 80%, speech 60%"; "" for nothing likely."""
     found = event.get("confounders") or {}

@@ -15,6 +15,7 @@ mqtt/         events to a broker, for Home Assistant too
 metrics/      figures of the run for Prometheus
 database/     events in SQLite, and how they are forgotten
 html_report   a page with everything that was found
+report_pictures  the pictures of events on that page
 terminal      the live table of `microspot watch`
 callback      records handed to a Python callable
 atomic_file   files that are replaced whole or not at all

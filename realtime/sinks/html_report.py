@@ -1,22 +1,26 @@
 """A report of one run as an HTML page: what was found, when, how sure.
 
-One file that needs nothing else. It holds no picture of anybody. Drawings are inline SVG, so that
-the page prints, and opens without a network.
+One file that needs nothing else. It holds pictures of a face only where they were asked for
+(`microspot analyze --stills`). Drawings are inline SVG, so that the page prints, and opens without
+a network.
 """
 
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 
 from microspot.engines.text.redaction import printable
 
 from ..gaps import joined
 from ..overlay.draw import CAVEAT
-from ..overlay.event_text import caption, movement_words, name_and_share, whose
+from ..overlay.event_text import described, name_and_share, whose
 from ..records import Gap
 from .atomic_file import check_writable, replace_file
 from .base import JsonRecord, Sink, is_marker_in_recording
+from .report_pictures import STYLE as PICTURE_STYLE
+from .report_pictures import EventPictures, anchor, section
 
 TIMELINE_WIDTH = 900  # of the drawings, in CSS pixels
 TIMELINE_HEIGHT = 56
@@ -40,12 +44,14 @@ class ReportSink(Sink):
     """Writes the page when it closes, provided that a run began.
 
     Until then, and where writing fails, the page of an earlier run stays. Raises DataError when the
-    page cannot be written; a path that takes no file is refused at once.
+    page cannot be written; a path that takes no file is refused at once. pictures: of events, by
+    their ids.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._records: list[JsonRecord] = []
+        self.pictures: dict[str, EventPictures] = {}
         self._open = True
         check_writable(path)
 
@@ -58,11 +64,16 @@ class ReportSink(Sink):
         if not self._open or not self._records:  # no `start` record: another error ended the run
             return
         self._open = False
-        replace_file(self._path, page(self._records).encode("utf-8", "backslashreplace"))
+        content = page(self._records, self.pictures)
+        replace_file(self._path, content.encode("utf-8", "backslashreplace"))
 
 
-def page(records: list[JsonRecord]) -> str:
-    """The report of a run's JSON-line records, of which events are final ones only."""
+def page(records: list[JsonRecord], pictures: Mapping[str, EventPictures] | None = None) -> str:
+    """The report of a run's JSON-line records, of which events are final ones only.
+
+    pictures: of events, by their ids.
+    """
+    pictures = pictures or {}
     start = next(record for record in records if record["type"] == "start")
     events = [record for record in records if record["type"] == "event"]
     markers = [record for record in records if is_marker_in_recording(record)]
@@ -80,13 +91,14 @@ def page(records: list[JsonRecord]) -> str:
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width">',
-        f"<title>microspot: {title}</title><style>{STYLE}</style><h1>{title}</h1>",
+        f"<title>microspot: {title}</title><style>{STYLE}{PICTURE_STYLE}</style><h1>{title}</h1>",
         f"<p>{found} in {frames} frames. Weights {weights}, backend {backend}, ",
         f"{start['grid_hz']} Hz.</p>",
         _timeline(events, gaps, markers, end_s),
-        _event_table(events),
+        _event_table(events, pictures),
         _marker_list(markers),
         _gap_list(gaps),
+        section(events, pictures),
         f"<p class=quiet>{CAVEAT}. Ask the person before you show this to others.</p></html>\n",
     ]
     return "".join(parts)
@@ -146,32 +158,28 @@ def _timeline(
     )
 
 
-def _event_table(events: list[JsonRecord]) -> str:
+def _event_table(events: list[JsonRecord], pictures: Mapping[str, EventPictures]) -> str:
     """A table with a row per event; nothing without events."""
     if not events:
         return ""
     heads = "".join(f"<th>{name}</th>" for name in COLUMNS)
-    rows = "".join(_event_row(event) for event in events)
+    rows = "".join(_event_row(event, event["id"] in pictures) for event in events)
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _event_row(event: JsonRecord) -> str:
+def _event_row(event: JsonRecord, pictured: bool) -> str:
+    onset = f"{event['onset_s']:.2f} s"
     texts = [
-        f"{event['onset_s']:.2f} s",
         "" if event["apex_s"] is None else f"{event['apex_s']:.2f} s",
         f"{event['offset_s']:.2f} s",
         f"{event['onset_frame']} to {event['offset_frame']}",
         whose(event),
-        "; ".join(filter(None, (_named(event), movement_words(event)))),
+        described(event),
         f"{event['score']:.2f}",
     ]
+    first = f'<a href="#{anchor(event)}">{onset}</a>' if pictured else onset
     cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
-    return f"<tr>{cells}<td>{_intensity_curve(event)}</td></tr>"
-
-
-def _named(event: JsonRecord) -> str:
-    """What an event is called, with its probability where it has a label."""
-    return name_and_share(event)[0] if event["label"] is None else caption(event)
+    return f"<tr><td>{first}</td>{cells}<td>{_intensity_curve(event)}</td></tr>"
 
 
 def _intensity_curve(event: JsonRecord) -> str:

@@ -54,6 +54,14 @@ CONTAINER_OPTIONS = {
 BT709 = 1  # H.264's code for the colours that browsers assume of HD video
 
 
+def require_codec(name: str, path: Path) -> None:
+    """Raise DataError where PyAV cannot write `path`, since it has no codec `name`."""
+    if name not in av.codecs_available:
+        raise DataError(
+            f"cannot write {path}: this PyAV has no {name}; install PyAV's wheel from PyPI"
+        )
+
+
 class VideoWriter:
     """Writes BGR images of any size with their capture times.
 
@@ -126,11 +134,7 @@ class VideoWriter:
 
     def _begin(self, file: OutputContainer, image: Pixels, captured_ns: int) -> VideoStream:
         """Add the video stream, in the size of the first image, at its time."""
-        if "libx264" not in av.codecs_available:
-            raise DataError(
-                f"cannot write {self.path}: this PyAV has no libx264; "
-                "install PyAV's wheel from PyPI"
-            )
+        require_codec("libx264", self.path)
         stream = file.add_stream("libx264", rate=NOMINAL_HZ, options=CODEC_OPTIONS)
         height, width = image.shape[:2]
         stream.height = height + height % 2  # H.264 in 4:2:0 wants even sizes

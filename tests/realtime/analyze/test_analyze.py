@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from microspot.engines.system.locks import hold
-from microspot.realtime.analyze.one_video import DOCUMENTS, SCORES, SUMMARY
+from microspot.realtime.analyze.one_video import REPORT, SCORES, SUMMARY, TABLES
 from microspot.realtime.records import Frame
 from microspot.realtime.sources.open import open_source
 from tests.clips import write_clip, write_still
 
 COMMAND = (sys.executable, "-m", "microspot.realtime")
 SECONDS = 9.0  # of the sample, in which the first events are
-WHOLE = {*DOCUMENTS, SCORES, SUMMARY}
+WHOLE = {*TABLES, REPORT, SCORES, SUMMARY}
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +158,9 @@ def test_wrong_use_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
     cases = (
         (("analyze", "0", "--out", tmp_path), 2, "microspot watch"),
         (("analyze", folder, "--out", tmp_path, "--arrows"), 2, "--overlay"),
+        (("analyze", folder, "--out", tmp_path, "--magnify", "4"), 2, "--stills"),
+        (("analyze", folder, "--out", tmp_path, "--stills", "--magnify", "9"), 2, "2 to 8"),
+        (("analyze", folder, "--out", tmp_path, "--stills", "--magnify-by", "x"), 2, "eulerian"),
         (("analyze", folder, "--out", tmp_path / "file"), 5, "cannot write"),
         (("analyze", folder, "--out", tmp_path), 5, "another run"),
     )
@@ -175,3 +178,18 @@ def test_frames_are_stored_where_they_are_asked_for(folder: Path, tmp_path: Path
     assert names == WHOLE | {"overlay.mp4", "overlay.mp4.run.json"}
     with open_source(str(tmp_path / "out" / "wall.mp4" / "overlay.mp4")) as source:
         assert sum(isinstance(record, Frame) for record in source) == 40
+
+
+def test_faces_are_shown_where_they_are_asked_for(
+    folder: Path, analysed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(analysed / "a.mp4", out / "a.mp4")  # analysed without pictures
+    events = events_of((out / "a.mp4" / "events.jsonl").read_text())
+    assert "<img" not in (out / "a.mp4" / REPORT).read_text()
+    run("analyze", folder / "a.mp4", "--out", out, "--stills", "--magnify", "4")
+    text = (out / "a.mp4" / REPORT).read_text()
+    assert text.count("movement x4") == 2 * len(events), "its alternative text, and below it"
+    assert text.count("<img") == 5 * len(events)
+    assert events_of((out / "a.mp4" / "events.jsonl").read_text()) == events
+    assert {path.name for path in (out / "a.mp4").iterdir()} == WHOLE

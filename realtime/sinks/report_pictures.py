@@ -1,0 +1,76 @@
+"""The pictures of events in a report: where they stand on its page."""
+
+from __future__ import annotations
+
+import html
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..overlay.event_text import described
+from .base import JsonRecord
+
+STYLE = (
+    "figure{margin:1.5rem 0;max-width:684px;break-inside:avoid}"
+    "figure div{display:flex;flex-wrap:wrap;gap:4px;align-items:flex-end}"
+    "figure img,figure small{display:block}"
+)
+
+
+@dataclass(frozen=True)
+class EventPictures:
+    """WebP pictures of one event.
+
+    moved: the apex coloured by where each part of the face went since the onset; loop: the face as
+    it was beside its movement `gain` times as large, in a `way` of
+    `engines.magnification.magnify.WAYS`, `slowed` times as slow as it was.
+    """
+
+    onset: bytes
+    apex: bytes
+    offset: bytes
+    moved: bytes
+    loop: bytes
+    gain: float
+    way: str
+    slowed: int
+
+
+def section(events: Sequence[JsonRecord], pictures: Mapping[str, EventPictures]) -> str:
+    """The part of the page with all pictures, by event id; "" where there are none."""
+    shown = [event for event in events if event["id"] in pictures]
+    if not shown:
+        return ""
+    figures = "".join(_figure(event, pictures[event["id"]]) for event in shown)
+    left_out = len(events) - len(shown)
+    note = f"<p>Events without pictures: {left_out}.</p>" if left_out else ""
+    return f"<h2>Pictures</h2>{note}{figures}"
+
+
+def anchor(event: JsonRecord) -> str:
+    """The name of the place on the page where an event's pictures are."""
+    return f"pictures-{html.escape(event['id'])}"
+
+
+def _figure(event: JsonRecord, pictures: EventPictures) -> str:
+    title = f"{event['onset_s']:.2f} to {event['offset_s']:.2f} s: {described(event)}"
+    by = "" if pictures.way == "lagrangian" else f", {pictures.way}"
+    loop = f"as it was; movement x{pictures.gain:g}{by}; {pictures.slowed} times as slow"
+    images = (
+        (pictures.loop, loop),
+        (pictures.moved, "where it moved, onset to apex"),
+        (pictures.onset, "onset"),
+        (pictures.apex, "apex"),
+        (pictures.offset, "offset"),
+    )
+    shown = "".join(_image(content, words) for content, words in images)
+    return (
+        f'<figure id="{anchor(event)}"><figcaption>{html.escape(title)}</figcaption>'
+        f"<div>{shown}</div></figure>"
+    )
+
+
+def _image(content: bytes, words: str) -> str:
+    source = f"data:image/webp;base64,{b64encode(content).decode('ascii')}"
+    text = html.escape(words)
+    return f'<span><img alt="{text}" src="{source}"><small>{text}</small></span>'
