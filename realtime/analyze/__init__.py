@@ -11,4 +11,6 @@ pictured_report  the report with pictures of each event
 event_pictures  stills of an event, and a loop with its movement magnified
 steady_crops   the faces of the last seconds, of which pictures are made
 index_page     a page over all videos
+totals         how often MEs came in several videos together
+conditions     whose the videos are, as a table says it
 """

@@ -1,4 +1,4 @@
-"""A page over many analysed videos: one row for each, sortable, with totals by folder.
+"""A page over many analysed videos: one row for each, sortable, with totals.
 
 One file that needs nothing else and opens without a network; each row leads to the video's report.
 """
@@ -13,10 +13,21 @@ from microspot.engines.text.redaction import printable
 
 from ..overlay.draw import CAVEAT
 from ..sinks.html_report import STYLE
+from .conditions import Conditions
 from .one_video import REPORT, Analysis
+from .totals import length, table, total
 
-MINUTE_S = 60.0
-COLUMNS = ("video", "folder", "length", "face seen", "micro-expressions", "a minute", "remarks")
+COLUMNS = (
+    "video",
+    "folder",
+    "subject",
+    "condition",
+    "length",
+    "face seen",
+    "micro-expressions",
+    "a minute",
+    "remarks",
+)
 # A click on a head sorts by its column, a second one the other way round.
 SCRIPT = """
 for (const [column, head] of document.querySelectorAll("#videos th").entries()) {
@@ -34,6 +45,10 @@ for (const [column, head] of document.querySelectorAll("#videos th").entries()) 
   });
 }
 """
+INTERVAL_NOTE = (
+    "<p class=quiet>An interval is that of the count alone, as if all its videos had one rate. "
+    "People differ by more: do not compare groups of people by it.</p>"
+)
 MORE_STYLE = (
     "th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid}"
     'th[aria-sort="ascending"] button:after{content:" \\2191"}'
@@ -41,66 +56,84 @@ MORE_STYLE = (
 )
 
 
-def page(analyses: Sequence[Analysis]) -> str:
-    """The page of all videos."""
-    heads = "".join(f"<th><button>{name}</button></th>" for name in COLUMNS)
-    rows = "".join(_row(analysis) for analysis in analyses)
-    events = sum(analysis.events for analysis in analyses)
+def page(analyses: Sequence[Analysis], conditions: Conditions | None = None) -> str:
+    """The page of all videos; conditions: whose they are, None where nobody says it."""
+    conditions = conditions or Conditions({})
+    columns = _columns(conditions)
+    heads = "".join(f"<th><button>{name}</button></th>" for name in columns)
+    rows = "".join(_row(analysis, conditions, columns) for analysis in analyses)
+    everything = total(analyses)
     return "".join(
         [
             '<!doctype html><html lang="en"><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width">',
             f"<title>microspot: {len(analyses)} videos</title><style>{STYLE}{MORE_STYLE}</style>",
             f"<h1>{len(analyses)} videos</h1>",
-            f"<p>{events} micro-expressions in {_length(sum(a.seconds for a in analyses))}. ",
+            f"<p>{everything.events} micro-expressions in {length(everything.seconds)}. ",
             "A minute means a minute in which a face was seen.</p>",
             f'<table id="videos"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>',
-            _totals(analyses),
+            _totals(analyses, conditions),
             f"<p class=quiet>{CAVEAT}. Ask the people before you show this to others.</p>",
             f"<script>{SCRIPT}</script></html>\n",
         ]
     )
 
 
-def _row(analysis: Analysis) -> str:
+def _columns(conditions: Conditions) -> list[str]:
+    """Those of COLUMNS in which something stands."""
+    known = conditions.assignments.values()
+    said = {
+        "subject": any(one.subject for one in known),
+        "condition": any(one.condition for one in known),
+    }
+    return [name for name in COLUMNS if said.get(name, True)]
+
+
+def _row(analysis: Analysis, conditions: Conditions, columns: Sequence[str]) -> str:
     link = f'<a href="{quote(analysis.folder)}/{REPORT}">{_text(analysis.video)}</a>'
+    known = conditions.of(analysis.folder)
+    rate = total([analysis]).rate
     cells: list[tuple[float | str, str]] = [
         (analysis.video, link),
         (analysis.group, _text(analysis.group)),
-        (analysis.seconds, _length(analysis.seconds)),
+        (known.subject, _text(known.subject)),
+        (known.condition, _text(known.condition)),
+        (analysis.seconds, length(analysis.seconds)),
         (analysis.seen_s, _share(analysis.seen_s, analysis.seconds)),
         (analysis.events, str(analysis.events)),
-        _rate([analysis]),
+        ("", "") if rate is None else (rate, f"{rate:.1f}"),
         (len(analysis.warnings), _text("; ".join(analysis.warnings))),
     ]
-    return f"<tr>{''.join(_cell(key, shown) for key, shown in cells)}</tr>"
+    by_column = dict(zip(COLUMNS, cells, strict=True))
+    return f"<tr>{''.join(_cell(*by_column[name]) for name in columns)}</tr>"
 
 
-def _totals(analyses: Sequence[Analysis]) -> str:
-    """A table with a row for each folder; nothing where all lie in one."""
-    groups = sorted({analysis.group for analysis in analyses})
-    if len(groups) < 2:
-        return ""
-    rows = []
-    for group in groups:
-        inside = [analysis for analysis in analyses if analysis.group == group]
-        events = sum(analysis.events for analysis in inside)
-        length = _length(sum(analysis.seconds for analysis in inside))
-        _, rate = _rate(inside)
-        cells = (_text(group or "samples"), str(len(inside)), length, str(events), rate)
-        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    heads = ("folder", "videos", "length", "micro-expressions", "a minute")
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    return f"<h2>By folder</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
+def _totals(analyses: Sequence[Analysis], conditions: Conditions) -> str:
+    """Tables of totals, with a word on their intervals; nothing where there is one of each."""
 
+    def by_folder(analysis: Analysis) -> tuple[str, ...]:
+        return (analysis.group or "samples",)
 
-def _rate(analyses: Sequence[Analysis]) -> tuple[float | str, str]:
-    """MEs in a minute of a seen face: to sort by, and to show."""
-    seen_s = sum(analysis.seen_s for analysis in analyses)
-    if not seen_s:
-        return "", ""
-    rate = sum(analysis.events for analysis in analyses) * MINUTE_S / seen_s
-    return rate, f"{rate:.1f}"
+    def by_subject(analysis: Analysis) -> tuple[str, ...]:
+        return (conditions.of(analysis.folder).subject,)
+
+    def by_condition(analysis: Analysis) -> tuple[str, ...]:
+        return (conditions.of(analysis.folder).condition,)
+
+    def by_both(analysis: Analysis) -> tuple[str, ...]:
+        return by_subject(analysis) + by_condition(analysis)
+
+    tables = [
+        table("By subject", ("subject",), analyses, by_subject),
+        table("By condition", ("condition",), analyses, by_condition),
+    ]
+    if all(tables):
+        tables.append(
+            table("By subject and condition", ("subject", "condition"), analyses, by_both)
+        )
+    if len(set(map(by_folder, analyses))) > 1:
+        tables.append(table("By folder", ("folder",), analyses, by_folder))
+    return f"{''.join(tables)}{INTERVAL_NOTE}" if any(tables) else ""
 
 
 def _cell(key: float | str, shown: str) -> str:
@@ -109,13 +142,6 @@ def _cell(key: float | str, shown: str) -> str:
 
 def _text(text: str) -> str:
     return html.escape(printable(text))
-
-
-def _length(seconds: float) -> str:
-    """A time such as 1:02:03."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}"
 
 
 def _share(part: float, whole: float) -> str:

@@ -18,6 +18,7 @@ from microspot.engines.magnification.magnify import Magnification
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.locks import hold
 from microspot.engines.system.processes import available_cores
+from microspot.engines.text.redaction import printable
 
 from ..config import Settings
 from ..errors import DataError, MicrospotError, SourceError
@@ -25,6 +26,7 @@ from ..sinks.atomic_file import replace_file
 from ..sinks.base import reason
 from ..sources.open import open_source
 from ..sources.video_file import VideoFile
+from .conditions import read_conditions
 from .index_page import page
 from .one_video import Analysis, Job, RunInterruptedError, analyze_video, earlier_analysis
 from .progress_note import noted_s
@@ -45,7 +47,7 @@ class AnalyzeOptions:
     """How videos are analysed.
 
     fps, overlay, arrows, stills: as of a Job; workers: processes, None for as many as there are
-    cores.
+    cores; conditions: a table of whose the videos are (see `conditions`).
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -54,6 +56,7 @@ class AnalyzeOptions:
     arrows: bool = False
     workers: int | None = None
     stills: Magnification | None = None
+    conditions: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,15 @@ def analyze(
     uris: files, folders of images, folders of videos and samples. load: loads the engines; it must
     be picklable where several processes work. What an earlier run of the same settings has done is
     kept. A video that fails does not keep the others from being analysed. Raises UsageError for
-    sources that never end, DataError where `out` cannot be written, KeyboardInterrupt after a
-    signal.
+    sources that never end, DataError where `out` cannot be written or the table of conditions is
+    wrong, KeyboardInterrupt after a signal.
     """
     options = options or AnalyzeOptions()
+    videos = find_videos(uris)
+    conditions = read_conditions(options.conditions, videos, options.settings.subject)
+    if conditions.unknown:
+        first = printable(conditions.unknown[0])
+        say(f"{options.conditions}: {len(conditions.unknown)} videos are not here, first {first}")
     jobs = [
         Job(
             video,
@@ -93,10 +101,16 @@ def analyze(
             options.arrows,
             options.stills,
         )
-        for video in find_videos(uris)
+        for video in videos
     ]
     with held(out):
         return analyze_jobs(jobs, out, load, options.workers, progress, say)
+    with ExitStack() as stack:
+        _hold(out, stack)
+        analyses, errors = _analyze_all(jobs, load, options.workers, progress, say)
+        index = out / INDEX
+        replace_file(index, page(analyses, conditions).encode("utf-8", "backslashreplace"))
+    return Results(analyses, errors, index)
 
 
 @contextmanager
@@ -122,13 +136,14 @@ def held(out: Path) -> Iterator[None]:
 
 def analyze_jobs(
     jobs: Sequence[Job],
-    out: Path,
     load: LoadEngines,
     workers: int | None,
     progress: Progress,
     say: Say,
 ) -> Results:
     """`analyze` of videos that are known, in a folder that is `held`."""
+) -> tuple[tuple[Analysis, ...], dict[str, MicrospotError]]:
+    """Analyses in the order of the jobs, and by name the errors of those that failed."""
     with load() as engines:
         earlier = {job: earlier_analysis(job, engines) for job in jobs}
     found = {job: analysis for job, analysis in earlier.items() if analysis is not None}
@@ -142,10 +157,7 @@ def analyze_jobs(
         else:
             errors[job.video.uri] = done
             say(f"{job.video.uri}: {done}")
-    index = out / INDEX
-    analyses = tuple(found[job] for job in jobs if job in found)
-    replace_file(index, page(analyses).encode("utf-8", "backslashreplace"))
-    return Results(analyses, errors, index)
+    return tuple(found[job] for job in jobs if job in found), errors
 
 
 def _done(

@@ -55,6 +55,10 @@ def analyze(
     ] = None,
     faces: Faces = None,
     subject: Subject = None,
+    conditions: Annotated[
+        Path | None,
+        typer.Option(help="CSV with video,subject,condition: totals of each on the page over all"),
+    ] = None,
     labels: Labels = "3",
     no_labels: NoLabels = False,
     threshold: Threshold = None,
@@ -90,6 +94,7 @@ def analyze(
     with progress_bar() as progress:
         results = run(videos, out, load, options, progress=progress, say=say)
     options = AnalyzeOptions(settings, fps, overlay, arrows, workers, magnification)
+    options = AnalyzeOptions(settings, fps, overlay, arrows, workers, magnification, conditions)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("analysing", total=None)

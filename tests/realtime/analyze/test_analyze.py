@@ -92,13 +92,19 @@ def test_every_video_has_its_folder_and_the_events_of_watch(folder: Path, analys
     assert events_of((analysed / "a.mp4" / "events.jsonl").read_text()) == watched
 
 
-def test_a_second_run_does_only_what_has_changed(folder: Path, analysed: Path) -> None:
+def test_a_second_run_does_only_what_has_changed(
+    folder: Path, analysed: Path, tmp_path: Path
+) -> None:
     before = files_of(analysed)
     kept = (analysed / "a.mp4" / SUMMARY).stat().st_ino
     shutil.rmtree(analysed / "wall.mp4")
     done = run("analyze", folder, "--out", analysed)
     assert "1 of 2 are analysed already" in done.stderr
     assert files_of(analysed) == before
+    (tmp_path / "c.csv").write_text("video,subject,condition\na.mp4,s1,stress\n")
+    done = run("analyze", folder, "--out", analysed, "--conditions", tmp_path / "c.csv")
+    assert "2 of 2 are analysed already" in done.stderr
+    assert "<td>s1</td><td>stress</td>" in (analysed / "index.html").read_text()
     assert (analysed / "a.mp4" / SUMMARY).stat().st_ino == kept
     run("analyze", folder / "wall.mp4", "--out", analysed, "--threshold", "0.9")
     changed = json.loads((analysed / "wall.mp4" / SUMMARY).read_text())
@@ -161,6 +167,7 @@ def test_wrong_use_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
         (("analyze", folder, "--out", tmp_path, "--magnify", "4"), 2, "--stills"),
         (("analyze", folder, "--out", tmp_path, "--stills", "--magnify", "9"), 2, "2 to 8"),
         (("analyze", folder, "--out", tmp_path, "--stills", "--magnify-by", "x"), 2, "eulerian"),
+        (("analyze", folder, "--out", tmp_path, "--conditions", "no.csv"), 5, "no such file"),
         (("analyze", folder, "--out", tmp_path / "file"), 5, "cannot write"),
         (("analyze", folder, "--out", tmp_path), 5, "another run"),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from microspot.realtime.analyze.conditions import Assignment, Conditions, read_conditions
 from microspot.realtime.analyze.final_overlay import FinalOverlaySink, longest_wait_ns
 from microspot.realtime.analyze.index_page import page
 from microspot.realtime.analyze.one_video import Analysis
@@ -178,6 +179,16 @@ def analysis(video: str, group: str, events: int, seen_s: float) -> Analysis:
     return Analysis(video, video.replace(" ", "_"), group, events, 900, 3723.0, seen_s, 0.0)
 
 
+def tables_of(text: str) -> dict[str, list[list[str]]]:
+    """The rows of each table of totals, by its title."""
+    tables = {}
+    for part in text.split("<h2>")[1:]:
+        title, _, rest = part.partition("</h2>")
+        rows = re.findall(r"<tr>((?:<td>[^<]*</td>)+)</tr>", rest.partition("</table>")[0])
+        tables[title] = [re.findall(r"<td>([^<]*)</td>", row) for row in rows]
+    return tables
+
+
 def test_the_page_has_a_row_for_each_video_and_totals_by_folder() -> None:
     found = page(
         [
@@ -190,11 +201,89 @@ def test_the_page_has_a_row_for_each_video_and_totals_by_folder() -> None:
     assert '<a href="a_%3C1%3E.mp4/report.html">a &lt;1&gt;.mp4</a>' in found
     assert '<td data-key="2.0">2.0</td>' in found, "3 in a minute and a half"
     assert '<td data-key="0.0">0%</td><td data-key="0">0</td><td data-key=""></td>' in found
-    totals = found.partition("<h2>By folder</h2>")[2]
-    rows = re.findall(r"<tr>((?:<td>[^<]*</td>)+)</tr>", totals)
-    assert [re.findall(r"<td>([^<]*)</td>", row) for row in rows] == [
-        ["left", "2", "2:04:06", "4", "2.0"],
-        ["right", "1", "1:02:03", "0", ""],
-    ]
+    assert tables_of(found) == {
+        "By folder": [
+            ["left", "2", "2:04:06", "4", "2.0", "2.00", "0.54 to 5.12"],
+            ["right", "1", "1:02:03", "0", "0.0", "", ""],
+        ]
+    }
     assert "By folder" not in page([analysis("a.mp4", "left", 3, 90.0)])
+    assert "<th><button>subject" not in found, "nobody said it"
     assert "http" not in found, "it loads nothing"
+
+
+def test_the_page_has_totals_by_subject_and_condition() -> None:
+    analyses = [
+        analysis("a.mp4", "left", 3, 60.0),
+        analysis("b.mp4", "left", 1, 60.0),
+        analysis("c.mp4", "left", 0, 30.0),
+    ]
+    known = {
+        "a.mp4": Assignment("s<1>", "stress"),
+        "b.mp4": Assignment("s<1>", "rest"),
+        "c.mp4": Assignment("t2"),
+    }
+    found = page(analyses, Conditions(known))
+    # Garwood's table of exact limits: 0 -> 0 to 3.69, 1 -> 0.03 to 5.57, 3 -> 0.62 to 8.77
+    stress = ["1", "1:02:03", "3", "1.0", "3.00", "0.62 to 8.77"]
+    rest = ["1", "1:02:03", "1", "1.0", "1.00", "0.03 to 5.57"]
+    none = ["1", "1:02:03", "0", "0.5", "0.00", "0.00 to 7.38"]
+    assert tables_of(found) == {
+        "By subject": [
+            ["s&lt;1&gt;", "2", "2:04:06", "4", "2.0", "2.00", "0.54 to 5.12"],
+            ["t2", *none],
+        ],
+        "By condition": [["not said", *none], ["rest", *rest], ["stress", *stress]],
+        "By subject and condition": [
+            ["s&lt;1&gt;", "rest", *rest],
+            ["s&lt;1&gt;", "stress", *stress],
+            ["t2", "not said", *none],
+        ],
+    }
+    assert '<td data-key="stress">stress</td>' in found
+    one_subject = Conditions({name: Assignment("s1") for name in known})
+    only = page(analyses, one_subject)
+    assert set(tables_of(only)) == {"By subject"}
+    assert "<th><button>condition" not in only
+
+
+def table(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(["Video;Subject;Condition", *rows]), encoding="utf-8")
+    return path
+
+
+def test_a_table_says_whose_the_videos_are(tmp_path: Path) -> None:
+    for name in ("a/one.mp4", "a/two.mp4", "b/two.mp4", "b/three.mp4", "b/four.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    videos = find_videos([str(tmp_path / "a"), str(tmp_path / "b"), "sample"])
+    rows = ("one.mp4;s1;rest", "a/two.mp4; s1 ;stress", f"{tmp_path}/b/two.mp4;;stress")
+    path = table(tmp_path / "c.csv", *rows, "sample;s3;", "gone.mp4;s4;rest", "three.mp4;;")
+    found = read_conditions(path, videos, "everybody")
+    assert found.unknown == ("gone.mp4",)
+    assert found.assignments == {
+        "one.mp4": Assignment("s1", "rest"),
+        "two.mp4": Assignment("s1", "stress"),
+        "two.mp4-2": Assignment("everybody", "stress"),
+        "three.mp4": Assignment("everybody"),
+        "four.mp4": Assignment("everybody"),
+        "sample": Assignment("s3"),
+    }
+    assert read_conditions(None, videos).of("one.mp4") == Assignment()
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["two.mp4;s;c"], "line 2: several videos are called two.mp4: give a path"),
+        (["one.mp4;s;c", "a/one.mp4;s;d"], "line 3: a/one.mp4 has a row already"),
+        (["one.mp4;s"], "line 2: the row ends before column 'condition'"),
+    ],
+)
+def test_a_table_that_is_wrong_says_where(tmp_path: Path, rows: list[str], words: str) -> None:
+    for name in ("a/one.mp4", "a/two.mp4", "b/two.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    videos = find_videos([str(tmp_path / "a"), str(tmp_path / "b")])
+    with pytest.raises(DataError, match=re.escape(words)):
+        read_conditions(table(tmp_path / "c.csv", *rows), videos)
