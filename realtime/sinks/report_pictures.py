@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..overlay.event_text import described
+from ..overlay.event_text import confounder_words, described
 from .base import JsonRecord
 
 STYLE = (
@@ -54,6 +54,9 @@ def anchor(event: JsonRecord) -> str:
 
 def _figure(event: JsonRecord, pictures: EventPictures) -> str:
     title = f"{event['onset_s']:.2f} to {event['offset_s']:.2f} s: {described(event)}"
+    beside = confounder_words(event)
+    if beside:
+        title += f"; what else moved: {beside}"
     by = "" if pictures.way == "lagrangian" else f", {pictures.way}"
     loop = f"as it was; movement x{pictures.gain:g}{by}; {pictures.slowed} times as slow"
     images = (

@@ -176,7 +176,8 @@ def test_the_report_shows_each_event_and_loads_nothing(tmp_path: Path) -> None:
         record(sink, START)
         for index in range(30):
             sink.draw(frame(index), [seen(index)])
-        record(sink, found(5, 8, 12) | {"id": "a"}, gap, found(14, 15, 16) | {"id": "b"})
+        blinking = found(5, 8, 12, id="a", confounders={"blink": 0.93, "speech": 0.1})
+        record(sink, blinking, gap, found(14, 15, 16) | {"id": "b"})
     text = (tmp_path / "report.html").read_text()
     assert set(sink.pictures) == {"a"}, "a gap forgets the face"
     images = re.findall(r'<img alt="([^"]*)" src="data:image/webp;base64,([^"]*)"', text)
@@ -184,6 +185,7 @@ def test_the_report_shows_each_event_and_loads_nothing(tmp_path: Path) -> None:
     assert "movement x5" in images[0][0]
     assert b64decode(images[3][1]) == sink.pictures["a"].apex
     assert '<a href="#pictures-a">' in text
+    assert "negative 90%; what else moved: blink 93%</figcaption>" in text
     assert 'id="pictures-a"' in text
     assert "Events without pictures: 1." in text
     without_pictures = re.sub(r"base64,[^\"]*", "", text)
