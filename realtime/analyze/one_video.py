@@ -46,8 +46,7 @@ KEPT = "kept_scores.npz"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 EVENTS = "events.jsonl"
-DOCUMENTS = (EVENTS, "events.csv", "events.eaf", "events.boris", REPORT)
-TABLES = ("events.jsonl", "events.csv", "events.eaf", "events.boris")
+TABLES = (EVENTS, "events.csv", "events.eaf", "events.boris")
 PART = ".part"  # ends the name of a folder that is not whole
 
 
@@ -57,8 +56,7 @@ class Job:
 
     out: the folder of all results; fps: of folders of images; overlay: whether its frames are
     stored too, in a video; arrows: as of a VideoSink; kept: whether the windows are kept that pass
-    low thresholds, for others that are chosen later.
-    stored too, in a video; arrows: as of a VideoSink; stills: how the pictures of events are
+    low thresholds, for others that are chosen later; stills: how the pictures of events are
     magnified, None for a report without any.
     """
 

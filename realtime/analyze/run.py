@@ -26,7 +26,7 @@ from ..sinks.atomic_file import replace_file
 from ..sinks.base import reason
 from ..sources.open import open_source
 from ..sources.video_file import VideoFile
-from .conditions import read_conditions
+from .conditions import Conditions, read_conditions
 from .index_page import page
 from .one_video import Analysis, Job, RunInterruptedError, analyze_video, earlier_analysis
 from .progress_note import noted_s
@@ -99,18 +99,12 @@ def analyze(
             options.fps,
             options.overlay,
             options.arrows,
-            options.stills,
+            stills=options.stills,
         )
         for video in videos
     ]
     with held(out):
-        return analyze_jobs(jobs, out, load, options.workers, progress, say)
-    with ExitStack() as stack:
-        _hold(out, stack)
-        analyses, errors = _analyze_all(jobs, load, options.workers, progress, say)
-        index = out / INDEX
-        replace_file(index, page(analyses, conditions).encode("utf-8", "backslashreplace"))
-    return Results(analyses, errors, index)
+        return analyze_jobs(jobs, out, load, options.workers, progress, say, conditions)
 
 
 @contextmanager
@@ -136,14 +130,14 @@ def held(out: Path) -> Iterator[None]:
 
 def analyze_jobs(
     jobs: Sequence[Job],
+    out: Path,
     load: LoadEngines,
     workers: int | None,
     progress: Progress,
     say: Say,
+    conditions: Conditions | None = None,
 ) -> Results:
     """`analyze` of videos that are known, in a folder that is `held`."""
-) -> tuple[tuple[Analysis, ...], dict[str, MicrospotError]]:
-    """Analyses in the order of the jobs, and by name the errors of those that failed."""
     with load() as engines:
         earlier = {job: earlier_analysis(job, engines) for job in jobs}
     found = {job: analysis for job, analysis in earlier.items() if analysis is not None}
@@ -157,7 +151,10 @@ def analyze_jobs(
         else:
             errors[job.video.uri] = done
             say(f"{job.video.uri}: {done}")
-    return tuple(found[job] for job in jobs if job in found), errors
+    index = out / INDEX
+    analyses = tuple(found[job] for job in jobs if job in found)
+    replace_file(index, page(analyses, conditions).encode("utf-8", "backslashreplace"))
+    return Results(analyses, errors, index)
 
 
 def _done(

@@ -90,22 +90,9 @@ def analyze(
         config, threshold=threshold, faces=faces, subject=subject, alarms_per_min=alarms_per_min
     )
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
-    options = AnalyzeOptions(settings, fps, overlay, arrows, workers)
+    options = AnalyzeOptions(settings, fps, overlay, arrows, workers, magnification, conditions)
     with progress_bar() as progress:
         results = run(videos, out, load, options, progress=progress, say=say)
-    options = AnalyzeOptions(settings, fps, overlay, arrows, workers, magnification)
-    options = AnalyzeOptions(settings, fps, overlay, arrows, workers, magnification, conditions)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("analysing", total=None)
-        results = run(
-            videos,
-            out,
-            load,
-            options,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-            say=lambda line: typer.echo(f"microspot: {line}", err=True),
-        )
     for analysis in results.analyses:
         for warning in analysis.warnings:
             say(warning)
