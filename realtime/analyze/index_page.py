@@ -63,12 +63,13 @@ def page(analyses: Sequence[Analysis], conditions: Conditions | None = None) -> 
     heads = "".join(f"<th><button>{name}</button></th>" for name in columns)
     rows = "".join(_row(analysis, conditions, columns) for analysis in analyses)
     everything = total(analyses)
+    counted = f"{len(analyses)} video{'' if len(analyses) == 1 else 's'}"
     return "".join(
         [
             '<!doctype html><html lang="en"><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width">',
-            f"<title>microspot: {len(analyses)} videos</title><style>{STYLE}{MORE_STYLE}</style>",
-            f"<h1>{len(analyses)} videos</h1>",
+            f"<title>microspot: {counted}</title><style>{STYLE}{MORE_STYLE}</style>",
+            f"<h1>{counted}</h1>",
             f"<p>{everything.events} micro-expressions in {length(everything.seconds)}. ",
             "A minute means a minute in which a face was seen.</p>",
             f'<table id="videos"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>',

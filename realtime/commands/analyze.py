@@ -100,7 +100,7 @@ def analyze(
             typer.echo(json.dumps(asdict(analysis)))
     if not as_json:
         events = sum(analysis.events for analysis in results.analyses)
-        typer.echo(f"{events} events in {len(results.analyses)} videos: {results.index}")
+        typer.echo(f"events: {events}, videos: {len(results.analyses)}; see {results.index}")
     raise typer.Exit(max((error.exit_code for error in results.errors.values()), default=0))
 
 
