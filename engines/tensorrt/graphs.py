@@ -42,7 +42,7 @@ SOURCES = (
     "networks/*.py",
     "receptive.py",
     "runtime/torch_engine.py",
-    "specs.py",
+    "specs/*.py",
     "tensorrt/builder.py",
     "tensorrt/graphs.py",
     "training/losses.py",

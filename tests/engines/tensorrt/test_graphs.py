@@ -193,6 +193,7 @@ WITHOUT_INFLUENCE = {
     "runtime/engine.py",
     "runtime/onnx_engine.py",
     "runtime/onnxruntime_import.py",
+    "system/folders.py",
     "system/processes.py",
     "system/replacement.py",
     "system/windows.py",
@@ -216,10 +217,10 @@ def imported(file: Path) -> set[Path]:
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-        for name in ("", *(alias.name for alias in node.names)):
-            candidate = (folder / name).with_suffix(".py")
-            if candidate.is_file():
-                found.add(candidate)
+        for name in (alias.name for alias in node.names):
+            # a module, something in a module, something in a package
+            candidates = (folder / f"{name}.py", folder.with_suffix(".py"), folder / "__init__.py")
+            found.update([path for path in candidates if path.is_file()][:1])
     return found
 
 
@@ -241,7 +242,7 @@ def test_every_module_that_exporting_imports_is_a_source_or_without_influence() 
 
 def test_a_source_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for gone in ("networks/gone*.py", "export/half.py"):
-        monkeypatch.setattr(module, "SOURCES", ("specs.py", gone))
+        monkeypatch.setattr(module, "SOURCES", ("receptive.py", gone))
         with pytest.raises(ToolError, match=rf"{re.escape(gone)}: no such source"):
             module._sources()
 
