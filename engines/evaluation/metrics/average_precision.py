@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.annotations import TYPES
-from .candidates import Candidates, Columns, Floats
+from .candidates import Candidates, Columns, Floats, Ints
 from .comparison import Comparison
 
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -31,12 +31,12 @@ def average_precision(compared: Comparison, emits: Sequence[str] = TYPES) -> dic
     if not len(score) or np.isnan(score).any():
         return None
     kind_of_truth, kind_of_found = compared.kinds()
-    hits = {iou: _hits(compared.candidates(iou), compared.spotted) for iou in IOUS}
+    hits = {iou: hits_by_score(compared.candidates(iou), compared.spotted) for iou in IOUS}
     report: dict[str, Any] = {}
     for place, kind in enumerate(TYPES):
         truths = int((kind_of_truth == place).sum())
         own = kind_of_found == place
-        at = {iou: _area(score[own], hit[own], truths) for iou, hit in hits.items()}
+        at = {iou: area(score[own], hit[own], truths) for iou, hit in hits.items()}
         if not truths or kind not in emits:
             report[kind] = None
             continue
@@ -45,7 +45,7 @@ def average_precision(compared: Comparison, emits: Sequence[str] = TYPES) -> dic
     return report
 
 
-def _hits(pairs: Candidates, found: Columns) -> NDArray[np.bool_]:
+def hits_by_score(pairs: Candidates, found: Columns) -> NDArray[np.bool_]:
     """Which spotted intervals (F,) take a truth, the highest score first."""
     taken = np.zeros(len(found.score), bool)
     own = np.bincount(pairs.found, minlength=len(found.score))[pairs.found]
@@ -65,12 +65,22 @@ def _hits(pairs: Candidates, found: Columns) -> NDArray[np.bool_]:
     return taken
 
 
-def _area(score: Floats, hit: NDArray[np.bool_], truths: int) -> float:
+def area(score: Floats, hit: NDArray[np.bool_], truths: int) -> float:
     """Average precision of spotted intervals (N,) with their scores and whether they hit."""
-    if not truths or not len(score):
+    if not truths:
         return 0.0
+    right, precision = best_precision(score, hit)
+    return float((np.diff(right, prepend=0) * precision).sum() / truths)
+
+
+def best_precision(score: Floats, hit: NDArray[np.bool_]) -> tuple[Ints, Floats]:
+    """The curve of spotted intervals (N,), by falling score, of which D are distinct.
+
+    Hits (D,) among those of this score or more, and the best precision (D,) at so many or more.
+    """
+    if not len(score):
+        return np.zeros(0, np.int64), np.zeros(0)
     order = np.argsort(-score, kind="stable")
     last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # of each score
     right = np.cumsum(hit[order])[last]
-    precision = np.maximum.accumulate((right / (last + 1))[::-1])[::-1]
-    return float((np.diff(right, prepend=0) * precision).sum() / truths)
+    return right, np.maximum.accumulate((right / (last + 1))[::-1])[::-1]
