@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +22,9 @@ from .output import MOST_WORKERS, Json, print_report, progress
 
 if TYPE_CHECKING:
     from ..data.annotations import Interval
+    from ..evaluation.plots import LeftOut, Plot
+
+    Draw = Callable[[], list[Plot | LeftOut]]
 
 
 def calibrate(
@@ -107,32 +111,63 @@ def score(
     resamples: Annotated[
         int, typer.Option(min=0, max=10**6, help="for intervals over subjects; 0: none")
     ] = RESAMPLES,
+    plots: Annotated[
+        Path | None, typer.Option(help="new or empty folder: figures as PNG, and a page of them")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score tables of intervals (spotting, STRS) or of labels (UF1, UAR, accuracy, confusion)."""
-    from ..data.annotations import read_rows, read_table
-    from ..evaluation.metrics import score_labels, score_tables
     from ..evaluation.metrics.printing import lines
+    from ..evaluation.plots import check_folder, write_plots
 
     if classes is not None and labels is None:
         raise UsageError("--classes is for --labels: leave it out")
+    if plots is not None:
+        check_folder(plots)
     if labels is not None:
-        rows = [row for _, row in read_rows(labels, ("fold", "true", "pred"))]
-        names = [name.strip() for name in classes.split(",")] if classes else None
-        true, said, folds = ([row[key] for row in rows] for key in ("true", "pred", "fold"))
-        report = score_labels(true, said, folds, names)
+        report, draw = _score_labels(labels, classes)
     elif truth is not None and pred is not None:
-        with _no_garbage_collection():
-            truths = read_table(truth)
-            found = read_table(pred)
-            minutes = _minutes(videos, {row.video for row in (*truths, *found)}) if videos else None
-            report = score_tables(
-                truths, found, rule=rule, iou=iou, minutes=minutes, resamples=resamples
-            )
-            _compare_labels(_labels(truths), _labels(found))
+        report, draw = _score_tables(truth, pred, videos, rule, iou, resamples)
     else:
         raise UsageError("score needs --truth and --pred, or --labels")
     typer.echo(json.dumps(report) if as_json else "\n".join(lines(report)))
+    if plots is not None:
+        for left_out in write_plots(draw(), plots):
+            progress(f"microspot-engines: {left_out}")
+
+
+def _score_labels(labels: Path, classes: str | None) -> tuple[dict[str, Any], Draw]:
+    """The report of a table of labels, and what draws its figures."""
+    from ..data.annotations import read_rows
+    from ..evaluation.metrics import score_labels
+    from ..evaluation.plots import label_plots
+
+    rows = [row for _, row in read_rows(labels, ("fold", "true", "pred"))]
+    names = [name.strip() for name in classes.split(",")] if classes else None
+    true, said, folds = ([row[key] for row in rows] for key in ("true", "pred", "fold"))
+    report = score_labels(true, said, folds, names)
+    return report, partial(label_plots, report["confusion"])
+
+
+def _score_tables(
+    truth: Path, pred: Path, videos: Path | None, rule: str, iou: float, resamples: int
+) -> tuple[dict[str, Any], Draw]:
+    """The report of two tables of intervals, and what draws its figures."""
+    from ..data.annotations import read_table
+    from ..evaluation.metrics import score_tables
+    from ..evaluation.plots import Scored, interval_plots
+
+    with _no_garbage_collection():
+        truths = read_table(truth)
+        found = read_table(pred)
+        minutes = _minutes(videos, {row.video for row in (*truths, *found)}) if videos else None
+        report = score_tables(
+            truths, found, rule=rule, iou=iou, minutes=minutes, resamples=resamples
+        )
+        _compare_labels(_labels(truths), _labels(found))
+    confusion = report["confusion"]
+    scored = Scored(truths, found, rule, iou, minutes=minutes, confusion=confusion)
+    return report, partial(interval_plots, scored)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """How spotters, recognisers and aligners are measured.
 
 metrics/     spotting F1 by named rules, UF1, UAR, STRS, average precision, intervals; HIT_IOU
+plots/       figures of these: PNG and one HTML page (matplotlib)
 unit_metrics  action units, sides and displacements
 calibration  thresholds by one rule for every engine set
 stored_scores  scores of a whole video, for thresholds that are chosen afterwards
