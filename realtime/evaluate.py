@@ -18,11 +18,11 @@ from microspot.engines.data.coded.pairing import CodedInterval
 from microspot.engines.evaluation.metrics import (
     HIT_IOU,
     RULES,
-    match,
     recognition_report,
     spotting_report,
 )
 from microspot.engines.evaluation.metrics.delays import delay_report
+from microspot.engines.evaluation.metrics.matching import check_rule
 from microspot.engines.evaluation.metrics.report import FRAMES, POOLED
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.text.redaction import printable, redact_uri
@@ -33,6 +33,8 @@ from .pipeline import Pipeline, SourceEnd
 from .records import DropCause, Event, Frame, Gap, View
 from .sources.open import Source, open_sources
 from .sources.truth import Truth, counted_from_0, in_frames, known_to, of_video, read_truth, within
+
+EMITS = ("micro",)  # types of intervals that the pipeline spots
 
 
 def evaluate(
@@ -57,11 +59,32 @@ def evaluate(
     Truth counts for spotting alone where it has no label, or one that the engine does not know:
     `unlabelled` and `labels_left_out` say how often.
     """
-    match([], [], rule, iou)  # refuses a wrong rule before any video runs
+    check_rule(rule, iou)  # before any video runs
+    pooled = run_sources(uris, engines, settings, truth=truth, fps=fps, file_numbers=file_numbers)
+    return report_of(pooled, uris, engines, rule, iou)
+
+
+def run_sources(
+    uris: Sequence[str],
+    engines: EngineSet,
+    settings: Settings,
+    *,
+    truth: Path | None = None,
+    fps: float | None = None,
+    file_numbers: bool = False,
+) -> Pooled:
+    """The first half of `evaluate`: truth and events of all sources. Raises as it does."""
     table = None if truth is None else read_truth(truth)
-    pooled = _Pooled()
+    pooled = Pooled()
     for source in open_sources(uris, fps=fps):
         pooled.add(*_watch(source, table, engines, settings, file_numbers))
+    return pooled
+
+
+def report_of(
+    pooled: Pooled, uris: Sequence[str], engines: EngineSet, rule: str, iou: float
+) -> dict[str, Any]:
+    """The second half of `evaluate`: figures of what `run_sources` gave."""
     report = {
         "rule": rule,
         "iou": iou,
@@ -138,7 +161,7 @@ class Observed:
 
 
 @dataclass(eq=False)
-class _Pooled:
+class Pooled:
     """Truth and events of all sources together, and for how long these were watched."""
 
     wanted: list[Interval] = field(default_factory=list)
@@ -156,6 +179,11 @@ class _Pooled:
         if observed.times:
             self.seconds += (observed.times[-1] - observed.times[0]) / 1e9
 
+    @property
+    def minutes(self) -> float:
+        """For how long all sources were watched."""
+        return self.seconds / 60
+
     def spotting(self, rule: str, iou: float) -> dict[str, Any]:
         """Figures of spotting, decision delay and time without evidence."""
         figures = spotting_report(
@@ -163,8 +191,8 @@ class _Pooled:
             self.found,
             rule=rule,
             iou=iou,
-            minutes=self.seconds / 60,
-            emits=("micro",),
+            minutes=self.minutes,
+            emits=EMITS,
         )
         return figures | {
             "decision_delay_s": self.decision_delay_s(),

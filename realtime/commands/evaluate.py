@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,9 @@ from .options import (
     Workers,
 )
 from .reports import print_report, progress_bar, say
+
+if TYPE_CHECKING:
+    from microspot.engines.evaluation.plots import Scored
 
 
 def evaluate(
@@ -76,6 +79,9 @@ def evaluate(
             help="the truth uses the numbers in the names of images, not places counted from 0",
         ),
     ] = False,
+    plots: Annotated[
+        Path | None, typer.Option(help="new or empty folder: figures as PNG, and a page of them")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the live pipeline over annotated video and score its events.
@@ -83,10 +89,13 @@ def evaluate(
     sample:synthetic knows its truth; other sources need --truth. With --data and --dataset it is a
     whole data set, read as its authors left it.
     """
+    from microspot.engines.evaluation.plots import check_folder
     from microspot.engines.loading import load_engines, wanted_labels
 
     from ..config import Settings
 
+    if plots is not None:
+        check_folder(plots)
     settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     scored = {"rule": rule, "iou": iou, "fps": fps}
@@ -94,7 +103,7 @@ def evaluate(
         of_sets = {"--videos": videos, "--out": out, "--protocol": protocol, "--workers": workers}
         _check_alone(sources, of_sets)
         scored |= {"truth": truth, "file_numbers": file_numbers}
-        _evaluate_sources(list(sources or []), load, settings, scored, as_json)
+        _evaluate_sources(list(sources or []), load, settings, scored, plots, as_json)
         return
     if data is None or dataset is None:
         raise UsageError("--data and --dataset go together: the folder, and which data set it is")
@@ -103,7 +112,7 @@ def evaluate(
     scored |= {"videos": videos, "workers": workers}
     if protocol is not None:
         scored["protocol"] = protocol
-    _evaluate_dataset(dataset, data, out, load, settings, scored, as_json)
+    _evaluate_dataset(dataset, data, out, load, settings, scored, plots, as_json)
 
 
 def _check_alone(sources: list[str] | None, options: dict[str, Any]) -> None:
@@ -116,14 +125,28 @@ def _check_alone(sources: list[str] | None, options: dict[str, Any]) -> None:
 
 
 def _evaluate_sources(
-    sources: list[str], load: Any, settings: Any, scored: dict[str, Any], as_json: bool
+    sources: list[str],
+    load: Any,
+    settings: Any,
+    scored: dict[str, Any],
+    plots: Path | None,
+    as_json: bool,
 ) -> None:
-    from ..evaluate import evaluate as run
+    from microspot.engines.evaluation.metrics.matching import check_rule
 
+    from ..evaluate import report_of, run_sources
+
+    rule, iou = scored.pop("rule"), scored.pop("iou")
+    check_rule(rule, iou)  # before any video runs
     with load() as loaded:
-        report = run(sources, loaded, settings, **scored)
+        pooled = run_sources(sources, loaded, settings, **scored)
+        report = report_of(pooled, sources, loaded, rule, iou)
         known = loaded.recognizer_spec.labels if loaded.recognizer_spec else ()
     _print(report, known, as_json)
+    if plots is not None:
+        from .evaluation_plots import of_sources
+
+        _draw(plots, of_sources(pooled, report))
 
 
 def _evaluate_dataset(
@@ -133,15 +156,28 @@ def _evaluate_dataset(
     load: Any,
     settings: Any,
     scored: dict[str, Any],
+    plots: Path | None,
     as_json: bool,
 ) -> None:
     from ..datasets.run import DatasetOptions, evaluate_dataset
 
     options = DatasetOptions(settings, **scored)
     with _folder(out) as folder, progress_bar() as progress:
-        found = evaluate_dataset(name, data, folder, load, options, progress=progress, say=say)
-    _print(found.report, found.report["engines"]["labels"] or (), as_json)
-    raise typer.Exit(max((error.exit_code for error in found.errors), default=0))
+        made = evaluate_dataset(name, data, folder, load, options, progress=progress, say=say)
+    _print(made.report, made.report["engines"]["labels"] or (), as_json)
+    if plots is not None:
+        from .evaluation_plots import of_dataset
+
+        _draw(plots, of_dataset(made))
+    raise typer.Exit(max((error.exit_code for error in made.errors), default=0))
+
+
+def _draw(folder: Path, scored: Scored) -> None:
+    """Write the figures, and say which are left out."""
+    from microspot.engines.evaluation.plots import interval_plots, write_plots
+
+    for left_out in write_plots(interval_plots(scored), folder):
+        say(str(left_out))
 
 
 @contextmanager

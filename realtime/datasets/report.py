@@ -23,7 +23,7 @@ from microspot.engines.evaluation.stored_scores import KEPT_T_CPN, KEPT_T_CRN
 from microspot.engines.runtime.engine import EngineSet
 
 from ..config import Settings
-from ..evaluate import known_labels, time_without_evidence
+from ..evaluate import EMITS, known_labels, time_without_evidence
 from ..pipeline import THRESHOLDS
 from ..sinks.atomic_file import replace_file
 from .compared import Compared
@@ -32,7 +32,6 @@ from .protocols import Found
 REPORT = "evaluation.{}.json"  # of each protocol
 TRUTH = "truth.csv"
 PREDICTIONS = "predictions.{}.csv"
-EMITS = ("micro",)
 PACKAGES = ("microspot", "mediapipe", "onnxruntime", "opencv-contrib-python", "av", "numpy")
 EVERYTHING = f"; spotted at T_CPN {KEPT_T_CPN} and T_CRN {KEPT_T_CRN}, whatever the protocol chose"
 

@@ -21,7 +21,7 @@ from ..config import Settings
 from ..errors import DataError, MicrospotError, SourceError, UsageError
 from ..sources.options import FPS
 from .compared import Compared
-from .protocols import ZERO_SHOT, check_protocol, find
+from .protocols import ZERO_SHOT, Found, check_protocol, find
 from .report import figures, write_results
 from .stored import read_stored
 from .truth import LeftOut, truth_of
@@ -47,9 +47,14 @@ class DatasetOptions:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures, and why they are not of the whole data set; each error has its exit code."""
+    """The figures, what they are of, and why they are not of the whole data set.
+
+    errors: each has its exit code.
+    """
 
     report: dict[str, Any]
+    compared: Compared
+    found: Found
     errors: tuple[MicrospotError, ...]
 
 
@@ -92,7 +97,7 @@ def evaluate_dataset(
     not_scored = _not_scored(compared)
     for error in not_scored:
         say(str(error))
-    return Evaluation(report, (*results.errors.values(), *not_scored))
+    return Evaluation(report, compared, found, (*results.errors.values(), *not_scored))
 
 
 def _fps(annotations: Annotations) -> float:
