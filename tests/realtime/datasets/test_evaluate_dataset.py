@@ -50,7 +50,7 @@ def evaluated(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     """The folder of the results, the report and what was said."""
     out = tmp_path_factory.mktemp("out") / "results"
     options = ("--data", data, "--dataset", "cas-me-2", "--out", out, "--workers", 1, "--json")
-    done = microspot("evaluate", *options)
+    done = microspot("evaluate", *options, "--plots", out.parent / "plots")
     assert done.returncode == 5, done.stderr  # a row lies outside its recording
     return out, json.loads(done.stdout), done.stderr
 
@@ -85,6 +85,14 @@ def test_what_was_run_is_scored_and_what_was_not_is_told(
     assert "16_0102: no recording of it is there" in said
     assert f"16_0101 {WALL - 3}-{WALL + 2} is not scored" in said
     assert said.count("19_0401.avi: not a video") == 1
+
+
+def test_its_figures_are_drawn(evaluated: tuple[Path, Any, str]) -> None:
+    out, report, _ = evaluated
+    page = (out.parent / "plots" / "index.html").read_text(encoding="utf-8")
+    assert f"Weights {report['engines']['name']}." in page
+    assert "2 decisions" in page
+    assert (out.parent / "plots" / "timeline.png").is_file()
 
 
 def test_results_are_of_analyze_with_the_tables_that_score_reads(
