@@ -133,7 +133,8 @@ def analyze_video(job: Job, engines: EngineSet) -> Analysis:
         raise DataError(f"cannot write {job.part}: {reason(error)}") from error
     try:
         analysis = _run(job, engines)
-        summary = {"made_from": made_from, "analysis": asdict(analysis)}
+        address = job.video.address
+        summary = {"made_from": made_from, "address": address, "analysis": asdict(analysis)}
         replace_file(job.part / SUMMARY, json.dumps(summary, indent=1).encode() + b"\n")
         _remove(job.folder)
         replace(job.part, job.folder)

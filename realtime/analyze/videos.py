@@ -27,6 +27,11 @@ class Video:
     folder: str
     group: str = ""
 
+    @property
+    def address(self) -> str:
+        """As `open_source` takes it, wherever the program is started."""
+        return str(Path(self.uri).absolute()) if _on_disk(self.uri) else self.uri
+
 
 def find_videos(uris: Sequence[str]) -> list[Video]:
     """The videos of files, folders of images, folders of videos and samples, in order.

@@ -1,4 +1,4 @@
-"""Command `microspot`: watch, analyze, evaluate, bench, cameras, consent, forget.
+"""Command `microspot`: watch, analyze, review, evaluate, bench, cameras, consent, forget.
 
 An error is one line and an exit code; --debug adds the traceback.
 """
@@ -32,6 +32,7 @@ from .options import (
     Threshold,
 )
 from .reports import print_cameras, print_report
+from .review import review
 
 app = typer.Typer(
     add_completion=False,
@@ -169,6 +170,7 @@ def watch(
 
 app.command()(analyze)
 app.command()(evaluate)
+app.command()(review)
 
 
 @app.command()

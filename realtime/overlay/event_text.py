@@ -85,7 +85,13 @@ def unit_words(event: Mapping[str, Any]) -> str:
 
 
 def unit_parts(event: Mapping[str, Any]) -> list[str]:
-    """The parts of `unit_words`: one for each action unit, and one for a label by rule."""
+    """The parts of `unit_words`: one for each action unit, and one for a label by rule.
+
+    Of a reviewed event those that the coder named.
+    """
+    coded = (event.get("reviewed") or {}).get("action_units")
+    if coded is not None:
+        return list(coded)
     found = []
     for unit in event.get("action_units") or []:
         size = f"{unit['px']:.1f} px ({unit['size']})"

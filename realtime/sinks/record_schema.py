@@ -82,12 +82,21 @@ class MovedRegion(Moved):
     name: str
 
 
+class Reviewed(TypedDict):
+    """Who accepted an event, and what else that person said; action_units: null for nothing."""
+
+    coder: str
+    action_units: Annotated[list[str] | None, Field(description="such as AU4, AUL12, AU14B")]
+    note: str
+
+
 class Event(TypedDict):
     """A micro-expression. What only final events have is null in others.
 
     face: a place in the picture; subject: whose face it is, null where the run was not told.
 
-    The last four keys are there where the weights say what moved.
+    reviewed: only in what `microspot review` exports. The four keys before it are there where the
+    weights say what moved, and no person does.
     """
 
     type: Literal["event"]
@@ -112,6 +121,7 @@ class Event(TypedDict):
     region: NotRequired[MovedRegion | None]
     objective_class: NotRequired[str | None]
     label_by_units: NotRequired[str | None]
+    reviewed: NotRequired[Reviewed]
 
 
 class Gap(TypedDict):

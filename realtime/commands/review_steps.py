@@ -1,0 +1,110 @@
+"""The steps of `microspot review`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from microspot.engines.errors import install
+
+from ..errors import UsageError
+from ..review.agreement import Agreement, agreement
+from ..review.decisions import Decision
+from ..review.frames import Frames
+from ..review.results import EventKey, VideoResults, events_of, find_moved
+from ..review.session import Review
+from ..review.store import Store, coders
+from ..sinks.network.http_server import listen
+
+EXTRA = ("fastapi", "uvicorn")
+
+
+def find_videos(found: Sequence[VideoResults], folder: Path | None) -> dict[str, str]:
+    """Where each video lies, by the folder of its results. Raises UsageError for no folder."""
+    if folder is None:
+        return {video.folder: video.address for video in found}
+    if not folder.is_dir():
+        raise UsageError(f"--videos {folder}: no such folder")
+    return find_moved(found, folder)
+
+
+def decisions_of(path: Path, coder: str) -> dict[EventKey, Decision]:
+    """What a coder decided. Raises UsageError for one who did not, DataError without a file."""
+    with Store(path, coder, create=False) as store:
+        decisions = store.decisions()
+    if not decisions:
+        known = ", ".join(coders(path)) or "nobody yet"
+        raise UsageError(f"{coder} has decided nothing here; give a coder: {known}")
+    return decisions
+
+
+def print_agreement(
+    found: Sequence[VideoResults],
+    path: Path,
+    names: tuple[str, str],
+    tolerance: int,
+    as_json: bool,
+) -> None:
+    """Print how far two coders agree, as JSON or as a table."""
+    first, second = names
+    decisions = (decisions_of(path, first), decisions_of(path, second))
+    report = agreement(events_of(found), names, decisions, tolerance)
+    if as_json:
+        typer.echo(json.dumps(report.to_json()))
+        return
+    for words, value in _lines(report):
+        typer.echo(f"{words:<44}{value}")
+
+
+def serve(
+    found: Sequence[VideoResults],
+    store: Store,
+    addresses: dict[str, str],
+    labels: Sequence[str],
+    port: int,
+) -> None:
+    """Serve the page until a signal. Raises UsageError where the extra is missing."""
+    if missing := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
+        raise UsageError(f"review needs {', '.join(missing)}: {install('demo')}")
+    from ..review import server
+
+    with (
+        listen(f"--port {port}", server.HOST, port) as listening,
+        Frames(found, addresses) as frames,
+    ):
+        port = listening.getsockname()[1]
+        token = server.new_token()
+        application = server.build(Review(found, store, frames, labels), port, token)
+        typer.echo(f"microspot: open {server.address(port, token)} in a browser; ctrl-C ends")
+        server.serve(application, listening)
+
+
+def _lines(report: Agreement) -> list[tuple[str, str]]:
+    first, second = report.coders
+    apart = report.tolerance
+    return [
+        ("events", str(report.events)),
+        (f"judged by both {first} and {second}", str(report.judged)),
+        ("accepted by both", str(report.accepted)),
+        ("rejected by both", str(report.rejected)),
+        (f"accepted by {first} alone", str(report.only_first)),
+        (f"accepted by {second} alone", str(report.only_second)),
+        ("same verdict", _figure(report.agreed)),
+        ("Cohen's kappa of the verdicts", _figure(report.kappa)),
+        ("mean IoU of intervals that both accepted", _figure(report.iou)),
+        *(
+            (f"{point} at most {apart} frame{'' if apart == 1 else 's'} apart", _figure(share))
+            for point, share in report.near.items()
+        ),
+        ("same label", _figure(report.labels)),
+        ("Cohen's kappa of the labels", _figure(report.label_kappa)),
+    ]
+
+
+def _figure(value: float | None) -> str:
+    """A figure for a person; a dash where it cannot be told."""
+    return "-" if value is None else f"{value:.3f}"

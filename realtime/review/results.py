@@ -1,0 +1,105 @@
+"""What `microspot analyze` wrote, as a coder goes through it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ..analyze.one_video import SUMMARY
+from ..errors import DataError
+from ..sinks.base import JsonRecord
+
+RECORDS = "events.jsonl"
+
+
+class EventKey(NamedTuple):
+    """Which event: the folder of its video, and its id, which other videos may have too."""
+
+    video: str
+    event: str
+
+
+@dataclass(frozen=True)
+class VideoResults:
+    """One analysed video.
+
+    folder: the name of its folder; name: as its records call it; address: as `open_source` takes
+    it, "" where an earlier version did not write it down; fps: asked of a folder of images; frames:
+    how many it has; records: all of it, of which events are final ones.
+    """
+
+    folder: str
+    name: str
+    address: str
+    fps: float | None
+    frames: int
+    records: tuple[JsonRecord, ...] = field(repr=False)
+
+    @property
+    def start(self) -> JsonRecord:
+        """The `start` record."""
+        return next(record for record in self.records if record["type"] == "start")
+
+    @property
+    def events(self) -> dict[EventKey, JsonRecord]:
+        """The `event` records in order of time."""
+        found = [record for record in self.records if record["type"] == "event"]
+        found.sort(key=lambda record: (record["onset_frame"], record["offset_frame"], record["id"]))
+        return {EventKey(self.folder, record["id"]): record for record in found}
+
+
+def read_results(results: Path) -> list[VideoResults]:
+    """The videos in a folder of `microspot analyze`, by the names of their folders.
+
+    Raises DataError where there are none, and for files that are not of this program.
+    """
+    summaries = sorted(results.glob(f"*/{SUMMARY}"))
+    videos = [_read(path) for path in summaries if not path.parent.name.startswith(".")]
+    if not videos:
+        raise DataError(
+            f"{results}: no analysed video; give the folder of `microspot analyze VIDEO --out DIR`"
+        )
+    return videos
+
+
+def events_of(videos: Iterable[VideoResults]) -> dict[EventKey, JsonRecord]:
+    """The events of all videos."""
+    return {key: record for video in videos for key, record in video.events.items()}
+
+
+def find_moved(videos: Iterable[VideoResults], folder: Path) -> dict[str, str]:
+    """By a video's folder its address: where it was, or else the file of its name in `folder`."""
+    beside = {path.name: path for path in sorted(folder.rglob("*"), reverse=True)}
+    found = {}
+    for video in videos:
+        moved = beside.get(video.name)
+        gone = not video.address or not Path(video.address).exists()
+        found[video.folder] = str(moved) if gone and moved is not None else video.address
+    return found
+
+
+def _read(summary: Path) -> VideoResults:
+    """A video by its summary. Raises DataError."""
+    records = summary.with_name(RECORDS)
+    try:
+        kept: Mapping[str, object] = json.loads(summary.read_text(encoding="utf-8"))
+        analysis = kept["analysis"]
+        made_from = kept["made_from"]
+        if not isinstance(analysis, dict) or not isinstance(made_from, dict):
+            raise ValueError("no object")
+        lines = records.read_text(encoding="utf-8").splitlines()
+        return VideoResults(
+            folder=summary.parent.name,
+            name=analysis["video"],
+            address=str(kept.get("address", "")),
+            fps=made_from["fps"],
+            frames=analysis["frames"],
+            records=tuple(json.loads(line) for line in lines),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{summary.parent}: its {SUMMARY} or {RECORDS} cannot be read; analyse the video again"
+        ) from error

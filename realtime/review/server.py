@@ -1,0 +1,162 @@
+"""The requests of the page, on this machine alone.
+
+The page itself is the same for everyone and comes to whoever asks. What is personal, events and
+pictures, needs the token of this run, which the address that is printed has behind a # so that no
+request and no log holds it. By which names the server may be called, and by pages of which
+origins, is the rule of all our servers (`sinks/network/gate.py`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from dataclasses import replace
+from socket import socket
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Query
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..errors import MicrospotError, SourceError, UsageError
+from ..sinks.network.gate import Gate
+from .page import build_page
+from .results import EventKey
+from .session import Review
+
+HOST = "127.0.0.1"
+TOKEN_BYTES = 24
+MOST_FRAMES = 64  # of one request
+PICTURE_HEAD = struct.Struct("<II")  # before each picture: index of its frame, bytes of its JPEG
+SHUTDOWN_S = 3  # for requests to end when the server does
+PAGE = "/"
+# What status an error has; others are faults of this machine, such as a full disk.
+STATUS: dict[type[MicrospotError], int] = {UsageError: 422, SourceError: 404}
+FAILED = 507
+HEADERS = {
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class ChangeRequest(BaseModel):
+    """A change that a coder makes; value: see `Review.change`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    video: str
+    event: str
+    field: str
+    value: int | str | None
+
+
+class GatedApplication:
+    """ASGI middleware: the gate before every request, and our headers on every answer."""
+
+    def __init__(self, application: ASGIApp, gate: Gate) -> None:
+        self._application = application
+        self._gate = gate
+        self._page_gate = replace(gate, token=None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._application(scope, receive, send)
+        if scope["type"] != "http":  # there are no websockets here
+            return
+        refusal = self._refusal(scope)
+        answer = self._application
+        if refusal is not None:
+            status, words = refusal
+            answer = PlainTextResponse(words, status)
+        await answer(scope, receive, _with_headers(send))
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        if scope["method"] not in ("GET", "HEAD") and origin is None:
+            return 403, "only the page itself may change anything\n"
+        gate = self._page_gate if scope["path"] == PAGE else self._gate
+        return gate.refusal(
+            headers.get("host"), origin, headers.get("authorization"), scope["path"]
+        )
+
+
+def build(review: Review, port: int, token: str) -> ASGIApp:
+    """The application of a review, for a server that listens on `port`."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    page = build_page()
+
+    @app.get(PAGE)
+    def show() -> Response:
+        return HTMLResponse(page.html, headers={"content-security-policy": page.policy})
+
+    @app.get("/review")
+    def state() -> dict[str, Any]:
+        return review.state()
+
+    @app.get("/frames")
+    def frames(video: str, first: int = Query(ge=0), stop: int = Query(ge=0)) -> Response:
+        pictures = review.pictures(video, first, min(stop, first + MOST_FRAMES))
+        parts = [PICTURE_HEAD.pack(index, len(jpeg)) + jpeg for index, jpeg in pictures]
+        return Response(b"".join(parts), media_type="application/octet-stream")
+
+    @app.post("/changes")
+    def change(wanted: ChangeRequest) -> dict[str, Any]:
+        return review.change(EventKey(wanted.video, wanted.event), wanted.field, wanted.value)
+
+    @app.post("/undo")
+    def undo() -> dict[str, Any] | None:
+        return review.undo()
+
+    @app.exception_handler(MicrospotError)
+    def explain(_: object, error: MicrospotError) -> Response:
+        return JSONResponse({"detail": str(error)}, STATUS.get(type(error), FAILED))
+
+    @app.exception_handler(KeyError)
+    def miss(_: object, error: KeyError) -> Response:
+        return JSONResponse({"detail": f"{error.args[0]} is not there: load the page anew"}, 404)
+
+    return GatedApplication(app, Gate(port, token.encode()))
+
+
+def new_token() -> str:
+    """A token for one run."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def address(port: int, token: str) -> str:
+    """What to open in a browser."""
+    return f"http://{HOST}:{port}/#{token}"
+
+
+def serve(application: ASGIApp, listening: socket) -> None:
+    """Answer requests until a signal ends the program."""
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _with_headers(send: Send) -> Send:
+    added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *added]
+        await send(message)
+
+    return sending

@@ -1,0 +1,169 @@
+"""One coder's review: what the page shows, and what becomes of a key that is pressed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from microspot.engines.specs import RecognizerSpec
+
+from ..errors import UsageError
+from ..overlay.event_text import caption, confounder_words, movement_words, whose
+from ..sinks.base import JsonRecord
+from .decisions import (
+    POINTS,
+    UNTOUCHED,
+    Decision,
+    check_order,
+    checked_text,
+    decided,
+    frame_of,
+    with_value,
+)
+from .frames import Frames
+from .results import EventKey, VideoResults, events_of
+from .store import Store
+
+MOST_LABELS = 9  # keys 1 to 9
+SHOWN_HZ = 30.0  # speed 1 of a recording that declares no rate
+
+
+class Review:
+    """The events of `videos` and the coder of `store`; for several threads.
+
+    labels: names that keys 1 to 9 give, where they are not those of the weights. Raises UsageError
+    for too many.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[VideoResults],
+        store: Store,
+        frames: Frames,
+        labels: Sequence[str] = (),
+    ) -> None:
+        self._videos = {video.folder: video for video in videos}
+        self._events = events_of(videos)
+        self._store = store
+        self._frames = frames
+        self._lock = threading.Lock()  # a change is checked against what stands when it is written
+        self._labels = tuple(dict.fromkeys(labels)) or _labels(videos)
+        if len(self._labels) > MOST_LABELS:
+            raise UsageError(f"{len(self._labels)} labels: keys 1 to {MOST_LABELS} hold no more")
+        for label in self._labels:
+            checked_text("label", label)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the page shows but the pictures."""
+        decisions = self._store.decisions()
+        return {
+            "coder": self._store.coder,
+            "labels": list(self._labels),
+            "videos": [_video(video) for video in self._videos.values()],
+            "events": [
+                _entry(key, event, decisions.get(key, UNTOUCHED))
+                for key, event in self._events.items()
+            ],
+        }
+
+    def change(self, key: EventKey, field: str, value: object) -> dict[str, Any]:
+        """The event's entry after a change, which is on the disk.
+
+        value: a frame for a point, a text of units, a text for the other fields; None for as it was
+        spotted. Raises UsageError for a value that cannot be, KeyError for an event that is not
+        there, SourceError for a frame that cannot be read.
+        """
+        event = self._events[key]
+        taken = self._taken(key, field, value)
+        with self._lock:
+            decision = with_value(self._store.decision(key), field, taken)
+            check_order(event, decision)
+            self._store.change(key, field, taken)
+        return _entry(key, event, decision)
+
+    def undo(self) -> dict[str, Any] | None:
+        """The entry of the event whose last change was taken back; None where there is none."""
+        with self._lock:
+            change = self._store.undo()
+            if change is None:
+                return None
+            event = self._events.get(change.key)
+            if event is None:  # the video was analysed anew since
+                return {"video": change.key.video, "event": change.key.event}
+            return _entry(change.key, event, self._store.decision(change.key))
+
+    def pictures(self, video: str, first: int, stop: int) -> list[tuple[int, bytes]]:
+        """Indices and JPEGs of frames. Raises KeyError for a video that is not there, SourceError.
+
+        first, stop: cut to the frames that the video has.
+        """
+        last = self._videos[video].frames
+        return self._frames.pictures(video, max(0, first), min(stop, last))
+
+    def _taken(self, key: EventKey, field: str, value: object) -> Any:
+        """A value as JSON is to hold it. Raises UsageError, SourceError."""
+        if field not in POINTS:
+            return checked_text(field, value)
+        if value is None:
+            return None
+        frames = self._videos[key.video].frames
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < frames:
+            raise UsageError(f"{field}: expected a frame from 0 to {frames - 1}")
+        return [value, self._frames.time_s(key.video, value)]
+
+
+def _labels(videos: Sequence[VideoResults]) -> tuple[str, ...]:
+    """The labels of the weights that the videos were analysed with."""
+    found = [label for video in videos for label in video.start["labels"] or ()]
+    return tuple(dict.fromkeys(found))[:MOST_LABELS] or RecognizerSpec().labels
+
+
+def _video(video: VideoResults) -> dict[str, Any]:
+    rate_hz = video.start["sources"][0]["fps"]
+    return {
+        "folder": video.folder,
+        "name": video.name,
+        "frames": video.frames,
+        "rate_hz": rate_hz or SHOWN_HZ,
+    }
+
+
+def _entry(key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, Any]:
+    """An event as the page has it."""
+    now = decided(event, decision, "")
+    units = decision.action_units
+    return {
+        "video": key.video,
+        "event": key.event,
+        "whose": whose(event),
+        "verdict": decision.verdict,
+        "points": {
+            name: {
+                "frame": frame_of(event, decision, name),
+                "spotted": event[f"{name}_frame"],
+                "at_s": now[f"{name}_s"],
+            }
+            for name in POINTS
+        },
+        "label": now["label"],
+        "spotted_label": event["label"],
+        "units": None if units is None else list(units),
+        "note": decision.note,
+        "said": _said(event),
+        "changed": any(
+            getattr(decision, name) is not None for name in (*POINTS, "label", "action_units")
+        ),
+    }
+
+
+def _said(event: Mapping[str, Any]) -> list[str]:
+    """What the spotter says of an event, line by line."""
+    beside = confounder_words(event)
+    lines = [
+        f"score {event['score']:.2f}",
+        "" if event["label"] is None else caption(event),
+        movement_words(event),
+        f"with {beside}" if beside else "",
+    ]
+    return [line for line in lines if line]
