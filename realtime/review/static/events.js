@@ -42,7 +42,7 @@ function showListed(button, entry) {
   button.dataset.verdict = entry.verdict;
   button.setAttribute("aria-label", `${entry.label ?? "event"} at ${clock(entry.points.onset.at_s)}, ${entry.verdict}`);
   button.querySelector(".sign").textContent = SIGNS[entry.verdict];
-  button.querySelector(".name").textContent = (entry.label ?? "event") + (entry.changed ? " *" : "");
+  button.querySelector(".name").textContent = (entry.label ?? "event") + (entry.changed ? ", edited" : "");
   button.querySelector(".time").textContent = clock(entry.points.onset.at_s);
 }
 
