@@ -111,7 +111,7 @@ class FileReader(FrameReader):
             self._container = open_video(path)
         except (av.error.FFmpegError, OSError) as error:
             raise UnevenFileError from error
-        if len(self._stamps) != frames or len(set(self._stamps)) != frames or not frames:
+        if not len(self._stamps) == len(set(self._stamps)) == frames > 0:
             self._container.close()
             raise UnevenFileError
         self._track = _track(self._container)

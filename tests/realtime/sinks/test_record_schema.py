@@ -25,6 +25,7 @@ from microspot.realtime.records import (
     TickScores,
     WarningKind,
 )
+from microspot.realtime.review.decisions import Decision, decided
 from microspot.realtime.sinks.record_schema import ADAPTER, FILE, LINES, VERSION, text
 from microspot.realtime.watch import to_json
 from tests.fakes import engine_set
@@ -57,6 +58,7 @@ RECORDS = [
 
 def lines() -> list[dict[str, Any]]:
     made = [Pipeline([], engine_set()).describe(), *(to_json(record) for record in RECORDS)]
+    made.append(decided(to_json(FINAL), Decision("accepted"), "Anna"))
     return [json.loads(json.dumps(line)) for line in made]
 
 
