@@ -36,6 +36,10 @@ def review(
     agreement: Annotated[
         tuple[str, str] | None, typer.Option(help="two coders: print how far they agree, and end")
     ] = None,
+    merge: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="two coders who are done: --coder sees both, decides where they differ"),
+    ] = None,
     tolerance: Annotated[
         int, typer.Option(min=0, help="frames by which onset, apex and offset may differ")
     ] = TOLERANCE,
@@ -67,4 +71,7 @@ def review(
         typer.echo(f"{count} events accepted by {coder}: {', '.join(export)}")
         return
     with Store(path, coder) as store:
-        steps.serve(found, store, addresses, label or [], port)
+        opinions = None
+        if merge is not None:
+            opinions = steps.opinions_to_merge(found, path, store, merge, tolerance)
+        steps.serve(found, store, addresses, label or [], port, opinions)

@@ -12,9 +12,10 @@ import typer
 from microspot.engines.errors import install
 
 from ..errors import UsageError
-from ..review.agreement import Agreement, agreement
+from ..review.agreement import Agreement, Decisions, agreement
 from ..review.decisions import Decision
 from ..review.frames import Frames
+from ..review.merge import check_done, take_over
 from ..review.results import EventKey, VideoResults, events_of, find_moved
 from ..review.session import Review
 from ..review.store import Store, coders
@@ -60,12 +61,35 @@ def print_agreement(
         typer.echo(f"{words:<44}{value}")
 
 
+def opinions_to_merge(
+    found: Sequence[VideoResults],
+    path: Path,
+    store: Store,
+    names: tuple[str, str],
+    tolerance: int,
+) -> dict[str, Decisions]:
+    """What two coders decided, by name; what they agree on is taken over into `store`.
+
+    Raises UsageError where one of them is not done, or is the coder of `store`.
+    """
+    if store.coder in names or names[0] == names[1]:
+        raise UsageError("--merge A B: a third person decides, give --coder another name")
+    opinions: dict[str, Decisions] = {name: decisions_of(path, name) for name in names}
+    events = events_of(found)
+    for name, decisions in opinions.items():
+        check_done(events, name, decisions)
+    taken = take_over(store, events, opinions[names[0]], opinions[names[1]], tolerance)
+    typer.echo(f"microspot: {taken} of {len(events)} events taken over", err=True)
+    return opinions
+
+
 def serve(
     found: Sequence[VideoResults],
     store: Store,
     addresses: dict[str, str],
     labels: Sequence[str],
     port: int,
+    opinions: dict[str, Decisions] | None = None,
 ) -> None:
     """Serve the page until a signal. Raises UsageError where the extra is missing."""
     if missing := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
@@ -78,7 +102,7 @@ def serve(
     ):
         port = listening.getsockname()[1]
         token = server.new_token()
-        application = server.build(Review(found, store, frames, labels), port, token)
+        application = server.build(Review(found, store, frames, labels, opinions), port, token)
         typer.echo(f"microspot: open {server.address(port, token)} in a browser; ctrl-C ends")
         server.serve(application, listening)
 

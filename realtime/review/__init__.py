@@ -5,6 +5,7 @@ decisions   what a coder decides of an event, and the event as it then is
 store       decisions on the disk: nothing is overwritten, every change is one more row
 frames      frames of a recording by their index, exactly
 agreement   how far two coders agree
+merge       two coders' decisions brought together by a third
 export      the events that a coder accepted, as files of every kind
 session     one coder's review, as the page asks for it
 server      the page's requests, on this machine alone

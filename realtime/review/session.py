@@ -11,6 +11,7 @@ from microspot.engines.specs import RecognizerSpec
 from ..errors import UsageError
 from ..overlay.event_text import caption, confounder_words, movement_words, whose
 from ..sinks.base import JsonRecord
+from .agreement import Decisions
 from .decisions import (
     POINTS,
     UNTOUCHED,
@@ -22,6 +23,7 @@ from .decisions import (
     with_value,
 )
 from .frames import Frames
+from .merge import words
 from .results import EventKey, VideoResults, events_of
 from .store import Store
 
@@ -32,8 +34,9 @@ SHOWN_HZ = 30.0  # speed 1 of a recording that declares no rate
 class Review:
     """The events of `videos` and the coder of `store`; for several threads.
 
-    labels: names that keys 1 to 9 give, where they are not those of the weights. Raises UsageError
-    for too many.
+    labels: names that keys 1 to 9 give, where they are not those of the weights; opinions: what
+    others decided, by name, which only who merges them is shown. Raises UsageError for too many
+    labels.
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class Review:
         store: Store,
         frames: Frames,
         labels: Sequence[str] = (),
+        opinions: Mapping[str, Decisions] | None = None,
     ) -> None:
         self._videos = {video.folder: video for video in videos}
         self._events = events_of(videos)
         self._store = store
         self._frames = frames
+        self._opinions = dict(opinions or {})
         self._lock = threading.Lock()  # a change is checked against what stands when it is written
         self._labels = tuple(dict.fromkeys(labels)) or _labels(videos)
         if len(self._labels) > MOST_LABELS:
@@ -62,7 +67,7 @@ class Review:
             "labels": list(self._labels),
             "videos": [_video(video) for video in self._videos.values()],
             "events": [
-                _entry(key, event, decisions.get(key, UNTOUCHED))
+                self._entry(key, event, decisions.get(key, UNTOUCHED))
                 for key, event in self._events.items()
             ],
         }
@@ -80,7 +85,7 @@ class Review:
             decision = with_value(self._store.decision(key), field, taken)
             check_order(event, decision)
             self._store.change(key, field, taken)
-        return _entry(key, event, decision)
+        return self._entry(key, event, decision)
 
     def undo(self) -> dict[str, Any] | None:
         """The entry of the event whose last change was taken back; None where there is none."""
@@ -91,7 +96,7 @@ class Review:
             event = self._events.get(change.key)
             if event is None:  # the video was analysed anew since
                 return {"video": change.key.video, "event": change.key.event}
-            return _entry(change.key, event, self._store.decision(change.key))
+            return self._entry(change.key, event, self._store.decision(change.key))
 
     def pictures(self, video: str, first: int, stop: int) -> list[tuple[int, bytes]]:
         """Indices and JPEGs of frames. Raises KeyError for a video that is not there, SourceError.
@@ -112,6 +117,14 @@ class Review:
             raise UsageError(f"{field}: expected a frame from 0 to {frames - 1}")
         return [value, self._frames.time_s(key.video, value)]
 
+    def _entry(self, key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, Any]:
+        """An event as the page has it."""
+        coders = [
+            f"{name}: {words(event, decisions.get(key, UNTOUCHED))}"
+            for name, decisions in self._opinions.items()
+        ]
+        return _entry(key, event, decision) | {"coders": coders}
+
 
 def _labels(videos: Sequence[VideoResults]) -> tuple[str, ...]:
     """The labels of the weights that the videos were analysed with."""
@@ -130,7 +143,7 @@ def _video(video: VideoResults) -> dict[str, Any]:
 
 
 def _entry(key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, Any]:
-    """An event as the page has it."""
+    """What a coder may know of an event."""
     now = decided(event, decision, "")
     units = decision.action_units
     return {

@@ -64,6 +64,8 @@ function showDecision(entry, labels) {
   find("#units").value = (entry.units ?? []).map((unit) => unit.replace("AU", "")).join(" ");
   find("#note").value = entry.note;
   find("#said").replaceChildren(...entry.said.map((line) => made("li", "", line)));
+  find("#coders").replaceChildren(...entry.coders.map((line) => made("li", "", line)));
+  find("#merging").hidden = !entry.coders.length;
 }
 
 function signed(frames) {

@@ -145,7 +145,9 @@ function undo() {
 function showSaved() {
   const saved = find("#saved");
   saved.toggleAttribute("data-waiting", saver.waiting > 0);
-  saved.textContent = saver.waiting ? "saving …" : "✓ everything is saved";
+  saved.toggleAttribute("data-failed", saver.failed);
+  if (saver.waiting) saved.textContent = "saving …";
+  else saved.textContent = saver.failed ? "✗ not saved" : "✓ everything is saved";
 }
 
 const KEYS = {

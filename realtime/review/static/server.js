@@ -24,6 +24,7 @@ async function ask(path, body) {
 // Changes go one after the other, in the order of the keys; `waiting` are not yet on the disk.
 const saver = {
   waiting: 0,
+  failed: false, // the last one
   last: Promise.resolve(),
   changed: () => {},
   send(path, body, done, failed) {
@@ -32,7 +33,9 @@ const saver = {
     const sent = async () => {
       try {
         done(await (await ask(path, body)).json());
+        this.failed = false;
       } catch (error) {
+        this.failed = true;
         await failed(error);
       }
       this.waiting -= 1;
