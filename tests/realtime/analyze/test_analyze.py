@@ -17,6 +17,8 @@ import pytest
 from microspot.engines.system.locks import hold
 from microspot.realtime.analyze.one_video import REPORT, SCORES, SUMMARY, TABLES
 from microspot.realtime.records import Frame
+from microspot.realtime.review.frames import FileReader
+from microspot.realtime.review.results import read_results
 from microspot.realtime.sources.open import open_source
 from tests.clips import write_clip, write_still
 
@@ -90,6 +92,14 @@ def test_every_video_has_its_folder_and_the_events_of_watch(folder: Path, analys
         assert {path.name for path in (analysed / name).iterdir()} == WHOLE
     watched = events_of(run("watch", folder / "a.mp4", "--json").stdout)
     assert events_of((analysed / "a.mp4" / "events.jsonl").read_text()) == watched
+
+
+def test_the_results_can_be_reviewed(folder: Path, analysed: Path) -> None:
+    video = read_results(analysed)[0]
+    assert video.address == str(folder / "a.mp4")
+    reader = FileReader(Path(video.address), video.frames)  # by key frames: the count is right
+    assert [frame.index for frame in reader.read(3, 5)] == [3, 4]
+    reader.close()
 
 
 def test_a_second_run_does_only_what_has_changed(

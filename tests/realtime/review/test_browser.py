@@ -136,6 +136,10 @@ def test_the_picture_is_that_of_the_frame_and_undo_goes_back(
         press(page, "ArrowRight", "ArrowRight", "ArrowRight", "Shift+ArrowRight")
         wait_for(page, f"{SHOWN} === 28")
         assert page.inner_text("#place") == "frame 28"
+        press(page, "Shift+ArrowRight", "ArrowLeft")  # the first frame of the next run
+        wait_for(page, f"{SHOWN} === 32")
+        press(page, *["ArrowLeft"] * 4)
+        wait_for(page, f"{SHOWN} === 28")
         press(page, "c")
         wait_for(page, f"{SHOWN} === 20")
         press(page, "c", "f", "a")
