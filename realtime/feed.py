@@ -70,6 +70,8 @@ def crop_of(frame: Frame, face: Face) -> Crop:
         quality=face.quality,
         outline=face.outline,
         width_px=face.width_px,
+        mesh=face.mesh,
+        landmarked=face.landmarked,
     )
 
 

@@ -32,12 +32,11 @@ from .records import (
     DropCause,
     Event,
     Frame,
-    FrameTime,
+    FrameRecord,
     Gap,
     PersonalState,
     SourceState,
     SourceWarning,
-    TickScores,
     View,
 )
 from .session import Session
@@ -72,8 +71,6 @@ class SourceEnd:
     face_seen: bool = False
 
 
-# What `run` gives for every frame where `wants_frames` is set.
-FrameRecord = FrameTime | TickScores
 Record = Event | Gap | PersonalState | SourceState | SourceWarning | SourceEnd | FrameRecord
 
 
@@ -89,10 +86,10 @@ class Pipeline:
     aligner: makes the aligner of each source; draw: called with every frame and the views of its
     faces; seconds: stream time after which every source ends. between_rounds: called before each
     round, at least every IDLE_S while a live source gives nothing. While `wants_frames` is set,
-    every frame gives a FrameTime and every decided tick of a face TickScores, before the events
-    that they bring; what was decided before it was set is not told. kept_thresholds: T_CPN and
-    T_CRN below those of the run; TickScores then hold all windows that pass them. Raises UsageError
-    for sources of equal names.
+    every frame gives a FrameTime and FaceMeasures of each face used, and every decided tick of a
+    face TickScores, before the events that they bring; what was decided before it was set is not
+    told. kept_thresholds: T_CPN and T_CRN below those of the run; TickScores then hold all windows
+    that pass them. Raises UsageError for sources of equal names.
     """
 
     def __init__(
@@ -261,7 +258,7 @@ class Pipeline:
                 yield item
 
     def _frame_records(self, items: list[tuple[SourceRun, Item]]) -> Iterator[FrameRecord]:
-        """Times of frames and scores of ticks, if they are wanted."""
+        """Times and faces of frames and scores of ticks, if they are wanted."""
         for run, item in items:
             yield from run.frame_records(item) if self.wants_frames else run.forget_scores()
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from microspot.engines.alignment.head import EyesOpen, HeadPose
 from microspot.engines.intervals import Candidate
 from microspot.engines.units.findings import ActionUnit, Region
 from microspot.engines.units.labels import RuleLabel, label_of
@@ -105,7 +106,8 @@ class Crop:
     """One aligned face.
 
     pixels: 3xSxS RGB; affine: 2x3, from frame to crop pixels; outline: Nx2 frame pixels; width_px:
-    the face's width in the frame, 0 where it is not known.
+    the face's width in the frame, 0 where it is not known; mesh, landmarked: as of an aligner's
+    Face.
     """
 
     source: str
@@ -117,6 +119,8 @@ class Crop:
     quality: float
     outline: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
     width_px: float = 0.0
+    mesh: NDArray[np.float64] | None = None
+    landmarked: bool = False
 
     def __post_init__(self) -> None:
         _expect("Crop.pixels", self.pixels, np.uint8, (3, None, None))
@@ -339,6 +343,43 @@ class KeptTick:
     windows: tuple[Candidate, ...]
 
 
+@dataclass(frozen=True)
+class FaceMeasures:
+    """How one face stands in one frame in which it was used.
+
+    width_px: of the face in the frame; pose: by the mesh, None without one. Between two runs of the
+    landmarker the mesh is moved along in the picture, so that roll follows the head while yaw and
+    pitch stay; eyes_open is None then.
+    """
+
+    source: str
+    face: int
+    index: int
+    captured_ns: int
+    quality: float
+    width_px: float
+    pose: HeadPose | None = None
+    eyes_open: EyesOpen | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The `face` record, which only sinks with `wants_frames` get; degrees."""
+        pose = self.pose
+        eyes = self.eyes_open
+        return {
+            "type": "face",
+            "source": self.source,
+            "face": self.face,
+            "frame": self.index,
+            "at_s": _seconds(self.captured_ns),
+            "quality": _score(self.quality),
+            "width_px": round(self.width_px, 1),
+            "yaw": None if pose is None else round(pose.yaw, 1),
+            "pitch": None if pose is None else round(pose.pitch, 1),
+            "roll": None if pose is None else round(pose.roll, 1),
+            "eyes_open": None if eyes is None else [round(eyes.left, 3), round(eyes.right, 3)],
+        }
+
+
 @dataclass(frozen=True, eq=False)
 class TickScores:
     """The scores of one face at one tick.
@@ -346,7 +387,8 @@ class TickScores:
     at_ns: when the frame of the tick was taken, or the tick's own time between two frames;
     scores (M,): probabilities of the windows whose last tick it is, refined: the best refined score
     of these, NaN where there is none; quality: of the face, 0 to 1; kept: what is kept of the tick
-    for thresholds that are chosen later, None where nothing is.
+    for thresholds that are chosen later, None where nothing is; confounders: how probable it is
+    that something else moves at this tick, by name, None where the weights do not say.
     """
 
     source: str
@@ -356,6 +398,7 @@ class TickScores:
     refined: float
     quality: float
     kept: KeptTick | None = None
+    confounders: dict[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The `scores` record, which only sinks with `wants_frames` get; null where no score is."""
@@ -367,7 +410,12 @@ class TickScores:
             "scores": [_score(value) for value in self.scores.tolist()],
             "refined": _score(self.refined),
             "quality": _score(self.quality),
+            "confounders": _rounded(self.confounders),
         }
+
+
+# What comes with every frame, for those who ask by `wants_frames`.
+FrameRecord = FrameTime | FaceMeasures | TickScores
 
 
 def _score(value: float) -> float | None:

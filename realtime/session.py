@@ -247,10 +247,17 @@ class Session:
         kept = None
         if self._kept is not None:
             kept = KeptTick(tick, self._builder.frame_at(tick), tuple(windows))
-        best = float(column[-1])
-        self._scored.append(
-            TickScores(self.source, self.face, at_ns, column[:-1], best, quality, kept)
+        taken = TickScores(
+            self.source,
+            self.face,
+            at_ns,
+            scores=column[:-1],
+            refined=float(column[-1]),
+            quality=quality,
+            kept=kept,
+            confounders=self._nuisances.at(tick),
         )
+        self._scored.append(taken)
 
     def take_scores(self) -> list[TickScores]:
         """The scores of the ticks decided since the last call, at most `ring_ticks`, in order."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from microspot.engines.alignment.aligner import Refused, Rejection
+from microspot.engines.alignment.head import eyes_open, head_pose
 from microspot.engines.specs import SpotterSpec
 
 from .feed import Feed, Item, Sighting
@@ -16,14 +17,16 @@ from .meter import DECISION_S, LATENCY_S, Histogram, Rate, SourceFigures
 from .overlay.event_text import face_small
 from .records import (
     ConnectionState,
+    Crop,
     DropCause,
     Event,
+    FaceMeasures,
     Frame,
+    FrameRecord,
     FrameTime,
     Gap,
     PersonalState,
     SourceState,
-    TickScores,
     View,
 )
 from .session import Session
@@ -101,11 +104,15 @@ class SourceRun:
             self.processed.add(now_ns)
             self.latency.add((now_ns - sighting.arrived_ns) / 1e9)
 
-    def frame_records(self, item: Item) -> list[FrameTime | TickScores]:
-        """The time of an item's frame, then the scores decided since the last call, by face."""
-        records: list[FrameTime | TickScores] = []
+    def frame_records(self, item: Item) -> list[FrameRecord]:
+        """The time of an item's frame and its faces, then the scores decided since the last call.
+
+        Both by face.
+        """
+        records: list[FrameRecord] = []
         if isinstance(item, Sighting) and item.dropped != DropCause.NOT_RISING:
             records.append(self._frame_time(item.frame))
+            records += map(_measures, item.crops)
         for _, session in sorted(self.sessions.items()):
             records += session.take_scores()
         return records
@@ -231,6 +238,21 @@ class SourceRun:
             thresholds=(spec.t_cpn, spec.t_crn),
             note=_unused_note(found),
         )
+
+
+def _measures(crop: Crop) -> FaceMeasures:
+    """How the face of a crop stands."""
+    mesh = crop.mesh
+    return FaceMeasures(
+        crop.source,
+        crop.face,
+        crop.index,
+        crop.captured_ns,
+        quality=crop.quality,
+        width_px=crop.width_px,
+        pose=None if mesh is None else head_pose(mesh),
+        eyes_open=None if mesh is None or not crop.landmarked else eyes_open(mesh),
+    )
 
 
 def _unused_note(found: Refused) -> str:

@@ -30,13 +30,12 @@ from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import (
     Event,
     Frame,
-    FrameTime,
+    FrameRecord,
     Gap,
     Marker,
     PersonalState,
     SourceState,
     SourceWarning,
-    TickScores,
     View,
     WarningKind,
 )
@@ -294,7 +293,7 @@ def _no_face_warning(end: SourceEnd) -> str:
 
 def to_json(record: Record | Marker) -> dict[str, Any]:
     """The JSON line of a record of the command contract, key `type` first."""
-    if isinstance(record, Event | PersonalState | FrameTime | TickScores | Marker):
+    if isinstance(record, Event | PersonalState | FrameRecord | Marker):
         return record.to_json()
     if isinstance(record, Gap):
         return {

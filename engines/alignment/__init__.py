@@ -2,6 +2,7 @@
 
 aligner        frames -> crops, one object per camera
 landmarker     MediaPipe's face landmarker, shared between cameras
+head           how a head is turned and how far its eyes are open, by a mesh
 face_tracks    which face of a frame is which of the last one
 stabilizer     one face held still against a reference, over one segment
 registration   how a face has moved since its reference was taken, sub-pixel

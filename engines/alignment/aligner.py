@@ -88,7 +88,8 @@ class Face:
     `pixels` (3, S, S) RGB, `affine` (2, 3) frame px -> crop px, `quality` 0..1. `outline` (N, 2)
     frame px is the face oval, a closed polygon (the first point is not repeated). `placed` (2, 3)
     is where landmarks alone would have put the crop. `width_px` is the width of the face; 0 where
-    it is not known.
+    it is not known. `mesh` is as the landmarker gave it in this frame where `landmarked`, else it
+    was moved along; None without a landmarker.
     """
 
     face: int
@@ -98,6 +99,8 @@ class Face:
     outline: NDArray[np.float32]
     placed: Matrix = field(default_factory=lambda: np.eye(2, 3))
     width_px: float = 0.0
+    mesh: Mesh | None = None
+    landmarked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,6 +333,8 @@ class MediaPipeAligner(Aligner):
             outline=outline(track.mesh),
             placed=placement.by_landmarks.matrix,
             width_px=width_px(track.mesh),
+            mesh=track.mesh,
+            landmarked=self._searched_ns == now_ns,
         )
 
     def _gate(self, image: Pixels, mesh: Mesh, inside: bool) -> Rejection | None:

@@ -89,13 +89,16 @@ def face_to_crop(landmarks: NDArray[Any], side: int) -> Affine:
     )
 
 
+def depth_at(x: Any, y: Any) -> Any:
+    """Depth of a mean face at places in template units, in these; only differences count."""
+    away = ((x - NOSE[0]) / NOSE_SIZE[0]) ** 2 + ((y - NOSE[1]) / NOSE_SIZE[1]) ** 2
+    return DEPTH_RISE * y + DEPTH_ROUND * x**2 + DEPTH_NOSE * np.exp(-0.5 * away)
+
+
 def depth(side: int) -> NDArray[np.float64]:
     """(side, side) depth of a mean face over its crop, template units; only differences count."""
     middles = (np.arange(side) + 0.5) * (SPAN / side)
-    x = (middles - SPAN / 2)[None, :]
-    y = (middles + TOP)[:, None]
-    away = ((x - NOSE[0]) / NOSE_SIZE[0]) ** 2 + ((y - NOSE[1]) / NOSE_SIZE[1]) ** 2
-    return np.asarray(DEPTH_RISE * y + DEPTH_ROUND * x**2 + DEPTH_NOSE * np.exp(-0.5 * away))
+    return np.asarray(depth_at((middles - SPAN / 2)[None, :], (middles + TOP)[:, None]))
 
 
 def rows_of(span: tuple[float, float], rows: int) -> range:

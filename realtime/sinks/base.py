@@ -16,14 +16,14 @@ from ..records import Frame, View
 
 JsonRecord = dict[str, Any]  # a JSON line of the command
 Write = Callable[[JsonRecord], None]
-OF_FRAMES = ("frame", "scores")  # records that come with every frame
+OF_FRAMES = ("frame", "face", "scores")  # records that come with every frame
 
 
 class Sink:
     """A context manager for the records of a run and, where `draws` is true, its frames.
 
     A sink of your own overrides `write`, `draw` or both. wants_provisional: whether provisional and
-    withdrawn events are written too; wants_frames: whether `frame` and `scores` records are, which
+    withdrawn events are written too; wants_frames: whether the records OF_FRAMES are, which
     come with every frame (asked before every round, since it may change); stores: whether what
     `write` has returned from is kept, whatever happens to the program; tells: whether whoever reads
     the sink may take a final event for stored, so that it is written after all others; note: what

@@ -173,6 +173,30 @@ class FrameTime(TypedDict):
     host_s: float
 
 
+Degrees = Annotated[float, Field(description="against the mean frontal portrait")]
+EyeAspect = Annotated[float, Field(ge=0, description="about 0.3 open, below 0.2 closed")]
+
+
+class FaceMeasures(TypedDict):
+    """How a face stands in a frame; for sinks that ask, in no output.
+
+    yaw, pitch, roll: towards the right of the picture, down, clockwise. eyes_open: left and right
+    of the subject, null where the landmarker did not run in this frame.
+    """
+
+    type: Literal["face"]
+    source: SourceName
+    face: Face
+    frame: Frame
+    at_s: Seconds
+    quality: float | None
+    width_px: float
+    yaw: Degrees | None
+    pitch: Degrees | None
+    roll: Degrees | None
+    eyes_open: list[EyeAspect] | None
+
+
 class TickScores(TypedDict):
     """Scores of a face at one tick, by window length; for sinks and listeners that ask."""
 
@@ -183,6 +207,7 @@ class TickScores(TypedDict):
     scores: list[Share | None]
     refined: Share | None
     quality: float | None
+    confounders: dict[str, Share] | None
 
 
 class State(TypedDict):
@@ -215,9 +240,21 @@ class End(TypedDict):
     error: NotRequired[str]
 
 
-LINES = (Start, Event, Gap, Threshold, Marker, FrameTime, TickScores, State, Warned, End)
+LINES = (
+    Start, Event, Gap, Threshold, Marker, FrameTime, FaceMeasures, TickScores, State, Warned, End,
+)  # fmt: skip
 Line = Annotated[
-    Start | Event | Gap | Threshold | Marker | FrameTime | TickScores | State | Warned | End,
+    Start
+    | Event
+    | Gap
+    | Threshold
+    | Marker
+    | FrameTime
+    | FaceMeasures
+    | TickScores
+    | State
+    | Warned
+    | End,
     Field(discriminator="type"),
 ]
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Line)

@@ -6,6 +6,7 @@ Weights without such heads have none: their confounders are not known, which is 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .ring import Ring
 from .scorer import Scores
@@ -39,11 +40,15 @@ class NuisanceHistory:
             return None
         start = max(onset, self._ring.start)
         stop = max(offset + 1, start + 1)
-        highest = self._ring.slice(start, stop).max(0)
-        return dict(zip(self.names, map(float, highest), strict=True))
+        return self._named(self._ring.slice(start, stop).max(0))
+
+    def at(self, tick: int) -> dict[str, float] | None:
+        """The probabilities of a tick that the ring holds, by name; None without heads."""
+        return self._named(self._ring[tick]) if self.names else None
 
     def newest(self) -> dict[str, float]:
         """The probabilities of the newest tick by name; empty without heads or ticks."""
-        if not self.names or not self._ring.stop:
-            return {}
-        return dict(zip(self.names, map(float, self._ring[self._ring.stop - 1]), strict=True))
+        return (self.at(self._ring.stop - 1) or {}) if self._ring.stop else {}
+
+    def _named(self, values: NDArray[np.float32]) -> dict[str, float]:
+        return dict(zip(self.names, map(float, values), strict=True))

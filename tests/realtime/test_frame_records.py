@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microspot.realtime.pipeline import Pipeline, SourceEnd
-from microspot.realtime.records import Event, Frame, FrameTime, TickScores
+from microspot.realtime.records import Event, FaceMeasures, Frame, FrameTime, TickScores
 from microspot.realtime.session import Session
 from microspot.realtime.sources.open import open_source
 from tests import fakes
@@ -86,6 +86,45 @@ def test_every_frame_has_its_time_and_only_if_it_is_wanted() -> None:
     assert not any(
         isinstance(each, FrameTime | TickScores) for each in run(Times(times[:9]), wanted=False)
     )
+
+
+def test_every_frame_with_a_face_has_its_measures() -> None:
+    found = run(Times([k * STEP for k in range(60)]))
+    seen = [each for each in found if isinstance(each, FaceMeasures)]
+    times = [k * STEP for k in range(60) if not 5e8 <= k * STEP < 1e9]
+    assert [each.captured_ns for each in seen] == times
+    assert {(each.quality, each.pose, each.eyes_open) for each in seen} == {(1.0, None, None)}
+
+
+def test_the_pose_is_told_in_every_frame_and_the_eyes_where_the_landmarker_ran() -> None:
+    source = open_source("sample:synthetic:7")
+    engines = fakes.engine_set(side=112, t_cpn=1.0)  # no events
+    with Pipeline([source], engines, seconds=1.2) as pipeline:
+        pipeline.wants_frames = True
+        found = list(pipeline.run())
+    seen = [each for each in found if isinstance(each, FaceMeasures)]
+    assert [each.index for each in seen] == list(range(36))
+    poses = [each.pose for each in seen]
+    assert all(pose is not None and abs(pose.yaw) < 15 for pose in poses)
+    assert len({pose.roll for pose in poses if pose}) > 30, "it follows the head"
+    asked = [each.index for each in seen if each.eyes_open]
+    assert asked == [0, 15, 30], "every half second"
+    assert all(0.15 < eye < 0.4 for each in seen for eye in each.eyes_open or ())
+
+
+def test_a_tick_says_what_else_moves_where_the_weights_do() -> None:
+    engines = fakes.engine_set(nuisance=("blink", "speech"))
+    session = Session(engines, "fake")
+    features = fakes.features(np.random.default_rng(0), 40)
+    for index in range(40):
+        session.push(fakes.crop(features[:, index], index * STEP, index))
+    session.flush()
+    for tick, each in enumerate(session.take_scores()):
+        own = fakes.encode(fakes.crop(features[:, tick], 0, 0).pixels[None])["features"][0, :2]
+        expected = np.abs(np.sin(own * np.float32(1.7)))
+        assert list(each.confounders) == ["blink", "speech"]
+        np.testing.assert_allclose(list(each.confounders.values()), expected, atol=1e-6)
+    assert tick == 39
 
 
 def test_the_hosts_times_of_a_source_are_given_on() -> None:

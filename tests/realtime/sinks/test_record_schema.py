@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from microspot.engines.alignment.head import EyesOpen, HeadPose
 from microspot.engines.units.findings import ActionUnit, Region
 from microspot.realtime.errors import SourceError
 from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import (
     ConnectionState,
     Event,
+    FaceMeasures,
     FrameTime,
     Gap,
     Marker,
@@ -48,7 +50,10 @@ RECORDS = [
     PersonalState("cam", 0, 10**9, 0.9, 1.0, 10.0, 3, False),
     Marker("cam", "stimuli", "flash", -(10**9), 0),
     FrameTime("cam", 30, 10**9, 10**15),
+    FaceMeasures("cam", 0, 30, 10**9, 0.9, 120.0),
+    FaceMeasures("cam", 0, 30, 10**9, 0.9, 120.0, HeadPose(-3, 4, 1), EyesOpen(0.3, 0.25)),
     TickScores("cam", 0, 10**9, np.array([np.nan, 0.5], np.float32), np.nan, 0.9),
+    TickScores("cam", 0, 10**9, np.array([0.5], np.float32), 0.7, 0.9, {"blink": 0.25}),
     *(SourceState("cam", state, "") for state in ConnectionState),
     *(SourceWarning("cam", kind, "") for kind in WarningKind),
     SourceEnd("cam", 30, 1, {"overload": 2}, None, {"no face": 3}),
