@@ -25,6 +25,7 @@ from microspot.engines.text.redaction import shown
 from .config import Settings
 from .errors import MicrospotError, SourceError
 from .markers.placement import MarkerInput, MarkerPlacement
+from .markers.recorded import RecordedMarkers
 from .meter import Figures
 from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import (
@@ -103,14 +104,17 @@ def watch(
 def follow(
     records: RecordSource,
     sinks: Sequence[Sink],
-    markers: MarkerInput | None = None,
+    markers: MarkerInput | RecordedMarkers | None = None,
     reload: Reload | None = None,
 ) -> Outcome:
-    """The same as `watch` for a Pipeline or a ProcessGroup that is open already."""
+    """The same as `watch` for a Pipeline or a ProcessGroup that is open already.
+
+    Markers of a recording go with a pipeline of that recording alone.
+    """
     working = _WorkingSinks(sinks, records.stop)
     records.draw = working.draw if any(sink.draws for sink in sinks) else None
     records.wants_frames = markers is not None or working.want_frames()
-    placed = MarkerPlacement(markers)
+    placed = markers if isinstance(markers, RecordedMarkers) else MarkerPlacement(markers)
     warnings: list[str] = []
     errors: list[MicrospotError] = []
     with ExitStack() as stack:
@@ -203,7 +207,7 @@ def _tend(
     records: RecordSource,
     sinks: _WorkingSinks,
     sources: Sequence[str],
-    markers: MarkerInput | None,
+    markers: MarkerInput | RecordedMarkers | None,
     manager: ServiceManager,
     reload: Reload | None,
 ) -> None:

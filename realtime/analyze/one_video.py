@@ -24,6 +24,7 @@ from microspot.engines.system.replacement import replace
 from ..config import Settings
 from ..errors import DataError, SourceError
 from ..gaps import joined
+from ..markers.recorded import RecordedMarkers, TimedMarker
 from ..pipeline import Pipeline, Record
 from ..records import Event, Gap
 from ..sinks.atomic_file import replace_file
@@ -38,6 +39,8 @@ from .kept_scores import KeptScores
 from .pictured_report import PicturedReport
 from .progress_note import ProgressNote
 from .scores_file import ScoresFile
+from .session_report.sink import SessionSink
+from .session_report.trials import WINDOW_S
 from .videos import Video, state_of
 
 SUMMARY = "analysis.json"
@@ -45,6 +48,7 @@ SCORES = "scores.npz"
 KEPT = "kept_scores.npz"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
+MARKERS = "markers"  # the name of a stream of markers that a table gives
 EVENTS = "events.jsonl"
 TABLES = (EVENTS, "events.csv", "events.eaf", "events.boris")
 PART = ".part"  # ends the name of a folder that is not whole
@@ -57,7 +61,8 @@ class Job:
     out: the folder of all results; fps: of folders of images; overlay: whether its frames are
     stored too, in a video; arrows: as of a VideoSink; kept: whether the windows are kept that pass
     low thresholds, for others that are chosen later; stills: how the pictures of events are
-    magnified, None for a report without any.
+    magnified, None for a report without any; markers: of this video; window_s: how long after one
+    an event is a response to it.
     """
 
     video: Video
@@ -68,6 +73,8 @@ class Job:
     arrows: bool = False
     kept: bool = False
     stills: Magnification | None = None
+    markers: tuple[TimedMarker, ...] = ()
+    window_s: float = WINDOW_S
 
     @property
     def folder(self) -> Path:
@@ -174,21 +181,25 @@ def _run(job: Job, engines: EngineSet) -> Analysis:
     source = open_source(job.video.uri, fps=job.fps)
     scores = ScoresFile(job.part / SCORES)
     end = _End()
-    sinks: list[Sink] = [scores, end, ProgressNote(job.part)]
+    session = SessionSink(job.part, job.window_s)
+    sinks: list[Sink] = [scores, end, session, ProgressNote(job.part)]
     media = _media(job, source)
     sinks += [open_sink(str(job.part / name), media=media) for name in TABLES]
     wait_ns = longest_wait_ns(engines.spotter, job.settings)
     if job.stills is None:
-        sinks.append(ReportSink(job.part / REPORT))
+        report = ReportSink(job.part / REPORT)
     else:
-        sinks.append(PicturedReport(job.part / REPORT, wait_ns, job.stills))
+        report = PicturedReport(job.part / REPORT, wait_ns, job.stills)
+    report.sections = (session.section,)
+    sinks.append(report)
     with _TellingPipeline([source], engines, job.settings) as pipeline:
         if job.overlay:
             pipeline.overlay = FinalOverlaySink(job.part / OVERLAY, wait_ns, job.arrows)
             sinks.append(pipeline.overlay)
         if job.kept:
             pipeline.keep_scores()
-        outcome = follow(pipeline, sinks)
+        markers = RecordedMarkers(job.markers, MARKERS) if job.markers else None
+        outcome = follow(pipeline, sinks, markers)
     if outcome.code == INTERRUPTED:
         raise RunInterruptedError
     if outcome.code:
@@ -238,6 +249,8 @@ def _made_from(job: Job, engines: EngineSet) -> dict[str, Any]:
         "arrows": job.arrows,
         "kept": job.kept,
         "stills": None if job.stills is None else asdict(job.stills),
+        "markers": [(marker.at_s, marker.value) for marker in job.markers],
+        "window_s": job.window_s,
         "settings": job.settings.model_dump(mode="json"),
         "engines": engines.digest,
         "backend": engines.backend,

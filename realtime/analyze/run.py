@@ -21,16 +21,19 @@ from microspot.engines.system.processes import available_cores
 from microspot.engines.text.redaction import printable
 
 from ..config import Settings
-from ..errors import DataError, MicrospotError, SourceError
+from ..errors import DataError, MicrospotError, SourceError, UsageError
+from ..markers.recorded import TimedMarker, markers_of
 from ..sinks.atomic_file import replace_file
 from ..sinks.base import reason
+from ..sources.address import parse
 from ..sources.open import open_source
 from ..sources.video_file import VideoFile
 from .conditions import Conditions, read_conditions
 from .index_page import page
 from .one_video import Analysis, Job, RunInterruptedError, analyze_video, earlier_analysis
 from .progress_note import noted_s
-from .videos import find_videos
+from .session_report.trials import WINDOW_S
+from .videos import Video, find_videos
 
 INDEX = "index.html"
 LOOK_S = 0.5  # between two looks at how far the videos have come
@@ -46,8 +49,9 @@ Say = Callable[[str], None]
 class AnalyzeOptions:
     """How videos are analysed.
 
-    fps, overlay, arrows, stills: as of a Job; workers: processes, None for as many as there are
-    cores; conditions: a table of whose the videos are (see `conditions`).
+    fps, overlay, arrows, stills, window_s: as of a Job; workers: processes, None for as many as
+    there are cores; conditions: a table of whose the videos are (see `conditions`); markers: of all
+    videos.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -57,6 +61,8 @@ class AnalyzeOptions:
     workers: int | None = None
     stills: Magnification | None = None
     conditions: Path | None = None
+    markers: tuple[TimedMarker, ...] = ()
+    window_s: float = WINDOW_S
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,8 @@ def analyze(
     uris: files, folders of images, folders of videos and samples. load: loads the engines; it must
     be picklable where several processes work. What an earlier run of the same settings has done is
     kept. A video that fails does not keep the others from being analysed. Raises UsageError for
-    sources that never end, DataError where `out` cannot be written or the table of conditions is
-    wrong, KeyboardInterrupt after a signal.
+    sources that never end and markers of other videos, DataError where `out` cannot be written or
+    the table of conditions is wrong, KeyboardInterrupt after a signal.
     """
     options = options or AnalyzeOptions()
     videos = find_videos(uris)
@@ -91,20 +97,28 @@ def analyze(
     if conditions.unknown:
         first = printable(conditions.unknown[0])
         say(f"{options.conditions}: {len(conditions.unknown)} videos are not here, first {first}")
-    jobs = [
-        Job(
-            video,
-            out,
-            options.settings,
-            options.fps,
-            options.overlay,
-            options.arrows,
-            stills=options.stills,
+    jobs = [_job(video, out, options) for video in videos]
+    if options.markers and not any(job.markers for job in jobs):
+        raise UsageError(
+            f"the markers are of other videos, such as {options.markers[0].video}: name them as "
+            "the videos are called, or leave the column video empty"
         )
-        for video in videos
-    ]
     with held(out):
         return analyze_jobs(jobs, out, load, options.workers, progress, say, conditions)
+
+
+def _job(video: Video, out: Path, options: AnalyzeOptions) -> Job:
+    return Job(
+        video,
+        out,
+        options.settings,
+        options.fps,
+        options.overlay,
+        options.arrows,
+        stills=options.stills,
+        markers=markers_of(parse(video.uri).name, options.markers),
+        window_s=options.window_s,
+    )
 
 
 @contextmanager

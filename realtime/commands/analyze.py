@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..analyze.session_report.trials import WINDOW_S
 from .options import (
     AlarmsPerMin,
     Backend,
@@ -66,6 +67,12 @@ def analyze(
     config: Config = None,
     fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
     workers: Workers = None,
+    markers: Annotated[
+        Path | None, typer.Option(help="table video,at_s,value of stimulus markers, in seconds")
+    ] = None,
+    window: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="s after a marker in which events answer it")
+    ] = WINDOW_S,
     as_json: Json = False,
 ) -> None:
     """Analyse recordings: events, scores and a report for each, and a page over all of them.
@@ -80,6 +87,7 @@ def analyze(
     from ..analyze.run import analyze as run
     from ..config import Settings
     from ..errors import UsageError
+    from ..markers.recorded import read_markers
 
     if arrows and not overlay:
         raise UsageError("--arrows draws in overlays: add --overlay")
@@ -90,7 +98,17 @@ def analyze(
         config, threshold=threshold, faces=faces, subject=subject, alarms_per_min=alarms_per_min
     )
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
-    options = AnalyzeOptions(settings, fps, overlay, arrows, workers, magnification, conditions)
+    options = AnalyzeOptions(
+        settings,
+        fps,
+        overlay,
+        arrows,
+        workers,
+        magnification,
+        conditions,
+        markers=read_markers(markers) if markers else (),
+        window_s=window,
+    )
     with progress_bar() as progress:
         results = run(videos, out, load, options, progress=progress, say=say)
     for analysis in results.analyses:

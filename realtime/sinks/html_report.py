@@ -8,7 +8,7 @@ a network.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from microspot.engines.text.redaction import printable
@@ -45,13 +45,14 @@ class ReportSink(Sink):
 
     Until then, and where writing fails, the page of an earlier run stays. Raises DataError when the
     page cannot be written; a path that takes no file is refused at once. pictures: of events, by
-    their ids.
+    their ids; sections: give further parts of the page, as HTML, when it is written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._records: list[JsonRecord] = []
         self.pictures: dict[str, EventPictures] = {}
+        self.sections: tuple[Callable[[], str], ...] = ()
         self._open = True
         check_writable(path)
 
@@ -64,14 +65,19 @@ class ReportSink(Sink):
         if not self._open or not self._records:  # no `start` record: another error ended the run
             return
         self._open = False
-        content = page(self._records, self.pictures)
+        sections = [give() for give in self.sections]
+        content = page(self._records, self.pictures, sections)
         replace_file(self._path, content.encode("utf-8", "backslashreplace"))
 
 
-def page(records: list[JsonRecord], pictures: Mapping[str, EventPictures] | None = None) -> str:
+def page(
+    records: list[JsonRecord],
+    pictures: Mapping[str, EventPictures] | None = None,
+    sections: Iterable[str] = (),
+) -> str:
     """The report of a run's JSON-line records, of which events are final ones only.
 
-    pictures: of events, by their ids.
+    pictures: of events, by their ids; sections: further parts, as HTML.
     """
     pictures = pictures or {}
     start = next(record for record in records if record["type"] == "start")
@@ -99,6 +105,7 @@ def page(records: list[JsonRecord], pictures: Mapping[str, EventPictures] | None
         _marker_list(markers),
         _gap_list(gaps),
         section(events, pictures),
+        *sections,
         f"<p class=quiet>{CAVEAT}. Ask the person before you show this to others.</p></html>\n",
     ]
     return "".join(parts)

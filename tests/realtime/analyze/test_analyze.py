@@ -16,6 +16,7 @@ import pytest
 
 from microspot.engines.system.locks import hold
 from microspot.realtime.analyze.one_video import REPORT, SCORES, SUMMARY, TABLES
+from microspot.realtime.analyze.session_report.sink import CHANNELS, SESSION
 from microspot.realtime.records import Frame
 from microspot.realtime.review.frames import FileReader
 from microspot.realtime.review.results import read_results
@@ -24,7 +25,7 @@ from tests.clips import write_clip, write_still
 
 COMMAND = (sys.executable, "-m", "microspot.realtime")
 SECONDS = 9.0  # of the sample, in which the first events are
-WHOLE = {*TABLES, REPORT, SCORES, SUMMARY}
+WHOLE = {*TABLES, REPORT, SCORES, SUMMARY, CHANNELS, SESSION}
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,43 @@ def test_a_second_run_does_only_what_has_changed(
     assert changed["made_from"]["settings"]["threshold"] == 0.9
 
 
+def test_markers_of_a_table_are_among_the_events(
+    folder: Path, analysed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    table = tmp_path / "stimuli.csv"
+    table.write_text("video,at_s,value\na,2,spider\na,4,table\nwall,1,spider\n")
+    run("analyze", folder / "a.mp4", "--out", out, "--markers", table, "--window", "3")
+    lines = (out / "a.mp4" / "events.jsonl").read_text()
+    markers = [r for r in map(json.loads, lines.splitlines()) if r["type"] == "marker"]
+    assert [(r["value"], r["at_s"], r["frame"]) for r in markers] == [
+        ("spider", 2, 60),
+        ("table", 4, 120),
+    ]
+    assert events_of(lines) == events_of((analysed / "a.mp4" / "events.jsonl").read_text())
+    told = json.loads((out / "a.mp4" / SESSION).read_text())
+    assert [c["seen_s"] for c in told["responses"]["conditions"]] == pytest.approx([2, 3], abs=0.1)
+    assert {each["condition"] for each in told["responses"]["latencies_s"]} == {"spider", "table"}
+    assert told["blinks"]["count"] == 2, "as many as the sample has in its first 9 s"
+    report = (out / "a.mp4" / REPORT).read_text()
+    assert "marker spider at 2.00 s" in report
+    assert "Responses to markers" in report
+    rows = (out / "a.mp4" / CHANNELS).read_text().splitlines()
+    summary = json.loads((out / "a.mp4" / SUMMARY).read_text())
+    assert len(rows) == 1 + summary["analysis"]["frames"], "a row for each, under the header"
+
+
+def test_other_markers_give_other_results(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "stimuli.csv"
+    for markers in ("1,spider", "1,table"):
+        table.write_text(f"at_s,value\n{markers}\n")
+        run("analyze", folder / "wall.mp4", "--out", tmp_path / "out", "--markers", table)
+        told = json.loads((tmp_path / "out" / "wall.mp4" / SESSION).read_text())
+        (only,) = told["responses"]["conditions"]
+        assert markers == f"1,{only['condition']}"
+        assert (only["seen_s"], only["per_min"]) == (0, None), "no face in it"
+
+
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
     folder: Path, analysed: Path, tmp_path: Path
 ) -> None:
@@ -171,7 +209,10 @@ def test_a_video_that_cannot_be_read_keeps_no_other_from_it(folder: Path, tmp_pa
 
 def test_wrong_use_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    others = tmp_path / "others.csv"
+    others.write_text("video,at_s,value\nother,1,spider\n")
     cases = (
+        (("analyze", folder, "--out", tmp_path / "o", "--markers", others), 2, "of other videos"),
         (("analyze", "0", "--out", tmp_path), 2, "microspot watch"),
         (("analyze", folder, "--out", tmp_path, "--arrows"), 2, "--overlay"),
         (("analyze", folder, "--out", tmp_path, "--magnify", "4"), 2, "--stills"),
