@@ -13,4 +13,33 @@ steady_crops   the faces of the last seconds, of which pictures are made
 index_page     a page over all videos
 totals         how often MEs came in several videos together
 conditions     whose the videos are, as a table says it
+session_report/  the face's channels, blinks, responses to markers
+found_events   what was found, for programs: records, and a table of pandas
+
+In Python:
+
+    from microspot.realtime.analyze import analyze
+
+    results = analyze(["recordings/"], Path("results"))
+    results.events
+    results.to_pandas()
+
+Names are loaded when first used: importing the package starts nothing.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import AnalyzeOptions, Results, analyze
+
+__all__ = ["AnalyzeOptions", "Results", "analyze"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from . import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from microspot.engines.loading import load_engines
 from microspot.engines.magnification.magnify import Magnification
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.locks import hold
@@ -23,17 +25,22 @@ from microspot.engines.text.redaction import printable
 from ..config import Settings
 from ..errors import DataError, MicrospotError, SourceError, UsageError
 from ..markers.recorded import TimedMarker, markers_of
+from ..records import Event
 from ..sinks.atomic_file import replace_file
 from ..sinks.base import reason
 from ..sources.address import parse
 from ..sources.open import open_source
 from ..sources.video_file import VideoFile
 from .conditions import Conditions, read_conditions
+from .found_events import events_of, table
 from .index_page import page
 from .one_video import Analysis, Job, RunInterruptedError, analyze_video, earlier_analysis
 from .progress_note import noted_s
 from .session_report.trials import WINDOW_S
 from .videos import Video, find_videos
+
+if TYPE_CHECKING:
+    import pandas
 
 INDEX = "index.html"
 LOOK_S = 0.5  # between two looks at how far the videos have come
@@ -67,17 +74,39 @@ class AnalyzeOptions:
 
 @dataclass(frozen=True)
 class Results:
-    """Analyses in the order of the videos, and by name the errors of those that failed."""
+    """Analyses in the order of the videos, and by name the errors of those that failed.
+
+    index: the page over all, in the folder of the results.
+    """
 
     analyses: tuple[Analysis, ...]
     errors: dict[str, MicrospotError]
     index: Path
 
+    @property
+    def events(self) -> list[Event]:
+        """The final events of all videos, in order of the videos and by onset.
+
+        `source` is the name of the video, times are exact to the microsecond. Raises DataError
+        where results were removed.
+        """
+        return events_of(self.analyses, self.index.parent)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with a row for each of `events`.
+
+        Columns: COLUMNS of `found_events`, then what else the events' records have, such as
+        label_scores_negative, confounders_blink and region_name; None or NaN where nothing is told.
+        condition and latency_s say which marker an event answers to, and how late. Raises
+        UsageError where pandas is not installed, DataError where results were removed.
+        """
+        return table(self.analyses, self.index.parent)
+
 
 def analyze(
     uris: Sequence[str],
     out: Path,
-    load: LoadEngines,
+    load: LoadEngines = load_engines,
     options: AnalyzeOptions | None = None,
     *,
     progress: Progress = lambda done, total: None,
@@ -85,11 +114,13 @@ def analyze(
 ) -> Results:
     """Analyse recordings; one folder in `out` for each, and a page over all, `index.html`.
 
-    uris: files, folders of images, folders of videos and samples. load: loads the engines; it must
-    be picklable where several processes work. What an earlier run of the same settings has done is
-    kept. A video that fails does not keep the others from being analysed. Raises UsageError for
-    sources that never end and markers of other videos, DataError where `out` cannot be written or
-    the table of conditions is wrong, KeyboardInterrupt after a signal.
+    uris: files, folders of images, folders of videos and samples. load: loads the engines, by
+    default those that are packaged; it must be picklable, since other processes work, and so the
+    program that calls this must be guarded by `if __name__ == "__main__"`. What an earlier run of
+    the same settings has done is kept. A video that fails does not keep the others from being
+    analysed. Raises UsageError for sources that never end and markers of other videos, DataError
+    where `out` cannot be written or the table of conditions is wrong, KeyboardInterrupt after a
+    signal.
     """
     options = options or AnalyzeOptions()
     videos = find_videos(uris)

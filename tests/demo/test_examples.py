@@ -16,7 +16,9 @@ from tests import lsl
 from tests.clips import write_clip
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "demo" / "examples"
-NAMES = ("count_events", "own_engine", "own_sink", "own_source", "psychopy_markers")
+NAMES = (
+    "count_events", "events_table", "own_engine", "own_sink", "own_source", "psychopy_markers",
+)  # fmt: skip
 SECONDS, HZ = 6, 30
 ONSETS = (67, 138)  # of the sample's micro-expressions in its first 6 s, as spotted
 MOST_LINES = 40
@@ -96,6 +98,16 @@ def test_count_events_counts_every_source(clip, tmp_path):
     for line in lines:
         assert line.endswith(f": 2 in {SECONDS * HZ} frames (1 negative, 1 surprise)"), line
     assert len({line.partition(":")[0] for line in lines}) == 2
+
+
+def test_events_table_has_a_row_for_each_event(clip, tmp_path):
+    pytest.importorskip("pandas")
+    lines = [line.split() for line in run("events_table", tmp_path, clip, tmp_path / "out")]
+    assert lines[0] == ["video", "onset_s", "offset_s", "label", "score", "confounders_blink"]
+    assert near([round(float(line[1]) * HZ) for line in lines[1:3]], ONSETS)
+    assert [line[3] for line in lines[1:3]] == ["negative", "surprise"]
+    assert lines[-1][:5] == ["the", "longest", "is", "in", "clip.mp4,"]
+    assert (tmp_path / "out" / "clip.mp4" / "session.json").is_file()
 
 
 def test_own_source_gives_the_events_of_the_mirrored_face(clip, tmp_path):
