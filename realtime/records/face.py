@@ -1,0 +1,164 @@
+"""What is known of a face: its crop, how it stands, its scores, its threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microspot.engines.alignment.head import EyesOpen, HeadPose
+from microspot.engines.intervals import Candidate
+
+from .source import FrameTime, Pixels
+from .values import expect, in_seconds, rounded_shares, score_or_none
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """One aligned face.
+
+    pixels: 3xSxS RGB; affine: 2x3, from frame to crop pixels; outline: Nx2 frame pixels; width_px:
+    the face's width in the frame, 0 where it is not known; mesh, landmarked: as of an aligner's
+    Face.
+    """
+
+    source: str
+    face: int
+    index: int
+    captured_ns: int
+    pixels: Pixels
+    affine: NDArray[np.float64]
+    quality: float
+    outline: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
+    width_px: float = 0.0
+    mesh: NDArray[np.float64] | None = None
+    landmarked: bool = False
+
+    def __post_init__(self) -> None:
+        expect("Crop.pixels", self.pixels, np.uint8, (3, None, None))
+        expect("Crop.affine", self.affine, np.float64, (2, 3))
+        _, rows, columns = self.pixels.shape
+        if rows != columns:
+            raise ValueError(f"Crop.pixels: expected a square, got {rows}x{columns}")
+
+
+@dataclass(frozen=True)
+class PersonalState:
+    """The threshold of one face at `at_ns`, moved so that about `alarms_per_min` alarms come.
+
+    threshold: T_CRN as it is now; seen_s: how long the face was seen; peaks: how many peaks of its
+    scores count; learning: whether it is too early to move the threshold.
+    """
+
+    source: str
+    face: int
+    at_ns: int
+    threshold: float
+    alarms_per_min: float
+    seen_s: float
+    peaks: int
+    learning: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The `threshold` JSON line of the command contract."""
+        return {
+            "type": "threshold",
+            "source": self.source,
+            "face": self.face,
+            "at_s": in_seconds(self.at_ns),
+            "threshold": round(self.threshold, 4),
+            "alarms_per_min": self.alarms_per_min,
+            "seen_s": round(self.seen_s, 3),
+            "peaks": self.peaks,
+            "learning": self.learning,
+        }
+
+
+@dataclass(frozen=True)
+class KeptTick:
+    """What thresholds that are chosen later need of a tick; it is in no JSON line.
+
+    tick: of its segment, counted from 0; frame: index of the captured frame that is nearest in
+    time; windows: those that end at it and pass lower thresholds, refined.
+    """
+
+    tick: int
+    frame: int
+    windows: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class FaceMeasures:
+    """How one face stands in one frame in which it was used.
+
+    width_px: of the face in the frame; pose: by the mesh, None without one. Between two runs of the
+    landmarker the mesh is moved along in the picture, so that roll follows the head while yaw and
+    pitch stay; eyes_open is None then.
+    """
+
+    source: str
+    face: int
+    index: int
+    captured_ns: int
+    quality: float
+    width_px: float
+    pose: HeadPose | None = None
+    eyes_open: EyesOpen | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The `face` record, which only sinks with `wants_frames` get; degrees."""
+        pose = self.pose
+        eyes = self.eyes_open
+        return {
+            "type": "face",
+            "source": self.source,
+            "face": self.face,
+            "frame": self.index,
+            "at_s": in_seconds(self.captured_ns),
+            "quality": score_or_none(self.quality),
+            "width_px": round(self.width_px, 1),
+            "yaw": None if pose is None else round(pose.yaw, 1),
+            "pitch": None if pose is None else round(pose.pitch, 1),
+            "roll": None if pose is None else round(pose.roll, 1),
+            "eyes_open": None if eyes is None else [round(eyes.left, 3), round(eyes.right, 3)],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class TickScores:
+    """The scores of one face at one tick.
+
+    at_ns: when the frame of the tick was taken, or the tick's own time between two frames;
+    scores (M,): probabilities of the windows whose last tick it is, refined: the best refined score
+    of these, NaN where there is none; quality: of the face, 0 to 1; kept: what is kept of the tick
+    for thresholds that are chosen later, None where nothing is; confounders: how probable it is
+    that something else moves at this tick, by name, None where the weights do not say.
+    """
+
+    source: str
+    face: int
+    at_ns: int
+    scores: NDArray[np.float32]
+    refined: float
+    quality: float
+    kept: KeptTick | None = None
+    confounders: dict[str, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The `scores` record, which only sinks with `wants_frames` get; null where no score is."""
+        return {
+            "type": "scores",
+            "source": self.source,
+            "face": self.face,
+            "at_s": in_seconds(self.at_ns),
+            "scores": [score_or_none(value) for value in self.scores.tolist()],
+            "refined": score_or_none(self.refined),
+            "quality": score_or_none(self.quality),
+            "confounders": rounded_shares(self.confounders),
+        }
+
+
+# What comes with every frame, for those who ask by `wants_frames`.
+FrameRecord = FrameTime | FaceMeasures | TickScores
