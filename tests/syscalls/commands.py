@@ -182,7 +182,13 @@ COMMANDS = {
         f"watch sample sample:synthetic:7 --processes 2 {WATCH} --out events.csv",
         ("events.csv",),
     ),
-    "evaluate": Watched("realtime", "evaluate sample:synthetic:7 --json"),
+    "analyze": Watched(
+        "realtime",
+        "analyze clip.mp4 --stills --out results --workers 1 --json",
+        ("results",),
+        prepare=_clip,
+    ),
+    "evaluate": Watched("realtime", "evaluate sample:synthetic:7 --plots plots --json", ("plots",)),
     "bench": Watched(
         "realtime", "bench clip.mp4 --out figures --json", ("figures",), prepare=_clip
     ),
