@@ -12,11 +12,12 @@ import typer
 from microspot.engines.errors import install
 
 from ..errors import UsageError
+from ..review.added import side_by_side, with_added
 from ..review.agreement import Agreement, Decisions, agreement
 from ..review.decisions import Decision
 from ..review.frames import Frames
 from ..review.merge import check_done, take_over
-from ..review.results import EventKey, VideoResults, events_of, find_moved
+from ..review.results import EventKey, VideoResults, find_moved
 from ..review.session import Review
 from ..review.store import Store, coders
 from ..sinks.network.http_server import listen
@@ -52,8 +53,8 @@ def print_agreement(
 ) -> None:
     """Print how far two coders agree, as JSON or as a table."""
     first, second = names
-    decisions = (decisions_of(path, first), decisions_of(path, second))
-    report = agreement(events_of(found), names, decisions, tolerance)
+    events, decisions = side_by_side(found, decisions_of(path, first), decisions_of(path, second))
+    report = agreement(events, names, decisions, tolerance)
     if as_json:
         typer.echo(json.dumps(report.to_json()))
         return
@@ -74,13 +75,13 @@ def opinions_to_merge(
     """
     if store.coder in names or names[0] == names[1]:
         raise UsageError("--merge A B: a third person decides, give --coder another name")
-    opinions: dict[str, Decisions] = {name: decisions_of(path, name) for name in names}
-    events = events_of(found)
-    for name, decisions in opinions.items():
-        check_done(events, name, decisions)
-    taken = take_over(store, events, opinions[names[0]], opinions[names[1]], tolerance)
+    said = {name: decisions_of(path, name) for name in names}
+    for name, decisions in said.items():
+        check_done(with_added(found, decisions), name, decisions)
+    events, opinions = side_by_side(found, said[names[0]], said[names[1]])
+    taken = take_over(store, events, *opinions, tolerance)
     typer.echo(f"microspot: {taken} of {len(events)} events taken over", err=True)
-    return opinions
+    return dict(zip(names, opinions, strict=True))
 
 
 def serve(

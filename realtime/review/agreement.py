@@ -23,11 +23,11 @@ Decisions = Mapping[EventKey, Decision]
 class Agreement:
     """Two coders side by side. None is for what cannot be told: no events, or kappa of one class.
 
-    events: of the results; judged: by both; accepted, rejected: by both; only_first, only_second:
-    accepted by one and rejected by the other; agreed: share of `judged` with the same verdict;
-    kappa: of the verdicts. Of the events that both accepted: iou: mean of the intervals, offset
-    included; near: share of onsets, apices and offsets at most `tolerance` frames apart; labels:
-    share of equal ones; label_kappa: of the labels.
+    events: those spotted and those that a coder added (see `added`); judged: by both; accepted,
+    rejected: by both; only_first, only_second: accepted by one and rejected by the other; agreed:
+    share of `judged` with the same verdict; kappa: of the verdicts. Of the events that both
+    accepted: iou: mean of the intervals, offset included; near: share of onsets, apices and offsets
+    at most `tolerance` frames apart; labels: share of equal ones; label_kappa: of the labels.
     """
 
     coders: tuple[str, str]
@@ -71,7 +71,10 @@ def agreement(
     decisions: tuple[Decisions, Decisions],
     tolerance: int = TOLERANCE,
 ) -> Agreement:
-    """How far two coders agree; of events that are not in the results nothing is said."""
+    """How far two coders agree on events, which `added.side_by_side` brings together.
+
+    Of events that are not among them nothing is said.
+    """
     pairs = {key: _pair(key, decisions) for key in events}
     judged = {
         key: pair

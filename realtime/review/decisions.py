@@ -15,9 +15,13 @@ ACCEPTED = "accepted"
 REJECTED = "rejected"
 VERDICTS = (UNDECIDED, ACCEPTED, REJECTED)
 POINTS = ("onset", "apex", "offset")
-FIELDS = ("verdict", *POINTS, "label", "action_units", "note")
+ADDED = "added"  # the field of an event that the spotter missed: the frame where it was added
+FRAMES = (*POINTS, ADDED)  # fields that hold a frame and its time
+FIELDS = ("verdict", *POINTS, "label", "action_units", "note", ADDED)
 # What a record says of movement as it was measured, which is left out where a coder says it.
 MEASURED = ("action_units", "region", "objective_class", "label_by_units")
+
+NO_OFFSET = "an event that you add needs an offset before it is accepted: go to its frame, then F"
 
 # Longest texts, in characters.
 LABEL_CHARACTERS = 40
@@ -38,7 +42,8 @@ class Point(NamedTuple):
 class Decision:
     """What one coder says of one event; None is for what stays as it was spotted.
 
-    label: "" for none; action_units: such as AU4, AUL12 and AU14B, empty where none moved.
+    label: "" for none; action_units: such as AU4, AUL12 and AU14B, empty where none moved; added:
+    where the coder added the event, None where the spotter found it.
     """
 
     verdict: str = UNDECIDED
@@ -48,12 +53,13 @@ class Decision:
     label: str | None = None
     action_units: tuple[str, ...] | None = None
     note: str = ""
+    added: Point | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
         """The decision of values as JSON holds them, by field; null for what is not decided."""
         given = {name: value for name, value in values.items() if value is not None}
-        for name in POINTS:
+        for name in FRAMES:
             if name in given:
                 given[name] = Point(*given[name])
         if "action_units" in given:
@@ -105,8 +111,14 @@ def check_order(event: JsonRecord, decision: Decision) -> None:
             )
 
 
+def check_whole(event: JsonRecord, decision: Decision) -> None:
+    """Raise UsageError where an event is accepted that has no offset: an added one has none yet."""
+    if decision.verdict == ACCEPTED and frame_of(event, decision, "offset") is None:
+        raise UsageError(NO_OFFSET)
+
+
 def frame_of(event: JsonRecord, decision: Decision, point: str) -> int | None:
-    """The frame of a point, moved or as it was spotted; None for an apex that was not found."""
+    """The frame of a point, moved or as it was spotted; None for one that is not known."""
     moved: Point | None = getattr(decision, point)
     frame: int | None = event[f"{point}_frame"]
     return frame if moved is None else moved.frame
@@ -137,6 +149,8 @@ def decided(event: JsonRecord, decision: Decision, coder: str) -> JsonRecord:
         "action_units": None if units is None else list(units),
         "note": decision.note,
     }
+    if decision.added is not None:
+        changed["reviewed"][ADDED] = True
     return changed
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..sinks.base import JsonRecord
 from ..sinks.open import PICTURES, kind_of, open_sink
 from ..sources.address import parse
+from .added import added_to
 from .decisions import ACCEPTED, UNTOUCHED, Decision, decided
 from .results import EventKey, VideoResults
 
@@ -59,7 +60,7 @@ def _records(
         name = names[video.folder]
         sources += [entry | {"source": name} for entry in video.start["sources"]]
         accepted = 0
-        for record in video.records:
+        for record in _with_added(video, decisions):
             renamed = record | {"source": name}
             if record["type"] == "event":
                 decision = decisions.get(EventKey(video.folder, record["id"]), UNTOUCHED)
@@ -72,6 +73,16 @@ def _records(
             if record["type"] != "start":
                 found.append(renamed)
     return [videos[0].start | {"sources": sources}, *found]
+
+
+def _with_added(
+    video: VideoResults, decisions: Mapping[EventKey, Decision]
+) -> Iterator[JsonRecord]:
+    """The records of a video, and before its `end` the events that were added."""
+    for record in video.records:
+        if record["type"] == "end":
+            yield from added_to(video, decisions).values()
+        yield record
 
 
 def _names(videos: Sequence[VideoResults]) -> dict[str, str]:

@@ -6,7 +6,7 @@ The third sees what both said of every event, and so only once both have decided
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ..errors import UsageError
 from ..sinks.base import JsonRecord
@@ -37,14 +37,20 @@ def check_done(events: Events, coder: str, decisions: Decisions) -> None:
 def take_over(store: Store, events: Events, first: Decisions, second: Decisions, near: int) -> int:
     """Take over what two coders agree on, of events that `store` has nothing on; how many.
 
-    near: frames by which their points may differ; those of the first are taken.
+    near: frames by which their points may differ; those of the first are taken. Of an added event
+    on which they do not agree all but the verdict is taken from whoever added it, the first of two,
+    so that there is something to decide on.
     """
     own = store.decisions()
     taken = 0
     for key, event in events.items():
-        if own.get(key, UNTOUCHED) == UNTOUCHED and agree(event, first[key], second[key], near):
+        if own.get(key, UNTOUCHED) != UNTOUCHED:
+            continue
+        if agree(event, first[key], second[key], near):
             taken += 1
             _take(store, key, first[key])
+        elif adder := next((said for said in (first[key], second[key]) if said.added), None):
+            _take(store, key, replace(adder, verdict=UNDECIDED))
     return taken
 
 
@@ -77,7 +83,7 @@ def words(event: JsonRecord, decision: Decision) -> str:
 
 
 def _take(store: Store, key: EventKey, decision: Decision) -> None:
-    """Write the fields of a decision that say something, the verdict last."""
+    """Write the fields of a decision that say something, the verdict last, `added` first."""
     said = asdict(decision)
     untouched = asdict(UNTOUCHED)
     for field in reversed(FIELDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ class VideoResults:
         """The `start` record."""
         return next(record for record in self.records if record["type"] == "start")
 
-    @property
+    @cached_property
     def events(self) -> dict[EventKey, JsonRecord]:
         """The `event` records in order of time."""
         found = [record for record in self.records if record["type"] == "event"]
@@ -63,11 +64,6 @@ def read_results(results: Path) -> list[VideoResults]:
             f"{results}: no analysed video; give the folder of `microspot analyze VIDEO --out DIR`"
         )
     return videos
-
-
-def events_of(videos: Iterable[VideoResults]) -> dict[EventKey, JsonRecord]:
-    """The events of all videos."""
-    return {key: record for video in videos for key, record in video.events.items()}
 
 
 def find_moved(videos: Iterable[VideoResults], folder: Path) -> dict[str, str]:

@@ -11,12 +11,16 @@ from microspot.engines.specs import RecognizerSpec
 from ..errors import UsageError
 from ..overlay.event_text import caption, confounder_words, movement_words, whose
 from ..sinks.base import JsonRecord
+from .added import ID, added_event, with_added
 from .agreement import Decisions
 from .decisions import (
+    ADDED,
+    FRAMES,
     POINTS,
     UNTOUCHED,
     Decision,
     check_order,
+    check_whole,
     checked_text,
     decided,
     frame_of,
@@ -24,7 +28,7 @@ from .decisions import (
 )
 from .frames import Frames
 from .merge import words
-from .results import EventKey, VideoResults, events_of
+from .results import EventKey, VideoResults
 from .store import Store
 
 MOST_LABELS = 9  # keys 1 to 9
@@ -48,7 +52,6 @@ class Review:
         opinions: Mapping[str, Decisions] | None = None,
     ) -> None:
         self._videos = {video.folder: video for video in videos}
-        self._events = events_of(videos)
         self._store = store
         self._frames = frames
         self._opinions = dict(opinions or {})
@@ -68,7 +71,7 @@ class Review:
             "videos": [_video(video) for video in self._videos.values()],
             "events": [
                 self._entry(key, event, decisions.get(key, UNTOUCHED))
-                for key, event in self._events.items()
+                for key, event in with_added(self._videos.values(), decisions).items()
             ],
         }
 
@@ -76,14 +79,16 @@ class Review:
         """The event's entry after a change, which is on the disk.
 
         value: a frame for a point, a text of units, a text for the other fields; None for as it was
-        spotted. Raises UsageError for a value that cannot be, KeyError for an event that is not
-        there, SourceError for a frame that cannot be read.
+        spotted. The field `added` makes an event of the frame, under an id that is new. Raises
+        UsageError for a value that cannot be, KeyError for an event that is not there, SourceError
+        for a frame that cannot be read.
         """
-        event = self._events[key]
         taken = self._taken(key, field, value)
         with self._lock:
             decision = with_value(self._store.decision(key), field, taken)
+            event = self._event(key, decision)
             check_order(event, decision)
+            check_whole(event, decision)
             self._store.change(key, field, taken)
         return self._entry(key, event, decision)
 
@@ -93,10 +98,12 @@ class Review:
             change = self._store.undo()
             if change is None:
                 return None
-            event = self._events.get(change.key)
-            if event is None:  # the video was analysed anew since
+            decision = self._store.decision(change.key)
+            try:
+                event = self._event(change.key, decision)
+            except KeyError:  # it is no longer added, or the video was analysed anew since
                 return {"video": change.key.video, "event": change.key.event}
-            return self._entry(change.key, event, self._store.decision(change.key))
+            return self._entry(change.key, event, decision)
 
     def pictures(self, video: str, first: int, stop: int) -> list[tuple[int, bytes]]:
         """Indices and JPEGs of frames. Raises KeyError for a video that is not there, SourceError.
@@ -108,14 +115,21 @@ class Review:
 
     def _taken(self, key: EventKey, field: str, value: object) -> Any:
         """A value as JSON is to hold it. Raises UsageError, SourceError."""
-        if field not in POINTS:
+        if field not in FRAMES:
             return checked_text(field, value)
         if value is None:
             return None
+        if field == ADDED and not ID.fullmatch(key.event):
+            raise UsageError(f"{key.event}: no id of an event that is added")
         frames = self._videos[key.video].frames
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < frames:
             raise UsageError(f"{field}: expected a frame from 0 to {frames - 1}")
         return [value, self._frames.time_s(key.video, value)]
+
+    def _event(self, key: EventKey, decision: Decision) -> JsonRecord:
+        """The record of an event, spotted or added. Raises KeyError where it is not there."""
+        video = self._videos[key.video]
+        return video.events.get(key) or added_event(video, key, decision)
 
     def _entry(self, key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, Any]:
         """An event as the page has it."""
@@ -145,6 +159,7 @@ def _video(video: VideoResults) -> dict[str, Any]:
 def _entry(key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, Any]:
     """What a coder may know of an event."""
     now = decided(event, decision, "")
+    added = decision.added is not None
     units = decision.action_units
     return {
         "video": key.video,
@@ -154,7 +169,7 @@ def _entry(key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, An
         "points": {
             name: {
                 "frame": frame_of(event, decision, name),
-                "spotted": event[f"{name}_frame"],
+                "spotted": None if added else event[f"{name}_frame"],
                 "at_s": now[f"{name}_s"],
             }
             for name in POINTS
@@ -163,7 +178,8 @@ def _entry(key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, An
         "spotted_label": event["label"],
         "units": None if units is None else list(units),
         "note": decision.note,
-        "said": _said(event),
+        "said": [] if added else _said(event),
+        "added": added,
         "changed": any(
             getattr(decision, name) is not None for name in (*POINTS, "label", "action_units")
         ),

@@ -83,11 +83,15 @@ class MovedRegion(Moved):
 
 
 class Reviewed(TypedDict):
-    """Who accepted an event, and what else that person said; action_units: null for nothing."""
+    """Who accepted an event, and what else that person said; action_units: null for nothing.
+
+    added: the spotter missed the event, that person added it.
+    """
 
     coder: str
     action_units: Annotated[list[str] | None, Field(description="such as AU4, AUL12, AU14B")]
     note: str
+    added: NotRequired[Literal[True]]
 
 
 class Event(TypedDict):
