@@ -59,30 +59,41 @@ def event_pictures(
     """
     if not crops:
         return None
-    onset, apex, offset = (
-        _nearest(crops, event[f"{name}_frame"]) for name in ("onset", "apex", "offset")
+    start, peak, end = (
+        _nearest(crops, event[f"{name}_frame"]).picture() for name in ("onset", "apex", "offset")
     )
-    start = onset.picture()
-    peak = apex.picture()
     moved = color_map(peak, local_flow(start, peak))
-    stills = [_still(picture) for picture in (start, peak, offset.picture(), moved)]
-    shown = _evenly(_around(crops, onset, offset), LOOP_FRAMES)
-    times_ns = [crop.captured_ns for crop in shown]
-    clip = np.stack([crop.picture() for crop in shown])
-    pairs = _side_by_side(clip, magnification(clip, start))
-    strips = _strips(pairs.shape[2], times_ns, (onset.captured_ns, offset.captured_ns))
-    frames = [np.vstack(parts) for parts in zip(pairs, strips, strict=True)]
+    stills = [_still(picture) for picture in (start, peak, end, moved)]
     left_bytes = EVENT_BYTES - sum(map(len, stills))
     return EventPictures(
         onset=stills[0],
         apex=stills[1],
         offset=stills[2],
         moved=stills[3],
-        loop=_loop(frames, times_ns, left_bytes),
+        loop=magnified_loop(event, crops, magnification, left_bytes),
         gain=magnification.gain,
         way=magnification.way,
         slowed=SLOWED,
     )
+
+
+def magnified_loop(
+    event: JsonRecord, crops: Sequence[SteadyCrop], magnification: Magnification, most_bytes: int
+) -> bytes:
+    """A WebP of at most `most_bytes` that is shown for ever: the face of an event beside the same.
+
+    What moved since the onset is magnified in the right half. crops: one at least, in order of
+    time; the event's apex is not needed.
+    """
+    onset = _nearest(crops, event["onset_frame"])
+    offset = _nearest(crops, event["offset_frame"])
+    shown = _evenly(_around(crops, onset, offset), LOOP_FRAMES)
+    times_ns = [crop.captured_ns for crop in shown]
+    clip = np.stack([crop.picture() for crop in shown])
+    pairs = _side_by_side(clip, magnification(clip, onset.picture()))
+    strips = _strips(pairs.shape[2], times_ns, (onset.captured_ns, offset.captured_ns))
+    frames = [np.vstack(parts) for parts in zip(pairs, strips, strict=True)]
+    return _loop(frames, times_ns, most_bytes)
 
 
 def _nearest(crops: Sequence[SteadyCrop], index: int) -> SteadyCrop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -27,6 +28,12 @@ class SteadyCrop:
     captured_ns: int
     jpeg: NDArray[np.uint8]
 
+    @classmethod
+    def of(cls, index: int, captured_ns: int, picture: Pixels) -> Self:
+        """The crop of a picture (SIDE, SIDE, 3)."""
+        _, jpeg = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+        return cls(index, captured_ns, jpeg)
+
     def picture(self) -> Pixels:
         """(SIDE, SIDE, 3) BGR."""
         return np.asarray(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR), np.uint8)
@@ -44,10 +51,9 @@ class SteadyCrops:
         for view in views:
             if view.affine is None or view.now_ns != frame.captured_ns:
                 continue  # the face was seen before, and not in this frame
-            picture = _cut(frame.image, Affine(view.affine), view.crop_side)
-            _, jpeg = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+            picture = steady_picture(frame.image, view.affine, view.crop_side)
             crops = self._crops.setdefault(view.face, deque())
-            crops.append(SteadyCrop(frame.index, frame.captured_ns, jpeg))
+            crops.append(SteadyCrop.of(frame.index, frame.captured_ns, picture))
             while frame.captured_ns - crops[0].captured_ns > self._kept_ns:
                 crops.popleft()
 
@@ -63,10 +69,10 @@ class SteadyCrops:
             self._crops.pop(face, None)
 
 
-def _cut(image: Pixels, affine: Affine, side: int) -> Pixels:
-    """The part of a frame that a crop of `side` px by `affine` shows, (SIDE, SIDE, 3)."""
+def steady_picture(image: Pixels, affine: NDArray[np.float64], side: int) -> Pixels:
+    """The part of a frame that a crop of `side` px by `affine` (2, 3) shows, (SIDE, SIDE, 3)."""
     scale = SIDE / side
     shift = (scale - 1) / 2  # whole numbers are the middles of pixels
-    larger = Affine(np.array([[scale, 0, shift], [0, scale, shift]])) @ affine
+    larger = Affine(np.array([[scale, 0, shift], [0, scale, shift]])) @ Affine(affine)
     view = PyramidView(image, larger, SIDE, box_width(larger))
     return view.colour.warp(larger, SIDE, 0, SIDE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import typer
@@ -100,10 +101,11 @@ def serve(
     with (
         listen(f"--port {port}", server.HOST, port) as listening,
         Frames(found, addresses) as frames,
+        closing(Review(found, store, frames, labels, opinions)) as review,
     ):
         port = listening.getsockname()[1]
         token = server.new_token()
-        application = server.build(Review(found, store, frames, labels, opinions), port, token)
+        application = server.build(review, port, token)
         typer.echo(f"microspot: open {server.address(port, token)} in a browser; ctrl-C ends")
         server.serve(application, listening)
 

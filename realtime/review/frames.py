@@ -11,12 +11,12 @@ from __future__ import annotations
 import bisect
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import av
 import av.container
@@ -40,6 +40,8 @@ WITHOUT_TIMES = ("avi",)  # containers whose frames have no times of their own
 MOVED = "start again with --videos FOLDER, the folder in which it lies"
 WIDEST = 1280  # px of a picture that is shown
 QUALITY = 90  # of its JPEG
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,14 +219,14 @@ class Frames:
 
         Raises SourceError where the recording is not there or cannot be read.
         """
-        with self._lock:
-            reader = self._reader(video)
-            try:
-                return self._encoded(video, reader.read(first, stop))
-            except UnevenFileError:
-                reader.close()
-                reader = self._open[video] = self._played(video)
-                return self._encoded(video, reader.read(first, stop))
+        return self._read(video, first, stop, lambda frame: (frame.index, _jpeg(frame.image)))
+
+    def frame(self, video: str, index: int) -> TimedFrame | None:
+        """A frame as it was recorded, None where there is none. Raises SourceError.
+
+        Frames one after the other are not decoded twice.
+        """
+        return next(iter(self._read(video, index, index + 1, lambda frame: frame)), None)
 
     def time_s(self, video: str, index: int) -> float:
         """Stream time of a frame. Raises SourceError where it cannot be read."""
@@ -235,12 +237,27 @@ class Frames:
         except KeyError:
             raise SourceError(f"{video}: frame {index} cannot be read") from None
 
-    def _encoded(self, video: str, frames: Iterable[TimedFrame]) -> list[tuple[int, bytes]]:
-        """The frames as they are sent; their times are kept."""
+    def _read(
+        self, video: str, first: int, stop: int, made: Callable[[TimedFrame], Made]
+    ) -> list[Made]:
+        """What is made of each of the frames first to stop - 1 that there are."""
+        with self._lock:
+            reader = self._reader(video)
+            try:
+                return self._timed(video, reader.read(first, stop), made)
+            except UnevenFileError:
+                reader.close()
+                reader = self._open[video] = self._played(video)
+                return self._timed(video, reader.read(first, stop), made)
+
+    def _timed(
+        self, video: str, frames: Iterable[TimedFrame], made: Callable[[TimedFrame], Made]
+    ) -> list[Made]:
+        """What is made of each frame; their times are kept."""
         found = []
         for frame in frames:
             self._times_s[video, frame.index] = round(frame.at_ns / SECOND_NS, 6)
-            found.append((frame.index, _jpeg(frame.image)))
+            found.append(made(frame))
         return found
 
     def _reader(self, video: str) -> FrameReader:

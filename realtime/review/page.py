@@ -7,7 +7,8 @@ import hashlib
 from importlib import resources
 from typing import NamedTuple
 
-SCRIPTS = ("server.js", "pictures.js", "player.js", "events.js", "review.js")  # in this order
+# In this order
+SCRIPTS = ("server.js", "pictures.js", "player.js", "events.js", "closer.js", "review.js")
 
 
 class Page(NamedTuple):

@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..sinks.base import JsonRecord
 
 RECORDS = "events.jsonl"
+SHOWN_HZ = 30.0  # of a recording that declares no rate
 
 
 class EventKey(NamedTuple):
@@ -43,6 +44,11 @@ class VideoResults:
     def start(self) -> JsonRecord:
         """The `start` record."""
         return next(record for record in self.records if record["type"] == "start")
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second, as it declares."""
+        return self.start["sources"][0]["fps"] or SHOWN_HZ
 
     @cached_property
     def events(self) -> dict[EventKey, JsonRecord]:

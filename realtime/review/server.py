@@ -21,8 +21,11 @@ from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from microspot.engines.magnification.magnify import GAINS
+
 from ..errors import MicrospotError, SourceError, UsageError
 from ..sinks.network.gate import Gate
+from .faces import Box
 from .page import build_page
 from .results import EventKey
 from .session import Review
@@ -115,6 +118,8 @@ def build(review: Review, port: int, token: str) -> ASGIApp:
     def undo() -> dict[str, Any] | None:
         return review.undo()
 
+    _add_close_looks(app, review)
+
     @app.exception_handler(MicrospotError)
     def explain(_: object, error: MicrospotError) -> Response:
         return JSONResponse({"detail": str(error)}, STATUS.get(type(error), FAILED))
@@ -124,6 +129,25 @@ def build(review: Review, port: int, token: str) -> ASGIApp:
         return JSONResponse({"detail": f"{error.args[0]} is not there: load the page anew"}, 404)
 
     return GatedApplication(app, Gate(port, token.encode()))
+
+
+def _add_close_looks(app: FastAPI, review: Review) -> None:
+    """The requests for the face of an event and for its replay."""
+
+    @app.get("/face")
+    def face(video: str, event: str) -> Box:
+        return review.face(EventKey(video, event))
+
+    @app.get("/replay")
+    def replay(video: str, event: str, gain: float = Query(ge=GAINS[0], le=GAINS[1])) -> Response:
+        loop = review.replay(EventKey(video, event), gain)
+        return (
+            Response(status_code=204) if loop is None else Response(loop, media_type="image/webp")
+        )
+
+    @app.post("/replay/stop")
+    def stop_replay() -> None:
+        review.stop_replay()
 
 
 def new_token() -> str:

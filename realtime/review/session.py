@@ -6,8 +6,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from microspot.engines.magnification.magnify import GAINS, Magnification
 from microspot.engines.specs import RecognizerSpec
 
+from ..analyze.event_pictures import SLOWED
 from ..errors import UsageError
 from ..overlay.event_text import caption, confounder_words, movement_words, whose
 from ..sinks.base import JsonRecord
@@ -26,21 +28,23 @@ from .decisions import (
     frame_of,
     with_value,
 )
+from .faces import Box, Faces, NewAligner, new_aligner
 from .frames import Frames
 from .merge import words
+from .replay import Replays
 from .results import EventKey, VideoResults
 from .store import Store
 
 MOST_LABELS = 9  # keys 1 to 9
-SHOWN_HZ = 30.0  # speed 1 of a recording that declares no rate
+GAIN = Magnification.gain  # of a replay, before the coder asks for another
 
 
 class Review:
     """The events of `videos` and the coder of `store`; for several threads.
 
     labels: names that keys 1 to 9 give, where they are not those of the weights; opinions: what
-    others decided, by name, which only who merges them is shown. Raises UsageError for too many
-    labels.
+    others decided, by name, which only who merges them is shown; new: what finds faces. Raises
+    UsageError for too many labels.
     """
 
     def __init__(
@@ -50,10 +54,13 @@ class Review:
         frames: Frames,
         labels: Sequence[str] = (),
         opinions: Mapping[str, Decisions] | None = None,
+        new: NewAligner = new_aligner,
     ) -> None:
         self._videos = {video.folder: video for video in videos}
         self._store = store
         self._frames = frames
+        self._faces = Faces(frames, new)
+        self._replays = Replays(frames, new)
         self._opinions = dict(opinions or {})
         self._lock = threading.Lock()  # a change is checked against what stands when it is written
         self._labels = tuple(dict.fromkeys(labels)) or _labels(videos)
@@ -68,6 +75,7 @@ class Review:
         return {
             "coder": self._store.coder,
             "labels": list(self._labels),
+            "replay": {"least": GAINS[0], "most": GAINS[1], "gain": GAIN, "slowed": SLOWED},
             "videos": [_video(video) for video in self._videos.values()],
             "events": [
                 self._entry(key, event, decisions.get(key, UNTOUCHED))
@@ -113,6 +121,28 @@ class Review:
         last = self._videos[video].frames
         return self._frames.pictures(video, max(0, first), min(stop, last))
 
+    def face(self, key: EventKey) -> Box:
+        """Where the face of an event is. Raises KeyError for no event, SourceError for no face."""
+        return self._faces.box(self._videos[key.video], self._left(key))
+
+    def replay(self, key: EventKey, gain: float) -> bytes | None:
+        """The event with movement magnified: see `Replays.loop`, and KeyError for no such event."""
+        return self._replays.loop(self._videos[key.video], self._left(key), gain)
+
+    def stop_replay(self) -> None:
+        """Give up the replay that is being made."""
+        self._replays.stop()
+
+    def close(self) -> None:
+        """Free what finds faces."""
+        self._replays.close()
+        self._faces.close()
+
+    def _left(self, key: EventKey) -> JsonRecord:
+        """The record of an event as the coder left it."""
+        decision = self._store.decision(key)
+        return decided(self._event(key, decision), decision, self._store.coder)
+
     def _taken(self, key: EventKey, field: str, value: object) -> Any:
         """A value as JSON is to hold it. Raises UsageError, SourceError."""
         if field not in FRAMES:
@@ -147,12 +177,11 @@ def _labels(videos: Sequence[VideoResults]) -> tuple[str, ...]:
 
 
 def _video(video: VideoResults) -> dict[str, Any]:
-    rate_hz = video.start["sources"][0]["fps"]
     return {
         "folder": video.folder,
         "name": video.name,
         "frames": video.frames,
-        "rate_hz": rate_hz or SHOWN_HZ,
+        "rate_hz": video.rate_hz,
     }
 
 

@@ -38,11 +38,31 @@ function listEvents(entries, videos, chosen) {
   });
 }
 
+// An event that the spotter missed, as the server has it once it is added.
+function missedEvent(video, frame, rate_hz) {
+  const unset = { frame: null, spotted: null, at_s: null };
+  const onset = { frame, spotted: null, at_s: frame / rate_hz };
+  const number = [...crypto.getRandomValues(new Uint8Array(8))];
+  return {
+    video,
+    event: `added-${number.map((byte) => byte.toString(16).padStart(2, "0")).join("")}`,
+    added: true,
+    verdict: "undecided",
+    points: { onset, apex: unset, offset: unset },
+    label: null,
+    units: null,
+    note: "",
+    said: [],
+    coders: [],
+  };
+}
+
 function showListed(button, entry) {
   button.dataset.verdict = entry.verdict;
   button.setAttribute("aria-label", `${entry.label ?? "event"} at ${clock(entry.points.onset.at_s)}, ${entry.verdict}`);
   button.querySelector(".sign").textContent = SIGNS[entry.verdict];
-  button.querySelector(".name").textContent = (entry.label ?? "event") + (entry.changed ? ", edited" : "");
+  const since = entry.added ? ", added" : entry.changed ? ", edited" : "";
+  button.querySelector(".name").textContent = (entry.label ?? "event") + since;
   button.querySelector(".time").textContent = clock(entry.points.onset.at_s);
 }
 
@@ -54,7 +74,8 @@ function showDecision(entry, labels) {
   for (const name of POINTS) {
     const { frame, spotted } = entry.points[name];
     const button = find(`[data-point="${name}"]`);
-    const moved = frame === null || frame === spotted ? "" : spotted === null ? " set" : signed(frame - spotted);
+    const same = entry.added || frame === null || frame === spotted;
+    const moved = same ? "" : spotted === null ? " set" : signed(frame - spotted);
     button.toggleAttribute("data-moved", moved !== "");
     button.querySelector("output").textContent = (frame === null ? "none" : `frame ${frame}`) + moved;
   }
@@ -63,7 +84,8 @@ function showDecision(entry, labels) {
   });
   find("#units").value = (entry.units ?? []).map((unit) => unit.replace("AU", "")).join(" ");
   find("#note").value = entry.note;
-  find("#said").replaceChildren(...entry.said.map((line) => made("li", "", line)));
+  const said = entry.added ? ["nothing here: a coder added this event"] : entry.said;
+  find("#said").replaceChildren(...said.map((line) => made("li", "", line)));
   find("#coders").replaceChildren(...entry.coders.map((line) => made("li", "", line)));
   find("#merging").hidden = !entry.coders.length;
 }
@@ -82,8 +104,9 @@ function showTrack(player) {
     element.style.left = share(from);
     element.style.right = `calc(100% - ${share(to + 1)})`;
   };
-  lay(find("#span"), onset.frame, offset.frame);
-  lay(find("#spotted"), onset.spotted, offset.spotted);
+  lay(find("#span"), onset.frame, offset.frame ?? onset.frame);
+  find("#spotted").hidden = player.entry.added;
+  if (!player.entry.added) lay(find("#spotted"), onset.spotted, offset.spotted);
   find("#now").style.left = middle(player.frame);
   for (const name of POINTS) {
     const mark = find(`[data-mark="${name}"]`);

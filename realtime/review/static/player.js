@@ -1,10 +1,11 @@
-// The picture: one frame, or a loop around the event; enlarged around a point of it.
+// The picture: one frame, or a loop around the event; enlarged around a point or a part of it.
 
 const AROUND_S = 1; // shown on the track before the onset and after the offset
 const MOST_AROUND = 96; // the same in frames, at most
 const LOOP_S = 0.4; // looped before the onset and after the offset
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
-const ZOOMS = [1, 2, 4];
+const ZOOMS = [1, 2, 4]; // by clicks
+const MOST_ZOOM = 16; // of a face
 
 class Player {
   video = null;
@@ -14,6 +15,7 @@ class Player {
   speed = 0.5;
   zoom = 1;
   holding = false; // the onset is shown instead
+  away = null; // the frame around which the track lies, where it is not the event
   #centre = [0.5, 0.5]; // of the enlarged part, as shares of the picture
   #shown = null; // the bitmap on the canvas
   #began = null; // when the loop was at its first frame
@@ -30,27 +32,39 @@ class Player {
     requestAnimationFrame(step);
   }
 
+  // First and last frame of the event, as it was spotted and as it is set.
+  get #span() {
+    const points = Object.values(this.entry.points);
+    const frames = points.flatMap(({ frame, spotted }) => [frame, spotted]).filter((frame) => frame !== null);
+    return [Math.min(...frames), Math.max(...frames)];
+  }
+
   // First and last frame of the track.
   get range() {
     const around = Math.min(MOST_AROUND, Math.ceil(AROUND_S * this.video.rate_hz));
-    const { onset, offset } = this.entry.points;
-    const first = Math.min(onset.frame, onset.spotted) - around;
-    const last = Math.max(offset.frame, offset.spotted) + around;
-    return [Math.max(0, first), Math.min(this.video.frames - 1, last)];
+    const [first, last] = this.away === null ? this.#span : [this.away, this.away];
+    return [Math.max(0, first - around), Math.min(this.video.frames - 1, last + around)];
   }
 
   // First and last frame of the loop.
   get loop() {
     const [first, last] = this.range;
+    if (this.away !== null) return [first, last];
     const around = Math.ceil(LOOP_S * this.video.rate_hz);
     const { onset, offset } = this.entry.points;
-    return [Math.max(first, onset.frame - around), Math.min(last, offset.frame + around)];
+    return [Math.max(first, onset.frame - around), Math.min(last, (offset.frame ?? onset.frame) + around)];
+  }
+
+  // The frame that is shown.
+  get shown() {
+    return this.holding ? this.entry.points.onset.frame : this.frame;
   }
 
   async open(video, entry) {
     this.video = video;
     this.entry = entry;
     this.holding = false;
+    this.away = null;
     this.#began = null;
     this.looping = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     await this.show(entry.points.onset.frame);
@@ -61,16 +75,30 @@ class Player {
     const [first, last] = this.range;
     this.frame = Math.max(first, Math.min(last, frame));
     this.changed();
-    const wanted = this.holding ? this.entry.points.onset.frame : this.frame;
+    const wanted = this.shown;
     const { video } = this;
     const bitmap = await this.pictures.get(video.folder, wanted);
-    const still = this.holding ? this.entry.points.onset.frame : this.frame;
-    if (bitmap && video === this.video && wanted === still) this.#draw(bitmap);
+    if (bitmap && video === this.video && wanted === this.shown) this.#draw(bitmap);
   }
 
   step(frames) {
     this.looping = false;
     return this.show(this.frame + frames);
+  }
+
+  // Show another part of the recording, so many seconds on.
+  go(seconds) {
+    const { frames, rate_hz } = this.video;
+    this.looping = false;
+    this.holding = false;
+    this.away = Math.max(0, Math.min(frames - 1, this.frame + Math.round(seconds * rate_hz)));
+    return this.show(this.away);
+  }
+
+  // Let the track lie around the event again.
+  comeBack() {
+    this.away = null;
+    this.changed();
   }
 
   toggleLoop() {
@@ -93,8 +121,10 @@ class Player {
     this.changed();
   }
 
-  changeZoom() {
-    this.zoom = ZOOMS[(ZOOMS.indexOf(this.zoom) + 1) % ZOOMS.length];
+  // Show a part of the picture as large as it goes: left, top, width and height as shares of it.
+  enlarge([left, top, wide, high]) {
+    this.#centre = [left + wide / 2, top + high / 2];
+    this.zoom = Math.min(MOST_ZOOM, 1 / Math.max(wide, high));
     this.#redraw();
     this.changed();
   }
@@ -139,7 +169,7 @@ class Player {
     return [left, top, wide, high];
   }
 
-  // A click on the picture enlarges what lies under it.
+  // A click on the picture enlarges what lies under it, a second one more.
   #enlargeAt(event) {
     const { width, height } = this.canvas;
     const box = this.canvas.getBoundingClientRect();
@@ -149,7 +179,7 @@ class Player {
     if (x < 0 || y < 0 || x > 1 || y > 1) return;
     const [left, top, wide, high] = this.#part(width, height);
     this.#centre = [(left + x * wide) / width, (top + y * high) / height];
-    this.zoom = ZOOMS[Math.max(1, ZOOMS.indexOf(this.zoom))];
+    this.zoom = ZOOMS.find((zoom) => zoom > this.zoom) ?? this.zoom;
     this.#redraw();
     this.changed();
   }

@@ -1,11 +1,14 @@
 // Keys, buttons and what they do. Every button stands for a key.
 
 const JUMP = 5; // frames, with shift
+const FAR = 10; // seconds, with shift
 
 // waiting: by event, how many of its changes are not yet on the disk
-const review = { entries: [], labels: [], videos: new Map(), at: -1, buttons: [], waiting: new Map() };
+const review = { entries: [], labels: [], videos: new Map(), at: -1, buttons: [], waiting: new Map(), onFace: false };
 const pictures = new Pictures();
 const player = new Player(find("#canvas"), pictures, showPlayer);
+const faces = new FaceBoxes();
+const replay = new Replay(find("#replay"), showPlayer);
 
 const current = () => review.entries[review.at];
 
@@ -16,12 +19,14 @@ function complain(words) {
 
 function showPlayer() {
   if (!current()) return;
-  const { onset } = current().points;
-  const shown = player.holding ? onset.frame : player.frame;
-  const names = POINTS.filter((name) => current().points[name].frame === shown);
-  find("#place").textContent = [`frame ${shown}`, ...names].join(" · ");
-  find("#speed").textContent = `${player.speed}×`;
-  find("#zoom").textContent = `${player.zoom}×`;
+  const names = POINTS.filter((name) => current().points[name].frame === player.shown);
+  find("#place").textContent = [`frame ${player.shown}`, ...names].join(" · ");
+  find("#speed").textContent = replay.shown ? `${replay.gain}× larger` : `${player.speed}×`;
+  find('[data-key="-"]').setAttribute("aria-label", replay.shown ? "less magnified" : "slower");
+  find('[data-key="+"]').setAttribute("aria-label", replay.shown ? "more magnified" : "faster");
+  find("#magnify").textContent = replay.shown ? "back" : "magnify";
+  find("#closer").textContent = player.zoom > 1 ? "whole frame" : "face";
+  find("#zoom").textContent = `${Math.round(10 * player.zoom) / 10}×`;
   find("#loop").textContent = player.looping ? "stop" : "loop";
   find("#still").textContent = player.holding ? "back" : "show onset";
   showTrack(player);
@@ -49,6 +54,8 @@ function showEntry(index) {
 async function choose(index) {
   if (index < 0 || index >= review.entries.length) return;
   document.activeElement?.blur();
+  replay.hide();
+  find("#told").textContent = "";
   review.buttons[review.at]?.removeAttribute("aria-current");
   review.at = index;
   const entry = current();
@@ -60,6 +67,7 @@ async function choose(index) {
     await player.open(video, entry);
     if (entry !== current()) return;
     find("#hint").textContent = "";
+    if (review.onFace) showFace();
     await pictures.prepare(video.folder, ...player.loop);
     prepareNext(index);
   } catch (error) {
@@ -70,7 +78,10 @@ async function choose(index) {
 // Fetch the next event's pictures while this one is looked at.
 function prepareNext(index) {
   const next = review.entries[index + 1];
-  if (next) pictures.prepare(next.video, next.points.onset.frame, next.points.offset.frame).catch(() => {});
+  if (!next) return;
+  const { onset, offset } = next.points;
+  pictures.prepare(next.video, onset.frame, offset.frame ?? onset.frame).catch(() => {});
+  if (review.onFace) faces.of(next).catch(() => {});
 }
 
 function indexOf({ video, event }) {
@@ -80,18 +91,18 @@ function indexOf({ video, event }) {
 // Set a field: shown at once, and again as the server has it when it is on the disk.
 function change(field, value, shown) {
   const { video, event } = current();
-  const index = review.at;
   const name = `${video}/${event}`;
-  review.entries[index] = { ...current(), ...shown };
+  review.entries[review.at] = { ...current(), ...shown };
   review.waiting.set(name, (review.waiting.get(name) ?? 0) + 1);
-  showEntry(index);
+  showEntry(review.at);
   complain("");
   saver.send(
     "/changes",
     { video, event, field, value },
     (entry) => {
       review.waiting.set(name, review.waiting.get(name) - 1);
-      if (review.waiting.get(name)) return; // a later change of it is shown already
+      const index = indexOf(entry); // others may have been added before it
+      if (review.waiting.get(name) || index < 0) return; // a later change of it is shown already
       review.entries[index] = entry;
       showEntry(index);
     },
@@ -104,6 +115,10 @@ function change(field, value, shown) {
 }
 
 function decide(verdict) {
+  if (verdict === "accepted" && current().points.offset.frame === null) {
+    complain("Set the offset first: go to its frame, then F.");
+    return;
+  }
   change("verdict", verdict, { verdict });
   if (verdict === "undecided") return;
   const { entries, at } = review;
@@ -115,8 +130,9 @@ function decide(verdict) {
 
 function setPoint(name) {
   const { points } = current();
-  const frame = player.holding ? points.onset.frame : player.frame;
+  const frame = player.shown;
   player.looping = false;
+  player.comeBack();
   change(name, frame, { points: { ...points, [name]: { ...points[name], frame } } });
 }
 
@@ -131,8 +147,9 @@ function undo() {
     "/undo",
     {},
     async (entry) => {
-      const index = entry ? indexOf(entry) : -1;
       if (!entry) complain("There is nothing to undo.");
+      else if (!entry.points) await reload(); // that event is there no longer
+      const index = entry?.points ? indexOf(entry) : -1;
       if (index < 0) return;
       review.entries[index] = entry;
       showEntry(index);
@@ -140,6 +157,53 @@ function undo() {
     },
     (error) => complain(`Not undone: ${error.message}`),
   );
+}
+
+// An event that the spotter missed, its onset at the frame shown; the other points come after.
+function addEvent() {
+  const { video } = current();
+  const frame = player.shown;
+  const entry = missedEvent(video, frame, review.videos.get(video).rate_hz);
+  const before = (other) => other.video === video && other.points.onset.frame <= frame;
+  const first = review.entries.findIndex((other) => other.video === video);
+  const index = Math.max(first, review.entries.findLastIndex(before) + 1);
+  review.entries.splice(index, 0, entry);
+  review.at = -1;
+  list();
+  choose(index);
+  player.looping = false;
+  change("added", frame, {});
+}
+
+// From the whole frame to the face, and from whatever is enlarged to the whole frame.
+function toggleFace() {
+  review.onFace = player.zoom === 1;
+  find("#told").textContent = "";
+  if (review.onFace) showFace();
+  else player.enlarge(WHOLE);
+}
+
+async function showFace() {
+  const { video, event } = current();
+  const stillWanted = () => review.onFace && current().video === video && current().event === event;
+  try {
+    const box = await faces.of({ video, event });
+    if (stillWanted()) player.enlarge(box);
+  } catch (error) {
+    if (!stillWanted()) return;
+    player.enlarge(WHOLE);
+    find("#told").textContent = error.message;
+  }
+}
+
+function changePace(by) {
+  if (replay.shown) replay.changeGain(by);
+  else player.changeSpeed(by);
+}
+
+function magnify() {
+  player.looping = false;
+  replay.toggle(current());
 }
 
 function showSaved() {
@@ -159,34 +223,46 @@ const KEYS = {
   f: () => setPoint("offset"),
   u: undo,
   c: () => player.toggleHold(),
-  z: () => player.changeZoom(),
+  z: toggleFace,
+  m: magnify,
+  n: addEvent,
   e: () => find("#units").focus(),
-  n: () => find("#note").focus(),
+  t: () => find("#note").focus(),
   " ": () => player.toggleLoop(),
-  "+": () => player.changeSpeed(1),
-  "=": () => player.changeSpeed(1),
-  "-": () => player.changeSpeed(-1),
+  "+": () => changePace(1),
+  "=": () => changePace(1),
+  "-": () => changePace(-1),
   ArrowLeft: (event) => player.step(event?.shiftKey ? -JUMP : -1),
   ArrowRight: (event) => player.step(event?.shiftKey ? JUMP : 1),
+  PageUp: (event) => player.go(event?.shiftKey ? -FAR : -1),
+  PageDown: (event) => player.go(event?.shiftKey ? FAR : 1),
   ArrowUp: () => choose(review.at - 1),
   ArrowDown: () => choose(review.at + 1),
 };
 for (let number = 0; number <= 9; number += 1) KEYS[number] = () => setLabel(number);
 
+// Keys of the picture, which the replay gives way to.
+const OF_PICTURE = new Set([..."opfcz ", "ArrowLeft", "ArrowRight", "PageUp", "PageDown"]);
+
+function act(key, event) {
+  if (OF_PICTURE.has(key)) replay.hide();
+  KEYS[key](event);
+}
+
 addEventListener("keydown", (event) => {
   const typing = event.target.matches?.("input, textarea");
   if (typing && (event.key === "Escape" || (event.key === "Enter" && event.target.id === "units"))) event.target.blur();
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !current()) return;
-  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!action) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (!Object.hasOwn(KEYS, key)) return;
   event.preventDefault();
-  action(event);
+  act(key, event);
 });
 
 for (const button of document.querySelectorAll("button[data-key]")) {
   button.addEventListener("click", () => {
     button.blur(); // the space bar is for the loop
-    if (current()) KEYS[button.dataset.key]();
+    if (current()) act(button.dataset.key);
   });
 }
 
@@ -197,6 +273,7 @@ find("#note").addEventListener("change", ({ target }) => change("note", target.v
 
 find("#track").addEventListener("pointerdown", (event) => {
   if (!current()) return;
+  replay.hide();
   const box = find("#track").getBoundingClientRect();
   const [first, last] = player.range;
   player.step(first + Math.floor(((event.clientX - box.left) / box.width) * (last - first + 1)) - player.frame);
@@ -215,7 +292,16 @@ function listLabels() {
   find("#labels").replaceChildren(...buttons);
 }
 
+function list() {
+  review.buttons = listEvents(review.entries, review.videos, choose);
+  review.buttons.forEach((button, index) => showListed(button, review.entries[index]));
+  review.buttons[review.at]?.setAttribute("aria-current", "true");
+  showCount();
+}
+
 async function reload() {
+  const { at } = review;
+  const shown = current();
   const state = await (await ask("/review")).json();
   Object.assign(review, {
     coder: state.coder,
@@ -223,14 +309,12 @@ async function reload() {
     entries: state.events,
     videos: new Map(state.videos.map((video) => [video.folder, video])),
   });
-  review.buttons = listEvents(review.entries, review.videos, choose);
+  replay.allow(state.replay);
+  review.at = shown ? indexOf(shown) : -1;
+  list();
   listLabels();
-  review.buttons.forEach((button, index) => showListed(button, review.entries[index]));
-  showCount();
-  if (current()) {
-    review.buttons[review.at].setAttribute("aria-current", "true");
-    showEntry(review.at);
-  }
+  if (current()) showEntry(review.at);
+  else if (shown) await choose(Math.min(at, review.entries.length - 1));
 }
 
 async function begin() {

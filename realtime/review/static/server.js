@@ -2,8 +2,8 @@
 
 const TOKEN = location.hash.slice(1);
 
-async function ask(path, body) {
-  const options = { headers: { Authorization: `Bearer ${TOKEN}` } };
+async function ask(path, body, signal) {
+  const options = { signal, headers: { Authorization: `Bearer ${TOKEN}` } };
   if (body !== undefined) {
     options.method = "POST";
     options.headers["Content-Type"] = "application/json";

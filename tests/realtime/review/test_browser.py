@@ -153,7 +153,7 @@ def test_the_picture_is_that_of_the_frame_and_undo_goes_back(
         press(page, "Escape", "u", "u", "u")
         wait_for(page, SAVED)
         wait_for(page, f"{SHOWN} === 20")
-        press(page, "n")
+        press(page, "t")
         page.keyboard.type("brow")
         press(page, "Escape", "Space")
         page.wait_for_selector("#loop >> text=stop")

@@ -1,0 +1,89 @@
+"""A closer look at an event in a real browser, and events that a coder adds there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microspot.realtime.records import Frame
+from microspot.realtime.review.decisions import Decision, Point
+from microspot.realtime.review.results import EventKey
+from microspot.realtime.review.store import FILE, Store
+from microspot.realtime.sources.open import open_source
+from tests.clips import write_clip
+from tests.demo.conftest import launch
+from tests.realtime.review.made import HZ, add_video
+from tests.realtime.review.test_browser import SAVED, SHOWN, opened, press, served, wait_for
+
+__all__ = ["launch"]  # a fixture
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes
+FRAMES = 45
+PLAYED = "document.querySelector('#replay img').naturalWidth > 400"
+WORDS = "document.querySelector('#replay figcaption').textContent"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two events of a face, then three of a clip without any, which is longer."""
+    folder = tmp_path_factory.mktemp("results")
+    with open_source("sample") as source:
+        images = (record.image for record in source if isinstance(record, Frame))
+        write_clip(folder / "a face.mp4", itertools.islice(images, FRAMES), HZ)
+    add_video(folder / "out", "a face.mp4", events=2, frames=FRAMES)
+    add_video(folder / "out", "clip.mp4")
+    return folder / "out"
+
+
+def test_the_face_alone_and_its_movement_magnified(
+    results: Path, launch: Callable[..., Any]
+) -> None:
+    with served(results, "Anna") as (address, _), opened(launch(), address) as page:
+        wait_for(page, "document.querySelector('#place').textContent.startsWith('frame 20')")
+        press(page, "z")
+        wait_for(page, "parseFloat(document.querySelector('#zoom').textContent) > 1.1")
+        press(page, "z")
+        assert page.inner_text("#zoom") == "1×"
+        press(page, "m")
+        wait_for(page, PLAYED)
+        assert "6× as large; 3 times as slow" in page.inner_text("#replay figcaption")
+        press(page, "+")
+        wait_for(page, f"{WORDS}.includes('onset 7× as large') && {PLAYED}")
+        press(page, "4", "ArrowRight")  # a label leaves it, another frame does not
+        assert page.is_hidden("#replay")
+        assert page.inner_text("#place") == "frame 21"
+        press(page, "m", "ArrowDown", "ArrowDown", "z")  # given up
+        page.wait_for_selector("#told >> text=no face was found in frame 20")
+        press(page, "m")
+        wait_for(page, f"{WORDS} === 'no face was found all through frames 20 to 29'")
+        press(page, "m")
+        assert page.is_hidden("#replay")
+
+
+def test_a_missed_event_is_added_where_one_looks(results: Path, launch: Callable[..., Any]) -> None:
+    with served(results, "Ben") as (address, kill), opened(launch(), address) as page:
+        press(page, "ArrowDown", "ArrowDown")
+        wait_for(page, f"{SHOWN} === 20")
+        press(page, "PageDown", "ArrowLeft", "n", "a")
+        page.wait_for_selector("#alert >> text=Set the offset first")
+        assert page.inner_text("#events [aria-current]").split() == ["○", "event,", "added", "0:01"]
+        press(page, "ArrowRight", "ArrowRight", "p", "Shift+ArrowRight", "f", "a")
+        wait_for(page, SAVED)
+        page.wait_for_selector("#count >> text=1 of 6 decided")
+        page.reload()
+        page.wait_for_selector("#events [data-verdict=accepted] >> text=added")
+        press(page, *["ArrowDown"] * 2, "PageDown", "n", "u")
+        page.wait_for_selector("#count >> text=1 of 6 decided")
+        wait_for(page, SAVED)
+        kill()
+    with Store(results / FILE, "Ben") as store:
+        made = {key: said for key, said in store.decisions().items() if said != Decision()}
+    ((key, said),) = made.items()
+    assert key == EventKey("clip.mp4", key.event)
+    frames = [point.frame for point in (said.added, said.apex, said.offset) if point]
+    assert (said.verdict, frames) == ("accepted", [49, 51, 56])
+    assert said.added == Point(49, pytest.approx(49 / HZ, abs=1e-4))
