@@ -11,15 +11,22 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from microspot.engines.alignment.aligner import Aligner, AlignOptions, MediaPipeAligner
+from microspot.engines.alignment.aligner import (
+    Aligner,
+    AlignOptions,
+    Face,
+    MediaPipeAligner,
+    Refused,
+)
 
 from ..errors import SourceError
 from ..sinks.base import JsonRecord
 from .frames import Frames, TimedFrame
 from .results import VideoResults
 
-MARGIN = 0.4  # shown around a face on each side, of its width and height
+MARGIN = 0.15  # shown around a face on each side, of its width and height
 
 Box = tuple[float, float, float, float]  # left, top, width, height: shares of the picture
 NewAligner = Callable[[int], Aligner]  # for so many faces
@@ -90,13 +97,14 @@ class Faces:
     def _found(self, video: VideoResults, frame: TimedFrame, face: int) -> Box | None:
         """The place of a face, also of one that is turned away."""
         alignment = self._aligner.of(video)(frame.image, frame.at_ns)
-        for found in (*alignment.faces, *alignment.refused):
+        seen: tuple[Face | Refused, ...] = (*alignment.faces, *alignment.refused)
+        for found in seen:
             if found.face == face:
                 return _with_margin(found.outline, frame.image.shape)
         return None
 
 
-def _with_margin(outline: np.ndarray, shape: tuple[int, ...]) -> Box:
+def _with_margin(outline: NDArray[np.float32], shape: tuple[int, ...]) -> Box:
     """The box around an outline (N, 2) in px of a picture of a shape (H, W, 3), within it."""
     size = np.array([shape[1], shape[0]])
     first = outline.min(0) / size

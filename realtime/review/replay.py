@@ -2,8 +2,8 @@
 
 Made when it is asked for, as the report of `analyze --stills` makes it, of the frames that the
 review reads by their index. One is made at a time, frame by frame, and given up as soon as another
-event is wanted or none. The crops of one event are kept (25 kB a frame) and the loops made of them,
-so that another gain costs no decoding.
+event is wanted or none. The crops of one event are kept (10 kB a frame of a webcam) and the
+loops made of them, so that another gain costs no decoding.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .faces import NewAligner, RecordingAligner, new_aligner
 from .frames import Frames, TimedFrame
 from .results import VideoResults
 
-MOST_FRAMES = 480  # of an event: 2 s at 240 Hz, 12 MB of crops
-LOOP_BYTES = 1_000_000  # most of a loop; one of a real face takes a tenth
+MOST_FRAMES = 480  # of an event: 2 s at 240 Hz
+LOOP_BYTES = 1_000_000  # most of a loop; of a webcam it has a tenth of that
 
 Place = tuple[str, str, int, int]  # folder, id, onset and offset: what crops are made of
 

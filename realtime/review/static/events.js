@@ -77,7 +77,8 @@ function showDecision(entry, labels) {
     const same = entry.added || frame === null || frame === spotted;
     const moved = same ? "" : spotted === null ? " set" : signed(frame - spotted);
     button.toggleAttribute("data-moved", moved !== "");
-    button.querySelector("output").textContent = (frame === null ? "none" : `frame ${frame}`) + moved;
+    const missing = entry.added && name === "offset" ? "to be set" : "none";
+    button.querySelector("output").textContent = (frame === null ? missing : `frame ${frame}`) + moved;
   }
   document.querySelectorAll("#labels button").forEach((button, index) => {
     button.setAttribute("aria-pressed", labels[index] === entry.label);

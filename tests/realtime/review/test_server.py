@@ -16,6 +16,7 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[
 
 from starlette.testclient import TestClient
 
+from microspot.engines.alignment.aligner import FixedAligner
 from microspot.realtime.errors import DataError, UsageError
 from microspot.realtime.review import server
 from microspot.realtime.review.decisions import Decision, Point
@@ -186,6 +187,31 @@ def test_the_page_needs_nobody_else(client: TestClient) -> None:
     assert not re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]", answer.text)
     assert not re.search(r"<(?:script|link|img)[^>]*(?:src|href)=(?!.data:)", answer.text)
     assert TOKEN not in answer.text
+
+
+def test_closer_looks_are_asked_for_by_event(results: Path, tmp_path: Path) -> None:
+    videos, addresses = read(results)
+    with Store(tmp_path / "review.db", "Anna") as store, Frames(videos, addresses) as frames:
+        review = Review(videos, store, frames, new=lambda _: FixedAligner())
+        client = TestClient(server.build(review, PORT, TOKEN), base_url=OWN, headers=ALLOWED)
+        event: dict[str, str | float] = {"video": KEY.video, "event": KEY.event}
+        assert client.get("/face", params=event).json() == [0.0, 0.0, 1.0, 1.0]
+        limits = client.get("/review").json()["replay"]
+        assert limits == {"least": 2.0, "most": 8.0, "gain": 6.0, "slowed": 3}
+        loop = client.get("/replay", params=event | {"gain": 2})
+        assert loop.headers["content-type"] == "image/webp"
+        assert loop.content.startswith(b"RIFF")
+        change(client, "offset", 31)
+        assert client.get("/replay", params=event | {"gain": 2}).content != loop.content
+        assert client.get("/replay", params=event | {"gain": 9}).status_code == 422
+        assert client.post("/replay/stop").status_code == 200
+        for path in ("/face", "/replay"):
+            assert client.get(path, params=event | {"gain": 2, "event": "gone"}).status_code == 404
+        refused = TestClient(client.app, base_url=OWN)
+        for path in ("/face", "/replay"):
+            assert refused.get(path, params=event | {"gain": 2}).status_code == 401
+        assert refused.post("/replay/stop", headers={"Origin": OWN}).status_code == 401
+        review.close()
 
 
 def test_a_change_that_cannot_be_written_says_so(
