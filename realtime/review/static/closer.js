@@ -101,3 +101,37 @@ class Replay {
     this.changed();
   }
 }
+
+// From the whole frame to the face, and from whatever is enlarged to the whole frame.
+function toggleFace() {
+  if (saysEmpty()) return;
+  review.onFace = player.zoom === 1;
+  find("#told").textContent = "";
+  if (review.onFace) showFace();
+  else player.enlarge(WHOLE);
+}
+
+async function showFace() {
+  if (current().empty) return player.enlarge(WHOLE);
+  const { video, event } = current();
+  const stillWanted = () => review.onFace && current().video === video && current().event === event;
+  try {
+    const box = await faces.of({ video, event });
+    if (stillWanted()) player.enlarge(box);
+  } catch (error) {
+    if (!stillWanted()) return;
+    player.enlarge(WHOLE);
+    find("#told").textContent = error.message;
+  }
+}
+
+function changePace(by) {
+  if (replay.shown) replay.changeGain(by);
+  else player.changeSpeed(by);
+}
+
+function magnify() {
+  if (saysEmpty()) return;
+  player.looping = false;
+  replay.toggle(current());
+}

@@ -57,7 +57,16 @@ function missedEvent(video, frame, rate_hz) {
   };
 }
 
+// What is listed of a video without an event, so that one may look for some: it cannot be decided.
+function emptyPlace(video) {
+  return { ...missedEvent(video.folder, 0, video.rate_hz), event: "", empty: true };
+}
+
 function showListed(button, entry) {
+  if (entry.empty) {
+    button.querySelector(".name").textContent = "no event found";
+    return;
+  }
   button.dataset.verdict = entry.verdict;
   button.setAttribute("aria-label", `${entry.label ?? "event"} at ${clock(entry.points.onset.at_s)}, ${entry.verdict}`);
   button.querySelector(".sign").textContent = SIGNS[entry.verdict];
@@ -77,15 +86,16 @@ function showDecision(entry, labels) {
     const same = entry.added || frame === null || frame === spotted;
     const moved = same ? "" : spotted === null ? " set" : signed(frame - spotted);
     button.toggleAttribute("data-moved", moved !== "");
-    const missing = entry.added && name === "offset" ? "to be set" : "none";
-    button.querySelector("output").textContent = (frame === null ? missing : `frame ${frame}`) + moved;
+    const missing = entry.added && !entry.empty && name === "offset" ? "to be set" : "none";
+    const place = frame === null || entry.empty ? missing : `frame ${frame}`;
+    button.querySelector("output").textContent = place + moved;
   }
   document.querySelectorAll("#labels button").forEach((button, index) => {
     button.setAttribute("aria-pressed", labels[index] === entry.label);
   });
   find("#units").value = (entry.units ?? []).map((unit) => unit.replace("AU", "")).join(" ");
   find("#note").value = entry.note;
-  const said = entry.added ? ["nothing here: a coder added this event"] : entry.said;
+  const said = entry.added ? ["nothing here" + (entry.empty ? "" : ": a coder added this event")] : entry.said;
   find("#said").replaceChildren(...said.map((line) => made("li", "", line)));
   find("#coders").replaceChildren(...entry.coders.map((line) => made("li", "", line)));
   find("#merging").hidden = !entry.coders.length;
@@ -106,13 +116,14 @@ function showTrack(player) {
     element.style.right = `calc(100% - ${share(to + 1)})`;
   };
   lay(find("#span"), onset.frame, offset.frame ?? onset.frame);
+  find("#span").hidden = Boolean(player.entry.empty);
   find("#spotted").hidden = player.entry.added;
   if (!player.entry.added) lay(find("#spotted"), onset.spotted, offset.spotted);
   find("#now").style.left = middle(player.frame);
   for (const name of POINTS) {
     const mark = find(`[data-mark="${name}"]`);
     const { frame } = player.entry.points[name];
-    mark.hidden = frame === null;
+    mark.hidden = frame === null || player.entry.empty;
     if (frame !== null) mark.style.left = middle(frame);
   }
 }

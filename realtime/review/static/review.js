@@ -10,6 +10,7 @@ const player = new Player(find("#canvas"), pictures, showPlayer);
 const faces = new FaceBoxes();
 const replay = new Replay(find("#replay"), showPlayer);
 
+const isLeft = (entry) => entry.verdict === "undecided" && !entry.empty;
 const current = () => review.entries[review.at];
 
 function complain(words) {
@@ -19,7 +20,7 @@ function complain(words) {
 
 function showPlayer() {
   if (!current()) return;
-  const names = POINTS.filter((name) => current().points[name].frame === player.shown);
+  const names = POINTS.filter((name) => !current().empty && current().points[name].frame === player.shown);
   find("#place").textContent = [`frame ${player.shown}`, ...names].join(" · ");
   find("#speed").textContent = replay.shown ? `${replay.gain}× larger` : `${player.speed}×`;
   find('[data-key="-"]').setAttribute("aria-label", replay.shown ? "less magnified" : "slower");
@@ -33,7 +34,7 @@ function showPlayer() {
 }
 
 function showCount() {
-  const { entries } = review;
+  const entries = review.entries.filter((entry) => !entry.empty);
   const count = (verdict) => entries.filter((entry) => entry.verdict === verdict).length;
   const left = count("undecided");
   find("#progress").value = entries.length ? 1 - left / entries.length : 1;
@@ -88,8 +89,15 @@ function indexOf({ video, event }) {
   return review.entries.findIndex((entry) => entry.video === video && entry.event === event);
 }
 
+// Whether there is no event here, which is told.
+function saysEmpty() {
+  if (current().empty) complain("No event was found in this video: go to the onset of one, then N.");
+  return Boolean(current().empty);
+}
+
 // Set a field: shown at once, and again as the server has it when it is on the disk.
 function change(field, value, shown) {
+  if (saysEmpty()) return;
   const { video, event } = current();
   const name = `${video}/${event}`;
   review.entries[review.at] = { ...current(), ...shown };
@@ -115,6 +123,7 @@ function change(field, value, shown) {
 }
 
 function decide(verdict) {
+  if (saysEmpty()) return;
   if (verdict === "accepted" && current().points.offset.frame === null) {
     complain("Set the offset first: go to its frame, then F.");
     return;
@@ -123,7 +132,7 @@ function decide(verdict) {
   if (verdict === "undecided") return;
   const { entries, at } = review;
   const ahead = [...entries.keys()].map((step) => (at + 1 + step) % entries.length);
-  const next = ahead.find((index) => entries[index].verdict === "undecided");
+  const next = ahead.find((index) => isLeft(entries[index]));
   if (next === undefined) find("#question").textContent = "All events are decided. You may close this page.";
   else choose(next);
 }
@@ -166,44 +175,14 @@ function addEvent() {
   const entry = missedEvent(video, frame, review.videos.get(video).rate_hz);
   const before = (other) => other.video === video && other.points.onset.frame <= frame;
   const first = review.entries.findIndex((other) => other.video === video);
-  const index = Math.max(first, review.entries.findLastIndex(before) + 1);
-  review.entries.splice(index, 0, entry);
+  const last = review.entries.findLastIndex(before);
+  const index = last < 0 || current().empty ? first : last + 1;
+  review.entries.splice(index, review.entries[first].empty ? 1 : 0, entry);
   review.at = -1;
   list();
   choose(index);
   player.looping = false;
   change("added", frame, {});
-}
-
-// From the whole frame to the face, and from whatever is enlarged to the whole frame.
-function toggleFace() {
-  review.onFace = player.zoom === 1;
-  find("#told").textContent = "";
-  if (review.onFace) showFace();
-  else player.enlarge(WHOLE);
-}
-
-async function showFace() {
-  const { video, event } = current();
-  const stillWanted = () => review.onFace && current().video === video && current().event === event;
-  try {
-    const box = await faces.of({ video, event });
-    if (stillWanted()) player.enlarge(box);
-  } catch (error) {
-    if (!stillWanted()) return;
-    player.enlarge(WHOLE);
-    find("#told").textContent = error.message;
-  }
-}
-
-function changePace(by) {
-  if (replay.shown) replay.changeGain(by);
-  else player.changeSpeed(by);
-}
-
-function magnify() {
-  player.looping = false;
-  replay.toggle(current());
 }
 
 function showSaved() {
@@ -306,7 +285,10 @@ async function reload() {
   Object.assign(review, {
     coder: state.coder,
     labels: state.labels,
-    entries: state.events,
+    entries: state.videos.flatMap((video) => {
+      const events = state.events.filter((entry) => entry.video === video.folder);
+      return events.length ? events : [emptyPlace(video)];
+    }),
     videos: new Map(state.videos.map((video) => [video.folder, video])),
   });
   replay.allow(state.replay);
@@ -326,8 +308,7 @@ async function begin() {
     return;
   }
   showSaved();
-  if (!review.entries.length) find("#hint").textContent = "No events were found in these videos.";
-  const first = review.entries.findIndex((entry) => entry.verdict === "undecided");
+  const first = review.entries.findIndex(isLeft);
   await choose(Math.max(0, first));
 }
 

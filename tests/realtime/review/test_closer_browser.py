@@ -29,13 +29,14 @@ WORDS = "document.querySelector('#replay figcaption').textContent"
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two events of a face, then three of a clip without any, which is longer."""
+    """Two events of a face, three of a clip without any, which is longer, none of a third video."""
     folder = tmp_path_factory.mktemp("results")
     with open_source("sample") as source:
         images = (record.image for record in source if isinstance(record, Frame))
         write_clip(folder / "a face.mp4", itertools.islice(images, FRAMES), HZ)
     add_video(folder / "out", "a face.mp4", events=2, frames=FRAMES)
     add_video(folder / "out", "clip.mp4")
+    add_video(folder / "out", "eventless.mp4", events=0)
     return folder / "out"
 
 
@@ -87,3 +88,29 @@ def test_a_missed_event_is_added_where_one_looks(results: Path, launch: Callable
     frames = [point.frame for point in (said.added, said.apex, said.offset) if point]
     assert (said.verdict, frames) == ("accepted", [49, 51, 56])
     assert said.added == Point(49, pytest.approx(49 / HZ, abs=1e-4))
+
+
+def test_an_event_is_added_to_a_video_without_any(
+    results: Path, launch: Callable[..., Any]
+) -> None:
+    with served(results, "Cleo") as (address, kill), opened(launch(), address) as page:
+        page.wait_for_selector("#count >> text=0 of 5 decided")
+        press(page, *["ArrowDown"] * 5)
+        wait_for(page, f"{SHOWN} === 0")
+        assert page.inner_text("#events [aria-current]") == "no event found"
+        for key in "a1ofmz":
+            press(page, key)
+            page.wait_for_selector("#alert >> text=No event was found in this video")
+        press(page, "PageDown")
+        wait_for(page, f"{SHOWN} === 30")
+        press(page, "n", "u")
+        page.wait_for_selector("#events [aria-current] >> text=no event found")
+        press(page, "PageDown", "PageDown", "n", "ArrowLeft", "ArrowRight", "ArrowRight", "f", "a")
+        page.wait_for_selector("#count >> text=1 of 6 decided")
+        wait_for(page, SAVED)
+        kill()
+    with Store(results / FILE, "Cleo") as store:
+        (made,) = (said for said in store.decisions().values() if said != Decision())
+    assert (made.verdict, made.onset) == ("accepted", None)
+    frames = [point.frame for point in (made.added, made.offset) if point]
+    assert frames == [60, 61]
