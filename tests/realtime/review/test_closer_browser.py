@@ -75,6 +75,7 @@ def test_a_missed_event_is_added_where_one_looks(results: Path, launch: Callable
         press(page, "ArrowRight", "ArrowRight", "p", "Shift+ArrowRight", "f", "a")
         wait_for(page, SAVED)
         page.wait_for_selector("#count >> text=1 of 6 decided")
+        assert page.inner_text("#events [aria-current]").split()[1] == "negative", "the first again"
         page.reload()
         page.wait_for_selector("#events [data-verdict=accepted] >> text=added")
         press(page, *["ArrowDown"] * 2, "PageDown", "n", "u")
@@ -107,6 +108,7 @@ def test_an_event_is_added_to_a_video_without_any(
         page.wait_for_selector("#events [aria-current] >> text=no event found")
         press(page, "PageDown", "PageDown", "n", "ArrowLeft", "ArrowRight", "ArrowRight", "f", "a")
         page.wait_for_selector("#count >> text=1 of 6 decided")
+        assert "no event found" not in page.inner_text("#events")
         wait_for(page, SAVED)
         kill()
     with Store(results / FILE, "Cleo") as store:

@@ -22,6 +22,7 @@ from microspot.realtime.review import server
 from microspot.realtime.review.decisions import Decision, Point
 from microspot.realtime.review.frames import Frames
 from microspot.realtime.review.page import build_page
+from microspot.realtime.review.replay import Replays
 from microspot.realtime.review.results import EventKey
 from microspot.realtime.review.session import Review
 from microspot.realtime.review.store import Store
@@ -189,7 +190,9 @@ def test_the_page_needs_nobody_else(client: TestClient) -> None:
     assert TOKEN not in answer.text
 
 
-def test_closer_looks_are_asked_for_by_event(results: Path, tmp_path: Path) -> None:
+def test_closer_looks_are_asked_for_by_event(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     videos, addresses = read(results)
     with Store(tmp_path / "review.db", "Anna") as store, Frames(videos, addresses) as frames:
         review = Review(videos, store, frames, new=lambda _: FixedAligner())
@@ -205,6 +208,9 @@ def test_closer_looks_are_asked_for_by_event(results: Path, tmp_path: Path) -> N
         assert client.get("/replay", params=event | {"gain": 2}).content != loop.content
         assert client.get("/replay", params=event | {"gain": 9}).status_code == 422
         assert client.post("/replay/stop").status_code == 200
+        with monkeypatch.context() as given_up:
+            given_up.setattr(Replays, "loop", lambda *_: None)
+            assert client.get("/replay", params=event | {"gain": 2}).status_code == 204
         for path in ("/face", "/replay"):
             assert client.get(path, params=event | {"gain": 2, "event": "gone"}).status_code == 404
         refused = TestClient(client.app, base_url=OWN)
