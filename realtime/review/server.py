@@ -139,7 +139,7 @@ def _add_close_looks(app: FastAPI, review: Review) -> None:
         return review.face(EventKey(video, event))
 
     @app.get("/replay")
-    def replay(video: str, event: str, gain: float = Query(ge=GAINS[0], le=GAINS[1])) -> Response:
+    def replay(video: str, event: str, gain: int = Query(ge=GAINS[0], le=GAINS[1])) -> Response:
         loop = review.replay(EventKey(video, event), gain)
         return (
             Response(status_code=204) if loop is None else Response(loop, media_type="image/webp")

@@ -125,7 +125,7 @@ class Review:
         """Where the face of an event is. Raises KeyError for no event, SourceError for no face."""
         return self._faces.box(self._videos[key.video], self._left(key))
 
-    def replay(self, key: EventKey, gain: float) -> bytes | None:
+    def replay(self, key: EventKey, gain: int) -> bytes | None:
         """The event with movement magnified: see `Replays.loop`, and KeyError for no such event."""
         return self._replays.loop(self._videos[key.video], self._left(key), gain)
 

@@ -206,7 +206,8 @@ def test_closer_looks_are_asked_for_by_event(
         assert loop.content.startswith(b"RIFF")
         change(client, "offset", 31)
         assert client.get("/replay", params=event | {"gain": 2}).content != loop.content
-        assert client.get("/replay", params=event | {"gain": 9}).status_code == 422
+        for gain in (9, 1, 2.5):
+            assert client.get("/replay", params=event | {"gain": gain}).status_code == 422
         assert client.post("/replay/stop").status_code == 200
         with monkeypatch.context() as given_up:
             given_up.setattr(Replays, "loop", lambda *_: None)
