@@ -41,6 +41,7 @@ class Limits:
     upload_seconds: float = 600.0
     upload_pixels: int = 1920 * 1088
     results: int = 8  # kept on disk while their pages are open; the oldest go first
+    page_results: int = 4  # of one page, which lets its own oldest go first
 
     # Passwords.
     login_first_s: float = 0.5  # the first wrong password of an address is answered after this

@@ -72,6 +72,7 @@ def _tab(tab: str, sources: Sequence[str], setup: PipelineSetup, limits: Limits)
         "minutes": f"{limits.upload_seconds / 60:.0f}",
         "face_px": f"{setup.settings.min_face_px:.0f}",
         "in_flight": str(limits.in_flight),
+        "kept": str(limits.page_results),
     }
     text = fragment(tab)
     for name, value in values.items():

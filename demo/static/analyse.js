@@ -68,8 +68,12 @@ class Tab {
     this.next();
   }
 
-  // Begin with the next video unless one is under way.
+  // Begin with the next video unless one is under way; the oldest results make room.
   next() {
+    const done = this.analyses.filter(({ state }) => state === "done");
+    if (done.length > Number(this.root.dataset.kept)) {
+      return done[0].end("Newer results took the place of these: analyse the video again.");
+    }
     if (!this.analyses.some(({ state }) => state === "running")) {
       this.analyses.find(({ state }) => state === "waiting")?.start();
     }

@@ -122,14 +122,16 @@ def score(
 
     if classes is not None and labels is None:
         raise UsageError("--classes is for --labels: leave it out")
+    if labels is None and (truth is None or pred is None):
+        raise UsageError("score needs --truth and --pred, or --labels")
     if plots is not None:
         check_folder(plots)
     if labels is not None:
         report, draw = _score_labels(labels, classes)
-    elif truth is not None and pred is not None:
-        report, draw = _score_tables(truth, pred, videos, rule, iou, resamples)
     else:
-        raise UsageError("score needs --truth and --pred, or --labels")
+        assert truth is not None
+        assert pred is not None
+        report, draw = _score_tables(truth, pred, videos, rule, iou, resamples)
     typer.echo(json.dumps(report) if as_json else "\n".join(lines(report)))
     if plots is not None:
         for left_out in write_plots(draw(), plots):

@@ -1,4 +1,4 @@
-"""False alarms a minute: exact intervals, and the most that thresholds may give.
+"""Rates a minute with exact intervals, and the most false alarms that thresholds may give.
 
 Not from the papers.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 CONFIDENCE = 0.95
+MINUTE_S = 60.0
 
 
 class AlarmLimits(NamedTuple):
@@ -22,6 +23,23 @@ class AlarmLimits(NamedTuple):
 
 
 OPERATING_POINT = AlarmLimits()  # what shipped thresholds may give on validation data
+
+
+class MinuteRate(NamedTuple):
+    """Events a minute, and the ends of their exact interval."""
+
+    rate: float
+    low: float
+    high: float
+
+
+def rate_per_min(count: int, seconds: float) -> MinuteRate | None:
+    """The rate of `count` events in `seconds`; None without any time."""
+    if not seconds:
+        return None
+    minutes = seconds / MINUTE_S
+    low, high = poisson_interval(count)
+    return MinuteRate(count / minutes, low / minutes, high / minutes)
 
 
 def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:

@@ -7,8 +7,6 @@ alone.
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 from microspot.engines.data.tables import read_rows
 
 from ..errors import DataError
-from .videos import Video
+from .videos import Video, VideoNames
 
 COLUMNS = ("video", "subject", "condition")
 
@@ -55,7 +53,7 @@ def read_conditions(
     found: dict[str, Assignment] = {}
     unknown = []
     if path is not None:
-        names = _Names(videos, path.parent)
+        names = VideoNames(videos, path.parent)
         for line, row in read_rows(path, COLUMNS):
             name, said, condition = (row[column].strip() for column in COLUMNS)
             meant = names.meant_by(name)
@@ -72,21 +70,3 @@ def read_conditions(
     for video in videos:
         found.setdefault(video.folder, Assignment(subject or ""))
     return Conditions(found, tuple(unknown))
-
-
-class _Names:
-    """Videos by what a table in the folder `beside` may call them."""
-
-    def __init__(self, videos: Sequence[Video], beside: Path) -> None:
-        self._beside = beside
-        self._exact: dict[str, list[Video]] = {}
-        self._by_name: defaultdict[str, list[Video]] = defaultdict(list)
-        for video in videos:
-            self._exact[video.uri] = [video]
-            self._exact[os.path.realpath(video.uri)] = [video]
-            self._by_name[Path(video.uri).name].append(video)
-
-    def meant_by(self, name: str) -> list[Video]:
-        """The video that a row names; several where the name is not enough."""
-        path = os.path.realpath(self._beside / name)
-        return self._exact.get(path) or self._exact.get(name) or self._by_name.get(name, [])

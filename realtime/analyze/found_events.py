@@ -64,8 +64,11 @@ def _records(folder: Path) -> list[JsonRecord]:
         lines = (folder / EVENTS).read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(f"cannot read {folder / EVENTS}: {reason(error)}") from error
-    records = [record for record in map(json.loads, lines) if record["type"] == "event"]
-    return sorted(records, key=lambda record: record["onset_s"])
+    try:
+        records = [record for record in map(json.loads, lines) if record["type"] == "event"]
+        return sorted(records, key=lambda record: record["onset_s"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / EVENTS} is damaged: analyse this video again") from error
 
 
 def event_of(record: JsonRecord) -> Event:
@@ -113,6 +116,8 @@ def _answers(folder: Path) -> dict[str, dict[str, Any]]:
         responses = json.loads((folder / SESSION).read_text(encoding="utf-8"))["responses"]
     except OSError as error:
         raise DataError(f"cannot read {folder / SESSION}: {reason(error)}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / SESSION} is damaged: analyse this video again") from error
     events = [] if responses is None else responses["latencies_s"]
     return {each["id"]: {name: each[name] for name in ANSWERS} for each in events}
 

@@ -102,7 +102,7 @@ def _row(analysis: Analysis, conditions: Conditions, columns: Sequence[str]) -> 
         (analysis.seconds, length(analysis.seconds)),
         (analysis.seen_s, _share(analysis.seen_s, analysis.seconds)),
         (analysis.events, str(analysis.events)),
-        ("", "") if rate is None else (rate, f"{rate:.1f}"),
+        ("", "") if rate is None else (rate.rate, f"{rate.rate:.1f}"),
         (len(analysis.warnings), _text("; ".join(analysis.warnings))),
     ]
     by_column = dict(zip(COLUMNS, cells, strict=True))

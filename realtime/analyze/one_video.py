@@ -91,8 +91,8 @@ class Job:
 class Analysis:
     """What was found in one video.
 
-    events: how many MEs; seconds: its length; seen_s: for how long a face was seen; unseen_s: for
-    how long the gaps lasted; warnings: what a person should know.
+    events: how many MEs; seconds: its length; seen_s: how long faces were seen, all together;
+    unseen_s: for how long the gaps lasted; warnings: what a person should know.
     """
 
     video: str
@@ -250,7 +250,7 @@ def _made_from(job: Job, engines: EngineSet) -> dict[str, Any]:
         "kept": job.kept,
         "stills": None if job.stills is None else asdict(job.stills),
         "markers": [(marker.at_s, marker.value) for marker in job.markers],
-        "window_s": job.window_s,
+        "window_s": job.window_s if job.markers else None,
         "settings": job.settings.model_dump(mode="json"),
         "engines": engines.digest,
         "backend": engines.backend,

@@ -24,11 +24,10 @@ from microspot.engines.text.redaction import printable
 
 from ..config import Settings
 from ..errors import DataError, MicrospotError, SourceError, UsageError
-from ..markers.recorded import TimedMarker, markers_of
+from ..markers.recorded import TimedMarker
 from ..records import Event
 from ..sinks.atomic_file import replace_file
 from ..sinks.base import reason
-from ..sources.address import parse
 from ..sources.open import open_source
 from ..sources.video_file import VideoFile
 from .conditions import Conditions, read_conditions
@@ -37,7 +36,7 @@ from .index_page import page
 from .one_video import Analysis, Job, RunInterruptedError, analyze_video, earlier_analysis
 from .progress_note import noted_s
 from .session_report.trials import WINDOW_S
-from .videos import Video, find_videos
+from .videos import Video, VideoNames, find_videos
 
 if TYPE_CHECKING:
     import pandas
@@ -128,17 +127,43 @@ def analyze(
     if conditions.unknown:
         first = printable(conditions.unknown[0])
         say(f"{options.conditions}: {len(conditions.unknown)} videos are not here, first {first}")
-    jobs = [_job(video, out, options) for video in videos]
-    if options.markers and not any(job.markers for job in jobs):
-        raise UsageError(
-            f"the markers are of other videos, such as {options.markers[0].video}: name them as "
-            "the videos are called, or leave the column video empty"
-        )
+    markers, elsewhere = _by_folder(options.markers, videos)
+    if elsewhere:
+        say(f"{len(elsewhere)} markers are of videos that are not here, first {elsewhere[0]}")
+    jobs = [_job(video, out, options, markers[video.folder]) for video in videos]
     with held(out):
         return analyze_jobs(jobs, out, load, options.workers, progress, say, conditions)
 
 
-def _job(video: Video, out: Path, options: AnalyzeOptions) -> Job:
+def _by_folder(
+    markers: Sequence[TimedMarker], videos: Sequence[Video]
+) -> tuple[dict[str, list[TimedMarker]], list[str]]:
+    """The markers of each video by its folder, and the names of videos that are not here.
+
+    Raises UsageError for a name that several videos have, and where no marker is of any video.
+    """
+    names = VideoNames(videos, Path())
+    found: dict[str, list[TimedMarker]] = {video.folder: [] for video in videos}
+    elsewhere = []
+    for marker in markers:
+        meant = names.meant_by(marker.video) if marker.video else list(videos)
+        if marker.video and len(meant) > 1:
+            raise UsageError(
+                f"markers: several videos are called {marker.video}: name them by their paths"
+            )
+        if not meant:
+            elsewhere.append(marker.video)
+        for video in meant:
+            found[video.folder].append(marker)
+    if markers and len(elsewhere) == len(markers):
+        raise UsageError(
+            f"the markers are of other videos, such as {elsewhere[0]}: name them as "
+            "the videos are called, or leave the column video empty"
+        )
+    return found, elsewhere
+
+
+def _job(video: Video, out: Path, options: AnalyzeOptions, markers: Sequence[TimedMarker]) -> Job:
     return Job(
         video,
         out,
@@ -147,7 +172,7 @@ def _job(video: Video, out: Path, options: AnalyzeOptions) -> Job:
         options.overlay,
         options.arrows,
         stills=options.stills,
-        markers=markers_of(parse(video.uri).name, options.markers),
+        markers=tuple(markers),
         window_s=options.window_s,
     )
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from ..sinks.base import JsonRecord, Sink, reason
 class ScoresFile(Sink):
     """Writes the arrays when it closes, the same bytes for the same scores.
 
-    end_s: when the last frame came; seen_s: for how long the face was seen that was seen longest.
+    end_s: when the last frame came; seen_s: how long faces were seen, all together.
     Closing raises DataError where the file cannot be written.
     """
 
@@ -46,8 +45,7 @@ class ScoresFile(Sink):
     @property
     def seen_s(self) -> float:
         """Seconds, 0 where no face was seen."""
-        counts = Counter(self._ticks["face"])
-        return max(counts.values(), default=0) / self._grid_hz if self._grid_hz else 0.0
+        return len(self._ticks["face"]) / self._grid_hz if self._grid_hz else 0.0
 
     def write(self, record: JsonRecord) -> None:
         """Keep a tick's scores."""

@@ -10,17 +10,16 @@ import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from microspot.engines.evaluation.rates import CONFIDENCE, poisson_interval
+from microspot.engines.evaluation.rates import CONFIDENCE, MINUTE_S, MinuteRate, rate_per_min
 from microspot.engines.text.redaction import printable
 
 from .one_video import Analysis
 
-MINUTE_S = 60.0
 HEADS = (
     "videos",
     "length",
     "micro-expressions",
-    "minutes with a face",
+    "minutes of faces",
     "a minute",
     f"{CONFIDENCE:.0%} interval",
 )
@@ -31,7 +30,10 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Total:
-    """What videos have together: events, their length, and for how long a face was seen in them."""
+    """What videos have together: events, their length, and how long faces were seen in them.
+
+    seen_s: of all faces together.
+    """
 
     videos: int
     events: int
@@ -39,17 +41,9 @@ class Total:
     seen_s: float
 
     @property
-    def rate(self) -> float | None:
-        """MEs in a minute in which a face was seen; None where none was."""
-        return self.events * MINUTE_S / self.seen_s if self.seen_s else None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The ends of the rate's exact interval [Garwood 1936]; None as for `rate`."""
-        if not self.seen_s:
-            return None
-        low, high = poisson_interval(self.events)
-        return low * MINUTE_S / self.seen_s, high * MINUTE_S / self.seen_s
+    def rate(self) -> MinuteRate | None:
+        """MEs in a minute of a face, with the exact interval; None where no face was seen."""
+        return rate_per_min(self.events, self.seen_s)
 
 
 def total(analyses: Sequence[Analysis]) -> Total:
@@ -84,14 +78,13 @@ def table(
 
 def _cells(found: Total) -> tuple[str, ...]:
     rate = found.rate
-    interval = found.interval
     return (
         str(found.videos),
         length(found.seconds),
         str(found.events),
         f"{found.seen_s / MINUTE_S:.1f}",
-        "" if rate is None else f"{rate:.2f}",
-        "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}",
+        "" if rate is None else f"{rate.rate:.2f}",
+        "" if rate is None else f"{rate.low:.2f} to {rate.high:.2f}",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,3 +107,26 @@ def free_name(name: str, taken: set[str]) -> str:
         free = f"{name}-{number}"
         number += 1
     return free
+
+
+class VideoNames:
+    """Videos by what a table in the folder `beside` may call them."""
+
+    def __init__(self, videos: Sequence[Video], beside: Path) -> None:
+        self._beside = beside
+        self._exact: dict[str, list[Video]] = {}
+        self._by_name: defaultdict[str, list[Video]] = defaultdict(list)
+        for video in videos:
+            self._exact[video.uri] = [video]
+            self._exact[os.path.realpath(video.uri)] = [video]
+            for name in {Path(video.uri).name, Path(video.uri).stem}:
+                self._by_name[name].append(video)
+
+    def meant_by(self, name: str) -> list[Video]:
+        """The video that a row names; several where the name is not enough, none elsewhere.
+
+        It is named as it is given to the command, by its path from the folder, or by its file's
+        name alone, with or without its ending.
+        """
+        path = os.path.realpath(self._beside / name)
+        return self._exact.get(path) or self._exact.get(name) or self._by_name.get(name, [])

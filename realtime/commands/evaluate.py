@@ -89,19 +89,17 @@ def evaluate(
     sample:synthetic knows its truth; other sources need --truth. With --data and --dataset it is a
     whole data set, read as its authors left it.
     """
-    from microspot.engines.evaluation.plots import check_folder
     from microspot.engines.loading import load_engines, wanted_labels
 
     from ..config import Settings
 
-    if plots is not None:
-        check_folder(plots)
     settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     scored = {"rule": rule, "iou": iou, "fps": fps}
     if data is None and dataset is None:
         of_sets = {"--videos": videos, "--out": out, "--protocol": protocol, "--workers": workers}
         _check_alone(sources, of_sets)
+        _check_plots(plots)
         scored |= {"truth": truth, "file_numbers": file_numbers}
         _evaluate_sources(list(sources or []), load, settings, scored, plots, as_json)
         return
@@ -109,10 +107,19 @@ def evaluate(
         raise UsageError("--data and --dataset go together: the folder, and which data set it is")
     if sources or truth or file_numbers:
         raise UsageError("--data brings its own videos and truth: leave sources and --truth out")
+    _check_plots(plots)
     scored |= {"videos": videos, "workers": workers}
     if protocol is not None:
         scored["protocol"] = protocol
     _evaluate_dataset(dataset, data, out, load, settings, scored, plots, as_json)
+
+
+def _check_plots(folder: Path | None) -> None:
+    """Make the folder of the figures; raises as `check_folder`, before any video runs."""
+    if folder is not None:
+        from microspot.engines.evaluation.plots import check_folder
+
+        check_folder(folder)
 
 
 def _check_alone(sources: list[str] | None, options: dict[str, Any]) -> None:

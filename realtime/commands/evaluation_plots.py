@@ -39,6 +39,7 @@ def of_dataset(evaluation: Evaluation) -> Scored:
         confusion=report.get("confusion"),
         delays_s=evaluation.found.delays_s,
         note=_note(report["engines"]["name"]),
+        everything=evaluation.found.everything,
     )
 
 

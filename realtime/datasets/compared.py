@@ -19,8 +19,8 @@ class Compared:
     """A data set as it was run.
 
     truth: of the recordings that were run, in frames counted from 0; left_out: of the table's rows
-    what their recordings do not have; failed: recordings that cannot be read, with the reason; fps:
-    of its folders of images.
+    what their recordings do not have; failed: why recordings cannot be read, by subject and video;
+    fps: of its folders of images.
     """
 
     annotations: Annotations
@@ -28,7 +28,7 @@ class Compared:
     stored: Sequence[Stored]
     truth: Sequence[Interval]
     left_out: Sequence[LeftOut]
-    failed: dict[str, str]
+    failed: dict[tuple[str, str], str]
     fps: float
 
     def truth_of(self, recording: Recording) -> list[Interval]:
@@ -50,8 +50,12 @@ class Compared:
             "run": len(ran),
             "without_rows": len(ran - named),
             "subjects": len({subject for subject, _ in ran}),
-            "missing": [video for _, video in self.recordings.missing],
-            "unreadable": self.failed,
+            "missing": [_who(*who) for who in self.recordings.missing],
+            "unreadable": [_who(*who) | {"reason": reason} for who, reason in self.failed.items()],
             "rows_of_these": sum((row.subject, row.video) not in ran for row in rows),
             "rows_left_out": [each.to_json() for each in self.left_out],
         }
+
+
+def _who(subject: str, video: str) -> dict[str, str]:
+    return {"subject": subject, "video": video}

@@ -12,7 +12,8 @@ from typing import Any
 from microspot.engines.data.annotations.datasets import read_dataset
 from microspot.engines.data.annotations.result import Annotations
 from microspot.engines.data.layouts import Recording, Recordings, find_recordings
-from microspot.engines.evaluation.metrics import HIT_IOU, match
+from microspot.engines.evaluation.metrics import HIT_IOU
+from microspot.engines.evaluation.metrics.matching import check_rule
 
 from ..analyze.one_video import Job
 from ..analyze.run import LoadEngines, Progress, Results, Say, analyze_jobs, held
@@ -77,7 +78,7 @@ def evaluate_dataset(
     recording is there and where `out` cannot be written, SourceError where none can be read.
     """
     check_protocol(options.protocol, options.settings)
-    match([], [], options.rule, options.iou)  # refuses a wrong rule before any video runs
+    check_rule(options.rule, options.iou)  # before any video runs
     annotations = read_dataset(name, data)
     fps = _fps(annotations) if options.fps is None else options.fps
     if not FPS[0] <= fps <= FPS[1]:
@@ -144,7 +145,7 @@ def _compared(
         if job.video.folder in analyses
     ]
     failed = {
-        recording.video: str(results.errors[job.video.uri])
+        (recording.subject, recording.video): str(results.errors[job.video.uri])
         for job, recording in jobs.items()
         if job.video.uri in results.errors
     }

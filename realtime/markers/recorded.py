@@ -2,8 +2,8 @@
 
     video,at_s,value
 
-at_s is the stream time of the video `video` (its name, with or without its ending); without that
-column, or where it is empty, of every video.
+at_s is the stream time of the video `video` (its path, or its name with or without its ending);
+without that column, or where it is empty, of every video.
 """
 
 from __future__ import annotations
@@ -48,12 +48,6 @@ def read_markers(path: Path) -> tuple[TimedMarker, ...]:
     if not found:
         raise DataError(f"{path}: no marker in it; expected the columns video,at_s,value")
     return tuple(sorted(found, key=lambda marker: marker.at_s))
-
-
-def markers_of(video: str, markers: Iterable[TimedMarker]) -> tuple[TimedMarker, ...]:
-    """The markers of one video, by its name or its name without the ending."""
-    names = ("", video, Path(video).stem)
-    return tuple(marker for marker in markers if marker.video in names)
 
 
 class RecordedMarkers:

@@ -17,7 +17,7 @@ from microspot.engines.telemetry import EVERY
 from tests.noise_set import RECOGNIZER, SPOTTER, noise_set
 from tests.syscalls import rules, trace
 from tests.syscalls.rules import Finding
-from tests.syscalls.visitor import SECONDS, visit_page
+from tests.syscalls.visitor import SECONDS, visit_page, visit_review
 
 # ONNX Runtime sends nothing where one of these is set: it would look well behaved in CI alone.
 BUILD_SERVERS = (
@@ -157,6 +157,14 @@ def _clip(folder: Path) -> None:
         write_clip(folder / "clip.mp4", itertools.islice(frames, 90))
 
 
+def _analysed(folder: Path) -> None:
+    """The results of a clip, as `analyze` leaves them."""
+    _clip(folder)
+    arguments = ("analyze", "clip.mp4", "--out", "results", "--workers", "1")
+    command = [sys.executable, "-m", "microspot.realtime", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
 def _set(recipe: str) -> Callable[[Path], None]:
     """The set `data` and `recipe.toml`."""
 
@@ -194,6 +202,14 @@ COMMANDS = {
     ),
     "bench-cameras": Watched(
         "realtime", f"bench sample --cameras 2 --processes 2 --seconds {SECONDS} --json"
+    ),
+    "review": Watched(
+        "realtime",
+        "review results --coder watched",
+        ("results",),
+        prepare=_analysed,
+        visit=visit_review,
+        codes=(130, 0),
     ),
     "doctor": Watched("engines", "doctor --json"),
     "verify": Watched(

@@ -1,8 +1,9 @@
-"""Somebody who looks at all three tabs of the page, over the loopback."""
+"""Somebody who looks at all three tabs of the page, or reviews an event, over the loopback."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from microspot.realtime.records import Frame
 from microspot.realtime.sources.open import open_source
@@ -51,6 +53,31 @@ def visit_page(process: subprocess.Popen[str]) -> None:
             _upload(page)
     finally:
         for child in children_of(process.pid):  # strace keeps such signals from itself
+            os.kill(child, signal.SIGINT)
+
+
+def visit_review(process: subprocess.Popen[str]) -> None:
+    """Load the page, look at the first event's frames, accept it; then end it."""
+    assert process.stdout is not None
+    try:
+        started = re.search(r"http://127\.0\.0\.1:(\d+)/#(\S+)", process.stdout.readline())
+        assert started, "the page did not start"
+        port = int(started[1])
+        head = {"Authorization": f"Bearer {started[2]}"}
+        assert ask(port, "/")[0] == 200
+        state = json.loads(ask(port, "/review", **head)[2])
+        first = state["events"][0]
+        name = quote(first["video"])
+        onset, offset = (first["points"][point]["frame"] for point in ("onset", "offset"))
+        shown = f"/frames?video={name}&first={onset}&stop={offset}"
+        assert ask(port, shown, **head)[0] == 200
+        change = {"video": first["video"], "event": first["event"], "field": "verdict"}
+        body = json.dumps(change | {"value": "accepted"})
+        more = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{port}"}
+        assert ask(port, "/changes", "POST", body, **head, **more)[0] == 200
+        time.sleep(SECONDS / 2)
+    finally:
+        for child in children_of(process.pid):
             os.kill(child, signal.SIGINT)
 
 

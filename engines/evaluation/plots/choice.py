@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..metrics.report import LABELS
 from .confusion import confusion_plot
 from .curves import curves
@@ -15,7 +17,8 @@ OF_LABELS = "Labels of the table, pooled over all folds."
 def interval_plots(scored: Scored) -> list[Plot | LeftOut]:
     """All figures of two tables, and why some are left out. Raises DataError as `Comparison`."""
     hits = f"Counted are {LABELS}. IoU {scored.iou:g}."
-    plots = [*curves(scored), confusion_plot(scored.confusion, hits, scored.note)]
+    curved = scored if scored.everything is None else replace(scored, found=scored.everything)
+    plots = [*curves(curved), confusion_plot(scored.confusion, hits, scored.note)]
     if scored.delays_s is not None:
         plots.append(delay_plot(scored.delays_s, scored.note))
     return [*plots, *timelines(scored)]

@@ -33,7 +33,8 @@ class Scored:
     rule, iou: of a hit; emits: types that the spotter emits; minutes: length of all videos, None
     where it is not known; confusion: of the hits' labels, None without; delays_s: from the end of
     an interval to its decision, None where nothing knows them; note: what must be said of the
-    weights behind `found`.
+    weights behind `found`; everything: what is spotted at low thresholds, for curves over them,
+    None where that is not known.
     """
 
     truth: Sequence[Interval]
@@ -45,6 +46,7 @@ class Scored:
     confusion: Confusion | None = None
     delays_s: Sequence[float] | None = None
     note: str = UNKNOWN_SPOTTER
+    everything: Sequence[Interval] | None = None
 
     @cached_property
     def compared(self) -> Comparison:

@@ -70,7 +70,7 @@ class Channels:
     def blinks(self) -> int | None:
         """How many blinks there were, of all faces; None where the weights do not say."""
         _, _, blink = (_array(column) for column in self._ticks.values())
-        if np.isnan(blink).all():
+        if len(blink) and np.isnan(blink).all():
             return None
         faces = (self._ticks_of(face) for face in self._faces())
         return sum(len(blink_starts(times_s, share, self.tick_s)) for times_s, share in faces)

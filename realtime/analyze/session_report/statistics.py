@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microspot.engines.evaluation.rates import CONFIDENCE, poisson_interval
+from microspot.engines.evaluation.rates import CONFIDENCE, MINUTE_S, rate_per_min
 
 from .trials import Trial
 
-MINUTE_S = 60.0
 RESAMPLES = 9999
 BATCH = 500  # resamples at a time, so that many trials fit into memory
 SEED = 0
@@ -34,13 +33,12 @@ class Rate:
 
     def to_json(self) -> dict[str, Any]:
         """Count, seconds, and per minute with its exact Poisson interval; null without seconds."""
-        minutes = self.seconds / MINUTE_S
-        low, high = poisson_interval(self.count)
+        found = rate_per_min(self.count, self.seconds)
         return {
             "count": self.count,
             "seen_s": round(self.seconds, 3),
-            "per_min": round(self.count / minutes, DIGITS) if minutes else None,
-            "interval_per_min": _rounded(low / minutes, high / minutes) if minutes else None,
+            "per_min": None if found is None else round(found.rate, DIGITS),
+            "interval_per_min": None if found is None else _rounded(found.low, found.high),
         }
 
 

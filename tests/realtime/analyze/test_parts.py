@@ -13,10 +13,12 @@ from microspot.realtime.analyze.conditions import Assignment, Conditions, read_c
 from microspot.realtime.analyze.final_overlay import FinalOverlaySink, longest_wait_ns
 from microspot.realtime.analyze.index_page import page
 from microspot.realtime.analyze.one_video import Analysis
+from microspot.realtime.analyze.run import _by_folder
 from microspot.realtime.analyze.scores_file import ScoresFile
-from microspot.realtime.analyze.videos import find_videos, state_of
+from microspot.realtime.analyze.videos import Video, find_videos, state_of
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError, UsageError
+from microspot.realtime.markers.recorded import TimedMarker
 from microspot.realtime.overlay import draw as draw_module
 from microspot.realtime.pipeline import latency
 from microspot.realtime.records import Event, Frame, View
@@ -80,7 +82,7 @@ def test_scores_are_kept_as_arrays_with_the_same_bytes(tmp_path: Path) -> None:
             sink.take(scores_record(0, face=1))
             sink.take(scores_record(1))
             sink.take({"type": "frame", "source": "clip", "frame": 1, "at_s": 0.04, "host_s": 0.0})
-        assert sink.seen_s == pytest.approx(2 / 30)
+        assert sink.seen_s == pytest.approx(3 / 30)
         assert sink.end_s == 0.04
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with np.load(tmp_path / "a.npz") as found:
@@ -287,3 +289,26 @@ def test_a_table_that_is_wrong_says_where(tmp_path: Path, rows: list[str], words
     videos = find_videos([str(tmp_path / "a"), str(tmp_path / "b")])
     with pytest.raises(DataError, match=re.escape(words)):
         read_conditions(table(tmp_path / "c.csv", *rows), videos)
+
+
+def test_markers_go_to_the_videos_that_they_name() -> None:
+    videos = [Video("x/a.mp4", "a.mp4"), Video("x/b.mp4", "b.mp4"), Video("y/b.mp4", "b.mp4-2")]
+    given = [TimedMarker("", 0, "begin"), TimedMarker("a", 1, "tone"), TimedMarker("gone", 2, "x")]
+    found, elsewhere = _by_folder([*given, TimedMarker("y/b.mp4", 3, "flash")], videos)
+    values = {folder: [marker.value for marker in own] for folder, own in found.items()}
+    assert values == {"a.mp4": ["begin", "tone"], "b.mp4": ["begin"], "b.mp4-2": ["begin", "flash"]}
+    assert elsewhere == ["gone"]
+    with pytest.raises(UsageError, match="several videos are called b"):
+        _by_folder([TimedMarker("b", 1, "tone")], videos)
+    with pytest.raises(UsageError, match="of other videos, such as gone"):
+        _by_folder(given[2:], videos)
+
+
+def test_every_face_counts_in_the_time_that_rates_are_of(tmp_path: Path) -> None:
+    with ScoresFile(tmp_path / "scores.npz") as scores:
+        scores.write({"type": "start", "windows": [7], "grid_hz": 30})
+        for tick in range(60):
+            for face in (0, 1)[: 1 + (tick < 30)]:
+                at = {"type": "scores", "at_s": tick / 30, "face": face, "scores": [0.1]}
+                scores.write(at | {"refined": None, "quality": 0.9})
+        assert scores.seen_s == 3.0

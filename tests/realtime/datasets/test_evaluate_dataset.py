@@ -77,8 +77,8 @@ def test_what_was_run_is_scored_and_what_was_not_is_told(
     videos = report["videos"]
     counts = ("in_table", "run", "without_rows", "subjects", "rows_of_these")
     assert [videos[name] for name in counts] == [4, 3, 1, 2, 2]
-    assert videos["missing"] == ["16_0102"]
-    assert list(videos["unreadable"]) == ["19_0401"]
+    assert [one["video"] for one in videos["missing"]] == ["16_0102"]
+    assert [one["video"] for one in videos["unreadable"]] == ["19_0401"]
     assert [(row["video"], row["onset"]) for row in videos["rows_left_out"]] == [
         ("16_0101", WALL - 3)
     ]

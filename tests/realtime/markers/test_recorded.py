@@ -10,7 +10,6 @@ from microspot.realtime.errors import DataError
 from microspot.realtime.markers.recorded import (
     RecordedMarkers,
     TimedMarker,
-    markers_of,
     read_markers,
 )
 from microspot.realtime.records import FrameTime, Marker
@@ -30,9 +29,6 @@ def test_a_table_gives_the_markers_of_each_video_by_time(tmp_path: Path) -> None
         ("a", 1, "tone"),
         ("b.mp4", 2.5, "flash"),
     ]
-    assert [m.value for m in markers_of("a.mp4", found)] == ["begin", "tone"]
-    assert [m.value for m in markers_of("b.mp4", found)] == ["begin", "flash"]
-    assert [m.value for m in markers_of("c.mp4", found)] == ["begin"]
     without = read_markers(table(tmp_path / "n.csv", "at_s,value\n1,tone\n"))
     assert [m.video for m in without] == [""]
 

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import chi2
 
 from microspot.realtime.analyze.session_report.blinks import blink_starts
-from microspot.realtime.analyze.session_report.channels import COLUMNS
+from microspot.realtime.analyze.session_report.channels import COLUMNS, Channels
 from microspot.realtime.analyze.session_report.section import section
 from microspot.realtime.analyze.session_report.sink import CHANNELS, SESSION, SessionSink
 from microspot.realtime.analyze.session_report.statistics import (
@@ -86,6 +86,10 @@ def test_a_row_has_what_is_known_of_a_face_and_the_blink_at_its_nearest_tick(
         ["", "", ""],
     ]
     assert rows[-1][5:8] == ["", "", ""]
+
+
+def test_without_a_face_there_are_no_blinks() -> None:
+    assert Channels().blinks() == 0
 
 
 def test_blinks_are_counted_for_each_face_and_not_where_the_weights_do_not_say(
