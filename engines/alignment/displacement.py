@@ -31,7 +31,7 @@ def displacement(clip: NDArray[np.uint8]) -> NDArray[np.float32]:
     onset = _grey(clip[0])
     moved = [0.0]
     for crop in clip[1:]:
-        moved.append(_strongest(flow.calc(onset, _grey(crop), None)))
+        moved.append(strongest(_blocks(flow.calc(onset, _grey(crop), None))[0]))
     return np.array(moved, np.float32)
 
 
@@ -40,7 +40,21 @@ def block_flow(onset: NDArray[np.uint8], apex: NDArray[np.uint8]) -> NDArray[np.
 
     Px of a crop of 112 px, right and down; what all of the crop shares is taken off.
     """
+    return local_and_shared(onset, apex)[0]
+
+
+def local_and_shared(
+    onset: NDArray[np.uint8], apex: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`block_flow`, and (2,) what is taken off there: the head's movement in the crop."""
     return _blocks(dense_flow().calc(_grey(onset), _grey(apex), None))
+
+
+def strongest(blocks: NDArray[np.float32]) -> float:
+    """Mean length of the block flows (BLOCKS, BLOCKS, 2) that are longest: the displacement."""
+    lengths = np.linalg.norm(blocks, axis=-1).ravel()
+    count = int(len(lengths) * STRONGEST)
+    return float(np.sort(lengths)[-count:].mean())
 
 
 def relative(moved: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -71,14 +85,8 @@ def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return grey
 
 
-def _blocks(flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean flow of every block, less the flow of all: (112, 112, 2) -> (BLOCKS, BLOCKS, 2)."""
+def _blocks(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The mean flow of every block less the flow of all, and that: (112, 112, 2) -> two arrays."""
     blocks = flow.reshape(BLOCKS, BLOCK, BLOCKS, BLOCK, 2).mean((1, 3))
-    return np.asarray(blocks - np.median(blocks, axis=(0, 1)), np.float32)
-
-
-def _strongest(flow: NDArray[np.float32]) -> float:
-    """Mean length of the block flows that are longest: (112, 112, 2)."""
-    lengths = np.linalg.norm(_blocks(flow), axis=-1).ravel()
-    count = int(len(lengths) * STRONGEST)
-    return float(np.sort(lengths)[-count:].mean())
+    shared = np.median(blocks, axis=(0, 1))
+    return np.asarray(blocks - shared, np.float32), np.asarray(shared, np.float32)

@@ -2,6 +2,8 @@
 
 metrics/     spotting F1 by named rules, UF1, UAR, STRS, average precision, intervals; HIT_IOU
 plots/       figures of these: PNG and one HTML page (matplotlib)
+realism/     how far generated micro-expressions are from those of a data set
+cells        which figures of people may be given away
 unit_metrics  action units, sides and displacements
 calibration  thresholds by one rule for every engine set
 stored_scores  scores of a whole video, for thresholds that are chosen afterwards

@@ -7,7 +7,7 @@ examination's sweep. Not from the papers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ...alignment.aligner import face_to_crop
 from .actions import Geometry
 from .behaviour import draw_actions
+from .families import MeasuredField
 from .synthetic import Motion, shade, strengths_at
-from .timeline import Action, Movement, Recipe
+from .timeline import Movement, Recipe
 
 VIDEO_RECIPE = Recipe(
     micro_per_min=20.0,
@@ -51,37 +52,40 @@ def render_video(
     Deterministic in the seed. Displacements of the recipe are px of a crop of `side`, whatever the
     photo's resolution.
     """
-    rng = np.random.default_rng(seed)
-    height, width = image.shape[:2]
-    motion = Motion(Geometry.of(landmarks, height, width))
-    to_crop = math.hypot(*face_to_crop(landmarks, side).matrix[0, :2])
-    actions = draw_actions(rng, seconds, recipe, lambda s: motion.peak(s) * to_crop)
-    scene = _Scene(image, landmarks, motion, actions, to_crop, rng)
-    frames = (
-        (round(i * 1e9 / hz), scene.frame(i / hz, np.random.default_rng([seed, i])))
-        for i in range(int(seconds * hz))
-    )
-    return [action.movement for action in actions], frames
+    scene = VideoScene(image, landmarks, seed, seconds, hz, recipe, side)
+    frames = ((scene.at_ns(i), scene.frame(i)) for i in range(int(seconds * hz)))
+    return scene.movements, frames
 
 
-class _Scene:
-    """A face that sways in its photo; `to_crop` is crop px per photo px."""
+class VideoScene:
+    """A face that sways in its photo, any frame of it; arguments as of `render_video`.
+
+    measured: fields that the recipe's measured family is drawn from.
+    """
 
     def __init__(
         self,
         image: NDArray[np.uint8],
         landmarks: NDArray[np.float64],
-        motion: Motion,
-        actions: list[Action],
-        to_crop: float,
-        rng: np.random.Generator,
+        seed: int,
+        seconds: float,
+        hz: int,
+        recipe: Recipe,
+        side: int = 112,
+        measured: Sequence[MeasuredField] = (),
     ) -> None:
+        rng = np.random.default_rng(seed)
+        self._seed = seed
+        self._hz = hz
         self._image = image
-        self._motion = motion
-        self._actions = actions
-        self._to_crop = to_crop
-        self._centre = tuple(landmarks[1, :2].tolist())
         self._height, self._width = image.shape[:2]
+        self._motion = Motion(Geometry.of(landmarks, self._height, self._width))
+        self._to_crop = math.hypot(*face_to_crop(landmarks, side).matrix[0, :2])
+        self._actions = draw_actions(
+            rng, seconds, recipe, lambda s: self._motion.peak(s) * self._to_crop, measured
+        )
+        self.movements = [action.movement for action in self._actions]
+        self._centre = tuple(landmarks[1, :2].tolist())
         self._waves = [
             (rng.uniform(*SWAY_HZ), rng.uniform(0, 6.28), rng.uniform(0.4, 1.0)) for _ in range(3)
         ]
@@ -90,8 +94,14 @@ class _Scene:
         y, x = np.mgrid[: self._height, : self._width].astype(np.float32)
         self._grid = np.stack([x, y], axis=-1)
 
-    def frame(self, t: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """The frame (H, W, 3) BGR at time t (s)."""
+    def at_ns(self, index: int) -> int:
+        """When a frame is captured."""
+        return round(index * 1e9 / self._hz)
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        """A frame (H, W, 3) BGR."""
+        t = index / self._hz
+        rng = np.random.default_rng([self._seed, index])
         size = (self._width, self._height)
         swayed = cv2.warpAffine(
             self._moved(t),
