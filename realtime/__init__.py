@@ -39,6 +39,7 @@ The modules:
     processes/  many cameras over several processes
     analyze/    recordings one after the other, a folder of results for each
     datasets/   licensed data sets through the same path as analyze, and scored
+    study/      what may be said of a licensed data set, and how far generated MEs are from it
     review/     the events of analyze, checked by people
     bench/      time per stage beside its yardsticks
     commands/   the command line `microspot`

@@ -1,4 +1,4 @@
-"""Command `microspot`: watch, analyze, review, evaluate, bench, cameras, consent, forget.
+"""Command `microspot`: watch, analyze, review, evaluate, study and the others.
 
 An error is one line and an exit code; --debug adds the traceback.
 """
@@ -33,6 +33,7 @@ from .options import (
 )
 from .reports import print_cameras, print_report
 from .review import review
+from .study import study
 
 app = typer.Typer(
     add_completion=False,
@@ -171,6 +172,7 @@ def watch(
 app.command()(analyze)
 app.command()(evaluate)
 app.command()(review)
+app.command()(study)
 
 
 @app.command()

@@ -169,7 +169,7 @@ def _evaluate_dataset(
     from ..datasets.run import DatasetOptions, evaluate_dataset
 
     options = DatasetOptions(settings, **scored)
-    with _folder(out) as folder, progress_bar() as progress:
+    with results_folder(out) as folder, progress_bar() as progress:
         made = evaluate_dataset(name, data, folder, load, options, progress=progress, say=say)
     _print(made.report, made.report["engines"]["labels"] or (), as_json)
     if plots is not None:
@@ -188,7 +188,7 @@ def _draw(folder: Path, scored: Scored) -> None:
 
 
 @contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
+def results_folder(out: Path | None) -> Iterator[Path]:
     """The folder of the results; without one that was asked for, nothing is kept."""
     if out is not None:
         yield out

@@ -15,6 +15,7 @@ from typing import cast
 import av
 
 from microspot.engines.alignment.aligner import MediaPipeAligner
+from microspot.engines.data.faces import FaceAsset
 from microspot.engines.data.generator.timeline import Movement
 from microspot.engines.data.generator.video_scene import render_video
 
@@ -51,16 +52,27 @@ class SyntheticClip(RecordedSource):
 
     @cached_property
     def _rendered(self) -> tuple[list[Movement], Iterator[tuple[int, Pixels]]]:
-        image = still(self._clip, NEUTRAL_FRAME)
-        with MediaPipeAligner() as aligner:
-            faces = aligner.landmarks(image)
-        if not faces:
-            raise SourceError(f"{self.name}: no face found in the sample; reinstall the package")
-        return render_video(image, faces[0], self.seed, self.options.synthetic_s, RENDERED_HZ)
+        face = neutral_face(self._clip)
+        return render_video(
+            face.image, face.landmarks, self.seed, self.options.synthetic_s, RENDERED_HZ
+        )
 
     def _decode(self) -> Iterator[DecodedFrame]:
         for at_ns, image in self._rendered[1]:
             yield DecodedFrame(at_ns, image)
+
+
+def neutral_face(clip: Path) -> FaceAsset:
+    """The face of the clip's neutral frame.
+
+    Raises SourceError where none is found, EngineError where MediaPipe cannot be loaded.
+    """
+    image = still(clip, NEUTRAL_FRAME)
+    with MediaPipeAligner() as aligner:
+        faces = aligner.landmarks(image)
+    if not faces:
+        raise SourceError(f"{clip.name}: no face found in the sample; reinstall the package")
+    return FaceAsset(clip.name, "train", image, faces[0])
 
 
 def still(clip: Path, pts: int) -> Pixels:
