@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from ..sinks.base import JsonRecord
 from ..sinks.open import PICTURES, kind_of, open_sink
 from ..sources.address import parse
@@ -15,11 +16,20 @@ from .added import added_to
 from .decisions import ACCEPTED, UNTOUCHED, Decision, decided
 from .results import EventKey, VideoResults
 
+DATABASE = ".db"
+ID_DIGITS = 16  # hexadecimal, of an event whose video shares its name
+
 
 def check_export(file: str) -> None:
-    """Raise UsageError for an output that is no file of events."""
-    if not kind_of(file).startswith(".") or kind_of(file) in PICTURES:
+    """Raise UsageError for an output that is no file of events, DataError for a database there is.
+
+    Events are added to a database, so one that is there would keep what was rejected since.
+    """
+    kind = kind_of(file)
+    if not kind.startswith(".") or kind in PICTURES:
         raise UsageError(f"--export {file}: give a file such as events.csv, events.eaf, events.db")
+    if kind == DATABASE and Path(file).exists():
+        raise DataError(f"--export {file}: it is there already; remove it or give another name")
 
 
 def export(
@@ -32,7 +42,8 @@ def export(
     """Write the accepted events of all videos into each file; how many there are.
 
     addresses: where the videos lie, by folder, for documents that link to them. Raises UsageError
-    for a file of another kind, DataError where one cannot be written.
+    for a file of another kind, DataError for a database that is there, and where one cannot be
+    written.
     """
     for file in files:
         check_export(file)
@@ -66,6 +77,8 @@ def _records(
                 decision = decisions.get(EventKey(video.folder, record["id"]), UNTOUCHED)
                 if decision.verdict != ACCEPTED:
                     continue
+                if name != video.name:
+                    renamed["id"] = _own_id(video.folder, record["id"])
                 renamed = decided(renamed, decision, coder)
                 accepted += 1
             elif record["type"] == "end":
@@ -83,6 +96,11 @@ def _with_added(
         if record["type"] == "end":
             yield from added_to(video, decisions).values()
         yield record
+
+
+def _own_id(folder: str, event: str) -> str:
+    """An id that other videos of the same name have not: ids are made of a video's name alone."""
+    return hashlib.sha256(f"{folder}|{event}".encode()).hexdigest()[:ID_DIGITS]
 
 
 def _names(videos: Sequence[VideoResults]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,24 @@ def test_videos_of_one_name_are_told_apart(results: Path, tmp_path: Path) -> Non
     assert export(videos, decisions, "Anna", [str(tmp_path / "e.csv")], addresses) == 3
     rows = read_table(tmp_path / "e.csv")
     assert [row.video for row in rows] == ["clip.mp4", "clip.mp4", "clip.mp4-2"]
+    export(videos, decisions, "Anna", [str(tmp_path / "e.db")], addresses)
+    assert rows_of(tmp_path / "e.db") == [("clip.mp4", 20), ("clip.mp4", 22), ("clip.mp4-2", 20)]
+
+
+def rows_of(path: Path) -> list[tuple[str, int]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(
+            "SELECT source, onset_frame FROM events ORDER BY source, onset_frame"
+        ).fetchall()
+
+
+def test_a_database_that_is_there_is_left_as_it_is(results: Path, tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    write(results, path)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="it is there already"):
+        write(results, path)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("file", ["-", "window", "overlay.mp4", "https://a.example", "events"])
