@@ -275,8 +275,9 @@ class Frames:
         if parse(address).kind == "file":
             if not Path(address).is_file():
                 raise SourceError(f"{address}: no such file; {MOVED}")
-            with suppress(UnevenFileError):
-                return FileReader(Path(address), self._videos[video].frames)
+            if not self._videos[video].damaged:
+                with suppress(UnevenFileError):
+                    return FileReader(Path(address), self._videos[video].frames)
         return self._played(video)
 
     def _played(self, video: str) -> FrameReader:

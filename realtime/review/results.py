@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from ..analyze.one_video import SUMMARY
 from ..errors import DataError
+from ..records import DropCause
 from ..sinks.base import JsonRecord
+from ..sinks.record_schema import ADAPTER
 
 RECORDS = "events.jsonl"
 SHOWN_HZ = 30.0  # of a recording that declares no rate
@@ -30,7 +32,8 @@ class VideoResults:
 
     folder: the name of its folder; name: as its records call it; address: as `open_source` takes
     it, "" where an earlier version did not write it down; fps: asked of a folder of images; frames:
-    how many it has; records: all of it, of which events are final ones.
+    how many it has; damaged: how many of these could not be decoded; records: all of it, of which
+    events are final ones.
     """
 
     folder: str
@@ -38,6 +41,7 @@ class VideoResults:
     address: str
     fps: float | None
     frames: int
+    damaged: int
     records: tuple[JsonRecord, ...] = field(repr=False)
 
     @property
@@ -83,6 +87,17 @@ def find_moved(videos: Iterable[VideoResults], folder: Path) -> dict[str, str]:
     return found
 
 
+def _lines(text: str) -> tuple[JsonRecord, ...]:
+    """The records of one video, from its `start` to its `end`. Raises ValueError for others."""
+    found = tuple(json.loads(line) for line in text.splitlines())
+    for record in found:
+        ADAPTER.validate_python(record)
+    kinds = [record["type"] for record in found]
+    if kinds[:1] != ["start"] or kinds[-1:] != ["end"] or len(found[0]["sources"]) != 1:
+        raise ValueError("expected the records of one video, from its start to its end")
+    return found
+
+
 def _read(summary: Path) -> VideoResults:
     """A video by its summary. Raises DataError."""
     records = summary.with_name(RECORDS)
@@ -92,14 +107,16 @@ def _read(summary: Path) -> VideoResults:
         made_from = kept["made_from"]
         if not isinstance(analysis, dict) or not isinstance(made_from, dict):
             raise ValueError("no object")
-        lines = records.read_text(encoding="utf-8").splitlines()
+        lines = _lines(records.read_text(encoding="utf-8"))
+        damaged = lines[-1]["drops"].get(DropCause.DAMAGED, 0)
         return VideoResults(
             folder=summary.parent.name,
             name=analysis["video"],
             address=str(kept.get("address", "")),
             fps=made_from["fps"],
-            frames=analysis["frames"],
-            records=tuple(json.loads(line) for line in lines),
+            frames=analysis["frames"] + damaged,  # the analysis counts those that it was given
+            damaged=damaged,
+            records=lines,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

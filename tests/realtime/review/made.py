@@ -59,8 +59,12 @@ def add_video(
     folder: str = "",
     frames: int = FRAMES,
     address: Path | None = None,
+    damaged: int = 0,
 ) -> Path:
-    """One video with events from frame 20 on, 4 frames apart; the clip, which lies beside DIR."""
+    """One video with events from frame 20 on, 4 frames apart; the clip, which lies beside DIR.
+
+    frames: how many it has; damaged: how many of them count as damaged.
+    """
     clip = address or results.parent / name
     if not clip.exists():
         clip.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +78,9 @@ def add_video(
         {
             "type": "end",
             "source": name,
-            "frames": frames,
+            "frames": frames - damaged,
             "events": events,
-            "drops": {},
+            "drops": {"damaged": damaged} if damaged else {},
             "rejected": {},
         },
     ]
@@ -85,7 +89,7 @@ def add_video(
     summary = {
         "made_from": {"fps": None},
         "address": str(clip),
-        "analysis": {"video": name, "frames": frames},
+        "analysis": {"video": name, "frames": frames - damaged},
     }
     (home / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
     return clip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -124,7 +125,26 @@ def test_only_files_of_events_are_written(file: str) -> None:
 def test_what_analyze_did_not_write_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no analysed video"):
         read_results(tmp_path)
-    add_video(tmp_path / "out", "clip.mp4")
-    (tmp_path / "out" / "clip.mp4" / "events.jsonl").write_text("{")
-    with pytest.raises(DataError, match="analyse the video again"):
-        read_results(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda lines: [],
+        lambda lines: ["{"],
+        lambda lines: lines[:-1],
+        lambda lines: lines[1:],
+        lambda lines: [lines[0], "7", lines[-1]],
+        lambda lines: [lines[0], lines[1].replace("onset_frame", "onset"), lines[-1]],
+        lambda lines: [lines[0].replace('"sources": [{', '"sources": [], "x": [{'), *lines[1:]],
+    ],
+    ids=["empty", "cut line", "no end", "no start", "no object", "no onset", "no source"],
+)
+def test_damaged_records_are_refused_in_one_line(
+    results: Path, keep: Callable[[list[str]], list[str]]
+) -> None:
+    path = results / "clip.mp4" / "events.jsonl"
+    path.write_text("\n".join(keep(path.read_text().splitlines())))
+    with pytest.raises(DataError, match="analyse the video again") as told:
+        read_results(results)
+    assert "\n" not in str(told.value)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from microspot.realtime.errors import SourceError
-from microspot.realtime.records import Frame
+from microspot.realtime.records import DropCause, Frame
 from microspot.realtime.review.frames import FileReader, Frames, PlayedReader, UnevenFileError
 from microspot.realtime.review.results import find_moved
 from microspot.realtime.sources.open import open_source
@@ -81,9 +81,9 @@ def numbers(pictures: list[tuple[int, bytes]]) -> list[int]:
 
 
 def test_a_damaged_file_is_read_as_it_was_analysed(tmp_path: Path) -> None:
-    """Where a packet cannot be decoded, the frames after it keep their numbers."""
+    """Where a packet cannot be decoded, the frames after it keep their numbers, to the last one."""
     results = tmp_path / "out"
-    path = add_video(results, "clip.mp4")
+    path = write_clip(tmp_path / "clip.mp4", numbered(FRAMES), HZ, bf="2", g="12")
     with av.open(str(path)) as container:
         positions = [(packet.pos, packet.size) for packet in container.demux(video=0)]
     data = bytearray(path.read_bytes())
@@ -92,10 +92,15 @@ def test_a_damaged_file_is_read_as_it_was_analysed(tmp_path: Path) -> None:
     path.write_bytes(data)
     with open_source(str(path)) as source:
         there = {record.index for record in source if isinstance(record, Frame)}
-    assert len(there) < FRAMES
-    with Frames(*read(results)) as frames:
-        found = frames.pictures("clip.mp4", 20, 50)
-    assert [index for index, _ in found] == sorted(there & set(range(20, 50)))
+    assert max(there) == FRAMES - 1
+    add_video(results, "clip.mp4", address=path, damaged=source.drops[DropCause.DAMAGED])
+    videos, addresses = read(results)
+    assert (videos[0].frames, videos[0].damaged) == (FRAMES, FRAMES - len(there))
+    assert videos[0].damaged
+    with Frames(videos, addresses) as frames:
+        for first, stop in ((20, 50), (FRAMES - 2, FRAMES)):
+            found = frames.pictures("clip.mp4", first, stop)
+            assert [index for index, _ in found] == sorted(there & set(range(first, stop)))
 
 
 def test_times_are_those_of_the_frames(tmp_path: Path) -> None:
