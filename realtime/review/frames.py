@@ -110,13 +110,16 @@ class FileReader(FrameReader):
     def __init__(self, path: Path, frames: int) -> None:
         try:
             self._stamps, self._keys, self._base = _index(path)
+            if not len(self._stamps) == len(set(self._stamps)) == frames > 0:
+                raise UnevenFileError
             self._container = open_video(path)
+            try:
+                self._track = _track(self._container)
+            except BaseException:
+                self._container.close()
+                raise
         except (av.error.FFmpegError, OSError) as error:
             raise UnevenFileError from error
-        if not len(self._stamps) == len(set(self._stamps)) == frames > 0:
-            self._container.close()
-            raise UnevenFileError
-        self._track = _track(self._container)
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._next = -1  # index of the frame that comes next; -1 for none
 
@@ -246,7 +249,7 @@ class Frames:
             try:
                 return self._timed(video, reader.read(first, stop), made)
             except UnevenFileError:
-                reader.close()
+                self._open.pop(video).close()
                 reader = self._open[video] = self._played(video)
                 return self._timed(video, reader.read(first, stop), made)
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import av
+import av.container
 import cv2
 import numpy as np
 import pytest
 
+from microspot.engines.data.decoding import VideoTrack
 from microspot.realtime.errors import SourceError
 from microspot.realtime.records import DropCause, Frame
-from microspot.realtime.review.frames import FileReader, Frames, PlayedReader, UnevenFileError
+from microspot.realtime.review import frames as review_frames
+from microspot.realtime.review.frames import (
+    FileReader,
+    Frames,
+    PlayedReader,
+    TimedFrame,
+    UnevenFileError,
+)
 from microspot.realtime.review.results import find_moved
 from microspot.realtime.sources.open import open_source
 from tests.clips import write_clip
@@ -101,6 +111,44 @@ def test_a_damaged_file_is_read_as_it_was_analysed(tmp_path: Path) -> None:
         for first, stop in ((20, 50), (FRAMES - 2, FRAMES)):
             found = frames.pictures("clip.mp4", first, stop)
             assert [index for index, _ in found] == sorted(there & set(range(first, stop)))
+
+
+def test_a_file_whose_track_cannot_be_read_is_closed(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[av.container.InputContainer] = []
+
+    def refuse(container: av.container.InputContainer) -> VideoTrack:
+        opened.append(container)
+        if len(opened) > 1:  # the first is that of the times
+            raise UnevenFileError
+        return track(container)
+
+    track = review_frames._track
+    monkeypatch.setattr(review_frames, "_track", refuse)
+    with pytest.raises(UnevenFileError):
+        FileReader(clip, FRAMES)
+    with pytest.raises(AssertionError, match="Container is not open"):
+        list(opened[1].demux())
+
+
+def test_a_recording_that_went_away_is_read_again_once_it_is_back(tmp_path: Path) -> None:
+    """Neither does a reader that was closed stay, nor is it closed twice."""
+    results = tmp_path / "out"
+    path = add_video(results, "clip.mp4")
+    with Frames(*read(results)) as frames:
+        assert numbers(frames.pictures("clip.mp4", 0, 1)) == [0]
+        path.rename(tmp_path / "away.mp4")
+
+        def uneven(*_: object) -> Iterator[TimedFrame]:
+            raise UnevenFileError
+
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(FileReader, "read", uneven)
+            with pytest.raises(SourceError, match="no such file"):
+                frames.pictures("clip.mp4", 5, 6)
+        (tmp_path / "away.mp4").rename(path)
+        assert numbers(frames.pictures("clip.mp4", 5, 6)) == [5]
 
 
 def test_times_are_those_of_the_frames(tmp_path: Path) -> None:
