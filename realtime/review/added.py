@@ -21,7 +21,7 @@ from microspot.engines.intervals import iou
 
 from ..sinks.base import JsonRecord
 from .decisions import ACCEPTED, REJECTED, UNDECIDED, UNTOUCHED, Decision
-from .results import EventKey, VideoResults
+from .results import EventKey, NotThereError, VideoResults
 
 ID = re.compile(r"added-[0-9a-f]{16}")
 SCORE = 1.0  # of the record: as probable as a label that a coder set
@@ -35,10 +35,10 @@ def added_event(video: VideoResults, key: EventKey, decision: Decision) -> JsonR
     """The `event` record of an added event with the points that its coder set.
 
     Apex and offset are None until they are set. face: 0; the subject is that of the video's events
-    where they have one. Raises KeyError for an event that was not added.
+    where they have one. Raises NotThereError for an event that was not added.
     """
     if decision.added is None:
-        raise KeyError(key)
+        raise NotThereError(key.event)
     onset = decision.onset or decision.added
     apex = decision.apex
     offset = decision.offset

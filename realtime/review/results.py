@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..analyze.one_video import SUMMARY
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..records import DropCause
 from ..sinks.base import JsonRecord
 from ..sinks.record_schema import ADAPTER
 
 RECORDS = "events.jsonl"
 SHOWN_HZ = 30.0  # of a recording that declares no rate
+
+
+class NotThereError(UsageError):
+    """A video or an event is asked for that is not in the results, or not any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not there: load the page anew")
 
 
 class EventKey(NamedTuple):

@@ -27,7 +27,7 @@ from ..errors import MicrospotError, SourceError, UsageError
 from ..sinks.network.gate import Gate
 from .faces import Box
 from .page import build_page
-from .results import EventKey
+from .results import EventKey, NotThereError
 from .session import Review
 
 HOST = "127.0.0.1"
@@ -37,7 +37,11 @@ PICTURE_HEAD = struct.Struct("<II")  # before each picture: index of its frame, 
 SHUTDOWN_S = 3  # for requests to end when the server does
 PAGE = "/"
 # What status an error has; others are faults of this machine, such as a full disk.
-STATUS: dict[type[MicrospotError], int] = {UsageError: 422, SourceError: 404}
+STATUS: dict[type[MicrospotError], int] = {
+    UsageError: 422,
+    SourceError: 404,
+    NotThereError: 404,
+}
 FAILED = 507
 HEADERS = {
     "cache-control": "no-store",
@@ -123,10 +127,6 @@ def build(review: Review, port: int, token: str) -> ASGIApp:
     @app.exception_handler(MicrospotError)
     def explain(_: object, error: MicrospotError) -> Response:
         return JSONResponse({"detail": str(error)}, STATUS.get(type(error), FAILED))
-
-    @app.exception_handler(KeyError)
-    def miss(_: object, error: KeyError) -> Response:
-        return JSONResponse({"detail": f"{error.args[0]} is not there: load the page anew"}, 404)
 
     return GatedApplication(app, Gate(port, token.encode()))
 

@@ -32,7 +32,7 @@ from .faces import Box, Faces, NewAligner, new_aligner
 from .frames import Frames
 from .merge import words
 from .replay import Replays
-from .results import EventKey, VideoResults
+from .results import EventKey, NotThereError, VideoResults
 from .store import Store
 
 MOST_LABELS = 9  # keys 1 to 9
@@ -76,7 +76,7 @@ class Review:
             "coder": self._store.coder,
             "labels": list(self._labels),
             "replay": {"least": GAINS[0], "most": GAINS[1], "gain": GAIN, "slowed": SLOWED},
-            "videos": [_video(video) for video in self._videos.values()],
+            "videos": [_shown(video) for video in self._videos.values()],
             "events": [
                 self._entry(key, event, decisions.get(key, UNTOUCHED))
                 for key, event in with_added(self._videos.values(), decisions).items()
@@ -88,8 +88,8 @@ class Review:
 
         value: a frame for a point, a text of units, a text for the other fields; None for as it was
         spotted. The field `added` makes an event of the frame, under an id that is new. Raises
-        UsageError for a value that cannot be, KeyError for an event that is not there, SourceError
-        for a frame that cannot be read.
+        UsageError for a value that cannot be, NotThereError for an event that is not there,
+        SourceError for a frame that cannot be read.
         """
         taken = self._taken(key, field, value)
         with self._lock:
@@ -109,25 +109,25 @@ class Review:
             decision = self._store.decision(change.key)
             try:
                 event = self._event(change.key, decision)
-            except KeyError:  # it is no longer added, or the video was analysed anew since
+            except NotThereError:  # it is no longer added, or the video was analysed anew since
                 return {"video": change.key.video, "event": change.key.event}
             return self._entry(change.key, event, decision)
 
     def pictures(self, video: str, first: int, stop: int) -> list[tuple[int, bytes]]:
-        """Indices and JPEGs of frames. Raises KeyError for a video that is not there, SourceError.
+        """Indices and JPEGs of frames. Raises SourceError, NotThereError for no such video.
 
         first, stop: cut to the frames that the video has.
         """
-        last = self._videos[video].frames
+        last = self._video(video).frames
         return self._frames.pictures(video, max(0, first), min(stop, last))
 
     def face(self, key: EventKey) -> Box:
-        """Where the face of an event is. Raises KeyError for no event, SourceError for no face."""
-        return self._faces.box(self._videos[key.video], self._left(key))
+        """Where the face of an event is. Raises NotThereError, SourceError for no face."""
+        return self._faces.box(self._video(key.video), self._left(key))
 
     def replay(self, key: EventKey, gain: int) -> bytes | None:
-        """The event with movement magnified: see `Replays.loop`, and KeyError for no such event."""
-        return self._replays.loop(self._videos[key.video], self._left(key), gain)
+        """The event with movement magnified: see `Replays.loop`. Raises NotThereError too."""
+        return self._replays.loop(self._video(key.video), self._left(key), gain)
 
     def stop_replay(self) -> None:
         """Give up the replay that is being made."""
@@ -151,14 +151,20 @@ class Review:
             return None
         if field == ADDED and not ID.fullmatch(key.event):
             raise UsageError(f"{key.event}: no id of an event that is added")
-        frames = self._videos[key.video].frames
+        frames = self._video(key.video).frames
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < frames:
             raise UsageError(f"{field}: expected a frame from 0 to {frames - 1}")
         return [value, self._frames.time_s(key.video, value)]
 
+    def _video(self, folder: str) -> VideoResults:
+        """A video by the folder of its results. Raises NotThereError."""
+        if folder not in self._videos:
+            raise NotThereError(folder)
+        return self._videos[folder]
+
     def _event(self, key: EventKey, decision: Decision) -> JsonRecord:
-        """The record of an event, spotted or added. Raises KeyError where it is not there."""
-        video = self._videos[key.video]
+        """The record of an event, spotted or added. Raises NotThereError."""
+        video = self._video(key.video)
         return video.events.get(key) or added_event(video, key, decision)
 
     def _entry(self, key: EventKey, event: JsonRecord, decision: Decision) -> dict[str, Any]:
@@ -176,7 +182,8 @@ def _labels(videos: Sequence[VideoResults]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:MOST_LABELS] or RecognizerSpec().labels
 
 
-def _video(video: VideoResults) -> dict[str, Any]:
+def _shown(video: VideoResults) -> dict[str, Any]:
+    """A video as the page has it."""
     return {
         "folder": video.folder,
         "name": video.name,

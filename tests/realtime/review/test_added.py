@@ -16,7 +16,7 @@ from microspot.realtime.review.decisions import UNTOUCHED, Decision, Point
 from microspot.realtime.review.export import export
 from microspot.realtime.review.frames import Frames
 from microspot.realtime.review.merge import agree
-from microspot.realtime.review.results import EventKey
+from microspot.realtime.review.results import EventKey, NotThereError
 from microspot.realtime.review.session import Review
 from microspot.realtime.review.store import FILE, Store
 from microspot.realtime.sinks.record_schema import ADAPTER
@@ -78,7 +78,7 @@ def test_an_event_is_added_with_the_keys_of_any_other(results: Path) -> None:
         assert review.undo() == {"video": "clip.mp4", "event": key(1).event}
         assert len(review.state()["events"]) == 3
         for field, value in (("note", "brow"), ("onset", 20), ("added", None)):
-            with pytest.raises(KeyError):
+            with pytest.raises(NotThereError):
                 review.change(key(1), field, value)
         with pytest.raises(UsageError, match="no id of an event that is added"):
             review.change(SPOTTED[0], "added", 22)

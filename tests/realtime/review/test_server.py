@@ -137,7 +137,18 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
 def test_an_event_that_is_not_there_is_told(client: TestClient) -> None:
     answer = change(client, "verdict", "accepted", EventKey("clip.mp4", "gone"))
     assert answer.status_code == 404
-    assert "load the page anew" in answer.json()["detail"]
+    assert answer.json()["detail"] == "gone is not there: load the page anew"
+    answer = change(client, "verdict", "accepted", EventKey("gone.mp4", KEY.event))
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "gone.mp4 is not there: load the page anew"
+
+
+def test_a_fault_of_the_program_is_not_called_a_missing_event(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "change", lambda *_: {}["fault"])
+    with pytest.raises(KeyError, match="fault"):
+        change(client, "verdict", "accepted")
 
 
 def test_a_coder_learns_nothing_of_another(results: Path, tmp_path: Path) -> None:
