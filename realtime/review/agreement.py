@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..sinks.base import JsonRecord
-from .decisions import ACCEPTED, POINTS, UNDECIDED, UNTOUCHED, Decision, frame_of
+from .decisions import ACCEPTED, POINTS, UNDECIDED, UNTOUCHED, Decision, decided, frame_of
 from .results import EventKey
 
 TOLERANCE = 1  # frames
@@ -88,7 +88,7 @@ def agreement(
         for key, pair in judged.items()
         if all(decision.verdict == ACCEPTED for decision in pair)
     ]
-    labels = [tuple(_label(event, decision) for decision in pair) for event, pair in both]
+    labels = [tuple(decided(event, each, "")["label"] for each in pair) for event, pair in both]
     return Agreement(
         coders=coders,
         events=len(events),
@@ -118,11 +118,13 @@ def _kappa(pairs: Sequence[tuple[Hashable, ...]]) -> float | None:
 
 def _iou(event: JsonRecord, pair: tuple[Decision, Decision]) -> float:
     """Intersection over union of the intervals that two coders gave an event, in frames."""
-    onsets = [event["onset_frame"] if d.onset is None else d.onset.frame for d in pair]
-    stops = [1 + (event["offset_frame"] if d.offset is None else d.offset.frame) for d in pair]
+    left = [decided(event, decision, "") for decision in pair]
+    onsets = [record["onset_frame"] for record in left]
+    stops = [record["offset_frame"] + 1 for record in left]
     common = max(0, min(stops) - max(onsets))
     lengths = sum(stop - onset for onset, stop in zip(onsets, stops, strict=True))
-    return common / (lengths - common)
+    share: float = common / (lengths - common)
+    return share
 
 
 def _near(
@@ -136,10 +138,6 @@ def _near(
         if first is not None and second is not None:
             found.append(abs(first - second) <= tolerance)
     return found
-
-
-def _label(event: JsonRecord, decision: Decision) -> str:
-    return (event["label"] if decision.label is None else decision.label) or ""
 
 
 def _mean(values: Sequence[float]) -> float | None:
