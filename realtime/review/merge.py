@@ -35,16 +35,18 @@ def check_done(events: Events, coder: str, decisions: Decisions) -> None:
 
 
 def take_over(store: Store, events: Events, first: Decisions, second: Decisions, near: int) -> int:
-    """Take over what two coders agree on, of events that `store` has nothing on; how many.
+    """Take over what two coders agree on, of events that `store` has no row of; how many.
+
+    What its coder took back has rows, and is not taken over again.
 
     near: frames by which their points may differ; those of the first are taken. Of an added event
     on which they do not agree all but the verdict is taken from whoever added it, the first of two,
     so that there is something to decide on.
     """
-    own = store.decisions()
+    own = {change.key for change in store.changes()}
     taken = 0
     for key, event in events.items():
-        if own.get(key, UNTOUCHED) != UNTOUCHED:
+        if key in own:
             continue
         if agree(event, first[key], second[key], near):
             taken += 1
@@ -86,6 +88,5 @@ def _take(store: Store, key: EventKey, decision: Decision) -> None:
     """Write the fields of a decision that say something, the verdict last, `added` first."""
     said = asdict(decision)
     untouched = asdict(UNTOUCHED)
-    for field in reversed(FIELDS):
-        if said[field] != untouched[field]:
-            store.change(key, field, said[field])
+    values = {name: said[name] for name in reversed(FIELDS) if said[name] != untouched[name]}
+    store.change_all(key, values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +98,19 @@ class Store:
 
     def change(self, key: EventKey, field: str, value: Any) -> None:
         """Set a field to what JSON holds; None for as it was spotted."""
-        if field not in FIELDS:
-            raise UsageError(f"{field}: expected one of {', '.join(FIELDS)}")
-        self._write(lambda: self._insert(key, field, None if value is None else json.dumps(value)))
+        self.change_all(key, {field: value})
+
+    def change_all(self, key: EventKey, values: Mapping[str, Any]) -> None:
+        """Set several fields in this order, a row for each: all of them or none."""
+        for field in values:
+            if field not in FIELDS:
+                raise UsageError(f"{field}: expected one of {', '.join(FIELDS)}")
+
+        def write() -> None:
+            for field, value in values.items():
+                self._insert(key, field, None if value is None else json.dumps(value))
+
+        self._write(write)
 
     def undo(self) -> Change | None:
         """Take back the coder's last change that still stands; None where there is none."""

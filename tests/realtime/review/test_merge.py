@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from microspot.realtime.commands.review_steps import opinions_to_merge
-from microspot.realtime.errors import UsageError
+from microspot.realtime.errors import DataError, UsageError
 from microspot.realtime.review.decisions import Decision, Point
 from microspot.realtime.review.frames import Frames
-from microspot.realtime.review.merge import agree
+from microspot.realtime.review.merge import agree, take_over
 from microspot.realtime.review.results import EventKey
 from microspot.realtime.review.session import Review
 from microspot.realtime.review.store import FILE, Store
@@ -61,6 +62,10 @@ def test_what_coders_agree_on_is_taken_over_and_the_rest_is_shown(tmp_path: Path
             before = len(cleo.changes())
             opinions_to_merge(videos, path, cleo, ("Anna", "Ben"), 1)
             assert len(cleo.changes()) == before
+            for _ in range(before):  # what the third took back stays so
+                cleo.undo()
+            opinions_to_merge(videos, path, cleo, ("Anna", "Ben"), 1)
+            assert set(cleo.decisions().values()) == {Decision()}
             with Frames(videos, addresses) as frames:
                 entries = Review(videos, cleo, frames, opinions=opinions).state()["events"]
         with pytest.raises(UsageError, match="a third person decides"):
@@ -70,3 +75,24 @@ def test_what_coders_agree_on_is_taken_over_and_the_rest_is_shown(tmp_path: Path
         "Ben: accepted, frames 24 28 33, negative",
     ]
     assert entries[2]["coders"][1] == "Ben: rejected, speech"
+
+
+def test_an_event_is_taken_over_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {KEYS[0]: Decision("accepted", label="negative")}
+    with Store(tmp_path / FILE, "Cleo") as cleo:
+        insert = cleo._insert
+
+        def fail_at_verdict(key: EventKey, field: str, value: str | None) -> None:
+            if field == "verdict":
+                raise sqlite3.OperationalError("disk is full")
+            insert(key, field, value)
+
+        with monkeypatch.context() as full:
+            full.setattr(cleo, "_insert", fail_at_verdict)
+            with pytest.raises(DataError, match="disk is full"):
+                take_over(cleo, {KEYS[0]: EVENT}, said, said, 1)
+        assert cleo.changes() == []
+        assert take_over(cleo, {KEYS[0]: EVENT}, said, said, 1) == 1
+        assert cleo.decisions() == said
