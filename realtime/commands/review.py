@@ -56,6 +56,12 @@ def review(
     from ..sinks.run_log import user
     from . import review_steps as steps
 
+    steps.check_together(
+        agreement=agreement is not None,
+        export=bool(export),
+        merge=merge is not None,
+        as_json=as_json,
+    )
     for file in export or ():
         check_export(file)
     found = read_results(results)

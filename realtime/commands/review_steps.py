@@ -26,6 +26,16 @@ from ..sinks.network.http_server import listen
 EXTRA = ("fastapi", "uvicorn")
 
 
+def check_together(*, agreement: bool, export: bool, merge: bool, as_json: bool) -> None:
+    """Raise UsageError for options of which one would be passed over."""
+    tasks = {"--agreement": agreement, "--export": export, "--merge": merge}
+    given = [name for name, is_given in tasks.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)}: give one of them at a time")
+    if as_json and not agreement:
+        raise UsageError("--json is for --agreement A B")
+
+
 def find_videos(found: Sequence[VideoResults], folder: Path | None) -> dict[str, str]:
     """Where each video lies, by the folder of its results. Raises UsageError for no folder."""
     if folder is None:

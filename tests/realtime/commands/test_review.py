@@ -15,6 +15,7 @@ from microspot.realtime.review.store import FILE, Store
 from tests.realtime.review.made import add_video
 
 COMMAND = (sys.executable, "-m", "microspot.realtime", "review")
+AGREEMENT = ("--agreement", "Anna", "Ben")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,18 @@ def test_accepted_events_are_exported(results: Path, tmp_path: Path) -> None:
         (("{results}", "--agreement", "Anna", "Zoe"), 2, "give a coder: Anna, Ben"),
         (("{results}", "--export", "overlay.mp4"), 2, "give a file such as"),
         (("{results}", "--videos", "nowhere"), 2, "no such folder"),
+        (
+            ("{results}", *AGREEMENT, "--export", "{results}/e.csv"),
+            2,
+            "--agreement and --export: give one",
+        ),
+        (("{results}", *AGREEMENT, "--merge", "Anna", "Ben"), 2, "--agreement and --merge: give"),
+        (
+            ("{results}", "--export", "{results}/e.csv", "--merge", "Anna", "Ben"),
+            2,
+            "--export and --merge",
+        ),
+        (("{results}", "--json", "--export", "{results}/e.csv"), 2, "--json is for --agreement"),
         (("{results}/clip.mp4",), 5, "no analysed video"),
         (("{results}", "--coder", "Ben", "--export", "{results}/no/events.csv"), 5, "directory"),
     ],
