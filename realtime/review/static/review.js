@@ -37,6 +37,9 @@ function showCount() {
   const entries = review.entries.filter((entry) => !entry.empty);
   const count = (verdict) => entries.filter((entry) => entry.verdict === verdict).length;
   const left = count("undecided");
+  const done = entries.length > 0 && left === 0;
+  find("#question").hidden = done;
+  find("#done").hidden = !done;
   find("#progress").value = entries.length ? 1 - left / entries.length : 1;
   find("#count").textContent =
     `${review.coder}: ${entries.length - left} of ${entries.length} decided, ✓ ${count("accepted")} ✗ ${count("rejected")}`;
@@ -66,13 +69,13 @@ async function choose(index) {
   const video = review.videos.get(entry.video);
   try {
     await player.open(video, entry);
-    if (entry !== current()) return;
+    if (index !== review.at) return; // not the entry, which a change replaces
     find("#hint").textContent = "";
     if (review.onFace) showFace();
     await pictures.prepare(video.folder, ...player.loop);
     prepareNext(index);
   } catch (error) {
-    if (entry === current()) find("#hint").textContent = error.message;
+    if (index === review.at) find("#hint").textContent = error.message;
   }
 }
 
@@ -133,8 +136,7 @@ function decide(verdict) {
   const { entries, at } = review;
   const ahead = [...entries.keys()].map((step) => (at + 1 + step) % entries.length);
   const next = ahead.find((index) => isLeft(entries[index]));
-  if (next === undefined) find("#question").textContent = "All events are decided. You may close this page.";
-  else choose(next);
+  if (next !== undefined) choose(next);
 }
 
 function setPoint(name) {
@@ -223,6 +225,9 @@ for (let number = 0; number <= 9; number += 1) KEYS[number] = () => setLabel(num
 // Keys of the picture, which the replay gives way to.
 const OF_PICTURE = new Set([..."opfcz ", "ArrowLeft", "ArrowRight", "PageUp", "PageDown"]);
 
+// Keys that do the same again as long as they are held; of others one press is one decision.
+const HELD = new Set(["+", "=", "-", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown"]);
+
 function act(key, event) {
   if (OF_PICTURE.has(key)) replay.hide();
   KEYS[key](event);
@@ -235,7 +240,7 @@ addEventListener("keydown", (event) => {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (!Object.hasOwn(KEYS, key)) return;
   event.preventDefault();
-  act(key, event);
+  if (!event.repeat || HELD.has(key)) act(key, event);
 });
 
 for (const button of document.querySelectorAll("button[data-key]")) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,20 @@ from microspot.realtime.sources.open import open_source
 from tests.clips import write_clip
 from tests.demo.conftest import launch
 from tests.realtime.review.made import HZ, add_video
-from tests.realtime.review.test_browser import SAVED, SHOWN, opened, press, served, wait_for
+from tests.realtime.review.test_browser import (
+    expect,
+    expect_frame,
+    expect_saved,
+    opened,
+    press,
+    served,
+)
 
 __all__ = ["launch"]  # a fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes
 FRAMES = 45
-PLAYED = "document.querySelector('#replay img').naturalWidth > 400"
-WORDS = "document.querySelector('#replay figcaption').textContent"
+WIDTH = 452  # px of a loop: two faces of 224, and a gap
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +51,28 @@ def test_the_face_alone_and_its_movement_magnified(
     results: Path, launch: Callable[..., Any]
 ) -> None:
     with served(results, "Anna") as (address, _), opened(launch(), address) as page:
-        wait_for(page, "document.querySelector('#place').textContent.startsWith('frame 20')")
+        zoom = page.locator("#zoom")
+        loop = page.locator("#replay img")
+        words = page.locator("#replay figcaption")
+        page.wait_for_selector("#place >> text=frame 20")
         press(page, "z")
-        wait_for(page, "parseFloat(document.querySelector('#zoom').textContent) > 1.1")
+        expect(zoom).not_to_have_text(re.compile(r"1(\.1)?×"))
         press(page, "z")
         assert page.inner_text("#zoom") == "1×"
         press(page, "m")
-        wait_for(page, PLAYED)
+        expect(loop).to_have_js_property("naturalWidth", WIDTH)
         assert "6× as large; 3 times as slow" in page.inner_text("#replay figcaption")
         press(page, "+")
-        wait_for(page, f"{WORDS}.includes('onset 7× as large') && {PLAYED}")
+        expect(words).to_contain_text("onset 7× as large")
+        expect(loop).to_have_js_property("naturalWidth", WIDTH)
         press(page, "4", "ArrowRight")  # a label leaves it, another frame does not
         assert page.is_hidden("#replay")
         assert page.inner_text("#place") == "frame 21"
         press(page, "m", "ArrowDown", "ArrowDown", "z")  # given up
         page.wait_for_selector("#told >> text=no face was found in frame 20")
         press(page, "m")
-        wait_for(page, f"{WORDS} === 'no face was found all through frames 20 to 29'")
+        told = "no face was found all through frames 20 to 29"
+        expect(words).to_have_text(told)
         press(page, "m")
         assert page.is_hidden("#replay")
 
@@ -68,19 +80,19 @@ def test_the_face_alone_and_its_movement_magnified(
 def test_a_missed_event_is_added_where_one_looks(results: Path, launch: Callable[..., Any]) -> None:
     with served(results, "Ben") as (address, kill), opened(launch(), address) as page:
         press(page, "ArrowDown", "ArrowDown")
-        wait_for(page, f"{SHOWN} === 20")
+        expect_frame(page, 20)
         press(page, "PageDown", "ArrowLeft", "n", "a")
         page.wait_for_selector("#alert >> text=Set the offset first")
         assert page.inner_text("#events [aria-current]").split() == ["○", "event,", "added", "0:01"]
         press(page, "ArrowRight", "ArrowRight", "p", "Shift+ArrowRight", "f", "a")
-        wait_for(page, SAVED)
+        expect_saved(page)
         page.wait_for_selector("#count >> text=1 of 6 decided")
         assert page.inner_text("#events [aria-current]").split()[1] == "negative", "the first again"
         page.reload()
         page.wait_for_selector("#events [data-verdict=accepted] >> text=added")
         press(page, *["ArrowDown"] * 2, "PageDown", "n", "u")
         page.wait_for_selector("#count >> text=1 of 6 decided")
-        wait_for(page, SAVED)
+        expect_saved(page)
         kill()
     with Store(results / FILE, "Ben") as store:
         made = {key: said for key, said in store.decisions().items() if said != Decision()}
@@ -97,19 +109,19 @@ def test_an_event_is_added_to_a_video_without_any(
     with served(results, "Cleo") as (address, kill), opened(launch(), address) as page:
         page.wait_for_selector("#count >> text=0 of 5 decided")
         press(page, *["ArrowDown"] * 5)
-        wait_for(page, f"{SHOWN} === 0")
+        expect_frame(page, 0)
         assert page.inner_text("#events [aria-current]") == "no event found"
         for key in "a1ofmz":
             press(page, key)
             page.wait_for_selector("#alert >> text=No event was found in this video")
         press(page, "PageDown")
-        wait_for(page, f"{SHOWN} === 30")
+        expect_frame(page, 30)
         press(page, "n", "u")
         page.wait_for_selector("#events [aria-current] >> text=no event found")
         press(page, "PageDown", "PageDown", "n", "ArrowLeft", "ArrowRight", "ArrowRight", "f", "a")
         page.wait_for_selector("#count >> text=1 of 6 decided")
         assert "no event found" not in page.inner_text("#events")
-        wait_for(page, SAVED)
+        expect_saved(page)
         kill()
     with Store(results / FILE, "Cleo") as store:
         (made,) = (said for said in store.decisions().values() if said != Decision())
