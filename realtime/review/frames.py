@@ -245,22 +245,25 @@ class Frames:
     ) -> list[Made]:
         """What is made of each of the frames first to stop - 1 that there are."""
         with self._lock:
-            reader = self._reader(video)
             try:
-                return self._timed(video, reader.read(first, stop), made)
+                return self._timed(video, first, stop, made)
             except UnevenFileError:
-                self._open.pop(video).close()
-                reader = self._open[video] = self._played(video)
-                return self._timed(video, reader.read(first, stop), made)
+                self._open[video] = self._played(video)
+                return self._timed(video, first, stop, made)
 
     def _timed(
-        self, video: str, frames: Iterable[TimedFrame], made: Callable[[TimedFrame], Made]
+        self, video: str, first: int, stop: int, made: Callable[[TimedFrame], Made]
     ) -> list[Made]:
-        """What is made of each frame; their times are kept."""
+        """What is made of each frame; their times are kept. A reader that fails is closed."""
+        reader = self._reader(video)
         found = []
-        for frame in frames:
-            self._times_s[video, frame.index] = round(frame.at_ns / SECOND_NS, 6)
-            found.append(made(frame))
+        try:
+            for frame in reader.read(first, stop):
+                self._times_s[video, frame.index] = round(frame.at_ns / SECOND_NS, 6)
+                found.append(made(frame))
+        except (UnevenFileError, SourceError):
+            self._open.pop(video).close()
+            raise
         return found
 
     def _reader(self, video: str) -> FrameReader:

@@ -151,6 +151,18 @@ def test_a_recording_that_went_away_is_read_again_once_it_is_back(tmp_path: Path
         assert numbers(frames.pictures("clip.mp4", 5, 6)) == [5]
 
 
+def test_a_recording_without_times_that_went_away_is_read_again_too(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.avi", numbered(30), HZ)
+    add_video(tmp_path / "out", "clip.avi", frames=30, address=path)
+    with Frames(*read(tmp_path / "out")) as frames:
+        assert numbers(frames.pictures("clip.avi", 5, 6)) == [5]
+        path.rename(tmp_path / "away.avi")
+        with pytest.raises(SourceError, match="no such file"):
+            frames.pictures("clip.avi", 0, 1)
+        (tmp_path / "away.avi").rename(path)
+        assert numbers(frames.pictures("clip.avi", 10, 11)) == [10]
+
+
 def test_times_are_those_of_the_frames(tmp_path: Path) -> None:
     results = tmp_path / "out"
     add_video(results, "clip.mp4")
