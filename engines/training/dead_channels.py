@@ -12,6 +12,7 @@ from torch import Tensor
 
 # A channel whose greatest effect is this share of the median one of its layer does nothing.
 DEAD_SHARE = 1e-3
+EPSILON = 1e-5  # of torch's batch norms, which every norm of the encoder has
 
 
 def without_dead_channels(given: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -38,7 +39,7 @@ def dead(given: dict[str, Tensor], layer: int) -> Tensor:
     """Which channels (C,) of a layer of the encoder, not its last, do nothing."""
     filters = given[f"encoder.convs.{layer}.weight"].flatten(1)
     norm = f"encoder.norms.{layer}."
-    gain = given[norm + "weight"] / (given[norm + "running_var"] + 1e-5).sqrt()
+    gain = given[norm + "weight"] / (given[norm + "running_var"] + EPSILON).sqrt()
     shift = given[norm + "bias"] + gain * (
         given[f"encoder.convs.{layer}.bias"] - given[norm + "running_mean"]
     )

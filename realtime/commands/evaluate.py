@@ -95,20 +95,19 @@ def evaluate(
 
     settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
-    scored = {"rule": rule, "iou": iou, "fps": fps}
     if data is None and dataset is None:
         of_sets = {"--videos": videos, "--out": out, "--protocol": protocol, "--workers": workers}
         _check_alone(sources, of_sets)
         _check_plots(plots)
-        scored |= {"truth": truth, "file_numbers": file_numbers}
-        _evaluate_sources(list(sources or []), load, settings, scored, plots, as_json)
+        of_truth = {"truth": truth, "fps": fps, "file_numbers": file_numbers}
+        _evaluate_sources(list(sources or []), load, settings, of_truth, rule, iou, plots, as_json)
         return
     if data is None or dataset is None:
         raise UsageError("--data and --dataset go together: the folder, and which data set it is")
     if sources or truth or file_numbers:
         raise UsageError("--data brings its own videos and truth: leave sources and --truth out")
     _check_plots(plots)
-    scored |= {"videos": videos, "workers": workers}
+    scored = {"rule": rule, "iou": iou, "fps": fps, "videos": videos, "workers": workers}
     if protocol is not None:
         scored["protocol"] = protocol
     _evaluate_dataset(dataset, data, out, load, settings, scored, plots, as_json)
@@ -135,7 +134,9 @@ def _evaluate_sources(
     sources: list[str],
     load: Any,
     settings: Any,
-    scored: dict[str, Any],
+    of_truth: dict[str, Any],
+    rule: str,
+    iou: float,
     plots: Path | None,
     as_json: bool,
 ) -> None:
@@ -143,10 +144,9 @@ def _evaluate_sources(
 
     from ..evaluate import report_of, run_sources
 
-    rule, iou = scored.pop("rule"), scored.pop("iou")
     check_rule(rule, iou)  # before any video runs
     with load() as loaded:
-        pooled = run_sources(sources, loaded, settings, **scored)
+        pooled = run_sources(sources, loaded, settings, **of_truth)
         report = report_of(pooled, sources, loaded, rule, iou)
         known = loaded.recognizer_spec.labels if loaded.recognizer_spec else ()
     _print(report, known, as_json)
