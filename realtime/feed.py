@@ -71,7 +71,7 @@ def crop_of(frame: Frame, face: Face) -> Crop:
         outline=face.outline,
         width_px=face.width_px,
         mesh=face.mesh,
-        landmarked=face.landmarked,
+        landmarks_ns=face.landmarks_ns,
     )
 
 

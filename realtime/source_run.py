@@ -243,6 +243,7 @@ class SourceRun:
 def _measures(crop: Crop) -> FaceMeasures:
     """How the face of a crop stands."""
     mesh = crop.mesh
+    fresh = mesh is not None and crop.landmarks_ns is not None
     return FaceMeasures(
         crop.source,
         crop.face,
@@ -251,7 +252,8 @@ def _measures(crop: Crop) -> FaceMeasures:
         quality=crop.quality,
         width_px=crop.width_px,
         pose=None if mesh is None else head_pose(mesh),
-        eyes_open=None if mesh is None or not crop.landmarked else eyes_open(mesh),
+        eyes_open=eyes_open(mesh) if mesh is not None and fresh else None,
+        eyes_ns=crop.landmarks_ns if fresh else None,
     )
 
 

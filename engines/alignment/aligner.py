@@ -1,11 +1,16 @@
 """Frames in, steady face crops out: MediaPipe finds a face, `stabilizer` holds it still.
 
 The landmarker costs ten times the rest, so it runs every `AlignOptions.search_ns` while a face is
-looked for and every `landmarks_ns` while all are followed. In between registration follows the face
-from frame to frame, and the landmarker runs within the same frame where it is not sure. With
-landmarks every 0.3 s the crops of four real clips moved by 0.01, 0.01, 0.05 and 0.20 px RMS over
-0.5 Hz (in the last the head nods and turns) against landmarks at every frame; the known sway of
-`evaluation.crop_jitter` left the same 0.095 px, and the landmarker ran at 0.15 of the frames.
+looked for, every `landmarks_ns` while all are followed and one has moved or changed, and every
+`still_ns` while they rest. It looks at a frame while the next ones are followed (see
+`landmark_request`). In between registration follows the face from frame to frame, and the
+landmarker runs within the same frame where it is not sure. With landmarks every 0.3 s the crops of
+four real clips moved by 0.01, 0.01, 0.05 and 0.20 px RMS over 0.5 Hz (in the last the head nods and
+turns) against landmarks at every frame. Asked by need, at most every 0.5 s, the crops of four
+people who sit still moved by 0.005 px as they did with every 0.5 s, and those of a head that nods
+and turns by 0.08 instead of 0.10 px; the landmarker ran at 0.02 to 0.05 of the frames of the still
+instead of 0.08, and at 0.07 instead of 0.105 of the other's. The known sway of
+`evaluation.crop_jitter` leaves the same 0.095 px.
 
 MediaPipe runs in IMAGE mode for one face and for several: no answer depends on earlier frames, so
 the same frames give the same crops wherever a segment begins. (VIDEO mode with one face low-passes
@@ -17,19 +22,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import StrEnum
-from types import TracebackType
-from typing import Any, Protocol, Self
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .affine import Affine, Matrix
+from .aligned import Aligner, Alignment, Face, FixedAligner, Refused, Rejection, rgb_planes
 from .bridge import Bridge, BridgeOptions
 from .face_template import face_to_crop
 from .face_tracks import FaceTrack, FaceTracks
+from .landmark_request import Request
 from .landmarker import Landmarker, Mesh, outline, transformed, width_px, yaw_degrees
 from .registration import Pixels, RegisterOptions
 from .stabilizer import FaceStabilizer, Placement
@@ -63,122 +64,14 @@ class AlignOptions:
     inside: float = 0.8  # least share of the landmarks within the frame
     # How often the landmarker runs
     search_ns: int = 300_000_000  # while fewer faces than asked for are there
-    landmarks_ns: int = 500_000_000  # while all are followed; 0: at every frame
+    landmarks_ns: int = 500_000_000  # at most, while all are followed; 0: at every frame
+    still_ns: int = 2_000_000_000  # at least, while none of them has moved or changed
+    answer_frames: int = 3  # after how many frames an answer takes effect
     # What a face that is missing keeps
     bridge: BridgeOptions = field(default_factory=BridgeOptions)  # its reference, so long
     forget_ns: int = 500_000_000  # its number, so long
     same_face_iou: float = 0.3
     register: RegisterOptions = field(default_factory=RegisterOptions)
-
-
-class Rejection(StrEnum):
-    """Why a face that is wanted was not used."""
-
-    NO_FACE = "no face"
-    LOST = "registration lost"
-    TURNED_AWAY = "turned away"
-    TOO_SMALL = "too small"
-    OUT_OF_FRAME = "out of frame"
-
-
-@dataclass(frozen=True, eq=False)
-class Face:
-    """One aligned face.
-
-    `pixels` (3, S, S) RGB, `affine` (2, 3) frame px -> crop px, `quality` 0..1. `outline` (N, 2)
-    frame px is the face oval, a closed polygon (the first point is not repeated). `placed` (2, 3)
-    is where landmarks alone would have put the crop. `width_px` is the width of the face; 0 where
-    it is not known. `mesh` is as the landmarker gave it in this frame where `landmarked`, else it
-    was moved along; None without a landmarker.
-    """
-
-    face: int
-    pixels: Pixels
-    affine: Matrix
-    quality: float
-    outline: NDArray[np.float32]
-    placed: Matrix = field(default_factory=lambda: np.eye(2, 3))
-    width_px: float = 0.0
-    mesh: Mesh | None = None
-    landmarked: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Refused:
-    """A face that was found and not used, and why; `outline` and `width_px` as of a Face."""
-
-    face: int
-    reason: Rejection
-    outline: NDArray[np.float32]
-    width_px: float
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """The faces of one frame, by number; `rejected` says why the first missing face is missing.
-
-    `refused` are the faces that the landmarker found when it last ran and that were not used.
-    """
-
-    faces: tuple[Face, ...]
-    rejected: str | None
-    refused: tuple[Refused, ...] = ()
-
-
-class Aligner(Protocol):
-    """Stateful per source: one object per camera, frames in the order of capture.
-
-    A context manager.
-    """
-
-    def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
-        """Align one frame (H, W, 3) taken at `captured_ns`."""
-        ...
-
-    def reset(self, face: int | None = None) -> None:
-        """Start a new segment for `face` (None: for all, and forget their numbers)."""
-
-    def close(self) -> None:
-        """Free what the aligner holds."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class FixedAligner(Aligner):
-    """One face at a given place in every frame: for tests and for footage that is cropped already.
-
-    `affine` (2, 3) maps frame px to crop px; None stretches the whole frame over the crop.
-    """
-
-    def __init__(self, affine: NDArray[Any] | None = None, side: int = 112) -> None:
-        self.side = side
-        self._affine = None if affine is None else np.array(affine, np.float64).reshape(2, 3)
-
-    def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
-        """The whole frame, or its given part, as the face of every frame."""
-        affine = self._whole(image_bgr) if self._affine is None else self._affine
-        size = (self.side, self.side)
-        crop = cv2.warpAffine(
-            image_bgr, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        end = self.side - 0.5
-        square = np.array([[-0.5, -0.5, 1], [end, -0.5, 1], [end, end, 1], [-0.5, end, 1]])
-        outline = (square @ Affine(affine).inverse().matrix.T).astype(np.float32)
-        return Alignment((Face(0, _rgb_planes(crop), affine, 1.0, outline, affine),), None)
-
-    def _whole(self, image: Pixels) -> Matrix:
-        sx = self.side / image.shape[1]
-        sy = self.side / image.shape[0]
-        return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]])
 
 
 class MediaPipeAligner(Aligner):
@@ -203,7 +96,8 @@ class MediaPipeAligner(Aligner):
         self.options = options or AlignOptions()
         self._tracks = FaceTracks(faces, self.options.forget_ns, self.options.same_face_iou)
         self._bridge = Bridge(self.options.bridge)
-        self._searched_ns: int | None = None
+        self._searched_ns: int | None = None  # the last frame that the landmarker looked at
+        self._request: Request | None = None
         self._last_ns = 0
         self._rejected: str | None = None
         self._refused: tuple[Refused, ...] = ()
@@ -213,49 +107,131 @@ class MediaPipeAligner(Aligner):
     def __call__(self, image_bgr: Pixels, captured_ns: int) -> Alignment:
         """Follow the faces of the last frame, or search for faces where that is due."""
         self._bridge.see(captured_ns)
-        followed = None if self._due(captured_ns) else self._follow(image_bgr, captured_ns)
+        followed = None if self._must_search(captured_ns) else self._follow(image_bgr, captured_ns)
         self._last_ns = captured_ns
         if followed is None:
             return self._search(image_bgr, captured_ns)
+        if self._request is None and self._due(captured_ns):
+            self._ask(image_bgr, captured_ns)
         return Alignment(followed, self._rejected, self._refused)
 
-    def _due(self, now_ns: int) -> bool:
-        """Whether the landmarker must run.
+    def _must_search(self, now_ns: int) -> bool:
+        """Whether the landmarker must run before anything else can be done.
 
-        It runs when its interval is over, until a face just lost is found or given up, and after a
-        hole that no bridge spans, since the reference starts anew there.
+        It runs while no face is followed, when its interval is over, until a face just lost is
+        found or given up, and after a hole that no bridge spans, since the reference starts anew
+        there.
         """
-        followed = [track for track in self._tracks if track.stabilizer is not None]
-        interval_ns = self.options.landmarks_ns
-        if len(followed) < self.faces:
-            interval_ns = min(self.options.search_ns, interval_ns)
-        if self._searched_ns is None or now_ns - self._searched_ns >= interval_ns:
+        followed = self._followed()
+        if self.options.landmarks_ns == 0:
+            return True
+        if not followed and self._due(now_ns):
             return True
         return any(
             track.kept_ns != self._last_ns or not self._bridge.spans(track.kept_ns, now_ns)
             for track in followed
         )
 
+    def _followed(self) -> list[FaceTrack]:
+        return [track for track in self._tracks if track.stabilizer is not None]
+
+    def _due(self, now_ns: int) -> bool:
+        """Whether landmarks should be asked for: the less, the less the faces move and change."""
+        if self._searched_ns is None:
+            return True
+        waited_ns = now_ns - self._searched_ns
+        options = self.options
+        if len(self._followed()) < self.faces:
+            return waited_ns >= min(options.search_ns, options.landmarks_ns)
+        if waited_ns < options.landmarks_ns:
+            return False
+        return waited_ns >= options.still_ns or any(
+            track.stabilizer is not None and track.stabilizer.changed for track in self._tracks
+        )
+
+    def _ask(self, image: Pixels, now_ns: int) -> None:
+        """Let the landmarker look at a frame while the next ones are followed."""
+        self._searched_ns = now_ns
+        placed = {track.face: track.by_landmarks for track in self._followed()}
+        answer = self._landmarker.run(self.landmarks, image)
+        self._request = Request(answer, now_ns, placed, self.options.answer_frames)
+
     def _follow(self, image: Pixels, now_ns: int) -> tuple[Face, ...] | None:
-        """The faces of the last frame, by registration alone; None where it loses one of them."""
-        faces = []
-        for track in self._tracks:
-            if track.stabilizer is None:
-                continue
+        """The faces of the last frame, by registration; None where landmarks are needed at once."""
+        placements: dict[int, Placement] = {}
+        for track in self._followed():
+            assert track.stabilizer is not None
             placement = track.stabilizer.follow(image, now_ns)
             if placement is None:
                 return None
             movement = placement.by_landmarks.inverse() @ track.by_landmarks
-            mesh = transformed(track.mesh, movement)
-            if self._gate(image, mesh, inside=True) is not None:
+            track.see(transformed(track.mesh, movement), now_ns)
+            placements[track.face] = placement
+        landmarks_ns = None
+        request = self._request
+        if request is not None and request.due():
+            self._request = None
+            landmarks_ns = request.asked_ns
+            if not self._answered(image, request, placements, now_ns):
                 return None
-            track.see(mesh, now_ns)
-            faces.append(self._aligned(track, placement, now_ns))
+        faces = []
+        for track in self._followed():
+            if self._gate(image, track.mesh, inside=True) is not None:
+                return None
+            faces.append(self._aligned(track, placements[track.face], now_ns, landmarks_ns))
         return tuple(sorted(faces, key=lambda face: face.face))
+
+    def _answered(
+        self, image: Pixels, request: Request, placements: dict[int, Placement], now_ns: int
+    ) -> bool:
+        """Let landmarks of an earlier frame, moved along since, lead the faces that are followed.
+
+        Changes `placements`. False where a search has to say what is there now: a face that is
+        followed was not found or is elsewhere, or a face that is wanted was found.
+        """
+        meshes = request.answer.result()
+        tracks = self._tracks.overlapped(meshes)
+        found = {track.face: mesh for mesh, track in zip(meshes, tracks, strict=True) if track}
+        if not placements.keys() <= found.keys():
+            return False
+        for face, placement in placements.items():
+            movement = placement.by_landmarks.inverse() @ request.placed[face]
+            mesh = transformed(found[face], movement)
+            track = self._tracks[face]
+            assert track.stabilizer is not None
+            led = track.stabilizer.lead(face_to_crop(mesh, self.side))
+            if led is None:
+                return False
+            track.see(mesh, now_ns)
+            placements[face] = led
+        return self._only_refused(image, meshes, tracks, placements)
+
+    def _only_refused(
+        self,
+        image: Pixels,
+        meshes: list[Mesh],
+        tracks: list[FaceTrack | None],
+        placements: dict[int, Placement],
+    ) -> bool:
+        """Whether all faces that are found and not followed are refused, or not wanted."""
+        refused = []
+        if len(placements) < self.faces:
+            for mesh, track in zip(meshes, tracks, strict=True):
+                if track is not None and track.face in placements:
+                    continue
+                reason = self._gate(image, mesh, inside=False)
+                if reason is None:
+                    return False
+                face = self.faces if track is None else track.face
+                refused.append(Refused(face, reason, outline(mesh), width_px(mesh)))
+        self._refused = tuple(sorted(refused, key=lambda one: one.face))
+        self._rejected = self._refused[0].reason if refused else None
+        return True
 
     def _search(self, image: Pixels, now_ns: int) -> Alignment:
         """The faces that the landmarker finds."""
         self._searched_ns = now_ns
+        self._request = None
         meshes = self.landmarks(image)
         tracks = self._tracks.assign(meshes, now_ns)
         self._restart_unbridged(now_ns)
@@ -289,6 +265,7 @@ class MediaPipeAligner(Aligner):
     def reset(self, face: int | None = None) -> None:
         """Start a new segment for `face`; for all, and forget their numbers, where it is None."""
         self._searched_ns = None
+        self._request = None
         if face is None:
             self._tracks.clear()
         else:
@@ -317,9 +294,13 @@ class MediaPipeAligner(Aligner):
         if track.stabilizer is None:
             track.stabilizer = FaceStabilizer(self.side, self.options.register)
         placement = track.stabilizer.place(image, face_to_crop(mesh, self.side), now_ns)
-        return Rejection.LOST if placement is None else self._aligned(track, placement, now_ns)
+        return (
+            Rejection.LOST if placement is None else self._aligned(track, placement, now_ns, now_ns)
+        )
 
-    def _aligned(self, track: FaceTrack, placement: Placement, now_ns: int) -> Face:
+    def _aligned(
+        self, track: FaceTrack, placement: Placement, now_ns: int, landmarks_ns: int | None
+    ) -> Face:
         track.kept_ns = now_ns
         track.by_landmarks = placement.by_landmarks
         affine = placement.affine.matrix
@@ -327,14 +308,14 @@ class MediaPipeAligner(Aligner):
         sharp = min(1.0, 1 / math.hypot(*affine[:, 0]))
         return Face(
             track.face,
-            pixels=_rgb_planes(placement.pixels),
+            pixels=rgb_planes(placement.pixels),
             affine=affine,
             quality=frontal * sharp * min(1.0, max(0.0, placement.correlation)),
             outline=outline(track.mesh),
             placed=placement.by_landmarks.matrix,
             width_px=width_px(track.mesh),
             mesh=track.mesh,
-            landmarked=self._searched_ns == now_ns,
+            landmarks_ns=landmarks_ns,
         )
 
     def _gate(self, image: Pixels, mesh: Mesh, inside: bool) -> Rejection | None:
@@ -349,7 +330,3 @@ class MediaPipeAligner(Aligner):
         high, wide, _ = image.shape
         within = np.count_nonzero((x >= 0) & (x < wide) & (y >= 0) & (y < high))
         return None if within >= self.options.inside * len(mesh) else Rejection.OUT_OF_FRAME
-
-
-def _rgb_planes(bgr: Pixels) -> Pixels:
-    return np.ascontiguousarray(bgr[:, :, ::-1].transpose(2, 0, 1))

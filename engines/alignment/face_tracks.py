@@ -63,6 +63,9 @@ class FaceTracks:
     def __iter__(self) -> Iterator[FaceTrack]:
         return iter(self._tracks.values())
 
+    def __getitem__(self, face: int) -> FaceTrack:
+        return self._tracks[face]
+
     def clear(self) -> None:
         """Forget all faces."""
         self._tracks.clear()
@@ -86,6 +89,11 @@ class FaceTracks:
         for i, track in owner.items():
             track.see(meshes[i], now_ns)
         return [owner.get(i) for i in range(len(boxes))]
+
+    def overlapped(self, meshes: list[Mesh]) -> list[FaceTrack | None]:
+        """The track that each mesh overlaps most, or None; nothing changes."""
+        owner = self._overlapping([_box(mesh) for mesh in meshes])
+        return [owner.get(i) for i in range(len(meshes))]
 
     def _forget(self, now_ns: int) -> None:
         for face, track in list(self._tracks.items()):

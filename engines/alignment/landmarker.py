@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -45,8 +47,7 @@ class Landmarker:
 
     def __call__(self, image_bgr: Pixels) -> list[Mesh]:
         """The meshes of one image (H, W, 3)."""
-        if not self._release.alive:
-            raise EngineError("the landmarker is closed: open another one")
+        self._check_open()
         rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         mp = self._task.mediapipe
         found = self._task.landmarker.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb))
@@ -57,9 +58,25 @@ class Landmarker:
             for mesh in found.face_landmarks
         ]
 
+    def run(self, look: Callable[[Pixels], list[Mesh]], image_bgr: Pixels) -> Future[list[Mesh]]:
+        """`look` at an image, such as this landmarker, in a thread of its own; the image must stay.
+
+        Cameras that share a task of MediaPipe share its thread.
+        """
+        self._check_open()
+        return self._task.thread.submit(look, image_bgr)
+
+    def _check_open(self) -> None:
+        if not self._release.alive:
+            raise EngineError("the landmarker is closed: open another one")
+
     def close(self) -> None:
         """Free the model once no landmarker uses it; closing twice is fine."""
         self._release()
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="landmarker")
 
 
 @dataclass(eq=False)
@@ -70,6 +87,7 @@ class _Task:
     landmarker: Any
     faces: int
     users: int = 0
+    thread: ThreadPoolExecutor = field(default_factory=_one_thread)
 
 
 _tasks: list[_Task] = []
@@ -95,6 +113,7 @@ def _release_task(task: _Task) -> None:
         task.users -= 1
         if not task.users:
             _tasks.remove(task)
+            task.thread.shutdown()  # what it still looks at comes first
             task.landmarker.close()
 
 

@@ -60,6 +60,9 @@ class RegisterOptions:
     converged_px: float = 0.02
     renew_below: float = 0.97  # the head has turned: a new reference, in the pose found
     lost_below: float = 0.8  # not the face of the reference
+    # Landmarks are old once the face has moved so far, or looks so unlike its best, since they led
+    old_px: float = 3.0
+    old_below: float = 0.98
     # How far a corner of the crop may be from where the landmarks put it:
     lost_px: float = 20.0  # beyond, registration has failed
     hard_limit_px: float = 8.0  # beyond, the crop returns to this limit at once

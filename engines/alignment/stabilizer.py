@@ -9,7 +9,7 @@ from the landmarks instead of 2.2. Not from the papers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .affine import Affine
 from .registration import (
@@ -46,6 +46,7 @@ class FaceStabilizer:
         self.options = options
         self._reference: Reference | None = None
         self._last: Placement | None = None
+        self._led = Affine.identity()  # frame -> crop when landmarks led last
         self._last_ns = 0
         self._to_output = Affine.identity()  # reference crop -> output crop
         self._best = 1.0  # correlation since the reference was taken
@@ -56,6 +57,13 @@ class FaceStabilizer:
 
         The reference is kept then; a new object starts anew.
         """
+        placement = self._placed(image, by_landmarks, captured_ns)
+        if placement is not None:
+            self._led = placement.affine
+        return placement
+
+    def _placed(self, image: Pixels, by_landmarks: Affine, captured_ns: int) -> Placement | None:
+        """As `place`."""
         if self._reference is None:
             self._box = box_width(by_landmarks)
             view = PyramidView(image, by_landmarks, self.side, self._box)
@@ -83,7 +91,9 @@ class FaceStabilizer:
 
         They are where the face moved further than REACH_PX, nears the edge of the picture, looks so
         unlike its reference that it would be renewed, or came so near or went so far that the box
-        of the blur must change.
+        of the blur must change. (A head that turns fast must be led by landmarks at every frame:
+        renewed without, crops of the sample clip moved by 0.31 px RMS over 0.5 Hz against landmarks
+        at every frame, instead of 0.08.)
         """
         last = self._last
         if self._reference is None or last is None or not self._inside(image, last.affine):
@@ -104,6 +114,30 @@ class FaceStabilizer:
         by_landmarks = last.by_landmarks @ last.affine.inverse() @ affine
         affine = self._returned(affine, by_landmarks, captured_ns)
         return self._placement(view, affine, by_landmarks, correlation, captured_ns)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the face has moved or changed so much since its landmarks that they are old."""
+        last = self._last
+        if last is None:
+            return True
+        moved = (last.affine @ self._led.inverse()).farthest(self.side)
+        return moved > self.options.old_px or last.correlation < self.options.old_below * self._best
+
+    def lead(self, by_landmarks: Affine) -> Placement | None:
+        """Let landmarks lead the crop from the next frame on.
+
+        They are those of the last frame given to `follow`, or of an earlier one and moved along.
+        None where they say that registration has failed.
+        """
+        last = self._last
+        if last is None:
+            return None
+        if (by_landmarks @ last.affine.inverse()).farthest(self.side) > self.options.lost_px:
+            return None
+        self._led = last.affine
+        self._last = replace(last, by_landmarks=by_landmarks)
+        return self._last
 
     def _placement(
         self,

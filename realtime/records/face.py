@@ -20,7 +20,7 @@ class Crop:
     """One aligned face.
 
     pixels: 3xSxS RGB; affine: 2x3, from frame to crop pixels; outline: Nx2 frame pixels; width_px:
-    the face's width in the frame, 0 where it is not known; mesh, landmarked: as of an aligner's
+    the face's width in the frame, 0 where it is not known; mesh, landmarks_ns: as of an aligner's
     Face.
     """
 
@@ -34,7 +34,7 @@ class Crop:
     outline: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
     width_px: float = 0.0
     mesh: NDArray[np.float64] | None = None
-    landmarked: bool = False
+    landmarks_ns: int | None = None
 
     def __post_init__(self) -> None:
         expect("Crop.pixels", self.pixels, np.uint8, (3, None, None))
@@ -95,7 +95,8 @@ class FaceMeasures:
 
     width_px: of the face in the frame; pose: by the mesh, None without one. Between two runs of the
     landmarker the mesh is moved along in the picture, so that roll follows the head while yaw and
-    pitch stay; eyes_open is None then.
+    pitch stay; eyes_open is None then. The landmarker may answer some frames later: eyes_ns is the
+    time of the frame that the eyes are of.
     """
 
     source: str
@@ -106,6 +107,7 @@ class FaceMeasures:
     width_px: float
     pose: HeadPose | None = None
     eyes_open: EyesOpen | None = None
+    eyes_ns: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The `face` record, which only sinks with `wants_frames` get; degrees."""
@@ -123,6 +125,7 @@ class FaceMeasures:
             "pitch": None if pose is None else round(pose.pitch, 1),
             "roll": None if pose is None else round(pose.roll, 1),
             "eyes_open": None if eyes is None else [round(eyes.left, 3), round(eyes.right, 3)],
+            "eyes_at_s": None if self.eyes_ns is None else in_seconds(self.eyes_ns),
         }
 
 

@@ -185,7 +185,8 @@ class FaceMeasures(TypedDict):
     """How a face stands in a frame; for sinks that ask, in no output.
 
     yaw, pitch, roll: towards the right of the picture, down, clockwise. eyes_open: left and right
-    of the subject, null where the landmarker did not run in this frame.
+    of the subject, null where the landmarker gave no new answer; eyes_at_s: the time of the frame
+    that the answer is of, which may be a few earlier.
     """
 
     type: Literal["face"]
@@ -199,6 +200,7 @@ class FaceMeasures(TypedDict):
     pitch: Degrees | None
     roll: Degrees | None
     eyes_open: list[EyeAspect] | None
+    eyes_at_s: Seconds | None
 
 
 class TickScores(TypedDict):

@@ -7,6 +7,9 @@ import time
 import numpy as np
 import pytest
 
+from microspot.engines.alignment.aligner import AlignOptions, MediaPipeAligner
+from microspot.engines.specs import SpotterSpec
+from microspot.realtime.config import Settings
 from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import Event, FaceMeasures, Frame, FrameTime, TickScores
 from microspot.realtime.session import Session
@@ -96,10 +99,15 @@ def test_every_frame_with_a_face_has_its_measures() -> None:
     assert {(each.quality, each.pose, each.eyes_open) for each in seen} == {(1.0, None, None)}
 
 
+def every_second(spec: SpotterSpec, settings: Settings) -> MediaPipeAligner:
+    """An aligner whose landmarker looks once a second at a face that rests."""
+    return MediaPipeAligner(spec.side, options=AlignOptions(still_ns=1_000_000_000))
+
+
 def test_the_pose_is_told_in_every_frame_and_the_eyes_where_the_landmarker_ran() -> None:
     source = open_source("sample:synthetic:7")
     engines = fakes.engine_set(side=112, t_cpn=1.0)  # no events
-    with Pipeline([source], engines, seconds=1.2) as pipeline:
+    with Pipeline([source], engines, aligner=every_second, seconds=1.2) as pipeline:
         pipeline.wants_frames = True
         found = list(pipeline.run())
     seen = [each for each in found if isinstance(each, FaceMeasures)]
@@ -107,8 +115,9 @@ def test_the_pose_is_told_in_every_frame_and_the_eyes_where_the_landmarker_ran()
     poses = [each.pose for each in seen]
     assert all(pose is not None and abs(pose.yaw) < 15 for pose in poses)
     assert len({pose.roll for pose in poses if pose}) > 30, "it follows the head"
-    asked = [each.index for each in seen if each.eyes_open]
-    assert asked == [0, 15, 30], "every half second"
+    answered = [each for each in seen if each.eyes_open]
+    assert [each.index for each in answered] == [0, 3 + 30], "it answers three frames later"
+    assert [each.eyes_ns for each in answered] == [0, seen[30].captured_ns]
     assert all(0.15 < eye < 0.4 for each in seen for eye in each.eyes_open or ())
 
 

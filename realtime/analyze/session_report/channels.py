@@ -49,10 +49,22 @@ class Channels:
 
     def add_face(self, record: JsonRecord) -> None:
         """Take what was measured of a face in a frame."""
-        eyes = record["eyes_open"] or (None, None)
-        values = [*(record[key] for key in KEYS), *eyes]
+        values = [*(record[key] for key in KEYS), None, None]
         for column, value in zip(self._frames.values(), values, strict=True):
             column.append(_number(value))
+        if record["eyes_open"] is not None:
+            self._set_eyes(record)
+
+    def _set_eyes(self, record: JsonRecord) -> None:
+        """Give the eyes to the row of their own frame, a few rows back at most."""
+        columns = self._frames
+        for row in reversed(range(len(columns["time_s"]))):
+            at_s = columns["time_s"][row]
+            if at_s < record["eyes_at_s"]:
+                return  # the face was not used in that frame
+            if at_s == record["eyes_at_s"] and columns["face"][row] == record["face"]:
+                columns["eye_left"][row], columns["eye_right"][row] = record["eyes_open"]
+                return
 
     def add_tick(self, record: JsonRecord) -> None:
         """Take what else moves at a tick."""

@@ -27,20 +27,24 @@ class Counting(Scripted):
 
     asked = 0
     at = (0, 0)
+    also: tuple[np.ndarray, ...] | list[np.ndarray] = ()  # other faces of the picture
 
-    def __init__(self, mesh: np.ndarray, **options: Any) -> None:
-        super().__init__(**{"landmarks_ns": 200_000_000} | options)
+    def __init__(self, mesh: np.ndarray, faces: int = 1, **options: Any) -> None:
+        often = {"landmarks_ns": 200_000_000, "still_ns": 200_000_000, "answer_frames": 1}
+        super().__init__(faces, **often | options)
         self.mesh = mesh
 
     def landmarks(self, image_bgr: np.ndarray) -> list[np.ndarray]:
         self.asked += 1
-        return [] if self.mesh is None else [moved(self.mesh, *self.at)]
+        return [] if self.mesh is None else [moved(self.mesh, *self.at), *self.also]
 
     def show(self, image: np.ndarray, i: int, at: tuple[int, int] = (0, 0)) -> tuple[Any, int]:
         """What the aligner finds in a picture moved by `at`, and how often it asked for meshes."""
         before = self.asked
         self.at = at
         found = self(np.roll(image, at[::-1], axis=(0, 1)), i * TICK)
+        if self._request is not None:
+            self._request.answer.result()  # of this picture, before it moves on
         return found, self.asked - before
 
 

@@ -37,7 +37,7 @@ def tick(at: int, face: int = 0, blink: float | None = 0.1) -> dict[str, Any]:
 def measured(frame: int, face: int = 0, **changes: Any) -> dict[str, Any]:
     record = {"type": "face", "at_s": frame / HZ, "frame": frame, "face": face}
     record |= {"quality": 0.9, "width_px": 100.0, "yaw": 1.5, "pitch": -3.0, "roll": 0.5}
-    return record | {"eyes_open": None} | changes
+    return record | {"eyes_open": None, "eyes_at_s": None} | changes
 
 
 def event(name: str, onset_s: float) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def test_ticks_in_a_row_are_one_blink_unless_they_are_too_few() -> None:
 def test_a_row_has_what_is_known_of_a_face_and_the_blink_at_its_nearest_tick(
     tmp_path: Path,
 ) -> None:
-    records = [measured(0, eyes_open=[0.3, 0.25]), measured(0, face=1), measured(1), measured(9)]
+    records = [measured(0), measured(0, face=1), measured(1)]
+    records += [measured(9, eyes_open=[0.3, 0.25], eyes_at_s=0.0)]  # of the first frame
     records += [tick(0, blink=0.25), tick(0, face=1, blink=0.75), tick(1, blink=0.5)]
     written(tmp_path, [*records, measured(11, face=2, yaw=None, pitch=None, roll=None)])
     with (tmp_path / CHANNELS).open(newline="") as file:
