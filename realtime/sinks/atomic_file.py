@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from io import RawIOBase
 from pathlib import Path
 
 from microspot.engines.system.replacement import replace
@@ -32,29 +34,44 @@ def _replace(path: Path, content: bytes | None) -> None:
     """Replace a file, or where `content` is None only try whether it could be replaced."""
     try:
         path = Path(os.path.realpath(path))  # the file that a link means, not the link
-        if path.exists() and not path.is_file():
+        if not _is_file_or_new(path):
             # A pipe is not tried: opening and closing it would tell its reader to leave.
             if content is not None or path.is_dir():
                 _write_through(path, content)
             return
         part = path.with_name(_shortened(path.name) + PART)
+        moved = False
         try:
-            with part.open("wb") as file:  # Windows syncs only what is open for writing
-                file.write(content or b"")
-                file.flush()
+            with part.open("wb", buffering=0) as file:  # Windows syncs only what is open to write
                 if content is not None:
+                    _write_all(file, content)
                     os.fsync(file.fileno())  # else a crash could leave the new name without content
             if content is not None:
                 replace(part, path)
+                moved = True
         finally:
-            part.unlink(missing_ok=True)
+            if not moved:
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"cannot write {path}: {reason(error)}") from error
 
 
+def _is_file_or_new(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def _write_all(file: RawIOBase, content: bytes) -> None:
+    unwritten = memoryview(content)
+    while unwritten:
+        unwritten = unwritten[file.write(unwritten) :]
+
+
 def _write_through(path: Path, content: bytes | None) -> None:
     with path.open("wb", buffering=0) as file:
-        file.write(content or b"")
+        _write_all(file, content or b"")
 
 
 def _shortened(name: str) -> str:

@@ -76,7 +76,7 @@ def project(run: CodedRun) -> bytes:
         "converters": {},
         "observations": {source.name: _observation(source, run) for source in run.sources},
     }
-    return json.dumps(content, indent=1).encode() + b"\n"
+    return json.dumps(content).encode() + b"\n"
 
 
 def table(run: CodedRun) -> bytes:

@@ -75,7 +75,7 @@ def document(run: CodedRun) -> bytes:
             GRAPHIC_REFERENCES="false",
         )
     ET.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + bytes(ET.tostring(root, "utf-8"))
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode").encode()
 
 
 def _tiers(run: CodedRun) -> list[tuple[dict[str, str], list[Span]]]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
-from .coded_run import UNDATED, CodedRun, CodedSource, quoted
+from .coded_run import UNDATED, CodedRun, quoted
 from .marks import POINT, START, STOP, Mark, marks_of
 
 COLUMNS = (
@@ -34,24 +35,29 @@ COLUMNS = (
     "Comment",
 )
 EVENT_LOG = "microspot"
+KEPT_ROWS = 4096  # of all runs of this program
 TYPES = {STOP: "State stop", POINT: "Point", START: "State start"}
 
 
 def document(run: CodedRun) -> bytes:
     """The event log of a run."""
-    rows: list[Sequence[str]] = [COLUMNS]
+    rows = [_line(COLUMNS)]
     for source in run.sources:
         began = datetime.fromisoformat(source.started_utc or UNDATED)
-        rows += [_row(source, began, mark) for mark in marks_of(run, source.name)]
-    text = "".join(f"{','.join(map(quoted, row))}\r\n" for row in rows)
-    return codecs.BOM_UTF16_LE + text.encode("utf-16-le")
+        rows += [_row(source.name, began, mark) for mark in marks_of(run, source.name)]
+    return codecs.BOM_UTF16_LE + "".join(rows).encode("utf-16-le")
 
 
-def _row(source: CodedSource, began: datetime, mark: Mark) -> list[str]:
+def _line(row: Sequence[str]) -> str:
+    return f"{','.join(map(quoted, row))}\r\n"
+
+
+@lru_cache(maxsize=KEPT_ROWS)  # the log is written anew with every event
+def _row(observation: str, began: datetime, mark: Mark) -> str:
     at_ms = mark.at_ms
     now = began.astimezone(UTC) + timedelta(milliseconds=at_ms)
     since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
-    return [
+    row = [
         f"{now:%d-%m-%Y %H:%M:%S}.{now.microsecond // 1000:03}",
         f"{now:%d-%m-%Y}",
         f"{now:%H:%M:%S}",
@@ -61,7 +67,7 @@ def _row(source: CodedSource, began: datetime, mark: Mark) -> list[str]:
         f"{at_ms % 1000:03}",
         f"{at_ms / 1000:.3f}",
         f"{mark.lasts_ms / 1000:.3f}",
-        source.name,
+        observation,
         EVENT_LOG,
         mark.subject,
         mark.behavior,
@@ -69,3 +75,4 @@ def _row(source: CodedSource, began: datetime, mark: Mark) -> list[str]:
         TYPES[mark.kind],
         mark.comment,
     ]
+    return _line(row)
