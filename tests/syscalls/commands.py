@@ -34,8 +34,9 @@ BUILD_SERVERS = (
     "TRAVIS",
 )
 # neither a maintainer's own settings nor where this runs must speak for ours
-HIDING = (*EVERY, *BUILD_SERVERS, "DO_NOT_TRACK", "MICROSPOT_CACHE", "MPLCONFIGDIR")
+HIDING = (*EVERY, *BUILD_SERVERS, "DO_NOT_TRACK", "LSLAPICFG", "MICROSPOT_CACHE", "MPLCONFIGDIR")
 FAILED = "failed"
+LSL_CONFIGURATION = Path(__file__).parents[1] / "lsl_api.cfg"
 # Of the parity ladder, those that can be tried without a GPU; C with TensorRT for RTX installed.
 RUNGS = "ABC" if importlib.util.find_spec("tensorrt_rtx") else "AB"
 
@@ -146,6 +147,11 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["nothing"])[-1]
 
 
+def _loopback(folder: Path) -> None:
+    """The configuration that keeps LSL on this machine, where liblsl looks for it."""
+    shutil.copy(LSL_CONFIGURATION, folder)
+
+
 def _clip(folder: Path) -> None:
     """Three seconds with a face, for what reads a file again and again."""
     from microspot.realtime.records import Frame
@@ -189,6 +195,11 @@ COMMANDS = {
         "realtime",
         f"watch sample sample:synthetic:7 --processes 2 {WATCH} --out events.csv",
         ("events.csv",),
+    ),
+    "watch-lsl": Watched(
+        "realtime",
+        f"watch sample:synthetic:7 {WATCH} --out lsl:watched --markers lsl:nobody",
+        prepare=_loopback,
     ),
     "analyze": Watched(
         "realtime",

@@ -20,7 +20,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ("demo", "metrics", "train")
+EXTRAS = ("demo", "lsl", "metrics", "train")
 PACKAGES = (
     "mediapipe",
     "gradio",
