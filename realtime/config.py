@@ -92,6 +92,13 @@ class Settings(BaseModel):
     subject: str | None = Field(
         None, min_length=1, max_length=200, description="who is in front of all cameras of the run"
     )
+    frame_batch_ms: int = Field(
+        500,
+        ge=0,
+        le=2000,
+        description="how long scores and times of frames wait for each other before outputs get "
+        "them, in ms; events never wait, and what waits goes before them",
+    )
     process_cameras: int = Field(
         5,
         ge=1,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -40,6 +40,7 @@ from .records import (
     View,
 )
 from .session import Session
+from .sinks.base import NONE_OF_FRAMES
 from .sinks.record_schema import VERSION
 from .source_run import SourceRun
 from .sources.open import Source
@@ -85,11 +86,12 @@ class Pipeline:
     Records come in the order of decision. While the pipeline is open OpenCV uses one thread.
     aligner: makes the aligner of each source; draw: called with every frame and the views of its
     faces; seconds: stream time after which every source ends. between_rounds: called before each
-    round, at least every IDLE_S while a live source gives nothing. While `wants_frames` is set,
-    every frame gives a FrameTime and FaceMeasures of each face used, and every decided tick of a
-    face TickScores, before the events that they bring; what was decided before it was set is not
-    told. kept_thresholds: T_CPN and T_CRN below those of the run; TickScores then hold all windows
-    that pass them. Raises UsageError for sources of equal names.
+    round, at least every IDLE_S while a live source gives nothing. wants_frames: which of the
+    records OF_FRAMES are given: of every frame its FrameTime and the FaceMeasures of each face
+    used, of every decided tick of a face TickScores, before the events that they bring; what was
+    decided before they were wanted is not told. kept_thresholds: T_CPN and T_CRN below those of the
+    run; TickScores then hold all windows that pass them. Raises UsageError for sources of equal
+    names.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class Pipeline:
         self.engines = engines
         self.meter = Meter()
         self.draw = draw
-        self.wants_frames = False
+        self.wants_frames: Collection[str] = NONE_OF_FRAMES
         self.kept_thresholds: tuple[float, float] | None = None
         self.between_rounds = nothing
         self._retuned: Settings | None = None
@@ -258,9 +260,9 @@ class Pipeline:
                 yield item
 
     def _frame_records(self, items: list[tuple[SourceRun, Item]]) -> Iterator[FrameRecord]:
-        """Times and faces of frames and scores of ticks, if they are wanted."""
+        """Times and faces of frames and scores of ticks, as far as they are wanted."""
         for run, item in items:
-            yield from run.frame_records(item) if self.wants_frames else run.forget_scores()
+            yield from run.frame_records(item, self.wants_frames)
 
     def _limited(self, run: SourceRun, item: Item) -> Item:
         """The item, or End where its frame lies beyond the time limit."""

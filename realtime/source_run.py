@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from .records import (
     Gap,
     PersonalState,
     SourceState,
+    TickScores,
     View,
 )
 from .session import Session
@@ -104,24 +105,23 @@ class SourceRun:
             self.processed.add(now_ns)
             self.latency.add((now_ns - sighting.arrived_ns) / 1e9)
 
-    def frame_records(self, item: Item) -> list[FrameRecord]:
+    def frame_records(self, item: Item, kinds: Collection[str]) -> list[FrameRecord]:
         """The time of an item's frame and its faces, then the scores decided since the last call.
 
-        Both by face.
+        Both by face. kinds: the types of record that are wanted; scores that are not are forgotten.
         """
         records: list[FrameRecord] = []
         if isinstance(item, Sighting) and item.dropped != DropCause.NOT_RISING:
-            records.append(self._frame_time(item.frame))
-            records += map(_measures, item.crops)
+            if FrameTime.kind in kinds:
+                records.append(self._frame_time(item.frame))
+            if FaceMeasures.kind in kinds:
+                records += map(_measures, item.crops)
         for _, session in sorted(self.sessions.items()):
-            records += session.take_scores()
+            if TickScores.kind in kinds:
+                records += session.take_scores()
+            else:
+                session.forget_scores()
         return records
-
-    def forget_scores(self) -> tuple[()]:
-        """Forget the scores decided since the last call: nobody wants them. Gives no record."""
-        for session in self.sessions.values():
-            session.forget_scores()
-        return ()
 
     def _frame_time(self, frame: Frame) -> FrameTime:
         host_ns = frame.host_ns

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,20 +30,20 @@ from .meter import Figures
 from .pipeline import Draw, Pipeline, Record, SourceEnd
 from .records import (
     Event,
-    Frame,
     FrameRecord,
+    FrameTime,
     Gap,
     Marker,
     PersonalState,
     SourceState,
     SourceWarning,
-    View,
     WarningKind,
 )
 from .sinks.base import Sink, announce
 from .sources.open import Source
 from .supervision.reload import Reload, has_terminal
 from .supervision.service_manager import ServiceManager
+from .working_sinks import WorkingSinks
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class RecordSource(Protocol):
     settings: Settings
     draw: Draw | None
     between_rounds: Callable[[], None]
-    wants_frames: bool
+    wants_frames: Collection[str]
 
     def describe(self) -> dict[str, Any]:
         """The `start` record."""
@@ -111,9 +111,9 @@ def follow(
 
     Markers of a recording go with a pipeline of that recording alone.
     """
-    working = _WorkingSinks(sinks, records.stop)
+    working = WorkingSinks(sinks, records.stop, records.settings.frame_batch_ms / 1e3)
     records.draw = working.draw if any(sink.draws for sink in sinks) else None
-    records.wants_frames = markers is not None or working.want_frames()
+    records.wants_frames = _wanted(working, markers)
     placed = markers if isinstance(markers, RecordedMarkers) else MarkerPlacement(markers)
     warnings: list[str] = []
     errors: list[MicrospotError] = []
@@ -149,63 +149,9 @@ def follow(
     return Outcome(errors[0].exit_code if errors else 0, tuple(warnings))
 
 
-class _WorkingSinks:
-    """The sinks that have not failed.
-
-    One that fails ends the run in good order: the others get everything that was seen. What tells
-    comes last, so that a final event that was read from standard output is in every store; where a
-    store has failed, final events are no longer told.
-    """
-
-    def __init__(self, sinks: Sequence[Sink], stop: Callable[[], None]) -> None:
-        self._working = sorted(sinks, key=lambda sink: sink.tells)
-        self._store_failed = False
-        self._stop = stop
-        self._failure: Exception | None = None
-
-    def write(self, record: dict[str, Any]) -> None:
-        final = record["type"] == "event" and record["status"] == "final"
-        for sink in self._working.copy():
-            if not (sink.tells and final and self._store_failed):
-                self._try(sink, partial(sink.take, record))
-
-    def draw(self, frame: Frame, views: list[View]) -> None:
-        for sink in self._working.copy():
-            if sink.draws:
-                self._try(sink, partial(sink.draw, frame, views))
-
-    def want_frames(self) -> bool:
-        """Whether a sink wants the records of every frame now."""
-        return any(sink.wants_frames for sink in self._working)
-
-    def reload(self) -> list[str]:
-        """Let every sink read its credentials anew; what a person should know of it."""
-        said = []
-        for sink in self._working:
-            try:
-                sink.reload()
-            except MicrospotError as error:
-                said.append(f"credentials stay as they were: {error}")
-        return said
-
-    def raise_failure(self) -> None:
-        """Raise what the first sink to fail raised, if one did."""
-        if self._failure is not None:
-            raise self._failure
-
-    def _try(self, sink: Sink, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:
-            self._working.remove(sink)
-            self._store_failed = self._store_failed or sink.stores
-            self._failure = self._failure or error
-            self._stop()
-
-
 def _tend(
     records: RecordSource,
-    sinks: _WorkingSinks,
+    sinks: WorkingSinks,
     sources: Sequence[str],
     markers: MarkerInput | RecordedMarkers | None,
     manager: ServiceManager,
@@ -216,7 +162,7 @@ def _tend(
     Settings are read anew where that is asked for.
     """
     manager.alive()
-    records.wants_frames = markers is not None or sinks.want_frames()
+    records.wants_frames = _wanted(sinks, markers)
     if reload is None or not reload.due():
         return
     settings, said = reload.read(records.settings)
@@ -224,6 +170,12 @@ def _tend(
     words = "; ".join([said, *sinks.reload()])
     for source in sources:
         sinks.write(to_json(SourceWarning(source, WarningKind.SETTINGS, words)))
+
+
+def _wanted(sinks: WorkingSinks, markers: MarkerInput | RecordedMarkers | None) -> Collection[str]:
+    """Which records of frames the sinks want; markers are placed by the times of frames."""
+    kinds = sinks.want_frames()
+    return kinds if markers is None else {FrameTime.kind, *kinds}
 
 
 @contextmanager
@@ -267,23 +219,34 @@ def _is_ignored(number: int) -> bool:
 
 def _deliver(
     records: Iterable[Record | Marker],
-    sinks: _WorkingSinks,
+    sinks: WorkingSinks,
     warnings: list[str],
     errors: list[MicrospotError],
 ) -> None:
     """Write every record to the sinks; collect the warnings and errors that they hold."""
-    for record in records:
-        sinks.write(to_json(record))
-        if isinstance(record, SourceWarning):
-            warnings.append(shown(f"{record.source}: {record.detail}"))
-        elif isinstance(record, SourceEnd):
-            if record.error is not None:
-                errors.append(record.error)
-            elif record.frames == 0:
-                unread = f"{record.source}: no frame could be read; check that it holds video"
-                errors.append(SourceError(unread))
-            elif not record.face_seen:
-                warnings.append(f"{record.source}: {_no_face_warning(record)}")
+    try:
+        for record in records:
+            if isinstance(record, FrameRecord):
+                sinks.keep(record)
+                continue
+            sinks.write(to_json(record))
+            if isinstance(record, SourceWarning):
+                warnings.append(shown(f"{record.source}: {record.detail}"))
+            elif isinstance(record, SourceEnd):
+                _collect(record, warnings, errors)
+    finally:
+        sinks.flush_frames()
+
+
+def _collect(end: SourceEnd, warnings: list[str], errors: list[MicrospotError]) -> None:
+    """What a person is told of how a source ended."""
+    if end.error is not None:
+        errors.append(end.error)
+    elif end.frames == 0:
+        unread = f"{end.source}: no frame could be read; check that it holds video"
+        errors.append(SourceError(unread))
+    elif not end.face_seen:
+        warnings.append(f"{end.source}: {_no_face_warning(end)}")
 
 
 def _no_face_warning(end: SourceEnd) -> str:

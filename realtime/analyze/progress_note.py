@@ -15,7 +15,7 @@ EVERY_S = 0.5  # between two notes
 class ProgressNote(Sink):
     """Notes the stream time in `folder`; a note that cannot be written is left out."""
 
-    wants_frames = True
+    wants_frames = ("frame",)
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME

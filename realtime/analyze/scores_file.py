@@ -29,7 +29,7 @@ class ScoresFile(Sink):
     Closing raises DataError where the file cannot be written.
     """
 
-    wants_frames = True
+    wants_frames = ("frame", "scores")
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -43,10 +43,10 @@ class Drawing:
 
 
 class Wishes(NamedTuple):
-    """What the parent wants besides events: drawings, and records of every frame."""
+    """What the parent wants besides events: drawings, and which records of every frame."""
 
     draws: bool
-    frames: bool
+    frames: frozenset[str]
 
 
 def run_child(

@@ -22,7 +22,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any, Self
@@ -34,6 +34,7 @@ from ..errors import EngineError, UsageError
 from ..meter import Figures
 from ..pipeline import Draw, Record, SourceEnd, nothing
 from ..records import Event
+from ..sinks.base import NONE_OF_FRAMES
 from .child import Drawing, LoadEngines, OpenSource, Wishes, run_child
 
 POLL_S = 0.1  # how soon a request to stop is passed on
@@ -135,7 +136,7 @@ class ProcessGroup:
                 f"{len(openers)} sources in {count} processes: expected at least one of either"
             )
         self.draw: Draw | None = None
-        self._wants_frames = False
+        self._wants_frames = NONE_OF_FRAMES
         self._running = False
         self.between_rounds = nothing
         self._openers = dict(openers)
@@ -206,12 +207,13 @@ class ProcessGroup:
         return starts[0] | {"sources": [sources[name] for name in self._openers]}
 
     @property
-    def wants_frames(self) -> bool:
-        """Whether records of every frame are wanted, from now on."""
+    def wants_frames(self) -> Collection[str]:
+        """Which records of every frame are wanted, from now on."""
         return self._wants_frames
 
     @wants_frames.setter
-    def wants_frames(self, wanted: bool) -> None:
+    def wants_frames(self, kinds: Collection[str]) -> None:
+        wanted = frozenset(kinds)
         changed = wanted != self._wants_frames
         self._wants_frames = wanted
         if changed and self._running:

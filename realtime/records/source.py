@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,15 +126,17 @@ class FrameTime:
     Of a source without a time on the host's clock `host_ns` goes on from its first frame.
     """
 
+    kind: ClassVar[str] = "frame"
+
     source: str
     index: int
     captured_ns: int
     host_ns: int
 
     def to_json(self) -> dict[str, Any]:
-        """The `frame` record, which only sinks with `wants_frames` get."""
+        """The `frame` record, which only sinks get that name it in `wants_frames`."""
         return {
-            "type": "frame",
+            "type": self.kind,
             "source": self.source,
             "frame": self.index,
             "at_s": in_seconds(self.captured_ns),

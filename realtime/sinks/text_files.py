@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import io
-import json
 import os
 import stat
 import sys
@@ -18,7 +17,7 @@ from microspot.engines.data.tables import escaped
 from microspot.engines.system.pipes import reader_left
 
 from ..errors import DataError
-from .base import Sink, is_marker_in_recording, reason
+from .base import Sink, is_marker_in_recording, json_line, reason
 
 CSV_COLUMNS = ("subject", "video", "onset", "apex", "offset", "type", "label", "score", "fps")
 
@@ -99,7 +98,7 @@ class JsonLinesSink(Sink):
 
     def write(self, record: dict[str, Any]) -> None:
         """Append the record."""
-        self._lines.append(json.dumps(record, allow_nan=False) + "\n")
+        self._lines.append(json_line(record) + "\n")
 
     def close(self) -> None:
         """Close the file."""

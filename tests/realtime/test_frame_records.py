@@ -13,6 +13,7 @@ from microspot.realtime.config import Settings
 from microspot.realtime.pipeline import Pipeline, SourceEnd
 from microspot.realtime.records import Event, FaceMeasures, Frame, FrameTime, TickScores
 from microspot.realtime.session import Session
+from microspot.realtime.sinks.base import OF_FRAMES
 from microspot.realtime.sources.open import open_source
 from tests import fakes
 from tests.clips import write_still
@@ -68,7 +69,7 @@ def run(source: Times, *, wanted: bool = True) -> list[object]:
     engines = fakes.engine_set(side=8)
     faces = Faces(lambda ns: set() if 5e8 <= ns < 1e9 else {0})
     with Pipeline([source], engines, aligner=lambda *_: faces) as pipeline:
-        pipeline.wants_frames = wanted
+        pipeline.wants_frames = OF_FRAMES if wanted else ()
         return list(pipeline.run())
 
 
@@ -108,7 +109,7 @@ def test_the_pose_is_told_in_every_frame_and_the_eyes_where_the_landmarker_ran()
     source = open_source("sample:synthetic:7")
     engines = fakes.engine_set(side=112, t_cpn=1.0)  # no events
     with Pipeline([source], engines, aligner=every_second, seconds=1.2) as pipeline:
-        pipeline.wants_frames = True
+        pipeline.wants_frames = OF_FRAMES
         found = list(pipeline.run())
     seen = [each for each in found if isinstance(each, FaceMeasures)]
     assert [each.index for each in seen] == list(range(36))
@@ -164,7 +165,7 @@ def test_scores_come_before_the_events_that_they_bring() -> None:
     source = Times([k * STEP for k in range(90)])
     faces = Features(lambda ns: {0})
     with Pipeline([source], engines, aligner=lambda *_: faces) as pipeline:
-        pipeline.wants_frames = True
+        pipeline.wants_frames = OF_FRAMES
         found = list(pipeline.run())
     newest_ns = -1
     events = 0
@@ -202,7 +203,7 @@ def test_who_asks_amid_a_run_gets_what_comes_from_then_on_and_nothing_from_befor
 
         def between_rounds() -> None:
             newest = pipeline._runs[0].now_ns
-            pipeline.wants_frames = 30 * STEP <= newest < 60 * STEP
+            pipeline.wants_frames = OF_FRAMES if 30 * STEP <= newest < 60 * STEP else ()
             if pipeline.wants_frames:
                 asked_ns.append(newest)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ class FakeRecords:
     """A state, a second one unless it was stopped, then the event that was open."""
 
     draw: Any = None
-    wants_frames = False
-    settings = Settings()
+    wants_frames: Collection[str] = ()
+    settings = Settings(frame_batch_ms=0)
 
     def __init__(self) -> None:
         self.stopped = False
@@ -119,11 +119,11 @@ def test_an_interruption_lets_the_round_end(number: signal.Signals) -> None:
 class Asking(FakeRecords):
     """Rounds, before each of which a sink changes its mind; keeps what the run was told of it."""
 
-    def __init__(self, sink: Sink, minds: list[bool]) -> None:
+    def __init__(self, sink: Sink, minds: list[frozenset[str]]) -> None:
         super().__init__()
         self.sink = sink
         self.minds = minds
-        self.told: list[bool] = []
+        self.told: list[Collection[str]] = []
 
     def run(self) -> Iterator[Any]:
         for mind in self.minds:
@@ -135,7 +135,7 @@ class Asking(FakeRecords):
 
 def test_records_of_frames_are_wanted_only_while_a_sink_wants_them() -> None:
     sink = Sink()
-    minds = [False, True, True, False, True]
+    minds = [frozenset(kinds) for kinds in ((), ("frame", "scores"), ("scores",), (), ("face",))]
     records = Asking(sink, minds)
     follow(records, [Sink(), sink])
     assert records.told == minds

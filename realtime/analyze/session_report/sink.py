@@ -25,7 +25,7 @@ class SessionSink(Sink):
     written.
     """
 
-    wants_frames = True
+    wants_frames = ("face", "scores")
 
     def __init__(self, folder: Path, window_s: float = WINDOW_S) -> None:
         self._folder = folder

@@ -9,18 +9,19 @@ numbers.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+
+from .waiting_outlet import WaitingOutlet
 
 LAG_S = 2.0  # from a frame's time until no scores for that time will come any more
 MOST_FILLED_S = 20.0  # a longer pause is left out: readers see a break
 
 
 class ScoreOutlet:
-    """Pushes samples of `channels` numbers at `hz` to an outlet of pylsl; times are LSL's, in s."""
+    """Gives samples of `channels` numbers at `hz` to an outlet; times are LSL's, in s."""
 
-    def __init__(self, outlet: Any, hz: int, channels: int) -> None:
+    def __init__(self, outlet: WaitingOutlet, hz: int, channels: int) -> None:
         self._outlet = outlet
         self._hz = hz
         self._nothing = [math.nan] * channels
@@ -29,16 +30,16 @@ class ScoreOutlet:
         self._last_s = 0.0  # and of the last one
         self._count = 0  # of samples since the last break
 
-    def push(self, values: list[float], at_s: float) -> None:
-        """Send a sample, after those without numbers that are missing before it."""
+    def add(self, values: list[float], at_s: float) -> None:
+        """Add a sample, after those without numbers that are missing before it."""
         missing = self._missing(at_s)
         if self._first_s is None or missing > MOST_FILLED_S * self._hz:
             self._first_s = at_s
             self._count = 0
         elif missing > 0:
             for between_s in np.linspace(self._last_s, at_s, missing + 2)[1:-1]:
-                self._send(self._nothing, float(between_s))
-        self._send(values, at_s)
+                self._add(self._nothing, float(between_s))
+        self._add(values, at_s)
 
     def idle(self, at_s: float) -> None:
         """Note the time of a frame: what has not been scored LAG_S later never will be."""
@@ -46,7 +47,11 @@ class ScoreOutlet:
             self._seen_s = at_s
         over_s = at_s - LAG_S
         if over_s >= self._seen_s and (self._first_s is None or self._missing(over_s) >= 0):
-            self.push(self._nothing, over_s)
+            self.add(self._nothing, over_s)
+
+    def flush(self) -> None:
+        """Send the samples that wait."""
+        self._outlet.flush()
 
     def _missing(self, at_s: float) -> int:
         """Samples between the last one and one at `at_s`.
@@ -57,7 +62,7 @@ class ScoreOutlet:
             return 0
         return round((at_s - self._first_s) * self._hz) - self._count
 
-    def _send(self, values: list[float], at_s: float) -> None:
-        self._outlet.push_sample(values, at_s)
+    def _add(self, values: list[float], at_s: float) -> None:
+        self._outlet.add(values, at_s)
         self._last_s = at_s
         self._count += 1

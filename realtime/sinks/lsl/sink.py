@@ -6,21 +6,22 @@ NAME-scores   a sample a tick: the probability of each window length, the best r
 NAME-frames   a sample a frame: its index, since cameras drop frames
 
 Every sample is stamped with the time at which the camera took its frame: an event's is its onset, a
-score's the last tick of its windows. Streams of further sources are called NAME-scores-2 and so on,
-those of further faces NAME-scores-face2.
+score's the last tick of its windows. Scores and frames of a batch are pushed at once, each with its
+own time. Streams of further sources are called NAME-scores-2 and so on, those of further faces
+NAME-scores-face2.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import socket
 import time
 from typing import Any
 
-from ..base import JsonRecord, Sink
+from ...records import FrameTime, TickScores
+from ..base import FrameBatch, JsonRecord, Sink, json_line
 from .clock import LslClock, load_library, stream_name
 from .score_outlet import ScoreOutlet
+from .waiting_outlet import WaitingOutlet
 
 DELIVER_S = 0.5  # that readers get for the last samples before the streams end
 EVENTS, SCORES, FRAMES = "Markers", "MicroExpressionScores", "FrameTimes"  # types of the streams
@@ -34,7 +35,7 @@ class LslSink(Sink):
     """
 
     wants_provisional = True
-    wants_frames = True
+    wants_frames = ("frame", "scores")
     tells = True
 
     def __init__(self, uri: str) -> None:
@@ -48,20 +49,28 @@ class LslSink(Sink):
         self._sources: list[str] = []
         self._zero_s: dict[str, float] = {}  # by source, LSL's time of its stream time 0
         self._events: Any = None
-        self._frames: dict[str, Any] = {}
+        self._frames: dict[str, WaitingOutlet] = {}
         self._scores: dict[tuple[str, int], ScoreOutlet] = {}
 
     def write(self, record: JsonRecord) -> None:
-        """Send an event, scores or the time of a frame; open the streams when a run begins."""
+        """Send an event; open the streams when a run begins."""
         if record["type"] == "start":
             self._open(record)
-        elif record["type"] == "frame":
-            self._send_frame(record)
-        elif record["type"] == "scores":
-            self._send_scores(record)
         elif record["type"] == "event":
             onset_s = self._zero_s[record["source"]] + record["onset_s"]
-            self._events.push_sample([json.dumps(record, allow_nan=False)], onset_s)
+            self._events.push_sample([json_line(record)], onset_s)
+
+    def take_frames(self, batch: FrameBatch) -> None:
+        """Send the scores and the times of frames of a batch: each stream's at once."""
+        for record in batch.records:
+            if isinstance(record, FrameTime):
+                self._add_frame(record)
+            elif isinstance(record, TickScores):
+                self._add_scores(record)
+        for frames in self._frames.values():
+            frames.flush()
+        for scores in self._scores.values():
+            scores.flush()
 
     def close(self) -> None:
         """End the streams, once readers have had a moment for the last samples."""
@@ -85,7 +94,8 @@ class LslSink(Sink):
             suffix = self._suffix("frames", source)
             channels = [("frame", "index")]
             form = self._pylsl.cf_double64
-            self._frames[source] = self._outlet(suffix, FRAMES, channels, form, source=source)
+            outlet = self._outlet(suffix, FRAMES, channels, form, source=source)
+            self._frames[source] = WaitingOutlet(outlet)
             self._open_scores(source, 0)
 
     def _open_scores(self, source: str, face: int) -> ScoreOutlet:
@@ -98,7 +108,7 @@ class LslSink(Sink):
             source=source,
             face=str(face),
         )
-        made = ScoreOutlet(outlet, self._grid_hz, len(self._channels))
+        made = ScoreOutlet(WaitingOutlet(outlet), self._grid_hz, len(self._channels))
         self._scores[source, face] = made
         return made
 
@@ -129,19 +139,17 @@ class LslSink(Sink):
             description.append_child_value(key, value)
         return self._pylsl.StreamOutlet(info)
 
-    def _send_frame(self, record: JsonRecord) -> None:
-        source = record["source"]
-        at_s = self._clock.stamp(record["host_s"])
-        self._zero_s[source] = at_s - record["at_s"]
-        self._frames[source].push_sample([record["frame"]], at_s)
+    def _add_frame(self, frame: FrameTime) -> None:
+        source = frame.source
+        at_s = self._clock.stamp(frame.host_ns / 1e9)
+        self._zero_s[source] = at_s - frame.captured_ns / 1e9
+        self._frames[source].add([frame.index], at_s)
         for (name, _), outlet in self._scores.items():
             if name == source:
                 outlet.idle(at_s)
 
-    def _send_scores(self, record: JsonRecord) -> None:
-        source = record["source"]
-        face = record["face"]
-        outlet = self._scores.get((source, face)) or self._open_scores(source, face)
-        found = [*record["scores"], record["refined"], record["quality"]]
-        values = [math.nan if value is None else value for value in found]
-        outlet.push(values, self._zero_s[source] + record["at_s"])
+    def _add_scores(self, tick: TickScores) -> None:
+        of = (tick.source, tick.face)
+        outlet = self._scores.get(of) or self._open_scores(*of)
+        values = [*tick.scores.tolist(), tick.refined, tick.quality]
+        outlet.add(values, self._zero_s[tick.source] + tick.at_ns / 1e9)

@@ -18,7 +18,7 @@ from microspot.engines.text.redaction import redact_uri
 from ...errors import UsageError
 from ...overlay.event_text import name_and_share
 from ...records import ConnectionState
-from ..base import JsonRecord
+from ..base import JsonRecord, json_line
 from ..network.delivery import Answer
 from ..network.destination import check_destination
 from ..network.open_events import OpenEvents
@@ -109,7 +109,7 @@ class MqttSink(SpooledSink):
             self._send(record, message)
             self._see_lately(record["source"])
         elif status == "provisional" or before is not None:
-            text = json.dumps(message, allow_nan=False)
+            text = json_line(message)
             self._broker.publish(Message(self._topics.events, text), surely=change == "end")
 
     def _post(self, waiting: Waiting) -> Answer:

@@ -7,14 +7,13 @@ and say which record it had last. Scores are not kept for later, so that they ta
 
 from __future__ import annotations
 
-import json
-import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from ..base import OF_FRAMES, JsonRecord
+from ..base import FrameBatch, JsonRecord, json_line
 from .open_events import OpenEvents
 
 BACKLOG = 200  # records that a new listener gets
@@ -31,23 +30,58 @@ class Message(NamedTuple):
 
 
 class Listener:
-    """One client: its queue, which ends with None, what cuts it off, whether it wants scores."""
+    """One client: its queue, what cuts it off, whether it wants scores.
+
+    Messages are put by who holds the lock of the broadcast, and taken by the one thread that sends
+    them to the client.
+    """
 
     def __init__(self, cut: Callable[[], None], wants_scores: bool = False) -> None:
-        self.queue: queue.Queue[Message | None] = queue.Queue()
         self.cut = cut
         self.wants_scores = wants_scores
+        self._queue: SimpleQueue[Sequence[Message] | None] = SimpleQueue()
+        self._put = 0  # messages, until now
+        self._taken = 0
+        self._sent = 0
 
     @property
-    def behind(self) -> bool:
-        """Whether so much waits for it that it is to be cut off."""
-        return self.queue.qsize() >= WAITING + (WAITING_SCORES if self.wants_scores else 0)
+    def waiting(self) -> int:
+        """Messages that are not sent, those that are being sent included."""
+        return self._put - self._sent
+
+    def has_room(self, count: int) -> bool:
+        """Whether it may have so many more messages, and is not to be cut off."""
+        most = WAITING + (WAITING_SCORES if self.wants_scores else 0)
+        return self.waiting + count <= most
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Let messages wait for it, which wakes the thread that sends them once."""
+        self._put += len(messages)
+        self._queue.put(messages)
+
+    def end(self) -> None:
+        """Let it leave when it has had what waits."""
+        self._queue.put(None)
+
+    def take(self, timeout_s: float | None = None) -> Sequence[Message] | None:
+        """The next messages, once there are any; None after the last ones.
+
+        Empty where none come within `timeout_s`. Those of the last call count as sent.
+        """
+        self._sent = self._taken
+        try:
+            messages = self._queue.get(timeout=timeout_s)
+        except Empty:
+            return ()
+        self._taken += len(messages or ())
+        return messages
 
 
 class Broadcast:
     """Hands messages to listeners, and keeps the newest for those that come later."""
 
     def __init__(self) -> None:
+        self.wants_scores = False  # whether a listener asks for scores now
         self._lock = threading.Condition()
         self._start: Message | None = None  # says what the scores are of
         self._backlog: deque[Message] = deque(maxlen=BACKLOG)
@@ -56,42 +90,39 @@ class Broadcast:
         self._number = 0
         self._closed = False
 
-    @property
-    def wants_scores(self) -> bool:
-        """Whether a listener asks for scores now."""
+    def send_scores(self, batch: FrameBatch) -> None:
+        """Send the scores of a batch to those who ask for them."""
         with self._lock:
-            return any(listener.wants_scores for listener in self._listeners)
+            wanting = [listener for listener in self._listeners if listener.wants_scores]
+            if wanting:
+                self._hand([Message(None, line) for line in batch.score_lines], wanting)
 
     def send(self, record: JsonRecord) -> None:
-        """Send a record to all; of an event it says whether it is `new`, an `update`, its `end`.
-
-        Scores go to those who ask for them; times of frames go to nobody.
-        """
+        """Send a record to all; of an event it says whether it is `new`, an `update`, its `end`."""
         with self._lock:
-            if record["type"] in OF_FRAMES:
-                wanting = [listener for listener in self._listeners if listener.wants_scores]
-                if record["type"] == "scores" and wanting:
-                    self._hand(Message(None, _text(record)), wanting)
-                return
             if record["type"] == "event":
                 change, _ = self._events.change(record)
                 record = record | {"change": change}
             self._number += 1
-            message = Message(self._number, _text(record))
+            message = Message(self._number, json_line(record))
             if record["type"] == "start":
                 self._start = message
             else:
                 self._backlog.append(message)
-            self._hand(message, self._listeners.copy())
+            self._hand([message], self._listeners.copy())
 
-    def _hand(self, message: Message, listeners: list[Listener]) -> None:
-        """Put a message into queues; cut off whose has no room, so that nothing goes in silence."""
+    def _hand(self, messages: Sequence[Message], listeners: list[Listener]) -> None:
+        """Put messages into queues; cut off whose has no room, so that nothing goes in silence."""
         for listener in listeners:
-            if listener.behind:
-                self._listeners.remove(listener)
-                listener.cut()
+            if listener.has_room(len(messages)):
+                listener.put(messages)
             else:
-                listener.queue.put(message)
+                self._remove(listener)
+                listener.cut()
+
+    def _remove(self, listener: Listener) -> None:
+        self._listeners.remove(listener)
+        self.wants_scores = any(each.wants_scores for each in self._listeners)
 
     def join(
         self, cut: Callable[[], None], after: int = 0, *, wants_scores: bool = False
@@ -101,17 +132,19 @@ class Broadcast:
             if self._closed or len(self._listeners) >= MOST_LISTENERS:
                 return None
             listener = Listener(cut, wants_scores)
-            for message in filter(None, (self._start, *self._backlog)):
-                if message.number is not None and message.number > after:
-                    listener.queue.put(message)
+            kept = [*filter(None, [self._start]), *self._backlog]
+            missed = [each for each in kept if each.number is not None and each.number > after]
+            if missed:
+                listener.put(missed)
             self._listeners.append(listener)
+            self.wants_scores = self.wants_scores or wants_scores
             return listener
 
     def leave(self, listener: Listener) -> None:
         """Forget a listener."""
         with self._lock:
             if listener in self._listeners:
-                self._listeners.remove(listener)
+                self._remove(listener)
                 self._lock.notify_all()
 
     def close(self, seconds: float) -> None:
@@ -119,11 +152,7 @@ class Broadcast:
         with self._lock:
             self._closed = True
             for listener in self._listeners:
-                listener.queue.put(None)
+                listener.end()
             self._lock.wait_for(lambda: not self._listeners, seconds)
             for listener in self._listeners:
                 listener.cut()
-
-
-def _text(record: JsonRecord) -> str:
-    return json.dumps(record, allow_nan=False)

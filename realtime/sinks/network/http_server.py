@@ -6,6 +6,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,7 +40,8 @@ class BoundedServer(ThreadingHTTPServer):
         self.context = context
         self.request_s = request_s
         self._places = threading.BoundedSemaphore(most)
-        self._timer = threading.local()  # of the request that a thread answers
+        self._until_s: dict[Any, float] = {}  # by request, when it is cut off
+        self._own = threading.local()  # the request that a thread answers
 
     def get_request(self) -> tuple[Any, Any]:
         """The next connection. Its own thread shakes hands for TLS."""
@@ -59,19 +61,25 @@ class BoundedServer(ThreadingHTTPServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer, in time."""
-        timer = threading.Timer(self.request_s, cut, [request])
-        timer.daemon = True
-        timer.start()
-        self._timer.of_request = timer
+        self._own.request = request
+        self._until_s[request] = time.monotonic() + self.request_s
         try:
             super().process_request_thread(request, client_address)
         finally:
-            timer.cancel()
+            self._until_s.pop(request, None)
             self._places.release()
 
     def stay(self) -> None:
         """Let the client of this thread stay for as long as its answer takes."""
-        self._timer.of_request.cancel()
+        self._until_s.pop(self._own.request, None)
+
+    def service_actions(self) -> None:
+        """Cut off who has not got its answer in time; `serve_forever` calls it twice a second."""
+        if self._until_s:
+            now_s = time.monotonic()
+            for request, until_s in list(self._until_s.items()):
+                if now_s >= until_s:
+                    cut(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that is cut off or gone."""

@@ -10,17 +10,16 @@ from __future__ import annotations
 import threading
 import urllib.parse
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
-from queue import Empty
 from typing import Any
 
 from microspot.engines.errors import install
 
 from ...errors import UsageError
-from ..base import JsonRecord, Sink
+from ..base import NONE_OF_FRAMES, FrameBatch, JsonRecord, Sink
 from .broadcast import MOST_LISTENERS, Broadcast, Listener, Message
 from .entrance import Entrance, Needs, open_entrance
 from .http_server import BoundedServer, answer, cut, on_socket
@@ -30,6 +29,7 @@ NEEDS = Needs("MICROSPOT_PUSH_TOKEN", "MICROSPOT_PUSH_CERT", "MICROSPOT_PUSH_KEY
 KEEPALIVE_S = 15.0  # between comments that show an idle event stream to be alive
 PATH = "/events"  # of the event stream
 SCORES = "scores"  # of a query
+SCORES_ALONE = frozenset({SCORES})  # of the records OF_FRAMES
 CLIENT_BYTES = 1024  # of a message from a client; none means anything
 GIVE_UP_S = 5.0  # for clients to leave when the run ends
 HANDSHAKE_S = 5.0  # from connecting until a client has said what it wants
@@ -65,9 +65,9 @@ class PushSink(Sink, ABC):
         self._thread.start()
 
     @property
-    def wants_frames(self) -> bool:  # type: ignore[override]  # what nobody sets
-        """Whether a listener asks for scores now."""
-        return self.broadcast.wants_scores
+    def wants_frames(self) -> Collection[str]:  # type: ignore[override]  # what nobody sets
+        """Scores, while a listener asks for them."""
+        return SCORES_ALONE if self.broadcast.wants_scores else NONE_OF_FRAMES
 
     def reload(self) -> None:
         """Ask new listeners for the token as it is now; where one was needed it stays needed."""
@@ -93,6 +93,10 @@ class PushSink(Sink, ABC):
     def write(self, record: JsonRecord) -> None:
         """Send the record to all listeners."""
         self.broadcast.send(record)
+
+    def take_frames(self, batch: FrameBatch) -> None:
+        """Send the scores of a batch to the listeners that ask for them."""
+        self.broadcast.send_scores(batch)
 
     def close(self) -> None:
         """Let listeners have what waits for them, and stop listening."""
@@ -141,8 +145,9 @@ class WebsocketSink(PushSink):
         from websockets.exceptions import ConnectionClosed
 
         with suppress(ConnectionClosed, OSError):
-            while (message := listener.queue.get()) is not None:
-                connection.send(message.text)
+            while (messages := listener.take()) is not None:
+                for message in messages:
+                    connection.send(message.text)
         self.broadcast.leave(listener)
 
 
@@ -204,13 +209,12 @@ class EventStreamSink(PushSink):
         self.broadcast.leave(listener)
 
     def _send_all(self, client: BaseHTTPRequestHandler, listener: Listener) -> None:
-        while True:
-            try:
-                message: Message | None = listener.queue.get(timeout=KEEPALIVE_S)
-            except Empty:
-                client.wfile.write(b": still here\n\n")
-                continue
-            if message is None:
-                return
-            number = "" if message.number is None else f"id: {message.number}\n"
-            client.wfile.write(f"{number}data: {message.text}\n\n".encode())
+        while (messages := listener.take(KEEPALIVE_S)) is not None:
+            text = "".join(map(_as_server_sent, messages)) or ": still here\n\n"
+            client.wfile.write(text.encode())
+
+
+def _as_server_sent(message: Message) -> str:
+    """A message as an event stream has it."""
+    number = "" if message.number is None else f"id: {message.number}\n"
+    return f"{number}data: {message.text}\n\n"

@@ -8,7 +8,6 @@ digest, since addresses may hold secrets. Events leave it when they are taken, b
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +17,7 @@ from typing import NamedTuple
 from microspot.engines.system.folders import state_home
 
 from ...errors import DataError
-from ..base import JsonRecord
+from ..base import JsonRecord, json_line
 from ..database.erase import Erased, clean, days_ago
 from ..database.schema import Layout, open_database, refusals, transaction
 from ..run_log import now_utc
@@ -67,7 +66,7 @@ class Spool:
 
     def add(self, event: JsonRecord, message: JsonRecord | None = None) -> None:
         """Add an event; when this returns it is on the disk. message: what is sent, if not it."""
-        body = json.dumps(message or event, allow_nan=False)
+        body = json_line(message or event)
         row = (event["id"], event["source"], now_utc(), body)
         with self._lock, refusals(self.path):
             self._connection.execute(

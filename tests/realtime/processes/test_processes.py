@@ -27,6 +27,7 @@ from microspot.realtime.processes.child import DrawingSender
 from microspot.realtime.processes.group import ProcessGroup
 from microspot.realtime.processes.plan import process_count
 from microspot.realtime.records import Event, Frame, FrameTime, TickScores
+from microspot.realtime.sinks.base import OF_FRAMES
 from microspot.realtime.sources.open import open_among_others, open_source
 from microspot.realtime.watch import to_json
 from tests.children import children_of
@@ -147,7 +148,7 @@ def test_every_source_gives_the_records_it_gives_in_one_process(clips):
 
 def test_times_and_scores_of_every_frame_leave_their_process(clips):
     with ProcessGroup(opened(clips), LOAD, count=2, seconds=1) as group:
-        group.wants_frames = True
+        group.wants_frames = OF_FRAMES
         found = by_source(group.run())
     assert set(found) == set(clips)
     for records in found.values():
@@ -164,7 +165,7 @@ def test_processes_that_run_already_are_told_when_records_of_frames_are_wanted(c
 
         def between_rounds():
             quiet[0] += 1
-            group.wants_frames = seen != set(clips)
+            group.wants_frames = OF_FRAMES if seen != set(clips) else ()
             if quiet[0] > 20 and seen:
                 group.stop()
             assert time.monotonic() < until

@@ -1,11 +1,13 @@
 """What all outputs together cost: CPU a frame with every sink but those that draw, and with none.
 
-    python -m tests.realtime.sinks.cost [--seconds 30] [--repeats 3]
+    python -m tests.realtime.sinks.cost [--seconds 30] [--repeats 3] [--replayed]
 
 A face at 30 Hz is watched in real time, alternately without sinks and with all of them, one client
 each. The clients (mosquitto, a web server, listeners that ask for scores, an LSL recorder and a
 reader of the metrics) are other processes and do not count. CPU is that of all threads of ours, of
-a long run less that of a short one.
+a long run less that of a short one. With --replayed the records of the run are played again without
+its networks, whose CPU varies by more than all sinks cost where a machine is shared; wake-ups of
+threads are counted besides.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from websockets.sync.client import connect
@@ -30,15 +33,18 @@ from microspot.realtime.config import Settings
 from microspot.realtime.sinks.open import SINKS, open_sink
 from microspot.realtime.sources.open import open_source
 from microspot.realtime.sources.options import SourceOptions
-from microspot.realtime.watch import watch
+from microspot.realtime.watch import follow, watch
 from tests.lsl import unique
 from tests.mosquitto import Mosquitto, Subscriber, free_port
 from tests.realtime.sinks.network.test_webhook import Receiver
+from tests.realtime.sinks.replayed import Recorded, Replayed, record
 
 SOURCE = "sample:synthetic:7"
 RATE_HZ = 30
 SHORT_S = 8.0  # of the run whose CPU is taken off
 POLL_S = 1.0  # between two readings of the metrics
+LSL_STREAMS = 3
+CLIENTS = ("ws", "sse", "metrics", "http", "mqtt", "lsl")
 
 
 def outputs(folder: Path, ports: dict[str, int], name: str) -> list[str]:
@@ -104,7 +110,9 @@ class Listeners:
     def lsl(self) -> None:
         import pylsl
 
-        found = pylsl.resolve_bypred(f"starts-with(name,'{self._name}')", 3, 60)
+        found = pylsl.resolve_bypred(f"starts-with(name,'{self._name}')", LSL_STREAMS, 60)
+        if len(found) < LSL_STREAMS:
+            raise OSError("the streams are not there yet")
         inlets = [pylsl.StreamInlet(stream) for stream in found]
         while True:
             for inlet in inlets:
@@ -166,22 +174,38 @@ def ms_per_frame(outs: Sequence[str], seconds: float) -> float:
     return 1e3 * longer / (seconds * RATE_HZ)
 
 
+def replayed_ms(outs: Sequence[str], recorded: Recorded) -> float:
+    """CPU of a frame of a run that is played again; prints how often threads were woken."""
+    run = Replayed(recorded, RATE_HZ, round(SHORT_S * RATE_HZ))
+    follow(run, [*map(open_sink, outs)])
+    ms, wake_ups = run.per_round()
+    print(f"{len(outs)} sinks: {ms:.3f} ms, {wake_ups:.2f} wake-ups a frame", flush=True)
+    return ms
+
+
 def main() -> None:
     """Print the CPU of each run, and the difference of the medians."""
     parser = argparse.ArgumentParser(description="CPU a frame of all sinks that draw nothing")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--replayed", action="store_true")
     chosen = parser.parse_args()
     found: dict[str, list[float]] = {"none": [], "all": []}
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_STATE_HOME"] = name  # the spools of the webhook and of MQTT
         os.environ["LSLAPICFG"] = str(Path(__file__).parents[2] / "lsl_api.cfg")
         with clients(Path(name)) as (outs, taken):
-            cpu_s((), SHORT_S)  # what is compiled once
+            measure = partial(ms_per_frame, seconds=chosen.seconds)
+            if chosen.replayed:
+                measure = partial(replayed_ms, recorded=record(SOURCE, chosen.seconds + SHORT_S))
+            else:
+                cpu_s((), SHORT_S)  # what is compiled once
             for _ in range(chosen.repeats):
-                found["none"].append(ms_per_frame((), chosen.seconds))
-                found["all"].append(ms_per_frame(outs, chosen.seconds))
+                found["none"].append(measure(()))
+                found["all"].append(measure(outs))
         kinds = len(outs)
+    if idle := sorted(kind for kind in CLIENTS if not taken.get(kind)):
+        parser.exit(1, f"no client took anything of {', '.join(idle)}: the figures are too low\n")
     none, everything = (statistics.median(found[kind]) for kind in ("none", "all"))
     print(json.dumps({"ms_per_frame": found, "taken": taken, "sinks": kinds}))
     print(f"{kinds} sinks: {everything - none:.2f} ms of CPU a frame more than without")

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from microspot.realtime.sinks.lsl.score_outlet import LAG_S, MOST_FILLED_S, ScoreOutlet
+from microspot.realtime.sinks.lsl.waiting_outlet import WaitingOutlet
 
 HZ = 30
 
 
-class Samples:
+class Samples(WaitingOutlet):
     """An outlet that keeps what is pushed."""
 
     def __init__(self) -> None:
+        super().__init__(None)
         self.values: list[list[float]] = []
         self.times: list[float] = []
 
-    def push_sample(self, values: list[float], at_s: float) -> None:
+    def add(self, values: list[float], at_s: float) -> None:
         self.values.append(values)
         self.times.append(at_s)
 
@@ -38,7 +40,7 @@ def play(scores: ScoreOutlet, samples: Samples, segments: list[tuple[float, int]
     for start, ticks in segments:
         for tick in range(ticks):
             pushed.append(start + tick / HZ)
-            scores.push([0.5, 0.25], pushed[-1])
+            scores.add([0.5, 0.25], pushed[-1])
     return pushed
 
 
@@ -63,7 +65,7 @@ def test_nothing_is_sent_between_ticks_of_a_face_that_stays() -> None:
     scores, samples = outlet()
     jitter = np.random.default_rng(1).uniform(-0.25, 0.25, 300) / HZ
     for tick in range(300):
-        scores.push([0.5, 0.25], 7.0 + tick / HZ + jitter[tick])
+        scores.add([0.5, 0.25], 7.0 + tick / HZ + jitter[tick])
     assert len(samples.times) == 300
 
 
@@ -75,7 +77,7 @@ def test_frames_without_a_face_send_samples_without_numbers() -> None:
     assert samples.times[0] == pytest.approx(50.0, abs=1.5 / HZ)
     assert samples.times[-1] == pytest.approx(55.0 - LAG_S, abs=2 / HZ)
     assert np.diff(samples.times) == pytest.approx(1 / HZ, abs=0.6 / HZ)
-    scores.push([0.5, 0.25], 55.0)
+    scores.add([0.5, 0.25], 55.0)
     assert np.diff(samples.times).max() < 1.5 / HZ
 
 
@@ -85,7 +87,7 @@ def test_frames_of_a_face_that_stays_send_nothing() -> None:
         at_s = 50.0 + frame / HZ
         scores.idle(at_s)
         if frame >= 5:
-            scores.push([0.5, 0.25], at_s - 5 / HZ)
+            scores.add([0.5, 0.25], at_s - 5 / HZ)
     assert len(samples.times) == 5 * HZ - 5
     assert np.isfinite(samples.values).all()
 

@@ -8,10 +8,12 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from microspot.engines.errors import UsageError
-from microspot.realtime.sinks.base import Sink, announce
+from microspot.realtime.records import FrameRecord, FrameTime, TickScores
+from microspot.realtime.sinks.base import FrameBatch, Sink, announce
 from microspot.realtime.sinks.lsl import sink as module
 from microspot.realtime.sinks.lsl.clock import LslClock
 from microspot.realtime.sinks.lsl.sink import LslSink
@@ -28,15 +30,20 @@ START: dict[str, Any] = {
 }
 
 
-def frame(index: int, source: str = "cam", host_s: float = 100.0) -> dict[str, Any]:
-    at_s = round(index / 30, 6)
-    times = {"at_s": at_s, "host_s": host_s + at_s}
-    return {"type": "frame", "source": source, "frame": index, **times}
+def frame(index: int, source: str = "cam", host_s: float = 100.0) -> FrameTime:
+    at_ns = index * 10**9 // 30
+    return FrameTime(source, index, at_ns, round(host_s * 1e9) + at_ns)
 
 
-def scores(index: int, source: str = "cam", face: int = 0) -> dict[str, Any]:
-    found = {"scores": [None, 0.1, 0.2, 0.3, 0.4], "refined": None, "quality": 0.8}
-    return {"type": "scores", "source": source, "face": face, "at_s": index / 30, **found}
+def scores(index: int, source: str = "cam", face: int = 0) -> TickScores:
+    found = np.array([np.nan, 0.1, 0.2, 0.3, 0.4], np.float32)
+    at_ns = index * 10**9 // 30
+    return TickScores(source, face, at_ns, scores=found, refined=math.nan, quality=0.8)
+
+
+def give(sink: Sink, *records: FrameRecord) -> None:
+    """Records of frames, as a run gives them."""
+    sink.take_frames(FrameBatch(records))
 
 
 def test_a_name_that_readers_cannot_quote_is_refused() -> None:
@@ -64,8 +71,8 @@ def test_every_source_and_face_has_streams_of_its_own() -> None:
     pylsl = lsl.required("pylsl")
     name = lsl.unique("several")
     with open_sink(f"lsl:{name}") as sink:
-        for record in (START, frame(0), frame(0, "second"), scores(0, "second", 1)):
-            sink.take(record)
+        sink.take(START)
+        give(sink, frame(0), frame(0, "second"), scores(0, "second", 1))
         expected = {
             f"{name}-events": "Markers",
             f"{name}-frames": "FrameTimes",
@@ -91,7 +98,8 @@ def test_samples_come_with_their_own_times_even_those_sent_late() -> None:
             (info,) = pylsl.resolve_byprop("name", f"{name}-{kind}", timeout=60)
             inlets.append(pylsl.StreamInlet(info))
             inlets[-1].open_stream(60)
-        for record in (frame(30, host_s=taken_s), scores(25), *life):
+        give(sink, frame(30, host_s=taken_s), scores(25))
+        for record in life:
             sink.take(record)
         samples = [inlet.pull_sample(60) for inlet in inlets]
         samples += [inlets[2].pull_sample(60) for _ in life[1:]]
@@ -111,8 +119,8 @@ def test_a_stream_says_of_what_it_is_and_is_found_again_after_a_new_start() -> N
     told = []
     for _ in range(2):
         with open_sink(f"lsl:{name}") as sink:
-            for record in (START, frame(0), frame(0, "second"), scores(0, "second", 1)):
-                sink.take(record)
+            sink.take(START)
+            give(sink, frame(0), frame(0, "second"), scores(0, "second", 1))
             (info,) = pylsl.resolve_byprop("name", f"{name}-scores-2-face2", timeout=60)
             inlet = pylsl.StreamInlet(info)
             described = inlet.info(60).desc()
@@ -134,7 +142,7 @@ def test_a_reader_gets_the_last_sample_and_goes_on_with_the_next_run() -> None:
     (info,) = pylsl.resolve_byprop("name", f"{name}-frames", timeout=60)
     inlet = pylsl.StreamInlet(info)
     inlet.open_stream(60)
-    sink.take(frame(1))
+    give(sink, frame(1))
     sink.close()
     assert inlet.pull_sample(60)[0] == [1.0]
     with open_sink(f"lsl:{name}") as again:
@@ -142,7 +150,7 @@ def test_a_reader_gets_the_last_sample_and_goes_on_with_the_next_run() -> None:
         until = time.monotonic() + 60
         found: list[float] | None = None
         while found is None and time.monotonic() < until:  # what is sent before it is back is lost
-            again.take(frame(2))
+            give(again, frame(2))
             found, _ = inlet.pull_sample(0.1)
     assert found == [2.0]
 
@@ -178,9 +186,9 @@ def test_a_source_without_a_face_sends_no_scores_of_another() -> None:
             (info,) = pylsl.resolve_byprop("name", f"{name}-{kind}", timeout=60)
             inlets.append(pylsl.StreamInlet(info))
             inlets[-1].open_stream(60)
-        sink.take(frame(0))
+        give(sink, frame(0))
         for index in range(30 * 4):
-            sink.take(frame(index, "second"))
+            give(sink, frame(index, "second"))
         values, at_s = inlets[1].pull_sample(60)
         assert all(map(math.isnan, values))
         assert at_s - LslClock(pylsl).offset_s == pytest.approx(100.0, abs=1e-3)
@@ -194,8 +202,7 @@ def test_a_frame_costs_little() -> None:
         sink.take(START)
         began_s = time.process_time()  # of liblsl's threads too
         for index in range(600):
-            sink.take(frame(index))
-            sink.take(scores(index))
+            give(sink, frame(index), scores(index))
         spent_ms = 1000 * (time.process_time() - began_s) / 600
     assert spent_ms < CPU_MS
 
@@ -203,6 +210,7 @@ def test_a_frame_costs_little() -> None:
 def test_other_sinks_get_no_record_of_every_frame() -> None:
     taken: list[dict[str, Any]] = []
     with open_sink(taken.append) as sink:
-        for record in (START, frame(0), scores(0), event("a")):
-            sink.take(record)
+        sink.take(START)
+        give(sink, frame(0), scores(0))
+        sink.take(event("a"))
     assert [record["type"] for record in taken] == ["start", "event"]

@@ -16,6 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from microspot.engines.errors import UsageError
+from microspot.realtime.sinks.base import FrameBatch
 from microspot.realtime.sinks.network import broadcast, entrance, push
 from microspot.realtime.sinks.network.push import PushSink
 from microspot.realtime.sinks.open import open_sink
@@ -120,8 +121,9 @@ def test_with_token_and_tls_a_listener_gets_events_and_scores(
         sink.take(START)
         listening = listen(sink, files[0])
         assert next(listening) == START
-        for record in (scores(1), event("a"), scores(2)):
-            sink.take(record)
+        sink.take_frames(FrameBatch([scores(1)]))
+        sink.take(event("a"))
+        sink.take_frames(FrameBatch([scores(2)]))
         found = [next(listening) for _ in range(3)]
         assert [record["type"] for record in found] == ["scores", "event", "scores"]
         listening.close()

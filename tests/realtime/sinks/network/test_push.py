@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from microspot.engines.errors import DataError, UsageError
-from microspot.realtime.sinks.network import broadcast
+from microspot.realtime.sinks.network import broadcast, push
 from microspot.realtime.sinks.network.gate import Gate
 from microspot.realtime.sinks.network.push import PushSink
 from microspot.realtime.sinks.open import open_sink
@@ -229,12 +229,12 @@ def test_a_listener_is_cut_off_when_too_many_records_wait_for_it() -> None:
     assert quick is not None
     for _ in range(broadcast.WAITING):
         shared.send(event("a"))
-        quick.queue.get_nowait()
+        quick.take()
     assert cuts == []
     shared.send(event("a"))
     assert cuts == ["slow"]
-    assert slow.queue.qsize() == broadcast.WAITING
-    assert quick.queue.qsize() == 1
+    assert slow.waiting == broadcast.WAITING
+    assert len(quick.take() or ()) == 1
 
 
 def test_there_are_only_so_many_listeners(sink: PushSink, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,3 +268,18 @@ def test_addresses_that_are_none_or_taken_and_short_tokens_are_refused(
     with open_sink("ws:[::1]:0") as opened:
         assert isinstance(opened, PushSink)
         assert opened.gate.token == TOKEN.encode()
+
+
+def test_an_event_stream_that_is_idle_shows_that_it_is_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(push, "KEEPALIVE_S", 0.05)
+    with open_sink("sse:127.0.0.1:0") as opened:
+        assert isinstance(opened, PushSink)
+        client = http.client.HTTPConnection("127.0.0.1", opened.port, timeout=60)
+        client.request("GET", "/events")
+        with client.getresponse() as answer:
+            assert [answer.readline(), answer.readline()] == [b": still here\n", b"\n"]
+            opened.take(START)
+            lines = iter(answer.readline, b"")
+            assert next(line for line in lines if line.startswith(b"id")) == b"id: 1\n"

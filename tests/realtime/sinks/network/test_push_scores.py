@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from microspot.realtime.sinks.base import FrameBatch
 from microspot.realtime.sinks.network import broadcast
 from microspot.realtime.sinks.network.broadcast import Broadcast, Listener
 from microspot.realtime.sinks.network.push import PushSink
@@ -21,6 +22,11 @@ from tests.realtime.sinks.network.test_push import (  # noqa: F401 (a fixture)
 from tests.realtime.sinks.test_sinks import START, event
 
 ASKED = "?scores=1"
+
+
+def batch(*ticks: int) -> FrameBatch:
+    """The scores of these ticks."""
+    return FrameBatch([scores(tick) for tick in ticks])
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -50,10 +56,13 @@ def test_who_asks_gets_scores_between_events_and_nobody_else_does(
     silent = Client(sink)
     other = Client(sink, query="?scores=0")
     joined(sink, 3)
-    for record in (scores(0), frame(1), event("a"), scores(1), event("b")):
-        sink.take(record)
+    sink.take_frames(batch(0))
+    sink.take_frames(FrameBatch([frame(1)]))
+    sink.take(event("a"))
+    sink.take_frames(batch(1))
+    sink.take(event("b"))
     assert names(asking.wait(4)) == ["tick 0", "a", "tick 1", "b"]
-    assert asking.records[0] == scores(0)
+    assert asking.records[0] == scores(0).to_json()
     for client in (silent, other):
         assert names(client.wait(2)) == ["a", "b"]
 
@@ -98,7 +107,7 @@ def test_who_comes_later_gets_the_start_and_the_newest_events_whatever_scores_th
     for i in range(broadcast.BACKLOG + 5):
         sink.take(event(f"e{i}"))
     for i in range(broadcast.BACKLOG):
-        sink.take(scores(i))
+        sink.take_frames(batch(i))
     asking.wait(2 * broadcast.BACKLOG + 6)
     late = Client(sink)
     records = late.wait(broadcast.BACKLOG + 1)
@@ -113,7 +122,7 @@ def test_an_event_stream_goes_on_after_the_last_event_and_not_after_a_score() ->
         joined(opened, 1)
         for i in range(3):
             opened.take(event(f"e{i}"))
-            opened.take(scores(i))
+            opened.take_frames(batch(i))
         client.wait(6)
         assert client.numbers == [1, 2, 3]
         again = Client(opened, last=2, query=ASKED)
@@ -122,8 +131,10 @@ def test_an_event_stream_goes_on_after_the_last_event_and_not_after_a_score() ->
 
 def waiting(listener: Listener) -> list[str]:
     """Everything that waits for a listener."""
-    messages = [listener.queue.get_nowait() for _ in range(listener.queue.qsize())]
-    return [message.text for message in messages if message is not None]
+    texts: list[str] = []
+    while messages := listener.take(0.01):
+        texts += [message.text for message in messages]
+    return texts
 
 
 def test_who_does_not_keep_up_with_scores_is_cut_off_with_every_event_in_its_queue() -> None:
@@ -139,10 +150,10 @@ def test_who_does_not_keep_up_with_scores_is_cut_off_with_every_event_in_its_que
             shared.send(event(f"e{i}"))
             count += 1
         else:
-            shared.send(scores(i))
+            shared.send_scores(batch(i))
     assert cuts == []
     assert shared.wants_scores
-    shared.send(scores(0))
+    shared.send_scores(batch(0))
     assert cuts == ["asking"]
     assert not shared.wants_scores
     texts = waiting(asking)
@@ -156,7 +167,7 @@ def test_events_alone_are_not_given_more_room_than_before() -> None:
     cuts: list[str] = []
     assert shared.join(lambda: cuts.append("slow")) is not None
     for i in range(broadcast.WAITING):
-        shared.send(scores(i))
+        shared.send_scores(batch(i))
         shared.send(event("a"))
     assert cuts == []
     shared.send(event("a"))
