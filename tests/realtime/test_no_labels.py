@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from microspot.realtime.overlay.consent import NOTICE
 from microspot.realtime.session import Session
 from microspot.realtime.spotting.time_grid import tick_ns
 from tests import fakes
+from tests.forked import run_python
 
 WORDS = ("negative", "positive", "surprise", "happiness", "disgust", "repression", "uncertain")
 
@@ -72,11 +71,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, 
     """The folder of a run over four seconds of the sample, in every format, and its records."""
     folder = tmp_path_factory.mktemp("run")
     outputs = ("events.jsonl", "events.csv", "events.eaf", "report.html", "overlay.mp4")
-    command = [sys.executable, "-m", "microspot.realtime", "watch", "sample:synthetic:7"]
+    command = ["-m", "microspot.realtime", "watch", "sample:synthetic:7"]
     command += ["--no-labels", "--seconds", "4", "--json"]
     for name in outputs:
         command += ["--out", str(folder / name)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = run_python(*command)
     assert done.returncode == 0, done.stderr
     return folder, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -121,8 +120,7 @@ def test_a_recording_has_a_log_of_its_run(run: tuple[Path, list[dict[str, Any]]]
 
 
 def test_the_notice_is_that_of_the_page() -> None:
-    command = [sys.executable, "-m", "microspot.realtime", "consent"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = run_python("-m", "microspot.realtime", "consent")
     assert done.returncode == 0, done.stderr
     assert " ".join(done.stdout.split()) == " ".join(NOTICE)
     assert max(map(len, done.stdout.splitlines())) <= 80

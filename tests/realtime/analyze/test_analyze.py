@@ -22,6 +22,7 @@ from microspot.realtime.review.frames import FileReader
 from microspot.realtime.review.results import read_results
 from microspot.realtime.sources.open import open_source
 from tests.clips import write_clip, write_still
+from tests.forked import run_python
 
 COMMAND = (sys.executable, "-m", "microspot.realtime")
 SECONDS = 9.0  # of the sample, in which the first events are
@@ -44,9 +45,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+    done = run_python(*COMMAND[1:], *arguments)
     assert done.returncode == code, done.stderr
     return done
 

@@ -15,18 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.clips import write_still
+from tests.forked import run_python
 
 PROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 VERSION = tomllib.loads(PROJECT.read_text())["project"]["version"]
 
 
 def microspot(*arguments, module="realtime", timeout=120):
-    return subprocess.run(
-        [sys.executable, "-m", f"microspot.{module}", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    return run_python("-m", f"microspot.{module}", *arguments, timeout=timeout)
 
 
 @pytest.mark.parametrize("module", ["realtime", "engines", "demo"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,10 @@ import pytest
 from microspot.engines.data.annotations import read_table
 from microspot.realtime.review.results import EventKey
 from microspot.realtime.review.store import FILE, Store
+from tests.forked import run_python
 from tests.realtime.review.made import add_video
 
-COMMAND = (sys.executable, "-m", "microspot.realtime", "review")
+COMMAND = ("-m", "microspot.realtime", "review")
 AGREEMENT = ("--agreement", "Anna", "Ben")
 
 
@@ -32,7 +32,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
+    done = run_python(*COMMAND, *arguments)
     assert done.returncode == code, done.stderr
     return done
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from microspot.realtime.datasets.report import PREDICTIONS, REPORT, TRUTH
 from microspot.realtime.datasets.run import DatasetOptions, evaluate_dataset
 from microspot.realtime.datasets.stored import Stored
 from microspot.realtime.datasets.truth import truth_of
+from tests.forked import run_python
 
 from .stand_in import FACE_S, WALL, write_data_set, write_table, write_wall
 
@@ -36,8 +36,7 @@ VIDEOS = ("15_0401", "16_0101", "16_0502")
 
 
 def microspot(*arguments: object, module: str = "realtime") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"microspot.{module}", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_python("-m", f"microspot.{module}", *arguments)
 
 
 @pytest.fixture(scope="module")

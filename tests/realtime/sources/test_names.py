@@ -28,6 +28,7 @@ from microspot.realtime.sources.push import PushSource
 from microspot.realtime.watch import follow
 from tests import fakes
 from tests.clips import write_still
+from tests.forked import run_python
 
 NOT_UTF8 = os.fsdecode(b"v\xb1\xed.mp4")
 ODD = [NOT_UTF8, "a\x1bb.mp4", "new\nline.mp4", "\u202egpj.mp4", "nel\x85.mp4"]
@@ -198,13 +199,7 @@ def test_a_number_is_the_folder_or_file_of_that_name_and_else_a_camera(tmp_path,
 
 def microspot(*arguments, timeout=120):
     """Runs the command on arguments of any bytes."""
-    return subprocess.run(
-        [sys.executable, "-m", "microspot.realtime", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    return run_python("-m", "microspot.realtime", *arguments, timeout=timeout)
 
 
 def test_what_is_no_file_ends_in_one_line(tmp_path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ from microspot.engines.evaluation.cells import Least
 from microspot.engines.evaluation.realism.measures import UNITS
 from microspot.engines.loading import load_engines
 from microspot.realtime.study.run import CARD, STUDY, Study, StudyOptions, make_study
+from tests.forked import run_python
 from tests.realtime.datasets.stand_in import write_data_set
 
 FEW = Least(2, 2)  # the command has no option for it
@@ -146,13 +145,8 @@ def test_the_command_withholds_all_that_is_small_and_keeps_nothing(
     data: Path, made: Made, tmp_path: Path
 ) -> None:
     arguments = ("--dataset", "cas-me-2", "--data", str(data), "--backend", "onnx", "--json")
-    command = [sys.executable, "-m", "microspot.realtime", "study", *arguments]
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path / "out"), "--workers", "1"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ("-m", "microspot.realtime", "study", *arguments)
+    done = run_python(*command, "--out", tmp_path / "out", "--workers", 1)
     assert done.returncode == 5, done.stderr  # a row lies outside its recording
     report = json.loads(done.stdout)
     assert report["least"] == {"events": 30, "people": 4}
@@ -173,11 +167,6 @@ def test_wrong_folders_are_refused_before_anything_runs(data: Path, tmp_path: Pa
     )
     for arguments, code, words in cases:
         command = ["study", "--dataset", "cas-me-2", "--data", str(data), "--out", str(out)]
-        done = subprocess.run(
-            [sys.executable, "-m", "microspot.realtime", *command, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_python("-m", "microspot.realtime", *command, *arguments)
         assert done.returncode == code, done.stderr
         assert words in done.stderr.splitlines()[-1]
