@@ -14,6 +14,7 @@ from microspot.realtime.records import Frame
 from microspot.realtime.sources.open import open_source
 from tests import lsl
 from tests.clips import write_clip
+from tests.forked import run_python
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "demo" / "examples"
 NAMES = (
@@ -62,17 +63,9 @@ wait = time.sleep
 """
 
 
-def run(name, folder, *arguments, **environment):
+def run(name, folder, *arguments):
     """Lines of stdout of an example."""
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=240,
-        env=os.environ | environment,
-    )
+    done = run_python(EXAMPLES / f"{name}.py", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -138,8 +131,9 @@ def test_psychopy_markers_reach_a_run(tmp_path):
     name = lsl.unique("psychopy")
     lsl.required("pylsl")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(EXAMPLES / "psychopy_markers.py"), name]
     with open_markers(f"lsl:{name}") as markers:
-        run("psychopy_markers", tmp_path, name, PYTHONPATH=path)
+        subprocess.run(command, check=True, timeout=240, env=os.environ | {"PYTHONPATH": path})
         came = markers.take()
     words = ("holiday", "spider", "table")
     assert [each.value for each in came] == [t for w in words for t in (f"show {w}", "hide")]

@@ -24,6 +24,7 @@ from microspot.realtime.sinks.database.keeper import Keeper
 from microspot.realtime.sinks.database.schema import EVENTS, Layout
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.sources.address import names_of
+from tests.forked import run_python
 from tests.realtime.sinks.test_sinks import RECORDS, START, event, fill
 
 
@@ -258,8 +259,7 @@ def test_a_reader_keeps_the_file_from_being_cleaned_and_is_told(
 def test_the_command_forgets_by_the_address_that_watch_was_given(path: Path) -> None:
     fill(open_sink(str(path)), [START, event("a", source="rtsp://***@10.0.0.5/live")])
     address = "rtsp://user:pass@10.0.0.5/live"
-    command = [sys.executable, "-m", "microspot.realtime", "forget", address, "--db", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = run_python("-m", "microspot.realtime", "forget", address, "--db", path)
     said = "microspot: 1 events of rtsp://***@10.0.0.5/live are gone\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
     assert rows(path, "SELECT count(*) FROM events") == [(0,)]
