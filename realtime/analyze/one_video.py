@@ -22,10 +22,12 @@ from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.replacement import replace
 
 from ..config import Settings
+from ..crop_cache.aligner import CachedAlignment
+from ..crop_cache.entry import CropCache, Entry
 from ..errors import DataError, SourceError
 from ..gaps import joined
 from ..markers.recorded import RecordedMarkers, TimedMarker
-from ..pipeline import Pipeline, Record
+from ..pipeline import MakeAligner, Pipeline, Record, mediapipe_aligner
 from ..records import Event, Gap
 from ..sinks.atomic_file import replace_file
 from ..sinks.base import Sink, reason
@@ -62,7 +64,8 @@ class Job:
     stored too, in a video; arrows: as of a VideoSink; kept: whether the windows are kept that pass
     low thresholds, for others that are chosen later; stills: how the pictures of events are
     magnified, None for a report without any; markers: of this video; window_s: how long after one
-    an event is a response to it.
+    an event is a response to it; crops: where aligned crops are kept and read again, None for
+    nowhere; the results are the same.
     """
 
     video: Video
@@ -75,6 +78,7 @@ class Job:
     stills: Magnification | None = None
     markers: tuple[TimedMarker, ...] = ()
     window_s: float = WINDOW_S
+    crops: CropCache | None = None
 
     @property
     def folder(self) -> Path:
@@ -85,6 +89,17 @@ class Job:
     def part(self) -> Path:
         """Where they are made."""
         return self.out / f".{self.video.folder}{PART}"
+
+    def entry(self, engines: EngineSet) -> Entry | None:
+        """Where its crops are kept. Raises SourceError where the video cannot be read."""
+        if self.crops is None:
+            return None
+        path = Path(parse(self.video.uri).target)
+        spec = self.settings.spotter(engines.spotter)
+        try:
+            return self.crops.entry(self.video.folder, path, self.fps, spec, self.settings)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {reason(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,16 @@ class RunInterruptedError(Exception):
 
 
 def earlier_analysis(job: Job, engines: EngineSet) -> Analysis | None:
-    """The analysis of an earlier run; None where video, settings or weights are others now."""
+    """The analysis of an earlier run; None where video, settings or weights are others now.
+
+    And where its crops are to be kept and are not.
+    """
+    try:
+        entry = job.entry(engines)
+    except SourceError:
+        return None
+    if entry is not None and not entry.is_there:
+        return None
     try:
         summary = json.loads((job.folder / SUMMARY).read_text(encoding="utf-8"))
         if summary["made_from"] == _made_from(job, engines):
@@ -178,6 +202,20 @@ class _TellingPipeline(Pipeline):
 
 
 def _run(job: Job, engines: EngineSet) -> Analysis:
+    """Run a video; its crops are kept once it has been seen to its end."""
+    entry = job.entry(engines)
+    if entry is None:
+        return _follow(job, engines, mediapipe_aligner)
+    cached = CachedAlignment(entry)
+    try:
+        analysis = _follow(job, engines, cached)
+        cached.commit()
+    finally:
+        cached.discard()
+    return analysis
+
+
+def _follow(job: Job, engines: EngineSet, aligner: MakeAligner) -> Analysis:
     source = open_source(job.video.uri, fps=job.fps)
     scores = ScoresFile(job.part / SCORES)
     end = _End()
@@ -192,7 +230,7 @@ def _run(job: Job, engines: EngineSet) -> Analysis:
         report = PicturedReport(job.part / REPORT, wait_ns, job.stills)
     report.sections = (session.section,)
     sinks.append(report)
-    with _TellingPipeline([source], engines, job.settings) as pipeline:
+    with _TellingPipeline([source], engines, job.settings, aligner=aligner) as pipeline:
         if job.overlay:
             pipeline.overlay = FinalOverlaySink(job.part / OVERLAY, wait_ns, job.arrows)
             sinks.append(pipeline.overlay)

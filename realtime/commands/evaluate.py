@@ -54,6 +54,13 @@ def evaluate(
         Path | None,
         typer.Option(help="folder of the data set's results, where a killed run goes on"),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder where aligned crops are kept: pictures of the people, for later runs and "
+            "for microspot-engines train"
+        ),
+    ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(help="zero-shot (default) | loso-thresholds: chosen on the other subjects"),
@@ -96,7 +103,8 @@ def evaluate(
     settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     if data is None and dataset is None:
-        of_sets = {"--videos": videos, "--out": out, "--protocol": protocol, "--workers": workers}
+        of_sets = {"--videos": videos, "--out": out, "--cache": cache, "--protocol": protocol}
+        of_sets["--workers"] = workers
         _check_alone(sources, of_sets)
         _check_plots(plots)
         of_truth = {"truth": truth, "fps": fps, "file_numbers": file_numbers}
@@ -108,6 +116,7 @@ def evaluate(
         raise UsageError("--data brings its own videos and truth: leave sources and --truth out")
     _check_plots(plots)
     scored = {"rule": rule, "iou": iou, "fps": fps, "videos": videos, "workers": workers}
+    scored["cache"] = cache
     if protocol is not None:
         scored["protocol"] = protocol
     _evaluate_dataset(dataset, data, out, load, settings, scored, plots, as_json)

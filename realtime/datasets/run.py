@@ -14,17 +14,20 @@ from microspot.engines.data.annotations.result import Annotations
 from microspot.engines.data.layouts import Recording, Recordings, find_recordings
 from microspot.engines.evaluation.metrics import HIT_IOU
 from microspot.engines.evaluation.metrics.matching import check_rule
+from microspot.engines.runtime.engine import EngineSet
 
 from ..analyze.one_video import Job
 from ..analyze.run import LoadEngines, Progress, Results, Say, analyze_jobs, held
 from ..analyze.videos import Video, free_name, safe_name
 from ..config import Settings
+from ..crop_cache.entry import CropCache
 from ..errors import DataError, MicrospotError, SourceError, UsageError
 from ..sources.options import FPS
 from .compared import Compared
 from .protocols import ZERO_SHOT, Found, check_protocol, find
 from .report import figures, write_results
 from .stored import read_stored
+from .training_set import write_training_set
 from .truth import LeftOut, truth_of
 
 
@@ -34,7 +37,9 @@ class DatasetOptions:
 
     videos: folder of the recordings, None where they lie beside the tables; fps: of folders of
     images, None for what the reader says; workers: processes, None for as many as there are cores;
-    rule, iou: of a hit; protocol: of PROTOCOLS, says what may be chosen on the data set.
+    rule, iou: of a hit; protocol: of PROTOCOLS, says what may be chosen on the data set; cache:
+    folder where aligned crops are kept for later runs and for training, None for nowhere: they are
+    pictures of the people.
     """
 
     settings: Settings
@@ -44,6 +49,7 @@ class DatasetOptions:
     rule: str = "one_to_one"
     iou: float = HIT_IOU
     protocol: str = ZERO_SHOT
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,14 @@ def evaluate_dataset(
     folder = options.videos or (data if data.is_dir() else data.parent)
     recordings = find_recordings(name, folder, annotations.intervals)
     say(_found(recordings))
-    jobs = _jobs(recordings, out, options.settings, fps)
+    crops = _cache(options, name)
+    jobs = _jobs(recordings, out, options.settings, fps, crops)
     with held(out):
         results = analyze_jobs(list(jobs), out, load, options.workers, progress, say)
         compared = _compared(annotations, recordings, jobs, results, out, fps)
         with load() as engines:
+            if crops is not None:
+                write_training_set(compared, _entries(jobs, compared, engines))
             spec = options.settings.spotter(engines.spotter)
             found = find(options.protocol, compared, spec)
             report = figures(compared, found, engines, options.settings, options.rule, options.iou)
@@ -99,6 +108,29 @@ def evaluate_dataset(
     for error in not_scored:
         say(str(error))
     return Evaluation(report, compared, found, (*results.errors.values(), *not_scored))
+
+
+def _cache(options: DatasetOptions, dataset: str) -> CropCache | None:
+    """Where crops are kept. Raises UsageError where several faces are followed, and DataError."""
+    if options.cache is None:
+        return None
+    if options.settings.faces > 1:
+        raise UsageError(
+            f"--cache keeps one face a recording and faces is {options.settings.faces}: leave one "
+            "of them out"
+        )
+    crops = CropCache(options.cache, dataset)
+    crops.make()
+    return crops
+
+
+def _entries(
+    jobs: dict[Job, Recording], compared: Compared, engines: EngineSet
+) -> dict[Recording, Path]:
+    """The folder of the crops of each recording that was run."""
+    ran = {each.recording for each in compared.stored}
+    entries = {recording: job.entry(engines) for job, recording in jobs.items() if recording in ran}
+    return {recording: entry.folder for recording, entry in entries.items() if entry is not None}
 
 
 def _fps(annotations: Annotations) -> float:
@@ -115,7 +147,7 @@ def _found(recordings: Recordings) -> str:
 
 
 def _jobs(
-    recordings: Recordings, out: Path, settings: Settings, fps: float
+    recordings: Recordings, out: Path, settings: Settings, fps: float, crops: CropCache | None
 ) -> dict[Job, Recording]:
     """What is asked of each recording; its folder is called as the video."""
     jobs: dict[Job, Recording] = {}
@@ -125,7 +157,7 @@ def _jobs(
         taken.add(name.casefold())
         video = Video(str(recording.path.absolute()), name, recording.subject)
         rate = fps if recording.path.is_dir() else None
-        jobs[Job(video, out, settings, rate, kept=True)] = recording
+        jobs[Job(video, out, settings, rate, kept=True, crops=crops)] = recording
     return jobs
 
 
