@@ -35,8 +35,9 @@ def doctor(as_json: Json = False) -> None:
     print_report(examine(), as_json)
 
 
-for function in (synthesize, expressions, train, ablate, export, calibrate, score):
+for function in (synthesize, expressions, ablate, export, calibrate, score):
     app.command()(function)
+app.add_typer(train, name="train")
 app.add_typer(exam, name="exam")
 app.add_typer(datasets, name="annotations")
 for name, command in COMMANDS.items():

@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import UsageError
-from .output import MOST_MINUTES, MOST_WORKERS, need, progress
+from .output import MOST_MINUTES, MOST_WORKERS, Json, need, progress
+
+train = typer.Typer(help="Train networks; progress, checkpoints and a log in OUT.")
+
+Data = Annotated[Path, typer.Option(help="a set made by synthesize, or a folder of sets")]
+Out = Annotated[Path, typer.Option(help="folder of the run")]
+Config = Annotated[Path | None, typer.Option(help="TOML file; default: the packaged recipe")]
+Minutes = Annotated[float | None, typer.Option(min=0, max=MOST_MINUTES, help="time budget")]
+Threads = Annotated[int | None, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")]
+Resume = Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")]
+Begin = Annotated[
+    Path | None, typer.Option("--weights", help="weights to begin with: a run's .safetensors")
+]
 
 
-def train(
-    network: Annotated[str, typer.Argument(help="spotter or recognizer")],
-    data: Annotated[Path, typer.Option(help="a set made by synthesize, or a folder of sets")],
-    out: Annotated[Path, typer.Option(help="folder of the run")],
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file; default: the packaged recipe")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0, max=MOST_MINUTES, help="time budget")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=MOST_WORKERS, help="CPU threads")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on from the last checkpoint")
-    ] = False,
-    weights: Annotated[
-        Path | None, typer.Option(help="weights to begin with: a run's .safetensors")
-    ] = None,
+@train.command()
+def spotter(
+    data: Data,
+    out: Out,
+    config: Config = None,
+    minutes: Minutes = None,
+    threads: Threads = None,
+    resume: Resume = False,
+    weights: Begin = None,
 ) -> None:
-    """Train one network; progress, checkpoints and a log in OUT."""
+    """Train the network that finds micro-expressions."""
     need("torch", "train")
-    if network not in ("spotter", "recognizer"):
-        raise UsageError(f"train {network!r}: choose spotter or recognizer")
-    from ..training.recognizer.train import run as train_recognizer
-    from ..training.spotter.train import run as train_spotter
+    from ..training.spotter.train import run
 
-    train_network = train_spotter if network == "spotter" else train_recognizer
-    train_network(
+    run(
         data,
         out,
         config=config,
@@ -49,6 +47,75 @@ def train(
         resume=resume,
         weights=weights,
     )
+
+
+@train.command()
+def recognizer(
+    data: Data,
+    out: Out,
+    config: Config = None,
+    minutes: Minutes = None,
+    threads: Threads = None,
+    resume: Resume = False,
+    weights: Begin = None,
+) -> None:
+    """Train the network that names them."""
+    need("torch", "train")
+    from ..training.recognizer.train import run
+
+    run(
+        data,
+        out,
+        config=config,
+        minutes=minutes,
+        threads=threads,
+        resume=resume,
+        weights=weights,
+    )
+
+
+@train.command()
+def folds(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="folder of microspot evaluate --cache; again for more, and for synthetic sets "
+            "that every fold trains on too"
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="folder of the results, where a killed run goes on")],
+    protocol: Annotated[
+        str, typer.Option(help="loso | hold-out | cross-database | composite")
+    ] = "loso",
+    weights: Annotated[
+        str, typer.Option(help="packaged, a folder of weights, or a run's .safetensors")
+    ] = "packaged",
+    config: Config = None,
+    share: Annotated[
+        float | None, typer.Option(help="hold-out: share of the subjects that are tested")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="hold-out: of the draw")] = 0,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune the spotter on some people of a data set and test it on the others."""
+    need("torch", "train")
+    from ..training.fine_tuning.config import DEFAULT
+    from ..training.fine_tuning.protocols import TEST_SHARE
+    from ..training.fine_tuning.results import TABLE
+    from ..training.fine_tuning.run import FoldOptions, run_folds
+
+    options = FoldOptions(
+        protocol,
+        weights,
+        config or DEFAULT,
+        TEST_SHARE if share is None else share,
+        seed,
+        threads,
+    )
+    report = run_folds(data, out, options, progress)
+    text = json.dumps(report) if as_json else (out / TABLE).read_text(encoding="utf-8")
+    typer.echo(text.rstrip())
 
 
 def ablate(

@@ -103,8 +103,8 @@ def evaluate(
     settings = Settings.load(config, threshold=threshold, alarms_per_min=alarms_per_min)
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     if data is None and dataset is None:
-        of_sets = {"--videos": videos, "--out": out, "--cache": cache, "--protocol": protocol}
-        of_sets["--workers"] = workers
+        of_sets: dict[str, Any] = {"--videos": videos, "--out": out, "--cache": cache}
+        of_sets |= {"--protocol": protocol, "--workers": workers}
         _check_alone(sources, of_sets)
         _check_plots(plots)
         of_truth = {"truth": truth, "fps": fps, "file_numbers": file_numbers}
@@ -115,8 +115,8 @@ def evaluate(
     if sources or truth or file_numbers:
         raise UsageError("--data brings its own videos and truth: leave sources and --truth out")
     _check_plots(plots)
-    scored = {"rule": rule, "iou": iou, "fps": fps, "videos": videos, "workers": workers}
-    scored["cache"] = cache
+    scored: dict[str, Any] = {"rule": rule, "iou": iou, "fps": fps, "videos": videos}
+    scored |= {"workers": workers, "cache": cache}
     if protocol is not None:
         scored["protocol"] = protocol
     _evaluate_dataset(dataset, data, out, load, settings, scored, plots, as_json)

@@ -105,7 +105,9 @@ def _digest_of(path: Path) -> str:
     files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
     for file in files:
         if path.is_dir():
-            digest.update(f"{file.name}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+            digest.update(
+                f"{file.name}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape")
+            )
         with file.open("rb") as opened:
             while block := opened.read(CHUNK):
                 digest.update(block)

@@ -8,6 +8,7 @@ does. Not from the papers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,4 @@ def _segments(folder: Path, origins_ns: Sequence[int]) -> tuple[AlignedSegment, 
     edges = [*np.searchsorted(times, origins_ns).tolist(), len(times)]
     if edges[0] != 0 or any(np.diff(edges) <= 0):
         raise DataError(f"{folder} is not of the scores that were kept: remove the folder")
-    return tuple(
-        AlignedSegment(start, times[start:stop])
-        for start, stop in zip(edges, edges[1:], strict=False)
-    )
+    return tuple(AlignedSegment(start, times[start:stop]) for start, stop in pairwise(edges))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class AlignedRecording:
 def _shared(segment: AlignedSegment, onset_ns: int, offset_ns: int) -> int:
     """Time in which both last, in ns; a frame in common counts."""
     first, last = segment.times_ns[[0, -1]].tolist()
-    return min(offset_ns, last) - max(onset_ns, first) + 1
+    return int(min(offset_ns, last) - max(onset_ns, first) + 1)
 
 
 def _move(kind: str, onset_ns: int, offset_ns: int) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def read_recordings(folders: Sequence[Path]) -> list[AlignedRecording]:
             "evaluate --data DIR --dataset NAME --cache FOLDER"
         )
     found = sorted(map(_read, paths), key=_who)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if _who(one) == _who(other):
             raise DataError(
                 f"{one.folder} and {other.folder} are of one video: remove the older one"

@@ -42,6 +42,7 @@ class SpotterTraining:
     encoder_scale: float = 0.5
     cpn_steps: int = 60
     crn_steps: int = 60
+    frozen_encoder: bool = False  # after these steps too the encoder stays as it began
     warm_steps: int = 30
     # of kernels: a step takes this share of its learning rate off them
     weight_decay: float = 0.05

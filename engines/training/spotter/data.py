@@ -88,7 +88,7 @@ class ClipSet:
         """Open a set; DataError where a file is missing or does not fit the spec."""
         crops, entries = read_sets(folder, spec.side)
         try:
-            clips = tuple(_clip(entry) for entry in entries)
+            clips = tuple(training_clip(entry) for entry in entries)
         except (KeyError, TypeError) as error:
             raise DataError(f"{folder}: a clip lacks {error}: make the set again") from error
         listed = json.dumps(entries, sort_keys=True)
@@ -102,8 +102,8 @@ class ClipSet:
         return found
 
 
-def _clip(entry: dict[str, Any]) -> TrainingClip:
-    """A clip from its object in the index."""
+def training_clip(entry: dict[str, Any]) -> TrainingClip:
+    """A clip from its object in the index. Raises KeyError for what the object lacks."""
     moves = entry["movements"]
     micro_moves = [move for move in moves if move["kind"] == MICRO]
     micro = _spans(micro_moves)

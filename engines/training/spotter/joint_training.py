@@ -1,6 +1,7 @@
 """Joint training of CPN and CRN: its phases and its losses [S1 M22-M35].
 
-CPN is trained alone first, then CRN alone, then both with the encoder.
+CPN is trained alone first, then CRN alone, then both with the encoder, or without where it is
+frozen.
 """
 
 from __future__ import annotations
@@ -24,15 +25,24 @@ from .pretraining import Losses
 
 
 def phase_of(step: int, config: SpotterTraining) -> str:
-    """What joint training does at a step: CPN alone, then CRN alone, then everything together."""
+    """What joint training does at a step: CPN alone, then CRN alone, then everything together.
+
+    Together without the encoder ("heads") where that is frozen.
+    """
     if step < config.cpn_steps:
         return "cpn"
-    return "crn" if step < config.cpn_steps + config.crn_steps else "joint"
+    if step < config.cpn_steps + config.crn_steps:
+        return "crn"
+    return "heads" if config.frozen_encoder else "joint"
 
 
 def freeze(network: MESNet, phase: str) -> None:
     """Let only the parts of a phase learn; the others get no gradient and no decay."""
-    learning = {"cpn": ("temporal", "proposals", "nuisance"), "crn": ("refiner",)}
+    learning: dict[str, tuple[str, ...]] = {
+        "cpn": ("temporal", "proposals", "nuisance"),
+        "crn": ("refiner",),
+    }
+    learning["heads"] = learning["cpn"] + learning["crn"]
     for name, part in network.named_children():
         part.requires_grad_(phase == "joint" or name in learning[phase])
 
@@ -44,7 +54,7 @@ def joint_losses(
 
     The nuisance heads, where the spec has some, learn with CPN.
 
-    phase: cpn, crn or joint. rng: draws the windows.
+    phase: cpn, crn, heads or joint. rng: draws the windows.
     """
     with torch.set_grad_enabled(phase == "joint"):
         frames = encode_frames(network.encoder, batch, config.bfloat16, batch.current)

@@ -39,7 +39,7 @@ from ..run_folder import check_start
 from ..warm_start import digest_of, warm_start
 from .checkpoint import Progress, load_checkpoint, read_progress, recorded, save_checkpoint
 from .config import DEFAULT, SpotterTraining, load_config
-from .data import ClipSet, collate, draw
+from .data import ClipSet, TrainingClip, collate, draw
 from .encoder_norms import dead_channels, measure_norms, sample_inputs
 from .frames import Frames, frames_for, make_caches, sees_greys
 from .joint_training import freeze, joint_losses, phase_of
@@ -74,13 +74,14 @@ class Trainer:
 
     minutes: the time of the whole run, turned into steps before the first one; None for all steps
     of the configuration. say: gets one line of progress at a time. weights: what a warm start
-    begins with.
+    begins with. data: the folder of a set or of sets, or a set that is open. With no
+    `validation_clips` in the configuration nothing is validated.
     """
 
     def __init__(
         self,
         config: SpotterTraining,
-        data: Path,
+        data: Path | ClipSet,
         out: Path,
         minutes: float | None = None,
         say: Say = print,
@@ -94,10 +95,12 @@ class Trainer:
         self.minutes = minutes
         self.say = say
         self.group = group or TrainingGroup()
-        self.data = ClipSet.open(data, config.spec)
+        self.data = data if isinstance(data, ClipSet) else ClipSet.open(data, config.spec)
         self.clips = self.data.split("train")
         self.frames = self._frames()
-        self.validation_clips = self.data.split("validation")[: config.validation_clips]
+        self.validation_clips: list[TrainingClip] = []
+        if config.validation_clips:
+            self.validation_clips = self.data.split("validation")[: config.validation_clips]
         self.fresh = Progress(
             digest=self.data.digest,
             began_with="" if weights is None else digest_of(weights),
@@ -215,6 +218,8 @@ class Trainer:
             return 0.0
         assert self.minutes is not None
         some = self.validation_clips[:2]
+        if not some:
+            return 0.0
         quiet = quietened(network)
         validate(quiet, some[:1], self.data.crops)  # compiles, and fills caches
         began = time.monotonic()
@@ -345,6 +350,8 @@ class Trainer:
             writer.writerow({"stage": now.stage, "step": now.step, "minutes": minutes, **values})
 
     def _validate(self, network: MESNet) -> SpotterSpec:
+        if not self.validation_clips:
+            return network.spec
         spec, self.metrics = validate(network, self.validation_clips, self.data.crops)
         self._log({name: round(value, 4) for name, value in self.metrics.items()})
         self.dead = dead_channels(network, self._sample_inputs(network))

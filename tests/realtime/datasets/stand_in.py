@@ -7,9 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from microspot.engines.data.generator.timeline import Movement
+from microspot.engines.data.generator.video_scene import render_video
 from microspot.realtime.records import Frame
 from microspot.realtime.sources.open import open_source
-from tests.clips import write_still
+from microspot.realtime.sources.synthetic_clip import neutral_face, sample_clip
+from tests.clips import write_clip, write_still
 from tests.engines.data.annotations.books import write_book
 
 FACE_S = 6.0  # of the sample, with two micro-expressions
@@ -64,3 +67,34 @@ def write_data_set(folder: Path) -> Path:
     (raw / "s19" / "19_0401.avi").write_bytes(b"no video")
     write_wall(folder / "cropped" / "s15" / "15_0401anger1", frames=2)
     return folder
+
+
+SEEDS = (7, 11, 3, 5, 8, 13)  # of the recordings of `write_people`, one for each subject
+TINTS = (1.0, 0.85, 1.1, 0.95, 1.05, 0.9)  # their light
+
+
+def write_people(folder: Path, people: int, seconds: float) -> Path:
+    """CAS(ME)^2 of `people` subjects with a rendered recording of `seconds` and its truth each.
+
+    All of them have the packaged face, in another light.
+    """
+    face = neutral_face(sample_clip())
+    rows: list[list[object]] = []
+    names = []
+    for number, (seed, tint) in enumerate(zip(SEEDS[:people], TINTS, strict=False), 1):
+        moves, frames = render_video(face.image, face.landmarks, seed, seconds)
+        raw = folder / "rawpic" / f"s{20 + number}"
+        raw.mkdir(parents=True)
+        shown = (np.clip(image * tint, 0, 255).astype(np.uint8) for _, image in frames)
+        write_clip(raw / f"{20 + number}_0401anger1.mp4", shown)
+        names.append([number, f"s{20 + number}", number])
+        rows += [[number, "anger1_1", *_frames_of(move)] for move in moves if move.kind == "micro"]
+    sheets = {"CASFEcode_final": rows, "naming rule1": names, "naming rule2": [["0401", "anger1"]]}
+    write_book(folder / "CAS(ME)^2code_final.xlsx", sheets)
+    return folder
+
+
+def _frames_of(move: Movement) -> list[object]:
+    """The cells of a movement from its onset on; frames are counted from 1."""
+    frames = [round(at * 30 / 1e9) + 1 for at in (move.onset_ns, move.apex_ns, move.offset_ns)]
+    return [*frames, "4", move.label3 or "others", "micro-expression", "anger"]
