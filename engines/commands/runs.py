@@ -101,8 +101,8 @@ def folds(
     """Fine-tune the spotter on some people of a data set and test it on the others."""
     need("torch", "train")
     from ..training.fine_tuning.config import DEFAULT
+    from ..training.fine_tuning.finished import TABLE
     from ..training.fine_tuning.protocols import TEST_SHARE
-    from ..training.fine_tuning.results import TABLE
     from ..training.fine_tuning.run import FoldOptions, run_folds
 
     options = FoldOptions(

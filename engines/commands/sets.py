@@ -37,6 +37,10 @@ def synthesize(
         ),
     ] = None,
     person: Person = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="study.json of microspot study: as large and fast as its people's MEs"),
+    ] = None,
     even_units: Annotated[
         float,
         typer.Option(min=0, max=1, help="share of the MEs whose action units are drawn evenly"),
@@ -58,6 +62,13 @@ def synthesize(
     from ..data.generator.synthesize import synthesize as run
 
     recipe = replace(TRAINING_RECIPE, families=replace(TRAINING_RECIPE.families, even=even_units))
+    if like is not None:
+        from ..evaluation.realism.like import recipe_like
+
+        likeness = recipe_like(like, recipe)
+        recipe = likeness.recipe
+        for line in likeness.said:
+            progress(line)
     if micros_per_min is not None:
         recipe = replace(recipe, micro_per_min=micros_per_min)
     options = SetOptions(

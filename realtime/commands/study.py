@@ -30,6 +30,10 @@ def study(
         Path | None,
         typer.Option(help="folder of what is of single recordings, where a killed run goes on"),
     ] = None,
+    folds: Annotated[
+        Path | None,
+        typer.Option(help="folder of microspot-engines train folds --protocol loso on this set"),
+    ] = None,
     engines: Engines = None,
     backend: Backend = "auto",
     fps: Annotated[
@@ -51,7 +55,9 @@ def study(
 
     load = partial(load_engines, engines, backend, wanted_labels("3", False))
     with results_folder(results) as folder, progress_bar() as progress:
-        options = StudyOptions(folder, videos=videos, fps=fps, workers=workers, faces=faces)
+        options = StudyOptions(
+            folder, videos=videos, fps=fps, workers=workers, faces=faces, folds=folds
+        )
         made = make_study(dataset, data, out, load, options, progress=progress, say=say)
     text = json.dumps(made.report) if as_json else (out / CARD).read_text(encoding="utf-8")
     typer.echo(text.rstrip())

@@ -115,7 +115,7 @@ def read_answers(folder: Path) -> Iterator[Answer]:
             (at_ns, Alignment(tuple(faces[a:b]), rejected or None, tuple(refused[c:d])))
             for at_ns, rejected, ((a, b), (c, d)) in calls
         ]
-    except (OSError, ValueError, LookupError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, LookupError, BadZipFile) as error:
         raise DataError(f"{folder}: crops cannot be read ({error}): remove the folder") from error
     yield from answers
 
@@ -125,7 +125,7 @@ def crop_times(folder: Path) -> NDArray[np.int64]:
     try:
         with np.load(folder / ALIGNMENTS, allow_pickle=False) as file:
             return np.repeat(file["captured_ns"], file["faces"])
-    except (OSError, ValueError, LookupError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, LookupError, BadZipFile) as error:
         raise DataError(f"{folder}: crops cannot be read ({error}): remove the folder") from error
 
 

@@ -19,12 +19,13 @@ from microspot.engines.loading import load_engines
 
 from ..analyze.run import LoadEngines, Progress, Say
 from ..config import Settings
-from ..datasets.protocols import LOSO_THRESHOLDS, ZERO_SHOT, find
+from ..datasets.protocols import LOSO_THRESHOLDS, ZERO_SHOT, Found, find
 from ..datasets.report import PACKAGES, figures
 from ..datasets.run import DatasetOptions, Evaluation, evaluate_dataset
 from ..errors import DataError, MicrospotError, UsageError
 from ..sinks.atomic_file import check_writable, replace_file
 from .card import card
+from .fine_tuned import FINE_TUNED, check_same, fine_tuned, read_run
 from .movement import portraits, real_movements
 from .rows import counted, row
 
@@ -51,7 +52,8 @@ class StudyOptions:
 
     results: folder of what is of single recordings, where a killed run goes on; it is not to be
     given away and may not lie in the study's own. videos, fps, workers: as of DatasetOptions;
-    faces: folder of portraits that generated MEs are shown on, None for the packaged face.
+    faces: folder of portraits that generated MEs are shown on, None for the packaged face; folds:
+    of a run of `microspot-engines train folds --protocol loso` on this data set, for a row more.
     """
 
     results: Path
@@ -60,6 +62,7 @@ class StudyOptions:
     fps: float | None = None
     workers: int | None = None
     faces: Path | None = None
+    folds: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,23 @@ def make_study(
     """
     _check_folders(out, options.results)
     faces = portraits(options.faces)
+    run = None if options.folds is None else read_run(options.folds, name)
     evaluate = partial(_evaluated, name, data, options=options, progress=progress)
     shipped = evaluate(options.results / "weights", load, say=say)
     say("the baseline")
     baseline = evaluate(options.results / BASELINE, partial(load_engines, BASELINE))
     compared = shipped.compared
+    if run is not None:
+        check_same(run, compared)
     rows = [
         row(ZERO_SHOT, shipped.report, compared, shipped.found, least),
         _loso(shipped, load, options.settings, least),
         row(BASELINE, baseline.report, baseline.compared, baseline.found, least),
     ]
+    if run is not None:
+        found, weights = fine_tuned(run)
+        rows.insert(2, _chosen(FINE_TUNED, shipped, found, load, options.settings, least))
+        rows[2]["engines"] |= weights
     say("realism")
     hz = max(round(compared.fps), 1)  # frames of generated MEs are as far apart as the real ones
     report = {
@@ -156,6 +166,20 @@ def _loso(
         return {"row": LOSO_THRESHOLDS, "withheld": "one person alone"}
     with load() as engines:
         found = find(LOSO_THRESHOLDS, compared, settings.spotter(engines.spotter))
+    return _chosen(LOSO_THRESHOLDS, shipped, found, load, settings, least)
+
+
+def _chosen(
+    name: str,
+    shipped: Evaluation,
+    found: Found,
+    load: LoadEngines,
+    settings: Settings,
+    least: Least,
+) -> dict[str, Any]:
+    """A row whose thresholds were chosen on the other subjects."""
+    compared = shipped.compared
+    with load() as engines:
         report = figures(compared, found, engines, settings, RULE, HIT_IOU)
-    told = row(LOSO_THRESHOLDS, report, compared, found, least)
+    told = row(name, report, compared, found, least)
     return told | {"engines": told["engines"] | {"thresholds": "chosen on the other subjects"}}

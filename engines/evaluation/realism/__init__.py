@@ -5,4 +5,5 @@ following    frames in, measures of their MEs out: the aligner that runs live, a
 generated    MEs of the training recipe, in whole frames
 two_samples  how well real and generated ones are told apart: AUC of a simple classifier
 report       percentiles of both, and the AUC
+like         a recipe that moves faces as the people of a study do
 """

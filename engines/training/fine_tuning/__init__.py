@@ -7,5 +7,6 @@ networks    the spotter as it was given, or after some steps on some recordings
 scoring     what a network says of a recording, by the reference path
 choice      steps and thresholds, chosen by the training people of a fold alone
 run         all folds, each kept when it is done
-results     the files of a run, and reading them again
+results     the files of a run
+finished    the same, read again without torch
 """

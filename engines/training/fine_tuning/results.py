@@ -1,14 +1,4 @@
-"""The files of a run of folds.
-
-    OUT/folds.json              protocol, configuration, versions, choices of the folds, figures
-    OUT/table.csv               a row for each fold, and one for all
-    OUT/DATASET/truth.csv       the true micro-expressions of its recordings, frames from 0
-    OUT/DATASET/predictions.csv what was found in its test subjects
-    OUT/DATASET/candidates.csv  the same at low thresholds, for the average precision
-    OUT/folds/NUMBER.json       what one fold chose and found
-
-Tables are those of `score`.
-"""
+"""Writes the files of a run of folds: see `finished`."""
 
 from __future__ import annotations
 
@@ -32,11 +22,8 @@ from ...evaluation.metrics.report import score_tables
 from ...system.replacement import replace as replace_path
 from ..folds import Split
 from .choice import Choice
+from .finished import CANDIDATES, FOLDS, PREDICTIONS, REPORT, TABLE, TRUTH
 
-REPORT = "folds.json"
-TABLE = "table.csv"
-FOLDS = "folds"
-TRUTH, PREDICTIONS, CANDIDATES = "truth.csv", "predictions.csv", "candidates.csv"
 EMITS = ("micro",)
 COUNTS = ("tp", "fp", "fn", "precision", "recall", "f1", "false_alarms_per_min")
 

@@ -28,7 +28,7 @@ def crops_of(recording: AlignedRecording, side: int) -> Pixels:
     path = recording.folder / CROPS
     try:
         crops: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}): remove its folder") from error
     if crops.dtype != np.uint8 or crops.shape[1:] != (3, side, side):
         raise DataError(f"{path}: expected uint8 (N, 3, {side}, {side}), got {crops.shape}")

@@ -69,20 +69,21 @@ def write_data_set(folder: Path) -> Path:
     return folder
 
 
-SEEDS = (7, 11, 3, 5, 8, 13)  # of the recordings of `write_people`, one for each subject
+SEEDS = (7, 5, 13, 8, 11, 3)  # of the recordings of `write_people`, one for each subject
 TINTS = (1.0, 0.85, 1.1, 0.95, 1.05, 0.9)  # their light
 
 
-def write_people(folder: Path, people: int, seconds: float) -> Path:
+def write_people(folder: Path, people: int, seconds: float, scale: float = 1.0) -> Path:
     """CAS(ME)^2 of `people` subjects with a rendered recording of `seconds` and its truth each.
 
-    All of them have the packaged face, in another light.
+    All of them have the packaged face, in another light; scale: of the pictures.
     """
     face = neutral_face(sample_clip())
+    photo = np.asarray(cv2.resize(face.image, None, fx=scale, fy=scale), np.uint8)
     rows: list[list[object]] = []
     names = []
     for number, (seed, tint) in enumerate(zip(SEEDS[:people], TINTS, strict=False), 1):
-        moves, frames = render_video(face.image, face.landmarks, seed, seconds)
+        moves, frames = render_video(photo, face.landmarks * scale, seed, seconds)
         raw = folder / "rawpic" / f"s{20 + number}"
         raw.mkdir(parents=True)
         shown = (np.clip(image * tint, 0, 255).astype(np.uint8) for _, image in frames)
