@@ -23,7 +23,7 @@ def read_run(out: Path, dataset: str) -> Finished:
     Folds of other sets would have trained on what the study does not describe.
     """
     run = read_finished(out, dataset)
-    protocol = run.report["protocol"]
+    protocol = run.report["evaluation"]["name"]
     if protocol != LOSO:
         raise DataError(f"{out} is of protocol {protocol}: --folds takes one of {LOSO}")
     others = {who.partition("/")[0] for fold in run.report["folds"] for who in fold["test"]}
@@ -50,6 +50,6 @@ def _named(rows: Iterable[Interval]) -> list[tuple[str, str, int, int]]:
 
 def fine_tuned(run: Finished) -> tuple[Found, dict[str, Any]]:
     """What was found, and which weights the folds began with."""
-    told = {"name": FINE_TUNED, "means": run.report["means"]}
+    told = {"name": FINE_TUNED, "means": run.report["evaluation"]["means"]}
     weights = {"digest": run.report["weights"], "backend": "torch"}
     return Found(run.predictions, run.candidates, (), told), weights

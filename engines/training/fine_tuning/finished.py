@@ -41,10 +41,10 @@ def read_finished(out: Path, dataset: str) -> Finished:
     path = out / REPORT
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        protocol = report["protocol"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        whole = {"name", "means"} <= report["evaluation"].keys() and "folds" in report
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} cannot be read ({error}): finish train folds first") from error
-    if not isinstance(protocol, str) or not (out / dataset).is_dir():
+    if not whole or not (out / dataset).is_dir():
         raise DataError(f"{out} has no folds of {dataset}")
     tables = [read_table(out / dataset / name) for name in (TRUTH, PREDICTIONS, CANDIDATES)]
     return Finished(report, *tables)

@@ -90,8 +90,10 @@ def run_folds(
             write_fold(out, number, result, key)
         results.append(result)
     about = {
-        "protocol": options.protocol,
-        "means": f"{MEANINGS[options.protocol]}; {CHOSEN}",
+        "evaluation": {
+            "name": options.protocol,
+            "means": f"{MEANINGS[options.protocol]}; {CHOSEN}",
+        },
         **made_from,
     }
     return write_run(out, about, results, of)
