@@ -103,7 +103,8 @@ def folds(
     from ..training.fine_tuning.config import DEFAULT
     from ..training.fine_tuning.finished import TABLE
     from ..training.fine_tuning.protocols import TEST_SHARE
-    from ..training.fine_tuning.run import FoldOptions, run_folds
+    from ..training.fine_tuning.run import PACKAGES, FoldOptions, run_folds
+    from .version import package_versions
 
     options = FoldOptions(
         protocol,
@@ -112,6 +113,7 @@ def folds(
         TEST_SHARE if share is None else share,
         seed,
         threads,
+        package_versions(PACKAGES),
     )
     report = run_folds(data, out, options, progress)
     text = json.dumps(report) if as_json else (out / TABLE).read_text(encoding="utf-8")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...commands.version import package_versions
 from ...data.aligned.recordings import (
     INDEX,
     RECORDING,
@@ -39,7 +38,8 @@ PACKAGES = ("microspot", "torch", "numpy", "safetensors")
 class FoldOptions:
     """How folds are run. weights: `packaged`, a folder or a file; config: a TOML file.
 
-    share, seed: of the draw of `hold-out`; threads: of torch, None for the configuration's.
+    share, seed: of the draw of `hold-out`; threads: of torch, None for the configuration's;
+    versions: of PACKAGES, which the report tells and a kept fold depends on.
     """
 
     protocol: str
@@ -48,6 +48,7 @@ class FoldOptions:
     share: float = TEST_SHARE
     seed: int = 0
     threads: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def run_folds(
@@ -76,7 +77,7 @@ def run_folds(
         ],
         "recordings": [_digest_of(each.folder / RECORDING) for each in of],
         "crops": [each.folder.name for each in of],
-        "versions": package_versions(PACKAGES),
+        "versions": options.versions,
         "threads": torch.get_num_threads(),
     }
     results = []
