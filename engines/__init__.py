@@ -11,6 +11,7 @@ It knows faces, but no camera, thread or clock.
     intervals     intervals on the tick axis: IoU, non-maximum suppression, offsets
     reference     offline spotting of a whole segment, which the stream must equal
     running_neutral  what a face scores at rest, and the threshold of its own that follows
+    rejected_memory  events that a person rejected, whose like is no event again
     baseline      feature difference in a fixed window, the number to beat
     receptive     receptive fields of stacked convolutions, the source of look-ahead
     errors        every expected error, with its exit code

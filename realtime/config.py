@@ -66,6 +66,9 @@ class Settings(BaseModel):
         le=RATES[1],
         description="alarms a minute that a threshold of each face's own aims at",
     )
+    memory: str | None = Field(
+        None, min_length=1, description="file of rejected events, of which none comes again"
+    )
     refine: bool = Field(
         True, description="refine proposals; without it these alone score (ablation M40)"
     )

@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from microspot.engines.alignment.aligner import Aligner, MediaPipeAligner
 from microspot.engines.commands.version import installed_version
+from microspot.engines.rejected_memory import Memory, read_memory
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.text.redaction import printable
@@ -60,7 +62,7 @@ class SourceEnd:
 
     drops: frames and boundaries left out, by cause; error: set if the source failed; rejected:
     frames in which a wanted face was not used, by reason; face_seen: whether any face was ever
-    aligned.
+    aligned; suppressed: events that resemble rejected ones, None without a memory of these.
     """
 
     source: str
@@ -70,6 +72,7 @@ class SourceEnd:
     error: MicrospotError | None = None
     rejected: dict[str, int] = field(default_factory=dict)
     face_seen: bool = False
+    suppressed: int | None = None
 
 
 Record = Event | Gap | PersonalState | SourceState | SourceWarning | SourceEnd | FrameRecord
@@ -119,6 +122,7 @@ class Pipeline:
         _make_names_printable(sources)
         self._waits = not any(source.pace for source in sources)
         self._spec = self.settings.spotter(engines.spotter)
+        self._memory = memory_of(self.settings, engines)
         self._runs: list[SourceRun] = []
         for source in sources:
             source_aligner = aligner(self._spec, self.settings)
@@ -288,7 +292,7 @@ class Pipeline:
     def _session(self, run: SourceRun, crop: Crop) -> Session:
         """The session of a crop's face, made where the face is new."""
         if crop.face not in run.sessions:
-            new = Session(self.engines, crop.source, crop.face, self.settings)
+            new = Session(self.engines, crop.source, crop.face, self.settings, self._memory)
             if self.kept_thresholds is not None:
                 new.keep_windows(*self.kept_thresholds)
             run.sessions[crop.face] = new
@@ -318,11 +322,20 @@ class Pipeline:
             error=end.error,
             rejected=dict(run.rejected),
             face_seen=run.faces_seen > 0,
+            suppressed=None if self._memory is None else run.suppressed,
         )
 
 
 def nothing() -> None:
     """What is done between rounds where nobody asked for anything."""
+
+
+def memory_of(settings: Settings, engines: EngineSet) -> Memory | None:
+    """The memory of rejected events that the settings name.
+
+    Raises DataError where it cannot be read, EngineError where it is of other weights.
+    """
+    return None if settings.memory is None else read_memory(Path(settings.memory), engines.digest)
 
 
 def _make_names_printable(sources: Sequence[Source]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microspot.engines.intervals import Candidate
+from microspot.engines.rejected_memory import Memory
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.text.redaction import printable
 
@@ -29,6 +30,7 @@ from .spotting.gil_copy import concatenate
 from .spotting.nuisance_history import NuisanceHistory
 from .spotting.personal_threshold import PersonalThreshold
 from .spotting.refinement import Refinement
+from .spotting.rejected_events import RejectedEvents
 from .spotting.ring import Ring
 from .spotting.scorer import IncrementalScorer, Scores
 from .spotting.streaming_nms import Decision, StreamingNms
@@ -43,11 +45,16 @@ class Session:
     """One face of one source, from its crops to its events.
 
     source: redacted name; epoch: 0 for files, the UTC start of a live connection (part of every
-    event id).
+    event id). memory: of events that a person rejected.
     """
 
     def __init__(
-        self, engines: EngineSet, source: str, face: int = 0, settings: Settings | None = None
+        self,
+        engines: EngineSet,
+        source: str,
+        face: int = 0,
+        settings: Settings | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.engines = engines
         self.source = printable(source)
@@ -70,6 +77,7 @@ class Session:
         self._refinement = Refinement(passing, self._features, self.settings.refine)
         self._kept: Refinement | None = None
         self._nms = StreamingNms(passing, self.settings.cluster_ticks)
+        self._rejected = RejectedEvents(self._features, memory)
         self._builder = EventBuilder(
             engines,
             self.source,
@@ -100,6 +108,11 @@ class Session:
         """Final events whose boundary had left the ring."""
         return self._builder.boundaries_lost
 
+    @property
+    def suppressed(self) -> int:
+        """Final events that the memory of rejected ones suppressed."""
+        return self._rejected.suppressed
+
     def push(self, crop: Crop) -> list[Event]:
         """Take the next crop; raises ValueError when its time does not rise."""
         return run_batched([self.push_steps(crop)], self.engines.engine)[0]
@@ -116,6 +129,7 @@ class Session:
         self._grid.reset()
         self._scorer.reset()
         self._nms.reset()
+        self._rejected.reset()
         self._personal.end_segment()  # what is known of the face stays
         for ring in (self._crops, self._times, self._features):
             ring.clear()
@@ -235,7 +249,12 @@ class Session:
         """The events of decisions, kept for the overlay as well."""
         events = []
         for decision in decisions:
-            event = yield from self._builder.build(decision, self.epoch)
+            left, vector = self._rejected.judge(decision)
+            if left is None:
+                continue
+            event = yield from self._builder.build(left, self.epoch)
+            if vector is not None:
+                event = replace(event, vector=vector)
             events.append(event)
             self._keep_for_view(event)
         return events

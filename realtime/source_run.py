@@ -166,6 +166,11 @@ class SourceRun:
             if gap.stop_ns < self.now_ns
         ]
 
+    @property
+    def suppressed(self) -> int:
+        """Final events that the memory of rejected ones suppressed."""
+        return sum(session.suppressed for session in self.sessions.values())
+
     def all_drops(self) -> dict[str, int]:
         """Left-out frames and boundaries by cause, those counted by the source itself included."""
         drops: dict[str, int] = dict(self.drops)

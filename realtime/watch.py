@@ -240,6 +240,10 @@ def _deliver(
 
 def _collect(end: SourceEnd, warnings: list[str], errors: list[MicrospotError]) -> None:
     """What a person is told of how a source ended."""
+    if end.suppressed:
+        warnings.append(
+            f"{end.source}: {end.suppressed} events resemble rejected ones and were left out (memory)"
+        )
     if end.error is not None:
         errors.append(end.error)
     elif end.frames == 0:
@@ -293,6 +297,8 @@ def to_json(record: Record | Marker) -> dict[str, Any]:
         "drops": record.drops,
         "rejected": record.rejected,
     }
+    if record.suppressed is not None:
+        ended["suppressed"] = record.suppressed
     if record.error:
         ended["error"] = str(record.error)
     return ended

@@ -6,6 +6,7 @@ was killed leaves no half results.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,10 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from microspot.engines.commands.entry_point import INTERRUPTED
 from microspot.engines.commands.version import installed_version
 from microspot.engines.evaluation.stored_scores import KEPT_T_CPN, KEPT_T_CRN, write_scores
 from microspot.engines.magnification.magnify import Magnification
+from microspot.engines.rejected_memory import save_vectors
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.replacement import replace
 
@@ -52,6 +57,7 @@ REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 MARKERS = "markers"  # the name of a stream of markers that a table gives
 EVENTS = "events.jsonl"
+VECTORS = "vectors.safetensors"  # what each event is remembered by, by its id
 TABLES = (EVENTS, "events.csv", "events.eaf", "events.boris")
 PART = ".part"  # ends the name of a folder that is not whole
 
@@ -178,7 +184,10 @@ def analyze_video(job: Job, engines: EngineSet) -> Analysis:
 
 
 class _TellingPipeline(Pipeline):
-    """A pipeline that keeps its gaps, and tells `overlay` of final events, `kept` of scores."""
+    """A pipeline that keeps its gaps and the vectors of its final events.
+
+    It tells `overlay` of final events, and `kept` of scores.
+    """
 
     overlay: FinalOverlaySink | None = None
     kept: KeptScores | None = None
@@ -191,14 +200,22 @@ class _TellingPipeline(Pipeline):
     def run(self) -> Iterator[Record]:
         """Every record."""
         self.outages: list[Gap] = []
+        self.vectors: dict[str, NDArray[np.float32]] = {}
         for record in super().run():
             if isinstance(record, Gap):
                 self.outages.append(record)
             if self.kept is not None:
                 self.kept.take(record)
-            if isinstance(record, Event) and record.status == "final" and self.overlay is not None:
-                self.overlay.know(record)
+            if isinstance(record, Event) and record.status == "final":
+                self._know(record)
             yield record
+
+    def _know(self, event: Event) -> None:
+        """Take a final event."""
+        if event.vector is not None:
+            self.vectors[event.id] = event.vector
+        if self.overlay is not None:
+            self.overlay.know(event)
 
 
 def _run(job: Job, engines: EngineSet) -> Analysis:
@@ -244,6 +261,8 @@ def _follow(job: Job, engines: EngineSet, aligner: MakeAligner) -> Analysis:
         raise SourceError(outcome.warnings[-1])
     if pipeline.kept is not None:
         write_scores(job.part / KEPT, pipeline.kept.video())
+    content = save_vectors(pipeline.vectors, engines.digest)
+    replace_file(job.part / VECTORS, content)
     unseen_ns = sum(gap.stop_ns - gap.start_ns for gap in joined(pipeline.outages))
     return Analysis(
         video=source.name,
@@ -290,12 +309,18 @@ def _made_from(job: Job, engines: EngineSet) -> dict[str, Any]:
         "markers": [(marker.at_s, marker.value) for marker in job.markers],
         "window_s": job.window_s if job.markers else None,
         "settings": job.settings.model_dump(mode="json"),
+        "memory": _digest_of(job.settings.memory),
         "engines": engines.digest,
         "backend": engines.backend,
         "labels": list(recognizer.labels) if recognizer and engines.emotions else None,
     }
     kept: dict[str, Any] = json.loads(json.dumps(made_from))
     return kept
+
+
+def _digest_of(file: str | None) -> str | None:
+    """What a file holds: events depend on a memory's content, not on its name."""
+    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def _remove(folder: Path) -> None:

@@ -25,6 +25,7 @@ from microspot.engines.text.redaction import printable
 from ..config import Settings
 from ..errors import DataError, MicrospotError, SourceError, UsageError
 from ..markers.recorded import TimedMarker
+from ..pipeline import memory_of
 from ..records import Event
 from ..sinks.atomic_file import replace_file
 from ..sinks.base import reason
@@ -209,6 +210,8 @@ def analyze_jobs(
 ) -> Results:
     """`analyze` of videos that are known, in a folder that is `held`."""
     with load() as engines:
+        for job in jobs[:1]:
+            memory_of(job.settings, engines)  # raises before any video is looked at
         earlier = {job: earlier_analysis(job, engines) for job in jobs}
     found = {job: analysis for job, analysis in earlier.items() if analysis is not None}
     errors: dict[str, MicrospotError] = {}

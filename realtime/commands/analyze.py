@@ -18,6 +18,7 @@ from .options import (
     Faces,
     Json,
     Labels,
+    Memory,
     NoLabels,
     Subject,
     Threshold,
@@ -64,6 +65,7 @@ def analyze(
     no_labels: NoLabels = False,
     threshold: Threshold = None,
     alarms_per_min: AlarmsPerMin = None,
+    memory: Memory = None,
     config: Config = None,
     fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
     workers: Workers = None,
@@ -95,7 +97,12 @@ def analyze(
         raise UsageError("--magnify and --magnify-by enlarge what --stills shows: add --stills")
     magnification = _magnification(magnify, magnify_by) if stills else None
     settings = Settings.load(
-        config, threshold=threshold, faces=faces, subject=subject, alarms_per_min=alarms_per_min
+        config,
+        threshold=threshold,
+        faces=faces,
+        subject=subject,
+        alarms_per_min=alarms_per_min,
+        memory=None if memory is None else str(memory),
     )
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     options = AnalyzeOptions(

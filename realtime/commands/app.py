@@ -25,6 +25,7 @@ from .options import (
     Faces,
     Json,
     Labels,
+    Memory,
     NoLabels,
     ProcessCount,
     Sources,
@@ -75,6 +76,7 @@ def watch(
     no_labels: NoLabels = False,
     threshold: Threshold = None,
     alarms_per_min: AlarmsPerMin = None,
+    memory: Memory = None,
     config: Config = None,
     fps: Annotated[
         float | None, typer.Option(help="rate asked of a camera, or of an image folder")
@@ -123,6 +125,7 @@ def watch(
         faces=faces,
         subject=subject,
         alarms_per_min=alarms_per_min,
+        memory=None if memory is None else str(memory),
     )
     settings = load_settings()
     reload = Reload(load_settings, () if config is None else (config,))

@@ -32,6 +32,10 @@ AlarmsPerMin = Annotated[
         f"{RATES[0]:g} to {RATES[1]:g}; default: one threshold for all faces"
     ),
 ]
+Memory = Annotated[
+    Path | None,
+    typer.Option(help="file of `review --memory`: events that resemble rejected ones are left out"),
+]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings")]
 Faces = Annotated[
     int | None,

@@ -40,6 +40,10 @@ def review(
         tuple[str, str] | None,
         typer.Option(help="two coders who are done: --coder sees both, decides where they differ"),
     ] = None,
+    memory: Annotated[
+        Path | None,
+        typer.Option(help="write what rejected events look like, for watch and analyze, and end"),
+    ] = None,
     tolerance: Annotated[
         int, typer.Option(min=0, help="frames by which onset, apex and offset may differ")
     ] = TOLERANCE,
@@ -51,6 +55,7 @@ def review(
     """
     from ..review.export import check_export
     from ..review.export import export as write
+    from ..review.remembering import remember
     from ..review.results import read_results
     from ..review.store import FILE, Store
     from ..sinks.run_log import user
@@ -60,6 +65,7 @@ def review(
         agreement=agreement is not None,
         export=bool(export),
         merge=merge is not None,
+        memory=memory is not None,
         as_json=as_json,
     )
     for file in export or ():
@@ -75,6 +81,13 @@ def review(
         decisions = steps.decisions_of(path, coder)
         count = write(found, decisions, coder, export, addresses)
         typer.echo(f"{count} events accepted by {coder}: {', '.join(export)}")
+        return
+    if memory is not None:
+        kept = remember(results, found, steps.decisions_of(path, coder), memory)
+        typer.echo(
+            f"{memory}: {kept.rejected} rejected and {kept.accepted} accepted events of {coder}; "
+            f"{kept.left_out} that a coder added are not in it"
+        )
         return
     with Store(path, coder) as store:
         opinions = None

@@ -26,9 +26,16 @@ from ..sinks.network.http_server import listen
 EXTRA = ("fastapi", "uvicorn")
 
 
-def check_together(*, agreement: bool, export: bool, merge: bool, as_json: bool) -> None:
+def check_together(
+    *, agreement: bool, export: bool, merge: bool, memory: bool, as_json: bool
+) -> None:
     """Raise UsageError for options of which one would be passed over."""
-    tasks = {"--agreement": agreement, "--export": export, "--merge": merge}
+    tasks = {
+        "--agreement": agreement,
+        "--export": export,
+        "--merge": merge,
+        "--memory": memory,
+    }
     given = [name for name, is_given in tasks.items() if is_given]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)}: give one of them at a time")

@@ -28,7 +28,8 @@ class Event:
     say, and then the record has none of what follows from them either. face: a place in the
     picture, counted from 0: whose it is, only `subject` says, the name that the run was given.
     flow: where each block of the crop went from onset to apex
-    (`engines.alignment.displacement.block_flow`), for pictures; it is in no record.
+    (`engines.alignment.displacement.block_flow`), for pictures; vector: what a final event is
+    remembered by (`engines.rejected_memory`). Neither is in a record.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Event:
     region: Region | None = None
     subject: str | None = None
     flow: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.offset_ns < self.onset_ns:

@@ -235,7 +235,11 @@ class Warned(TypedDict):
 
 
 class End(TypedDict):
-    """A source is over. error: why, where it failed."""
+    """A source is over. error: why, where it failed.
+
+    suppressed: events that resemble rejected ones and were left out; there where a memory of these
+    was given.
+    """
 
     type: Literal["end"]
     source: SourceName
@@ -243,6 +247,7 @@ class End(TypedDict):
     events: int
     drops: dict[str, int]
     rejected: dict[str, int]
+    suppressed: NotRequired[int]
     error: NotRequired[str]
 
 
