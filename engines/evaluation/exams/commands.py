@@ -15,6 +15,7 @@ from ...data.generator.families import USUAL
 from ...data.people import parts_for
 from ...errors import DataError, UsageError
 from . import SEED
+from .memory.command import memory
 from .personal.command import personal
 from .stays_out import STAYS_OUT
 
@@ -39,6 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
 OneFamily = Annotated[str, typer.Option(help="whose MEs: usual or stays-out")]
 
+exam.command()(memory)
 exam.command()(personal)
 
 

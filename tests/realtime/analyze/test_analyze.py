@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from microspot.engines.system.locks import hold
-from microspot.realtime.analyze.one_video import REPORT, SCORES, SUMMARY, TABLES
+from microspot.realtime.analyze.one_video import REPORT, SCORES, SUMMARY, TABLES, VECTORS
 from microspot.realtime.analyze.session_report.sink import CHANNELS, SESSION
 from microspot.realtime.records import Frame
 from microspot.realtime.review.frames import FileReader
@@ -26,7 +26,7 @@ from tests.forked import run_python
 
 COMMAND = (sys.executable, "-m", "microspot.realtime")
 SECONDS = 9.0  # of the sample, in which the first events are
-WHOLE = {*TABLES, REPORT, SCORES, SUMMARY, CHANNELS, SESSION}
+WHOLE = {*TABLES, REPORT, SCORES, SUMMARY, CHANNELS, SESSION, VECTORS}
 
 
 @pytest.fixture(scope="module")
