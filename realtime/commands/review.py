@@ -44,6 +44,10 @@ def review(
         Path | None,
         typer.Option(help="write what rejected events look like, for watch and analyze, and end"),
     ] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(help="write the faces around decided events, to train on, and end"),
+    ] = None,
     tolerance: Annotated[
         int, typer.Option(min=0, help="frames by which onset, apex and offset may differ")
     ] = TOLERANCE,
@@ -55,7 +59,8 @@ def review(
     """
     from ..review.export import check_export
     from ..review.export import export as write
-    from ..review.remembering import remember
+    from ..review.learned.crops import write_crops
+    from ..review.learned.memory import remember
     from ..review.results import read_results
     from ..review.store import FILE, Store
     from ..sinks.run_log import user
@@ -66,6 +71,7 @@ def review(
         export=bool(export),
         merge=merge is not None,
         memory=memory is not None,
+        crops=crops is not None,
         as_json=as_json,
     )
     for file in export or ():
@@ -87,6 +93,13 @@ def review(
         typer.echo(
             f"{memory}: {kept.rejected} rejected and {kept.accepted} accepted events of {coder}; "
             f"{kept.left_out} that a coder added are not in it"
+        )
+        return
+    if crops is not None:
+        made = write_crops(found, steps.decisions_of(path, coder), addresses, crops)
+        typer.echo(
+            f"{crops}: {made.recordings} recordings, {made.accepted} accepted and {made.rejected} "
+            f"rejected events of {coder}; {made.left_out} of other faces are not in it"
         )
         return
     with Store(path, coder) as store:

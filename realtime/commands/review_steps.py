@@ -27,7 +27,7 @@ EXTRA = ("fastapi", "uvicorn")
 
 
 def check_together(
-    *, agreement: bool, export: bool, merge: bool, memory: bool, as_json: bool
+    *, agreement: bool, export: bool, merge: bool, memory: bool, crops: bool, as_json: bool
 ) -> None:
     """Raise UsageError for options of which one would be passed over."""
     tasks = {
@@ -35,6 +35,7 @@ def check_together(
         "--export": export,
         "--merge": merge,
         "--memory": memory,
+        "--crops": crops,
     }
     given = [name for name, is_given in tasks.items() if is_given]
     if len(given) > 1:

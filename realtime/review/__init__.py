@@ -10,7 +10,7 @@ replay      the event with its movement magnified
 agreement   how far two coders agree
 merge       two coders' decisions brought together by a third
 export      the events that a coder accepted, as files of every kind
-remembering  what a coder rejected, so that its like is no event again
+learned     what a coder decided, for later runs and for training
 session     one coder's review, as the page asks for it
 server      the page's requests, on this machine alone
 page        the page itself, one document that needs nothing else

@@ -22,7 +22,7 @@ from microspot.realtime.analyze.one_video import VECTORS
 from microspot.realtime.config import Settings
 from microspot.realtime.pipeline import Pipeline
 from microspot.realtime.review.decisions import Decision, Point
-from microspot.realtime.review.remembering import remember
+from microspot.realtime.review.learned.memory import remember
 from microspot.realtime.review.results import EventKey, read_results
 from microspot.realtime.review.store import FILE, Store
 from microspot.realtime.sinks.callback import CallbackSink

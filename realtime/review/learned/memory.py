@@ -13,11 +13,11 @@ import numpy as np
 
 from microspot.engines.rejected_memory import Memory, Vector, Vectors, load_vectors, to_bytes
 
-from ..analyze.one_video import VECTORS
-from ..errors import DataError, UsageError
-from ..sinks.atomic_file import replace_file
-from .decisions import ACCEPTED, REJECTED, Decision
-from .results import EventKey, VideoResults
+from ...analyze.one_video import VECTORS
+from ...errors import DataError, UsageError
+from ...sinks.atomic_file import replace_file
+from ..decisions import ACCEPTED, REJECTED, Decision
+from ..results import EventKey, VideoResults
 
 
 class Remembered(NamedTuple):
