@@ -9,8 +9,10 @@ papers.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,26 +140,37 @@ def _write(
 ) -> None:
     """Write one recording. Raises OSError."""
     folder.mkdir(parents=True, mode=0o700)
-    spec = Weights.open(PACKAGED).spotter
-    writer = CropWriter(folder / CROPS, spec.side)
-    frames: list[tuple[int, int]] = []  # index and time
-    pieces: list[list[int]] = []  # times of the crops, of which every one is written
+    try:
+        frames, pieces = _write_pixels(video, reviewed, address, folder / CROPS, make_aligner)
+        write_recording(_recording(video, reviewed, folder, frames, pieces))
+    except BaseException:
+        shutil.rmtree(folder)  # half a recording would be taken for a whole one
+        raise
+
+
+def _write_pixels(
+    video: VideoResults, reviewed: Reviewed, address: str, path: Path, make_aligner: MakeAligner
+) -> tuple[list[tuple[int, int]], list[list[int]]]:
+    """Write the crops; index and time of every frame, and the times of the crops by piece."""
+    frames: list[tuple[int, int]] = []
+    pieces: list[list[int]] = []
     going_on = False
-    for item in _sightings(video, address, make_aligner):
-        crop = None
-        if isinstance(item, Sighting):
-            frames.append((item.frame.index, item.frame.captured_ns))
-            crop = _kept(item, reviewed)
-        if crop is None:
-            going_on = going_on and isinstance(item, Sighting) and _is_between(item, reviewed)
-            continue
-        if not going_on:
-            pieces.append([])
-        going_on = True
-        pieces[-1].append(crop.captured_ns)
-        writer.add(crop.pixels)
-    writer.close()
-    write_recording(_recording(video, reviewed, folder, frames, pieces))
+    spec = Weights.open(PACKAGED).spotter
+    with closing(CropWriter(path, spec.side)) as writer:
+        for item in _sightings(video, address, make_aligner):
+            crop = None
+            if isinstance(item, Sighting):
+                frames.append((item.frame.index, item.frame.captured_ns))
+                crop = _kept(item, reviewed)
+            if crop is None:
+                going_on = going_on and isinstance(item, Sighting) and _is_between(item, reviewed)
+                continue
+            if not going_on:
+                pieces.append([])
+            going_on = True
+            pieces[-1].append(crop.captured_ns)
+            writer.add(crop.pixels)
+    return frames, pieces
 
 
 def _kept(item: Sighting, reviewed: Reviewed) -> Crop | None:
