@@ -14,7 +14,7 @@ from .. import SEED
 def memory(
     faces: Annotated[Path, typer.Option(help="folder of portraits")],
     engines: Annotated[str | None, typer.Option(help="folder of weights, or baseline")] = None,
-    people: Annotated[int, typer.Option(min=1, max=1000, help="each of another face")] = 22,
+    people: Annotated[int, typer.Option(min=1, max=1000, help="each of another face")] = 20,
     skip: Annotated[
         int, typer.Option(min=0, max=1000, help="people left out first: the radius is theirs")
     ] = 10,

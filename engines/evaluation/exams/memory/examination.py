@@ -45,7 +45,7 @@ HITS, TRUTHS, FALSE, OF_HABIT, SECONDS = range(5)  # columns of the counts
 class MemoryPlan:
     """Whose people are rendered: how many, after `skip` others of the same seed and split."""
 
-    people: int = 22
+    people: int = 20
     skip: int = 10
     seconds: float = 90.0
     split: str = "validation"
