@@ -14,7 +14,7 @@ import numpy as np
 from ....data.faces import FaceAsset
 from ....data.generator.actions import SIDES
 from ....data.generator.drawing import log_uniform, ns, number, spaced
-from ....data.generator.timeline import Action, Movement, Recipe, Unit, rise_and_fall
+from ....data.generator.timeline import Action, Movement, Recipe, Strengths, Unit, rise_and_fall
 from ....data.generator.truth import MICRO
 from ..personal.people import SITES, Person, PersonRenderer, draw_person
 
@@ -72,5 +72,5 @@ class HabitRenderer(PersonRenderer):
         stop = start + float(rng.uniform(*HABIT_S))
         apex = start + (stop - start) * float(rng.uniform(*HABIT_APEX))
         movement = Movement(KIND, ns(start), ns(apex), ns(stop), (unit[0],), peak_px=px)
-        strengths = {unit: px / self._motion.peak({unit: 1.0})}
+        strengths: Strengths = {unit: px / self._motion.peak({unit: 1.0})}
         return Action(movement, strengths, rise_and_fall(start, apex, stop, 1.0, 1.0))
