@@ -1,0 +1,253 @@
+"""Where cameras run: from what is wanted and what runs to the next actions. Pure.
+
+    groups that stay -> cameras that they keep -> cameras left over, pinned ones first
+    -> free places of running groups -> new groups on the emptiest nodes -> those that must wait
+
+Rules, each a property in the tests:
+
+* A node never gets more cameras than it carries, and a group no more than `group_size`.
+* Nobody moves without need: a camera stays while its node lives and is not draining, its group
+  answers and its wish is the same. So nothing is evened out when a node comes back: it is filled by
+  what is placed next.
+* A camera that some group still holds is placed nowhere else: first let go, then taken up. Else two
+  groups would report its events twice, under two epochs.
+* What a lost node held is free at once; a draining node is emptied even where others have no room.
+* The same input gives the same actions, and what has been asked for is not asked for again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .cluster import CameraWanted, GroupState, Node
+from .settings import SupervisorSettings
+
+NAME = "group-"  # of a group, before its number
+
+
+@dataclass(frozen=True)
+class Start:
+    """A new group on a node."""
+
+    group: str
+    node_id: str
+    cameras: tuple[CameraWanted, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a group should have from now on."""
+
+    group: str
+    cameras: tuple[CameraWanted, ...]
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What to ask of the cluster, and which cameras wait for a place and why."""
+
+    starts: tuple[Start, ...] = ()
+    changes: tuple[Change, ...] = ()
+    stops: tuple[str, ...] = ()
+    waiting: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many calls they are."""
+        return len(self.starts) + len(self.changes) + len(self.stops)
+
+
+def place(
+    wanted: Sequence[CameraWanted],
+    nodes: Iterable[Node],
+    groups: Iterable[GroupState],
+    settings: SupervisorSettings,
+    now_s: float,
+) -> Actions:
+    """The next actions.
+
+    wanted: cameras with names of their own; among those that can run anywhere the first have the
+    first places. now_s: on the clock of `GroupState.last_seen_s`.
+    """
+    planner = _Planner(wanted, nodes, settings)
+    planner.settle(groups, now_s)
+    planner.fill()
+    return planner.actions()
+
+
+@dataclass
+class _Group:
+    """A group that stays, and what it will have."""
+
+    name: str
+    cameras: list[CameraWanted]
+    places: int  # free ones
+
+
+@dataclass
+class _Space:
+    """A node while cameras are placed: how many more it carries, what starts, who takes more."""
+
+    node: Node
+    free: int
+    starting: int = 0
+    groups: list[_Group] = field(default_factory=list)
+
+    @property
+    def emptiness(self) -> float:
+        return self.free / max(1, self.node.cameras_max)
+
+
+class _Planner:
+    def __init__(
+        self, wanted: Sequence[CameraWanted], nodes: Iterable[Node], settings: SupervisorSettings
+    ) -> None:
+        self._settings = settings
+        self._wishes = {camera.name: camera for camera in wanted}
+        in_order = sorted(nodes, key=lambda node: node.id)
+        self._spaces = {node.id: _Space(node, node.cameras_max) for node in in_order}
+        self._held: set[str] = set()  # names of cameras that some group has or has not let go
+        self._kept: set[str] = set()  # names of cameras that stay where they are
+        self._changed: dict[str, _Group] = {}
+        self._starts: list[Start] = []
+        self._stops: list[str] = []
+        self._emptied = 0  # groups of draining nodes
+        self._number = 0  # the highest of a group
+        self._waiting: dict[str, str] = {}
+
+    def settle(self, groups: Iterable[GroupState], now_s: float) -> None:
+        """Divide groups into those that stay and those that end, and count what they hold."""
+        for group in sorted(groups, key=lambda group: (not group.alive, group.name)):
+            self._number = max(self._number, _number(group.name))
+            space = self._spaces.get(group.node_id)
+            if space is None:  # the node has gone, and with it what the group held
+                if not group.stopping:
+                    self._stops.append(group.name)
+                continue
+            self._count(group, space)
+            if group.stopping:
+                continue
+            if not group.alive and now_s - group.last_seen_s >= self._settings.patience_s:
+                self._stops.append(group.name)
+            elif space.node.draining:
+                self._empty(group)
+            else:
+                self._keep(group, space)
+
+    def _count(self, group: GroupState, space: _Space) -> None:
+        """Note the places that a group takes; what it should leave counts until it has."""
+        names = {camera.name for camera in group.cameras}.union(group.releasing)
+        self._held |= names
+        space.free -= len(names)
+        space.starting += not group.alive
+
+    def _empty(self, group: GroupState) -> None:
+        """End a group of a draining node, unless enough end in this round."""
+        if self._emptied < self._settings.starts_per_round:
+            self._emptied += 1
+            self._stops.append(group.name)
+
+    def _keep(self, group: GroupState, space: _Space) -> None:
+        """Let a group go on with those of its cameras that are still wanted there."""
+        stay = []
+        for camera in group.cameras:
+            wish = self._wishes.get(camera.name)
+            if wish is not None and camera.name not in self._kept and _fits(wish, space.node):
+                self._kept.add(camera.name)
+                stay.append(wish)
+        if not stay:
+            self._stops.append(group.name)
+            return
+        held = len(group.cameras) + len(group.releasing)
+        kept = _Group(group.name, stay, self._settings.group_size - held)
+        if tuple(stay) != group.cameras:
+            self._changed[group.name] = kept
+        if group.alive and kept.places > 0:
+            space.groups.append(kept)
+
+    def fill(self) -> None:
+        """Place the cameras that nobody holds: the pinned ones first, since they have no choice."""
+        pinned: defaultdict[str, list[CameraWanted]] = defaultdict(list)
+        free = []
+        for camera in self._wishes.values():
+            if camera.name in self._kept:
+                continue
+            if camera.name in self._held:
+                self._waiting[camera.name] = "until the group that it leaves has let it go"
+            elif camera.host is not None:
+                pinned[camera.host].append(camera)
+            else:
+                free.append(camera)
+        usable = [space for space in self._spaces.values() if not space.node.draining]
+        for host, cameras in sorted(pinned.items()):
+            spaces = [space for space in usable if space.node.host == host]
+            self._pour(cameras, spaces, f"for host {host}")
+        self._pour(free, usable, "for a node")
+
+    def _pour(self, cameras: list[CameraWanted], spaces: list[_Space], whom: str) -> None:
+        """Place cameras on these nodes; those left over wait, and their places stay theirs."""
+        left = cameras[::-1]  # the first is popped first
+        if left:
+            self._into_groups(left, spaces)
+            self._into_new_groups(left, spaces)
+        if not left:
+            return
+        room = sum(max(0, space.free) for space in spaces)
+        for i, camera in enumerate(reversed(left)):
+            why = "for its turn to start" if i < room else f"{whom} that is there and has room"
+            self._waiting[camera.name] = why
+        self._reserve(len(left), spaces)
+
+    def _into_groups(self, left: list[CameraWanted], spaces: list[_Space]) -> None:
+        """Into free places of groups that run, which is done in a moment."""
+        for space in sorted(spaces, key=lambda space: (-space.emptiness, space.node.id)):
+            for group in space.groups:
+                taken = _pop(left, min(group.places, space.free))
+                if taken:
+                    space.free -= len(taken)
+                    group.places -= len(taken)
+                    group.cameras.extend(taken)
+                    self._changed[group.name] = group
+
+    def _into_new_groups(self, left: list[CameraWanted], spaces: list[_Space]) -> None:
+        """Into new groups, each on the node that is the emptiest then."""
+        most = self._settings.starts_per_node
+        while left and len(self._starts) < self._settings.starts_per_round:
+            open_ = [space for space in spaces if space.free > 0 and space.starting < most]
+            if not open_:
+                return
+            space = max(open_, key=lambda space: space.emptiness)  # the first of equals
+            taken = _pop(left, min(self._settings.group_size, space.free))
+            space.free -= len(taken)
+            space.starting += 1
+            self._number += 1
+            self._starts.append(Start(f"{NAME}{self._number}", space.node.id, tuple(taken)))
+
+    def _reserve(self, count: int, spaces: list[_Space]) -> None:
+        """Keep places for cameras that wait for their turn, from those that could run elsewhere."""
+        for space in spaces:
+            kept = max(0, min(count, space.free))
+            space.free -= kept
+            count -= kept
+
+    def actions(self) -> Actions:
+        """What was found."""
+        changes = [Change(group.name, tuple(group.cameras)) for group in self._changed.values()]
+        return Actions(tuple(self._starts), tuple(changes), tuple(self._stops), self._waiting)
+
+
+def _fits(camera: CameraWanted, node: Node) -> bool:
+    return camera.host is None or camera.host == node.host
+
+
+def _number(group: str) -> int:
+    found = re.fullmatch(f"{NAME}([0-9]+)", group)
+    return int(found[1]) if found else 0
+
+
+def _pop(left: list[CameraWanted], count: int) -> list[CameraWanted]:
+    """Take the next cameras; they stand in reverse."""
+    return [left.pop() for _ in range(min(count, len(left)))]
