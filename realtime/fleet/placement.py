@@ -12,6 +12,8 @@ Rules, each a property in the tests:
 * A camera that some group still holds is placed nowhere else: first let go, then taken up. Else two
   groups would report its events twice, under two epochs.
 * What a lost node held is free at once; a draining node is emptied even where others have no room.
+* Nothing is done before groups that ran before the supervisor have told what they have, unless
+  they don't answer in time.
 * The same input gives the same actions, and what has been asked for is not asked for again.
 """
 
@@ -73,6 +75,9 @@ def place(
     first places. now_s: on the clock of `GroupState.last_seen_s`.
     """
     planner = _Planner(wanted, nodes, settings)
+    groups = list(groups)
+    if planner.must_wait(groups, now_s):
+        return planner.actions()
     planner.settle(groups, now_s)
     planner.fill()
     return planner.actions()
@@ -118,6 +123,13 @@ class _Planner:
         self._number = 0  # the highest of a group
         self._waiting: dict[str, str] = {}
 
+    def must_wait(self, groups: Iterable[GroupState], now_s: float) -> bool:
+        """Whether a group has not told yet where it runs and what it has, and may still tell."""
+        if all(group.node_id or self._is_lost(group, now_s) for group in groups):
+            return False
+        self._waiting = dict.fromkeys(self._wishes, "until groups from before have answered")
+        return True
+
     def settle(self, groups: Iterable[GroupState], now_s: float) -> None:
         """Divide groups into those that stay and those that end, and count what they hold."""
         for group in sorted(groups, key=lambda group: (not group.alive, group.name)):
@@ -130,12 +142,15 @@ class _Planner:
             self._count(group, space)
             if group.stopping:
                 continue
-            if not group.alive and now_s - group.last_seen_s >= self._settings.patience_s:
+            if self._is_lost(group, now_s):
                 self._stops.append(group.name)
             elif space.node.draining:
                 self._empty(group)
             else:
                 self._keep(group, space)
+
+    def _is_lost(self, group: GroupState, now_s: float) -> bool:
+        return now_s - group.last_seen_s >= self._settings.patience_s
 
     def _count(self, group: GroupState, space: _Space) -> None:
         """Note the places that a group takes; what it should leave counts until it has."""
