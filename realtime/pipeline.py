@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from microspot.engines.alignment.aligner import Aligner, MediaPipeAligner
-from microspot.engines.commands.version import installed_version
 from microspot.engines.rejected_memory import Memory, read_memory
 from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.specs import SpotterSpec
@@ -43,13 +42,12 @@ from .records import (
 )
 from .session import Session
 from .sinks.base import NONE_OF_FRAMES
-from .sinks.record_schema import VERSION
 from .source_run import SourceRun
 from .sources.open import Source
 from .spotting.batching import InferenceSteps, run_batched
 from .spotting.streaming_nms import compile_nms
+from .start_record import start_record
 
-THRESHOLDS = ("t_cpn", "t_crn", "t_nms")  # of the spec, which the `start` record gives
 IDLE_S = 0.05  # longest sleep of the loop when nothing came
 
 Draw = Callable[[Frame, list[View]], None]
@@ -75,7 +73,15 @@ class SourceEnd:
     suppressed: int | None = None
 
 
-Record = Event | Gap | PersonalState | SourceState | SourceWarning | SourceEnd | FrameRecord
+@dataclass(frozen=True)
+class SourcesChanged:
+    """Sources have joined or left a pipeline that runs: its `start` record from now on."""
+
+    start: dict[str, Any]
+
+
+Happening = Gap | PersonalState | SourceState | SourceWarning | SourceEnd | SourcesChanged
+Record = Event | Happening | FrameRecord
 
 
 def mediapipe_aligner(spec: SpotterSpec, settings: Settings) -> Aligner:
@@ -119,21 +125,28 @@ class Pipeline:
         self._limit_ns = None if seconds is None else int(seconds * 1e9)
         self._ready = threading.Event()
         self._stopping = False
-        _make_names_printable(sources)
-        self._waits = not any(source.pace for source in sources)
+        self._aligner = aligner
         self._spec = self.settings.spotter(engines.spotter)
         self._memory = memory_of(self.settings, engines)
         self._runs: list[SourceRun] = []
+        self._add(sources)
+
+    def _add(self, sources: Sequence[Source]) -> list[SourceRun]:
+        """Runs of more sources, whose feeds are not started."""
+        together = [*(run.feed.source for run in self._runs), *sources]
+        _make_names_printable(together)
+        self._waits = not any(source.pace for source in together)
+        new = []
         for source in sources:
-            source_aligner = aligner(self._spec, self.settings)
-            feed = Feed(source, source_aligner, self._spec.grid_hz, self.settings, self.meter)
-            self._runs.append(SourceRun(feed))
+            aligner = self._aligner(self._spec, self.settings)
+            feed = Feed(source, aligner, self._spec.grid_hz, self.settings, self.meter)
+            new.append(SourceRun(feed))
+        self._runs = [*self._runs, *new]  # a new list: other threads go through the old one
+        return new
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
         self._open.enter_context(one_thread())
-        for run in self._runs:
-            self._open.callback(run.feed.close)  # one that fails does not keep the others open
         return self
 
     def __exit__(
@@ -142,19 +155,22 @@ class Pipeline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
+        with self._open as closing:
+            for run in self._runs:
+                closing.callback(run.feed.close)  # one that fails does not keep the others open
 
     def run(self) -> Iterator[Record]:
         """Yield every record until all sources have ended, provisional and withdrawn events too."""
         compile_nms(self._spec)
         for run in self._runs:
             run.feed.start(self._ready)
-        while any(not run.over for run in self._runs):
+        while self._runs_on():
             if self._stopping:
                 yield from self.finish()
                 return
             self.between_rounds()
             self._take_retuned()
+            yield from self._take_changes()
             self._ready.clear()
             items = self._fetch()
             if not items:
@@ -177,6 +193,14 @@ class Pipeline:
         settings.spotter(self.engines.spotter)
         self._retuned = settings
 
+    def _runs_on(self) -> bool:
+        """Whether the run goes on by itself."""
+        return any(not run.over for run in self._runs)
+
+    def _take_changes(self) -> Iterable[Record]:
+        """Let sources leave and join between two rounds; here they stay as they are."""
+        return ()
+
     def _take_retuned(self) -> None:
         """Give new settings to every session."""
         settings = self._retuned
@@ -198,26 +222,8 @@ class Pipeline:
 
         With what a run can be told apart by later: version, weights, thresholds, labels.
         """
-        sources = [
-            {"source": source.name, "started_utc": source.started_utc, "fps": source.rate_hz}
-            for source in (run.feed.source for run in self._runs)
-        ]
-        recognizer = self.engines.recognizer_spec
-        return {
-            "type": "start",
-            "schema": VERSION,
-            "version": installed_version(),
-            "sources": sources,
-            "engines": self.engines.name,
-            "digest": self.engines.digest,
-            "thresholds": {name: getattr(self._spec, name) for name in THRESHOLDS},
-            "labels": list(recognizer.labels) if recognizer and self.engines.emotions else None,
-            "backend": self.engines.backend,
-            "why": self.engines.backend_reason,
-            "grid_hz": self.engines.spotter.grid_hz,
-            "windows": list(self._spec.windows),
-            "latency_ticks": latency(self._spec, self.settings.hop),
-        }
+        sources = [run.feed.source for run in self._runs]
+        return start_record(sources, self.engines, self._spec, self.settings.hop)
 
     def figures(self) -> Figures:
         """What was counted until now; may be called from any thread."""
@@ -356,14 +362,3 @@ def _end_segment(session: Session) -> InferenceSteps[list[Event]]:
     events = yield from session.flush_steps()
     session.reset()
     return events
-
-
-def latency(spec: SpotterSpec, hop: int) -> dict[str, int]:
-    """Bounds in ticks, from receptive field, hop and reach.
-
-    provisional: after the last tick of the first window that passes; final: after the last tick of
-    an isolated event.
-    """
-    # Windows that end so much later than an interval's last tick can still overlap it.
-    horizon = int(-(-spec.reach // 1)) - 1
-    return {"provisional": spec.radius + hop + 1, "final": horizon + spec.radius + hop + 1}

@@ -27,7 +27,7 @@ from .errors import MicrospotError, SourceError
 from .markers.placement import MarkerInput, MarkerPlacement
 from .markers.recorded import RecordedMarkers
 from .meter import Figures
-from .pipeline import Draw, Pipeline, Record, SourceEnd
+from .pipeline import Draw, Pipeline, Record, SourceEnd, SourcesChanged
 from .records import (
     Event,
     FrameRecord,
@@ -266,6 +266,8 @@ def to_json(record: Record | Marker) -> dict[str, Any]:
     """The JSON line of a record of the command contract, key `type` first."""
     if isinstance(record, Event | PersonalState | FrameRecord | Marker):
         return record.to_json()
+    if isinstance(record, SourcesChanged):
+        return record.start
     if isinstance(record, Gap):
         return {
             "type": "gap",

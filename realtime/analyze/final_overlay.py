@@ -20,9 +20,9 @@ from microspot.engines.specs import SpotterSpec
 
 from ..config import Settings
 from ..overlay.timeline import SHOWN_S
-from ..pipeline import latency
 from ..records import Event, Frame, View
 from ..sinks.video_writer import VideoSink
+from ..start_record import latency
 
 QUALITY = 95  # of the JPEG of a frame that waits
 

@@ -18,9 +18,10 @@ from microspot.engines.runtime.engine import EngineSet
 from ..config import Settings
 from ..errors import EngineError
 from ..meter import percentiles
-from ..pipeline import Pipeline, SourceEnd, latency
+from ..pipeline import Pipeline, SourceEnd
 from ..records import Event, SourceRecord
 from ..sources.open import Source, open_sources
+from ..start_record import latency
 from .common_start import CommonStart
 from .networks import call_times
 from .rounds import WARM_UP_FRAMES

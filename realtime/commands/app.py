@@ -17,6 +17,7 @@ from microspot.engines.text.redaction import redact_uri
 from ..errors import UsageError
 from .analyze import analyze
 from .evaluate import evaluate
+from .fleet import fleet
 from .options import (
     AlarmsPerMin,
     Backend,
@@ -176,6 +177,7 @@ app.command()(analyze)
 app.command()(evaluate)
 app.command()(review)
 app.command()(study)
+app.add_typer(fleet, name="fleet")
 
 
 @app.command()

@@ -24,8 +24,8 @@ from microspot.engines.runtime.engine import EngineSet
 
 from ..config import Settings
 from ..evaluate import EMITS, known_labels, time_without_evidence
-from ..pipeline import THRESHOLDS
 from ..sinks.atomic_file import replace_file
+from ..start_record import THRESHOLDS
 from .compared import Compared
 from .protocols import Found
 

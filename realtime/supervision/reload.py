@@ -83,7 +83,7 @@ class Reload:
         return now.model_copy(update=live), said
 
     def _states(self) -> tuple[Any, ...]:
-        return tuple(_state(path) for path in self._files)
+        return tuple(state_of(path) for path in self._files)
 
 
 def has_terminal() -> bool:
@@ -110,7 +110,7 @@ def _files_of_secrets(environment: Mapping[str, str]) -> list[Path]:
     ]
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def state_of(path: Path) -> tuple[int, int, int] | None:
     """What changes with a file's content; None where it cannot be found."""
     try:
         found = path.stat()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from microspot.engines import reference
 from microspot.realtime.config import Settings
-from microspot.realtime.pipeline import latency
 from microspot.realtime.session import Session
 from microspot.realtime.spotting.time_grid import tick_ns
+from microspot.realtime.start_record import latency
 from tests import fakes
 
 

@@ -20,8 +20,8 @@ from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError, UsageError
 from microspot.realtime.markers.recorded import TimedMarker
 from microspot.realtime.overlay import draw as draw_module
-from microspot.realtime.pipeline import latency
 from microspot.realtime.records import Event, Frame, View
+from microspot.realtime.start_record import latency
 from tests import fakes
 
 TICK_NS = 33_333_333

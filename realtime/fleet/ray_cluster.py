@@ -1,0 +1,155 @@
+"""RayCluster: groups of cameras as detached, named actors of Ray.
+
+An actor is bound to the node that the placement chose. Ray starts one whose process died again, on
+its node and without cameras, and is given those that were asked of it; a node that died takes its
+actors along, and the placement moves their cameras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from ..meter import Figures
+from .camera_group import CameraGroup, GroupReport
+from .cluster import CameraWanted, ClusterError, GroupState, Node
+from .fleet_file import FleetSettings
+from .ray_group import RayGroup, kill
+from .ray_start import NAMESPACE
+
+PREFIX = "cameras "  # of the names of our actors
+HOST_LABEL = "microspot.host"
+ADOPT_S = 30.0  # that actors of an earlier supervisor have for their first report
+
+
+class RayCluster:
+    """A Cluster over the Ray that this process is connected to.
+
+    settings: numbers of the file; arguments: of every CameraGroup, after its place. Actors of an
+    earlier supervisor are adopted; those that do not report within ADOPT_S are killed, since nobody
+    knows which cameras they have. draining: ids of the nodes that should be emptied.
+    """
+
+    def __init__(self, ray: Any, settings: FleetSettings, arguments: tuple[Any, ...] = ()) -> None:
+        self.draining: frozenset[str] = frozenset()
+        self._ray = ray
+        self._settings = settings
+        self._arguments = arguments
+        self._groups = self._adopted()
+
+    def nodes(self) -> Sequence[Node]:
+        """All nodes that live."""
+        return [
+            Node(
+                id=node["NodeID"],
+                host=host_of(node),
+                cameras_max=int(
+                    node["Resources"].get("CPU", 0.0) * self._settings.cameras_per_core
+                ),
+                draining=node["NodeID"] in self.draining,
+            )
+            for node in living_nodes(self._ray)
+        ]
+
+    def groups(self) -> Sequence[GroupState]:
+        """All groups that have not ended, with what they said until now."""
+        living = {node["NodeID"] for node in living_nodes(self._ray)}
+        for group in list(self._groups.values()):
+            if group.node_id in living and not group.ended():
+                group.look()
+            else:
+                group.kill()
+                self._groups = {n: g for n, g in self._groups.items() if g is not group}
+        return [group.state() for group in self._groups.values()]
+
+    def start(self, group: str, node_id: str, cameras: Sequence[CameraWanted]) -> None:
+        """Start an actor on a node, and give it its cameras."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        options = {
+            "name": PREFIX + group,
+            "namespace": NAMESPACE,
+            "lifetime": "detached",
+            "num_cpus": 0,  # the placement counts cameras itself
+            "num_gpus": self._settings.gpus_per_group,
+            "max_restarts": -1,
+            "max_task_retries": 0,
+            "max_pending_calls": self._settings.pending_calls,
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False),
+        }
+        try:
+            made = self._ray.remote(CameraGroup).options(**options)
+            actor = made.remote(node_id, *self._arguments)
+        except (ValueError, self._ray.exceptions.RayError) as error:
+            raise ClusterError(f"group {group} was not started: {error}") from error
+        new = RayGroup(self._ray, group, actor, node_id, ())
+        new.change(tuple(cameras))
+        self._groups = {**self._groups, group: new}
+
+    def change(self, group: str, cameras: Sequence[CameraWanted]) -> None:
+        """Pass on which cameras a group has from now on."""
+        self._known(group).change(tuple(cameras))
+
+    def stop(self, group: str) -> None:
+        """Ask a group to end; it is killed when it has, or after `stop_s`."""
+        self._known(group).stop(self._settings.stop_s)
+
+    def figures(self) -> Figures:
+        """What all groups had counted when they reported last; may be called from any thread."""
+        return Figures.joined(report.figures for report in self.reports().values())
+
+    def reports(self) -> dict[str, GroupReport]:
+        """What each group that has reported said last, by its name."""
+        found = ((name, group.report) for name, group in self._groups.items())
+        return {name: report for name, report in found if report is not None}
+
+    def failures(self) -> dict[str, str]:
+        """Why groups do not run, by their names."""
+        return {name: group.failure for name, group in self._groups.items() if group.failure}
+
+    def _known(self, group: str) -> RayGroup:
+        if group not in self._groups:
+            raise ClusterError(f"group {group} has ended")
+        return self._groups[group]
+
+    def _adopted(self) -> dict[str, RayGroup]:
+        """The actors that run already, by the names of their groups."""
+        groups = {}
+        for name, (actor, report) in running_groups(self._ray, ADOPT_S).items():
+            if report is not None:
+                groups[name] = RayGroup.adopted(self._ray, name, actor, report)
+            else:
+                kill(self._ray, actor)
+        return groups
+
+
+def running_groups(ray: Any, wait_s: float) -> dict[str, tuple[Any, GroupReport | None]]:
+    """The actors that run and their reports, None where none comes within `wait_s`; by group."""
+    actors: dict[str, Any] = {}
+    for entry in ray.util.list_named_actors(all_namespaces=True):
+        if entry["namespace"] == NAMESPACE and entry["name"].startswith(PREFIX):
+            with suppress(ValueError):  # it has just ended
+                actor = ray.get_actor(entry["name"], namespace=NAMESPACE)
+                actors[entry["name"].removeprefix(PREFIX)] = actor
+    asked = {name: actor.report.remote() for name, actor in actors.items()}
+    if asked:
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=wait_s)
+    found: dict[str, tuple[Any, GroupReport | None]] = {}
+    for name, answer in asked.items():
+        try:
+            found[name] = actors[name], ray.get(answer, timeout=0)
+        except ray.exceptions.RayError:
+            found[name] = actors[name], None
+    return found
+
+
+def living_nodes(ray: Any) -> list[dict[str, Any]]:
+    """The nodes that Ray takes to live, as it describes them."""
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def host_of(node: dict[str, Any]) -> str:
+    """What cameras are pinned by: the label of a node of Ray, else its host's name."""
+    labels: dict[str, str] = node.get("Labels") or {}
+    return labels.get(HOST_LABEL) or str(node["NodeManagerHostname"])

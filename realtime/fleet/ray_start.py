@@ -1,0 +1,57 @@
+"""Ray as this project uses it: joined or started without telemetry, without a dashboard."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from microspot.engines.errors import install
+from microspot.engines.telemetry import RAY, switch_off
+
+from ..errors import EngineError, UsageError
+
+NAMESPACE = "microspot"
+LOOPBACK = "127.0.0.1"
+# Bytes of the object store of a cluster that we start: frames never pass through it.
+OBJECT_STORE = 100 << 20
+
+
+def import_ray() -> Any:
+    """The package, its telemetry off before it loads. Raises UsageError where it is missing."""
+    switch_off(RAY)
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(f"a fleet needs Ray: {install('fleet')}") from error
+    return ray
+
+
+def connect(address: str | None) -> Any:
+    """Join the cluster at an address, or start one on this machine's loopback where it is None.
+
+    Gives the package. Raises EngineError where no cluster answers.
+    """
+    ray = import_ray()
+    common = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE,
+                _node_ip_address=LOOPBACK,
+                **common,
+            )
+        else:
+            ray.init(address=address, **common)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = "on this machine" if address in (None, "auto") else f"at {address}"
+        raise EngineError(
+            f"no Ray cluster answers {where} ({_first_line(error)}); "
+            "start one with `ray start --head`, and check address and token"
+        ) from error
+    return ray
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

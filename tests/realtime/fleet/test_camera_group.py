@@ -1,0 +1,85 @@
+"""A group of cameras: who comes and goes disturbs nobody, and nothing is lost or found twice."""
+
+import json
+import sqlite3
+import time
+from functools import partial
+
+import pytest
+
+from microspot.realtime.config import Settings
+from microspot.realtime.fleet.camera_group import CameraGroup
+from microspot.realtime.fleet.cluster import CameraWanted
+from microspot.realtime.fleet.run import open_outs
+from microspot.realtime.pipeline import Pipeline
+from microspot.realtime.sinks.open import open_sink
+from microspot.realtime.sources.open import open_source
+from microspot.realtime.watch import follow
+from tests.realtime.fleet import numbered
+from tests.rtsp_server import write_clip
+
+FRAMES = 130
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("numbered") / "clip.mp4"
+    return write_clip(path, FRAMES, time_base=numbered.FRAME)
+
+
+@pytest.fixture
+def group(tmp_path):
+    outs = partial(open_outs, (str(tmp_path / "events.db"),), None)
+    made = CameraGroup("here", numbered.load, outs, Settings(), numbered.aligner)
+    yield made
+    made.close()
+
+
+def stored(path):
+    with sqlite3.connect(path) as connection:
+        rows = [json.loads(record) for (record,) in connection.execute("SELECT record FROM events")]
+    connection.close()
+    return rows
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def finals(sources):
+    """The final events of a pipeline over the sources, as `watch` hands them to sinks."""
+    kept = []
+    with (
+        numbered.load() as engines,
+        Pipeline(sources, engines, aligner=numbered.aligner) as pipeline,
+    ):
+        follow(pipeline, [open_sink(kept.append)])
+    return [record for record in kept if record["type"] == "event"]
+
+
+def by_id(events):
+    return sorted(events, key=lambda event: event["id"])
+
+
+def test_files_give_the_events_of_watch_and_of_a_pipeline_of_eight(group, clip, tmp_path):
+    names = [f"clip {number}" for number in range(8)]
+    group.change([CameraWanted(name, str(clip)) for name in names], 1)
+    until(lambda: len(group.report().ended) == 8)
+    found = stored(tmp_path / "events.db")
+
+    def opened(name):
+        source = open_source(str(clip))
+        source.name = name
+        return source
+
+    alone = [event for name in names for event in finals([opened(name)])]
+    assert by_id(found) == by_id(alone) == by_id(finals(list(map(opened, names))))
+    bursts = len(range(numbered.BURST.start, FRAMES, numbered.EVERY))
+    assert len(found) == 8 * bursts
+    for name in names:
+        spans = sorted(numbered.numbers_of(e) for e in found if e["source"] == name)
+        assert [first // numbered.EVERY for first, _ in spans] == list(range(bursts))
