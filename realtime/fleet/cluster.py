@@ -51,10 +51,9 @@ class GroupState:
     node_id: where it runs; empty while the cluster does not know, and not what it has either,
     because the supervisor was started again. cameras: as asked of it last, whether it has them
     already or not; releasing: names of cameras that it was asked to leave and may still hold;
-    stopping: whether it was asked to stop. alive: whether it answers; one that starts, or is
-    started again by the cluster, does not yet. last_seen_s: when it last answered, of one that
-    never has when it was asked to start (or was found), on the clock of `now_s` in
-    `Supervisor.reconcile`.
+    stopping: whether it was asked to stop. alive: whether its process has answered since it was
+    started, for the first time or again. last_seen_s: when it last answered, of one that never has
+    when it was asked to start, or was found, on the clock of `now_s` in `Supervisor.reconcile`.
     """
 
     name: str

@@ -11,6 +11,7 @@ Rules, each a property in the tests:
   what is placed next.
 * A camera that some group still holds is placed nowhere else: first let go, then taken up. Else two
   groups would report its events twice, under two epochs.
+* A node with a group that has been silent for too long gets nothing until that group is gone.
 * What a lost node held is free at once; a draining node is emptied even where others have no room.
 * Nothing is done before groups that ran before the supervisor have told what they have, unless
   they don't answer in time.
@@ -99,6 +100,7 @@ class _Space:
     node: Node
     free: int
     starting: int = 0
+    silent: bool = False  # whether a group on it is, which may be for a fault of the node
     groups: list[_Group] = field(default_factory=list)
 
     @property
@@ -120,7 +122,7 @@ class _Planner:
         self._starts: list[Start] = []
         self._stops: list[str] = []
         self._emptied = 0  # groups of draining nodes
-        self._number = 0  # the highest of a group
+        self._names: list[str] = []  # of groups
         self._waiting: dict[str, str] = {}
 
     def must_wait(self, groups: Iterable[GroupState], now_s: float) -> bool:
@@ -133,30 +135,36 @@ class _Planner:
     def settle(self, groups: Iterable[GroupState], now_s: float) -> None:
         """Divide groups into those that stay and those that end, and count what they hold."""
         for group in sorted(groups, key=lambda group: (not group.alive, group.name)):
-            self._number = max(self._number, _number(group.name))
+            self._names.append(group.name)
             space = self._spaces.get(group.node_id)
             if space is None:  # the node has gone, and with it what the group held
                 if not group.stopping:
                     self._stops.append(group.name)
                 continue
-            self._count(group, space)
+            names = [camera.name for camera in group.cameras]
+            self._count(group, names, space)
+            lost = self._is_lost(group, now_s)
+            space.silent |= lost
             if group.stopping:
                 continue
-            if self._is_lost(group, now_s):
+            if lost:
                 self._stops.append(group.name)
             elif space.node.draining:
                 self._empty(group)
             else:
-                self._keep(group, space)
+                self._keep(group, names, space)
 
     def _is_lost(self, group: GroupState, now_s: float) -> bool:
-        return now_s - group.last_seen_s >= self._settings.patience_s
+        """Whether a group has been silent for too long; one that starts has longer."""
+        starts = not group.alive and group.node_id
+        limit_s = self._settings.start_s if starts else self._settings.patience_s
+        return now_s - group.last_seen_s >= limit_s
 
-    def _count(self, group: GroupState, space: _Space) -> None:
+    def _count(self, group: GroupState, names: list[str], space: _Space) -> None:
         """Note the places that a group takes; what it should leave counts until it has."""
-        names = {camera.name for camera in group.cameras}.union(group.releasing)
-        self._held |= names
-        space.free -= len(names)
+        held = {*names, *group.releasing}
+        self._held |= held
+        space.free -= len(held)
         space.starting += not group.alive
 
     def _empty(self, group: GroupState) -> None:
@@ -165,38 +173,48 @@ class _Planner:
             self._emptied += 1
             self._stops.append(group.name)
 
-    def _keep(self, group: GroupState, space: _Space) -> None:
+    def _keep(self, group: GroupState, names: list[str], space: _Space) -> None:
         """Let a group go on with those of its cameras that are still wanted there."""
-        stay = []
-        for camera in group.cameras:
-            wish = self._wishes.get(camera.name)
-            if wish is not None and camera.name not in self._kept and _fits(wish, space.node):
-                self._kept.add(camera.name)
-                stay.append(wish)
+        stay = self._staying(names, space.node.host)
         if not stay:
             self._stops.append(group.name)
             return
-        held = len(group.cameras) + len(group.releasing)
-        kept = _Group(group.name, stay, self._settings.group_size - held)
-        if tuple(stay) != group.cameras:
+        places = self._settings.group_size - len(group.cameras) - len(group.releasing)
+        changed = tuple(stay) != group.cameras
+        if not changed and places <= 0:
+            return
+        kept = _Group(group.name, stay, places)
+        if changed:
             self._changed[group.name] = kept
-        if group.alive and kept.places > 0:
+        if group.alive and places > 0:
             space.groups.append(kept)
+
+    def _staying(self, names: list[str], host: str) -> list[CameraWanted]:
+        """Those of a group's cameras that stay in it, as they are wanted now."""
+        wishes = [self._wishes.get(name) for name in names]
+        stay = [
+            wish
+            for wish in wishes
+            if wish is not None and wish.host in (None, host) and wish.name not in self._kept
+        ]
+        self._kept.update([wish.name for wish in stay])
+        return stay
 
     def fill(self) -> None:
         """Place the cameras that nobody holds: the pinned ones first, since they have no choice."""
         pinned: defaultdict[str, list[CameraWanted]] = defaultdict(list)
         free = []
-        for camera in self._wishes.values():
-            if camera.name in self._kept:
-                continue
+        left = [camera for name, camera in self._wishes.items() if name not in self._kept]
+        for camera in left:
             if camera.name in self._held:
                 self._waiting[camera.name] = "until the group that it leaves has let it go"
             elif camera.host is not None:
                 pinned[camera.host].append(camera)
             else:
                 free.append(camera)
-        usable = [space for space in self._spaces.values() if not space.node.draining]
+        usable = [
+            space for space in self._spaces.values() if not space.node.draining and not space.silent
+        ]
         for host, cameras in sorted(pinned.items()):
             spaces = [space for space in usable if space.node.host == host]
             self._pour(cameras, spaces, f"for host {host}")
@@ -230,6 +248,7 @@ class _Planner:
     def _into_new_groups(self, left: list[CameraWanted], spaces: list[_Space]) -> None:
         """Into new groups, each on the node that is the emptiest then."""
         most = self._settings.starts_per_node
+        number = max(map(_number, self._names), default=0)
         while left and len(self._starts) < self._settings.starts_per_round:
             open_ = [space for space in spaces if space.free > 0 and space.starting < most]
             if not open_:
@@ -238,8 +257,9 @@ class _Planner:
             taken = _pop(left, min(self._settings.group_size, space.free))
             space.free -= len(taken)
             space.starting += 1
-            self._number += 1
-            self._starts.append(Start(f"{NAME}{self._number}", space.node.id, tuple(taken)))
+            number += 1
+            self._names.append(f"{NAME}{number}")
+            self._starts.append(Start(f"{NAME}{number}", space.node.id, tuple(taken)))
 
     def _reserve(self, count: int, spaces: list[_Space]) -> None:
         """Keep places for cameras that wait for their turn, from those that could run elsewhere."""
@@ -252,10 +272,6 @@ class _Planner:
         """What was found."""
         changes = [Change(group.name, tuple(group.cameras)) for group in self._changed.values()]
         return Actions(tuple(self._starts), tuple(changes), tuple(self._stops), self._waiting)
-
-
-def _fits(camera: CameraWanted, node: Node) -> bool:
-    return camera.host is None or camera.host == node.host
 
 
 def _number(group: str) -> int:

@@ -25,8 +25,8 @@ class SupervisorSettings(BaseModel):
         4, ge=1, le=256, description="most groups that start on a node at a time"
     )
     patience_s: float = Field(
-        60.0,
-        ge=1,
-        le=3600,
-        description="seconds without an answer after which a group is replaced",
+        20.0, ge=1, le=3600, description="seconds of silence after which a group is replaced"
+    )
+    start_s: float = Field(
+        90.0, ge=1, le=3600, description="the same for a group whose process has just been started"
     )
