@@ -41,8 +41,8 @@ SCENARIOS = {
     "drains": Scenario(drains_per_hour=10.0),
     "slow-supervisor": Scenario(round_s=20.0),
     "supervisor-restarts": Scenario(supervisor_stops_per_hour=2.0),
-    # A machine that answers nothing, under the health check of Ray as it comes: five checks every 3 s
-    # that fail at once or after 10 s each.
+    # A machine that answers nothing, under Ray's health check as it comes: five in a row, one every
+    # 3 s, that fail at once or after 10 s each.
     "late-news": Scenario(death_seen_s=(15.0, 65.0)),
     "no-spare": Scenario(node_cameras=50),
 }

@@ -5,7 +5,9 @@ The only place of these numbers. They can be replaced by a TOML file of what was
 
 from __future__ import annotations
 
+import difflib
 import random
+import reprlib
 from pathlib import Path
 from typing import Self
 
@@ -51,13 +53,22 @@ class Times(BaseModel):
         except DocumentError as error:
             raise UsageError(f"times {path}: {error}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            said = first["msg"].removeprefix("Value error, ")
-            known = f"; known: {', '.join(cls.model_fields)}" if where else ""
-            raise UsageError(f"times {path}: {f'{where}: ' if where else ''}{said}{known}") from (
-                error
-            )
+            raise UsageError(f"times {path}: {cls._explain(error)}") from error
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        """The first of the errors in one line; an unknown key with the nearest known one."""
+        first = error.errors()[0]
+        said = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            return said
+        name = str(first["loc"][0])
+        if first["type"] != "extra_forbidden":
+            return f"{name}: {said}, got {reprlib.repr(first['input'])}"
+        nearest = difflib.get_close_matches(name, cls.model_fields, n=1)
+        if nearest:
+            return f"unknown key {name!r}; did you mean {nearest[0]!r}?"
+        return f"unknown key {name!r}; known: {', '.join(cls.model_fields)}"
 
 
 class Draw:
