@@ -1,4 +1,4 @@
-"""Commands `microspot fleet run`, `status`, `drain` and `stop`."""
+"""Commands `microspot fleet run`, `status`, `drain`, `stop` and `simulate`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import typer
 from microspot.engines.commands.entry_point import INTERRUPTED
 from microspot.engines.system.signals import ENDINGS
 
+from .fleet_simulation import simulate
 from .options import Json
 from .reports import say
 
-fleet = typer.Typer(help="Watch cameras on many machines that Ray joins; needs the extra named fleet.")
+fleet = typer.Typer(
+    help="Watch cameras on many machines that Ray joins; needs the extra named fleet."
+)
 
 Address = Annotated[str, typer.Option(help="of the Ray cluster: HOST:PORT, or auto for this one")]
 
@@ -84,3 +87,6 @@ def stop(
     from ..fleet.status import stop as end
 
     say(f"groups ended: {end(connect(address), wait)}")
+
+
+fleet.command()(simulate)

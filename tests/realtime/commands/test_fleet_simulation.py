@@ -6,24 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from microspot.realtime.commands.fleet_simulation import simulate
+from microspot.realtime.commands.app import app
 from microspot.realtime.errors import UsageError
 from microspot.realtime.fleet.simulation.scenarios import SCENARIOS
 
+SIMULATE = ["fleet", "simulate"]
 FEW = ["--cameras", "40", "--nodes", "4", "--node-cameras", "15", "--hours", "0.2"]
-
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(simulate)
 
 
 def test_options_change_the_scenario_and_all_that_it_holds_for_is_printed(tmp_path: Path) -> None:
     times = tmp_path / "times.toml"
     times.write_text("group_start_s = [2, 3]\n")
     options = ["--pinned", "0.5", "--seed", "3", "--times", str(times), "--json"]
-    done = CliRunner().invoke(app, ["racks", *FEW, *options])
+    done = CliRunner().invoke(app, [*SIMULATE, "racks", *FEW, *options])
     assert done.exit_code == 0, done.output
     table = json.loads(done.output)
     assert table["scenario"]["cameras"] == 40
@@ -36,7 +33,7 @@ def test_options_change_the_scenario_and_all_that_it_holds_for_is_printed(tmp_pa
 
 
 def test_the_table_is_for_people_too() -> None:
-    done = CliRunner().invoke(app, FEW)
+    done = CliRunner().invoke(app, [*SIMULATE, *FEW])
     assert done.exit_code == 0, done.output
     assert "served.mean" in done.output
     assert "times.node_death_seen_s" in done.output
@@ -44,9 +41,9 @@ def test_the_table_is_for_people_too() -> None:
 
 def test_an_unknown_scenario_names_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="no scenario 'rack': expected one of nodes, racks"):
-        CliRunner().invoke(app, ["rack"], catch_exceptions=False)
+        CliRunner().invoke(app, [*SIMULATE, "rack"], catch_exceptions=False)
 
 
 def test_the_help_names_every_scenario() -> None:
-    words = CliRunner().invoke(app, ["--help"]).output
+    words = CliRunner().invoke(app, [*SIMULATE, "--help"]).output
     assert all(name in words for name in SCENARIOS)

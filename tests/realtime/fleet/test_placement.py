@@ -321,6 +321,14 @@ def test_nothing_is_done_before_groups_from_before_have_told_what_they_have() ->
     assert [start.group for start in actions.starts] == ["group-8"]
 
 
+def test_a_group_of_a_lost_node_is_stopped_once() -> None:
+    cluster = ToldCluster([Node("b", "north", 30)])
+    cluster.states["group-1"] = GroupState("group-1", "a", cameras(1), True, 0.0)
+    assert next_actions(cluster, ()).stops == ("group-1",)
+    cluster.states["group-1"] = replace(cluster.states["group-1"], stopping=True)
+    assert next_actions(cluster, ()).stops == ()
+
+
 def test_a_camera_that_two_groups_hold_stays_in_one() -> None:
     cluster = ToldCluster([Node("a", "north", 30)])
     for name in ("group-1", "group-2"):
