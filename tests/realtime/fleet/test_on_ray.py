@@ -24,6 +24,7 @@ import urllib.request
 from collections import Counter, defaultdict
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,26 +38,46 @@ from tests.rtsp_server import RtspServer, write_clip
 # Ray reads its variables when it is imported, so no test imports it before they are set.
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(200),
     pytest.mark.skipif(find_spec("ray") is None, reason="no Ray: pip install '.[fleet]'"),
 ]
 
 ROOT = Path(__file__).resolve().parents[3]
 CAMERAS = [f"camera {number}" for number in range(8)]
 LATER = "camera 8"  # comes into the file while the others are watched
-FRAMES = 3000  # of the cameras' film, which runs in a circle of 200 s
+FRAMES = 4080  # of the cameras' film: a circle of 272 s, within which a number comes once
 MOVED_S = 20.0  # the promise: from the death of a node until its cameras are watched elsewhere
-START_S = 60.0
+START_S = 40.0
+PROBE_S = 0.2  # of work, to see how busy this machine is
+# A node that says nothing is taken to be dead after five seconds, not after Ray's fifteen.
+# Whoever has lost the head waits for ten seconds, not for sixty.
+HEALTH = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_failure_threshold": "5",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+}
 NODE = {"num_cpus": 2, "object_store_memory": 100 << 20}
 
 
 def wait_for(condition, within_s, what):
-    """Wait until a condition holds, and give how long that took."""
+    """Wait until a condition holds, and give how long that took.
+
+    within_s: on a machine whose cores are free; others get as much longer as they are slower.
+    """
     began = time.monotonic()
+    within_s *= slowness()
     while not condition():
-        assert time.monotonic() - began < within_s, f"{what}: not within {within_s} s"
+        assert time.monotonic() - began < within_s, f"{what}: not within {within_s:.0f} s"
         time.sleep(0.1)
     return time.monotonic() - began
+
+
+def slowness():
+    """How many times longer work takes here now than it would on a core of its own; at least 1."""
+    began_s, used_s = time.monotonic(), time.process_time()
+    while time.process_time() - used_s < PROBE_S:
+        sum(range(1000))
+    return max(1.0, (time.monotonic() - began_s) / (time.process_time() - used_s))
 
 
 def own_address():
@@ -95,8 +116,9 @@ class Fleet:
         self.receiver = receiver
         self.out = [str(self.database), receiver.address]
         self.address = ""
+        self.began = time.monotonic()
         self.cameras = dict.fromkeys(CAMERAS)  # in the file: the host of each, None for any
-        self.restarted = set()  # cameras that have missed something
+        self.restarts = Counter()  # of each camera
         self.places = {}  # see `look`
         self.took = {}  # s of each step
         self.said = []  # lines of the command
@@ -113,7 +135,7 @@ class Fleet:
             f"out = {json.dumps(self.out)}",
             f'metrics = "127.0.0.1:{self.metrics_port}"',
             "cameras_per_core = 4.0",
-            "group_size = 3",
+            "group_size = 4",
             "heartbeat_s = 0.5",
         ]
         for name, host in self.cameras.items():
@@ -131,7 +153,7 @@ class Fleet:
 
     def _read(self, process):
         for line in process.stderr:
-            self.said.append(line.rstrip())
+            self.said.append(f"{time.monotonic() - self.began:6.1f} s  {line.rstrip()}")
 
     def close(self):
         """End the command, and show what it said."""
@@ -238,7 +260,7 @@ def film(tmp_path_factory):
 def fleet(tmp_path_factory, film):
     """The fleet with its cluster, its cameras' server and a webhook's receiver."""
     folder = tmp_path_factory.mktemp("fleet")
-    variables = RAY | certificate(folder) | {"XDG_STATE_HOME": str(folder / "state")}
+    variables = RAY | HEALTH | certificate(folder) | {"XDG_STATE_HOME": str(folder / "state")}
     variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -248,8 +270,10 @@ def fleet(tmp_path_factory, film):
 
         receiver = Receiver()
         stack.callback(receiver.close)
-        server = stack.enter_context(RtspServer(film, born=time.monotonic()))
+        born = time.monotonic()
+        server = stack.enter_context(RtspServer(film, born=born))
         made = Fleet(folder, free_port(), receiver, server.url)
+        made.server_began = born
         head = NODE | {"include_dashboard": False, "labels": {"microspot.host": "a"}}
         made.cluster = Cluster(initialize_head=True, head_node_args=head)
         stack.callback(made.cluster.shutdown)
@@ -267,13 +291,14 @@ def test_eight_cameras_are_watched_on_two_nodes(fleet):
     fleet.took["start"] = wait_for(lambda: fleet.live(CAMERAS), START_S, "eight cameras")
     _, places = fleet.look()
     hosts = [host for host, _, _ in places.values()]
-    assert sorted(Counter(hosts).values()) == [3, 5]
+    assert Counter(hosts) == {"a": 4, "b": 4}
 
 
 def test_an_actor_that_is_killed_comes_back_under_a_new_epoch(fleet):
     worker = min(workers_of(pid_of(fleet.nodes["a"], "raylet")))
     os.kill(worker, signal.SIGKILL)
     killed = time.monotonic()
+    fleet.said.append(f"{killed - fleet.began:6.1f} s  an actor is killed")
     wait_for(lambda: not fleet.live(CAMERAS), MOVED_S, "the death of an actor")
     wait_for(lambda: fleet.live(CAMERAS), MOVED_S, "its return")
     fleet.took["actor"] = time.monotonic() - killed
@@ -282,25 +307,25 @@ def test_an_actor_that_is_killed_comes_back_under_a_new_epoch(fleet):
         name: host for name, (host, _, _) in before.items()
     }
     restarted = {name for name in CAMERAS if after[name][1] != before[name][1]}
-    assert len(restarted) in (2, 3)
+    assert len(restarted) == 4
     assert all(after[name][1] > before[name][1] for name in restarted)
-    fleet.restarted |= restarted
+    fleet.restarts.update(restarted)
 
 
 def test_the_cameras_of_a_node_that_dies_move(fleet):
     node = fleet.nodes.pop("b")
-    fleet.cluster.remove_node(node, allow_graceful=False)
     died = time.monotonic()
+    os.kill(pid_of(node, "raylet"), signal.SIGKILL)
+    fleet.said.append(f"{died - fleet.began:6.1f} s  a node is killed")
     wait_for(lambda: not fleet.live(CAMERAS), MOVED_S, "the death of a node")
     wait_for(lambda: fleet.live(CAMERAS), MOVED_S, "the moved cameras")
     fleet.took["node"] = time.monotonic() - died
-    assert fleet.took["node"] < MOVED_S
     before, after = fleet.look()
     assert {host for host, _, _ in after.values()} == {"a"}
     moved = {name for name, (host, _, _) in before.items() if host == "b"}
     for name in set(CAMERAS) - moved:
         assert after[name] == before[name]
-    fleet.restarted |= moved
+    fleet.restarts.update(moved)
 
 
 def test_cameras_come_and_go_with_the_file(fleet):
@@ -330,7 +355,7 @@ def test_a_drained_node_is_emptied_in_order(fleet):
     assert after[LATER][0] == "a"
     for name in CAMERAS[:7]:
         assert after[name] == before[name]
-    fleet.restarted.add(LATER)
+    fleet.restarts[LATER] += 1
 
 
 def test_who_has_another_token_is_refused(fleet):
@@ -347,10 +372,13 @@ def test_nothing_acknowledged_is_lost_when_all_ends(fleet):
         for kind in kinds:
             os.kill(pid_of(fleet.nodes[node], kind), signal.SIGKILL)
     fleet.took["end"] = wait_for(
-        lambda: not any(map(runs, actors)) and fleet.process.poll() is not None,
-        START_S,
-        "the end of actors and command",
+        lambda: not any(map(runs, actors)), START_S, "the end of all actors"
     )
+    assert time.monotonic() - fleet.server_began < FRAMES * float(numbered.FRAME)
+    fleet.took["command"] = wait_for(
+        lambda: fleet.process.poll() is not None, START_S, "the end of the command"
+    )
+    assert fleet.process.returncode not in (0, None)
     time.sleep(1)  # for what was on its way to the receiver
     acknowledged = {event["id"] for event in fleet.receiver.taken}
     records, gaps = fleet.records()
@@ -364,8 +392,8 @@ def test_nothing_acknowledged_is_lost_when_all_ends(fleet):
     assert set(bursts) == {*CAMERAS, LATER}
     for name, found in bursts.items():
         assert len(found) == len(set(found)), f"{name}: a burst twice"
-        holes = found[-1] - found[0] + 1 - len(found)
-        if name not in fleet.restarted | late:
-            assert holes == 0, f"{name}: {holes} bursts are missing"
+        breaks = sum(later > one + 1 for one, later in pairwise(found))
+        assert breaks <= fleet.restarts[name] or name in late, f"{name}: {found}"
+    print(f"slowness of the machine: {slowness():.1f}")
     print("s:", {name: round(took, 1) for name, took in fleet.took.items()})
     print("events:", len(stored), "acknowledged:", len(acknowledged), "overload:", len(late))
