@@ -22,6 +22,7 @@ The modules:
     pipeline    many feeds, one engine set, one loop
     source_run  one source while a pipeline runs it: sessions, counts, open outages
     feed        the thread of one source: what counts as evidence
+    start_record  what a run can be told apart by later
     gaps        from the last frame used to the first used after it
     records     Frame, Crop, Gap, Event, View and the others that flow
     config      every setting, with its default
@@ -37,6 +38,7 @@ The modules:
     markers/    stimulus markers from other programs, among the records
     sinks/      JSON lines, CSV, ELAN, HTML, video, window, live table, LSL
     processes/  many cameras over several processes
+    fleet/      many cameras over many machines
     analyze/    recordings one after the other, a folder of results for each
     datasets/   licensed data sets through the same path as analyze, and scored
     study/      what may be said of a licensed data set, and how far generated MEs are from it

@@ -17,9 +17,7 @@ from .fleet_simulation import simulate
 from .options import Json
 from .reports import say
 
-fleet = typer.Typer(
-    help="Watch cameras on many machines that Ray joins; needs the extra named fleet."
-)
+fleet = typer.Typer(help="Watch cameras on many machines, joined by Ray; needs the extra fleet.")
 
 Address = Annotated[str, typer.Option(help="of the Ray cluster: HOST:PORT, or auto for this one")]
 

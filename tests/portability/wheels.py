@@ -27,7 +27,9 @@ SYSTEMS = {  # as uv calls them
 OLDEST_MACOS = "14.0"  # whose wheels count
 INDIRECT = {"pyobjc-framework-AVFoundation": "cv2-enumerate-cameras on macOS"}
 # Extras whose packages are listed; those of NVIDIA are in engines/tensorrt/README.md.
-EXTRAS = ("demo", "coding", "datasets", "plots", "table", "mqtt", "metrics", "lsl", "train")
+EXTRAS = (
+    "demo", "coding", "datasets", "plots", "table", "mqtt", "metrics", "lsl", "fleet", "train"
+)  # fmt: skip
 WITHOUT_WHEEL = re.compile(r"Because (?:only |all versions of )?([A-Za-z0-9_.-]+)")
 
 
