@@ -221,7 +221,11 @@ class _Planner:
         self._pour(free, usable, "for a node")
 
     def _pour(self, cameras: list[CameraWanted], spaces: list[_Space], whom: str) -> None:
-        """Place cameras on these nodes; those left over wait, and their places stay theirs."""
+        """Place cameras on these nodes; those left over wait.
+
+        Where pinned ones wait for their turn to start, nobody takes their places meanwhile: other
+        cameras cannot start there either, and running groups are filled with pinned ones first.
+        """
         left = cameras[::-1]  # the first is popped first
         if left:
             self._into_groups(left, spaces)
@@ -232,7 +236,6 @@ class _Planner:
         for i, camera in enumerate(reversed(left)):
             why = "for its turn to start" if i < room else f"{whom} that is there and has room"
             self._waiting[camera.name] = why
-        self._reserve(len(left), spaces)
 
     def _into_groups(self, left: list[CameraWanted], spaces: list[_Space]) -> None:
         """Into free places of groups that run, which is done in a moment."""
@@ -260,13 +263,6 @@ class _Planner:
             number += 1
             self._names.append(f"{NAME}{number}")
             self._starts.append(Start(f"{NAME}{number}", space.node.id, tuple(taken)))
-
-    def _reserve(self, count: int, spaces: list[_Space]) -> None:
-        """Keep places for cameras that wait for their turn, from those that could run elsewhere."""
-        for space in spaces:
-            kept = max(0, min(count, space.free))
-            space.free -= kept
-            count -= kept
 
     def actions(self) -> Actions:
         """What was found."""

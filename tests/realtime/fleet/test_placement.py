@@ -289,6 +289,48 @@ def test_a_turn_that_comes_later_is_told() -> None:
     actions = next_actions(cluster, cameras(7))
     assert len(actions.starts) == SETTINGS.starts_per_node
     assert actions.waiting == {"camera-06": "for its turn to start"}
+    cluster.do(actions)
+    assert not next_actions(cluster, cameras(7)).count  # both still start
+    cluster.answer()
+    assert len(next_actions(cluster, cameras(7)).starts) == 1
+
+
+def test_a_camera_that_is_let_go_counts_until_it_is() -> None:
+    cluster = ToldCluster([Node("a", "north", 3), Node("b", "south", 9)])
+    leaving = ("camera-02",)
+    cluster.states["group-1"] = GroupState("group-1", "a", cameras(2), True, 0.0, leaving)
+    assert not next_actions(cluster, cameras(3)).count
+    (start,) = next_actions(cluster, (*cameras(2), *cameras(1, None, 7))).starts
+    assert start.node_id == "b"  # a has no place, and its group none for a fourth
+    cluster.known["a"] = replace(cluster.known["a"], cameras_max=30)
+    assert not next_actions(cluster, (*cameras(2), *cameras(1, None, 7))).changes
+
+
+def test_a_running_group_is_filled_with_pinned_cameras_first_and_no_further() -> None:
+    cluster = ToldCluster([Node("a", "north", 9)])
+    cluster.states["group-1"] = GroupState("group-1", "a", cameras(1), True, 0.0)
+    pinned = cameras(1, "north", 8)
+    actions = next_actions(cluster, (*cameras(4), *pinned))
+    (change,) = actions.changes
+    assert change.cameras == (*cameras(1), *pinned, *cameras(1, None, 1))
+    assert [start.cameras for start in actions.starts] == [cameras(2, None, 2)]
+
+
+def test_a_group_that_starts_gets_no_more_cameras() -> None:
+    cluster = ToldCluster([Node("a", "north", 9)])
+    cluster.states["group-1"] = GroupState("group-1", "a", cameras(1), False, 0.0)
+    actions = next_actions(cluster, cameras(2))
+    assert not actions.changes
+    assert len(actions.starts) == 1
+
+
+def test_a_drained_node_is_emptied_in_steps() -> None:
+    cluster = ToldCluster([Node("a", "north", 30)])
+    for i in range(4):
+        name = f"group-{i}"
+        cluster.states[name] = GroupState(name, "a", cameras(1, None, i), True, 0.0)
+    cluster.known["a"] = replace(cluster.known["a"], draining=True)
+    assert next_actions(cluster, cameras(4)).stops == ("group-0", "group-1", "group-2")
 
 
 @pytest.mark.parametrize(
