@@ -3,11 +3,13 @@
 import json
 import sqlite3
 import time
+from contextlib import closing
 from functools import partial
 
 import pytest
 
 from microspot.realtime.config import Settings
+from microspot.realtime.errors import DataError
 from microspot.realtime.fleet.camera_group import CameraGroup
 from microspot.realtime.fleet.cluster import CameraWanted
 from microspot.realtime.fleet.run import open_outs
@@ -16,9 +18,9 @@ from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.sources.open import open_source
 from microspot.realtime.watch import follow
 from tests.realtime.fleet import numbered
-from tests.rtsp_server import write_clip
+from tests.rtsp_server import RtspServer, write_clip
 
-FRAMES = 130
+FRAMES = 70
 PATIENCE_S = 30.0
 
 
@@ -83,3 +85,64 @@ def test_files_give_the_events_of_watch_and_of_a_pipeline_of_eight(group, clip, 
     for name in names:
         spans = sorted(numbered.numbers_of(e) for e in found if e["source"] == name)
         assert [first // numbered.EVERY for first, _ in spans] == list(range(bursts))
+
+
+def test_who_comes_and_goes_disturbs_nobody_and_what_is_open_ends(group, clip, tmp_path):
+    with RtspServer(clip, loop=True) as server:
+        stays, goes, comes = (CameraWanted(name, server.url) for name in ("stays", "goes", "comes"))
+        group.change([stays, goes], 1)
+        until(lambda: frames(group).get("stays") and frames(group).get("goes"))
+        group.change([stays, comes], 2)
+        assert group.report().number == 2
+        until(lambda: frames(group).get("comes"))
+        assert set(group.report().held) == {"stays", "comes"}
+        changed = CameraWanted("comes", str(clip))
+        group.change([stays, changed], 3)
+        until(lambda: group.report().ended == {"comes": ""})
+        assert server.plays == 3
+        figures = {of.source: of for of in group.report().figures.sources}
+        assert figures["stays"].reconnects == 0
+        group.close()
+    report = group.report()
+    assert report.closed
+    assert (report.held, report.cameras, report.failure) == ((), (), "")
+    with closing(sqlite3.connect(tmp_path / "events.db")) as connection:
+        rows = connection.execute("SELECT source, started_utc, ended_utc FROM sources").fetchall()
+    ended = {source: (began, end) for source, began, end in rows}
+    assert set(ended) == {"stays", "goes", "comes"}
+    assert all(end for _, end in ended.values())
+    assert ended["stays"][0] < ended["stays"][1]
+
+
+def test_an_address_that_says_nothing_here_fails_alone(group, clip, monkeypatch):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    group.change([CameraWanted("lost", "env:NOT_SET"), CameraWanted("file", str(clip))], 1)
+    until(lambda: len(group.report().ended) == 2)
+    report = group.report()
+    assert "set NOT_SET" in report.ended["lost"]
+    assert report.ended["file"] == ""
+    assert report.failure == ""
+
+
+def test_a_sink_that_fails_is_told_and_ends_the_group(clip):
+    def full(record):
+        if record["type"] == "event":
+            raise DataError("the disk is full")
+
+    made = CameraGroup(
+        "here", numbered.load, lambda: [open_sink(full)], Settings(), numbered.aligner
+    )
+    made.change([CameraWanted("one", str(clip))], 1)
+    until(lambda: made.report().failure)
+    assert made.report().failure == "the disk is full"
+    made.close()
+
+
+def test_a_sink_that_cannot_be_opened_is_an_error_at_once(tmp_path):
+    outs = partial(open_outs, (str(tmp_path / "none" / "events.db"),), None)
+    with pytest.raises(DataError, match="directory does not exist"):
+        CameraGroup("here", numbered.load, outs, Settings(), numbered.aligner)
+
+
+def frames(group):
+    return {of.source: of.frames for of in group.report().figures.sources}
