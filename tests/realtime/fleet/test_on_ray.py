@@ -49,7 +49,7 @@ LATER = "camera 8"  # comes into the file while the others are watched
 FRAMES = 1500  # of the cameras' film, which runs in a circle of LAP_S
 LAP_S = FRAMES * float(numbered.FRAME)
 MOVED_S = 20.0  # the promise: from the death of a node until its cameras are watched elsewhere
-START_S = 40.0
+PATIENCE_S = 60.0  # for what nothing is promised of
 PROBE_S = 0.2  # of work, to see how busy this machine is
 # A node that says nothing is taken to be dead after five seconds, not after Ray's fifteen.
 # Whoever has lost the head waits for ten seconds, not for sixty.
@@ -295,7 +295,7 @@ def fleet(tmp_path_factory, film):
 def test_eight_cameras_are_watched_on_two_nodes(fleet):
     wrong = "another token, which is as long as that one"
     fleet.refused = fleet.begin("status", RAY_AUTH_TOKEN=wrong)  # Ray takes 20 s for it
-    fleet.took["start"] = wait_for(lambda: fleet.live(CAMERAS), START_S, "eight cameras")
+    fleet.took["start"] = wait_for(lambda: fleet.live(CAMERAS), PATIENCE_S, "eight cameras")
     _, places = fleet.look()
     hosts = [host for host, _, _ in places.values()]
     assert Counter(hosts) == {"a": 4, "b": 4}
@@ -306,8 +306,8 @@ def test_an_actor_that_is_killed_comes_back_under_a_new_epoch(fleet):
     os.kill(worker, signal.SIGKILL)
     killed = time.monotonic()
     fleet.said.append(f"{killed - fleet.began:6.1f} s  an actor is killed")
-    wait_for(lambda: not fleet.live(CAMERAS), MOVED_S, "the death of an actor")
-    wait_for(lambda: fleet.live(CAMERAS), MOVED_S, "its return")
+    wait_for(lambda: not fleet.live(CAMERAS), PATIENCE_S, "the death of an actor")
+    wait_for(lambda: fleet.live(CAMERAS), PATIENCE_S, "its return")
     fleet.took["actor"] = time.monotonic() - killed
     before, after = fleet.look()
     assert {name: host for name, (host, _, _) in after.items()} == {
@@ -321,12 +321,14 @@ def test_an_actor_that_is_killed_comes_back_under_a_new_epoch(fleet):
 
 def test_the_cameras_of_a_node_that_dies_move(fleet):
     node = fleet.nodes.pop("b")
+    slow = slowness()
     died = time.monotonic()
     os.kill(pid_of(node, "raylet"), signal.SIGKILL)
     fleet.said.append(f"{died - fleet.began:6.1f} s  a node is killed")
-    wait_for(lambda: not fleet.live(CAMERAS), MOVED_S, "the death of a node")
-    wait_for(lambda: fleet.live(CAMERAS), MOVED_S, "the moved cameras")
+    wait_for(lambda: not fleet.live(CAMERAS), PATIENCE_S, "the death of a node")
+    wait_for(lambda: fleet.live(CAMERAS), PATIENCE_S, "the moved cameras")
     fleet.took["node"] = time.monotonic() - died
+    assert fleet.took["node"] < MOVED_S * max(slow, slowness())
     before, after = fleet.look()
     assert {host for host, _, _ in after.values()} == {"a"}
     moved = {name for name, (host, _, _) in before.items() if host == "b"}
@@ -341,7 +343,9 @@ def test_cameras_come_and_go_with_the_file(fleet):
     fleet.cameras[LATER] = "c"
     fleet.write()
     wanted = [*CAMERAS[:7], LATER]
-    fleet.took["change"] = wait_for(lambda: fleet.live(wanted), MOVED_S, "the change of the file")
+    fleet.took["change"] = wait_for(
+        lambda: fleet.live(wanted), PATIENCE_S, "the change of the file"
+    )
     before, after = fleet.look()
     assert after[LATER][0] == "c"
     assert set(after) == set(wanted)
@@ -355,8 +359,8 @@ def test_a_drained_node_is_emptied_in_order(fleet):
     fleet.command("drain", "c")
     raylet = pid_of(fleet.nodes["c"], "raylet")
     began = time.monotonic()
-    wait_for(lambda: not workers_of(raylet), MOVED_S, "the drained group's end")
-    wait_for(lambda: fleet.live(fleet.cameras), MOVED_S, "the drained camera")
+    wait_for(lambda: not workers_of(raylet), PATIENCE_S, "the drained group's end")
+    wait_for(lambda: fleet.live(fleet.cameras), PATIENCE_S, "the drained camera")
     fleet.took["drain"] = time.monotonic() - began
     before, after = fleet.look()
     assert after[LATER][0] == "a"
@@ -379,10 +383,10 @@ def test_nothing_acknowledged_is_lost_when_all_ends(fleet):
         for kind in kinds:
             os.kill(pid_of(fleet.nodes[node], kind), signal.SIGKILL)
     fleet.took["end"] = wait_for(
-        lambda: not any(map(runs, actors)), START_S, "the end of all actors"
+        lambda: not any(map(runs, actors)), PATIENCE_S, "the end of all actors"
     )
     fleet.took["command"] = wait_for(
-        lambda: fleet.process.poll() is not None, START_S, "the end of the command"
+        lambda: fleet.process.poll() is not None, PATIENCE_S, "the end of the command"
     )
     assert fleet.process.returncode not in (0, None)
     time.sleep(1)  # for what was on its way to the receiver
