@@ -242,7 +242,8 @@ def _collect(end: SourceEnd, warnings: list[str], errors: list[MicrospotError]) 
     """What a person is told of how a source ended."""
     if end.suppressed:
         warnings.append(
-            f"{end.source}: {end.suppressed} events resemble rejected ones and were left out (memory)"
+            f"{end.source}: {end.suppressed} events resemble rejected ones "
+            "and were left out (memory)"
         )
     if end.error is not None:
         errors.append(end.error)
