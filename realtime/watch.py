@@ -40,10 +40,10 @@ from .records import (
     WarningKind,
 )
 from .sinks.base import Sink, announce
+from .sinks.working_sinks import WorkingSinks
 from .sources.open import Source
 from .supervision.reload import Reload, has_terminal
 from .supervision.service_manager import ServiceManager
-from .working_sinks import WorkingSinks
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from ..errors import DataError
 CROPS = "crops.npy"
 ALIGNMENTS = "alignments.npz"
 MADE_FROM = "made_from.json"
+NEVER = -1  # time of the newest landmarks where there are none
 NO_REASON = ""  # of a frame in which no wanted face is missing
 
 Answer = tuple[int, Alignment]  # time of the frame (ns), and what the aligner gave
@@ -77,7 +78,7 @@ def write_answers(folder: Path, answers: Sequence[Answer], made_from: dict[str, 
         "placed": _stacked([face.placed for face in faces], (2, 3)),
         "quality": np.array([face.quality for face in faces], np.float64),
         "width_px": np.array([face.width_px for face in faces], np.float64),
-        "landmarked": np.array([face.landmarked for face in faces], bool),
+        "landmarks_ns": np.array([_or_never(face.landmarks_ns) for face in faces], np.int64),
         "meshed": np.array([face.mesh is not None for face in faces], bool),
         "mesh": np.stack(meshes) if meshes else np.empty((0, 0, 0)),
         "refused_face": np.array([face.face for face in refused], np.int64),
@@ -88,6 +89,14 @@ def write_answers(folder: Path, answers: Sequence[Answer], made_from: dict[str, 
     }
     np.savez_compressed(folder / ALIGNMENTS, **arrays)
     (folder / MADE_FROM).write_text(json.dumps(made_from, indent=1) + "\n", encoding="utf-8")
+
+
+def _or_never(landmarks_ns: int | None) -> int:
+    return NEVER if landmarks_ns is None else landmarks_ns
+
+
+def _unless_never(landmarks_ns: int) -> int | None:
+    return None if landmarks_ns == NEVER else landmarks_ns
 
 
 def _stacked(arrays: Sequence[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -147,7 +156,7 @@ def _faces(found: dict[str, NDArray[Any]], crops: NDArray[np.uint8]) -> list[Fac
             placed=found["placed"][place],
             width_px=float(found["width_px"][place]),
             mesh=next(meshes) if found["meshed"][place] else None,
-            landmarked=bool(found["landmarked"][place]),
+            landmarks_ns=_unless_never(int(found["landmarks_ns"][place])),
         )
         for place, number in enumerate(found["face"])
     ]

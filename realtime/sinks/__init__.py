@@ -3,6 +3,7 @@
 record_schema the keys of every record, as JSON Schema
 base          what a sink is: `write` for records, `draw` for frames
 open          from a URI to a sink: the table SINKS
+working_sinks the sinks of a run: one that fails takes nothing from the others
 picture_sink  what sinks that paint the overlay have in common
 text_files    JSON lines and CSV tables
 video_writer  the overlay as an H.264 file

@@ -34,7 +34,7 @@ def face(number: int, *, meshed: bool) -> Face:
         placed=RANDOM.random((2, 3)),
         width_px=float(RANDOM.random()),
         mesh=RANDOM.random((5, 3)) if meshed else None,
-        landmarked=meshed,
+        landmarks_ns=0 if meshed else None,
     )
 
 

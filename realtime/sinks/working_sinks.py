@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from .errors import MicrospotError
-from .records import Frame, FrameRecord, View
-from .sinks.base import NONE_OF_FRAMES, FrameBatch, JsonRecord, Sink
+from ..errors import MicrospotError
+from ..records import Frame, FrameRecord, View
+from .base import NONE_OF_FRAMES, FrameBatch, JsonRecord, Sink
 
 
 class WorkingSinks:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from microspot.engines.alignment.head import HeadPose
-from microspot.realtime import source_run, working_sinks
+from microspot.realtime import source_run
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError
 from microspot.realtime.meter import Figures
@@ -26,6 +26,7 @@ from microspot.realtime.records import (
     Gap,
     TickScores,
 )
+from microspot.realtime.sinks import working_sinks
 from microspot.realtime.sinks.base import OF_FRAMES, FrameBatch, Sink
 from microspot.realtime.sinks.callback import CallbackSink
 from microspot.realtime.sinks.lsl.waiting_outlet import WaitingOutlet

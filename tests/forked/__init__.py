@@ -25,7 +25,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
     "mediapipe",
     "microspot.engines.commands.app",
@@ -150,7 +150,3 @@ def main() -> None:
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(words[0], run_name="__main__")
-
-
-if __name__ == "__main__":
-    main()
