@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ...errors import DataError
@@ -94,6 +95,7 @@ def _plain_rows(columns: dict[str, Sequence[str]]) -> list[Interval] | None:
         return None
 
 
+@lru_cache(maxsize=1 << 16)  # rates and rounded scores come again and again
 def _finite(text: str) -> float | None:
     """The number of a cell, None for an empty one. Raises ValueError for any other text."""
     if not text:
