@@ -26,6 +26,8 @@ FACE_OVAL = (
 )  # fmt: skip
 SIDES = (234, 454)  # where the mesh ends before either ear
 
+THREAD = "landmarker"  # name of the threads that look at images
+
 Mesh = NDArray[np.float64]  # (478, 3) frame px, z on the scale of x, smaller is nearer
 
 
@@ -76,7 +78,7 @@ class Landmarker:
 
 
 def _one_thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="landmarker")
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=THREAD)
 
 
 @dataclass(eq=False)
@@ -111,10 +113,13 @@ def _acquire_task(faces: int) -> _Task:
 def _release_task(task: _Task) -> None:
     with _lock:
         task.users -= 1
-        if not task.users:
-            _tasks.remove(task)
-            task.thread.shutdown()  # what it still looks at comes first
-            task.landmarker.close()
+        if task.users:
+            return
+        _tasks.remove(task)
+    # What it still looks at comes first. A landmarker that was never closed may be collected in its
+    # own thread, which cannot wait for itself.
+    task.thread.submit(task.landmarker.close)
+    task.thread.shutdown(wait=not threading.current_thread().name.startswith(THREAD))
 
 
 def _open(faces: int) -> tuple[Any, Any]:

@@ -48,7 +48,7 @@ class Sink:
 
     A sink of your own overrides `write`, `draw` or both. wants_provisional: whether provisional and
     withdrawn events are written too; wants_frames: which of the records OF_FRAMES are, which come
-    with every frame (asked before every round, since it may change); stores: whether what
+    with every frame (asked before every batch, since it may change); stores: whether what
     `write` has returned from is kept, whatever happens to the program; tells: whether whoever reads
     the sink may take a final event for stored, so that it is written after all others; note: what
     the people in front of the camera must be told of this sink; notes: the notes of all sinks of

@@ -72,9 +72,10 @@ class Parent:
         message = json.dumps({"words": words, "cwd": cwd, "environment": dict(os.environ)}).encode()
         assert len(message) <= MESSAGE
         with self._lock, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            self._ours.settimeout(timeout)
+            self._ours.settimeout(None)  # the first fork comes once all is imported
             socket.send_fds(self._ours, [message], [out.fileno(), err.fileno()])
             pid = int(self._ours.recv(MESSAGE))
+            self._ours.settimeout(timeout)
             try:
                 status = int(self._ours.recv(MESSAGE))
             except TimeoutError:

@@ -50,9 +50,12 @@ class Listener:
         return self._put - self._sent
 
     def has_room(self, count: int) -> bool:
-        """Whether it may have so many more messages, and is not to be cut off."""
+        """Whether it may have so many more messages, and is not to be cut off.
+
+        Who waits for nothing may: a batch of many faces says nothing of how fast it reads.
+        """
         most = WAITING + (WAITING_SCORES if self.wants_scores else 0)
-        return self.waiting + count <= most
+        return not self.waiting or self.waiting + count <= most
 
     def put(self, messages: Sequence[Message]) -> None:
         """Let messages wait for it, which wakes the thread that sends them once."""
@@ -119,6 +122,7 @@ class Broadcast:
             else:
                 self._remove(listener)
                 listener.cut()
+                listener.end()  # its thread may be waiting for more
 
     def _remove(self, listener: Listener) -> None:
         self._listeners.remove(listener)

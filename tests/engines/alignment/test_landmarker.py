@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -92,3 +93,29 @@ def test_other_numbers_of_faces_and_free_cores_get_tasks_of_their_own(
         monkeypatch.setattr(landmarker_module, "available_cores", lambda: 2)
         with closing(Landmarker(1)), closing(Landmarker(1)):
             assert sorted(task.users for task in landmarker_module._tasks) == [1, 1, 2]
+
+
+def test_one_that_is_dropped_while_it_looks_is_released_without_waiting_for_itself(
+    images: list[np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = threading.Event()
+    dropped = threading.Event()
+    done = threading.Event()
+    holder = [Landmarker(1)]
+
+    def look(image: np.ndarray) -> list[np.ndarray]:
+        begun.set()
+        assert dropped.wait(60)
+        holder.clear()  # the last reference goes in the landmarker's own thread
+        gc.collect()
+        done.set()
+        return []
+
+    answer = holder[0].run(look, images[0])
+    thread = landmarker_module._tasks[0].thread
+    assert begun.wait(60)
+    dropped.set()
+    assert done.wait(60)
+    assert answer.result(60) == []
+    thread.shutdown(wait=True)  # the model was closed last
+    assert "cannot join" not in capsys.readouterr().err

@@ -172,3 +172,17 @@ def test_events_alone_are_not_given_more_room_than_before() -> None:
     assert cuts == []
     shared.send(event("a"))
     assert cuts == ["slow"]
+
+
+def test_a_batch_of_any_size_goes_to_who_waits_for_nothing() -> None:
+    shared = Broadcast()
+    cuts: list[str] = []
+    asking = shared.join(lambda: cuts.append("asking"), wants_scores=True)
+    assert asking is not None
+    many = broadcast.WAITING + broadcast.WAITING_SCORES + 1
+    shared.send_scores(batch(*range(many)))
+    assert cuts == []
+    assert len(asking.take(1) or ()) == many
+    shared.send_scores(batch(0))
+    assert cuts == ["asking"], "it has not sent what it took"
+    assert [asking.take(1) for _ in range(1)] == [None], "its thread is told, and ends"
