@@ -4,8 +4,8 @@ time_s, frame, face  when, in which frame of the source, whose place
 quality              of the face, 0 to 1
 width_px             of the face in the picture
 yaw, pitch, roll     degrees to the right of the picture, down, clockwise, by the landmarker's mesh
-                     (`engines/alignment/head.py`); between its runs, every half second where it moves
-                     and every two where it rests, roll alone follows the head
+                     (`engines/alignment/head.py`); between its runs (every 0.5 s where it moves,
+                     2 s where it rests) roll alone follows the head
 eye_left, eye_right  eye aspect ratio of the subject's eyes, in frames that the landmarker saw
 blink                probability at the nearest tick, by the spotter's nuisance head
 
