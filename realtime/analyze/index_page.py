@@ -12,7 +12,7 @@ from urllib.parse import quote
 from microspot.engines.text.redaction import printable
 
 from ..overlay.draw import CAVEAT
-from ..sinks.html_report import STYLE
+from ..sinks.html_report import PRINT_STYLE, STYLE
 from .conditions import Conditions
 from .one_video import REPORT, Analysis
 from .totals import length, table, total
@@ -68,7 +68,7 @@ def page(analyses: Sequence[Analysis], conditions: Conditions | None = None) -> 
         [
             '<!doctype html><html lang="en"><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width">',
-            f"<title>microspot: {counted}</title><style>{STYLE}{MORE_STYLE}</style>",
+            f"<title>microspot: {counted}</title><style>{STYLE}{PRINT_STYLE}{MORE_STYLE}</style>",
             f"<h1>{counted}</h1>",
             f"<p>{everything.events} micro-expressions in {length(everything.seconds)}. ",
             "A minute means a minute in which a face was seen.</p>",

@@ -72,8 +72,9 @@ def table(
         cells = [*names, *_cells(total([a for a in analyses if key(a) == one]))]
         shown = "".join(f"<td>{html.escape(printable(cell))}</td>" for cell in cells)
         rows.append(f"<tr>{shown}</tr>")
+    body = "".join(rows)
     head = "".join(f"<th>{name}</th>" for name in (*heads, *HEADS))
-    return f"<h2>{title}</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
+    return f"<h2>{title}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cells(found: Total) -> tuple[str, ...]:

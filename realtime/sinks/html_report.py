@@ -31,11 +31,22 @@ COLORS = ("#d55e00", "#009e73", "#56b4e9", "#cc79a7", "#b8860b")
 UNSURE = "#777777"
 GAP_COLOR = "#888888"
 STYLE = (
+    ":root{color-scheme:light dark}"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;"
-    "color-scheme:light dark}"
+    "overflow-wrap:break-word}"
     "table{border-collapse:collapse;width:100%}"
     "th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #8885}"
     "svg{max-width:100%;height:auto}.quiet{opacity:.75}"
+)
+# Black on white, whole rows, no heading without what it heads, and times on one line; the words in
+# a drawing are as large as those beside it, though the drawing is not.
+PRINT_STYLE = (
+    "@media print{@page{margin:15mm}:root{color-scheme:light}"
+    "body{font-size:10.5pt;max-width:none;margin:0;padding:0}"
+    "h1,h2,h3{break-after:avoid}tr,li{break-inside:avoid}"
+    "th,td{padding:.25rem .4rem}td{overflow-wrap:anywhere;min-width:3.5em}"
+    ".events td:nth-child(-n+4){white-space:nowrap}.events td:nth-child(6){min-width:15em}"
+    "a{color:inherit}.quiet{opacity:1}svg text{font-size:16px}}"
 )
 COLUMNS = ("onset", "apex", "offset", "frames", "of", "label", "spotted", "intensity")
 
@@ -97,7 +108,8 @@ def page(
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width">',
-        f"<title>microspot: {title}</title><style>{STYLE}{PICTURE_STYLE}</style><h1>{title}</h1>",
+        f"<title>microspot: {title}</title><style>{STYLE}{PRINT_STYLE}{PICTURE_STYLE}</style>",
+        f"<h1>{title}</h1>",
         f"<p>{found} in {frames} frames. Weights {weights}, backend {backend}, ",
         f"{start['grid_hz']} Hz.</p>",
         _timeline(events, gaps, markers, end_s),
@@ -171,7 +183,7 @@ def _event_table(events: list[JsonRecord], pictures: Mapping[str, EventPictures]
         return ""
     heads = "".join(f"<th>{name}</th>" for name in COLUMNS)
     rows = "".join(_event_row(event, event["id"] in pictures) for event in events)
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table class=events><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _event_row(event: JsonRecord, pictured: bool) -> str:
@@ -202,7 +214,8 @@ def _intensity_curve(event: JsonRecord) -> str:
         y = CURVE_HEIGHT - 2 - (CURVE_HEIGHT - 4) * (value - low) / span
         points.append(f"{x:.1f},{y:.1f}")
     return (
-        f'<svg width="{CURVE_WIDTH}" height="{CURVE_HEIGHT}" role="img" aria-label="intensity">'
+        f'<svg width="{CURVE_WIDTH}" viewBox="0 0 {CURVE_WIDTH} {CURVE_HEIGHT}" role="img" '
+        'aria-label="intensity">'
         f'<polyline points="{" ".join(points)}" fill="none" stroke="{css_color(event)}" '
         'stroke-width="2"/></svg>'
     )

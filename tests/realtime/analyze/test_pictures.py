@@ -142,6 +142,11 @@ def test_what_moved_is_magnified_in_the_right_half() -> None:
     assert right[moves].min() > 1.3 * left[moves].max()
     for half in (left, right):
         assert np.delete(half, moves).max() < 0.05, "coded alike, whatever the strip shows"
+    start, peak, paper = (
+        decoded(content).astype(int)
+        for content in (pictures.onset, pictures.apex, pictures.magnified)
+    )
+    assert np.abs(paper - start).mean() > 1.3 * np.abs(peak - start).mean(), "on paper too"
     colored = decoded(pictures.moved).astype(int)[:150]  # above the key
     assert np.ptp(colored, axis=-1).max() > 100
 
@@ -154,7 +159,7 @@ def test_a_hundred_events_of_nothing_but_noise_fit_on_the_page() -> None:
         kept.add(frame(index, noise), [seen(index, affine=PIXEL_BY_PIXEL)])
     pictures = event_pictures(found(10, 18, 27), kept.of(0), Magnification())
     assert pictures is not None
-    sizes = [len(getattr(pictures, name)) for name in (*STILLS, "moved", "loop")]
+    sizes = [len(getattr(pictures, name)) for name in (*STILLS, "moved", "magnified", "loop")]
     assert sum(sizes) <= EVENT_BYTES
     full = replace(pictures, loop=pictures.loop.ljust(EVENT_BYTES - sum(sizes[:-1])))
     events = [event(onset=10.0 + n) | {"id": f"{n:016x}"} for n in range(100)]
@@ -180,10 +185,13 @@ def test_the_report_shows_each_event_and_loads_nothing(tmp_path: Path) -> None:
         record(sink, blinking, gap, found(14, 15, 16) | {"id": "b"})
     text = (tmp_path / "report.html").read_text()
     assert set(sink.pictures) == {"a"}, "a gap forgets the face"
-    images = re.findall(r'<img alt="([^"]*)" src="data:image/webp;base64,([^"]*)"', text)
-    assert [words for words, _ in images][1:] == ["where it moved, onset to apex", *STILLS]
+    images = re.findall(r'<img alt="([^"]*)" src="data:image/(\w+);base64,([^"]*)"', text)
+    assert [words for words, _, _ in images][2:] == ["where it moved, onset to apex", *STILLS]
     assert "movement x5" in images[0][0]
-    assert b64decode(images[3][1]) == sink.pictures["a"].apex
+    assert images[1][0] == "apex, movement x5"
+    assert [kind for _, kind, _ in images] == ["webp", *["jpeg"] * 5]
+    assert b64decode(images[1][2]) == sink.pictures["a"].magnified
+    assert b64decode(images[4][2]) == sink.pictures["a"].apex
     assert '<a href="#pictures-a">' in text
     assert "negative 90%; what else moved: blink 93%</figcaption>" in text
     assert 'id="pictures-a"' in text
