@@ -18,7 +18,7 @@ STYLE = (
     "figure img,figure small{display:block}"
     ".paper{display:none}"
     "@media print{figure{margin:0 0 1rem;max-width:none}"
-    "figure div{flex-wrap:nowrap;align-items:flex-start}"
+    "figure div{align-items:flex-start}"
     "figure span{flex:1 1 0;min-width:0}figure img{width:100%}"
     "figure .screen{display:none}figure .paper{display:block}}"
 )

@@ -122,7 +122,8 @@ def test_a_loop_at_the_ends_of_a_recording_shows_what_there_is() -> None:
     assert event_pictures(found(0, 1, 2), [], Magnification()) is None
 
 
-def test_what_moved_is_magnified_in_the_right_half() -> None:
+def moving_crops() -> list[SteadyCrop]:
+    """Crops of 20 frames; a part moves down by 2 px from frame 9 to 11."""
     still = texture(4)
     kept = SteadyCrops(100 * TICK_NS)
     for index in range(20):
@@ -130,7 +131,11 @@ def test_what_moved_is_magnified_in_the_right_half() -> None:
         down = 2 if 9 <= index <= 11 else 0
         image[80 + down : 120 + down, 60:140] = still[80:120, 60:140]
         kept.add(frame(index, image), [seen(index)])
-    pictures = event_pictures(found(7, 10, 13), kept.of(0), Magnification(4.0))
+    return kept.of(0)
+
+
+def test_what_moved_is_magnified_in_the_right_half() -> None:
+    pictures = event_pictures(found(7, 10, 13), moving_crops(), Magnification(4.0))
     assert pictures is not None
     frames, _ = loop_of(pictures)
     assert len(frames) == 19

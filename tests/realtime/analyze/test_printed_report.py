@@ -13,7 +13,7 @@ from microspot.engines.magnification.magnify import Magnification
 from microspot.realtime.analyze.event_pictures import event_pictures
 from microspot.realtime.sinks.html_report import page
 from tests.demo.conftest import CHROMIUM, FLAGS
-from tests.realtime.analyze.test_pictures import crops, found
+from tests.realtime.analyze.test_pictures import found, moving_crops
 from tests.realtime.sinks.test_html_report import START, event
 
 EVENTS = 8
@@ -25,7 +25,7 @@ TIMEOUT_S = 120
 @pytest.fixture(scope="module")
 def report() -> str:
     """The page of events with the same pictures."""
-    pictures = event_pictures(found(15, 18, 22), crops(50), Magnification())
+    pictures = event_pictures(found(7, 10, 13), moving_crops(), Magnification())
     assert pictures is not None
     events = [event(onset=1.0 + n) | {"id": f"{n:016x}"} for n in range(EVENTS)]
     return page([START, *events], {one["id"]: pictures for one in events})
@@ -34,6 +34,7 @@ def report() -> str:
 def test_the_page_says_how_it_is_printed(report: str) -> None:
     print_rules = report.partition("@media print{")[2].partition("</style>")[0]
     assert re.search(r"figure\{[^}]*break-inside:avoid", report)
+    assert ".paper{display:none}" in report.partition("@media print{figure")[0]
     for rule in (
         "tr,li{break-inside:avoid}",
         "h1,h2,h3{break-after:avoid}",
