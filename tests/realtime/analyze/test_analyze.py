@@ -246,7 +246,8 @@ def test_faces_are_shown_where_they_are_asked_for(
     assert "<img" not in (out / "a.mp4" / REPORT).read_text()
     run("analyze", folder / "a.mp4", "--out", out, "--stills", "--magnify", "4")
     text = (out / "a.mp4" / REPORT).read_text()
-    assert text.count("movement x4") == 2 * len(events), "its alternative text, and below it"
-    assert text.count("<img") == 5 * len(events)
+    said = text.count("movement x4")
+    assert said == 4 * len(events), "of loop and paper: alternative text, and below it"
+    assert text.count("<img") == 6 * len(events)
     assert events_of((out / "a.mp4" / "events.jsonl").read_text()) == events
     assert {path.name for path in (out / "a.mp4").iterdir()} == WHOLE
