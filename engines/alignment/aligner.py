@@ -21,6 +21,7 @@ that are missing: 6.2 ms against 5.7 for one face.)
 from __future__ import annotations
 
 import math
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -153,8 +154,7 @@ class MediaPipeAligner(Aligner):
         """Let the landmarker look at a frame while the next ones are followed."""
         self._searched_ns = now_ns
         placed = {track.face: track.by_landmarks for track in self._followed()}
-        answer = self._landmarker.run(self.landmarks, image)
-        self._request = Request(answer, now_ns, placed, self.options.answer_frames)
+        self._request = Request(self.answer(image), now_ns, placed, self.options.answer_frames)
 
     def _follow(self, image: Pixels, now_ns: int) -> tuple[Face, ...] | None:
         """The faces of the last frame, by registration; None where landmarks are needed at once."""
@@ -261,6 +261,10 @@ class MediaPipeAligner(Aligner):
     def landmarks(self, image_bgr: Pixels) -> list[Mesh]:
         """The meshes of one frame as MediaPipe gives them."""
         return self._landmarker(image_bgr)
+
+    def answer(self, image_bgr: Pixels) -> Future[list[Mesh]]:
+        """The meshes of one frame, found while others are followed."""
+        return self._landmarker.run(self.landmarks, image_bgr)
 
     def reset(self, face: int | None = None) -> None:
         """Start a new segment for `face`; for all, and forget their numbers, where it is None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +33,17 @@ FrameRange = tuple[int, int]  # [first, stop)
 _Row = tuple[int, Any, Any]  # an aligned frame: its index, crop (3, S, S) and affine (2, 3)
 
 
-class MeshAligner(MediaPipeAligner):
+class GivenMeshes(MediaPipeAligner):
+    """The live aligner for meshes that are told for the present frame alone: it asks at once."""
+
+    def answer(self, image_bgr: Pixels) -> Future[list[Mesh]]:
+        """The meshes of the present frame."""
+        known: Future[list[Mesh]] = Future()
+        known.set_result(self.landmarks(image_bgr))
+        return known
+
+
+class MeshAligner(GivenMeshes):
     """The crops of the live aligner, and beside them the mesh of every frame.
 
     `given` is the mesh of a frame that was seen before, and spares MediaPipe that frame.

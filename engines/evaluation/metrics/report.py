@@ -16,6 +16,7 @@ from .spotting import spotting
 from .strs import KEYS, RULE, official, recognition
 from .unit_scores import unit_report
 
+DRAWS = RESAMPLES  # of the intervals of a report, as a default
 FRAMES = "inclusive: both end frames count; disjoint intervals have IoU 0"
 POOLED = "counts pooled over all videos; micro and macro matched within themselves"
 LABELS = (
@@ -37,7 +38,7 @@ def score_tables(
     iou: float = HIT_IOU,
     minutes: float | None = None,
     emits: Sequence[str] = TYPES,
-    resamples: int = RESAMPLES,
+    resamples: int = DRAWS,
 ) -> dict[str, Any]:
     """All figures of spotted intervals, in full precision, under `protocol` what they count.
 

@@ -15,10 +15,9 @@ from ...data.aligned.recordings import AlignedRecording
 from ...data.annotations import Interval
 from ...data.annotations.report import table_rows
 from ...errors import DataError
-from ...evaluation.exams.clusters import RESAMPLES
 from ...evaluation.metrics.average_precision import IOUS, average_precision
 from ...evaluation.metrics.comparison import Comparison
-from ...evaluation.metrics.report import score_tables
+from ...evaluation.metrics.report import DRAWS, score_tables
 from ...system.replacement import replace as replace_path
 from ..folds import Split
 from .choice import Choice
@@ -151,7 +150,7 @@ def _row(result: FoldResult, of: Sequence[AlignedRecording]) -> dict[str, Any]:
 
 
 def _figures(
-    of: Sequence[AlignedRecording], results: Sequence[FoldResult], resamples: int = RESAMPLES
+    of: Sequence[AlignedRecording], results: Sequence[FoldResult], resamples: int = DRAWS
 ) -> dict[str, Any]:
     """What `score` prints, and the average precision of all that is found at low thresholds.
 

@@ -20,7 +20,7 @@ from microspot.engines.networks.motion import Flow
 from microspot.engines.specs import SpotterSpec
 from microspot.engines.training.crops import Crops
 from microspot.engines.training.spotter.config import SpotterTraining
-from microspot.engines.training.spotter.data import ClipSet, _clip, collate, cut
+from microspot.engines.training.spotter.data import ClipSet, collate, cut, training_clip
 from microspot.engines.training.spotter.frames import (
     Augmentation,
     GreyFrames,
@@ -234,7 +234,7 @@ def test_amid_speech_a_mouth_s_me_is_doubtful_with_and_without_units(
     micro = {"kind": "micro", "onset_ns": 10, "offset_ns": 20, "units": units, "region": region}
     speech = {"kind": "speech", "onset_ns": 0, "offset_ns": 30, "units": ("AU25",)}
     entry = {"split": "train", "start": 0, "times_ns": [0, 40], "movements": [micro, speech]}
-    assert _clip(entry | {"face": "a"}).doubtful.tolist() == [doubtful]
+    assert training_clip(entry | {"face": "a"}).doubtful.tolist() == [doubtful]
 
 
 @pytest.mark.parametrize(
@@ -250,4 +250,4 @@ def test_footage_of_sets_that_do_not_say_so_is_not_labelled(
     face: str, said: dict[str, bool], known: bool
 ) -> None:
     entry = {"split": "train", "start": 0, "times_ns": [0, 40], "movements": [], "face": face}
-    assert (_clip(entry | said).moves_ns is not None) == known
+    assert (training_clip(entry | said).moves_ns is not None) == known

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ....alignment.aligner import MediaPipeAligner
 from ....alignment.landmarker import Mesh
 from ....alignment.registration import Pixels
 from ....clips import SECOND_NS
-from ....data.footage import Footage
+from ....data.footage import Footage, GivenMeshes
 from ....data.generator.motion import strengths_at
 from ....data.generator.timeline import Action
 from ....runtime.engine import EngineSet
@@ -58,7 +57,7 @@ class Play:
         return self.results[0].recording.cluster
 
 
-class _PieceAligner(MediaPipeAligner):
+class _PieceAligner(GivenMeshes):
     """The live aligner, which is given the mesh of a frame that was seen before."""
 
     given: Mesh | None = None
