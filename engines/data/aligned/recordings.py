@@ -28,6 +28,7 @@ INDEX = "index.json"
 RECORDING = "recording.json"
 MICRO, MACRO, DOUBTFUL = "micro", "macro", "doubtful"  # kinds of movements in an index
 FAMILY = "recorded"  # of the movements of people
+REVIEWED = "reviewed"  # the data set of what was kept around reviewed events
 
 Indices = NDArray[np.int64]
 
@@ -135,11 +136,12 @@ def write_recording(recording: AlignedRecording) -> None:
 
 
 def read_recordings(folders: Sequence[Path]) -> list[AlignedRecording]:
-    """The recordings right below folders, by data set, subject and video.
+    """The recordings right below folders, by data set, subject and video; a folder counts once.
 
     Raises DataError where one cannot be read, where two are of one video, and without any.
     """
-    paths = [path for folder in folders for path in sorted(folder.glob(f"*/{RECORDING}"))]
+    once = {folder.resolve(): folder for folder in folders}.values()
+    paths = [path for folder in once for path in sorted(folder.glob(f"*/{RECORDING}"))]
     if not paths:
         raise DataError(
             f"{', '.join(map(str, folders))}: no aligned recordings; make them with microspot "

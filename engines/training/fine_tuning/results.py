@@ -71,6 +71,13 @@ class FoldResult:
         )
 
 
+def check_writable(out: Path) -> None:
+    """Raise DataError where no fold could be kept, before one trains."""
+    probe = out / FOLDS / ".writable"
+    _write(probe, "")
+    probe.unlink(missing_ok=True)
+
+
 def write_fold(out: Path, number: int, result: FoldResult, key: dict[str, Any]) -> None:
     """Keep a fold that is done. key: what it was made from. Raises DataError."""
     content = {

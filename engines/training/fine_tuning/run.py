@@ -7,6 +7,8 @@ configuration, weights and versions give the same bytes on one kind of CPU. Not 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,24 +16,27 @@ from typing import Any
 
 import torch
 
-from ...data.aligned.recordings import (
-    INDEX,
-    RECORDING,
-    AlignedRecording,
-    read_recordings,
-)
-from ...errors import UsageError
+from ...data.aligned.recordings import CROPS, RECORDING, REVIEWED, AlignedRecording
+from ...errors import DataError
 from ...runtime.engine import EngineSet
 from ..folds import Fold, Split, Subject
 from ..threshold_folds import SubjectVideo, intervals_at
 from .choice import Owned, choose
 from .config import DEFAULT, load_config
+from .given import indices_of, read_given
 from .networks import PACKAGED_NAME, Say, Start, Tuner
 from .protocols import CHOSEN, MEANINGS, TEST_SHARE, folds_of, subject_of
-from .results import FoldResult, Found, kept_fold, write_fold, write_run
+from .results import FoldResult, Found, check_writable, kept_fold, write_fold, write_run
 from .scoring import lowered, scored
 
 PACKAGES = ("microspot", "torch", "numpy", "safetensors")
+DIGESTED = re.compile(
+    r".+-[0-9a-f]{16}"
+)  # a recording's folder whose name tells what its crops are
+ONE_PERSON = (
+    f"videos of {REVIEWED} are subjects of their own: one person may be in training and test, and "
+    "then the figures are too good"
+)
 
 
 @dataclass(frozen=True)
@@ -63,23 +68,21 @@ def run_folds(
     start = Start.open(options.weights)
     config = load_config(start.spec, options.config)
     torch.set_num_threads(options.threads or config.training.threads)
-    synthetic = tuple(folder for folder in data if not _is_recorded(folder))
-    recordings = read_recordings([folder for folder in data if folder not in synthetic])
+    recordings, synthetic = read_given(data)
     splits, of = folds_of(options.protocol, recordings, options.share, options.seed)
     tuner = Tuner(start, config, synthetic, say)
     made_from = {
+        "protocol": options.protocol,
         "weights": start.digest,
         "config": asdict(config),
-        "synthetic": [
-            _digest_of(path)
-            for folder in synthetic
-            for path in (*folder.glob(INDEX), *sorted(folder.glob(f"*/{INDEX}")))
-        ],
+        "synthetic": [_digest_of(path) for folder in synthetic for path in indices_of(folder)],
         "recordings": [_digest_of(each.folder / RECORDING) for each in of],
-        "crops": [each.folder.name for each in of],
+        "truth": _digest([[asdict(row) for row in each.truth] for each in of]),
+        "crops": [_crops_of(each) for each in of],
         "versions": options.versions,
         "threads": torch.get_num_threads(),
     }
+    check_writable(out)
     results = []
     score = _remembering(scored)
     for number, split in enumerate(splits, 1):
@@ -93,22 +96,17 @@ def run_folds(
     about = {
         "evaluation": {
             "name": options.protocol,
-            "means": f"{MEANINGS[options.protocol]}; {CHOSEN}",
+            "means": "; ".join(_means(options.protocol, of)),
         },
         **made_from,
     }
     return write_run(out, about, results, of)
 
 
-def _is_recorded(folder: Path) -> bool:
-    """Whether a folder holds recordings of people, and no synthetic sets.
-
-    Raises UsageError where it is no folder.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no folder; give one of evaluate --cache, or a synthetic set")
-    has_sets = any(next(folder.glob(name), None) for name in (INDEX, f"*/{INDEX}"))
-    return not has_sets or next(folder.glob(f"*/{RECORDING}"), None) is not None
+def _means(protocol: str, of: Sequence[AlignedRecording]) -> list[str]:
+    """What the figures of a protocol say of these recordings."""
+    reviewed = any(each.dataset == REVIEWED for each in of)
+    return [MEANINGS[protocol], CHOSEN, *([ONE_PERSON] if reviewed else [])]
 
 
 def _fold(
@@ -151,5 +149,23 @@ def _remembering(
     return remembered
 
 
+def _crops_of(recording: AlignedRecording) -> list[str | int]:
+    """What crops a recording has: its folder's name, their size, and what decides their bytes."""
+    name, path = recording.folder.name, recording.folder / CROPS
+    try:
+        return [
+            name,
+            path.stat().st_size,
+            *([] if DIGESTED.fullmatch(name) else [_digest_of(path)]),
+        ]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}): remove its folder") from error
+
+
 def _digest_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -20,6 +20,7 @@ import numpy as np
 
 from microspot.engines.data.aligned.recordings import (
     CROPS,
+    REVIEWED,
     AlignedRecording,
     AlignedSegment,
     write_recording,
@@ -44,7 +45,6 @@ AROUND_S = 5.0  # on each side of a decided event
 APART_S = 0.5  # on each side of an undecided one, which is left out
 LEAST_FRAMES = 30  # of a piece
 FACE = 0  # whose crops are kept
-DATASET = "reviewed"
 
 Decisions = Mapping[EventKey, Decision]
 Span = tuple[float, float]  # in s of stream time
@@ -219,7 +219,7 @@ def _recording(
     listed = np.array(frames, np.int64).reshape(-1, 2)
     return AlignedRecording(
         folder,
-        DATASET,
+        REVIEWED,
         video.folder,
         video.folder,
         video.rate_hz,

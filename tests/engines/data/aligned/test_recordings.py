@@ -81,6 +81,8 @@ def test_wrong_folders_are_refused(tmp_path: Path) -> None:
         read_recordings([tmp_path])
     for name in ("a", "b"):
         write_recording(recording(tmp_path / name))
+        if name == "a":
+            assert len(read_recordings([tmp_path, tmp_path / "." / "a" / ".."])) == 1
     with pytest.raises(DataError, match="are of one video"):
         read_recordings([tmp_path])
     (tmp_path / "a" / "recording.json").write_text("{}")

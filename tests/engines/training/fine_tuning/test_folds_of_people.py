@@ -181,6 +181,14 @@ def test_the_same_bytes_again_and_what_is_kept(
     assert files_of(tmp_path / "again") == files_of(made.run)
     with pytest.raises(NameError):
         folds(made, tmp_path / "again", threads=2)  # other threads, other bits
+    everyone = partial(module.folds_of, "loso")
+    monkeypatch.setattr(module, "folds_of", lambda protocol, *others: everyone(*others))
+    with pytest.raises(NameError):
+        folds(made, tmp_path / "again", protocol="composite")  # the same people
+    other = [replace(each, truth=each.truth[1:]) for each in made.recordings]
+    monkeypatch.setattr(module, "read_given", lambda data: (other, ()))
+    with pytest.raises(NameError):
+        folds(made, tmp_path / "again")
 
 
 def test_the_study_takes_its_row(made: Made, tmp_path: Path) -> None:
@@ -217,6 +225,9 @@ def test_wrong_use_is_told(made: Made, tmp_path: Path) -> None:
         folds(made, tmp_path, protocol="losso")
     with pytest.raises(DataError, match="0 training and 3 test"):
         folds(made, tmp_path, protocol="cross-database")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        folds(made, tmp_path / "file")  # before the first fold trains
     (tmp_path / "spotter.safetensors").write_bytes(b"")
     with pytest.raises(UsageError, match="beside it says what it is"):
         folds(made, tmp_path, weights=str(tmp_path))
