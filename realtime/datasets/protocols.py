@@ -48,7 +48,11 @@ class Found:
 
 
 def check_protocol(name: str, settings: Settings) -> None:
-    """Raise UsageError for an unknown protocol, and for thresholds beside those of the folds."""
+    """Raise UsageError for an unknown protocol, thresholds beside those of the folds, and a memory.
+
+    What is found at low thresholds, which every protocol needs, comes from stored scores, and these
+    know no memory of rejected events.
+    """
     if name not in PROTOCOLS:
         raise UsageError(f"protocol {name!r}: choose one of {', '.join(PROTOCOLS)}")
     given = (settings.threshold, settings.proposal_threshold, settings.alarms_per_min)
@@ -56,6 +60,11 @@ def check_protocol(name: str, settings: Settings) -> None:
         raise UsageError(
             f"--protocol {LOSO_THRESHOLDS} chooses the thresholds: leave --threshold, "
             "--alarms-per-min and the setting proposal_threshold out"
+        )
+    if settings.memory is not None:
+        raise UsageError(
+            f"--protocol {name} scores a data set without a memory of rejected events: leave the "
+            "setting memory out"
         )
 
 

@@ -232,6 +232,8 @@ def test_wrong_use_is_one_line_with_its_code(tmp_path: Path) -> None:
     tables = tmp_path / "tables"
     write_table(tables)
     of_set = ("--data", tables, "--dataset", "cas-me-2")
+    remembers = tmp_path / "memory.toml"
+    remembers.write_text('memory = "rejected.memory"')
     cases = (
         (("--data", tables), 2, "--dataset go together"),
         (("--dataset", "cas-me-2"), 2, "--dataset go together"),
@@ -243,6 +245,7 @@ def test_wrong_use_is_one_line_with_its_code(tmp_path: Path) -> None:
         ((*of_set, "--fps", "0"), 2, "--fps 0"),
         ((*of_set, "--protocol", "loso"), 2, "zero-shot, loso-thresholds"),
         ((*of_set, "--protocol", LOSO_THRESHOLDS, "--threshold", "0.5"), 2, "leave --threshold"),
+        ((*of_set, "--config", remembers), 2, "leave the setting memory out"),
         (("--data", empty, "--dataset", "cas-me-2"), 5, "code_final"),
         (of_set, 5, "holds no recording of cas-me-2"),
         ((*of_set, "--videos", tmp_path / "none"), 5, "--videos"),
