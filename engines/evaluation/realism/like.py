@@ -32,6 +32,11 @@ KNOBS = {
 }
 WITHOUT_KNOB = tuple(name for name in UNITS if name not in KNOBS)
 LOW, MIDDLE, HIGH = "p10", "p50", "p90"
+USED = (
+    *(("peak_displacement", place) for place in (LOW, MIDDLE, HIGH)),
+    ("onset_speed", MIDDLE),
+    ("offset_speed", MIDDLE),
+)
 TAIL = 0.1  # of a sample below LOW, and above HIGH
 SLOPE = (0.5, 2.0)  # of measured against drawn displacement, both as logarithms
 PX = (0.1, 12.0)  # least and most that is drawn
@@ -64,6 +69,7 @@ def recipe_like(study: Path, recipe: Recipe) -> Likeness:
             {name: realism["measures"][name][kind] for name in UNITS}
             for kind in ("real", "generated")
         )
+        _check({"real": real, "generated": drawn}, study)
         changed = _like(recipe, real, drawn)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{study} is no study.json of microspot study ({error!r})") from error
@@ -74,6 +80,18 @@ def recipe_like(study: Path, recipe: Recipe) -> Likeness:
         f"the generator has no knob for {', '.join(WITHOUT_KNOB)}",
     ]
     return Likeness(changed, tuple(said))
+
+
+def _check(measures: Mapping[str, Mapping[str, Percentiles]], study: Path) -> None:
+    """Raise DataError where a percentile that is used has no logarithm or is no divisor."""
+    for kind, told in measures.items():
+        for name, place in USED:
+            value = told[name][place]
+            if not (math.isfinite(value) and value > 0):
+                raise DataError(
+                    f"{study}: {place} of {kind} {name} is {value}: expected more than 0; study "
+                    "recordings in which faces move"
+                )
 
 
 def _span(span: tuple[float, float]) -> str:
@@ -124,20 +142,3 @@ def _time(peak: Percentiles, speed: Percentiles) -> float:
 
 def _between(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
-
-
-def percentile_distance(
-    one: Mapping[str, Percentiles], other: Mapping[str, Percentiles], floor: float
-) -> dict[str, float]:
-    """How far the percentiles of each measure are apart: the mean of |log ratio|, 0 for the same.
-
-    floor: added before the logarithm, as `two_samples` does.
-    """
-    return {
-        name: sum(
-            abs(math.log((one[name][place] + floor) / (other[name][place] + floor)))
-            for place in one[name]
-        )
-        / len(one[name])
-        for name in one
-    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from microspot.engines.evaluation.realism.generated import RECIPE, generated
 from microspot.engines.evaluation.realism.like import (
     KNOBS,
     WITHOUT_KNOB,
-    percentile_distance,
+    Percentiles,
     recipe_like,
 )
 from microspot.engines.evaluation.realism.measures import Sample
@@ -55,6 +56,23 @@ def percentiles(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     return {name: own["real"] for name, own in told.items()}
 
 
+def percentile_distance(
+    one: Mapping[str, Percentiles], other: Mapping[str, Percentiles], floor: float
+) -> dict[str, float]:
+    """How far the percentiles of each measure are apart: the mean of |log ratio|, 0 for the same.
+
+    floor: added before the logarithm, as `two_samples` does.
+    """
+    return {
+        name: sum(
+            abs(math.log((one[name][place] + floor) / (other[name][place] + floor)))
+            for place in one[name]
+        )
+        / len(one[name])
+        for name in one
+    }
+
+
 def test_a_set_like_a_study_lies_closer_to_it(
     study: dict[str, Any], face: FaceAsset, tmp_path: Path
 ) -> None:
@@ -89,3 +107,16 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
         recipe_like(written(tmp_path, {"rows": []}), RECIPE)
     with pytest.raises(DataError, match=r"is no study\.json"):
         recipe_like(tmp_path / "none.json", RECIPE)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("measure", KNOBS)
+def test_percentiles_that_nothing_can_be_made_like_are_refused(
+    study: dict[str, Any], tmp_path: Path, measure: str, value: float
+) -> None:
+    measures = study["realism"]["measures"]
+    for kind in ("real", "generated"):
+        wrong = measures[measure] | {kind: measures[measure][kind] | {"p50": value}}
+        path = written(tmp_path, {"realism": {"measures": measures | {measure: wrong}}})
+        with pytest.raises(DataError, match=f"p50 of {kind} {measure} is {value}"):
+            recipe_like(path, RECIPE)
