@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from .output import MOST_MINUTES, MOST_WORKERS, Json, need, progress
 
 train = typer.Typer(help="Train networks; progress, checkpoints and a log in OUT.")
@@ -94,7 +95,9 @@ def folds(
     share: Annotated[
         float | None, typer.Option(help="hold-out: share of the subjects that are tested")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="hold-out: of the draw")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="hold-out: of the draw; default: 0")
+    ] = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -102,16 +105,20 @@ def folds(
     need("torch", "train")
     from ..training.fine_tuning.config import DEFAULT
     from ..training.fine_tuning.finished import TABLE
-    from ..training.fine_tuning.protocols import TEST_SHARE
+    from ..training.fine_tuning.protocols import HOLD_OUT, TEST_SHARE
     from ..training.fine_tuning.run import PACKAGES, FoldOptions, run_folds
     from .version import package_versions
 
+    if protocol != HOLD_OUT and (share, seed) != (None, None):
+        raise UsageError(f"--share and --seed are of --protocol {HOLD_OUT}: leave them out")
+    if share is not None and not 0 < share < 1:
+        raise UsageError(f"--share {share:g}: expected more than 0, less than 1")
     options = FoldOptions(
         protocol,
         weights,
         config or DEFAULT,
         TEST_SHARE if share is None else share,
-        seed,
+        seed or 0,
         threads,
         package_versions(PACKAGES),
     )

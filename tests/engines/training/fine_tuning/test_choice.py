@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from microspot.engines.commands.app import app
 from microspot.engines.data.aligned.recordings import AlignedRecording
 from microspot.engines.data.annotations import Interval
 from microspot.engines.errors import DataError, UsageError
@@ -170,6 +172,18 @@ def test_the_shipped_configuration_and_wrong_ones(tmp_path: Path) -> None:
         ("steps = [4, 4]", "different numbers"),
         ("me_share = 1.0", "me_share"),
         ("piece_s = 0.0", "piece_s"),
+        ("piece_s = nan", "piece_s = nan: expected a number"),
+        ("piece_s = true", "piece_s"),
+        ("me_share = 'a'", "me_share"),
+        ("seed = -5", "seed = -5: expected a whole number from 0 on"),
+        ("steps = 4", "expected a list"),
+        ("steps = [0, 100.5]", r"100\.5"),
+        ("steps = [true, 4]", "steps = True"),
+        ("[training]\nthreads = 'a'", "threads = 'a'"),
+        ("[training]\nthreads = 0", "threads = 0: expected a whole number from 1 on"),
+        ("[training]\nbfloat16 = 1", "bfloat16 = 1: expected true or false"),
+        ("[training]\njoint_lr = inf", "joint_lr"),
+        ("[training.augmentation]\nshift_px = 1.5", "shift_px"),
         ("stepps = [4]", "stepps"),
         ("[training]\njoint_lrr = 1.0", "joint_lrr"),
     ):
@@ -178,3 +192,17 @@ def test_the_shipped_configuration_and_wrong_ones(tmp_path: Path) -> None:
             load_config(SPEC, path)
     path.write_text("[training]\nfrozen_encoder = true\ncpn_steps = 0\ncrn_steps = 0")
     assert phase_of(5, load_config(SPEC, path).training) == "heads"
+
+
+def test_share_and_seed_are_of_hold_out(tmp_path: Path) -> None:
+    for given, words in (
+        (("--share", "0.5"), "are of --protocol hold-out"),
+        (("--protocol", "composite", "--seed", "0"), "are of --protocol hold-out"),
+        (("--protocol", "hold-out", "--share", "1"), "--share 1: expected more than 0"),
+        (("--protocol", "hold-out", "--share", "nan"), "--share nan"),
+        (("--protocol", "hold-out", "--share", "0.5"), "no folder"),
+    ):
+        folders = ("--data", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+        done = CliRunner().invoke(app, ["train", "folds", *folders, *given])
+        assert isinstance(done.exception, UsageError)
+        assert words in str(done.exception)
