@@ -258,7 +258,8 @@ def _follow(job: Job, engines: EngineSet, aligner: MakeAligner) -> Analysis:
     if outcome.code == INTERRUPTED:
         raise RunInterruptedError
     if outcome.code:
-        raise SourceError(outcome.warnings[-1])
+        kind = DataError if outcome.code == DataError.exit_code else SourceError
+        raise kind(outcome.warnings[-1])
     if pipeline.kept is not None:
         write_scores(job.part / KEPT, pipeline.kept.video())
     content = save_vectors(pipeline.vectors, engines.digest)

@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from microspot.realtime.analyze import one_video
 from microspot.realtime.analyze.conditions import Assignment, Conditions, read_conditions
 from microspot.realtime.analyze.final_overlay import FinalOverlaySink, longest_wait_ns
 from microspot.realtime.analyze.index_page import page
-from microspot.realtime.analyze.one_video import Analysis
+from microspot.realtime.analyze.one_video import Analysis, Job, analyze_video
 from microspot.realtime.analyze.run import _by_folder
 from microspot.realtime.analyze.scores_file import ScoresFile
 from microspot.realtime.analyze.videos import Video, find_videos, state_of
 from microspot.realtime.config import Settings
-from microspot.realtime.errors import DataError, UsageError
+from microspot.realtime.errors import DataError, SourceError, UsageError
 from microspot.realtime.markers.recorded import TimedMarker
 from microspot.realtime.overlay import draw as draw_module
 from microspot.realtime.records import Event, Frame, View
 from microspot.realtime.start_record import latency
+from microspot.realtime.watch import Outcome
 from tests import fakes
 
 TICK_NS = 33_333_333
@@ -312,3 +314,19 @@ def test_every_face_counts_in_the_time_that_rates_are_of(tmp_path: Path) -> None
                 at = {"type": "scores", "at_s": tick / 30, "face": face, "scores": [0.1]}
                 scores.write(at | {"refined": None, "quality": 0.9})
         assert scores.seen_s == 3.0
+
+
+def test_an_output_that_fails_is_no_fault_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(Video("sample:synthetic:7", "v", ""), tmp_path, Settings())
+    for code, kind in ((5, DataError), (3, SourceError)):
+
+        def ended(pipeline: Any, sinks: Any, markers: Any, code: int = code) -> Outcome:
+            for sink in sinks:
+                sink.close()
+            return Outcome(code, ("full",))
+
+        monkeypatch.setattr(one_video, "follow", ended)
+        with pytest.raises(kind, match="full"):
+            analyze_video(job, fakes.engine_set())
