@@ -79,8 +79,8 @@ def to_bytes(memory: Memory) -> bytes:
     return save_vectors({name: getattr(memory, name) for name in VECTORS}, memory.digest)
 
 
-def read_memory(path: Path, digest: str) -> Memory:
-    """The memory in a file, for weights with this digest.
+def read_memory(path: Path, digest: str, length: int) -> Memory:
+    """The memory in a file, for weights with this digest and `length` features.
 
     Raises DataError where it cannot be read, EngineError where it is of other weights.
     """
@@ -95,6 +95,10 @@ def read_memory(path: Path, digest: str) -> Memory:
     memory = Memory(found["rejected"], found["accepted"], digest)
     if memory.rejected.shape[1] != memory.accepted.shape[1]:
         raise _no_memory(path, "rejected and accepted events differ in length")
+    if memory.rejected.shape[1] != length:
+        raise _no_memory(
+            path, f"its vectors have {memory.rejected.shape[1]} numbers, not the weights' {length}"
+        )
     return memory
 
 
@@ -103,7 +107,7 @@ def save_vectors(vectors: Mapping[str, NDArray[np.float32]], digest: str) -> byt
     from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(vector) for name, vector in vectors.items()}
-    return bytes(save(arrays, {"format": FORMAT, "digest": digest}))
+    return bytes(save(arrays, {FORMAT: digest}))  # several keys would come in any order
 
 
 def load_vectors(path: Path) -> tuple[dict[str, NDArray[np.float32]], str]:
@@ -113,7 +117,7 @@ def load_vectors(path: Path) -> tuple[dict[str, NDArray[np.float32]], str]:
     try:
         with safe_open(path, framework="numpy") as file:
             said = file.metadata() or {}
-            if said.get("format") != FORMAT:
+            if FORMAT not in said:
                 raise _no_memory(path, "it is of another program or version")
             names = list(file.keys())
             found = {name: np.asarray(file.get_tensor(name)) for name in names}
@@ -121,7 +125,7 @@ def load_vectors(path: Path) -> tuple[dict[str, NDArray[np.float32]], str]:
         raise _no_memory(path, str(error)) from error
     if any(each.dtype != np.float32 or not np.isfinite(each).all() for each in found.values()):
         raise _no_memory(path, "a vector is not of finite float32")
-    return found, said.get("digest", "")
+    return found, said[FORMAT]
 
 
 def _no_memory(path: Path, why: str) -> DataError:

@@ -341,7 +341,9 @@ def memory_of(settings: Settings, engines: EngineSet) -> Memory | None:
 
     Raises DataError where it cannot be read, EngineError where it is of other weights.
     """
-    return None if settings.memory is None else read_memory(Path(settings.memory), engines.digest)
+    if settings.memory is None:
+        return None
+    return read_memory(Path(settings.memory), engines.digest, engines.spotter.feature)
 
 
 def _make_names_printable(sources: Sequence[Source]) -> None:

@@ -73,27 +73,30 @@ def test_a_file_is_read_back_and_others_are_refused(tmp_path: Path) -> None:
     memory = Memory(np.array([at(10), at(20)]), NOTHING, "digest of weights")
     file = tmp_path / "memory.safetensors"
     file.write_bytes(to_bytes(memory))
-    again = read_memory(file, "digest of weights")
+    again = read_memory(file, "digest of weights", 2)
     np.testing.assert_array_equal(again.rejected, memory.rejected)
     assert again.accepted.shape == (0, 2)
+    with pytest.raises(DataError, match="its vectors have 2 numbers, not the weights' 512"):
+        read_memory(file, "digest of weights", 512)
+    assert {to_bytes(memory) for _ in range(20)} == {file.read_bytes()}
     with pytest.raises(EngineError, match="weights digest of we spotted, but these are other"):
-        read_memory(file, "other")
+        read_memory(file, "other", 2)
     file.write_bytes(save_vectors({"e1": at(0)}, "d"))
     assert list(load_vectors(file)[0]) == ["e1"]
     with pytest.raises(DataError, match="its vectors are missing"):
-        read_memory(file, "d")
+        read_memory(file, "d", 2)
     file.write_bytes(save_vectors({"rejected": at(0)[None], "accepted": np.empty((0, 3))}, "d"))
     with pytest.raises(DataError, match="not of finite float32"):
-        read_memory(file, "d")
+        read_memory(file, "d", 2)
     wide = np.empty((0, 3), np.float32)
     file.write_bytes(save_vectors({"rejected": at(0)[None], "accepted": wide}, "d"))
     with pytest.raises(DataError, match="differ in length"):
-        read_memory(file, "d")
+        read_memory(file, "d", 2)
     file.write_bytes(save_vectors({"e1": at(0) * np.nan}, "d"))
     with pytest.raises(DataError, match="finite"):
         load_vectors(file)
     file.write_bytes(b"{}")
     with pytest.raises(DataError, match="is no memory of events"):
-        read_memory(file, "d")
+        read_memory(file, "d", 2)
     with pytest.raises(DataError, match="No such file"):
-        read_memory(tmp_path / "none", "d")
+        read_memory(tmp_path / "none", "d", 2)

@@ -64,7 +64,7 @@ def test_a_memory_holds_what_was_decided_in_all_videos(results: Path, tmp_path: 
         decisions("a.mp4") | decisions("b.mp4") | {EventKey("a.mp4", "gone"): Decision("rejected")}
     )
     assert tuple(remember(results, read_results(results), made, file)) == (2, 2, 2)
-    memory = read_memory(file, "fake")
+    memory = read_memory(file, "fake", 8)
     np.testing.assert_array_equal(memory.rejected, [vector(0), vector(3)])
     np.testing.assert_array_equal(memory.accepted, [vector(1), vector(4)])
 
@@ -93,7 +93,7 @@ def test_the_command_writes_it(results: Path, tmp_path: Path) -> None:
     done = subprocess.run([*command, "--memory", file], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "1 rejected and 0 accepted events of Anna" in done.stdout
-    assert read_memory(file, "fake").rejected.shape == (1, 8)
+    assert read_memory(file, "fake", 8).rejected.shape == (1, 8)
 
 
 class Moving(Faces):
