@@ -11,6 +11,7 @@ from typing import Self
 from microspot.engines.alignment.aligner import Aligner, Alignment
 from microspot.engines.alignment.registration import Pixels
 from microspot.engines.specs import SpotterSpec
+from microspot.engines.system.processes import is_running
 from microspot.engines.system.replacement import replace
 
 from ..config import Settings
@@ -21,6 +22,22 @@ from .entry import Entry
 from .stored import CROPS, Answer, CropWriter, read_answers, write_answers
 
 PART = ".{}.{}.part"  # an entry while the process of that number makes it
+
+
+def _left_behind(cache: Path) -> list[Path]:
+    """Unfinished entries of runs that were killed: pictures of people that nothing would read."""
+    parts = cache.glob(PART.format("*", "*"))
+    return [path for path in parts if not _is_running(path.stem.rpartition(".")[2])]
+
+
+def _is_running(process: str) -> bool:
+    """Whether a process of that number runs here; of what is no number, it counts as running."""
+    if not process.isdecimal():
+        return True
+    try:
+        return is_running(int(process))
+    except (ValueError, OverflowError):
+        return False
 
 
 class KeepingAligner:
@@ -35,7 +52,8 @@ class KeepingAligner:
         self._part = entry.cache / PART.format(entry.name, os.getpid())
         self._answers: list[Answer] = []
         try:
-            shutil.rmtree(self._part, ignore_errors=True)
+            for old in (self._part, *_left_behind(entry.cache)):
+                shutil.rmtree(old, ignore_errors=True)
             self._part.mkdir(mode=0o700)
             self._crops = CropWriter(self._part / CROPS, side)
         except OSError as error:

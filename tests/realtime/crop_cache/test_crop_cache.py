@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import astuple, replace
 from itertools import chain
 from pathlib import Path
@@ -174,3 +177,18 @@ def test_a_recording_that_was_not_seen_to_its_end_leaves_nothing(
     cached.discard()
     assert not entry.is_there
     assert list(cache.folder.iterdir()) == []
+
+
+def test_what_killed_runs_left_is_removed(cache: CropCache, video: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass  # it has ended, and was waited for
+    left = cache.folder / f".w.mp4.{process.pid}.part"
+    going_on = cache.folder / f".x.mp4.{os.getppid()}.part"
+    other = cache.folder / ".notes.part"
+    for folder in (left, going_on, other):
+        folder.mkdir()
+        (folder / CROPS).write_bytes(b"a face")
+    see_all(entry_of(cache, video))
+    assert not left.exists()
+    assert going_on.exists()
+    assert other.exists()
