@@ -32,6 +32,9 @@ def crops_of(recording: AlignedRecording, side: int) -> Pixels:
         raise DataError(f"{path} cannot be read ({error}): remove its folder") from error
     if crops.dtype != np.uint8 or crops.shape[1:] != (3, side, side):
         raise DataError(f"{path}: expected uint8 (N, 3, {side}, {side}), got {crops.shape}")
+    needed = max((each.start + len(each.times_ns) for each in recording.segments), default=0)
+    if len(crops) < needed:
+        raise DataError(f"{path}: {len(crops)} crops, but segments of {needed}: remove its folder")
     return crops
 
 

@@ -14,6 +14,7 @@ from microspot.engines.data.aligned.recordings import REVIEWED, read_recordings,
 from microspot.engines.errors import DataError
 from microspot.engines.training.fine_tuning.given import read_given
 from microspot.engines.training.fine_tuning.run import _crops_of, _means
+from microspot.engines.training.fine_tuning.sets import crops_of
 from tests.engines.data.aligned.test_recordings import recording
 
 
@@ -67,3 +68,12 @@ def test_the_report_says_that_a_reviewed_video_is_no_person(tmp_path: Path) -> N
     own = recording(tmp_path / "v")
     said = [" ".join(_means("loso", [each])) for each in (own, replace(own, dataset=REVIEWED))]
     assert ["too good" in each for each in said] == [False, True]
+
+
+def test_fewer_crops_than_the_segments_have_are_refused(tmp_path: Path) -> None:
+    own = recording(tmp_path / "v")  # 45 crops
+    np.save(own.folder / "crops.npy", np.zeros((45, 3, 4, 4), np.uint8))
+    assert len(crops_of(own, 4)) == 45
+    np.save(own.folder / "crops.npy", np.zeros((44, 3, 4, 4), np.uint8))
+    with pytest.raises(DataError, match="44 crops, but segments of 45: remove its folder"):
+        crops_of(own, 4)
