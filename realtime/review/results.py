@@ -9,7 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from ..analyze.one_video import SUMMARY
+from ..config import Settings
 from ..errors import DataError, UsageError
 from ..records import DropCause
 from ..sinks.base import JsonRecord
@@ -40,7 +43,7 @@ class VideoResults:
     folder: the name of its folder; name: as its records call it; address: as `open_source` takes
     it, "" where an earlier version did not write it down; fps: asked of a folder of images; frames:
     how many it has; damaged: how many of these could not be decoded; records: all of it, of which
-    events are final ones.
+    events are final ones; settings: of the analysis, None where this version does not know them.
     """
 
     folder: str
@@ -50,6 +53,7 @@ class VideoResults:
     frames: int
     damaged: int
     records: tuple[JsonRecord, ...] = field(repr=False)
+    settings: Settings | None = None
 
     @property
     def start(self) -> JsonRecord:
@@ -105,6 +109,13 @@ def _lines(text: str) -> tuple[JsonRecord, ...]:
     return found
 
 
+def _settings(kept: object) -> Settings | None:
+    try:
+        return Settings.model_validate(kept)
+    except ValidationError:  # none were kept, or another version did
+        return None
+
+
 def _read(summary: Path) -> VideoResults:
     """A video by its summary. Raises DataError."""
     records = summary.with_name(RECORDS)
@@ -124,6 +135,7 @@ def _read(summary: Path) -> VideoResults:
             frames=analysis["frames"] + damaged,  # the analysis counts those that it was given
             damaged=damaged,
             records=lines,
+            settings=_settings(made_from.get("settings")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -34,7 +34,7 @@ from ...errors import DataError, UsageError
 from ...feed import End, Feed, Sighting
 from ...meter import Meter
 from ...pipeline import MakeAligner, mediapipe_aligner
-from ...records import Crop, Gap
+from ...records import Crop, DropCause, Gap
 from ...sinks.base import JsonRecord, reason
 from ...sources.open import open_source
 from ..added import with_added
@@ -93,21 +93,25 @@ def write_crops(
     SourceError for a video that cannot be read, DataError where the crops cannot be written or a
     folder is there already.
     """
-    counts = np.zeros(4, int)
-    for video in videos:
-        reviewed, others = review_of(video, decisions)
-        if not reviewed.accepted and not reviewed.rejected:
-            continue
-        try:
-            _write(video, reviewed, addresses[video.folder], folder / video.folder, make_aligner)
-        except FileExistsError as error:
-            raise DataError(f"{folder / video.folder} is there already: remove it") from error
-        except OSError as error:
-            raise DataError(f"cannot write {folder}: {reason(error)}") from error
-        counts += 1, len(reviewed.accepted), len(reviewed.rejected), others
-    if not counts[0]:
+    found = [(video, *review_of(video, decisions)) for video in videos]
+    found = [each for each in found if each[1].accepted or each[1].rejected]
+    if not found:
         raise UsageError("--crops: nothing is decided here; review first, or name the --coder")
-    return Written(*counts.tolist())
+    homes = [folder / video.folder for video, *_ in found]
+    for home in homes:  # before any is written
+        if home.exists():
+            raise DataError(f"{home} is there already: remove it")
+    for (video, reviewed, _), home in zip(found, homes, strict=True):
+        try:
+            _write(video, reviewed, addresses[video.folder], home, make_aligner)
+        except OSError as error:
+            raise DataError(f"cannot write {home}: {reason(error)}") from error
+    return Written(
+        len(found),
+        sum(len(reviewed.accepted) for _, reviewed, _ in found),
+        sum(len(reviewed.rejected) for _, reviewed, _ in found),
+        sum(others for *_, others in found),
+    )
 
 
 def review_of(video: VideoResults, decisions: Decisions) -> tuple[Reviewed, int]:
@@ -188,14 +192,18 @@ def _sightings(
     video: VideoResults, address: str, make_aligner: MakeAligner
 ) -> Iterator[Sighting | Gap]:
     """What the live feed gives of a recording. Raises SourceError where it cannot be read."""
-    settings = Settings(faces=1 + max((e["face"] for e in video.events.values()), default=0))
+    faces = 1 + max((e["face"] for e in video.events.values()), default=0)
+    settings = video.settings or Settings(faces=faces)  # the same faces get the same numbers
     spec = Weights.open(PACKAGED).spotter
     source = open_source(address, fps=video.fps)
     feed = Feed(source, make_aligner(spec, settings), spec.grid_hz, settings, Meter())
     feed.start(threading.Event())
     try:
         while not isinstance(item := feed.get(block=True), End):
-            if isinstance(item, Sighting) or (isinstance(item, Gap) and item.face in (None, FACE)):
+            if isinstance(item, Sighting):
+                if item.dropped != DropCause.NOT_RISING:  # its time is on no clock
+                    yield item
+            elif isinstance(item, Gap) and item.face in (None, FACE):
                 yield item
         if item.error is not None:
             raise item.error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +15,14 @@ from microspot.engines.alignment.aligner import Alignment, Face
 from microspot.engines.data.aligned.recordings import read_recordings
 from microspot.engines.errors import DataError, SourceError, UsageError
 from microspot.engines.training.crops import read_sets
+from microspot.realtime.analyze.one_video import SUMMARY
+from microspot.realtime.config import Settings
+from microspot.realtime.records import Frame
 from microspot.realtime.review.decisions import Decision, Point
 from microspot.realtime.review.learned import crops
 from microspot.realtime.review.learned.crops import Reviewed, review_of, write_crops
 from microspot.realtime.review.results import EventKey
+from microspot.realtime.sources.open import Source, open_source
 from tests.realtime.review.made import HZ, add_video, number_of, read
 from tests.realtime.test_feed import Faces
 
@@ -117,7 +125,61 @@ def test_what_cannot_be_written_is_said(results: Path, tmp_path: Path) -> None:
     written(results, decisions)
     with pytest.raises(DataError, match="is there already"):
         written(results, decisions)
+    shutil.rmtree(results.parent / "set" / "a.mp4")
+    (results.parent / "set" / "b.mp4").mkdir()
+    with pytest.raises(DataError, match=r"b\.mp4 is there already"):
+        written(results, decisions | {key("e000", "b.mp4"): Decision("accepted")})
+    assert not (results.parent / "set" / "a.mp4").exists(), "all folders are looked at first"
     videos, addresses = read(results)
     gone = addresses | {"a.mp4": str(tmp_path / "gone.mp4")}
     with pytest.raises(SourceError):
         write_crops(videos, decisions, gone, tmp_path / "other", lambda *_: Numbered())
+
+
+def test_the_settings_of_the_analysis_are_followed(results: Path) -> None:
+    path = results / "a.mp4" / SUMMARY
+    summary = json.loads(path.read_text())
+    asked: list[Settings] = []
+
+    def aligner(spec: object, settings: Settings) -> Numbered:
+        asked.append(settings)
+        return Numbered()
+
+    kept = Settings(faces=3, min_face_px=70.0)
+    for number, told in enumerate((kept.model_dump(mode="json"), {"of": "another version"})):
+        path.write_text(json.dumps(summary | {"made_from": {"fps": None, "settings": told}}))
+        videos, addresses = read(results)
+        decisions = {key("e000"): Decision("accepted")}
+        write_crops(videos, decisions, addresses, results.parent / str(number), aligner)
+    assert asked == [kept, Settings()]
+
+
+def test_frames_whose_time_does_not_rise_are_left_out(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Twice:
+        """A source that gives every tenth frame again, with its time and another number."""
+
+        def __init__(self, source: Source) -> None:
+            self.source = source
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.source, name)
+
+        def __enter__(self) -> Twice:
+            self.source.__enter__()
+            return self
+
+        def __exit__(self, *raised: Any) -> None:
+            self.source.__exit__(*raised)
+
+        def __iter__(self) -> Iterator[object]:
+            for record in self.source:
+                yield record
+                if isinstance(record, Frame) and record.index % 10 == 0:
+                    yield record
+
+    monkeypatch.setattr(crops, "open_source", lambda *a, **k: Twice(open_source(*a, **k)))
+    (recording,) = read_recordings([written(results, {key("e000"): Decision("rejected")})])
+    assert (np.diff(recording.frame_ns) > 0).all()
+    assert len(recording.frame_ns) == 240
