@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from microspot.engines.errors import install
@@ -14,6 +15,7 @@ NAMESPACE = "microspot"
 LOOPBACK = "127.0.0.1"
 # Bytes of the object store of a cluster that we start: frames never pass through it.
 OBJECT_STORE = 100 << 20
+AUTH_MODE = "RAY_AUTH_MODE"  # of Ray, which reads it when it is imported
 
 
 def import_ray() -> Any:
@@ -29,8 +31,11 @@ def import_ray() -> Any:
 def connect(address: str | None) -> Any:
     """Join the cluster at an address, or start one on this machine's loopback where it is None.
 
-    Gives the package. Raises EngineError where no cluster answers.
+    One that is started here checks a token, unless the environment says otherwise. Gives the
+    package. Raises EngineError where no cluster answers.
     """
+    if address is None:
+        os.environ.setdefault(AUTH_MODE, "token")
     ray = import_ray()
     common = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
     try:
