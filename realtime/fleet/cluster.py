@@ -36,12 +36,15 @@ class Node:
 
     id: never used again once the node has gone; host: what cameras are pinned by, several nodes may
     share it; cameras_max: how many cameras it carries; draining: whether it should be emptied.
+    failed_s: when a group last failed on it or did not come up, on the clock of `now_s` in
+    `Supervisor.reconcile`; None where none has, as far as this cluster has seen.
     """
 
     id: str
     host: str
     cameras_max: int
     draining: bool = False
+    failed_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class GroupState:
     stopping: whether it was asked to stop. alive: whether its process has answered since it was
     started, for the first time or again. last_seen_s: when it last answered, of one that never has
     when it was asked to start, or was found, on the clock of `now_s` in `Supervisor.reconcile`.
+    failed: whether it has said that it does not run any more, or could not be made.
     """
 
     name: str
@@ -63,6 +67,7 @@ class GroupState:
     last_seen_s: float
     releasing: tuple[str, ...] = ()
     stopping: bool = False
+    failed: bool = False
 
 
 class Cluster(Protocol):

@@ -11,7 +11,10 @@ Rules, each a property in the tests:
   what is placed next.
 * A camera that some group still holds is placed nowhere else: first let go, then taken up. Else two
   groups would report its events twice, under two epochs.
-* A node with a group that has been silent for too long gets nothing until that group is gone.
+* A node with a group that failed, or has been silent for too long, gets nothing until that group is
+  gone, nor for `patience_s` after one failed or did not come up; then it is used last, and for
+  `failed_pause_s` only where no other node has room. Else the node that was emptied by its fault
+  would be the emptiest, and get the same cameras again.
 * What a lost node held is free at once; a draining node is emptied even where others have no room.
 * Nothing is done before groups that ran before the supervisor have told what they have, unless
   they don't answer in time.
@@ -100,12 +103,20 @@ class _Space:
     node: Node
     free: int
     starting: int = 0
-    silent: bool = False  # whether a group on it is, which may be for a fault of the node
+    spared: bool = False  # whether a group on it is lost, or was, for what may be its fault
+    last: bool = False  # whether it comes after the others, since a group failed on it
     groups: list[_Group] = field(default_factory=list)
 
     @property
     def emptiness(self) -> float:
         return self.free / max(1, self.node.cameras_max)
+
+    def note_failure(self, settings: SupervisorSettings, now_s: float) -> None:
+        """Keep away from a node on which a group has failed."""
+        if self.node.failed_s is not None:
+            past_s = now_s - self.node.failed_s
+            self.spared = past_s < min(settings.patience_s, settings.failed_pause_s)
+            self.last = past_s < settings.failed_pause_s
 
 
 class _Planner:
@@ -127,13 +138,15 @@ class _Planner:
 
     def must_wait(self, groups: Iterable[GroupState], now_s: float) -> bool:
         """Whether a group has not told yet where it runs and what it has, and may still tell."""
-        if all(group.node_id or self._is_lost(group, now_s) for group in groups):
+        if all(group.node_id or is_lost(group, self._settings, now_s) for group in groups):
             return False
         self._waiting = dict.fromkeys(self._wishes, "until groups from before have answered")
         return True
 
     def settle(self, groups: Iterable[GroupState], now_s: float) -> None:
         """Divide groups into those that stay and those that end, and count what they hold."""
+        for known in self._spaces.values():
+            known.note_failure(self._settings, now_s)
         for group in sorted(groups, key=lambda group: (not group.alive, group.name)):
             self._names.append(group.name)
             space = self._spaces.get(group.node_id)
@@ -143,8 +156,8 @@ class _Planner:
                 continue
             names = [camera.name for camera in group.cameras]
             self._count(group, names, space)
-            lost = self._is_lost(group, now_s)
-            space.silent |= lost
+            lost = is_lost(group, self._settings, now_s)
+            space.spared |= lost
             if group.stopping:
                 continue
             if lost:
@@ -153,12 +166,6 @@ class _Planner:
                 self._empty(group)
             else:
                 self._keep(group, names, space)
-
-    def _is_lost(self, group: GroupState, now_s: float) -> bool:
-        """Whether a group has been silent for too long; one that starts has longer."""
-        starts = not group.alive and group.node_id
-        limit_s = self._settings.start_s if starts else self._settings.patience_s
-        return now_s - group.last_seen_s >= limit_s
 
     def _count(self, group: GroupState, names: list[str], space: _Space) -> None:
         """Note the places that a group takes; what it should leave counts until it has."""
@@ -213,7 +220,7 @@ class _Planner:
             else:
                 free.append(camera)
         usable = [
-            space for space in self._spaces.values() if not space.node.draining and not space.silent
+            space for space in self._spaces.values() if not space.node.draining and not space.spared
         ]
         for host, cameras in sorted(pinned.items()):
             spaces = [space for space in usable if space.node.host == host]
@@ -225,11 +232,14 @@ class _Planner:
 
         Where pinned ones wait for their turn to start, nobody takes their places meanwhile: other
         cameras cannot start there either, and running groups are filled with pinned ones first.
+        While a node on which nothing failed has room, its turn is waited for too.
         """
         left = cameras[::-1]  # the first is popped first
-        if left:
-            self._into_groups(left, spaces)
-            self._into_new_groups(left, spaces)
+        sound = [space for space in spaces if not space.last]
+        for part in (sound, [space for space in spaces if space.last]):
+            if left and (part is sound or not any(space.free > 0 for space in sound)):
+                self._into_groups(left, part)
+                self._into_new_groups(left, part)
         if not left:
             return
         room = sum(max(0, space.free) for space in spaces)
@@ -268,6 +278,20 @@ class _Planner:
         """What was found."""
         changes = [Change(group.name, tuple(group.cameras)) for group in self._changed.values()]
         return Actions(tuple(self._starts), tuple(changes), tuple(self._stops), self._waiting)
+
+
+def is_lost(group: GroupState, settings: SupervisorSettings, now_s: float) -> bool:
+    """Whether a group failed or has been silent for too long; one that starts has longer."""
+    starts = not group.alive and group.node_id
+    limit_s = settings.start_s if starts else settings.patience_s
+    return group.failed or now_s - group.last_seen_s >= limit_s
+
+
+def is_fault(group: GroupState, settings: SupervisorSettings, now_s: float) -> bool:
+    """Whether a group failed, or did not come up, for what may be a fault of its node."""
+    return group.failed or (
+        not group.alive and bool(group.node_id) and is_lost(group, settings, now_s)
+    )
 
 
 def _number(group: str) -> int:

@@ -7,6 +7,7 @@ actors along, and the placement moves their cameras.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,7 @@ from ..meter import Figures
 from .camera_group import CameraGroup, GroupReport
 from .cluster import CameraWanted, ClusterError, GroupState, Node
 from .fleet_file import FleetSettings
+from .placement import is_fault
 from .ray_group import RayGroup, kill
 from .ray_start import NAMESPACE
 
@@ -36,6 +38,7 @@ class RayCluster:
         self._ray = ray
         self._settings = settings
         self._arguments = arguments
+        self._failed_s: dict[str, float] = {}  # by node, when a group last failed on it
         self._groups = self._adopted()
 
     def nodes(self) -> Sequence[Node]:
@@ -48,6 +51,7 @@ class RayCluster:
                     node["Resources"].get("CPU", 0.0) * self._settings.cameras_per_core
                 ),
                 draining=node["NodeID"] in self.draining,
+                failed_s=self._failed_s.get(node["NodeID"]),
             )
             for node in living_nodes(self._ray)
         ]
@@ -61,7 +65,12 @@ class RayCluster:
             else:
                 group.kill()
                 self._groups = {n: g for n, g in self._groups.items() if g is not group}
-        return [group.state() for group in self._groups.values()]
+        states = [group.state() for group in self._groups.values()]
+        now_s = time.monotonic()
+        for state in states:
+            if is_fault(state, self._settings, now_s):
+                self._failed_s[state.node_id] = now_s
+        return states
 
     def start(self, group: str, node_id: str, cameras: Sequence[CameraWanted]) -> None:
         """Start an actor on a node, and give it its cameras."""

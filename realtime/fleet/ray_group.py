@@ -32,6 +32,8 @@ class RayGroup:
         self._number = 0
         self._left: set[str] = set()  # names of cameras that it may still hold
         self._alive = False
+        self._died = False  # whether its last answer was that it is dead
+        self._failed = False
         self._seen_s = time.monotonic()
         self._asked: Any = None  # the report under way
         self._closing: Any = None  # the call of `close` under way
@@ -55,6 +57,7 @@ class RayGroup:
             last_seen_s=self._seen_s,
             releasing=tuple(sorted(self._left)),
             stopping=self._kill_s is not None,
+            failed=self._failed,
         )
 
     def change(self, cameras: tuple[CameraWanted, ...]) -> None:
@@ -102,13 +105,18 @@ class RayGroup:
         except self._ray.exceptions.ActorDiedError as error:  # it could not be made, for example
             self._alive = False
             self.failure = _cause(error)
+            self._failed |= self._died  # one call may die with a process that is started again
+            self._died = True
         except self._ray.exceptions.RayError:  # it is being started again
             self._alive = False
+            self._died = False
 
     def _hear(self, report: GroupReport) -> None:
         self.report = report
         self.failure = report.failure
         self._alive = not report.failure
+        self._failed = bool(report.failure)
+        self._died = False
         if self._alive:
             self._seen_s = time.monotonic()
         if report.number == self._number:

@@ -30,3 +30,9 @@ class SupervisorSettings(BaseModel):
     start_s: float = Field(
         90.0, ge=1, le=3600, description="the same for a group whose process has just been started"
     )
+    failed_pause_s: float = Field(
+        600.0,
+        ge=0,
+        le=86_400,
+        description="seconds for which a node is used last after a group failed on it",
+    )

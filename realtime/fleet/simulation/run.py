@@ -63,7 +63,7 @@ class _Simulation:
         self._served = Served(self._wanted)
         draw = Draw(times, scenario.seed)
         nodes = nodes_of(scenario)
-        self._cluster = SimulatedCluster(nodes, self._events, self._served, draw)
+        self._cluster = SimulatedCluster(nodes, self._events, self._served, draw, settings)
         self._failures = Failures(scenario, self._cluster, self._events, draw)
         self._round_ms: list[float] = []
         self._refused = 0  # calls
@@ -96,7 +96,7 @@ class _Simulation:
                 continue
             settled = self._round(supervisor, now_s)
             quiet = self._cluster.version if settled else -1
-            due_s = self._cluster.due_s(self._settings)
+            due_s = self._cluster.due_s()
         self._events.run_until(scenario.hours * HOUR_S)
         self._cluster.finish()
 

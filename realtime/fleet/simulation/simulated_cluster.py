@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..cluster import CameraWanted, ClusterError, GroupState, Node
+from ..placement import is_fault
 from ..settings import SupervisorSettings
 from .events import Events
 from .served import Served
@@ -53,7 +54,14 @@ class SimulatedCluster:
     by second, `reports` what groups told of themselves.
     """
 
-    def __init__(self, nodes: Iterable[Node], events: Events, served: Served, draw: Draw) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        events: Events,
+        served: Served,
+        draw: Draw,
+        settings: SupervisorSettings,
+    ) -> None:
         self.version = 0
         self.calls: Counter[int] = Counter()
         self.reports = 0.0
@@ -65,17 +73,26 @@ class SimulatedCluster:
         self._served = served
         self._draw = draw
         self._times = draw.times
+        self._settings = settings
+        self._failed_s: dict[str, float] = {}  # by node, when a group last failed on it
 
     # What the supervisor sees and asks.
 
     def nodes(self) -> Sequence[Node]:
         """Those not known to be dead."""
-        return [machine.node for machine in self.machines.values()]
+        return [
+            replace(machine.node, failed_s=self._failed_s.get(machine.node.id))
+            for machine in self.machines.values()
+        ]
 
     def groups(self) -> Sequence[GroupState]:
         """All groups, those of lost nodes too until they are stopped."""
         now_s = self._events.now_s
-        return [_state(group, now_s) for group in self._groups.values()]
+        states = [_state(group, now_s) for group in self._groups.values()]
+        for state in states:
+            if is_fault(state, self._settings, now_s):
+                self._failed_s[state.node_id] = now_s
+        return states
 
     def start(self, group: str, node_id: str, cameras: Sequence[CameraWanted]) -> None:
         """Start a group; a node that died unnoticed never answers."""
@@ -182,9 +199,21 @@ class SimulatedCluster:
         self._count_reports()
         self._served.finish(self._events.now_s)
 
-    def due_s(self, settings: SupervisorSettings) -> float:
+    def due_s(self) -> float:
         """Until when waiting alone cannot change what the supervisor does."""
-        return min((_due_s(group, settings) for group in self._groups.values()), default=math.inf)
+        settings = self._settings
+        now_s = self._events.now_s
+        failed = [self._failed_s[node] for node in self.machines if node in self._failed_s]
+        pauses = [
+            at_s + pause_s
+            for at_s in failed
+            for pause_s in (settings.patience_s, settings.failed_pause_s)
+            if at_s + pause_s > now_s
+        ]
+        return min(
+            [*pauses, *(_due_s(group, settings) for group in self._groups.values())],
+            default=math.inf,
+        )
 
     def _recall(self) -> None:
         """Those that answer have; one that hangs stays unknown for as long as it is there."""

@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from microspot.realtime.fleet.cluster import CameraWanted, GroupState, Node
-from microspot.realtime.fleet.placement import Actions, place
+from microspot.realtime.fleet.placement import Actions, is_fault, place
 from microspot.realtime.fleet.settings import SupervisorSettings
 
 from .told_cluster import ToldCluster
 
 SETTINGS = SupervisorSettings(
-    group_size=3, starts_per_round=3, starts_per_node=2, patience_s=5.0, start_s=9.0
+    group_size=3,
+    starts_per_round=3,
+    starts_per_node=2,
+    patience_s=5.0,
+    start_s=9.0,
+    failed_pause_s=20.0,
 )
 HOSTS = ("north", "south", "east")
 MOST_ROUNDS = 60  # in which a fleet must come to rest
@@ -26,7 +31,11 @@ MOST_ROUNDS = 60  # in which a fleet must come to rest
 
 def lost(state: GroupState, now_s: float) -> bool:
     limit_s = SETTINGS.patience_s if state.alive else SETTINGS.start_s
-    return now_s - state.last_seen_s >= limit_s
+    return state.failed or now_s - state.last_seen_s >= limit_s
+
+
+def failed_within(node: Node, pause_s: float, now_s: float) -> bool:
+    return node.failed_s is not None and now_s - node.failed_s < pause_s
 
 
 def held(state: GroupState) -> set[str]:
@@ -34,7 +43,7 @@ def held(state: GroupState) -> set[str]:
 
 
 class Fleet(RuleBasedStateMachine):
-    """Cameras come, go and change; nodes join, drain and die; groups fall silent."""
+    """Cameras come, go and change; nodes join, drain and die; groups fall silent and fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +92,11 @@ class Fleet(RuleBasedStateMachine):
         silent = data.draw(st.sets(st.sampled_from(names))) if names else set()
         self.cluster.answer(*silent)
 
+    @precondition(lambda self: self.cluster.states)
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        self.cluster.fail(data.draw(st.sampled_from(sorted(self.cluster.states))))
+
     def place(self) -> Actions:
         now_s = self.cluster.now_s
         wanted = tuple(self.wanted.values())
@@ -101,6 +115,7 @@ class Fleet(RuleBasedStateMachine):
         actions = self.place()
         self.cluster.do(actions)
         self.check_budget(actions, before)
+        self.check_failed_nodes_come_last(actions, before)
         for name, group in stays.items():
             assert self.cluster.where().get(name) == group, f"{name} was moved without need"
         for part in (*actions.starts, *actions.changes):
@@ -136,6 +151,30 @@ class Fleet(RuleBasedStateMachine):
         ]
         assert sum(not lost(s, self.cluster.now_s) for s in emptied) <= SETTINGS.starts_per_round
 
+    def check_failed_nodes_come_last(self, actions: Actions, before: dict[str, GroupState]) -> None:
+        now_s = self.cluster.now_s
+        free = {node.id: node.cameras_max for node in self.cluster.nodes() if not node.draining}
+        for state in self.cluster.groups():
+            if state.node_id in free:
+                free[state.node_id] -= len(held(state))
+        spared = {s.node_id for s in before.values() if lost(s, now_s)}
+        sound = [
+            node
+            for node in self.cluster.nodes()
+            if free.get(node.id)
+            and node.id not in spared
+            and not failed_within(node, SETTINGS.failed_pause_s, now_s)
+        ]
+        for part in (*actions.starts, *actions.changes):
+            node = self.cluster.known[self.cluster.states[part.group].node_id]
+            old = before[part.group].cameras if part.group in before else ()
+            names = {camera.name for camera in old}
+            for camera in part.cameras:
+                if camera.name not in names:
+                    assert not failed_within(node, SETTINGS.patience_s, now_s)
+                    if failed_within(node, SETTINGS.failed_pause_s, now_s):
+                        assert not [n for n in sound if camera.host in (None, n.host)]
+
     @invariant()
     def capacity_is_kept_and_cameras_are_held_once(self) -> None:
         used: Counter[str] = Counter()
@@ -151,6 +190,8 @@ class Fleet(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Left alone, it comes to rest with every camera in place that has one."""
+        self.cluster.now_s += SETTINGS.patience_s  # no failure is as young as that
+        self.cluster.answer()
         for _ in range(MOST_ROUNDS):
             self.round()
             self.cluster.answer()
@@ -349,6 +390,57 @@ def test_a_silent_group_is_given_up_and_its_node_spared(
     (start,) = actions.starts
     assert start.node_id == ("b" if stopped else "a")
     assert {camera.name for camera in start.cameras} == {"camera-03", "camera-04", "camera-05"}
+
+
+def test_a_group_that_tells_its_failure_is_replaced_at_once_and_elsewhere() -> None:
+    cluster = ToldCluster([Node("a", "north", 30), Node("b", "south", 9)])
+    cluster.states["group-1"] = GroupState("group-1", "a", cameras(3), False, 0.0)
+    cluster.fail("group-1")
+    actions = next_actions(cluster, cameras(3))
+    assert actions.stops == ("group-1",)
+    cluster.do(actions)
+    cluster.answer()
+    assert [start.node_id for start in next_actions(cluster, cameras(3)).starts] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("past_s", "other", "node_id"),
+    [
+        (4.9, False, None),
+        (5.0, False, "a"),
+        (5.0, True, "b"),
+        (19.9, True, "b"),
+        (20.0, True, "a"),
+    ],
+)
+def test_a_node_on_which_a_group_failed_is_used_last_for_a_pause(
+    past_s: float, other: bool, node_id: str | None
+) -> None:
+    failed = Node("a", "north", 30, failed_s=0.0)
+    full = GroupState("group-1", "b", cameras(3), True, past_s)
+    cluster = ToldCluster([failed, Node("b", "south", 9)] if other else [failed])
+    if other:
+        cluster.states["group-1"] = full
+    cluster.now_s = past_s
+    starts = next_actions(cluster, cameras(6)).starts
+    assert {start.node_id for start in starts} == ({node_id} if node_id else set())
+
+
+def test_while_a_sound_node_has_room_its_turn_to_start_is_waited_for() -> None:
+    nodes = [Node("a", "north", 30, failed_s=0.0), Node("b", "south", 9)]
+    cluster = ToldCluster(nodes)
+    cluster.now_s = 6.0
+    actions = next_actions(cluster, cameras(8))
+    assert [start.node_id for start in actions.starts] == ["b", "b"]
+    assert set(actions.waiting.values()) == {"for its turn to start"}
+
+
+def test_what_did_not_come_up_may_be_a_fault_of_its_node() -> None:
+    starts = GroupState("group-1", "a", cameras(1), False, 0.0)
+    assert [is_fault(starts, SETTINGS, now_s) for now_s in (8.9, 9.0)] == [False, True]
+    assert not is_fault(replace(starts, alive=True), SETTINGS, 99.0)
+    assert is_fault(replace(starts, failed=True), SETTINGS, 0.0)
+    assert not is_fault(replace(starts, node_id=""), SETTINGS, 99.0)
 
 
 def test_nothing_is_done_before_groups_from_before_have_told_what_they_have() -> None:

@@ -145,6 +145,7 @@ def test_one_that_fails_or_cannot_be_made_says_why_and_is_not_alive(ray, group):
     seen_s = group.state().last_seen_s
     group.look()
     assert (group.state().alive, group.failure) == (False, "disk full")
+    assert group.state().failed
     assert group.state().last_seen_s == seen_s
     ray.calls[-1].answer = DiedError("The actor died\n\nDataError: cannot use /x/events.db")
     group.look()
@@ -191,3 +192,20 @@ def test_one_that_an_earlier_supervisor_closed_is_stopped(ray):
     closed = RayGroup.adopted(ray, "group-1", ray.actor(), report(2, (), closed=True))
     assert closed.state().stopping
     assert closed.ended()
+
+
+def test_one_that_is_dead_twice_has_failed_and_one_that_is_started_again_has_not(ray, group):
+    died = DiedError("The actor died\n\nDataError: cannot use /x/events.db")
+    group.look()
+    for answer, failed in (
+        (died, False),  # the call died with the process
+        (RayError("unavailable"), False),
+        (died, False),
+        (report(1, (ONE, TWO)), False),
+        (died, False),
+        (died, True),
+        (died, True),
+    ):
+        ray.calls[-1].answer = answer
+        group.look()
+        assert group.state().failed is failed

@@ -64,9 +64,17 @@ class ToldCluster:
         for name, state in list(self.states.items()):
             if state.stopping:
                 del self.states[name]
-            elif name not in silent:
+            elif name not in silent and not state.failed:
                 alive = replace(state, alive=True, last_seen_s=self.now_s, releasing=())
                 self.states[name] = alive
+
+    def fail(self, name: str) -> None:
+        """A group tells that it does not run any more."""
+        state = replace(self.states[name], alive=False, failed=True)
+        self.states[name] = state
+        if state.node_id in self.known:
+            node = self.known[state.node_id]
+            self.known[state.node_id] = replace(node, failed_s=self.now_s)
 
     def lose(self, node_id: str) -> None:
         """A node is gone; its groups stay listed until they are stopped."""
