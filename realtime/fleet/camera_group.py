@@ -24,6 +24,7 @@ from ..sources.open import Source, UnopenedSource, open_among_others
 from ..watch import follow
 from .changing_pipeline import ChangingPipeline
 from .cluster import CameraWanted
+from .settings import SupervisorSettings
 
 LoadEngines = Callable[[], EngineSet]
 OpenSinks = Callable[[], list[Sink]]
@@ -36,7 +37,8 @@ class GroupReport:
     place: where it runs, as it was told; epoch_ns: UTC at which its process began; number: of the
     last change that it took, 0 for none; cameras: as asked by it; held: names of cameras that it
     has not let go of; failure: why it no longer runs, "" while it does; closed: whether it was
-    ended in order; ended: sources that came to an end, with the error that ended them or "".
+    ended in order; ended: sources that came to an end, with the error that ended them or "";
+    silent_s: how long ago the last round of its pipeline began, None before the first.
     """
 
     place: str
@@ -48,6 +50,7 @@ class GroupReport:
     closed: bool
     ended: dict[str, str]
     figures: Figures
+    silent_s: float | None
 
 
 class EndsSink(Sink):
@@ -68,7 +71,8 @@ class CameraGroup:
     """Runs cameras in one pipeline, in a thread, from its making until `close`.
 
     place: where it runs, for its reports; load: gives the engines; open_sinks: where events go;
-    aligner: makes the aligner of each camera.
+    aligner: makes the aligner of each camera; patience_s: how long a round may take, for example in
+    a sink that blocks, before the group says that it failed.
     Methods may be called from one thread at a time. Raises what loading and opening sinks raise.
     """
 
@@ -79,12 +83,14 @@ class CameraGroup:
         open_sinks: OpenSinks,
         settings: Settings,
         aligner: MakeAligner = mediapipe_aligner,
+        patience_s: float = SupervisorSettings().patience_s,
     ) -> None:
         self._place = place
         self._epoch_ns = time.time_ns()
         self._number = 0
         self._cameras: tuple[CameraWanted, ...] = ()
         self._failure = ""
+        self._patience_s = patience_s
         self._closed = False
         self._ends = EndsSink()
         engines = load()
@@ -116,16 +122,21 @@ class CameraGroup:
     def report(self) -> GroupReport:
         """How the group stands now."""
         names = {camera.name for camera in self._cameras}
+        began_s = self._pipeline.round_s
+        silent_s = None if began_s is None else time.monotonic() - began_s
+        stands = not self._closed and silent_s is not None and silent_s >= self._patience_s
+        still = f"it has stood still for {self._patience_s:g} s" if stands else ""
         return GroupReport(
             place=self._place,
             epoch_ns=self._epoch_ns,
             number=self._number,
             cameras=self._cameras,
             held=() if self._closed else self._pipeline.names,
-            failure=self._failure,
+            failure=self._failure or still,
             closed=self._closed,
             ended={name: error for name, error in self._ends.ended.copy().items() if name in names},
             figures=self._pipeline.figures(),
+            silent_s=silent_s,
         )
 
     def close(self) -> None:

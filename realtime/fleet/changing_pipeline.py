@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any
@@ -18,10 +19,12 @@ class ChangingPipeline(Pipeline):
     """A Pipeline that begins without sources and runs until `stop`, also while it has none.
 
     The others notice nothing of a change: they only share batches with more sources, or with fewer.
+    round_s: when the last round began, on the clock of `time.monotonic`; None before the first.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__((), *args, **options)
+        self.round_s: float | None = None
         self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
 
     def __exit__(
@@ -53,6 +56,7 @@ class ChangingPipeline(Pipeline):
         return True
 
     def _take_changes(self) -> Iterator[Record]:
+        self.round_s = time.monotonic()
         while not self._changes.empty():
             join, leave = self._changes.get()
             yield from self._let_leave(leave)

@@ -89,7 +89,8 @@ class RayCluster:
         }
         try:
             made = self._ray.remote(CameraGroup).options(**options)
-            actor = made.remote(node_id, *self._arguments)
+            patience_s = self._settings.patience_s
+            actor = made.remote(node_id, *self._arguments, patience_s=patience_s)
         except (ValueError, self._ray.exceptions.RayError) as error:
             raise ClusterError(f"group {group} was not started: {error}") from error
         new = RayGroup(self._ray, group, actor, node_id, ())

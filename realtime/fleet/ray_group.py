@@ -114,7 +114,7 @@ class RayGroup:
     def _hear(self, report: GroupReport) -> None:
         self.report = report
         self.failure = report.failure
-        self._alive = not report.failure
+        self._alive = not report.failure and report.silent_s is not None
         self._failed = bool(report.failure)
         self._died = False
         if self._alive:

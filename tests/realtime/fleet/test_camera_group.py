@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from functools import partial
@@ -136,6 +137,29 @@ def test_a_sink_that_fails_is_told_and_ends_the_group(clip):
     until(lambda: made.report().failure)
     assert made.report().failure == "the disk is full"
     made.close()
+
+
+def test_a_sink_that_blocks_is_told_once_patience_is_over(clip):
+    goes_on = threading.Event()
+    written = threading.Event()
+
+    def blocks(record):
+        if record["type"] == "event":
+            written.set()
+            goes_on.wait(PATIENCE_S)
+
+    sinks = [open_sink(blocks)]
+    made = CameraGroup("here", numbered.load, lambda: sinks, Settings(), numbered.aligner, 2.0)
+    try:
+        until(lambda: made.report().silent_s is not None)
+        assert made.report().failure == ""
+        made.change([CameraWanted(f"clip {number}", str(clip)) for number in range(8)], 1)
+        assert written.wait(PATIENCE_S)
+        until(lambda: made.report().failure)
+        assert made.report().failure == "it has stood still for 2 s"
+    finally:
+        goes_on.set()
+        made.close()
 
 
 def test_a_sink_that_cannot_be_opened_is_an_error_at_once(tmp_path):

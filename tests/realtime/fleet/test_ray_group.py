@@ -78,6 +78,7 @@ def report(number, cameras, held=None, **changes):
         "cameras": tuple(cameras),
         "held": held,
         "failure": "",
+        "silent_s": 0.0,
         "closed": False,
         "ended": {},
         "figures": Figures(),
@@ -209,3 +210,13 @@ def test_one_that_is_dead_twice_has_failed_and_one_that_is_started_again_has_not
         ray.calls[-1].answer = answer
         group.look()
         assert group.state().failed is failed
+
+
+def test_before_its_first_round_it_still_starts(ray, group):
+    group.look()
+    seen_s = group.state().last_seen_s
+    ray.calls[-1].answer = report(1, (ONE, TWO), silent_s=None)
+    group.look()
+    assert not group.state().alive
+    assert not group.state().failed
+    assert group.state().last_seen_s == seen_s
