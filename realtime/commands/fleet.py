@@ -26,31 +26,39 @@ Address = Annotated[str, typer.Option(help="of the Ray cluster: HOST:PORT, or au
 def run(file: Annotated[Path, typer.Argument(help="TOML file of cameras and outputs")]) -> None:
     """Keep the cameras of a file running; follow the file as it changes.
 
-    An interruption ends this command; on a cluster of its own the cameras go on without it.
+    An interruption ends this command; on a cluster that it joined the cameras go on without it.
     """
-    from ..fleet.ray_start import connect
+    from ..fleet.ray_start import cluster_errors, connect
     from ..fleet.run import WatchedFile, group_arguments, run_fleet
+    from ..fleet.status import stop as end
 
     watched = WatchedFile(file)
     arguments = group_arguments(watched.file)
-    ray = connect(watched.file.fleet.address)
+    settings = watched.file.fleet
+    ray = connect(settings.address)
     stop = threading.Event()
     for number in ENDINGS:
-        signal.signal(number, lambda *_: stop.set())
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, lambda *_: stop.set())
     run_fleet(ray, watched, arguments, stop, say)
-    if watched.file.fleet.address is not None:
+    if settings.address is not None:
         say("the cameras go on; `microspot fleet stop` ends them")
+    else:  # Ray here ends with this process, and what is open in its groups would be lost
+        with cluster_errors(ray):
+            say(f"groups ended: {end(ray, settings.stop_s)}")
     raise typer.Exit(INTERRUPTED)
 
 
 @fleet.command()
 def status(address: Address = "auto", as_json: Json = False) -> None:
     """Show nodes, groups and cameras."""
-    from ..fleet.ray_start import connect
+    from ..fleet.ray_start import cluster_errors, connect
     from ..fleet.status import lines_of
     from ..fleet.status import status as of
 
-    found = of(connect(address))
+    ray = connect(address)
+    with cluster_errors(ray):
+        found = of(ray)
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -65,10 +73,12 @@ def drain(
     address: Address = "auto",
 ) -> None:
     """Move the cameras of a node elsewhere, and place no more there."""
-    from ..fleet.ray_start import connect
+    from ..fleet.ray_start import cluster_errors, connect
     from ..fleet.status import drain as empty
 
-    count = empty(connect(address), node, undo)
+    ray = connect(address)
+    with cluster_errors(ray):
+        count = empty(ray, node, undo)
     done = "used again" if undo else "emptied; `microspot fleet status` shows when they are"
     say(f"nodes of {node}: {count}, which are {done}")
 
@@ -81,10 +91,12 @@ def stop(
     ] = 20.0,
 ) -> None:
     """End all cameras of a fleet whose supervisor has ended."""
-    from ..fleet.ray_start import connect
+    from ..fleet.ray_start import cluster_errors, connect
     from ..fleet.status import stop as end
 
-    say(f"groups ended: {end(connect(address), wait)}")
+    ray = connect(address)
+    with cluster_errors(ray):
+        say(f"groups ended: {end(ray, wait)}")
 
 
 fleet.command()(simulate)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 NAME = "control"
 SILENCE_S = 10.0  # after which a supervisor that said nothing is taken to have ended
+HEARTBEAT_MOST_S = SILENCE_S / 2  # from round to round, so that none that works is ever silent
 
 
 class Control:

@@ -23,6 +23,7 @@ from ..errors import UsageError
 from ..sinks.open import kind_of
 from ..sources.address import is_number
 from .cluster import CameraWanted
+from .control import HEARTBEAT_MOST_S
 from .settings import SupervisorSettings
 
 # Outputs that several groups on one host may share, and to which a group that starts again adds.
@@ -72,7 +73,9 @@ class FleetSettings(SupervisorSettings):
     engines: str | None = Field(None, description="folder of weights, on every host; or baseline")
     backend: str = Field("auto", description="as `watch --backend`")
     labels: str = Field("3", description="3, 5 or units; none computes no emotion")
-    heartbeat_s: float = Field(1.0, ge=0.1, le=60, description="seconds from round to round")
+    heartbeat_s: float = Field(
+        1.0, ge=0.1, le=HEARTBEAT_MOST_S, description="seconds from round to round"
+    )
     cameras_per_core: float = Field(
         float(Settings().process_cameras), gt=0, le=1000, description="cameras that a core carries"
     )
@@ -96,6 +99,15 @@ class FleetSettings(SupervisorSettings):
             if kind == ".db" and not os.path.isabs(out):
                 raise ValueError("give an absolute path, which is the same on every host")
         return outs
+
+    @model_validator(mode="after")
+    def _groups_are_heard_in_time(self) -> Self:
+        if self.heartbeat_s >= self.patience_s / 2:
+            raise ValueError(
+                f"heartbeat_s {self.heartbeat_s:g} must be less than half of patience_s "
+                f"{self.patience_s:g}: groups are asked once in a round"
+            )
+        return self
 
 
 class FleetFile(BaseModel):

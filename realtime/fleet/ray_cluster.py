@@ -8,11 +8,12 @@ actors along, and the placement moves their cameras.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ..meter import Figures
+from ..pipeline import nothing
 from .camera_group import CameraGroup, GroupReport
 from .cluster import CameraWanted, ClusterError, GroupState, Node
 from .fleet_file import FleetSettings
@@ -23,6 +24,7 @@ from .ray_start import NAMESPACE
 PREFIX = "cameras "  # of the names of our actors
 HOST_LABEL = "microspot.host"
 ADOPT_S = 30.0  # that actors of an earlier supervisor have for their first report
+STEP_S = 1.0  # between two signs of life of ours while they are waited for
 
 
 class RayCluster:
@@ -30,16 +32,23 @@ class RayCluster:
 
     settings: numbers of the file; arguments: of every CameraGroup, after its place. Actors of an
     earlier supervisor are adopted; those that do not report within ADOPT_S are killed, since nobody
-    knows which cameras they have. draining: ids of the nodes that should be emptied.
+    knows which cameras they have. meanwhile: called while they are waited for. draining: ids of the
+    nodes that should be emptied.
     """
 
-    def __init__(self, ray: Any, settings: FleetSettings, arguments: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        settings: FleetSettings,
+        arguments: tuple[Any, ...] = (),
+        meanwhile: Callable[[], object] = nothing,
+    ) -> None:
         self.draining: frozenset[str] = frozenset()
         self._ray = ray
         self._settings = settings
         self._arguments = arguments
         self._failed_s: dict[str, float] = {}  # by node, when a group last failed on it
-        self._groups = self._adopted()
+        self._groups = self._adopted(meanwhile)
 
     def nodes(self) -> Sequence[Node]:
         """All nodes that live."""
@@ -123,10 +132,10 @@ class RayCluster:
             raise ClusterError(f"group {group} has ended")
         return self._groups[group]
 
-    def _adopted(self) -> dict[str, RayGroup]:
+    def _adopted(self, meanwhile: Callable[[], object]) -> dict[str, RayGroup]:
         """The actors that run already, by the names of their groups."""
         groups = {}
-        for name, (actor, report) in running_groups(self._ray, ADOPT_S).items():
+        for name, (actor, report) in running_groups(self._ray, ADOPT_S, meanwhile).items():
             if report is not None:
                 groups[name] = RayGroup.adopted(self._ray, name, actor, report)
             else:
@@ -134,8 +143,13 @@ class RayCluster:
         return groups
 
 
-def running_groups(ray: Any, wait_s: float) -> dict[str, tuple[Any, GroupReport | None]]:
-    """The actors that run and their reports, None where none comes within `wait_s`; by group."""
+def running_groups(
+    ray: Any, wait_s: float, meanwhile: Callable[[], object] = nothing
+) -> dict[str, tuple[Any, GroupReport | None]]:
+    """The actors that run and their reports, None where none comes within `wait_s`; by group.
+
+    meanwhile: called every STEP_S.
+    """
     actors: dict[str, Any] = {}
     for entry in ray.util.list_named_actors(all_namespaces=True):
         if entry["namespace"] == NAMESPACE and entry["name"].startswith(PREFIX):
@@ -143,8 +157,11 @@ def running_groups(ray: Any, wait_s: float) -> dict[str, tuple[Any, GroupReport 
                 actor = ray.get_actor(entry["name"], namespace=NAMESPACE)
                 actors[entry["name"].removeprefix(PREFIX)] = actor
     asked = {name: actor.report.remote() for name, actor in actors.items()}
-    if asked:
-        ray.wait(list(asked.values()), num_returns=len(asked), timeout=wait_s)
+    left = list(asked.values())
+    until_s = time.monotonic() + wait_s
+    while left and (left_s := until_s - time.monotonic()) > 0:
+        meanwhile()
+        _, left = ray.wait(left, num_returns=len(left), timeout=min(STEP_S, left_s))
     found: dict[str, tuple[Any, GroupReport | None]] = {}
     for name, answer in asked.items():
         try:

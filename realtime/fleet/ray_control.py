@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import UsageError
@@ -61,6 +63,21 @@ class RayControl:
         if draining is None:
             raise UsageError("another `fleet run` supervises this cluster: end that one first")
         self._draining = draining
+
+
+@contextmanager
+def controlling(ray: Any) -> Iterator[RayControl]:
+    """A RayControl that leaves however its block ends, where there is a cluster left to be told."""
+    control = RayControl(ray)
+    try:
+        yield control
+    except ray.exceptions.RayError:
+        raise
+    except BaseException:
+        with suppress(ray.exceptions.RayError):
+            control.leave()
+        raise
+    control.leave()
 
 
 def find_control(ray: Any) -> Any:

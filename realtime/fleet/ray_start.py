@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from microspot.engines.errors import install
@@ -56,6 +58,18 @@ def connect(address: str | None) -> Any:
             "start one with `ray start --head`, and check address and token"
         ) from error
     return ray
+
+
+@contextmanager
+def cluster_errors(ray: Any) -> Iterator[None]:
+    """Make an EngineError of one line of any error of Ray's."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise EngineError(
+            f"the Ray cluster is gone or does not answer ({_first_line(error)}); "
+            "see `ray status` on its head"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

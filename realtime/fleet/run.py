@@ -11,13 +11,14 @@ from typing import Any
 
 from microspot.engines.loading import load_engines, wanted_labels
 
-from ..errors import EngineError, UsageError
+from ..errors import UsageError
 from ..sinks.base import Sink
 from ..sinks.open import open_sink
 from ..supervision.reload import state_of
 from .fleet_file import FleetFile, FleetSettings
 from .ray_cluster import RayCluster
-from .ray_control import RayControl
+from .ray_control import controlling
+from .ray_start import cluster_errors
 from .supervisor import Round, Supervisor
 
 NO_LABELS = "none"
@@ -30,13 +31,18 @@ class WatchedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._state = state_of(path)
+        self._state = state_of(path)  # when it was last read
+        self._seen = self._state  # and when it was last looked at
         self.file = FleetFile.read(path)
 
     def look(self) -> str | None:
-        """What a person should know of a change; None where there was none."""
+        """What a person should know of a change; None where there was none.
+
+        The file is read when two looks have found it the same: it may be half written before.
+        """
         state = state_of(self._path)
-        if state == self._state:
+        if not state == self._seen != self._state:
+            self._seen = state
             return None
         self._state = state
         try:
@@ -76,23 +82,18 @@ def run_fleet(
     EngineError where the cluster is gone.
     """
     settings = watched.file.fleet
-    control = RayControl(ray)
-    cluster = RayCluster(ray, settings, arguments)
-    supervisor = Supervisor(cluster, settings)
     told = Told(say)
-    with open_metrics(settings) as metrics:
+    with cluster_errors(ray), open_metrics(settings) as metrics, controlling(ray) as control:
+        cluster = RayCluster(ray, settings, arguments, control.beat)
+        supervisor = Supervisor(cluster, settings)
         metrics.observe(cluster.figures)
         while not stop.is_set():
             if changed := watched.look():
                 say(changed)
-            try:
-                cluster.draining = control.beat()
-                done = supervisor.reconcile(watched.file.wanted, time.monotonic())
-            except ray.exceptions.RayError as error:
-                raise EngineError(f"the Ray cluster is gone: {error}") from error
+            cluster.draining = control.beat()
+            done = supervisor.reconcile(watched.file.wanted, time.monotonic())
             told.tell(done, cluster)
             stop.wait(settings.heartbeat_s)
-    control.leave()
 
 
 def open_metrics(settings: FleetSettings) -> Sink:

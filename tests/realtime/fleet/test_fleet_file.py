@@ -55,6 +55,12 @@ def test_a_file_gives_cameras_and_settings(path):
         ('out = ["/srv/events.db"]', "", "fleet.out is missing"),
         ("group_size = 3", 'group_size = "3"', "fleet.group_size: "),
         ("0.8", "8", "settings.threshold: "),
+        ("group_size = 3", "heartbeat_s = 5.1", "fleet.heartbeat_s: "),
+        (
+            "group_size = 3",
+            "heartbeat_s = 1.0\npatience_s = 2.0",
+            "fleet: heartbeat_s 1 must be less than half of patience_s 2",
+        ),
         ("/srv/events.db", "events.db", "fleet.out: give an absolute path"),
         ("/srv/events.db", "/srv/events.csv", "fleet.out: expected a path ending in .db"),
         ("/srv/events.db", "mqtts://broker/lab", "fleet.out: expected a path ending in .db"),
@@ -86,14 +92,19 @@ def test_a_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(pa
     path.write_text(GOOD)
     watched = WatchedFile(path)
     assert watched.look() is None
+    path.write_text(GOOD[:200])
+    assert watched.look() is None  # it may be half written
     path.write_text(GOOD.replace("door", "gate"))
+    assert watched.look() is None
     assert "2 cameras" in watched.look()
     assert watched.look() is None
     assert watched.file.wanted[0].name == "gate"
     path.write_text("[fleet")
+    assert watched.look() is None
     assert "stay as they were" in watched.look()
     assert watched.file.wanted[0].name == "gate"
     path.write_text(GOOD.replace("0.8", "0.7"))
+    assert watched.look() is None
     assert "from the next start on" in watched.look()
 
 
