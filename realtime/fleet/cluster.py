@@ -20,14 +20,12 @@ class ClusterError(MicrospotError):
 class CameraWanted:
     """A camera that should be watched. Two that are equal need no change.
 
-    name: unique in the fleet; host: the only host it may run on, None for any; outs: sinks of its
-    own, beside those of the fleet.
+    name: unique in the fleet; host: the only host it may run on, None for any.
     """
 
     name: str
     source: str
     host: str | None = None
-    outs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

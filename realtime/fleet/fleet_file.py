@@ -15,6 +15,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from microspot.engines.loading import AUTO, BASELINE, choose_backend
+from microspot.engines.manifest import LABELS, UNITS
 from microspot.engines.text.documents import DocumentError, read_toml
 from microspot.engines.text.redaction import printable
 
@@ -28,7 +30,10 @@ from .settings import SupervisorSettings
 
 # Outputs that several groups on one host may share, and to which a group that starts again adds.
 OUTS = (".db", "http", "https")
-ON_ANY_HOST = ("env:", "camera:", "sample", "/")  # sources that mean the same in every folder
+ON_ANY_HOST = ("env:", "camera:", "sample:", "/")  # sources that mean the same in every folder
+SAMPLE = "sample"  # and this one
+NO_LABELS = "none"
+ABSOLUTE = "give an absolute path, which is the same on every host"
 
 
 class Camera(BaseModel):
@@ -50,7 +55,8 @@ class Camera(BaseModel):
     @field_validator("source")
     @classmethod
     def _means_the_same_everywhere(cls, source: str) -> str:
-        if not (source.startswith(ON_ANY_HOST) or is_number(source) or "://" in source):
+        everywhere = source == SAMPLE or source.startswith(ON_ANY_HOST) or is_number(source)
+        if not (everywhere or "://" in source):
             raise ValueError("give an address, a camera or an absolute path")
         return source
 
@@ -93,12 +99,34 @@ class FleetSettings(SupervisorSettings):
     @classmethod
     def _may_be_shared(cls, outs: list[str]) -> list[str]:
         for out in outs:
-            kind = kind_of(out)
-            if not out.startswith("env:") and kind not in OUTS:
-                raise ValueError("expected a path ending in .db, an https address or env:NAME")
-            if kind == ".db" and not os.path.isabs(out):
-                raise ValueError("give an absolute path, which is the same on every host")
+            if not out.startswith("env:"):  # which is known where a group opens it
+                check_out(out)
         return outs
+
+    @field_validator("labels")
+    @classmethod
+    def _are_labels(cls, labels: str) -> str:
+        known = (*map(str, LABELS), UNITS, NO_LABELS)
+        if labels not in known:
+            raise ValueError(f"expected one of {', '.join(known)}")
+        return labels
+
+    @field_validator("backend")
+    @classmethod
+    def _is_a_backend(cls, backend: str) -> str:
+        try:
+            if backend != AUTO:  # which each host chooses for itself
+                choose_backend(backend)
+        except UsageError as error:
+            raise ValueError(str(error).partition(": ")[2]) from error
+        return backend
+
+    @field_validator("engines")
+    @classmethod
+    def _are_on_every_host(cls, engines: str | None) -> str | None:
+        if engines is not None and engines != BASELINE and not os.path.isabs(engines):
+            raise ValueError(f"{ABSOLUTE}, or baseline")
+        return engines
 
     @model_validator(mode="after")
     def _groups_are_heard_in_time(self) -> Self:
@@ -127,6 +155,13 @@ class FleetFile(BaseModel):
                 raise ValueError(f"{count} cameras are called {name!r}: give each its own name")
         return self
 
+    @model_validator(mode="after")
+    def _memory_is_on_every_host(self) -> Self:
+        memory = self.settings.memory
+        if memory is not None and not os.path.isabs(memory):
+            raise ValueError(f"settings.memory: {ABSOLUTE}, got {memory!r}")
+        return self
+
     @property
     def wanted(self) -> tuple[CameraWanted, ...]:
         """The cameras, in the file's order."""
@@ -143,6 +178,15 @@ class FleetFile(BaseModel):
             return cls(**values)
         except ValidationError as error:
             raise UsageError(f"fleet {path}: {explain(error, cls)}") from error
+
+
+def check_out(out: str) -> None:
+    """Raise ValueError where groups on many hosts cannot write to this output."""
+    kind = kind_of(out)
+    if kind not in OUTS:
+        raise ValueError("expected a path ending in .db, an https address or env:NAME")
+    if kind == ".db" and not os.path.isabs(out):
+        raise ValueError(ABSOLUTE)
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

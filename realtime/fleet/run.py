@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from microspot.engines.loading import load_engines, wanted_labels
+from microspot.engines.text.redaction import redact_uri
 
 from ..errors import UsageError
 from ..sinks.base import Sink
-from ..sinks.open import open_sink
+from ..sinks.open import from_environment, open_sink
 from ..supervision.reload import state_of
-from .fleet_file import FleetFile, FleetSettings
+from .fleet_file import NO_LABELS, FleetFile, FleetSettings, check_out
 from .ray_cluster import RayCluster
 from .ray_control import controlling
 from .ray_start import cluster_errors
 from .supervisor import Round, Supervisor
-
-NO_LABELS = "none"
 
 Say = Callable[[str], None]
 
@@ -65,7 +64,15 @@ def group_arguments(file: FleetFile) -> tuple[Any, ...]:
 
 
 def open_outs(outs: tuple[str, ...], keep_days: float | None) -> list[Sink]:
-    """The sinks of a group."""
+    """The sinks of a group. Raises UsageError where env:NAME stands for none that may be shared."""
+    for out in outs:
+        found = from_environment(out)
+        if found.startswith("env:"):
+            raise UsageError(f"fleet.out {found}: set this variable where Ray is started")
+        try:
+            check_out(found)
+        except ValueError as error:  # the value may hold a password
+            raise UsageError(f"fleet.out {redact_uri(out)}: {error}") from error
     return [open_sink(out, keep_days=keep_days) for out in outs]
 
 

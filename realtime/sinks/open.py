@@ -100,7 +100,7 @@ def open_sink(
     for another kind, DataError when the output cannot be opened.
     """
     if not callable(uri):
-        uri = _from_environment(uri)
+        uri = from_environment(uri)
     kind = kind_of(uri)
     if kind not in SINKS:
         kinds = (
@@ -118,7 +118,7 @@ def kind_of(uri: str | Write) -> str:
         return "callback"
     if uri in ("-", "stdout", "window"):
         return uri.replace("stdout", "-")
-    uri = _from_environment(uri)
+    uri = from_environment(uri)
     first = uri.partition(":")[0]
     if first in SERVED:
         return first
@@ -128,7 +128,7 @@ def kind_of(uri: str | Write) -> str:
     return _ending(Path(uri).name.lower())
 
 
-def _from_environment(uri: str) -> str:
+def from_environment(uri: str) -> str:
     """The address that env:NAME stands for; any other text as it is."""
     variable = uri.removeprefix("env:")
     return os.environ.get(variable, uri) if variable != uri else uri

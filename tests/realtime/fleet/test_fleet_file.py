@@ -55,6 +55,11 @@ def test_a_file_gives_cameras_and_settings(path):
         ('out = ["/srv/events.db"]', "", "fleet.out is missing"),
         ("group_size = 3", 'group_size = "3"', "fleet.group_size: "),
         ("0.8", "8", "settings.threshold: "),
+        ("group_size = 3", 'labels = "4"', "fleet.labels: expected one of 3, 5, units, none"),
+        ("group_size = 3", 'backend = "cuda"', "fleet.backend: expected one of auto, onnx"),
+        ("group_size = 3", 'engines = "runs/1"', "fleet.engines: give an absolute path"),
+        ("threshold = 0.8", 'memory = "m.json"', "settings.memory: give an absolute path"),
+        ("env:DESK", "samples/clip.mp4", "camera[2].source: give an address, a camera or"),
         ("group_size = 3", "heartbeat_s = 5.1", "fleet.heartbeat_s: "),
         (
             "group_size = 3",
@@ -130,3 +135,41 @@ def test_the_commands_say_in_one_line_what_is_wrong(path):
     assert done.returncode == 2
     assert "a fleet needs Ray: pip install" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "fleet.out env:OUT: set this variable where Ray is started"),
+        ("events.db", "fleet.out env:OUT: give an absolute path"),
+        ("/srv/secret.csv", "fleet.out env:OUT: expected a path ending in .db"),
+    ],
+)
+def test_an_output_of_the_environment_is_checked_where_it_is_opened(path, monkeypatch, value, said):
+    monkeypatch.setenv("OUT", "events.db")  # of the supervisor, where it means nothing
+    path.write_text(GOOD.replace("/srv/events.db", "env:OUT"))
+    _, open_sinks, _ = group_arguments(FleetFile.read(path))
+    if value is None:
+        monkeypatch.delenv("OUT")
+    else:
+        monkeypatch.setenv("OUT", value)
+    with pytest.raises(UsageError, match=said) as caught:
+        open_sinks()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("labels", "none"),
+        ("backend", "auto"),
+        ("backend", "rtx:fp32"),
+        ("engines", "baseline"),
+        ("engines", "/srv/weights"),
+    ],
+)
+def test_what_every_host_can_have_is_taken(path, key, value):
+    path.write_text(
+        GOOD.replace("group_size = 3", f'{key} = "{value}"').replace("env:DESK", "sample")
+    )
+    assert getattr(FleetFile.read(path).fleet, key) == value
