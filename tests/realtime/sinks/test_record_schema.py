@@ -58,6 +58,7 @@ RECORDS = [
     *(SourceWarning("cam", kind, "") for kind in WarningKind),
     SourceEnd("cam", 30, 1, {"overload": 2}, None, {"no face": 3}),
     SourceEnd("cam", 0, 0, {}, SourceError("lost")),
+    SourceEnd("cam", 30, 1, {}, suppressed=2),
 ]
 
 
