@@ -119,9 +119,9 @@ class MediaPipeAligner(Aligner):
     def _must_search(self, now_ns: int) -> bool:
         """Whether the landmarker must run before anything else can be done.
 
-        It runs while no face is followed, when its interval is over, until a face just lost is
-        found or given up, and after a hole that no bridge spans, since the reference starts anew
-        there.
+        It runs at every frame where that is asked for, now and then while no face is followed,
+        until a face just lost is found or given up, and after a hole that no bridge spans, since
+        the reference starts anew there.
         """
         followed = self._followed()
         if self.options.landmarks_ns == 0:

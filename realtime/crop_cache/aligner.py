@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from microspot.engines.alignment.aligner import Aligner, Alignment
 from microspot.engines.alignment.registration import Pixels
@@ -40,7 +38,7 @@ def _is_running(process: str) -> bool:
         return False
 
 
-class KeepingAligner:
+class KeepingAligner(Aligner):
     """Answers as `aligner` does, and keeps it for `entry`; `commit` makes the entry whole.
 
     Raises DataError where the cache cannot be written.
@@ -78,17 +76,6 @@ class KeepingAligner:
         """Free what the aligner holds."""
         self._aligner.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def commit(self) -> None:
         """Give the entry its name, once the recording has been seen to its end."""
         try:
@@ -111,7 +98,7 @@ class KeepingAligner:
         return DataError(f"cannot write {self._entry.cache}: {reason(error)}")
 
 
-class RememberedAligner:
+class RememberedAligner(Aligner):
     """Answers what was kept for the same frames. Raises DataError for other ones."""
 
     def __init__(self, folder: Path) -> None:
@@ -130,17 +117,6 @@ class RememberedAligner:
 
     def close(self) -> None:
         """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class CachedAlignment:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from microspot.engines.commands.version import installed_version, package_versions
+from microspot.engines.data.aligned.recordings import DIGEST_DIGITS
 from microspot.engines.specs import SpotterSpec
 
 from ..config import Settings
@@ -23,7 +24,6 @@ from ..sinks.base import reason
 
 FORMAT = 1  # of what is kept; to be raised where aligner or format change within a version
 PACKAGES = ("mediapipe", "opencv-contrib-python", "av", "numpy")  # that crops depend on
-DIGITS = 16  # of the digest in an entry's name
 CHUNK = 1 << 20  # bytes read at a time
 
 
@@ -63,7 +63,7 @@ class CropCache:
             "clock_reset_frames": settings.clock_reset_frames,
         }
         text = json.dumps(made_from, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+        digest = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
         return Entry(self.folder, f"{self.dataset}-{video}", digest, made_from)
 
 
@@ -88,7 +88,7 @@ class Entry:
 
     def remove_others(self) -> None:
         """Remove what other settings or an earlier version left of the same recording."""
-        digest = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
+        digest = re.compile(rf"[0-9a-f]{{{DIGEST_DIGITS}}}")
         for path in self.cache.glob(f"{_literal(self.name)}-*"):
             if path != self.folder and digest.fullmatch(path.name[len(self.name) + 1 :]):
                 shutil.rmtree(path)

@@ -28,6 +28,7 @@ INDEX = "index.json"
 RECORDING = "recording.json"
 MICRO, MACRO, DOUBTFUL = "micro", "macro", "doubtful"  # kinds of movements in an index
 FAMILY = "recorded"  # of the movements of people
+DIGEST_DIGITS = 16  # at the end of a folder's name, where it tells what its crops are
 REVIEWED = "reviewed"  # the data set of what was kept around reviewed events
 
 Indices = NDArray[np.int64]

@@ -16,7 +16,13 @@ from typing import Any
 
 import torch
 
-from ...data.aligned.recordings import CROPS, RECORDING, REVIEWED, AlignedRecording
+from ...data.aligned.recordings import (
+    CROPS,
+    DIGEST_DIGITS,
+    RECORDING,
+    REVIEWED,
+    AlignedRecording,
+)
 from ...errors import DataError
 from ...runtime.engine import EngineSet
 from ..folds import Fold, Split, Subject
@@ -30,9 +36,7 @@ from .results import FoldResult, Found, check_writable, kept_fold, write_fold, w
 from .scoring import lowered, scored
 
 PACKAGES = ("microspot", "torch", "numpy", "safetensors")
-DIGESTED = re.compile(
-    r".+-[0-9a-f]{16}"
-)  # a recording's folder whose name tells what its crops are
+DIGESTED = re.compile(rf".+-[0-9a-f]{{{DIGEST_DIGITS}}}")  # such a folder's name
 ONE_PERSON = (
     f"videos of {REVIEWED} are subjects of their own: one person may be in training and test, and "
     "then the figures are too good"

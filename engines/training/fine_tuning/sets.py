@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ...clips import SECOND_NS
 from ...data.aligned.recordings import CROPS, AlignedRecording
 from ...errors import DataError
 from ..crops import Crops, Pixels, read_sets
 from ..spotter.data import ClipSet, TrainingClip, training_clip
 from .config import FineTuning
 
-SECOND_NS = 1_000_000_000
 LEAST_FRAMES = 2  # of a piece
 
 
