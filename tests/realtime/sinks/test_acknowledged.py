@@ -31,12 +31,14 @@ STORES = ("e.db", "e.jsonl", "e.csv", "e.eaf")
 # events until it is killed; standard output is named first among its outputs.
 SERVER = """
 import os, signal, sys
+from microspot.realtime.config import Settings
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.records import Event
 from microspot.realtime.watch import follow
 
 class Endless:
     draw = None
+    settings = Settings()
     def describe(self):
         return {"type": "start", "sources": [{"source": "cam", "started_utc": None}]}
     def run(self):
