@@ -181,6 +181,7 @@ def _no_garbage_collection() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            gc.freeze()  # they are no garbage now either
             gc.enable()
 
 

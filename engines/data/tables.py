@@ -12,6 +12,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 
 from ..errors import DataError
@@ -74,7 +75,7 @@ def read_columns(path: Path, required: Sequence[str]) -> dict[str, Sequence[str]
     cuts = len(names) - 1
     if max(map(len, lines), default=0) > csv.field_size_limit():
         return None
-    if delimiter * cuts in lines or any(line.count(delimiter) != cuts for line in lines):
+    if delimiter * cuts in lines or not {cuts}.issuperset(map(str.count, lines, repeat(delimiter))):
         return None
     cells = rest.replace("\n", delimiter).split(delimiter) if rest else []
     return {name: cells[place :: len(names)] for place, name in enumerate(names)}

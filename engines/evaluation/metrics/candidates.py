@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,8 @@ def group_key(
 
     Raises DataError where two subjects have a video of one name and some row has no subject.
     """
-    if all(row.subject for row in truth) and all(row.subject for row in found):
-        return lambda row: (row.subject, row.video, row.type)
+    if named(truth) and named(found):
+        return attrgetter("subject", "video", "type")
     subjects: dict[str, str] = {}
     for row in truth:
         if row.subject and subjects.setdefault(row.video, row.subject) != row.subject:
@@ -66,7 +67,12 @@ def group_key(
                 f"video {row.video!r} is of subjects {subjects[row.video]!r} and {row.subject!r}: "
                 "give every row of both tables its subject"
             )
-    return lambda row: (row.video, row.type)
+    return attrgetter("video", "type")
+
+
+def named(rows: Sequence[Interval]) -> bool:
+    """Whether every row has a subject."""
+    return all(map(attrgetter("subject"), rows))
 
 
 def columns(
@@ -75,12 +81,15 @@ def columns(
     codes: dict[tuple[str, ...], int],
 ) -> Columns:
     """Arrays of rows; `codes` numbers the groups, and learns new ones. Raises DataError."""
-    group = _ints([codes.setdefault(key(row), len(codes)) for row in rows])
-    onset = _ints([row.onset for row in rows])
-    offset = _ints([row.offset for row in rows])
+    keys = list(map(key, rows))
+    for each in dict.fromkeys(keys):
+        codes.setdefault(each, len(codes))
+    group = _ints(list(map(codes.__getitem__, keys)))
+    onset = _ints(list(map(attrgetter("onset"), rows)))
+    offset = _ints(list(map(attrgetter("offset"), rows)))
     score = np.array([np.nan if row.score is None else row.score for row in rows], np.float64)
     said = [row.label or "" for row in rows]
-    if any(row.units for row in rows):
+    if any(map(attrgetter("units"), rows)):
         said = [f"{row.label or ''} {row.units}" for row in rows]
     places = {text: place for place, text in enumerate(sorted(set(said)))}
     label = _ints([places[text] for text in said])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from operator import attrgetter
 
 import numpy as np
 
 from ...data.annotations import TYPES, Interval
-from .candidates import Candidates, Floats, Ints, candidates, columns, group_key
+from .candidates import Candidates, Floats, Ints, candidates, columns, group_key, named
 from .matching import check_rule, hits
 
 
@@ -33,7 +34,7 @@ class Comparison:
         self.counts: dict[tuple[str, float], Floats] = {}  # of each subject, once they are made
         self.subjects = cache(self._subjects)
         self.kinds = cache(self._kinds)
-        self.named = all(row.subject for rows in (truth, found) for row in rows)
+        self.named = named(truth) and named(found)
 
     def candidates(self, iou: float) -> Candidates:
         """All pairs that reach an IoU."""
@@ -65,7 +66,10 @@ class Comparison:
         A spotted row without a subject is of the subject of its video's truth; a video that no
         subject is known of stands for itself. Empty lists where no row has a subject.
         """
-        if not any(row.subject for rows in (self.truth, self.found) for row in rows):
+        subject = attrgetter("subject")
+        if self.named:
+            return list(map(subject, self.truth)), list(map(subject, self.found))
+        if not any(map(subject, self.truth)) and not any(map(subject, self.found)):
             return [], []
         of_video = {row.video: row.subject for row in (*self.found, *self.truth) if row.subject}
         true, spotted = (
@@ -76,10 +80,8 @@ class Comparison:
 
     def videos(self) -> dict[str, int]:
         """How many videos have truth, how many spotted intervals, and how many one alone."""
-        tables = (self.truth, self.found)
-        true, spotted = (
-            {(row.subject if self.named else "", row.video) for row in rows} for rows in tables
-        )
+        video = attrgetter("subject", "video") if self.named else attrgetter("video")
+        true, spotted = (set(map(video, rows)) for rows in (self.truth, self.found))
         return {
             "with_truth": len(true),
             "with_spotted": len(spotted),
