@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait as wait_for
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microspot.engines.loading import load_engines
 from microspot.engines.magnification.magnify import Magnification
-from microspot.engines.runtime.engine import EngineSet
 from microspot.engines.system.locks import hold
-from microspot.engines.system.processes import available_cores
 from microspot.engines.text.redaction import printable
 
 from ..config import Settings
@@ -34,10 +30,11 @@ from ..sources.video_file import VideoFile
 from .conditions import Conditions, read_conditions
 from .found_events import events_of, table
 from .index_page import page
-from .one_video import Analysis, Job, RunInterruptedError, analyze_video, earlier_analysis
+from .one_video import Analysis, Job, earlier_analysis
 from .progress_note import noted_s
 from .session_report.trials import WINDOW_S
 from .videos import Video, VideoNames, find_videos
+from .workers import LoadEngines, OpenWorkers, Outcome, open_workers
 
 if TYPE_CHECKING:
     import pandas
@@ -47,7 +44,6 @@ LOOK_S = 0.5  # between two looks at how far the videos have come
 LOCKED = (errno.EAGAIN, errno.EACCES)  # errors of a lock that somebody else holds
 LEAST_SECONDS = 1.0  # that a video of unknown length counts for
 
-LoadEngines = Callable[[], EngineSet]
 Progress = Callable[[float, float], None]  # seconds of video done, and in all
 Say = Callable[[str], None]
 
@@ -57,8 +53,8 @@ class AnalyzeOptions:
     """How videos are analysed.
 
     fps, overlay, arrows, stills, window_s: as of a Job; workers: processes, None for as many as
-    there are cores; conditions: a table of whose the videos are (see `conditions`); markers: of all
-    videos.
+    there are cores; cluster: the address of a Ray cluster that works instead, or auto; conditions:
+    a table of whose the videos are (see `conditions`); markers: of all videos.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -70,6 +66,7 @@ class AnalyzeOptions:
     conditions: Path | None = None
     markers: tuple[TimedMarker, ...] = ()
     window_s: float = WINDOW_S
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,8 +116,8 @@ def analyze(
     program that calls this must be guarded by `if __name__ == "__main__"`. What an earlier run of
     the same settings has done is kept. A video that fails does not keep the others from being
     analysed. Raises UsageError for sources that never end and markers of other videos, DataError
-    where `out` cannot be written or the table of conditions is wrong, KeyboardInterrupt after a
-    signal.
+    where `out` cannot be written or the table of conditions is wrong, EngineError where no cluster
+    answers, KeyboardInterrupt after a signal.
     """
     options = options or AnalyzeOptions()
     videos = find_videos(uris)
@@ -133,7 +130,8 @@ def analyze(
         say(f"{len(elsewhere)} markers are of videos that are not here, first {elsewhere[0]}")
     jobs = [_job(video, out, options, markers[video.folder]) for video in videos]
     with held(out):
-        return analyze_jobs(jobs, out, load, options.workers, progress, say, conditions)
+        workers = partial(open_workers, options.workers, options.cluster)
+        return analyze_jobs(jobs, out, load, workers, progress, say, conditions)
 
 
 def _by_folder(
@@ -203,7 +201,7 @@ def analyze_jobs(
     jobs: Sequence[Job],
     out: Path,
     load: LoadEngines,
-    workers: int | None,
+    open_workers: OpenWorkers,
     progress: Progress,
     say: Say,
     conditions: Conditions | None = None,
@@ -218,7 +216,7 @@ def analyze_jobs(
     if found:
         say(f"{len(found)} of {len(jobs)} are analysed already")
     wanted = [job for job in jobs if job not in found]
-    for job, done in _done(wanted, load, workers or available_cores(), progress):
+    for job, done in _done(wanted, load, open_workers, progress):
         if isinstance(done, Analysis):
             found[job] = done
         else:
@@ -231,62 +229,29 @@ def analyze_jobs(
 
 
 def _done(
-    jobs: Sequence[Job], load: LoadEngines, workers: int, progress: Progress
-) -> Iterator[tuple[Job, Analysis | MicrospotError]]:
+    jobs: Sequence[Job], load: LoadEngines, open_workers: OpenWorkers, progress: Progress
+) -> Iterator[tuple[Job, Outcome]]:
     """The jobs as they are done, with what came of them."""
+    if not jobs:
+        return
     lengths = {job: _length_s(job) for job in jobs}
     total = sum(lengths.values())
     finished = 0.0
-    # A process for each worker even where it is one: this one shows how far it has come.
-    context = multiprocessing.get_context("spawn")
-    workers = max(1, min(workers, len(jobs)))
-    executor = ProcessPoolExecutor(workers, context, _end_with_parent)
     waiting = deque(jobs)
-    futures: dict[Future[Analysis], Job] = {}
-    try:
+    futures: dict[Future[Outcome], Job] = {}
+    with open_workers(len(jobs)) as workers:
         while waiting or futures:
-            # no more than there are workers: what is handed over is analysed even after a signal
-            while waiting and len(futures) < workers:
+            # no more than are at work: what is handed over is analysed even after a signal
+            while waiting and len(futures) < workers.count:
                 job = waiting.popleft()
-                futures[executor.submit(_analyze, job, load)] = job
+                futures[workers.submit(job, load)] = job
             ready, _ = wait(futures, LOOK_S, FIRST_COMPLETED)
             for future in ready:
                 job = futures.pop(future)
                 finished += lengths[job]
-                yield job, _outcome(future)
+                yield job, workers.outcome(future)
             under_way = sum(min(noted_s(job.part), lengths[job]) for job in futures.values())
             progress(finished + under_way, total)
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _outcome(future: Future[Analysis]) -> Analysis | MicrospotError:
-    try:
-        return future.result()
-    except MicrospotError as error:
-        return error
-    except RunInterruptedError:
-        raise KeyboardInterrupt from None
-
-
-def _analyze(job: Job, load: LoadEngines) -> Analysis:
-    """In a process of its own: analyse one video."""
-    with load() as engines:
-        return analyze_video(job, engines)
-
-
-def _end_with_parent() -> None:
-    """Let this process end when the one that began it is gone: nobody waits for its results."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    sentinel = parent.sentinel
-
-    def watch() -> None:
-        wait_for([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _length_s(job: Job) -> float:

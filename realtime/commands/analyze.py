@@ -13,6 +13,7 @@ from ..analyze.session_report.trials import WINDOW_S
 from .options import (
     AlarmsPerMin,
     Backend,
+    Cluster,
     Config,
     Engines,
     Faces,
@@ -69,6 +70,7 @@ def analyze(
     config: Config = None,
     fps: Annotated[float | None, typer.Option(help="rate of folders of images (30)")] = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     markers: Annotated[
         Path | None, typer.Option(help="table video,at_s,value of stimulus markers, in seconds")
     ] = None,
@@ -115,6 +117,7 @@ def analyze(
         conditions,
         markers=read_markers(markers) if markers else (),
         window_s=window,
+        cluster=cluster,
     )
     with progress_bar() as progress:
         results = run(videos, out, load, options, progress=progress, say=say)

@@ -18,6 +18,7 @@ from .options import (
     AlarmsPerMin,
     AnySources,
     Backend,
+    Cluster,
     Config,
     Engines,
     Json,
@@ -66,6 +67,7 @@ def evaluate(
         typer.Option(help="zero-shot (default) | loso-thresholds: chosen on the other subjects"),
     ] = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     engines: Engines = None,
     backend: Backend = "auto",
     labels: Labels = "3",
@@ -104,7 +106,7 @@ def evaluate(
     load = partial(load_engines, engines, backend, wanted_labels(labels, no_labels))
     if data is None and dataset is None:
         of_sets: dict[str, Any] = {"--videos": videos, "--out": out, "--cache": cache}
-        of_sets |= {"--protocol": protocol, "--workers": workers}
+        of_sets |= {"--protocol": protocol, "--workers": workers, "--cluster": cluster}
         _check_alone(sources, of_sets)
         _check_plots(plots)
         of_truth = {"truth": truth, "fps": fps, "file_numbers": file_numbers}
@@ -116,7 +118,7 @@ def evaluate(
         raise UsageError("--data brings its own videos and truth: leave sources and --truth out")
     _check_plots(plots)
     scored: dict[str, Any] = {"rule": rule, "iou": iou, "fps": fps, "videos": videos}
-    scored |= {"workers": workers, "cache": cache}
+    scored |= {"workers": workers, "cache": cache, "cluster": cluster}
     if protocol is not None:
         scored["protocol"] = protocol
     _evaluate_dataset(dataset, data, out, load, settings, scored, plots, as_json)

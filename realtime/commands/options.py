@@ -52,4 +52,8 @@ ProcessCount = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, max=256, help="processes; default: one for each core")
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(help="analyse on this Ray cluster (HOST:PORT, auto), which sees the same folders"),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout")]

@@ -6,6 +6,7 @@ What was run is kept by `analyze` in a folder of its own, so that a run that was
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from microspot.engines.evaluation.metrics.matching import check_rule
 from microspot.engines.runtime.engine import EngineSet
 
 from ..analyze.one_video import Job
-from ..analyze.run import LoadEngines, Progress, Results, Say, analyze_jobs, held
+from ..analyze.run import Progress, Results, Say, analyze_jobs, held
 from ..analyze.videos import Video, free_name, safe_name
+from ..analyze.workers import LoadEngines, open_workers
 from ..config import Settings
 from ..crop_cache.entry import CropCache
 from ..errors import DataError, MicrospotError, SourceError, UsageError
@@ -39,7 +41,7 @@ class DatasetOptions:
     images, None for what the reader says; workers: processes, None for as many as there are cores;
     rule, iou: of a hit; protocol: of PROTOCOLS, says what may be chosen on the data set; cache:
     folder where aligned crops are kept for later runs and for training, None for nowhere: they are
-    pictures of the people.
+    pictures of the people; cluster: the address of a Ray cluster that works instead, or auto.
     """
 
     settings: Settings
@@ -50,6 +52,7 @@ class DatasetOptions:
     iou: float = HIT_IOU
     protocol: str = ZERO_SHOT
     cache: Path | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ def evaluate_dataset(
     crops = _cache(options, name)
     jobs = _jobs(recordings, out, options.settings, fps, crops)
     with held(out):
-        results = analyze_jobs(list(jobs), out, load, options.workers, progress, say)
+        workers = partial(open_workers, options.workers, options.cluster)
+        results = analyze_jobs(list(jobs), out, load, workers, progress, say)
         compared = _compared(annotations, recordings, jobs, results, out, fps)
         with load() as engines:
             if crops is not None:

@@ -54,7 +54,7 @@ def connect(address: str | None) -> Any:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = "on this machine" if address in (None, "auto") else f"at {address}"
         raise EngineError(
-            f"no Ray cluster answers {where} ({_first_line(error)}); "
+            f"no Ray cluster answers {where} ({first_line(error)}); "
             "start one with `ray start --head`, and check address and token"
         ) from error
     return ray
@@ -67,10 +67,11 @@ def cluster_errors(ray: Any) -> Iterator[None]:
         yield
     except ray.exceptions.RayError as error:
         raise EngineError(
-            f"the Ray cluster is gone or does not answer ({_first_line(error)}); "
+            f"the Ray cluster is gone or does not answer ({first_line(error)}); "
             "see `ray status` on its head"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of Ray's says first: the rest is a traceback."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

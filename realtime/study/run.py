@@ -17,7 +17,8 @@ from microspot.engines.evaluation.realism.generated import generated
 from microspot.engines.evaluation.realism.report import realism
 from microspot.engines.loading import load_engines
 
-from ..analyze.run import LoadEngines, Progress, Say
+from ..analyze.run import Progress, Say
+from ..analyze.workers import LoadEngines
 from ..config import Settings
 from ..datasets.protocols import LOSO_THRESHOLDS, ZERO_SHOT, Found, find
 from ..datasets.report import PACKAGES, figures
