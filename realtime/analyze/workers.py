@@ -111,7 +111,7 @@ class RayWorkers:
     @property
     def count(self) -> int:
         """As many as the cluster has cores now."""
-        cores = int(self._ray.cluster_resources().get("CPU", 1))
+        cores = int(self._ray.cluster_resources().get("CPU", 0))
         return max(1, cores if self._most is None else min(cores, self._most))
 
     def submit(self, job: Job, load: LoadEngines) -> Future[Outcome]:

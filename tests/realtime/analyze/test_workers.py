@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 
 from microspot.engines.runtime.engine import EngineSet
+from microspot.engines.system.processes import available_cores
 from microspot.realtime.analyze.one_video import Job, RunInterruptedError
 from microspot.realtime.analyze.videos import Video
-from microspot.realtime.analyze.workers import Outcome, RayWorkers, analyze_in, analyze_job
+from microspot.realtime.analyze.workers import (
+    Outcome,
+    RayWorkers,
+    analyze_in,
+    analyze_job,
+    open_workers,
+)
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError, EngineError
 
@@ -66,6 +73,14 @@ def no_engines() -> EngineSet:
 
 def job(out: Path) -> Job:
     return Job(Video("a.mp4", "a.mp4", ""), out, Settings())
+
+
+@pytest.mark.parametrize(
+    ("most", "jobs", "count"), [(5, 3, 3), (2, 3, 2), (None, 1000, available_cores()), (4, 0, 1)]
+)
+def test_there_are_no_more_processes_than_videos(most: int | None, jobs: int, count: int) -> None:
+    with open_workers(most, None, jobs) as workers:
+        assert workers.count == count
 
 
 def test_as_many_are_at_work_as_the_cluster_has_cores() -> None:
