@@ -30,7 +30,7 @@ def run(kept: KeptScores | None, seed: int, hz: float) -> tuple[Session, list[Ev
     index = 0
     now_ns = 0
     for _ in range(2):
-        for feature in fakes.features(random, 400, activity=0.3).T:
+        for feature in fakes.features(random, 200, activity=0.3).T:
             index += int(random.integers(1, 4))
             now_ns += int(SECOND / hz * random.uniform(0.8, 1.2))
             if kept is not None:
@@ -57,4 +57,4 @@ def test_the_events_follow_from_what_was_kept(seed: int, hz: float) -> None:
     np.testing.assert_allclose(sorted(video.found_at(session.spec)), wanted, rtol=1e-6)
     refined = [window.score for segment in video.segments for window in segment.windows]
     assert KEPT_T_CRN <= min(refined) < session.spec.t_crn
-    assert len(video.frame_ns) == 800
+    assert len(video.frame_ns) == 400

@@ -101,7 +101,7 @@ def test_one_threshold_for_all_is_compared_at_no_fewer_alarms() -> None:
 
 def test_the_examination_reports_both(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "FIXED_SHIFTS", np.array([-2.0, 0.0, 2.0, 4.0]))
-    plan = PeoplePlan(people=1, seconds=20.0)
+    plan = PeoplePlan(people=1, seconds=10.0)
     report = examine_personal(baseline.load(), faces, plan)
     assert report == examine_personal(baseline.load(), faces, plan)
     for rate in ("1 a minute", "5 a minute"):
