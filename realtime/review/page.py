@@ -18,15 +18,20 @@ class Page(NamedTuple):
     policy: str
 
 
-def build_page() -> Page:
-    """The page: its style and scripts are those of static/, and no others are allowed."""
+def build_page(framed: bool = False) -> Page:
+    """The page: its style and scripts are those of static/, and no others are allowed.
+
+    framed: within another page of the same server.
+    """
     style = _static("page.css")
     script = "\n".join(['"use strict";', *(_static(name) for name in SCRIPTS)])
     html = _static("page.html").replace("{style}", style).replace("{script}", script)
+    html = html.replace("{closing}", "" if framed else " You may close this page.")
+    ancestors = "'self'" if framed else "'none'"
     policy = (
         f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
-        "img-src 'self' blob: data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-        "form-action 'none'"
+        f"img-src 'self' blob: data:; connect-src 'self'; frame-ancestors {ancestors}; "
+        "base-uri 'none'; form-action 'none'"
     )
     return Page(html, policy)
 

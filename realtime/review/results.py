@@ -73,6 +73,32 @@ class VideoResults:
         return {EventKey(self.folder, record["id"]): record for record in found}
 
 
+def read_video(
+    records: Path,
+    folder: str,
+    address: str,
+    fps: float | None = None,
+    settings: Settings | None = None,
+) -> VideoResults:
+    """One video by its records, as `analyze` and the demo write them; the rest as in VideoResults.
+
+    Raises OSError where they cannot be read, ValueError or KeyError where they are others.
+    """
+    lines = _lines(records.read_text(encoding="utf-8"))
+    end = lines[-1]
+    damaged = end["drops"].get(DropCause.DAMAGED, 0)
+    return VideoResults(
+        folder=folder,
+        name=end["source"],
+        address=address,
+        fps=fps,
+        frames=end["frames"] + damaged,  # `end` counts those that the analysis was given
+        damaged=damaged,
+        records=lines,
+        settings=settings,
+    )
+
+
 def read_results(results: Path) -> list[VideoResults]:
     """The videos in a folder of `microspot analyze`, by the names of their folders.
 
@@ -118,24 +144,17 @@ def _settings(kept: object) -> Settings | None:
 
 def _read(summary: Path) -> VideoResults:
     """A video by its summary. Raises DataError."""
-    records = summary.with_name(RECORDS)
     try:
         kept: Mapping[str, object] = json.loads(summary.read_text(encoding="utf-8"))
-        analysis = kept["analysis"]
         made_from = kept["made_from"]
-        if not isinstance(analysis, dict) or not isinstance(made_from, dict):
+        if not isinstance(made_from, dict):
             raise ValueError("no object")
-        lines = _lines(records.read_text(encoding="utf-8"))
-        damaged = lines[-1]["drops"].get(DropCause.DAMAGED, 0)
-        return VideoResults(
-            folder=summary.parent.name,
-            name=analysis["video"],
-            address=str(kept.get("address", "")),
-            fps=made_from["fps"],
-            frames=analysis["frames"] + damaged,  # the analysis counts those that it was given
-            damaged=damaged,
-            records=lines,
-            settings=_settings(made_from.get("settings")),
+        return read_video(
+            summary.with_name(RECORDS),
+            summary.parent.name,
+            str(kept.get("address", "")),
+            made_from["fps"],
+            _settings(made_from.get("settings")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from socket import socket
 from typing import Any
@@ -26,7 +27,7 @@ from microspot.engines.magnification.magnify import GAINS
 from ..errors import MicrospotError, SourceError, UsageError
 from ..sinks.network.gate import Gate
 from .faces import Box
-from .page import build_page
+from .page import Page, build_page
 from .results import EventKey, NotThereError
 from .session import Review
 
@@ -82,7 +83,7 @@ class GatedApplication:
         if refusal is not None:
             status, words = refusal
             answer = PlainTextResponse(words, status)
-        await answer(scope, receive, _with_headers(send))
+        await answer(scope, receive, with_headers(send))
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -97,8 +98,17 @@ class GatedApplication:
 
 def build(review: Review, port: int, token: str) -> ASGIApp:
     """The application of a review, for a server that listens on `port`."""
+    return GatedApplication(answering(review, build_page()), Gate(port, token.encode()))
+
+
+def answering(
+    review: Review, page: Page, explained: Callable[[MicrospotError], str] = str
+) -> FastAPI:
+    """The requests of a review's page, for whoever comes in: the caller stands a gate before it.
+
+    explained: what the page is told of an error.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    page = build_page()
 
     @app.get(PAGE)
     def show() -> Response:
@@ -126,9 +136,14 @@ def build(review: Review, port: int, token: str) -> ASGIApp:
 
     @app.exception_handler(MicrospotError)
     def explain(_: object, error: MicrospotError) -> Response:
-        return JSONResponse({"detail": str(error)}, STATUS.get(type(error), FAILED))
+        return refusal(explained(error), STATUS.get(type(error), FAILED))
 
-    return GatedApplication(app, Gate(port, token.encode()))
+    return app
+
+
+def refusal(words: str, status: int) -> Response:
+    """An answer whose words the page shows."""
+    return JSONResponse({"detail": words}, status)
 
 
 def _add_close_looks(app: FastAPI, review: Review) -> None:
@@ -175,7 +190,8 @@ def serve(application: ASGIApp, listening: socket) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send) -> Send:
+    """`send` with the headers that every answer of a review has."""
     added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
     async def sending(message: Message) -> None:

@@ -9,7 +9,7 @@ class FaceBoxes {
   of({ video, event }) {
     const name = `${video}/${event}`;
     if (!this.#boxes.has(name)) {
-      const asked = ask(`/face?${new URLSearchParams({ video, event })}`).then((answer) => answer.json());
+      const asked = ask(`face?${new URLSearchParams({ video, event })}`).then((answer) => answer.json());
       asked.catch(() => this.#boxes.delete(name));
       this.#boxes.set(name, asked);
     }
@@ -48,7 +48,7 @@ class Replay {
     await this.#stopped;
     try {
       const query = new URLSearchParams({ video: entry.video, event: entry.event, gain: this.gain });
-      const loop = await (await ask(`/replay?${query}`, undefined, asked.signal)).blob();
+      const loop = await (await ask(`replay?${query}`, undefined, asked.signal)).blob();
       if (asked !== this.#asked) return;
       this.#asked = null;
       if (!loop.size) this.hide(); // given up, by another window
@@ -64,7 +64,7 @@ class Replay {
     if (!this.shown) return;
     if (this.#asked) {
       this.#asked.abort();
-      this.#stopped = ask("/replay/stop", {}).catch(() => {});
+      this.#stopped = ask("replay/stop", {}).catch(() => {});
     }
     this.#asked = null;
     this.#set(false, "");

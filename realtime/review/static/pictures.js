@@ -49,7 +49,7 @@ class Pictures {
 
   async #fetch(video, first) {
     const query = new URLSearchParams({ video, first, stop: first + CHUNK });
-    const bytes = await (await ask(`/frames?${query}`)).arrayBuffer();
+    const bytes = await (await ask(`frames?${query}`)).arrayBuffer();
     const view = new DataView(bytes);
     const found = new Map();
     for (let at = 0; at < bytes.byteLength; ) {

@@ -108,7 +108,7 @@ function change(field, value, shown) {
   showEntry(review.at);
   complain("");
   saver.send(
-    "/changes",
+    "changes",
     { video, event, field, value },
     (entry) => {
       review.waiting.set(name, review.waiting.get(name) - 1);
@@ -155,7 +155,7 @@ function setLabel(number) {
 function undo() {
   complain("");
   saver.send(
-    "/undo",
+    "undo",
     {},
     async (entry) => {
       if (!entry) complain("There is nothing to undo.");
@@ -286,7 +286,7 @@ function list() {
 async function reload() {
   const { at } = review;
   const shown = current();
-  const state = await (await ask("/review")).json();
+  const state = await (await ask("review")).json();
   Object.assign(review, {
     coder: state.coder,
     labels: state.labels,

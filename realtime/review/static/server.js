@@ -1,4 +1,5 @@
-// What is asked of the server. The token stands behind the # of the address, which no request holds.
+// What is asked of the server, below the address of this page. The token stands behind the # of the address, which no
+// request holds; within the demo's page there is none.
 
 const TOKEN = location.hash.slice(1);
 
@@ -16,7 +17,10 @@ async function ask(path, body, signal) {
     throw new Error("microspot does not answer: is it still running?");
   }
   if (answer.ok) return answer;
-  if (answer.status === 401) throw new Error("open the whole address that microspot printed, with what stands behind #");
+  if (answer.status === 401) {
+    if (parent !== window) throw new Error("log in again: load the whole page anew");
+    throw new Error("open the whole address that microspot printed, with what stands behind #");
+  }
   const said = await answer.json().catch(() => ({}));
   throw new Error(typeof said.detail === "string" ? said.detail : `the server answered ${answer.status}`);
 }
