@@ -20,15 +20,16 @@ from starlette.types import ASGIApp
 from microspot.realtime.errors import MicrospotError
 
 from .access.binding import Binding
-from .access.guard import Guard
+from .access.guard import REVIEW, Guard
 from .access.logins import Logins
 from .fragments import fragment
 from .limits import Limits
 from .views.admission_queue import AdmissionQueue
-from .views.analyse import AnalyseSession, Results
+from .views.analyse import AnalyseSession
 from .views.camera import CameraSession, Channel
 from .views.live import LiveSession
 from .views.pipeline_run import LOG, PipelineSetup
+from .views.results import Results
 from .views.temporary_folders import sweep
 
 STATIC = Path(str(resources.files(__package__) / "static"))
@@ -121,6 +122,8 @@ def _add_routes(
         if path is None:
             return PlainTextResponse("This result is gone.\n", 404)
         return FileResponse(path)
+
+    app.mount(f"{REVIEW}{{token}}", results.answer_review, name="demo review")
 
     @app.get("/demo/model-card")
     async def model_card() -> Response:

@@ -43,6 +43,11 @@ class Limits:
     results: int = 8  # kept on disk while their pages are open; the oldest go first
     page_results: int = 4  # of one page, which lets its own oldest go first
 
+    # Reviews of results.
+    review_requests: int = 4  # of one review, answered at once; more wait
+    review_body_bytes: int = 1 << 16  # of a change, the longest of which is a note
+    review_bytes: int = 20_000_000  # of the changes of one review, on the disk
+
     # Passwords.
     login_first_s: float = 0.5  # the first wrong password of an address is answered after this
     login_longest_s: float = 30.0  # twice as long each time, up to this
@@ -59,7 +64,7 @@ class Limits:
     handshake_s: float = 10.0  # for the handshake of TLS
     head_s: float = 10.0  # for the head of a request, from the connection or the answer before
     head_bytes: int = 1 << 15
-    body_s: float = 10.0  # for the body of a request, which is a password and nothing else
+    body_s: float = 10.0  # for the body of a request, which is a password or a change
     stall_s: float = 30.0  # for a client to read the next piece of an answer
     close_s: float = 5.0  # for a client to close what is closed here
     keep_alive_s: int = 5  # until a connection without a further request is closed

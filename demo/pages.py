@@ -1,4 +1,4 @@
-"""The page: three Gradio tabs whose contents are plain HTML, drawn by the modules in static/.
+"""The page: four Gradio tabs whose contents are plain HTML, drawn by the modules in static/.
 
 No Python function is wired to any component: what moves goes over our own websockets (measured:
 Gradio's streaming shows 8 to 10 frames a second, a websocket beside it 30). Gradio gives the frame,
@@ -24,7 +24,7 @@ from .views.analyse import megabytes
 from .views.pipeline_run import PipelineSetup
 
 TITLE = "microspot"
-TABS = ("live", "camera", "analyse")
+TABS = ("live", "camera", "analyse", "review")
 
 
 def mount(

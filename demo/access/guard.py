@@ -27,12 +27,14 @@ from .binding import Binding
 from .logins import Logins
 
 DEMO_PATHS = "/demo/"  # what the paths of this project begin with; all others are Gradio's
+REVIEW = "/demo/review/"  # pages within the page, which have a stricter policy of their own
 LOGIN = "/demo/login"
 LOGOUT = "/demo/logout"
 COOKIE = "microspot"
 FORM_BYTES = 4096
 BUSY_S = 1  # until a caller that found too many passwords waiting should try again
 POLICY_VIOLATION = 1008  # websocket close code
+POLICY_NAME = b"content-security-policy"
 # Headers that anyone may send; nothing behind the gate reads them.
 PROXY_HEADERS = (b"x-forwarded", b"x-gradio", b"forwarded")
 HTTPS_ONLY = b"max-age=31536000"  # for a year
@@ -55,7 +57,7 @@ GRADIO_FOLDERS = ("/assets/", "/static/", "/svelte/", "/gradio_api/heartbeat/")
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "font-src 'self' data:; connect-src 'self' {sockets}; frame-src 'none'; "
+    "font-src 'self' data:; connect-src 'self' {sockets}; frame-src 'self'; "
     "frame-ancestors 'none'; form-action 'self'; base-uri 'self'; object-src 'none'"
 )
 HEADERS = {
@@ -83,7 +85,7 @@ class Guard:
         self._backoff = LoginBackoff(limits)
         self._origins = binding.origins(port)
         self._hosts = {origin.partition("://")[2] for origin in self._origins}
-        self._headers = HEADERS | {b"content-security-policy": _policy(self._origins)}
+        self._headers = HEADERS | {POLICY_NAME: _policy(self._origins)}
         if binding.strict:
             self._headers[b"strict-transport-security"] = HTTPS_ONLY
 
@@ -95,7 +97,8 @@ class Guard:
             await self._websocket(_without_root(self._binding.root, scope), receive, send)
         elif scope["type"] == "http":
             scope = _without_root(self._binding.root, scope)
-            await self._http(scope, receive, self._with_headers(send))
+            framed = scope["path"].startswith(REVIEW)
+            await self._http(scope, receive, self._with_headers(send, framed))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -216,11 +219,17 @@ class Guard:
             "secure": self._binding.secure,
         }
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, send: Send, framed: bool) -> Send:
+        """`send` with our headers; framed: an answer may have a policy of its own."""
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [pair for pair in message.get("headers", []) if pair[0] not in self._headers]
-                message["headers"] = [*kept, *self._headers.items()]
+                given = message.get("headers", [])
+                ours = dict(self._headers)
+                if framed and POLICY_NAME in dict(given):
+                    del ours[POLICY_NAME]
+                kept = [pair for pair in given if pair[0] not in ours]
+                message["headers"] = [*kept, *ours.items()]
             await send(message)
 
         return sending

@@ -11,6 +11,16 @@ const WORDS = {
 };
 const BEFORE_S = 0.5; // a jump shows a little of what comes before
 const SAMPLE = { name: "sample" };
+export const REVIEWS = "microspot:reviews"; // the event of `window`: other videos can be reviewed now
+
+// A link to a file of results, of a video called `stem`.
+export function download(url, name, stem) {
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = `${stem}-${name}`;
+  link.textContent = WORDS[name] ?? name;
+  return link;
+}
 
 export function mount(root) {
   window.microspot = { ...window.microspot, analyse: new Tab(root.querySelector(".ms-tab")) };
@@ -36,6 +46,7 @@ class Tab {
       threshold.nextElementSibling.textContent = this.threshold.toFixed(2);
     };
     this.threshold = null; // until somebody chooses one
+    this.kept = find("[data-set=review]");
     this.takeDrops();
     addEventListener("pagehide", () => this.analyses.forEach((analysis) => analysis.end("")));
   }
@@ -80,6 +91,9 @@ class Tab {
     this.refresh();
   }
 
+  // Those whose events can be reviewed; who listens to `window` for REVIEWS knows when others can.
+  reviewable() { return this.analyses.filter(({ review }) => review); }
+
   show(analysis) {
     this.shown = analysis;
     for (const each of this.analyses) each.root.hidden = each !== analysis;
@@ -108,6 +122,7 @@ class Analysis {
     this.upload = upload;
     this.state = "waiting"; // then running, then done or ended
     this.words = "waiting";
+    this.review = null; // the address of the review, where there is one
     this.root = tab.template.content.firstElementChild.cloneNode(true);
     tab.root.append(this.root);
     const find = (name) => this.root.querySelector(name);
@@ -140,6 +155,8 @@ class Analysis {
     this.state = "ended";
     this.words = why === "Cancelled." ? "cancelled" : "no results";
     this.socket?.close();
+    this.review = null;
+    dispatchEvent(new Event(REVIEWS));
     this.progress.hidden = true;
     this.video.hidden = true;
     this.video.removeAttribute("src");
@@ -170,14 +187,14 @@ class Analysis {
     else if (message.type === "event") this.event(message);
     else if (message.type === "queue") this.say(waiting(message));
     else if (message.type === "note" || message.type === "error") this.say(message.message);
-    else if (message.type === "done") this.done(message.files);
+    else if (message.type === "done") this.done(message);
   }
 
   offer() {
     this.say("");
-    const { name, size } = this.upload, { threshold } = this.tab;
-    if (this.upload === SAMPLE) this.socket.sendJson({ type: "sample", threshold });
-    else this.socket.sendJson({ type: "upload", name, size, threshold });
+    const { name, size } = this.upload, { threshold } = this.tab, review = this.tab.kept.checked;
+    if (this.upload === SAMPLE) this.socket.sendJson({ type: "sample", threshold, review });
+    else this.socket.sendJson({ type: "upload", name, size, threshold, review });
   }
 
   async piece({ from, upto, share }) {
@@ -229,7 +246,7 @@ class Analysis {
     return row;
   }
 
-  done(files) {
+  done({ files, review }) {
     const stem = this.upload.name.replace(/\.[^.]*$/, "");
     this.state = "done";
     this.progress.hidden = true;
@@ -239,12 +256,10 @@ class Analysis {
     this.video.hidden = !files["overlay.mp4"];
     if (files["overlay.mp4"]) this.video.src = address(files["overlay.mp4"]);
     for (const [name, url] of Object.entries(files)) {
-      const link = document.createElement("a");
-      link.href = address(url);
-      link.download = `${stem}-${name}`;
-      link.textContent = WORDS[name] ?? name;
-      this.downloads.append(link);
+      this.downloads.append(download(address(url), name, stem));
     }
+    this.review = review && address(review);
+    dispatchEvent(new Event(REVIEWS));
     this.tab.next();
   }
 

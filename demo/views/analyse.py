@@ -2,17 +2,16 @@
 
 The upload comes in pieces over the page's websocket, each asked for (`more`), so that its size is
 bounded before it is sent and everything ends with the page. It is opened as every file is (demuxer
-whitelist, header checks) and deleted once analysed. The results live in a folder that is removed
-when the page goes, or when newer ones need its room.
+whitelist, header checks) and deleted once analysed, unless the page keeps it for a review. Then it
+lies with the results, in a folder that is removed when the page goes, or when newer ones need its
+room.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,44 +32,13 @@ from . import temporary_folders
 from .admission_queue import AdmissionQueue
 from .page_session import PageSession
 from .pipeline_run import PipelineRun, PipelineSetup
+from .results import FILES, Results
+from .review import PageReview
 from .wire import face_overlay, number
 
-FILES = ("overlay.mp4", "events.csv", "events.jsonl", "events.eaf", "report.html")
 UPLOAD = "upload"
 SAMPLE = "sample:synthetic:7"  # for whoever has no video at hand; what moves is known to be there
 NAME_LENGTH = 80
-
-
-class Results:
-    """Folders of results by a token that cannot be guessed; the oldest make room for the newest."""
-
-    def __init__(self, kept: int) -> None:
-        self._kept = kept
-        self._folders: dict[str, tuple[Path, asyncio.Event]] = {}
-
-    @contextmanager
-    def serving(self, folder: Path) -> Iterator[tuple[str, asyncio.Event]]:
-        """Serve the files of `folder` for the body of a with statement.
-
-        Gives the token of the folder, and an event that is set when it must make room.
-        """
-        token = secrets.token_urlsafe(24)
-        displaced = asyncio.Event()
-        while len(self._folders) >= self._kept:
-            _, oldest = self._folders.pop(next(iter(self._folders)))
-            oldest.set()
-        self._folders[token] = folder, displaced
-        try:
-            yield token, displaced
-        finally:
-            self._folders.pop(token, None)
-
-    def find(self, token: str, name: str) -> Path | None:
-        """The path of a result; None where there is none."""
-        if token not in self._folders or name not in FILES:
-            return None
-        path = self._folders[token][0] / name
-        return path if path.is_file() else None
 
 
 class Upload(VideoFile):
@@ -113,6 +81,7 @@ class AnalyseSession(PageSession):
         self._received = 0  # bytes of it
         self._duration_s = 0.0
         self._failed = False
+        self._reviewed = False  # whether the page wants to review the events
 
     async def serve(self) -> None:
         """Wait to be admitted, take the upload, analyse it, and serve the results."""
@@ -132,12 +101,25 @@ class AnalyseSession(PageSession):
 
     async def _serve_results(self, folder: Path) -> None:
         """Serve them until the page goes, or newer results need the room."""
-        with self._results.serving(folder) as (token, displaced):
-            names = [name for name in FILES if (folder / name).is_file()]
-            files = {name: f"result/{token}/{name}" for name in names}
-            self.send({"type": "done", "files": files})
-            await displaced.wait()
+        review = self._review(folder)
+        try:
+            with self._results.serving(folder, review) as (token, displaced):
+                names = [name for name in FILES if (folder / name).is_file()]
+                files = {name: f"result/{token}/{name}" for name in names}
+                address = None if review is None else f"review/{token}/"
+                self.send({"type": "done", "files": files, "review": address})
+                await displaced.wait()
+        finally:
+            if review is not None:
+                await review.close()
         raise UsageError("newer results took the place of these: analyse the video again")
+
+    def _review(self, folder: Path) -> PageReview | None:
+        """The review of the results; None where the page does not want any."""
+        if not self._reviewed:
+            return None
+        address = str(folder / UPLOAD) if self._size else SAMPLE
+        return PageReview(folder, self._name, address, self._setup.settings, self.limits)
 
     async def _analyse(self, folder: Path) -> None:
         """Run the pipeline; the page is sent everything, also why it failed."""
@@ -153,7 +135,8 @@ class AnalyseSession(PageSession):
         try:
             await run.run()
         finally:
-            upload.unlink(missing_ok=True)
+            if not self._reviewed:
+                upload.unlink(missing_ok=True)
 
     def _forward(self, message: dict[str, Any]) -> None:
         self._failed |= message["type"] == "error"
@@ -188,12 +171,16 @@ class AnalyseSession(PageSession):
         }
 
     async def receive_text(self, message: dict[str, Any]) -> None:
-        """Take `upload` (name, size in bytes) or `sample`, and a threshold if not the weights'."""
+        """Take `upload` (name, size in bytes) or `sample`.
+
+        With a threshold if not the weights', and with `review` true if events are to be reviewed.
+        """
         if message["type"] not in ("upload", "sample"):
             return await super().receive_text(message)
         if self._folder is None or self._name:
             raise UsageError("one video at a time: choose it again")
         self._take_threshold(message)
+        self._reviewed = message.get("review") is True
         if message["type"] == "sample":
             self._name = SAMPLE
             self._complete.set()

@@ -38,6 +38,7 @@ MOUNTED = {  # true once a tab's script is at work: what is clicked before is lo
     "Camera": "[...document.querySelectorAll('.ms-hint')]"
     ".some((e) => e.textContent.includes('Watch'))",
     "Analyse": "window.microspot?.analyse",
+    "Review": "window.microspot?.review",
 }
 HZ = 30
 

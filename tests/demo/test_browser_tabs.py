@@ -1,9 +1,12 @@
 """The other tabs, and what every page owes to whoever uses it, in a real browser."""
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from tests.clips import write_clip
-from tests.demo.conftest import SLOW_MS
+from tests.demo.conftest import MOUNTED, SLOW_MS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes
 BEFORE_S = 0.5  # a jump shows a little of what comes before
@@ -104,13 +107,37 @@ def test_a_click_on_the_table_or_the_timeline_goes_to_the_event(
         assert page.evaluate("window.went") == pytest.approx(onset - BEFORE_S, abs=ROUNDED_S)
 
 
-def test_a_sample_is_there_for_whoever_has_no_video(url, browser, open_page):
-    page = open_page(browser, url, "Analyse")
+def test_a_sample_is_there_for_whoever_has_no_video_and_its_events_are_reviewed(
+    url, browser, open_page
+):
+    page = open_page(browser, url, "Review")
+    assert page.get_by_text("Nothing to review yet").is_visible()
+    page.get_by_role("tab", name="Analyse").click()
+    page.wait_for_function(MOUNTED["Analyse"])
     assert page.locator(".ms-analysis").count() == 0
     page.get_by_role("button", name="Try a sample").click()
     page.wait_for_selector(".ms-downloads a")
     assert page.locator(".ms-table tbody tr").count() > 5
     assert page.locator(".ms-videos").is_hidden()
+    events_of_the_sample_are_reviewed_by_keys(page)
+
+
+def events_of_the_sample_are_reviewed_by_keys(page):
+    """Accept the first event, reject the second: the decisions are stored, the first is saved."""
+    onset = page.locator(".ms-table tbody td").nth(4).inner_text().split()[0]
+    page.get_by_role("tab", name="Review").click()
+    review = page.frame_locator("iframe[title='Review of sample']")
+    review.locator("#events button[aria-current]").wait_for()
+    assert page.get_by_text("Nothing to review yet").is_hidden()
+    page.keyboard.press("a")
+    page.keyboard.press("r")
+    review.get_by_text("2 of 11 decided, ✓ 1 ✗ 1").wait_for()
+    review.get_by_text("✓ everything is saved").wait_for()
+    with page.expect_download() as download:
+        page.get_by_text("Events that you accepted").get_by_text("Table (CSV)").click()
+    assert download.value.suggested_filename == "sample-accepted-events.csv"
+    rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert [row["onset"] for row in csv.DictReader(rows)] == [onset]
 
 
 def test_several_videos_are_analysed_one_after_the_other_and_each_can_be_shown(

@@ -1,4 +1,4 @@
-"""Somebody who looks at all three tabs of the page, or reviews an event, over the loopback."""
+"""Somebody who looks at all tabs of the page, or reviews an event, over the loopback."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PATHS = (
 
 
 def visit_page(process: subprocess.Popen[str]) -> None:
-    """Load the page, show it a camera, watch the server's own, analyse a file; then end it."""
+    """Load the page, show it a camera, watch the server's own, review a file; then end it."""
     assert process.stdout is not None
     try:
         started = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
@@ -50,7 +50,9 @@ def visit_page(process: subprocess.Popen[str]) -> None:
                 isinstance(message, bytes) for message in itertools.islice(messages(page), 100)
             )
         with connect_page(port, "analyse") as page:
-            _upload(page)
+            review = f"/demo/{_upload(page)}"
+            assert ask(port, review)[0] == 200
+            assert ask(port, f"{review}frames?video=wall.mp4&first=0&stop=1")[0] == 200
     finally:
         for child in children_of(process.pid):  # strace keeps such signals from itself
             os.kill(child, signal.SIGINT)
@@ -99,15 +101,16 @@ def _show(page: Any) -> None:
     raise AssertionError(f"the sample is shorter than {SECONDS} s")
 
 
-def _upload(page: Any) -> None:
-    """A wall."""
+def _upload(page: Any) -> str:
+    """A wall; the address of its review."""
     with tempfile.TemporaryDirectory() as folder:
         data = write_still(Path(folder) / "wall.mp4", HZ, 120).read_bytes()
     until(page, "ready")
-    send_json(page, type="upload", name="wall.mp4", size=len(data))
+    send_json(page, type="upload", name="wall.mp4", size=len(data), review=True)
     for message in messages(page):
         if message["type"] == "more":
             page.send(data[message["from"] : message["upto"]])
         if message["type"] in ("done", "error"):
             assert message["type"] == "done", message
-            return
+            return str(message["review"])
+    raise AssertionError("the page ended")

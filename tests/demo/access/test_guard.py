@@ -14,6 +14,7 @@ SOCKETS = ("live", "camera", "analyse")
 OWN_PATHS = (
     "/demo/static/live.js",
     "/demo/result/token/report.html",
+    "/demo/review/token/",
     "/demo/model-card",
     "/demo/overlay",
     "/demo/nothing",
