@@ -50,6 +50,7 @@ def test_a_page_reviews_its_own_results_and_decisions_go_with_it(tmp_path, folde
             status, headers, text = ask(port, path)
             assert status == 200
             assert headers["content-security-policy"] == build_page(framed=True).policy
+            assert "frame-ancestors 'self'" in headers["content-security-policy"]
             assert headers["cache-control"] == "no-store"
             assert b"You may close this page" not in text
             (video,) = json.loads(ask(port, f"{path}review")[2])["videos"]
@@ -197,6 +198,6 @@ def test_there_is_no_websocket(tmp_path):
     with (
         reviewing(tmp_path) as (client, *_),
         pytest.raises(WebSocketDisconnect),
-        client.websocket_connect("review"),
+        client.websocket_connect(f"{client.base_url.path}review"),
     ):
         pass

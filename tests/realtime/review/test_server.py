@@ -195,6 +195,8 @@ def test_the_page_needs_nobody_else(client: TestClient) -> None:
     answer = client.get("/")
     policy = answer.headers["content-security-policy"]
     assert policy == build_page().policy
+    assert "frame-ancestors 'none'" in policy
+    assert "You may close this page" in answer.text
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert not re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]", answer.text)
     assert not re.search(r"<(?:script|link|img)[^>]*(?:src|href)=(?!.data:)", answer.text)
