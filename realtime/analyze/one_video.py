@@ -43,7 +43,7 @@ from ..sources.open import Source, open_source
 from ..watch import follow
 from .final_overlay import FinalOverlaySink, longest_wait_ns
 from .kept_scores import KeptScores
-from .pictured_report import PicturedReport
+from .pictures.pictured_report import PicturedReport
 from .progress_note import ProgressNote
 from .scores_file import ScoresFile
 from .session_report.sink import SessionSink

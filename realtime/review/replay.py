@@ -16,8 +16,8 @@ from microspot.engines.alignment.aligner import Aligner
 from microspot.engines.alignment.bridge import Bridge
 from microspot.engines.magnification.magnify import Magnification
 
-from ..analyze.event_pictures import AROUND_S, magnified_loop
-from ..analyze.steady_crops import SteadyCrop, steady_picture
+from ..analyze.pictures.event_pictures import AROUND_S, magnified_loop
+from ..analyze.pictures.steady_crops import SteadyCrop, steady_picture
 from ..errors import SourceError, UsageError
 from ..sinks.base import JsonRecord
 from .faces import NewAligner, RecordingAligner, new_aligner

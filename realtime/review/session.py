@@ -9,7 +9,7 @@ from typing import Any
 from microspot.engines.magnification.magnify import GAINS, Magnification
 from microspot.engines.specs import RecognizerSpec
 
-from ..analyze.event_pictures import SLOWED
+from ..analyze.pictures.event_pictures import SLOWED
 from ..errors import UsageError
 from ..overlay.event_text import caption, confounder_words, movement_words, whose
 from ..sinks.base import JsonRecord

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from microspot.engines.alignment.aligner import FixedAligner
 from microspot.engines.magnification.magnify import Magnification
-from microspot.realtime.analyze import pictured_report
-from microspot.realtime.analyze.event_pictures import EVENT_BYTES, LOOP_FRAMES, event_pictures
-from microspot.realtime.analyze.pictured_report import PicturedReport
-from microspot.realtime.analyze.steady_crops import SIDE, SteadyCrop, SteadyCrops
+from microspot.realtime.analyze.pictures import pictured_report
+from microspot.realtime.analyze.pictures.event_pictures import (
+    EVENT_BYTES,
+    LOOP_FRAMES,
+    event_pictures,
+)
+from microspot.realtime.analyze.pictures.pictured_report import PicturedReport
+from microspot.realtime.analyze.pictures.steady_crops import SIDE, SteadyCrop, SteadyCrops
 from microspot.realtime.records import Frame
 from microspot.realtime.sinks.html_report import page
 from microspot.realtime.sinks.report_pictures import EventPictures

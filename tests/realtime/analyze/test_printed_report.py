@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from microspot.engines.magnification.magnify import Magnification
-from microspot.realtime.analyze.event_pictures import event_pictures
+from microspot.realtime.analyze.pictures.event_pictures import event_pictures
 from microspot.realtime.sinks.html_report import page
 from tests.demo.conftest import CHROMIUM, FLAGS
 from tests.realtime.analyze.test_pictures import found, moving_crops

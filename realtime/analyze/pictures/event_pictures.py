@@ -26,9 +26,9 @@ from microspot.engines.magnification.color_map import color_map
 from microspot.engines.magnification.flow import local_flow
 from microspot.engines.magnification.magnify import Magnification
 
-from ..records import Pixels
-from ..sinks.base import JsonRecord
-from ..sinks.report_pictures import EventPictures
+from ...records import Pixels
+from ...sinks.base import JsonRecord
+from ...sinks.report_pictures import EventPictures
 from .steady_crops import SteadyCrop
 
 # Most bytes of an event's pictures: a page has four thirds of it for each, so 14.4 MB for 100.

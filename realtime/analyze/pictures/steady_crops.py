@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from microspot.engines.alignment.affine import Affine
 from microspot.engines.alignment.registration import PyramidView, box_width
 
-from ..records import Frame, Pixels, View
+from ...records import Frame, Pixels, View
 
 SIDE = 224  # px of a picture; it shows what the crop of the networks shows
 QUALITY = 95  # of the JPEG of a picture that waits

@@ -9,10 +9,10 @@ from microspot.engines.clips import SECOND_NS
 from microspot.engines.magnification.magnify import Magnification
 from microspot.engines.text.redaction import printable
 
-from ..records import Frame, View
-from ..sinks.base import JsonRecord
-from ..sinks.html_report import ReportSink
-from ..sinks.video_writer import require_codec
+from ...records import Frame, View
+from ...sinks.base import JsonRecord
+from ...sinks.html_report import ReportSink
+from ...sinks.video_writer import require_codec
 from .event_pictures import AROUND_S, CODEC, event_pictures
 from .steady_crops import SteadyCrops
 
