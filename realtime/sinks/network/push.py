@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import urllib.parse
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -142,13 +142,20 @@ class WebsocketSink(PushSink):
         if listener is None:
             connection.close(1013, "too many listeners")
             return
-        from websockets.exceptions import ConnectionClosed
+        from websockets.exceptions import InvalidState
 
-        with suppress(ConnectionClosed, OSError):
+        with suppress(InvalidState, OSError):  # it is closing, or cut off
             while (messages := listener.take()) is not None:
-                for message in messages:
-                    connection.send(message.text)
+                _send_together(connection, messages)
         self.broadcast.leave(listener)
+
+
+def _send_together(connection: Any, messages: Sequence[Message]) -> None:
+    """Send messages by one call of the system; `connection.send` makes one for each."""
+    with connection.protocol_mutex:
+        for message in messages:
+            connection.protocol.send_text(message.text.encode())
+        connection.socket.sendall(b"".join(connection.protocol.data_to_send()))
 
 
 def _bounded(handle: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
