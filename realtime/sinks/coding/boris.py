@@ -13,11 +13,13 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from microspot.engines.data.coded.words import APEX, MARKER, MICRO
 
-from .coded_run import UNDATED, CodedRun, CodedSource
+from .coded_run import KEPT, UNDATED, CodedRun, CodedSource
 from .marks import POINT, START, STOP, Mark, marks_of
 
 PROJECT_FORMAT = "7.0"
@@ -81,12 +83,19 @@ def project(run: CodedRun) -> bytes:
 
 def table(run: CodedRun) -> bytes:
     """The table of a run's events, with tabs between cells, as UTF-8."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = [_cells(COLUMNS)]
     for source in run.sources:
-        writer.writerows(_row(source, mark) for mark in marks_of(run, source.name))
-    return text.getvalue().encode()
+        media = NOT_AVAILABLE if source.media is None else source.media.name
+        head = _cells(_head(source, media))
+        rows += [f"{head}\t{_rest(mark, media)}" for mark in marks_of(run, source.name)]
+    return ("\n".join(rows) + "\n").encode()
+
+
+def _cells(values: Iterable[str]) -> str:
+    """Cells of a row, with tabs between them."""
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t", lineterminator="").writerow(values)
+    return text.getvalue()
 
 
 def _modifier(text: str) -> str:
@@ -119,24 +128,14 @@ def _behavior(kind: str, code: str, modifier: str, values: list[str]) -> dict[st
 
 def _observation(source: CodedSource, run: CodedRun) -> dict[str, Any]:
     """An observation: of a media file where the source is one, else a live one."""
-    events = [
-        [
-            mark.at_ms / 1000,
-            mark.subject,
-            mark.behavior,
-            _modifier(mark.modifier),
-            mark.comment,
-            mark.frame,
-        ]
-        for mark in marks_of(run, source.name)
-    ]
+    events = [_entry(mark) for mark in marks_of(run, source.name)]
     content: dict[str, Any] = {
         "file": [],
         "type": "LIVE",
         "date": _date(source.started_utc),
         "description": "",
         "time offset": 0.0,
-        "events": [event[:5] for event in events],
+        "events": [event[:-1] for event in events],  # a camera has no frames to go to
         "observation time interval": [0, 0],
         "independent_variables": {},
         "visualize_spectrogram": False,
@@ -162,9 +161,22 @@ def _observation(source: CodedSource, run: CodedRun) -> dict[str, Any]:
     }
 
 
-def _row(source: CodedSource, mark: Mark) -> list[str]:
+@lru_cache(maxsize=KEPT)
+def _entry(mark: Mark) -> tuple[float | int | str, ...]:
+    """A mark as an event of an observation of media: the last is its frame."""
+    return (
+        mark.at_ms / 1000,
+        mark.subject,
+        mark.behavior,
+        _modifier(mark.modifier),
+        mark.comment,
+        mark.frame,
+    )
+
+
+def _head(source: CodedSource, media: str) -> list[str]:
+    """What all rows of a source begin with, up to the mark's own cells."""
     is_file = source.media is not None
-    media = source.media.name if source.media is not None else NOT_AVAILABLE
     known = is_file and source.fps is not None
     return [
         source.name,
@@ -176,6 +188,13 @@ def _row(source: CodedSource, mark: Mark) -> list[str]:
         "0.0",
         f"{source.seconds:.3f}" if is_file else NOT_AVAILABLE,
         f"{source.fps:.3f}" if known else NOT_AVAILABLE,
+    ]
+
+
+@lru_cache(maxsize=KEPT)
+def _rest(mark: Mark, media: str) -> str:
+    """The rest of a row: what the mark says."""
+    cells = (
         mark.subject,
         mark.behavior,
         "",
@@ -186,4 +205,5 @@ def _row(source: CodedSource, mark: Mark) -> list[str]:
         str(mark.frame),
         NOT_AVAILABLE,
         mark.comment,
-    ]
+    )
+    return _cells(cells)

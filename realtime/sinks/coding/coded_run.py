@@ -1,22 +1,28 @@
 """A run as people who code behaviour see it: observations of videos, subjects, behaviours, times.
 
 Every format here is a function from a CodedRun to the bytes of a file. CodingSink writes the file
-anew, whole, with every event, so that it can be opened whatever happens to the program.
+anew, whole, with every event, so that it can be opened whatever happens to the program. An event
+stays the same object from one file to the next, so that formats can keep what they made of it:
+else a run of an hour would spend more on its files than on its networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from microspot.engines.data.coded.words import MARKERS, MICRO
 from microspot.engines.text.redaction import printable
 
+from ...overlay.event_text import movement_words, name_and_share
 from ..atomic_file import replace_file
 from ..base import JsonRecord, Sink, is_marker_in_recording
 
 UNDATED = "1970-01-01T00:00:00Z"  # where a format demands a date: a recording's is not known
+KEPT = 16384  # events or marks, of all runs of this program, of which a format keeps its part
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class CodedSource:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one of its own, and quickly found
 class CodedEvent:
     """One event. Times are stream time in ms.
 
@@ -50,6 +56,16 @@ class CodedEvent:
     def label(self) -> str:
         """The emotion; "" where there is none."""
         return self.record["label"] or ""
+
+    @cached_property
+    def words(self) -> str:
+        """What an annotation says: the label, its probability, the spotting score, what moved."""
+        name, share = name_and_share(self.record)
+        moved = movement_words(self.record)
+        spotted = f"spotted {self.record['score']:.2f}" + (f", {moved}" if moved else "")
+        if self.record["label"] is None:
+            return f"{name}, {spotted}"
+        return f"{name} {share:.2f}, {spotted}"
 
 
 @dataclass(frozen=True)
@@ -134,8 +150,8 @@ class CodingSink(Sink):
         self._document = document
         self._media = dict(media or {})
         self._sources: dict[str, CodedSource] = {}
-        self._events: list[JsonRecord] = []
-        self._markers: list[CodedMarker] = []
+        self._events: list[CodedEvent] = []  # by source, face and onset
+        self._markers: list[CodedMarker] = []  # by source and time
         self._save()
 
     def write(self, record: JsonRecord) -> None:
@@ -151,10 +167,10 @@ class CodingSink(Sink):
                     name, entry.get("started_utc"), entry.get("fps"), self._media.get(name)
                 )
         elif record["type"] == "event":
-            self._events.append(record)
+            insort(self._events, _event(record), key=_place)
             self._lengthen(record["source"], record["emitted_s"])
         elif is_marker_in_recording(record):
-            self._markers.append(_marker(record))
+            insort(self._markers, _marker(record), key=lambda each: (each.source, each.at_ms))
             return
         elif record["type"] == "end":
             fps = self._source(record["source"]).fps
@@ -172,29 +188,39 @@ class CodingSink(Sink):
         self._sources[name] = replace(source, seconds=longer)
 
     def _save(self) -> None:
-        run = coded(self._sources, self._events)
-        markers = sorted(self._markers, key=lambda marker: (marker.source, marker.at_ms))
-        replace_file(self._path, self._document(replace(run, markers=tuple(markers))))
+        shown = [replace(each, name=printable(each.name)) for each in self._sources.values()]
+        self._events = _in_lanes(self._events)
+        run = CodedRun(tuple(shown), tuple(self._events), tuple(self._markers))
+        replace_file(self._path, self._document(run))
 
 
-def coded(sources: Mapping[str, CodedSource], records: list[JsonRecord]) -> CodedRun:
-    """A run of sources by name and of final `event` records."""
+def _event(record: JsonRecord) -> CodedEvent:
+    """A final `event` record, in the first lane."""
+    onset = _ms(record["onset_s"])
+    offset = max(onset + 1, _ms(record["offset_s"]))
+    apex = None if record["apex_s"] is None else _ms(record["apex_s"])
+    source = printable(record["source"])
+    return CodedEvent(source, subject_of(record), MICRO, onset, apex, offset, record)
+
+
+def _place(event: CodedEvent) -> tuple[str, int, float]:
+    """By what events are ordered."""
+    record = event.record
+    return record["source"], record["face"], record["onset_s"]
+
+
+def _in_lanes(events: Sequence[CodedEvent]) -> list[CodedEvent]:
+    """Events in their order, each of the first behaviour in which it overlaps none before it."""
     ends: dict[tuple[str, str, int], int] = {}  # of source, subject and lane, its last offset
-    events = []
-    for record in sorted(records, key=lambda r: (r["source"], r["face"], r["onset_s"])):
-        onset = _ms(record["onset_s"])
-        offset = max(onset + 1, _ms(record["offset_s"]))
-        source = printable(record["source"])
-        subject = subject_of(record)
+    placed = []
+    for event in events:
         lane = 1
-        while ends.get((source, subject, lane), -1) >= onset:
+        while ends.get((event.source, event.subject, lane), -1) >= event.onset_ms:
             lane += 1
-        ends[source, subject, lane] = offset
+        ends[event.source, event.subject, lane] = event.offset_ms
         behavior = MICRO if lane == 1 else f"{MICRO} {lane}"
-        apex = None if record["apex_s"] is None else _ms(record["apex_s"])
-        events.append(CodedEvent(source, subject, behavior, onset, apex, offset, record))
-    shown = tuple(replace(each, name=printable(each.name)) for each in sources.values())
-    return CodedRun(shown, tuple(events))
+        placed.append(event if event.behavior == behavior else replace(event, behavior=behavior))
+    return placed
 
 
 def _marker(record: JsonRecord) -> CodedMarker:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from microspot.engines.data.coded.words import APEX, MARKER_CODES
 
-from .coded_run import CodedEvent, CodedRun
+from .coded_run import KEPT, CodedEvent, CodedRun
 
 FORMAT = "#4"
 CODES = ("label", f"{APEX}_ms", "score", "id")
@@ -37,6 +38,7 @@ def _column(name: str, codes: Iterable[str]) -> str:
     return f"{fit} (MATRIX,true,)-{','.join(f'{code}|NOMINAL' for code in codes)}"
 
 
+@lru_cache(maxsize=KEPT)
 def _event_cell(event: CodedEvent) -> str:
     apex = "" if event.apex_ms is None else str(event.apex_ms)
     values = (event.label, apex, str(event.record["score"]), str(event.record["id"]))

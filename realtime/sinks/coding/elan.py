@@ -11,14 +11,13 @@ file, by its path and by its place beside the document.
 from __future__ import annotations
 
 import itertools
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 from microspot.engines.data.coded.words import APEX, MARKERS, MICRO
 
-from ...overlay.event_text import movement_words, name_and_share
-from ..base import JsonRecord
-from .coded_run import UNDATED, CodedRun, CodedSource, values_by_ms
+from .coded_run import UNDATED, CodedRun, values_by_ms
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 MIME_TYPES = {
@@ -30,52 +29,65 @@ MIME_TYPES = {
 OTHER_MIME = "unknown"  # as ELAN writes it
 APEX_MS = 40  # a frame of 25 Hz: seen, and seldom longer than what is left of the event
 MARKER_MS = 100
+QUOTE = {'"': "&quot;"}
 Span = tuple[int, int, str]  # start and stop in ms, value
 
 
 def document(run: CodedRun) -> bytes:
-    """The .eaf document of a run."""
+    """The .eaf document of a run. It is text from the start: trees of it took ten times as long."""
+    tiers = _tiers(run)
+    slots, time_slots = _time_slots([span for _, spans in tiers for span in spans])
     dates = [source.started_utc for source in run.sources if source.started_utc]
-    root = ET.Element("ANNOTATION_DOCUMENT")
-    root.attrib |= {
+    root = {
         "AUTHOR": "microspot",
         "DATE": dates[0] if dates else UNDATED,
         "FORMAT": "3.0",
         "VERSION": "3.0",
+        "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+        "xsi:noNamespaceSchemaLocation": SCHEMA,
     }
-    root.set("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance")
-    root.set("xsi:noNamespaceSchemaLocation", SCHEMA)
-    header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    for source in run.sources:
-        _link(header, source)
-    for source in run.sources:
-        ET.SubElement(header, "PROPERTY", NAME="source").text = source.name
-    time_order = ET.SubElement(root, "TIME_ORDER")
-    tiers = _tiers(run)
-    slots = iter(_add_time_slots(time_order, [span for _, spans in tiers for span in spans]))
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', _begin("ANNOTATION_DOCUMENT", root)]
+    lines += _header(run)
+    lines += ["  <TIME_ORDER>", *time_slots, "  </TIME_ORDER>"]
+    names = iter(slots)
     numbers = itertools.count(1)
     for attributes, spans in tiers:
-        tier = ET.SubElement(root, "TIER", attributes)
-        for _, _, value in spans:
-            start, stop = next(slots)
-            annotation = ET.SubElement(
-                ET.SubElement(tier, "ANNOTATION"),
-                "ALIGNABLE_ANNOTATION",
-                ANNOTATION_ID=f"a{next(numbers)}",
-                TIME_SLOT_REF1=start,
-                TIME_SLOT_REF2=stop,
-            )
-            ET.SubElement(annotation, "ANNOTATION_VALUE").text = value
+        lines.append("  " + _begin("TIER", attributes))
+        lines += [_annotation(next(numbers), *next(names), value) for _, _, value in spans]
+        lines.append("  </TIER>")
     for kind in dict.fromkeys([MICRO, *(tier["LINGUISTIC_TYPE_REF"] for tier, _ in tiers)]):
-        ET.SubElement(
-            root,
-            "LINGUISTIC_TYPE",
-            LINGUISTIC_TYPE_ID=kind,
-            TIME_ALIGNABLE="true",
-            GRAPHIC_REFERENCES="false",
-        )
-    ET.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode").encode()
+        alignable = {"TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
+        lines.append("  " + _empty("LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": kind} | alignable))
+    return "\n".join([*lines, "</ANNOTATION_DOCUMENT>"]).encode()
+
+
+def _begin(name: str, attributes: dict[str, str]) -> str:
+    """The tag with which an element begins."""
+    pairs = [f"{key}={quoteattr(text, QUOTE)}" for key, text in attributes.items()]
+    return f"<{' '.join([name, *pairs])}>"
+
+
+def _empty(name: str, attributes: dict[str, str]) -> str:
+    """An element without content."""
+    return _begin(name, attributes).removesuffix(">") + " />"
+
+
+def _header(run: CodedRun) -> list[str]:
+    """The lines that link the sources which are files, and name all."""
+    links = [_link(source.media) for source in run.sources if source.media is not None]
+    names = [f'<PROPERTY NAME="source">{escape(source.name)}</PROPERTY>' for source in run.sources]
+    begin = _begin("HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    return [f"  {begin}", *(f"    {line}" for line in links + names), "  </HEADER>"]
+
+
+def _annotation(number: int, start: str, stop: str, value: str) -> str:
+    """The lines of an annotation between two time slots."""
+    slots = f'TIME_SLOT_REF1="{start}" TIME_SLOT_REF2="{stop}"'
+    return f"""    <ANNOTATION>
+      <ALIGNABLE_ANNOTATION ANNOTATION_ID="a{number}" {slots}>
+        <ANNOTATION_VALUE>{escape(value)}</ANNOTATION_VALUE>
+      </ALIGNABLE_ANNOTATION>
+    </ANNOTATION>"""
 
 
 def _tiers(run: CodedRun) -> list[tuple[dict[str, str], list[Span]]]:
@@ -83,7 +95,7 @@ def _tiers(run: CodedRun) -> list[tuple[dict[str, str], list[Span]]]:
     tiers = []
     for name, events in run.tiers().items():
         whose = {"PARTICIPANT": events[-1].subject} if events else {}
-        spans = [(e.onset_ms, e.offset_ms, annotation_value(e.record)) for e in events]
+        spans = [(e.onset_ms, e.offset_ms, e.words) for e in events]
         tiers.append(({"LINGUISTIC_TYPE_REF": MICRO, "TIER_ID": name} | whose, spans))
         peaks = {event.apex_ms: APEX for event in events if event.apex_ms is not None}
         if peaks:
@@ -105,31 +117,18 @@ def _point_spans(points: dict[int, str], longest_ms: int) -> list[Span]:
     ]
 
 
-def annotation_value(event: JsonRecord) -> str:
-    """What an annotation says: the label, its probability, the spotting score, what moved."""
-    name, share = name_and_share(event)
-    moved = movement_words(event)
-    spotted = f"spotted {event['score']:.2f}" + (f", {moved}" if moved else "")
-    if event["label"] is None:
-        return f"{name}, {spotted}"
-    return f"{name} {share:.2f}, {spotted}"
+def _link(media: Path) -> str:
+    """The link of a source that is a file: ELAN looks at its path, then beside the document."""
+    attributes = {
+        "MEDIA_URL": media.absolute().as_uri(),
+        "RELATIVE_MEDIA_URL": f"./{media.name}",
+        "MIME_TYPE": MIME_TYPES.get(media.suffix.lower(), OTHER_MIME),
+    }
+    return _empty("MEDIA_DESCRIPTOR", attributes)
 
 
-def _link(header: ET.Element, source: CodedSource) -> None:
-    """Link a source that is a file: ELAN looks at its path, then beside the document."""
-    if source.media is None:
-        return
-    ET.SubElement(
-        header,
-        "MEDIA_DESCRIPTOR",
-        MEDIA_URL=source.media.absolute().as_uri(),
-        RELATIVE_MEDIA_URL=f"./{source.media.name}",
-        MIME_TYPE=MIME_TYPES.get(source.media.suffix.lower(), OTHER_MIME),
-    )
-
-
-def _add_time_slots(time_order: ET.Element, spans: Iterable[Span]) -> list[tuple[str, str]]:
-    """Add two time slots for each span, in order of time as the format demands; their names.
+def _time_slots(spans: Iterable[Span]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Names of two time slots for each span, and the lines of all, by time as the format demands.
 
     No slot is shared, so that moving one annotation moves no other.
     """
@@ -137,7 +136,8 @@ def _add_time_slots(time_order: ET.Element, spans: Iterable[Span]) -> list[tuple
     for place, (start, stop, _) in enumerate(spans):
         ends += [(start, place, 0), (stop, place, 1)]
     names: dict[tuple[int, int], str] = {}
+    lines = []
     for number, (ms, place, side) in enumerate(sorted(ends), 1):
         names[place, side] = f"ts{number}"
-        ET.SubElement(time_order, "TIME_SLOT", TIME_SLOT_ID=f"ts{number}", TIME_VALUE=str(ms))
-    return [(names[place, 0], names[place, 1]) for place in range(len(ends) // 2)]
+        lines.append(f'    <TIME_SLOT TIME_SLOT_ID="ts{number}" TIME_VALUE="{ms}" />')
+    return [(names[place, 0], names[place, 1]) for place in range(len(ends) // 2)], lines

@@ -6,11 +6,11 @@ An event is a state with a start and a stop; its apex, and a stimulus marker, ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from microspot.engines.data.coded.words import APEX, MARKER
 
-from .coded_run import CodedEvent, CodedMarker, CodedRun
-from .elan import annotation_value
+from .coded_run import KEPT, CodedEvent, CodedMarker, CodedRun
 
 # What a mark says. At one time a state stops, then a point comes, then a state starts.
 STOP = 0
@@ -18,7 +18,7 @@ POINT = 1
 START = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one of its own, and quickly found
 class Mark:
     """A row of a log. at_ms: stream time; frame: index, from 0 on, nearest to it.
 
@@ -43,21 +43,22 @@ def marks_of(run: CodedRun, source: str) -> list[Mark]:
     return sorted(marks, key=lambda mark: (mark.at_ms, mark.kind))
 
 
-def _of_event(event: CodedEvent) -> list[Mark]:
+@lru_cache(maxsize=KEPT)
+def _of_event(event: CodedEvent) -> tuple[Mark, ...]:
     record = event.record
     own = (event.subject, event.behavior, event.label)
-    value = annotation_value(record)
     lasts_ms = event.offset_ms - event.onset_ms
     marks = [
-        Mark(event.onset_ms, START, record["onset_frame"], *own, value, lasts_ms),
+        Mark(event.onset_ms, START, record["onset_frame"], *own, event.words, lasts_ms),
         Mark(event.offset_ms, STOP, record["offset_frame"], *own),
     ]
     if event.apex_ms is not None:
         peak = (event.subject, f"{event.behavior} {APEX}", event.label)
         marks.append(Mark(event.apex_ms, POINT, record["apex_frame"], *peak))
-    return marks
+    return tuple(marks)
 
 
+@lru_cache(maxsize=KEPT)
 def _of_marker(marker: CodedMarker) -> Mark:
     comment = f"{marker.name}: {marker.value}"
     return Mark(marker.at_ms, POINT, marker.frame, "", MARKER, marker.value, comment)

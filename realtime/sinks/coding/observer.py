@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from .coded_run import UNDATED, CodedRun, quoted
+from .coded_run import KEPT, UNDATED, CodedRun, quoted
 from .marks import POINT, START, STOP, Mark, marks_of
 
 COLUMNS = (
@@ -35,7 +35,6 @@ COLUMNS = (
     "Comment",
 )
 EVENT_LOG = "microspot"
-KEPT_ROWS = 4096  # of all runs of this program
 TYPES = {STOP: "State stop", POINT: "Point", START: "State start"}
 
 
@@ -52,7 +51,7 @@ def _line(row: Sequence[str]) -> str:
     return f"{','.join(map(quoted, row))}\r\n"
 
 
-@lru_cache(maxsize=KEPT_ROWS)  # the log is written anew with every event
+@lru_cache(maxsize=KEPT)
 def _row(observation: str, began: datetime, mark: Mark) -> str:
     at_ms = mark.at_ms
     now = began.astimezone(UTC) + timedelta(milliseconds=at_ms)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from microspot.engines.data.coded.words import APEX
 
 from .coded_run import CodedEvent, CodedRun, quoted, values_by_ms
-from .elan import annotation_value
 
 
 def document(run: CodedRun) -> bytes:
@@ -42,7 +41,7 @@ def _intervals(name: str, events: list[CodedEvent], end_ms: int) -> list[str]:
     for event in events:
         if event.onset_ms > at:
             spans.append((at, event.onset_ms, ""))
-        spans.append((event.onset_ms, event.offset_ms, annotation_value(event.record)))
+        spans.append((event.onset_ms, event.offset_ms, event.words))
         at = event.offset_ms
     if at < end_ms:
         spans.append((at, end_ms, ""))
