@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,8 @@ from microspot.engines.intervals import Candidate
 
 from .source import FrameTime, Pixels
 from .values import expect, in_seconds, rounded_shares, score_or_none
+
+KEPT_FORMS = 128  # of lines of scores: one for each face
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,16 +173,26 @@ class TickScores:
     def json_line(self) -> str:
         """The same as JSON, without an end of line: quicker, since it is made for every tick."""
         values = (*self.scores.tolist(), self.refined, self.quality)
-        *scores, refined, quality = ("%.4f " * len(values) % values).replace("nan", "null").split()
-        confounders = "null"
-        if self.confounders is not None:
-            shares = [f'"{name}": {share:.4f}' for name, share in self.confounders.items()]
-            confounders = f"{{{', '.join(shares)}}}"
-        return (
-            f'{{"type": "{self.kind}", "source": {json.dumps(self.source)}, "face": {self.face}, '
-            f'"at_s": {self.at_ns / 1e9:.6f}, "scores": [{", ".join(scores)}], '
-            f'"refined": {refined}, "quality": {quality}, "confounders": {confounders}}}'
-        )
+        texts = ("%.4f " * len(values) % values).replace("nan", "null").split()
+        shares = self.confounders
+        names = None if shares is None else tuple(shares)
+        form = _scores_form(self.source, self.face, len(self.scores), names)
+        return form % (self.at_ns / 1e9, *texts, *(shares or {}).values())
+
+
+@lru_cache(maxsize=KEPT_FORMS)
+def _scores_form(source: str, face: int, count: int, confounders: tuple[str, ...] | None) -> str:
+    """The line of a tick with places for its time, its texts and what its confounders share."""
+    shares = "null"
+    if confounders is not None:
+        places = [f'"{name}": %.4f' for name in confounders]
+        shares = f"{{{', '.join(places)}}}"
+    named = json.dumps(source).replace("%", "%%")
+    return (
+        f'{{"type": "{TickScores.kind}", "source": {named}, "face": {face}, "at_s": %.6f, '
+        f'"scores": [{", ".join(["%s"] * count)}], "refined": %s, "quality": %s, '
+        f'"confounders": {shares}}}'
+    )
 
 
 # What comes with every frame, for those who ask by `wants_frames`.

@@ -23,6 +23,15 @@ NONE_OF_FRAMES: frozenset[str] = frozenset()
 ENCODER = json.JSONEncoder(allow_nan=False)  # `json.dumps` with an option makes a new one each time
 
 
+class WrittenRecord(dict[str, Any]):
+    """A record on its way to every sink, none of which changes it: its line is made once."""
+
+    @cached_property
+    def line(self) -> str:
+        """The record as a line of JSON, without its end."""
+        return ENCODER.encode(self)
+
+
 class FrameBatch:
     """Records OF_FRAMES of a few frames, in order, on their way to every sink that wants them."""
 
@@ -111,7 +120,7 @@ def announce(sinks: Sequence[Sink]) -> None:
 
 def json_line(record: JsonRecord) -> str:
     """A record as a line of JSON, without its end."""
-    return ENCODER.encode(record)
+    return record.line if isinstance(record, WrittenRecord) else ENCODER.encode(record)
 
 
 def is_marker_in_recording(record: JsonRecord) -> bool:

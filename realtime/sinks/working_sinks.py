@@ -8,7 +8,7 @@ from functools import partial
 
 from ..errors import MicrospotError
 from ..records import Frame, FrameRecord, View
-from .base import NONE_OF_FRAMES, FrameBatch, JsonRecord, Sink
+from .base import NONE_OF_FRAMES, FrameBatch, JsonRecord, Sink, WrittenRecord
 
 
 class WorkingSinks:
@@ -35,6 +35,7 @@ class WorkingSinks:
     def write(self, record: JsonRecord) -> None:
         """Give a record to every sink, after the records of frames from before it."""
         self.flush_frames()
+        record = WrittenRecord(record)
         final = record["type"] == "event" and record["status"] == "final"
         for sink in self._working.copy():
             if not (sink.tells and final and self._store_failed):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..base import JsonRecord, Sink
+from ..base import JsonRecord, Sink, json_line
 from ..run_log import now_utc, user
 from .erase import drop_older
 from .keeper import Keeper
@@ -93,7 +93,7 @@ class DatabaseSink(Sink):
         marks = ", ".join("?" * len(columns))
         self._connection.execute(
             f"INSERT OR REPLACE INTO events ({', '.join(columns)}) VALUES ({marks})",
-            (self._run, now_utc(), json.dumps(record), *values),
+            (self._run, now_utc(), json_line(record), *values),
         )
 
     def _keep_gap(self, record: JsonRecord) -> None:

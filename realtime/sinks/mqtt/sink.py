@@ -78,9 +78,10 @@ class MqttSink(SpooledSink):
         if not self._open:
             return
         super().close()
-        for source, timer in self._timers.items():
-            timer.cancel()
-            self._retain(self._topics.of(source, "micro_expression"), "OFF")
+        with self._lock:
+            for source, timer in self._timers.items():
+                timer.cancel()
+                self._retain(self._topics.of(source, "micro_expression"), "OFF")
         self._broker.close()
         if self._broker.refusal:
             refused = f"the broker refused us: {self._broker.refusal}"
@@ -99,17 +100,14 @@ class MqttSink(SpooledSink):
         if status == "provisional" and not self._broker.up:
             return
         change, before = self._events.change(record)
-        message = {
-            "type": change,
-            "recorded_utc": now_utc(),
-            "before": before or record,
-            "after": record,
-        }
+        text = (
+            f'{{"type": "{change}", "recorded_utc": "{now_utc()}", '
+            f'"before": {json_line(before or record)}, "after": {json_line(record)}}}'
+        )
         if status == "final":
-            self._send(record, message)
+            self._send(record, text)
             self._see_lately(record["source"])
         elif status == "provisional" or before is not None:
-            text = json_line(message)
             self._broker.publish(Message(self._topics.events, text), surely=change == "end")
 
     def _post(self, waiting: Waiting) -> Answer:
@@ -130,22 +128,32 @@ class MqttSink(SpooledSink):
         with self._lock:
             self._until_s[source] = time.monotonic() + LATELY_S
             self._retain(self._topics.of(source, "micro_expression"), "ON")
-        if source in self._timers:
-            self._timers[source].cancel()
-        timer = threading.Timer(LATELY_S, self._forget_lately, [source])
+            if source not in self._timers:
+                self._wait_lately(source, LATELY_S)
+
+    def _wait_lately(self, source: str, seconds: float) -> None:
+        timer = threading.Timer(seconds, self._forget_lately, [source])
         timer.daemon = True
         timer.start()
         self._timers[source] = timer
 
     def _forget_lately(self, source: str) -> None:
-        """Say that none was, unless another has come since."""
+        """Say that none was; where another has come since, wait for the rest of its time."""
         with self._lock:
-            if time.monotonic() >= self._until_s[source]:
-                self._retain(self._topics.of(source, "micro_expression"), "OFF")
+            left_s = self._until_s[source] - time.monotonic()
+            if not self._open:
+                return
+            if left_s > 0:
+                self._wait_lately(source, left_s)
+                return
+            del self._timers[source]
+            self._retain(self._topics.of(source, "micro_expression"), "OFF")
 
     def _retain(self, topic: str, text: str) -> None:
         """Publish what the broker keeps, now and whenever the connection has come anew."""
         with self._lock:
+            if self._retained.get(topic) == text:
+                return
             self._retained[topic] = text
             if self._broker.up:
                 self._broker.publish(Message(topic, text, retain=True))

@@ -103,11 +103,12 @@ class Broadcast:
     def send(self, record: JsonRecord) -> None:
         """Send a record to all; of an event it says whether it is `new`, an `update`, its `end`."""
         with self._lock:
+            line = json_line(record)
             if record["type"] == "event":
                 change, _ = self._events.change(record)
-                record = record | {"change": change}
+                line = f'{line[:-1]}, "change": "{change}"}}'
             self._number += 1
-            message = Message(self._number, json_line(record))
+            message = Message(self._number, line)
             if record["type"] == "start":
                 self._start = message
             else:

@@ -64,10 +64,9 @@ class Spool:
         self._connection = open_database(self.path, SPOOL, create=True)
         self.path.chmod(0o600)
 
-    def add(self, event: JsonRecord, message: JsonRecord | None = None) -> None:
-        """Add an event; when this returns it is on the disk. message: what is sent, if not it."""
-        body = json_line(message or event)
-        row = (event["id"], event["source"], now_utc(), body)
+    def add(self, event: JsonRecord, body: str | None = None) -> None:
+        """Add an event; when this returns it is on the disk. body: what is sent, if not it."""
+        row = (event["id"], event["source"], now_utc(), body or json_line(event))
         with self._lock, refusals(self.path):
             self._connection.execute(
                 "INSERT OR IGNORE INTO queue (id, source, recorded_utc, record)"

@@ -10,7 +10,7 @@ from functools import partial
 
 from microspot.engines.text.redaction import redact_uri
 
-from ..base import JsonRecord, Sink
+from ..base import JsonRecord, Sink, json_line
 from ..database.keeper import Keeper
 from .delivery import Answer, Delivery
 from .spool import Spool, Waiting, drop_older
@@ -45,13 +45,13 @@ class SpooledSink(Sink, ABC):
     def write(self, record: JsonRecord) -> None:
         """Put an event into the spool."""
         if record["type"] == "event":
-            self._send(record, record)
+            self._send(record, json_line(record))
 
-    def _send(self, event: JsonRecord, message: JsonRecord) -> None:
-        """Put an event into the spool, to be sent as `message`."""
+    def _send(self, event: JsonRecord, body: str) -> None:
+        """Put an event into the spool, to be sent as `body`."""
         if self._keeper is not None:
             self._keeper.raise_failure()
-        self._spool.add(event, message)
+        self._spool.add(event, body)
         self._delivery.wake()
 
     def close(self) -> None:
