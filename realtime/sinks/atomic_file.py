@@ -33,7 +33,8 @@ def replace_file(path: Path, content: bytes) -> None:
 def _replace(path: Path, content: bytes | None) -> None:
     """Replace a file, or where `content` is None only try whether it could be replaced."""
     try:
-        path = Path(os.path.realpath(path))  # the file that a link means, not the link
+        if path.is_symlink():
+            path = Path(os.path.realpath(path))  # the file that the link means
         if not _is_file_or_new(path):
             # A pipe is not tried: opening and closing it would tell its reader to leave.
             if content is not None or path.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import sys
@@ -13,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ...errors import DataError
+
+LATE_S = 0.5  # by which a client is cut off too late at most
 
 
 def listen(uri: str, host: str, port: int) -> socket.socket:
@@ -28,10 +31,12 @@ class BoundedServer(ThreadingHTTPServer):
     """Each request in a thread of its own, so many at once; those beyond are turned away.
 
     context: of TLS, None without; most: requests at once; request_s: from connecting until a client
-    is cut off, unless `stay` was called.
+    is cut off, unless `stay` was called. While nobody waits for an answer its thread sleeps; that
+    of the library looks twice a second whether it is to end.
     """
 
     daemon_threads = True
+    timeout = 0.0  # to wait for a connection that has come
     context: ssl.SSLContext | None
     request_s: float
 
@@ -42,6 +47,27 @@ class BoundedServer(ThreadingHTTPServer):
         self._places = threading.BoundedSemaphore(most)
         self._until_s: dict[Any, float] = {}  # by request, when it is cut off
         self._own = threading.local()  # the request that a thread answers
+        self._ended = threading.Event()
+        self._wakes, self._woken = socket.socketpair()
+
+    def serve_forever(self, poll_interval: float = LATE_S) -> None:
+        """Take connections until `shutdown`; poll_interval: by which clients are cut off late."""
+        with self._woken, selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            ready: set[object] = set()
+            while self._woken not in ready:
+                if self in ready:
+                    self.handle_request()
+                self.service_actions()
+                wait_s = poll_interval if self._until_s else None
+                ready = {key.fileobj for key, _ in selector.select(wait_s)}
+        self._ended.set()
+
+    def shutdown(self) -> None:
+        """End `serve_forever`, which another thread runs."""
+        self._wakes.close()
+        self._ended.wait()
 
     def get_request(self) -> tuple[Any, Any]:
         """The next connection. Its own thread shakes hands for TLS."""
@@ -55,6 +81,7 @@ class BoundedServer(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Begin a thread, unless there are too many."""
         if self._places.acquire(blocking=False):
+            self._until_s[request] = time.monotonic() + self.request_s
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -62,7 +89,6 @@ class BoundedServer(ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer, in time."""
         self._own.request = request
-        self._until_s[request] = time.monotonic() + self.request_s
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -74,11 +100,12 @@ class BoundedServer(ThreadingHTTPServer):
         self._until_s.pop(self._own.request, None)
 
     def service_actions(self) -> None:
-        """Cut off who has not got its answer in time; `serve_forever` calls it twice a second."""
+        """Cut off who has not got its answer in time."""
         if self._until_s:
             now_s = time.monotonic()
             for request, until_s in list(self._until_s.items()):
                 if now_s >= until_s:
+                    self._until_s.pop(request, None)
                     cut(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
