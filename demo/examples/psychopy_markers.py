@@ -1,7 +1,8 @@
 """Stimulus markers from PsychoPy, each stamped at the flip that shows or hides the stimulus.
 
 Run it: python demo/examples/psychopy_markers.py [NAME]     (pip install psychopy pylsl)
-Meanwhile: microspot watch 0 --markers lsl:stimuli --out lsl:spot --out events.csv
+Before: microspot watch 0 --markers lsl:stimuli --out lsl:spot --out events.csv
+Begin when it shows a face: a marker from before its first frame is in no table.
 """
 
 import sys

@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from tests.forked import run_python
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "demo" / "examples"
 NAMES = (
-    "count_events", "events_table", "own_engine", "own_sink", "own_source", "psychopy_markers",
+    "count_events", "events_table", "lsl_markers", "own_engine", "own_sink", "own_source",
+    "psychopy_markers",
 )  # fmt: skip
 SECONDS, HZ = 6, 30
 ONSETS = (67, 138)  # of the sample's micro-expressions in its first 6 s, as spotted
@@ -139,3 +141,23 @@ def test_psychopy_markers_reach_a_run(tmp_path):
     assert [each.value for each in came] == [t for w in words for t in (f"show {w}", "hide")]
     times_s = [each.host_ns / 1e9 for each in came]
     assert all(b - a >= 0.99 for a, b in itertools.pairwise(times_s))
+
+
+def test_markers_of_any_program_begin_with_the_first_frame():
+    pylsl = lsl.required("pylsl")
+    name, watched = lsl.unique("stimuli"), lsl.unique("spot")
+    frames = pylsl.StreamInfo(f"{watched}-frames", "FrameTimes", 1, 0, "double64", watched)
+    outlet = pylsl.StreamOutlet(frames)
+    command = [sys.executable, str(EXAMPLES / "lsl_markers.py"), name, watched]
+    with open_markers(f"lsl:{name}") as markers, subprocess.Popen(command) as program:
+        assert outlet.wait_for_consumers(120)
+        time.sleep(2)  # longer than its first pause
+        began_ns = time.monotonic_ns()
+        while program.poll() is None:
+            outlet.push_sample([0.0])
+            time.sleep(0.1)
+        came = markers.take()
+    assert program.returncode == 0
+    words = ("holiday", "spider", "table")
+    assert [each.value for each in came] == [t for w in words for t in (f"show {w}", "hide")]
+    assert all(each.host_ns > began_ns for each in came)

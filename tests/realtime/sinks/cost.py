@@ -1,13 +1,13 @@
 """What all outputs together cost: CPU a frame with every sink but those that draw, and with none.
 
-    python -m tests.realtime.sinks.cost [--seconds 30] [--repeats 3] [--replayed]
+    python -m tests.realtime.sinks.cost [--seconds 30] [--repeats 3] [--replayed] [--each]
 
 A face at 30 Hz is watched in real time, alternately without sinks and with all of them, one client
 each. The clients (mosquitto, a web server, listeners that ask for scores, an LSL recorder and a
 reader of the metrics) are other processes and do not count. CPU is that of all threads of ours, of
 a long run less that of a short one. With --replayed the records of the run are played again without
 its networks, whose CPU varies by more than all sinks cost where a machine is shared; wake-ups of
-threads are counted besides.
+threads are counted besides. With --each every sink is measured alone as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from websockets.sync.client import connect
 
 from microspot.engines.loading import load_engines
 from microspot.realtime.config import Settings
-from microspot.realtime.sinks.open import SINKS, open_sink
+from microspot.realtime.sinks.open import SINKS, kind_of, open_sink
 from microspot.realtime.sources.open import open_source
 from microspot.realtime.sources.options import SourceOptions
 from microspot.realtime.watch import follow, watch
@@ -189,8 +189,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--replayed", action="store_true")
+    parser.add_argument("--each", action="store_true")
     chosen = parser.parse_args()
-    found: dict[str, list[float]] = {"none": [], "all": []}
+    found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_STATE_HOME"] = name  # the spools of the webhook and of MQTT
         os.environ["LSLAPICFG"] = str(Path(__file__).parents[2] / "lsl_api.cfg")
@@ -200,15 +201,18 @@ def main() -> None:
                 measure = partial(replayed_ms, recorded=record(SOURCE, chosen.seconds + SHORT_S))
             else:
                 cpu_s((), SHORT_S)  # what is compiled once
-            for _ in range(chosen.repeats):
-                found["none"].append(measure(()))
-                found["all"].append(measure(outs))
+            measured = {"none": [], "all": outs}
+            measured |= {kind_of(out): [out] for out in outs if chosen.each}
+            for name in [*measured] * chosen.repeats:
+                found.setdefault(name, []).append(measure(measured[name]))
         kinds = len(outs)
     if idle := sorted(kind for kind in CLIENTS if not taken.get(kind)):
         parser.exit(1, f"no client took anything of {', '.join(idle)}: the figures are too low\n")
-    none, everything = (statistics.median(found[kind]) for kind in ("none", "all"))
+    ms = {name: statistics.median(values) for name, values in found.items()}
     print(json.dumps({"ms_per_frame": found, "taken": taken, "sinks": kinds}))
-    print(f"{kinds} sinks: {everything - none:.2f} ms of CPU a frame more than without")
+    for name in [*ms][2:]:
+        print(f"{name} alone: {ms[name] - ms['none']:.3f} ms")
+    print(f"{kinds} sinks: {ms['all'] - ms['none']:.2f} ms of CPU a frame more than without")
 
 
 if __name__ == "__main__":
