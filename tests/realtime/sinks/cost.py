@@ -203,15 +203,15 @@ def main() -> None:
                 cpu_s((), SHORT_S)  # what is compiled once
             measured = {"none": [], "all": outs}
             measured |= {kind_of(out): [out] for out in outs if chosen.each}
-            for name in [*measured] * chosen.repeats:
-                found.setdefault(name, []).append(measure(measured[name]))
+            for which in [*measured] * chosen.repeats:
+                found.setdefault(which, []).append(measure(measured[which]))
         kinds = len(outs)
     if idle := sorted(kind for kind in CLIENTS if not taken.get(kind)):
         parser.exit(1, f"no client took anything of {', '.join(idle)}: the figures are too low\n")
-    ms = {name: statistics.median(values) for name, values in found.items()}
+    ms = {which: statistics.median(values) for which, values in found.items()}
     print(json.dumps({"ms_per_frame": found, "taken": taken, "sinks": kinds}))
-    for name in [*ms][2:]:
-        print(f"{name} alone: {ms[name] - ms['none']:.3f} ms")
+    for which in [*ms][2:]:
+        print(f"{which} alone: {ms[which] - ms['none']:.3f} ms")
     print(f"{kinds} sinks: {ms['all'] - ms['none']:.2f} ms of CPU a frame more than without")
 
 

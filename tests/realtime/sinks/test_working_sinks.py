@@ -26,8 +26,8 @@ from microspot.realtime.records import (
     Gap,
     TickScores,
 )
-from microspot.realtime.sinks import working_sinks
-from microspot.realtime.sinks.base import OF_FRAMES, FrameBatch, Sink
+from microspot.realtime.sinks import base, working_sinks
+from microspot.realtime.sinks.base import OF_FRAMES, FrameBatch, JsonRecord, Sink, json_line
 from microspot.realtime.sinks.callback import CallbackSink
 from microspot.realtime.sinks.lsl.waiting_outlet import WaitingOutlet
 from microspot.realtime.sinks.network.broadcast import Listener
@@ -272,13 +272,13 @@ def test_scores_written_for_speed_are_those_of_the_record() -> None:
             values = rng.choice(np.array([0, 1, 1e-9, 0.00005, 0.99995], np.float32), 5)
         shares = {"blink": float(rng.random()), "macro": 1e-7}
         tick = TickScores(
-            ("0", 'a "name"\\', "größe \ud800", "nan")[index % 4],
+            ("0", 'a "name"\\', "größe \ud800", "nan", "50%s%")[index % 5],
             index % 3,
             int(rng.integers(0, 10**14)),
             values,
             refined=math.nan if index % 2 else float(rng.random()),
             quality=float(rng.random()),
-            confounders=None if index % 5 == 0 else shares,
+            confounders=None if index % 7 == 0 else shares,
         )
         line = tick.json_line()
         assert json.loads(line) == tick.to_json()
@@ -290,3 +290,21 @@ def test_sinks_that_want_no_frames_get_none() -> None:
     with CallbackSink(taken.append, False) as sink:
         sink.take_frames(FrameBatch(frame(0)))
     assert taken == []
+
+
+def test_the_line_of_a_record_is_made_once_for_all_sinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[JsonRecord] = []
+
+    class Counting(json.JSONEncoder):
+        def encode(self, o: Any) -> str:
+            made.append(o)
+            return super().encode(o)
+
+    monkeypatch.setattr(base, "ENCODER", Counting())
+    lines: list[str] = []
+    sinks = [CallbackSink(lambda record: lines.append(json_line(record)), True) for _ in range(3)]
+    working = working_sinks.WorkingSinks(sinks, lambda: None, 0.25)
+    working.write(EVENT.to_json())
+    assert made == [EVENT.to_json()]
+    assert lines == [json.dumps(EVENT.to_json())] * 3
+    assert json_line({"type": "start"}) == '{"type": "start"}'

@@ -14,11 +14,13 @@ from praatio import textgrid
 
 from microspot.engines.data.coded.pairing import CodedInterval
 from microspot.engines.data.coded.reading import read_coded
+from microspot.engines.data.coded.words import MICRO
 from microspot.realtime import evaluate as module
 from microspot.realtime.commands.watch_steps import files_of
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError
 from microspot.realtime.records import Event
+from microspot.realtime.sinks.coding.coded_run import CodedRun, CodingSink
 from microspot.realtime.sinks.coding.observer import COLUMNS
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.sources.open import open_sources
@@ -227,3 +229,23 @@ def test_evaluate_takes_each_as_truth(
     monkeypatch.setattr(module, "observe", lambda *_: module.Observed([], short, [], len(short)))
     with pytest.raises(DataError, match="is it of this video"):
         module.evaluate([str(clip)], engine_set(), Settings(), truth=path)
+
+
+def test_events_stay_the_same_from_one_file_to_the_next(tmp_path: Path) -> None:
+    """Formats keep what they made of an event; one that comes late still finds its place."""
+    runs: list[CodedRun] = []
+
+    def document(run: CodedRun) -> bytes:
+        runs.append(run)
+        return b""
+
+    with CodingSink(tmp_path / "e.txt", document) as sink:
+        for record in (START, at(1.0), at(1.2), at(3.0), at(1.1, label="negative")):
+            sink.write(record)
+    *_, before, after = runs
+    assert [each.behavior for each in before.events] == [f"{MICRO}{n}" for n in ("", " 2", "")]
+    onsets = [(each.onset_ms, each.behavior) for each in after.events]
+    assert onsets == [(1000, MICRO), (1100, f"{MICRO} 2"), (1200, f"{MICRO} 3"), (3000, MICRO)]
+    assert after.events[0] is before.events[0]
+    assert after.events[3] is before.events[2]
+    assert all(a is b for a, b in zip(runs[-2].events[:2], runs[-3].events, strict=True))

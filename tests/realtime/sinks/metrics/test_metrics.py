@@ -45,6 +45,7 @@ from microspot.realtime.sinks.metrics import sink as sink_module
 from microspot.realtime.sinks.metrics.families import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
 from microspot.realtime.sinks.metrics.sink import MetricsSink
 from microspot.realtime.sinks.network import entrance
+from microspot.realtime.sinks.network.http_server import LATE_S, BoundedServer
 from microspot.realtime.sinks.open import open_sink
 from microspot.realtime.source_run import SourceRun
 from microspot.realtime.watch import follow
@@ -449,3 +450,28 @@ def test_the_command_serves_metrics_of_all_its_processes() -> None:
     assert min(frames) > 30
     running.communicate(timeout=120)
     assert running.returncode == 0
+
+
+def test_a_server_sleeps_while_nobody_asks_and_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[float] = []
+    act = BoundedServer.service_actions
+
+    def look(server: BoundedServer) -> None:
+        looked.append(time.monotonic())
+        act(server)
+
+    monkeypatch.setattr(BoundedServer, "service_actions", look)
+    sink = MetricsSink("metrics:127.0.0.1:0")
+    with socket.create_connection(("127.0.0.1", sink.port)) as asking:
+        asking.sendall(f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{sink.port}\r\n\r\n".encode())
+        while asking.recv(4096):
+            pass
+    time.sleep(2 * LATE_S)  # until it has seen that nobody waits any more
+    before = len(looked)
+    time.sleep(3 * LATE_S)
+    assert len(looked) == before
+    began_s = time.monotonic()
+    sink.close()
+    assert time.monotonic() - began_s < LATE_S

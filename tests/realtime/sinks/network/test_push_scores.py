@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
 
 from microspot.realtime.sinks.base import FrameBatch
-from microspot.realtime.sinks.network import broadcast
+from microspot.realtime.sinks.network import broadcast, push
 from microspot.realtime.sinks.network.broadcast import Broadcast, Listener
 from microspot.realtime.sinks.network.push import PushSink
 from microspot.realtime.sinks.open import open_sink
@@ -186,3 +194,23 @@ def test_a_batch_of_any_size_goes_to_who_waits_for_nothing() -> None:
     shared.send_scores(batch(0))
     assert cuts == ["asking"], "it has not sent what it took"
     assert [asking.take(1) for _ in range(1)] == [None], "its thread is told, and ends"
+
+
+def test_a_batch_goes_to_a_websocket_by_one_call() -> None:
+    sent: list[bytes] = []
+    protocol = ServerProtocol(state=State.OPEN)
+    connection = SimpleNamespace(
+        protocol=protocol,
+        protocol_mutex=threading.Lock(),
+        socket=SimpleNamespace(sendall=sent.append),
+    )
+    texts = [f'{{"tick": {i}}}' for i in range(15)]
+    push._send_together(connection, [broadcast.Message(None, text) for text in texts])
+    assert len(sent) == 1
+    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
+    client.receive_data(sent[0])
+    frames = [each for each in client.events_received() if isinstance(each, Frame)]
+    assert [bytes(each.data).decode() for each in frames] == texts
+    protocol.send_close()
+    with pytest.raises(InvalidState):  # as when the client has left
+        push._send_together(connection, [broadcast.Message(None, "late")])
