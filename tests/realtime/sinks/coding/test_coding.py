@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pympi
@@ -249,3 +250,14 @@ def test_events_stay_the_same_from_one_file_to_the_next(tmp_path: Path) -> None:
     assert after.events[0] is before.events[0]
     assert after.events[3] is before.events[2]
     assert all(a is b for a, b in zip(runs[-2].events[:2], runs[-3].events, strict=True))
+
+
+def test_elan_takes_any_sign_in_names_and_texts(tmp_path: Path) -> None:
+    odd = 'a "b" <c> & d'
+    start = START | {"sources": [{"source": odd, "started_utc": None, "fps": 30.0}]}
+    marker = {"type": "marker", "source": odd, "name": "x", "value": odd, "at_s": 1.0, "frame": 30}
+    records = [start, at(1.0, source=odd, subject=odd), marker, END | {"source": odd}]
+    root = ElementTree.parse(written(tmp_path, "e.eaf", records)).getroot()
+    assert [each.text for each in root.iter("PROPERTY")] == [odd]
+    assert [each.get("PARTICIPANT") for each in root.iter("TIER")] == [odd, odd, None]
+    assert [each.text for each in root.iter("ANNOTATION_VALUE")][-1] == odd
