@@ -79,11 +79,12 @@ def shifted(threshold: float, shift: float) -> float:
     return 1 / (1 + math.exp(-float(logit(threshold)) - shift))
 
 
-def lowered(spec: SpotterSpec) -> SpotterSpec:
-    """The spec that lets every window pass which may matter to a personal threshold."""
-    return replace(
-        spec, t_cpn=shifted(spec.t_cpn, LOWEST_SHIFT), t_crn=shifted(spec.t_crn, LOWEST_SHIFT)
-    )
+def lowered(spec: SpotterSpec, shift: float = LOWEST_SHIFT) -> SpotterSpec:
+    """The spec with both thresholds `shift` logits higher.
+
+    By default every window passes which may matter to a personal threshold.
+    """
+    return replace(spec, t_cpn=shifted(spec.t_cpn, shift), t_crn=shifted(spec.t_crn, shift))
 
 
 def margins(proposed: ArrayLike, refined: ArrayLike, spec: SpotterSpec) -> Floats:

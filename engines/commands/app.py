@@ -10,6 +10,7 @@ from ..evaluation.exams.commands import exam
 from ..tensorrt.commands import COMMANDS
 from .datasets import datasets
 from .entry_point import run_command, version_option
+from .fine_tuning import fine_tuning
 from .output import Json, print_report
 from .runs import ablate, export, train
 from .scoring import calibrate, score
@@ -38,6 +39,7 @@ def doctor(as_json: Json = False) -> None:
 for function in (synthesize, expressions, ablate, export, calibrate, score):
     app.command()(function)
 app.add_typer(train, name="train")
+exam.command(name="fine-tuning")(fine_tuning)  # it trains, which no examination's room does
 app.add_typer(exam, name="exam")
 app.add_typer(datasets, name="annotations")
 for name, command in COMMANDS.items():

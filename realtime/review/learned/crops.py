@@ -1,7 +1,7 @@
 """Aligned crops around the events that a coder decided, as recordings that training reads.
 
-The recordings are read again through the live aligner. What lies within AROUND_S of a decided event
-is kept: accepted events, as they were left, are the micro-expressions there, and all else, rejected
+The recordings are read again through the live aligner. What lies near a decided event is
+kept: accepted events, as they were left, are the micro-expressions there, and all else, rejected
 events among it, is none. Nobody has looked at the rest, nor at undecided events: it is left out.
 A video is a subject of its own, so that leave-one-subject-out leaves a video out. Not from the
 papers.
@@ -25,6 +25,7 @@ from microspot.engines.data.aligned.recordings import (
     AlignedSegment,
     write_recording,
 )
+from microspot.engines.data.aligned.reviewed import LEAST_FRAMES, Span, is_kept
 from microspot.engines.data.annotations import Interval
 from microspot.engines.manifest import PACKAGED, Weights
 
@@ -41,13 +42,9 @@ from ..added import with_added
 from ..decisions import ACCEPTED, UNDECIDED, UNTOUCHED, Decision, decided
 from ..results import EventKey, VideoResults
 
-AROUND_S = 5.0  # on each side of a decided event
-APART_S = 0.5  # on each side of an undecided one, which is left out
-LEAST_FRAMES = 30  # of a piece
 FACE = 0  # whose crops are kept
 
 Decisions = Mapping[EventKey, Decision]
-Span = tuple[float, float]  # in s of stream time
 
 
 class Written(NamedTuple):
@@ -71,13 +68,8 @@ class Reviewed(NamedTuple):
 
     def keeps(self, at_s: float) -> bool:
         """Whether a frame is near a decided event and in no undecided one."""
-        near = any(
-            first - AROUND_S <= at_s <= last + AROUND_S
-            for first, last in map(_span, [*self.accepted, *self.rejected])
-        )
-        return near and not any(
-            first - APART_S <= at_s <= last + APART_S for first, last in map(_span, self.undecided)
-        )
+        decided = map(_span, [*self.accepted, *self.rejected])
+        return is_kept(at_s, decided, map(_span, self.undecided))
 
 
 def write_crops(

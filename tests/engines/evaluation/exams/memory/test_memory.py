@@ -9,7 +9,7 @@ import pytest
 
 from microspot.engines.data.generator.timeline import Recipe
 from microspot.engines.evaluation.exams.memory import examination
-from microspot.engines.evaluation.exams.memory.examination import HITS, Seen, compare
+from microspot.engines.evaluation.exams.memory.examination import compare
 from microspot.engines.evaluation.exams.memory.habits import (
     AGAIN,
     HABIT_S,
@@ -17,6 +17,7 @@ from microspot.engines.evaluation.exams.memory.habits import (
     HabitRenderer,
     draw_habit,
 )
+from microspot.engines.evaluation.exams.memory.seen import HITS, Seen
 from microspot.engines.evaluation.exams.personal.people import PersonRenderer
 from microspot.engines.intervals import Candidate
 from microspot.engines.specs import SpotterSpec
@@ -69,7 +70,7 @@ def test_the_memory_is_never_of_the_recording_that_is_measured(
     reviewed = []
     asked = []
     review = examination._reviewed
-    count = examination._counts
+    count = examination.counts_of
 
     def reviewing(seeing, spec, shift):
         reviewed.append(seeing)
@@ -81,7 +82,7 @@ def test_the_memory_is_never_of_the_recording_that_is_measured(
         return count(one, spec, shift, memory)
 
     monkeypatch.setattr(examination, "_reviewed", reviewing)
-    monkeypatch.setattr(examination, "_counts", counting)
+    monkeypatch.setattr(examination, "counts_of", counting)
     counts = examination._counted([recordings], SPEC, 0.0, use_memory=True)
     assert counts[0, HITS] == 2
     assert [id(one) for one in asked] == [id(both[0]) for both in recordings[::-1]]
