@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import DataError
+from ....errors import DataError, UsageError
 from ....evaluation.exams.clusters import Counts, interval
 from ....evaluation.exams.memory.examination import MemoryPlan, rendered_people
 from ....evaluation.exams.memory.seen import (
@@ -56,7 +56,7 @@ class PersonPlan:
 
     def __post_init__(self) -> None:
         if self.people.people < 2:
-            raise DataError("one person: two are needed, since the others choose the thresholds")
+            raise UsageError("one person: give two or more, since the others choose the thresholds")
 
 
 def examine_fine_tuning(tuner: Tuner, faces: Path, plan: PersonPlan) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from microspot.engines.evaluation.exams.memory.habits import (
     HabitRenderer,
     draw_habit,
 )
-from microspot.engines.evaluation.exams.memory.seen import HITS, Seen
+from microspot.engines.evaluation.exams.memory.seen import HITS, Seen, see
 from microspot.engines.evaluation.exams.personal.people import PersonRenderer
+from microspot.engines.evaluation.exams.recordings import Recording
 from microspot.engines.intervals import Candidate
 from microspot.engines.specs import SpotterSpec
+from tests import fakes
 
 SPEC = SpotterSpec(feature=3)
 TICKS = 200
@@ -87,6 +89,17 @@ def test_the_memory_is_never_of_the_recording_that_is_measured(
     assert counts[0, HITS] == 2
     assert [id(one) for one in asked] == [id(both[0]) for both in recordings[::-1]]
     assert [id(one) for one in reviewed] == [id(both) for both in recordings]
+
+
+def test_what_scores_less_is_seen_from_a_lower_threshold_on() -> None:
+    engines = fakes.engine_set()
+    crops = np.zeros((90, 3, fakes.SIDE, fakes.SIDE), np.uint8)
+    crops[:, 0, 0, : fakes.L] = 16 * fakes.features(np.random.default_rng(3), 90).T
+    times = np.arange(90, dtype=np.int64) * 10**9 // 30
+    recording = Recording("face", times, crops)
+    few, many = (see(recording, engines, shift) for shift in (0.0, -2.0))
+    assert 0 < len(few.windows) < len(many.windows)
+    assert -2 <= many.above.min() < 0 <= few.above.min()
 
 
 def test_a_habit_is_of_the_person_and_apart_from_the_mes(monkeypatch: pytest.MonkeyPatch) -> None:
