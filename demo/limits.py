@@ -45,6 +45,7 @@ class Limits:
 
     # Reviews of results.
     review_requests: int = 4  # of one review, answered at once; more wait
+    piece_bytes: int = 1 << 16  # of an answer, sent when the one before has been read
     review_body_bytes: int = 1 << 16  # of a change, the longest of which is a note
     review_bytes: int = 20_000_000  # of the changes of one review, on the disk
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from fastapi import FastAPI
 from fastapi.responses import Response
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from microspot.realtime.config import Settings
 from microspot.realtime.errors import DataError, MicrospotError
@@ -62,7 +62,7 @@ class PageReview:
         """Answer a request, when few others are being answered."""
         async with self._places:
             answer = await self._answer(scope)
-            await answer(scope, receive, with_headers(send))
+            await answer(scope, receive, in_pieces(with_headers(send), self._limits.piece_bytes))
 
     async def close(self) -> None:
         """End the review, when what is being answered has been."""
@@ -80,8 +80,10 @@ class PageReview:
         if self._closed:
             return refusal(CLOSED, 404)
         if scope["method"] == "POST":
-            length = Headers(scope=scope).get("content-length", "")
-            if not length.isdecimal() or int(length) > self._limits.review_body_bytes:
+            headers = Headers(scope=scope)
+            length = headers.get("content-length", "")
+            unknown = "transfer-encoding" in headers or not length.isdecimal()
+            if unknown or int(length) > self._limits.review_body_bytes:
                 return refusal(TOO_LONG, 413)
             if self._kept_bytes() > self._limits.review_bytes:
                 return refusal(FULL, FAILED)
@@ -136,3 +138,19 @@ class PageReview:
         """What the page is told, without paths of this machine."""
         words = str(error).replace(self._address, self._name)
         return words.replace(f"{self._folder}/", "")
+
+
+def in_pieces(send: Send, size: int) -> Send:
+    """`send` with bodies of `size` bytes at most, each of which waits until the client has read.
+
+    A long one at once would be kept by the server however slowly it is read.
+    """
+
+    async def sending(message: Message) -> None:
+        body = message.get("body", b"")
+        while len(body) > size:
+            await send({**message, "body": body[:size], "more_body": True})
+            body = body[size:]
+        await send({**message, "body": body} if "body" in message else message)
+
+    return sending

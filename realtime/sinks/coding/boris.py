@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from microspot.engines.data.coded.words import APEX, MARKER, MICRO
+from microspot.engines.text.redaction import printable
 
 from .coded_run import KEPT, UNDATED, CodedRun, CodedSource
 from .marks import POINT, START, STOP, Mark, marks_of
@@ -85,7 +86,7 @@ def table(run: CodedRun) -> bytes:
     """The table of a run's events, with tabs between cells, as UTF-8."""
     rows = [_cells(COLUMNS)]
     for source in run.sources:
-        media = NOT_AVAILABLE if source.media is None else source.media.name
+        media = NOT_AVAILABLE if source.media is None else printable(source.media.name)
         head = _cells(_head(source, media))
         rows += [f"{head}\t{_rest(mark, media)}" for mark in marks_of(run, source.name)]
     return ("\n".join(rows) + "\n").encode()
@@ -94,8 +95,8 @@ def table(run: CodedRun) -> bytes:
 def _cells(values: Iterable[str]) -> str:
     """Cells of a row, with tabs between them."""
     text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="").writerow(values)
-    return text.getvalue()
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerow(values)
+    return text.getvalue().removesuffix("\n")
 
 
 def _modifier(text: str) -> str:

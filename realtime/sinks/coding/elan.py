@@ -16,6 +16,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from microspot.engines.data.coded.words import APEX, MARKERS, MICRO
+from microspot.engines.text.redaction import printable
 
 from .coded_run import UNDATED, CodedRun, values_by_ms
 
@@ -121,7 +122,7 @@ def _link(media: Path) -> str:
     """The link of a source that is a file: ELAN looks at its path, then beside the document."""
     attributes = {
         "MEDIA_URL": media.absolute().as_uri(),
-        "RELATIVE_MEDIA_URL": f"./{media.name}",
+        "RELATIVE_MEDIA_URL": f"./{printable(media.name)}",
         "MIME_TYPE": MIME_TYPES.get(media.suffix.lower(), OTHER_MIME),
     }
     return _empty("MEDIA_DESCRIPTOR", attributes)

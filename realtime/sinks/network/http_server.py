@@ -52,17 +52,19 @@ class BoundedServer(ThreadingHTTPServer):
 
     def serve_forever(self, poll_interval: float = LATE_S) -> None:
         """Take connections until `shutdown`; poll_interval: by which clients are cut off late."""
-        with self._woken, selectors.DefaultSelector() as selector:
-            selector.register(self, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            ready: set[object] = set()
-            while self._woken not in ready:
-                if self in ready:
-                    self.handle_request()
-                self.service_actions()
-                wait_s = poll_interval if self._until_s else None
-                ready = {key.fileobj for key, _ in selector.select(wait_s)}
-        self._ended.set()
+        try:
+            with self._woken, selectors.DefaultSelector() as selector:
+                selector.register(self, selectors.EVENT_READ)
+                selector.register(self._woken, selectors.EVENT_READ)
+                ready: set[object] = set()
+                while self._woken not in ready:
+                    if self in ready:
+                        self.handle_request()
+                    self.service_actions()
+                    wait_s = poll_interval if self._until_s else None
+                    ready = {key.fileobj for key, _ in selector.select(wait_s)}
+        finally:
+            self._ended.set()
 
     def shutdown(self) -> None:
         """End `serve_forever`, which another thread runs."""

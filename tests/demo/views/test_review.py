@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from microspot.demo.limits import Limits
 from microspot.demo.views.results import Results
-from microspot.demo.views.review import CODER, PageReview
+from microspot.demo.views.review import CODER, PageReview, in_pieces
 from microspot.realtime.config import Settings
 from microspot.realtime.review.page import build_page
 from microspot.realtime.review.results import EventKey
@@ -162,6 +162,32 @@ def test_only_a_few_requests_are_answered_at_once(tmp_path):
         return most
 
     assert asyncio.run(ask_many()) == 2
+
+
+def test_a_change_of_unknown_length_is_refused(tmp_path):
+    with reviewing(tmp_path) as (client, *_):
+        for headers in ({"Transfer-Encoding": "chunked", "Content-Length": "2"}, {}):
+            body = iter([b"{", b"}"])
+            assert client.post("changes", content=body, headers=headers).status_code == 413
+        assert client.post("changes", content=b"{}").status_code == 422
+
+
+def test_a_long_answer_goes_in_pieces_that_wait_for_its_reader():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def answer():
+        sending = in_pieces(send, 4)
+        await sending({"type": "http.response.start", "status": 200})
+        await sending({"type": "http.response.body", "body": b"123456789", "more_body": True})
+        await sending({"type": "http.response.body", "body": b""})
+
+    asyncio.run(answer())
+    assert sent[0] == {"type": "http.response.start", "status": 200}
+    bodies = [(message["body"], message.get("more_body", False)) for message in sent[1:]]
+    assert bodies == [(b"1234", True), (b"5678", True), (b"9", True), (b"", False)]
 
 
 def test_errors_are_told_without_paths_of_the_server(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -59,9 +60,11 @@ EXPECTED = {
 }
 
 
-def written(folder: Path, name: str, records: list[dict[str, Any]]) -> Path:
+def written(
+    folder: Path, name: str, records: list[dict[str, Any]], media: Path | None = None
+) -> Path:
     path = folder / name
-    with open_sink(str(path), media={SOURCE: folder / SOURCE}) as sink:
+    with open_sink(str(path), media={SOURCE: media or folder / SOURCE}) as sink:
         for record in records:
             sink.take(record)
     return path
@@ -80,6 +83,15 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
     assert {each.kind for each in found} == {"micro"}
     named = name not in ("e.datavyu.csv", "E.TextGrid")
     assert {each.video for each in found} == {SOURCE if named else ""}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_video_may_have_any_name(tmp_path: Path, name: str) -> None:
+    for strange in (b"a\xff.mp4", b"a\x01\n.mp4"):
+        video = tmp_path / os.fsdecode(strange)
+        found = read_coded(written(tmp_path, name, [START, *EVENTS, END], video))
+        assert found is not None
+        assert len(found) == len(EVENTS)
 
 
 @pytest.mark.parametrize("name", NAMES)
