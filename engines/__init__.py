@@ -25,6 +25,7 @@ It knows faces, but no camera, thread or clock.
     tensorrt/     engines built for and run on an NVIDIA GPU
     export/       torch -> ONNX, checked
     training/     losses, targets and the training loops
+    reviewed_person/  an examination that trains: what fine-tuning on reviewed events is worth
     evaluation/   metrics, calibration, examinations
     data/         annotations, footage, faces, and the generator of synthetic clips
     text/         what may be shown, and TOML and JSON that people hand in

@@ -43,9 +43,9 @@ def fine_tuning(
     import torch
 
     from ..evaluation.exams.memory.examination import MemoryPlan
+    from ..reviewed_person.examination import PersonPlan, examine_fine_tuning
     from ..training.fine_tuning.config import DEFAULT, load_config
     from ..training.fine_tuning.networks import Start, Tuner
-    from ..training.fine_tuning.person.examination import PersonPlan, examine_fine_tuning
 
     start = Start.open(weights)
     chosen = load_config(start.spec, config or DEFAULT)

@@ -9,5 +9,4 @@ choice      steps and thresholds, chosen by the training people of a fold alone
 run         all folds, each kept when it is done
 results     the files of a run
 finished    the same, read again without torch
-person/     whether some reviewed events of a person help with that person: an examination
 """

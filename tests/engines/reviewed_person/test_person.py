@@ -20,10 +20,8 @@ from microspot.engines.evaluation.exams.memory.examination import MemoryPlan
 from microspot.engines.evaluation.exams.memory.seen import FALSE, HITS, TRUTHS, Seen
 from microspot.engines.evaluation.exams.recordings import Recording
 from microspot.engines.intervals import Candidate
-from microspot.engines.specs import SpotterSpec
-from microspot.engines.training.fine_tuning.config import FineTuning, load_config
-from microspot.engines.training.fine_tuning.person import examination as module
-from microspot.engines.training.fine_tuning.person.examination import (
+from microspot.engines.reviewed_person import examination as module
+from microspot.engines.reviewed_person.examination import (
     BEFORE,
     MEMORY,
     OTHERS,
@@ -34,7 +32,9 @@ from microspot.engines.training.fine_tuning.person.examination import (
     compare,
     examine_person,
 )
-from microspot.engines.training.fine_tuning.person.review import reviewed, write_reviewed
+from microspot.engines.reviewed_person.review import reviewed, write_reviewed
+from microspot.engines.specs import SpotterSpec
+from microspot.engines.training.fine_tuning.config import FineTuning, load_config
 from microspot.engines.training.fine_tuning.sets import training_set
 
 SPEC = SpotterSpec(feature=3, side=4)

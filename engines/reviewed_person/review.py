@@ -15,17 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....clips import SECOND_NS
-from ....data.aligned.recordings import CROPS, REVIEWED, AlignedRecording, AlignedSegment
-from ....data.aligned.reviewed import LEAST_FRAMES, Span, is_kept
-from ....data.annotations import Interval
-from ....data.generator.timeline import Movement
-from ....evaluation.calibration import judged, overlaps
-from ....evaluation.exams.memory.seen import Seen, found_at
-from ....evaluation.exams.recordings import Recording
-from ....rejected_memory import Memory, Vector, event_vector, ticks_of
-from ....specs import SpotterSpec
-from ...crops import Indices
+from ..clips import SECOND_NS
+from ..data.aligned.recordings import CROPS, REVIEWED, AlignedRecording, AlignedSegment
+from ..data.aligned.reviewed import LEAST_FRAMES, Span, is_kept
+from ..data.annotations import Interval
+from ..data.generator.timeline import Movement
+from ..evaluation.calibration import judged, overlaps
+from ..evaluation.exams.memory.seen import Seen, found_at
+from ..evaluation.exams.recordings import Recording
+from ..rejected_memory import Memory, Vector, event_vector, ticks_of
+from ..specs import SpotterSpec
+from ..training.crops import Indices
 
 # Of the thresholds, logits from the weights': the first at which there are enough events is taken.
 REVIEW_SHIFTS = (0.0, -1.0, -2.0, -3.0, -4.0)

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import DataError, UsageError
-from ....evaluation.exams.clusters import Counts, interval
-from ....evaluation.exams.memory.examination import MemoryPlan, rendered_people
-from ....evaluation.exams.memory.seen import (
+from ..errors import DataError, UsageError
+from ..evaluation.exams.clusters import Counts, interval
+from ..evaluation.exams.memory.examination import MemoryPlan, rendered_people
+from ..evaluation.exams.memory.seen import (
     FALSE,
     HITS,
     TRUTHS,
@@ -29,13 +29,13 @@ from ....evaluation.exams.memory.seen import (
     figures,
     see,
 )
-from ....evaluation.exams.recordings import Recording
-from ....evaluation.exams.segments import segments
-from ....rejected_memory import Memory
-from ....running_neutral import HIGHEST_SHIFT
-from ....runtime.engine import EngineSet
-from ....specs import SpotterSpec
-from ..networks import Tuner
+from ..evaluation.exams.recordings import Recording
+from ..evaluation.exams.segments import segments
+from ..rejected_memory import Memory
+from ..running_neutral import HIGHEST_SHIFT
+from ..runtime.engine import EngineSet
+from ..specs import SpotterSpec
+from ..training.fine_tuning.networks import Tuner
 from .review import REVIEW_SHIFTS, Review, reviewed, write_reviewed
 
 STEP = 0.25  # between two thresholds that are tried, logits
