@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from microspot.realtime.review.server import refusal
 
-from .review import PageReview
+from .review import EVENT_FILES, PageReview
 
-FILES = ("overlay.mp4", "events.csv", "events.jsonl", "events.eaf", "report.html")
+FILES = ("overlay.mp4", *EVENT_FILES)
 TOKEN_BYTES = 24
 GONE = "these results are gone: analyse the video again"
 

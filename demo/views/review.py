@@ -30,7 +30,12 @@ from microspot.realtime.review.store import FILE, Store
 from ..limits import Limits
 
 CODER = "visitor"  # whose decisions they are; nobody else's are there
-ACCEPTED = ("events.csv", "events.jsonl", "events.eaf", "report.html")  # files of accepted events
+EVENT_FILES = (
+    "events.csv",
+    "events.jsonl",
+    "events.eaf",
+    "report.html",
+)  # of all or of those accepted
 CLOSED = "this review has ended: analyse the video again"
 TOO_LONG = "that is too long to be kept"
 FULL = "this review has as many changes as are kept: take its files and analyse the video again"
@@ -127,7 +132,7 @@ class PageReview:
 
     def _accepted(self, video: VideoResults, store: Store, name: str) -> bytes:
         """A file of the events that were accepted, as they were left."""
-        if name not in ACCEPTED:
+        if name not in EVENT_FILES:
             raise NotThereError(name)
         with TemporaryDirectory(dir=self._folder) as made:
             path = Path(made) / name

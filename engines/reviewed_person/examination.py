@@ -10,7 +10,7 @@ papers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -51,8 +51,8 @@ Tables = dict[str, Counts]  # by what was done, (..., S, 5): counts at each of T
 class PersonPlan:
     """Who is rendered, and how many events are decided of each."""
 
-    people: MemoryPlan = field(default_factory=lambda: MemoryPlan(people=5, seconds=180.0))
-    events: int = 30
+    people: MemoryPlan
+    events: int
 
     def __post_init__(self) -> None:
         if self.people.people < 2:

@@ -256,10 +256,10 @@ def test_the_command_says_what_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert CliRunner().invoke(app, words).exit_code == 0
     config, _, plan = asked[1]
     assert (config.steps, config.training.frozen_encoder) == ((0, 100, 400), False)
-    assert plan == PersonPlan(MemoryPlan(3, 10, 180.0))
+    assert plan == PersonPlan(MemoryPlan(3, 10, 180.0), 30)
     assert CliRunner().invoke(app, [*words, "--people", "1"]).exit_code == 2
     with pytest.raises(UsageError, match="two or more"):
-        PersonPlan(MemoryPlan(1))
+        PersonPlan(MemoryPlan(1), 30)
 
 
 def test_a_folder_without_faces_is_told(tmp_path: Path) -> None:
